@@ -1,0 +1,127 @@
+"""The tables and the verdicts, as text and as JSON."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from benchmarks.measure import Result, expected, ratio
+from benchmarks.rows import GOALS, SECTIONS, Goal
+
+GROUPS = {"recover:one": "one signature", "recover:six": "all six"}
+UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+
+
+def duration(seconds: float) -> str:
+    for size, name in UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.3g} {name}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def base_of(results: Sequence[Result]) -> Result | None:
+    """What the ratios of a group refer to: ours, or the first that ran where ours did not."""
+    return next((result for result in results if result.seconds), None)
+
+
+def line(result: Result, base: Result) -> str:
+    label = result.row.label
+    if not result.seconds:
+        return f"  {'-':>8}  {'-':>8}  {'':>5}  {label}: {result.note}"
+    wanted = len(expected(result.row.section, result.row.group))
+    partly = f", {result.fields} of {wanted} fields" if result.fields < wanted else ""
+    what = f" [{result.what}{partly}]"
+    times = f"{ratio(result, base):7.2f}x  {duration(result.median):>8}  ±{result.spread:3.0%}"
+    return f"  {times}  {label}{what}"
+
+
+def group_lines(group: str, results: Sequence[Result]) -> Iterator[str]:
+    base = base_of(results)
+    if base is None:
+        yield "  nothing ran:"
+        yield from (f"    {result.row.label}: {result.note}" for result in results)
+        return
+    notes = [GROUPS.get(group, "")]
+    if base is not results[0]:
+        notes.append(f"(ours did not run, so ratios are to: {base.row.label})")
+    yield f"  {'ratio':>8}  {'time':>8}  {'':>5}  {' '.join(filter(None, notes))}".rstrip()
+    # Fastest first, and those that did not run at the end.
+    order = sorted(results, key=lambda r: (not r.seconds, r.median if r.seconds else 0.0))
+    yield from (line(result, base) for result in order)
+
+
+def verdict(goal: Goal, by_key: dict[str, Result]) -> tuple[str, bool | None]:
+    """The line for one goal; and whether it is met, or None where it was not measured."""
+
+    def ran(key: str | None) -> Result | None:
+        result = by_key.get(key or "")
+        return result if result is not None and result.seconds else None
+
+    ours, aside = ran(goal.ours), ""
+    over = ours.what.partition(" over ")[2] if ours is not None else ""
+    rival = ran(goal.rival.format(library=over))
+    if rival is None and (rival := ran(goal.stand_in)) is not None:
+        aside = f" (against {rival.row.label}; the rival itself was not measured)"
+    if ours is None or rival is None:
+        return f"not measured  {goal.text}", None
+    times = ratio(rival, ours)
+    if goal.at_most is not None:
+        times = 1 / times
+        met = times <= goal.at_most
+    else:
+        met = times >= (goal.at_least or 0.0)
+    return f"{'met' if met else 'MISSED':12}  {goal.text}: {times:.2f}x{aside}", met
+
+
+def verdicts(results: Sequence[Result]) -> list[tuple[str, bool | None]]:
+    by_key = {result.row.key: result for result in results}
+    return [verdict(goal, by_key) for goal in GOALS if goal.ours in by_key]
+
+
+def machine() -> str:
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {python}"
+
+
+def text(results: Sequence[Result], rounds: int) -> str:
+    lines = [
+        f"{machine()}; medians of {rounds} interleaved rounds.",
+        "ratio: how many times our time it takes; ±: half the distance between the quartiles.",
+    ]
+    for section, members in groupby(results, key=lambda result: result.row.section):
+        lines += ["", SECTIONS[section]]
+        for group, same in groupby(members, key=lambda result: result.row.group):
+            lines += group_lines(group, list(same))
+    if goals := verdicts(results):
+        lines += ["", "goals", *(f"  {said}" for said, _ in goals)]
+    return "\n".join(lines)
+
+
+def record(results: Sequence[Result], rounds: int) -> dict[str, Any]:
+    """Everything the table says and the rounds behind it."""
+    rows = []
+    for _, members in groupby(results, key=lambda result: result.row.group):
+        same = list(members)
+        base = base_of(same)
+        for result in same:
+            ran = base is not None and bool(result.seconds)
+            rows.append(
+                {
+                    "key": result.row.key,
+                    "group": result.row.group,
+                    "label": result.row.label,
+                    "what": result.what,
+                    "note": result.note,
+                    "ratio": ratio(result, base) if ran and base is not None else None,
+                    "ratio_to": base.row.key if ran and base is not None else None,
+                    "median_seconds": result.median if ran else None,
+                    "seconds": result.seconds,
+                    "times_per_round": result.turns,
+                    "fields": result.fields,
+                }
+            )
+    goals = [{"text": said, "met": met} for said, met in verdicts(results)]
+    return {"machine": machine(), "rounds": rounds, "rows": rows, "goals": goals}

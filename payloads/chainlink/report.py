@@ -1,0 +1,404 @@
+"""Chainlink Data Streams payloads: the signed `fullReport`, and the report inside it.
+
+`decode` takes a `fullReport` apart as a verifier contract would (`AS_CONTRACT`), or more strictly
+(`CANONICAL`), and reads the report with the schema that its own feed ID names. `decode_envelope`
+stops before the report, which the contracts never look into. `decode_report` reads a bare,
+unsigned report. All raise `Malformed` for bad bytes and `Misuse` for an unknown schema name.
+
+Nothing decoded here is verified: who signed is for `recover` to say, and whether that would pass
+for `judge`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Annotated, Any
+
+from hexbytes import HexBytes
+
+from payloads.chainlink.schemas import (
+    COMMON_HEAD,
+    FACTS,
+    REGISTRY,
+    Report,
+    ReportHead,
+    Schema,
+    schema_named,
+)
+from payloads.crypto import keccak256
+from payloads.errors import Malformed, Misuse, elide
+from payloads.fields import PACKED, WORD, Record, Table, field, hexed
+from payloads.inputs import to_bytes
+from payloads.solidity import Argument, Departure, Part, departures
+from payloads.solidity import decode as abi_decode
+from payloads.solidity import encode as abi_encode
+from payloads.strictness import AS_CONTRACT, Profile
+from payloads.units import COUNT, DIGEST
+
+__all__ = [
+    "AnyReport", "BareReport", "CONTEXT", "Context", "FULL_REPORT", "FullReport", "Input",
+    "UnknownReport", "decode", "decode_envelope", "decode_report",
+]  # fmt: skip
+
+# The outer tuple, as the verifier contracts decode it.
+FULL_REPORT = (
+    Argument("context", "bytes32[3]"),
+    Argument("report_blob", "bytes"),
+    Argument("rs", "bytes32[]"),
+    Argument("ss", "bytes32[]"),
+    Argument("raw_vs", "bytes32"),
+)
+_HEAD_SIZE = 7 * WORD
+
+
+class Context(Record, frozen=True):
+    """The three words of context, all of them signed."""
+
+    config_digest: Annotated[HexBytes, field("bytes32", DIGEST, "Which signer set and f apply")]
+    context_padding: Annotated[bytes, field("bytes27", DIGEST, "Unused, but signed")]
+    epoch: Annotated[int, field("uint32", COUNT, "Epoch (newer: high bytes of the sequence)")]
+    round: Annotated[int, field("uint8", COUNT, "Round (newer: low byte of the sequence)")]
+    extra_hash: Annotated[bytes, field("bytes32", DIGEST, "Zero, or DON id << 32 | 1")]
+
+
+CONTEXT = Table.of(Context, PACKED)
+
+
+class UnknownReport(Record, frozen=True):
+    """A report that no known schema fits: its words, and a common head if they allow one.
+
+    `head` is how every known schema but the first would read the first six words. It is a reading,
+    not a fact, and `why` says how it came to this.
+    """
+
+    schema_version: int | None
+    head: ReportHead | None
+    words: tuple[HexBytes, ...]
+    tail: HexBytes
+    why: str
+
+    def encode(self) -> bytes:
+        """The bytes it was read from."""
+        return b"".join(self.words) + self.tail
+
+
+AnyReport = Report | UnknownReport
+
+
+class FullReport(Record, frozen=True):
+    """A decoded `fullReport`. Not verified: see `recover` and `judge`.
+
+    `raw_vs` past the number of signatures is neither signed nor checked by anyone.
+    """
+
+    config_digest: HexBytes
+    context_padding: bytes
+    epoch: int
+    round: int
+    extra_hash: bytes
+    report_blob: bytes
+    rs: tuple[bytes, ...]
+    ss: tuple[bytes, ...]
+    raw_vs: bytes
+    report: AnyReport
+    # How the blob was read, where that is not plain from its version.
+    guess: str = ""
+    # The bytes as received; empty for a payload that was put together here.
+    raw: bytes = b""
+
+    def __repr__(self) -> str:
+        count = len(self.rs)
+        digest = elide("0x" + self.config_digest.hex(), 23)
+        return f"FullReport({self.report!r}, config_digest={digest}, {count} signatures)"
+
+    @property
+    def context(self) -> tuple[bytes, bytes, bytes]:
+        """The three signed words of context."""
+        packed = CONTEXT.pack(self)
+        return packed[:32], packed[32:64], packed[64:]
+
+    @property
+    def sequence(self) -> int:
+        """Epoch and round as one number, which is what newer networks put there."""
+        return self.epoch << 8 | self.round
+
+    @property
+    def don_id(self) -> int | None:
+        """The network's number, where the extra hash has the form `id << 32 | 1`."""
+        value = int.from_bytes(self.extra_hash, "big")
+        return value >> 32 if value & 0xFFFFFFFF == 1 and value < 2**64 else None
+
+    @property
+    def schema_version(self) -> int | None:
+        return self.report.schema_version
+
+    @property
+    def report_hash(self) -> HexBytes:
+        return hexed(keccak256(self.report_blob))
+
+    @property
+    def signed_bytes(self) -> HexBytes:
+        """What the signing digest is the hash of: the report's hash, then the context."""
+        return hexed(self.report_hash + CONTEXT.pack(self))
+
+    @property
+    def signing_digest(self) -> HexBytes:
+        """What every signature signs. There is no EIP-191 prefix."""
+        return hexed(keccak256(self.signed_bytes))
+
+    @property
+    def departures(self) -> list[Departure]:
+        """Where `raw` differs from what an honest encoder would have written; empty if nowhere."""
+        if not self.raw:
+            return []
+        found = [] if _split_canonical(self.raw) else departures(self.parts, self.raw)
+        return sorted([*found, *_beyond_abi(self)], key=lambda departure: departure.offset)
+
+    @property
+    def parts(self) -> list[Part]:
+        """Where in its bytes each field stands, as the decoder reads them."""
+        trace: list[Part] = []
+        abi_decode(FULL_REPORT, self.raw or self.encode(), trace=trace)
+        return trace
+
+    def offset_of(self, path: str) -> int:
+        """Where a field's value stands: `rs[0]`, `report_blob`, `raw_vs`, `rs.length`, …"""
+        for part in self.parts:
+            if part.path == path and part.role in ("value", "length"):
+                return part.offset
+        raise Misuse("no such field in this payload", field=path)
+
+    def encode(self) -> bytes:
+        """The ABI bytes. What was decoded encodes to the bytes it came from, canonical or not."""
+        values = (self.context, self.report_blob, self.rs, self.ss, self.raw_vs)
+        canonical = abi_encode(FULL_REPORT, values)
+        if not self.raw or canonical == self.raw:
+            return canonical
+        parts = self.parts
+        return _encode_over(self, parts) if departures(parts, self.raw) else canonical
+
+
+def _encode_over(payload: FullReport, parts: list[Part]) -> bytes:
+    """The fields written where the received bytes, which no encoder made, had them."""
+    values = {"context": CONTEXT.pack(payload), "raw_vs": payload.raw_vs}
+    values["report_blob"] = payload.report_blob
+    for name in ("rs", "ss"):
+        values |= {f"{name}[{i}]": word for i, word in enumerate(getattr(payload, name))}
+    over = bytearray(payload.raw)
+    for part in parts:
+        if part.role != "value":
+            continue
+        value = values.pop(part.path, b"")
+        if len(value) != part.length:
+            raise _resized(part.path, part.length, len(value))
+        over[part.offset : part.end] = value
+    if values:
+        raise _resized(next(iter(values)), 0, WORD)
+    return bytes(over)
+
+
+def _resized(path: str, expected: int, found: int) -> Misuse:
+    return Misuse(
+        "a payload in a layout of its own keeps its sizes (clear `raw` for the canonical layout)",
+        field=path,
+        expected=f"{expected} bytes",
+        found=str(found),
+    )
+
+
+def _beyond_abi(payload: FullReport) -> Iterator[Departure]:
+    """What the ABI allows and no honest encoder would do with this tuple."""
+    rs, ss = len(payload.rs), len(payload.ss)
+    if rs != ss:
+        detail = f"{rs} r values but {ss} s values"
+        yield Departure("count-mismatch", payload.offset_of("ss.length"), WORD, "ss", detail)
+    if rs > WORD:
+        detail = f"{rs} signatures, but raw_vs has room for {WORD}"
+        yield Departure("count-mismatch", payload.offset_of("rs.length"), WORD, "rs", detail)
+    if any(spare := payload.raw_vs[rs:]):
+        detail = f"bytes for no signature, neither signed nor checked: 0x{spare.hex()}"
+        at = payload.offset_of("raw_vs") + rs
+        yield Departure("unsigned-bytes", at, len(spare), "raw_vs", detail)
+    if isinstance(payload.report, Report):
+        size = payload.report.schema.size
+        if spare := payload.report_blob[size:]:
+            detail = f"{len(spare)} bytes after the report's last field"
+            at = payload.offset_of("report_blob") + size
+            yield Departure("report-trailing", at, len(spare), "report", detail)
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+_new = bytes.__new__  # HexBytes of bytes, without the constructor's conversions
+_FIRST_TAIL = _HEAD_SIZE + WORD
+_LENGTH = slice(_HEAD_SIZE, _FIRST_TAIL)
+# More signatures than a contract could ever take go the general way.
+_MOST_SHAPED = 64
+
+# How to take a canonical payload apart, its three offsets, the words behind the blob up to the
+# first r, the number of signatures, and the word that counts them.
+Shape = tuple[Callable[[bytes], tuple[Any, ...]], bytes, bytes, int, bytes]
+# The fields of a FullReport up to `raw_vs`, and where the blob stands.
+Parts = tuple[tuple[Any, ...], int]
+
+
+@lru_cache(maxsize=1024)
+def _shape(size: int, length: bytes) -> Shape | None:
+    """The canonical encoding of this size with a report of this length, if there is one."""
+    blob = int.from_bytes(length, "big")
+    padding = -blob % WORD
+    count, rest = divmod(size - _FIRST_TAIL - blob - padding - 2 * WORD, 2 * WORD)
+    if len(length) < WORD or rest or not 0 <= count <= _MOST_SHAPED:
+        return None
+    second = _FIRST_TAIL + blob + padding
+    offsets = (_HEAD_SIZE, second, second + WORD + WORD * count)
+    words, counted = "32s" * count, count.to_bytes(WORD, "big")
+    layout = struct.Struct(f">{CONTEXT.codes}96s32s32x{blob}s{padding + WORD}s{words}32s{words}")
+    heads = b"".join(offset.to_bytes(WORD, "big") for offset in offsets)
+    return layout.unpack, heads, bytes(padding) + counted, 9 + count, counted
+
+
+def _split_canonical(raw: bytes) -> Parts | None:
+    """The one layout an encoder writes, checked word by word; None for any other."""
+    if (shape := _shape(len(raw), raw[_LENGTH])) is None:
+        return None
+    unpack, heads, between, second, counted = shape
+    found = unpack(raw)
+    digest, padding, epoch, round_, extra, offsets, raw_vs, blob, gap = found[:9]
+    if offsets != heads or gap != between or found[second] != counted:
+        return None
+    digest = _new(HexBytes, digest)
+    rs, ss = found[9:second], found[second + 1 :]
+    return (digest, padding, epoch, round_, extra, blob, rs, ss, raw_vs), _FIRST_TAIL
+
+
+def _split_general(raw: bytes) -> Parts:
+    """Any layout that solc takes."""
+    trace: list[Part] = []
+    context, blob, rs, ss, raw_vs = abi_decode(FULL_REPORT, raw, trace=trace)
+    at = next((part.offset for part in trace if part.path == "report_blob"), 0)
+    found = CONTEXT.read(b"".join(context))
+    return (*found.values, blob, rs, ss, raw_vs), at
+
+
+def _read_report(blob: bytes, name: str | int | None = None) -> tuple[AnyReport, str]:
+    """The report, and how its schema was found where its version does not say it plainly."""
+    named = None if name is None else schema_named(name)
+    schema = named or REGISTRY.get(blob[:2])
+    if schema is None:
+        return _read_unversioned(blob)
+    if not schema.inferred and not named:
+        return schema.table.read(blob), ""
+    try:
+        return schema.table.read(blob), "named by the caller" if named else schema.inferred
+    except Malformed as error:
+        if named:
+            raise
+        return _unknown(blob, f"{schema.inferred}; it does not fit: {error}"), ""
+
+
+def _read_unversioned(blob: bytes) -> tuple[AnyReport, str]:
+    """Legacy v1 feed IDs carry no version, so the shape is the only hint; else it is unknown."""
+    first = schema_named(1)
+    version = int.from_bytes(blob[:2], "big")
+    if len(blob) == first.size:
+        try:
+            report: AnyReport = first.table.read(blob)
+        except Malformed:
+            pass
+        else:
+            return report, f"guessed from its shape: version 0x{version:04x} is none, as in legacy v1"
+    return _unknown(blob, f"no known schema has version 0x{version:04x}"), ""
+
+
+def _unknown(blob: bytes, why: str) -> UnknownReport:
+    whole = len(blob) // WORD * WORD
+    words = tuple(hexed(blob[at : at + WORD]) for at in range(0, whole, WORD))
+    try:
+        head = COMMON_HEAD.read(blob)
+    except Malformed:
+        head = None
+    version = int.from_bytes(blob[:2], "big") if len(blob) >= 2 else None
+    return UnknownReport(version, head, words, hexed(blob[whole:]), why)
+
+
+Input = str | bytes | bytearray | memoryview
+
+
+def decode(
+    value: Input, *, profile: Profile = AS_CONTRACT, schema: str | int | None = None
+) -> FullReport:
+    """A `fullReport`, from hex or bytes, with its report read by the schema its feed ID names.
+
+    `schema` names the schema instead, for legacy v1 feed IDs, which carry no version.
+    """
+    raw = to_bytes(value)
+    parts, at = _split_canonical(raw) or _split_general(raw)
+    blob = parts[5]
+    try:
+        if schema is None and (known := FACTS.get(blob[:2])):
+            report, guess = known(blob), ""
+        else:
+            report, guess = _read_report(blob, schema)
+    except Malformed as error:
+        raise error.shifted(at, "report") from None
+    payload = FullReport(*parts, report, guess, raw)
+    if profile is not AS_CONTRACT:
+        profile.settle(payload)
+    return payload
+
+
+def decode_envelope(value: Input, *, profile: Profile = AS_CONTRACT) -> FullReport:
+    """As `decode`, but like the contracts it does not mind what the report's bytes are.
+
+    Where no schema fits, `report` is an `UnknownReport` that says why.
+    """
+    raw = to_bytes(value)
+    parts, _ = _split_canonical(raw) or _split_general(raw)
+    try:
+        report, guess = _read_report(parts[5])
+    except Malformed as error:
+        report, guess = _unknown(parts[5], str(error)), ""
+    payload = FullReport(*parts, report, guess, raw)
+    profile.settle(payload)
+    return payload
+
+
+class BareReport(Record, frozen=True):
+    """An unsigned report on its own, as verifier contracts return it."""
+
+    report: AnyReport
+    guess: str = ""
+    raw: bytes = b""
+
+    @property
+    def schema_version(self) -> int | None:
+        return self.report.schema_version
+
+    @property
+    def departures(self) -> list[Departure]:
+        """Bytes after the last field; contracts that decode a report ignore them."""
+        if isinstance(self.report, UnknownReport):
+            return []
+        size = self.report.schema.size
+        spare = len(self.raw) - size
+        detail = f"{spare} bytes after the report's last field"
+        return [Departure("trailing", size, spare, "report", detail)] if spare > 0 else []
+
+    def encode(self) -> bytes:
+        """The bytes it was read from."""
+        fields = self.report.encode()
+        return fields + self.raw[len(fields) :]
+
+
+def decode_report(
+    value: Input, *, profile: Profile = AS_CONTRACT, schema: str | int | None = None
+) -> BareReport:
+    """A bare, unsigned report blob, by the schema its feed ID (or the caller) names."""
+    raw = to_bytes(value, name="report")
+    report, guess = _read_report(raw, schema)
+    bare = BareReport(report, guess, raw)
+    profile.settle(bare)
+    return bare

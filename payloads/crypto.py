@@ -1,0 +1,194 @@
+"""keccak-256 and ecrecover, each with a fast implementation and a second one.
+
+`keccak256(data)` takes any bytes. `recover(digest, r, s, recovery_id)` has the semantics of the
+EVM's precompile and answers the 20-byte address, or None where the precompile would return nothing:
+r or s zero or not below the curve's order, a recovery id other than 0 or 1, no such point. A high s
+is accepted. Neither raises for any bytes of the right length; another length is `Misuse`.
+
+Recovery runs in libsecp256k1 (btclib-secp256k1, else coincurve, else eth-keys' pure Python), and
+keccak-256 in tiny-keccak, else pycryptodome. No curve arithmetic is written here. The reasons for
+these choices, with measurements, are in docs/performance.md; `reference_recover` and
+`reference_keccak256` are the second implementations, and tests hold both pairs together.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from payloads.errors import Misuse
+
+__all__ = [
+    "BACKENDS", "address_of", "checksum", "keccak256", "recover", "reference_keccak256",
+    "reference_recover", "reference_sign", "sign",
+]  # fmt: skip
+
+CURVE_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
+_UNCOMPRESSED = 2
+
+
+def reference_keccak256(data: bytes) -> bytes:
+    """keccak-256 by pycryptodome."""
+    from Crypto.Hash import keccak
+
+    return keccak.new(digest_bits=256, data=data).digest()
+
+
+def _fastest_keccak() -> tuple[str, Callable[[bytes], bytes]]:
+    try:
+        from tiny_keccak import keccak256
+    except ImportError:
+        return "pycryptodome", reference_keccak256
+    return "tiny-keccak", keccak256
+
+
+_keccak_name, keccak256 = _fastest_keccak()
+
+
+# --- the second implementation --------------------------------------------------------------------
+
+
+def _check_lengths(**values: bytes) -> None:
+    for name, value in values.items():
+        if len(value) != 32:
+            raise Misuse("wrong length", field=name, expected="32 bytes", found=str(len(value)))
+
+
+def reference_recover(digest: bytes, r: bytes, s: bytes, recovery_id: int) -> bytes | None:
+    """The same by eth-keys in pure Python: for tests, and where no compiled library is at hand."""
+    _check_lengths(digest=digest, r=r, s=s)
+    from eth_keys.backends import NativeECCBackend
+    from eth_keys.datatypes import Signature
+    from eth_keys.exceptions import BadSignature, ValidationError
+
+    numbers = (int.from_bytes(r, "big"), int.from_bytes(s, "big"))
+    if recovery_id not in (0, 1) or not all(0 < number < CURVE_ORDER for number in numbers):
+        return None
+    try:
+        key = NativeECCBackend().ecdsa_recover(digest, Signature(vrs=(recovery_id, *numbers)))
+    except (BadSignature, ValidationError, ValueError):
+        return None
+    return keccak256(key.to_bytes())[-20:]
+
+
+def reference_sign(private_key: bytes, digest: bytes) -> tuple[bytes, bytes, int]:
+    """The same signature by eth-keys."""
+    _check_lengths(private_key=private_key, digest=digest)
+    from eth_keys.backends import NativeECCBackend
+    from eth_keys.datatypes import PrivateKey
+
+    v, r, s = NativeECCBackend().ecdsa_sign(digest, PrivateKey(private_key)).vrs
+    return r.to_bytes(32, "big"), s.to_bytes(32, "big"), v
+
+
+# --- libsecp256k1 ---------------------------------------------------------------------------------
+
+Recover = Callable[[bytes, bytes, bytes, int], "bytes | None"]
+Sign = Callable[[bytes, bytes], tuple[bytes, bytes, int]]
+
+
+def _load() -> tuple[str, Any, Any, Any]:
+    """A libsecp256k1: its package's name, cffi handle, functions and context."""
+    try:
+        from btclib_secp256k1 import ffi, lib
+        from btclib_secp256k1.context import ctx
+
+        return "btclib-secp256k1", ffi, lib, ctx
+    except ImportError:
+        from coincurve._libsecp256k1 import ffi, lib
+        from coincurve.context import GLOBAL_CONTEXT
+
+        return "coincurve", ffi, lib, GLOBAL_CONTEXT.ctx
+
+
+def _recover_with(ffi: Any, lib: Any, context: Any) -> Recover:
+    parse = lib.secp256k1_ecdsa_recoverable_signature_parse_compact
+    ecdsa_recover = lib.secp256k1_ecdsa_recover
+    serialize = lib.secp256k1_ec_pubkey_serialize
+
+    class Scratch(threading.local):
+        """C buffers, a set for each thread: cffi releases the GIL, so sharing would mix up keys."""
+
+        def __init__(self) -> None:
+            out = ffi.new("unsigned char[65]")
+            self.buffers = (
+                ffi.new("secp256k1_ecdsa_recoverable_signature *"),
+                ffi.new("secp256k1_pubkey *"),
+                out,
+                ffi.new("size_t *", 65),
+                ffi.buffer(out + 1, 64),  # does not own `out`, which therefore stays beside it
+            )
+
+    scratch = Scratch()
+
+    def recover(digest: bytes, r: bytes, s: bytes, recovery_id: int) -> bytes | None:
+        """The signer's 20-byte address, or None where ecrecover returns nothing."""
+        # C reads 32 bytes of each, whatever their length.
+        if len(digest) != 32 or len(r) != 32 or len(s) != 32:
+            _check_lengths(digest=digest, r=r, s=s)
+        # libsecp256k1 also knows ids 2 and 3 (r beyond the order); the precompile does not.
+        if recovery_id != 0 and recovery_id != 1:
+            return None
+        signature, key, out, size, public = scratch.buffers
+        if not parse(context, signature, r + s, recovery_id):
+            return None
+        if not ecdsa_recover(context, key, signature, digest):
+            return None
+        serialize(context, out, size, key, _UNCOMPRESSED)
+        return keccak256(public[:])[-20:]
+
+    return recover
+
+
+def _sign_with(ffi: Any, lib: Any, context: Any) -> Sign:
+    def sign(private_key: bytes, digest: bytes) -> tuple[bytes, bytes, int]:
+        """A deterministic (RFC 6979) signature of a digest: r, s and recovery id. For test keys."""
+        _check_lengths(private_key=private_key, digest=digest)
+        signature = ffi.new("secp256k1_ecdsa_recoverable_signature *")
+        nonce = (ffi.NULL, ffi.NULL)
+        if not lib.secp256k1_ecdsa_sign_recoverable(context, signature, digest, private_key, *nonce):
+            raise Misuse("not a usable private key", field="private_key")
+        compact, recovery_id = ffi.new("unsigned char[64]"), ffi.new("int *")
+        serialize = lib.secp256k1_ecdsa_recoverable_signature_serialize_compact
+        serialize(context, compact, recovery_id, signature)
+        both = bytes(ffi.buffer(compact, 64))
+        return both[:32], both[32:], int(recovery_id[0])
+
+    return sign
+
+
+def _fastest_curve() -> tuple[str, Recover, Sign]:
+    try:
+        name, *library = _load()
+    except ImportError:
+        return "eth-keys", reference_recover, reference_sign
+    return name, _recover_with(*library), _sign_with(*library)
+
+
+_curve_name, recover, sign = _fastest_curve()
+
+# What runs: for `payloads --version` and for reports of trouble.
+BACKENDS = {"keccak256": _keccak_name, "recover": _curve_name}
+
+
+# --- addresses ------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def checksum(address: bytes) -> str:
+    """The EIP-55 spelling of a 20-byte address."""
+    digits = address.hex()
+    cases = keccak256(digits.encode()).hex()
+    letters = zip(digits, cases, strict=False)
+    return "0x" + "".join(d.upper() if case >= "8" else d for d, case in letters)
+
+
+def address_of(private_key: bytes) -> bytes:
+    """The 20-byte address of a private key."""
+    digest = keccak256(b"any digest will do")
+    address = recover(digest, *sign(private_key, digest))
+    if address is None:
+        raise Misuse("not a usable private key", field="private_key")
+    return address

@@ -1,0 +1,120 @@
+"""The one family of exceptions, and what may escape from where.
+
+Three kinds, one base:
+
+* `Malformed`: the bytes are not such a payload. Decoders raise this and nothing else for bad input.
+* `Refused`: a payload, but one that would not pass (a wrong signer, a failed `verify`).
+* `Misuse`: the caller asked for something impossible (a value that does not fit its field, an
+  unknown name). Encoders and look-ups raise this.
+
+An error is a record first and a sentence second: `offset`, `field`, `expected` and `found` are
+attributes, and `to_dict()` is what `--json` prints. Any other exception leaving a decoder is a bug.
+
+`revert_data` is set where a contract doing the same step would revert: the exact bytes it would
+return (empty for a bare revert). It is None where no contract would have been asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["Malformed", "Misuse", "PayloadError", "Refused", "elide", "panic"]
+
+_SHOWN = 48
+
+
+def elide(text: str, limit: int = _SHOWN) -> str:
+    """`text` with its middle cut out, so that one line stays one line."""
+    if len(text) <= limit:
+        return text
+    half = (limit - 1) // 2
+    return f"{text[:half]}…{text[-half:]}"
+
+
+def panic(code: int) -> bytes:
+    """The revert data of Solidity's `Panic(uint256)`."""
+    return bytes.fromhex("4e487b71") + code.to_bytes(32, "big")
+
+
+class PayloadError(ValueError):
+    """Base of everything this library raises on purpose."""
+
+    kind = "error"
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        offset: int | None = None,
+        field: str | None = None,
+        expected: str | None = None,
+        found: str | None = None,
+        revert_data: bytes | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.offset = offset
+        self.field = field
+        self.expected = expected
+        self.found = found
+        self.revert_data = revert_data
+
+    def __str__(self) -> str:
+        where = [self.field] if self.field else []
+        if self.offset is not None:
+            where.append(f"at byte {self.offset}")
+        what = [self.reason]
+        if self.expected is not None:
+            what.append(f"expected {self.expected}")
+        if self.found is not None:
+            what.append(f"found {self.found}")
+        return (" ".join(where) + ": " if where else "") + ", ".join(what)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), dict(self.__dict__)))
+
+    def shifted(self, base: int, path: str) -> PayloadError:
+        """The same error seen from a wrapper in which this payload starts at byte `base`."""
+        return type(self)(
+            self.reason,
+            offset=None if self.offset is None else self.offset + base,
+            field=f"{path}.{self.field}" if self.field else path,
+            expected=self.expected,
+            found=self.found,
+            revert_data=self.revert_data,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as the command line prints it with `--json`."""
+        record: dict[str, Any] = {"kind": self.kind, "reason": self.reason, "message": str(self)}
+        for name in ("offset", "field", "expected", "found"):
+            if (value := getattr(self, name)) is not None:
+                record[name] = value
+        if self.revert_data is not None:
+            record["revert_data"] = "0x" + self.revert_data.hex()
+        return record
+
+
+def _rebuild(cls: type[PayloadError], state: dict[str, Any]) -> PayloadError:
+    return cls(state.pop("reason"), **state)
+
+
+class Malformed(PayloadError):
+    """The input is not a payload of the kind asked for."""
+
+    kind = "malformed"
+
+
+class Refused(PayloadError):
+    """A payload that would not pass."""
+
+    kind = "refused"
+
+
+class Misuse(PayloadError):
+    """The library was called wrongly."""
+
+    kind = "misuse"

@@ -1,0 +1,102 @@
+"""What a signature says: who made it, over which digest, and why there may be nobody.
+
+Shared by both systems. The recovered address is `ecrecover`'s answer and no more: that an address
+came out does not mean that anybody trusts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from hexbytes import HexBytes
+
+from payloads.crypto import CURVE_ORDER, checksum, recover
+from payloads.errors import Misuse, Refused
+from payloads.fields import Record, hexed
+
+__all__ = ["Recovered", "address_bytes", "expect", "recovered"]
+
+_HALF_ORDER = CURVE_ORDER // 2
+
+
+class Recovered(Record, frozen=True):
+    """One signature and its signer; `address` is None where ecrecover returns nothing."""
+
+    index: int
+    address: str | None
+    r: HexBytes
+    s: HexBytes
+    v: int
+    digest: HexBytes
+    high_s: bool
+    why: str = ""
+
+    @property
+    def raw_address(self) -> bytes:
+        """The address as the contract sees it: zero where there is none."""
+        return bytes(20) if self.address is None else bytes.fromhex(self.address[2:])
+
+
+def recovered(index: int, digest: bytes, r: bytes, s: bytes, v: int) -> Recovered:
+    """The signer of one signature, with `v` as the payload has it: 0 or 1."""
+    address = recover(digest, r, s, v)
+    return Recovered(
+        index,
+        None if address is None else checksum(address),
+        hexed(r),
+        hexed(s),
+        v,
+        hexed(digest),
+        int.from_bytes(s, "big") > _HALF_ORDER,
+        "" if address is not None else _why_nobody(r, s, v),
+    )
+
+
+def _why_nobody(r: bytes, s: bytes, v: int) -> str:
+    for name, raw in (("r", r), ("s", s)):
+        number = int.from_bytes(raw, "big")
+        if not 0 < number < CURVE_ORDER:
+            return f"{name} is {'zero' if number == 0 else 'not below the order of the curve'}"
+    if v > 228:
+        return f"v is {v}: adding 27 overflows a uint8, which reverts"
+    if v not in (0, 1):
+        hint = f" (the chain adds 27 itself: {v - 27} was meant?)" if v in (27, 28) else ""
+        return f"v is {v}, and only 0 and 1 recover{hint}"
+    return "no point of the curve fits r and v"
+
+
+def address_bytes(address: str | bytes, name: str = "address") -> bytes:
+    """20 bytes from an address in any spelling; a mixed-case one must have a right checksum."""
+    try:
+        raw = bytes(address) if isinstance(address, bytes) else bytes.fromhex(address[2:])
+    except (ValueError, TypeError):
+        raw = b""
+    prefixed = isinstance(address, bytes) or address[:2] in ("0x", "0X")
+    if len(raw) != 20 or not prefixed:
+        raise Misuse("not an address", field=name, expected="0x and 40 hex digits", found=str(address))
+    if isinstance(address, str) and not _fair_case(address[2:], raw):
+        raise Misuse("checksum of the address is wrong", field=name, expected=checksum(raw), found=address)
+    return raw
+
+
+def _fair_case(digits: str, raw: bytes) -> bool:
+    return digits in (digits.lower(), digits.upper()) or "0x" + digits == checksum(raw)
+
+
+def expect(
+    found: Iterable[Recovered],
+    allowed: Iterable[str | bytes],
+    offset_of: Callable[[int], int],
+    path: str,
+) -> None:
+    """Refuse signatures whose signer is not one of `allowed`, saying where they stand."""
+    wanted = {address_bytes(address) for address in allowed}
+    for signature in found:
+        if signature.address is None or signature.raw_address not in wanted:
+            raise Refused(
+                "not signed by an expected signer",
+                offset=offset_of(signature.index),
+                field=path.format(index=signature.index),
+                expected=" or ".join(sorted(checksum(address) for address in wanted)),
+                found=signature.address or f"nobody ({signature.why})",
+            )
