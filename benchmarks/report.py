@@ -60,20 +60,17 @@ def verdict(goal: Goal, by_key: dict[str, Result]) -> tuple[str, bool | None]:
         result = by_key.get(key or "")
         return result if result is not None and result.seconds else None
 
-    ours, aside = ran(goal.ours), ""
+    ours = ran(goal.ours)
     over = ours.what.partition(" over ")[2] if ours is not None else ""
-    rival = ran(goal.rival.format(library=over))
-    if rival is None and (rival := ran(goal.stand_in)) is not None:
-        aside = f" (against {rival.row.label}; the rival itself was not measured)"
-    if ours is None or rival is None:
-        return f"not measured  {goal.text}", None
-    times = ratio(rival, ours)
-    if goal.at_most is not None:
-        times = 1 / times
-        met = times <= goal.at_most
-    else:
-        met = times >= (goal.at_least or 0.0)
-    return f"{'met' if met else 'MISSED':12}  {goal.text}: {times:.2f}x{aside}", met
+    rival, stand_in = ran(goal.rival.format(library=over)), ran(goal.stand_in)
+    if ours is not None and rival is not None:
+        times = ratio(rival, ours) if goal.at_most is None else ratio(ours, rival)
+        met = times <= goal.at_most if goal.at_most is not None else times >= goal.at_least
+        return f"{'met' if met else 'MISSED':12}  {goal.text}: {times:.2f}x", met
+    aside = ""
+    if ours is not None and stand_in is not None:
+        aside = f" ({ratio(stand_in, ours):.2f}x {stand_in.row.label})"
+    return f"not measured  {goal.text}{aside}", None
 
 
 def verdicts(results: Sequence[Result]) -> list[tuple[str, bool | None]]:

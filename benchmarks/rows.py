@@ -110,9 +110,9 @@ class Goal:
     text: str
     ours: str
     rival: str
-    at_least: float | None = None
+    at_least: float = 0.0
     at_most: float | None = None
-    # What to hold against where the rival cannot be had; the verdict then says so.
+    # The row to mention where the rival cannot be had. It decides nothing.
     stand_in: str | None = None
 
 

@@ -1,0 +1,24 @@
+"""Decode and verify signed oracle payloads offline, exactly as the chain would.
+
+    import payloads
+
+    found = payloads.decode("0x0006…")   # hex, bytes, or a JSON frame of either system
+    found.form, found.why                # what it was taken for, and on what evidence
+    found.value.report.benchmark_price   # the decoded payload
+
+`payloads.chainlink` and `payloads.stork` hold what is particular to each system. Errors are one
+family, documented in `payloads.errors`; nothing here touches a network or a data-frame library.
+"""
+
+from payloads import chainlink, stork
+from payloads.errors import Malformed, Misuse, PayloadError, Refused
+from payloads.inspection import inspect
+from payloads.recognise import Decoded, Note, decode
+from payloads.strictness import AS_CONTRACT, CANONICAL
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AS_CONTRACT", "CANONICAL", "Decoded", "Malformed", "Misuse", "Note", "PayloadError",
+    "Refused", "chainlink", "decode", "inspect", "stork",
+]  # fmt: skip

@@ -54,7 +54,7 @@ def lay_out(
     """Spans for all that was read, in order of position, then for all that was not."""
     spans: list[Span] = []
     for part in sorted(parts, key=lambda part: (part.offset, part.end)):
-        if part.length or part.role == "value" and part.path in expanders:
+        if part.length or (part.role == "value" and part.path in expanders):
             expand = expanders.get(part.path, _plain) if part.role == "value" else _plain
             spans.extend(expand(data, part))
     return complete(spans, data, error)

@@ -112,6 +112,7 @@ def view_call(
         return shift(inner(data[part.offset : part.end]).spans, part.offset, part.path)
 
     paths = [part.path for part in parts if part.role == "value"]
-    expanders = dict.fromkeys((path for path in paths if path.startswith("payload")), opened)
+    inner_paths = (path for path in paths if path.startswith("payload"))
+    expanders: dict[str, Expander] = dict.fromkeys(inner_paths, opened)
     expanders |= {"selector": selector, "parameter_payload": parameter}
     return View(function.name, why, len(raw), lay_out(parts, raw, expanders, error), error)

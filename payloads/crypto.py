@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 from payloads.errors import Misuse
@@ -59,9 +60,10 @@ def _check_lengths(**values: bytes) -> None:
 def reference_recover(digest: bytes, r: bytes, s: bytes, recovery_id: int) -> bytes | None:
     """The same by eth-keys in pure Python: for tests, and where no compiled library is at hand."""
     _check_lengths(digest=digest, r=r, s=s)
-    from eth_keys.backends import NativeECCBackend
+    from eth_keys.backends.native.main import NativeECCBackend
     from eth_keys.datatypes import Signature
-    from eth_keys.exceptions import BadSignature, ValidationError
+    from eth_keys.exceptions import BadSignature
+    from eth_utils.exceptions import ValidationError
 
     numbers = (int.from_bytes(r, "big"), int.from_bytes(s, "big"))
     if recovery_id not in (0, 1) or not all(0 < number < CURVE_ORDER for number in numbers):
@@ -76,7 +78,7 @@ def reference_recover(digest: bytes, r: bytes, s: bytes, recovery_id: int) -> by
 def reference_sign(private_key: bytes, digest: bytes) -> tuple[bytes, bytes, int]:
     """The same signature by eth-keys."""
     _check_lengths(private_key=private_key, digest=digest)
-    from eth_keys.backends import NativeECCBackend
+    from eth_keys.backends.native.main import NativeECCBackend
     from eth_keys.datatypes import PrivateKey
 
     v, r, s = NativeECCBackend().ecdsa_sign(digest, PrivateKey(private_key)).vrs
@@ -92,15 +94,14 @@ Sign = Callable[[bytes, bytes], tuple[bytes, bytes, int]]
 def _load() -> tuple[str, Any, Any, Any]:
     """A libsecp256k1: its package's name, cffi handle, functions and context."""
     try:
-        from btclib_secp256k1 import ffi, lib
+        import btclib_secp256k1 as library
         from btclib_secp256k1.context import ctx
 
-        return "btclib-secp256k1", ffi, lib, ctx
+        return "btclib-secp256k1", library.ffi, library.lib, ctx
     except ImportError:
-        from coincurve._libsecp256k1 import ffi, lib
-        from coincurve.context import GLOBAL_CONTEXT
-
-        return "coincurve", ffi, lib, GLOBAL_CONTEXT.ctx
+        coincurve = import_module("coincurve._libsecp256k1")
+        context = import_module("coincurve.context").GLOBAL_CONTEXT.ctx
+        return "coincurve", coincurve.ffi, coincurve.lib, context
 
 
 def _recover_with(ffi: Any, lib: Any, context: Any) -> Recover:
@@ -148,7 +149,9 @@ def _sign_with(ffi: Any, lib: Any, context: Any) -> Sign:
         _check_lengths(private_key=private_key, digest=digest)
         signature = ffi.new("secp256k1_ecdsa_recoverable_signature *")
         nonce = (ffi.NULL, ffi.NULL)
-        if not lib.secp256k1_ecdsa_sign_recoverable(context, signature, digest, private_key, *nonce):
+        if not lib.secp256k1_ecdsa_sign_recoverable(
+            context, signature, digest, private_key, *nonce
+        ):
             raise Misuse("not a usable private key", field="private_key")
         compact, recovery_id = ffi.new("unsigned char[64]"), ffi.new("int *")
         serialize = lib.secp256k1_ecdsa_recoverable_signature_serialize_compact

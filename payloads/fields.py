@@ -16,7 +16,7 @@ wrong byte, writing raises `Misuse` when a value does not fit; nothing else esca
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -29,7 +29,7 @@ from payloads.units import NONE, Unit
 
 __all__ = [
     "PACKED", "WORDS", "AbiType", "Field", "Packing", "Record", "Span", "Table", "field",
-    "hexed", "jsonable",
+    "hexed", "json_object", "jsonable",
 ]  # fmt: skip
 
 WORD = 32
@@ -107,7 +107,7 @@ def field(abi: str, unit: Unit = NONE, meaning: str = "", *, none: int | None = 
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """Base of all decoded values: immutable, comparable, with a `repr` that elides and never raises.
+    """Base of all decoded values: immutable, comparable; its `repr` elides and never raises.
 
     `gc=False`: a payload is a tree of values and never part of a cycle.
     """
@@ -116,7 +116,8 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         parts = (f"{name}={_brief(getattr(self, name, None))}" for name in self.__struct_fields__)
         return f"{type(self).__name__}({', '.join(parts)})"
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return repr(self)
 
     @property
     def values(self) -> tuple[Any, ...]:
@@ -129,7 +130,7 @@ def _brief(value: Any) -> str:
         return elide("0x" + value.hex(), 23)
     if isinstance(value, tuple) and len(value) > 3:
         return f"<{len(value)} × {type(value[0]).__name__}>"
-    return elide(repr(value), 120)
+    return elide(repr(value), 600 if isinstance(value, Record) else 120)
 
 
 class Span(Record, frozen=True):
@@ -155,6 +156,11 @@ def hexed(raw: bytes) -> HexBytes:
     return bytes.__new__(HexBytes, raw)
 
 
+def json_object(pairs: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON object: see `jsonable`."""
+    return {str(key): jsonable(value) for key, value in pairs.items()}
+
+
 def jsonable(value: Any) -> Any:
     """The JSON form used everywhere: bytes as 0x-hex, integers beyond 2**53 as strings."""
     if isinstance(value, bool) or value is None or isinstance(value, str | float):
@@ -167,7 +173,7 @@ def jsonable(value: Any) -> Any:
         pairs = ((name, getattr(value, name)) for name in value.__struct_fields__)
         return {name: jsonable(item) for name, item in pairs if item is not None}
     if isinstance(value, dict):
-        return {str(key): jsonable(item) for key, item in value.items()}
+        return json_object(value)
     return [jsonable(item) for item in value]
 
 
@@ -255,7 +261,7 @@ class Table:
 
     def read_slowly(self, data: bytes, at: int = 0, path: str = "") -> Any:
         """What `read` does where it is in doubt: each field in turn, up to the first bad byte."""
-        values = {name: None for name in self.absent}
+        values = dict.fromkeys(self.absent)
         for row, begin in zip(self.fields, self.offsets, strict=True):
             value = self._check(row, data, at + begin, path + row.name)
             values[row.name] = None if row.none is not None and value == row.none else value
@@ -298,10 +304,14 @@ class Table:
         """The table as the reference page shows it."""
         head = "| offset | field | type | unit | meaning |\n|---:|---|---|---|---|"
         rows = (
-            f"| {at} | `{row.name}` | {row.type.name} | {row.unit.name} | {row.meaning} |"
+            f"| {at} | `{row.name}` | {row.type.name} | {row.unit.name} | {_cell(row.meaning)} |"
             for row, at in zip(self.fields, self.offsets, strict=True)
         )
         return "\n".join([head, *rows])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _rows(record: type[Any]) -> Iterator[Field]:
@@ -341,7 +351,7 @@ class _Source:
 
 
 def _compile(table: Table) -> tuple[str, Callable[..., Any], Callable[..., Any]]:
-    source = _Source([], [], [], {}, {name: "None" for name in table.absent}, [])
+    source = _Source([], [], [], {}, dict.fromkeys(table.absent, "None"), [])
     for index, row in enumerate(table.fields):
         _emit(source, row, table.packing, f"f{index}")
     codes = "".join(source.codes)

@@ -66,9 +66,7 @@ def _tidy(text: str, name: str) -> bytes:
         raise _not_hex("0x prefix given twice", begin, "hex digits", repr(digits[:2]), name)
     for index, character in enumerate(digits):
         if character not in _HEX:
-            raise _not_hex(
-                "not hex", begin + index, "a hex digit", elide(ascii(character)), name
-            )
+            raise _not_hex("not hex", begin + index, "a hex digit", elide(ascii(character)), name)
     if len(digits) % 2:
         raise _not_hex(
             "odd number of hex digits", begin + len(digits), "two digits a byte",

@@ -18,17 +18,12 @@ __all__ = ["bytes_in", "field_values", "integer_in", "list_in"]
 _MISSING = object()
 
 
-def bytes_in(
-    record: dict[str, Any], key: str, size: int | None, default: Any = _MISSING
-) -> bytes:
+def bytes_in(record: dict[str, Any], key: str, size: int | None, default: Any = _MISSING) -> bytes:
     """The bytes of a hex string, of a given size if one is given."""
     value = record.get(key, default)
     if value is _MISSING:
         raise Misuse("missing", field=key, expected="a hex string")
-    if value in (b"", "0x", ""):
-        raw = b""
-    else:
-        raw = _bytes(value, key)
+    raw = b"" if value in (b"", "0x", "") else _bytes(value, key)
     if size is not None and len(raw) != size:
         raise Misuse("wrong length", field=key, expected=f"{size} bytes", found=str(len(raw)))
     return raw

@@ -73,9 +73,13 @@ def address_bytes(address: str | bytes, name: str = "address") -> bytes:
         raw = b""
     prefixed = isinstance(address, bytes) or address[:2] in ("0x", "0X")
     if len(raw) != 20 or not prefixed:
-        raise Misuse("not an address", field=name, expected="0x and 40 hex digits", found=str(address))
+        raise Misuse(
+            "not an address", field=name, expected="0x and 40 hex digits", found=str(address)
+        )
     if isinstance(address, str) and not _fair_case(address[2:], raw):
-        raise Misuse("checksum of the address is wrong", field=name, expected=checksum(raw), found=address)
+        raise Misuse(
+            "checksum of the address is wrong", field=name, expected=checksum(raw), found=address
+        )
     return raw
 
 

@@ -12,13 +12,14 @@ record where the bytes differ from what an encoder would have written.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from payloads.errors import Malformed, Misuse, panic
 from payloads.fields import WORD, AbiType, Record, hexed
 
-__all__ = ["Argument", "Departure", "Part", "decode", "decode_calldata", "departures", "encode"]
+__all__ = ["Argument", "Departure", "Part", "decode", "decode_bulk_calldata", "decode_calldata", "departures", "encode"]
 
 _U64 = 2**64 - 1
 _SIGN = 2**255
@@ -240,7 +241,7 @@ class _Calldata(_Reader):
         return tuple(elements)
 
     def element(self, base: int, index: int, path: str) -> bytes:
-        """`payloads[index]`: the offset is compared as a signed number, so it may point backwards."""
+        """`payloads[index]`: its offset is a signed number, so it may point backwards."""
         at = base + WORD * index
         offset = self.word(at)
         signed = offset - _MODULUS if offset >= _SIGN else offset
@@ -251,10 +252,8 @@ class _Calldata(_Reader):
         start = (base + signed) % _MODULUS
         length = self.word(start)  # reads as zero beyond the calldata, as the EVM has it
         begin = (start + WORD) % _MODULUS
-        if length > _U64 or begin < _SIGN and begin > self.end - length:
-            raise _revert(
-                "length runs past the end", at, path + ".length", "fewer bytes", length
-            )
+        if length > _U64 or (begin < _SIGN and begin > self.end - length):
+            raise _revert("length runs past the end", at, path + ".length", "fewer bytes", length)
         if begin > self.end:
             return b""
         if start < self.end:
@@ -272,6 +271,36 @@ def decode_calldata(
         reader.tail(argument, reader.pointer(at, 4, argument.name))
         for argument, at in reader.head(arguments, 4)
     ]
+
+
+class _Patient(_Calldata):
+    """Reads on behind elements that cannot be read, and remembers why each could not."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data, None)
+        self.faults: dict[int, Malformed] = {}
+
+    def element(self, base: int, index: int, path: str) -> bytes:
+        try:
+            return super().element(base, index, path)
+        except Malformed as error:
+            self.faults[index] = error
+            return b""
+
+
+def decode_bulk_calldata(
+    arguments: Sequence[Argument], calldata: bytes
+) -> tuple[list[bytes | Malformed], bytes]:
+    """The arguments of a function of `(bytes[], bytes)`; where an element is bad, what is wrong.
+
+    A contract looks at an element when it gets there, so an earlier one may matter before.
+    """
+    reader = _Patient(calldata)
+    first, second = (
+        reader.tail(argument, reader.pointer(at, 4, argument.name))
+        for argument, at in reader.head(arguments, 4)
+    )
+    return [reader.faults.get(index, raw) for index, raw in enumerate(first)], second
 
 
 # --- encoding -------------------------------------------------------------------------------------
@@ -369,7 +398,7 @@ def _paddings(parts: Sequence[Part], data: bytes) -> Iterator[Departure]:
 def _disorder(parts: Sequence[Part]) -> Iterator[Departure]:
     """Tails in another order than their heads."""
     lengths = [part for part in parts if part.role == "length"]
-    for before, after in zip(lengths, lengths[1:], strict=False):
+    for before, after in itertools.pairwise(lengths):
         if after.offset < before.offset:
             detail = f"stands before {before.path.removesuffix('.length')}, which precedes it"
             yield Departure("out-of-order", after.offset, WORD, after.path, detail)

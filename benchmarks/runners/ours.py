@@ -64,7 +64,7 @@ def decode() -> Work:
 
 def decode_any() -> Work:
     def work(report: str) -> Fields:
-        return fields_of(payloads.decode(report))
+        return fields_of(payloads.decode(report).value)
 
     return work, INPUTS["full_report"], check_fields
 

@@ -15,6 +15,7 @@ from payloads.chainlink.report import (
     decode_envelope,
     decode_report,
 )
+from payloads.chainlink.report import decode as decode_full_report
 from payloads.chainlink.schemas import COMMON_HEAD, REGISTRY, Schema, schema_named
 from payloads.chainlink.signers import recover
 from payloads.errors import Malformed, Misuse
@@ -33,7 +34,16 @@ def view_full_report(raw: bytes, schema: str | int | None = None, why: str = "")
     except Malformed as malformed:
         error = malformed
     spans = _full_report_spans(raw, parts, schema, error)
-    return View("full_report", why, len(raw), spans, error)
+    return View("full_report", why, len(raw), spans, error or _report_error(raw, schema))
+
+
+def _report_error(raw: bytes, schema: str | int | None) -> Malformed | None:
+    """What is wrong with the report of a payload that is well encoded outside of it."""
+    try:
+        decode_full_report(raw, schema=schema)
+    except Malformed as error:
+        return error
+    return None
 
 
 def _full_report_spans(

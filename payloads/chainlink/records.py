@@ -7,7 +7,6 @@ unknown schema is its `words`. What does not follow from the fields is kept besi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 from payloads.chainlink.report import (
@@ -19,9 +18,7 @@ from payloads.chainlink.report import (
 )
 from payloads.chainlink.schemas import Schema, schema_named
 from payloads.chainlink.signers import recover
-from payloads.errors import Misuse
-from payloads.fields import jsonable
-from payloads.inputs import to_bytes
+from payloads.fields import hexed, json_object
 from payloads.records import bytes_in, field_values, list_in
 
 __all__ = ["full_report_from_dict", "full_report_to_dict", "report_from_dict", "report_to_dict"]
@@ -35,7 +32,11 @@ def _schema_keys(report: AnyReport) -> dict[str, Any]:
 
 def _report_keys(report: AnyReport, blob: bytes) -> dict[str, Any]:
     if isinstance(report, UnknownReport):
-        record = {"words": list(report.words), "tail": report.tail, "why_unknown": report.why}
+        record: dict[str, Any] = {
+            "words": list(report.words),
+            "tail": report.tail,
+            "why_unknown": report.why,
+        }
         if report.head is not None:
             record["head_if_usual"] = report.head
         return record
@@ -50,7 +51,7 @@ def report_to_dict(bare: BareReport) -> dict[str, Any]:
     record = {"system": "chainlink", "form": "report", **_schema_keys(bare.report)}
     if bare.guess:
         record["guess"] = bare.guess
-    return jsonable(record | _report_keys(bare.report, bare.raw))
+    return json_object(record | _report_keys(bare.report, bare.raw))
 
 
 def full_report_to_dict(payload: FullReport, signers: bool = True) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def full_report_to_dict(payload: FullReport, signers: bool = True) -> dict[str, 
     if payload.departures:
         record["departures"] = [str(departure) for departure in payload.departures]
         record["raw"] = payload.raw
-    return jsonable(record)
+    return json_object(record)
 
 
 # --- and back -------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ def full_report_from_dict(record: dict[str, Any]) -> FullReport:
     """The payload that an object describes."""
     blob = report_from_dict(record)
     context = field_values(CONTEXT.fields, record)
-    report = UnknownReport(None, None, (), blob, "") # only its bytes matter to the encoder
+    report = UnknownReport(None, None, (), hexed(blob), "")  # its bytes are all that is encoded
     return FullReport(
         **context,
         report_blob=blob,

@@ -24,7 +24,6 @@ from payloads.chainlink.schemas import (
     REGISTRY,
     Report,
     ReportHead,
-    Schema,
     schema_named,
 )
 from payloads.crypto import keccak256
@@ -78,6 +77,12 @@ class UnknownReport(Record, frozen=True):
     words: tuple[HexBytes, ...]
     tail: HexBytes
     why: str
+
+    @property
+    def schema_label(self) -> str:
+        """What to call it."""
+        version = self.schema_version
+        return "unknown schema" if version is None else f"unknown schema 0x{version:04x}"
 
     def encode(self) -> bytes:
         """The bytes it was read from."""
@@ -133,6 +138,11 @@ class FullReport(Record, frozen=True):
     @property
     def schema_version(self) -> int | None:
         return self.report.schema_version
+
+    @property
+    def schema_label(self) -> str:
+        """The schema's name and title, or that it is not known."""
+        return self.report.schema_label
 
     @property
     def report_hash(self) -> HexBytes:
@@ -237,11 +247,14 @@ _LENGTH = slice(_HEAD_SIZE, _FIRST_TAIL)
 # More signatures than a contract could ever take go the general way.
 _MOST_SHAPED = 64
 
-# How to take a canonical payload apart, its three offsets, the words behind the blob up to the
-# first r, the number of signatures, and the word that counts them.
-Shape = tuple[Callable[[bytes], tuple[Any, ...]], bytes, bytes, int, bytes]
-# The fields of a FullReport up to `raw_vs`, and where the blob stands.
-Parts = tuple[tuple[Any, ...], int]
+Words = tuple[bytes, ...]
+Reader = Callable[[bytes, int], tuple[Any, ...]]
+# How to take a canonical payload apart: what reads it up to the count of rs and what reads the
+# words of rs or ss; then what must stand there: the offsets, the blob's padding with the count
+# behind it; and where the first r stands, and the count of ss, which is the same word again.
+Shape = tuple[Reader, Reader, bytes, bytes, int, int, bytes]
+# The fields of a FullReport up to `raw_vs`.
+Fields = tuple[HexBytes, bytes, int, int, bytes, bytes, Words, Words, bytes]
 
 
 @lru_cache(maxsize=1024)
@@ -253,34 +266,35 @@ def _shape(size: int, length: bytes) -> Shape | None:
     if len(length) < WORD or rest or not 0 <= count <= _MOST_SHAPED:
         return None
     second = _FIRST_TAIL + blob + padding
-    offsets = (_HEAD_SIZE, second, second + WORD + WORD * count)
-    words, counted = "32s" * count, count.to_bytes(WORD, "big")
-    layout = struct.Struct(f">{CONTEXT.codes}96s32s32x{blob}s{padding + WORD}s{words}32s{words}")
-    heads = b"".join(offset.to_bytes(WORD, "big") for offset in offsets)
-    return layout.unpack, heads, bytes(padding) + counted, 9 + count, counted
+    third = second + WORD + WORD * count
+    heads = b"".join(offset.to_bytes(WORD, "big") for offset in (_HEAD_SIZE, second, third))
+    start = struct.Struct(f">{CONTEXT.codes}96s32s32x{blob}s{padding + WORD}s").unpack_from
+    words = struct.Struct(">" + "32s" * count).unpack_from
+    counted = count.to_bytes(WORD, "big")
+    return start, words, heads, bytes(padding) + counted, second + WORD, third, counted
 
 
-def _split_canonical(raw: bytes) -> Parts | None:
+def _split_canonical(raw: bytes) -> Fields | None:
     """The one layout an encoder writes, checked word by word; None for any other."""
     if (shape := _shape(len(raw), raw[_LENGTH])) is None:
         return None
-    unpack, heads, between, second, counted = shape
-    found = unpack(raw)
-    digest, padding, epoch, round_, extra, offsets, raw_vs, blob, gap = found[:9]
-    if offsets != heads or gap != between or found[second] != counted:
+    start, words, heads, between, first_r, count_of_s, counted = shape
+    digest, padding, epoch, round_, extra, offsets, raw_vs, blob, gap = start(raw, 0)
+    first_s = count_of_s + WORD
+    if offsets != heads or gap != between or raw[count_of_s:first_s] != counted:
         return None
-    digest = _new(HexBytes, digest)
-    rs, ss = found[9:second], found[second + 1 :]
-    return (digest, padding, epoch, round_, extra, blob, rs, ss, raw_vs), _FIRST_TAIL
+    rs, ss = words(raw, first_r), words(raw, first_s)
+    return _new(HexBytes, digest), padding, epoch, round_, extra, blob, rs, ss, raw_vs
 
 
-def _split_general(raw: bytes) -> Parts:
-    """Any layout that solc takes."""
+def _split_general(raw: bytes) -> tuple[Fields, int]:
+    """Any layout that solc takes, and where its report stands."""
     trace: list[Part] = []
     context, blob, rs, ss, raw_vs = abi_decode(FULL_REPORT, raw, trace=trace)
     at = next((part.offset for part in trace if part.path == "report_blob"), 0)
-    found = CONTEXT.read(b"".join(context))
-    return (*found.values, blob, rs, ss, raw_vs), at
+    head: Context = CONTEXT.read(b"".join(context))
+    words = (head.config_digest, head.context_padding, head.epoch, head.round, head.extra_hash)
+    return (*words, blob, rs, ss, raw_vs), at
 
 
 def _read_report(blob: bytes, name: str | int | None = None) -> tuple[AnyReport, str]:
@@ -309,7 +323,10 @@ def _read_unversioned(blob: bytes) -> tuple[AnyReport, str]:
         except Malformed:
             pass
         else:
-            return report, f"guessed from its shape: version 0x{version:04x} is none, as in legacy v1"
+            return (
+                report,
+                f"guessed from its shape: version 0x{version:04x} is none, as in legacy v1",
+            )
     return _unknown(blob, f"no known schema has version 0x{version:04x}"), ""
 
 
@@ -335,16 +352,22 @@ def decode(
     `schema` names the schema instead, for legacy v1 feed IDs, which carry no version.
     """
     raw = to_bytes(value)
-    parts, at = _split_canonical(raw) or _split_general(raw)
-    blob = parts[5]
+    fields, at = _split_canonical(raw), _FIRST_TAIL
+    if fields is None:
+        fields, at = _split_general(raw)
+    digest, padding, epoch, round_, extra, blob, rs, ss, raw_vs = fields
     try:
+        report: AnyReport
         if schema is None and (known := FACTS.get(blob[:2])):
             report, guess = known(blob), ""
         else:
             report, guess = _read_report(blob, schema)
     except Malformed as error:
         raise error.shifted(at, "report") from None
-    payload = FullReport(*parts, report, guess, raw)
+    # Named one by one: this is the hot path, and unpacking a tuple into a call is not free.
+    payload = FullReport(
+        digest, padding, epoch, round_, extra, blob, rs, ss, raw_vs, report, guess, raw
+    )
     if profile is not AS_CONTRACT:
         profile.settle(payload)
     return payload
@@ -356,12 +379,12 @@ def decode_envelope(value: Input, *, profile: Profile = AS_CONTRACT) -> FullRepo
     Where no schema fits, `report` is an `UnknownReport` that says why.
     """
     raw = to_bytes(value)
-    parts, _ = _split_canonical(raw) or _split_general(raw)
+    fields = _split_canonical(raw) or _split_general(raw)[0]
     try:
-        report, guess = _read_report(parts[5])
+        report, guess = _read_report(fields[5])
     except Malformed as error:
-        report, guess = _unknown(parts[5], str(error)), ""
-    payload = FullReport(*parts, report, guess, raw)
+        report, guess = _unknown(fields[5], str(error)), ""
+    payload = FullReport(*fields, report, guess, raw)
     profile.settle(payload)
     return payload
 
@@ -376,6 +399,11 @@ class BareReport(Record, frozen=True):
     @property
     def schema_version(self) -> int | None:
         return self.report.schema_version
+
+    @property
+    def schema_label(self) -> str:
+        """The schema's name and title, or that it is not known."""
+        return self.report.schema_label
 
     @property
     def departures(self) -> list[Departure]:

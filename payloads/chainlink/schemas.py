@@ -68,6 +68,11 @@ class Report(Record, frozen=True):
     def schema_version(self) -> int:
         return self.schema.version
 
+    @property
+    def schema_label(self) -> str:
+        """What to call it."""
+        return f"schema {self.schema.key} ({self.schema.title})"
+
     def encode(self) -> bytes:
         """The ABI words of this report."""
         return self.schema.table.pack(self)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from payloads.errors import Misuse
-from payloads.fields import jsonable
-from payloads.records import bytes_in, field_values, integer_in
+from payloads.fields import json_object, jsonable
+from payloads.records import field_values, integer_in
 from payloads.stork.update import (
     ASSETS,
     PLAIN,
@@ -29,7 +29,7 @@ def unsigned_to_dict(update: UnsignedUpdate) -> dict[str, Any]:
     """The unsigned message."""
     record: dict[str, Any] = {"system": "stork", "form": "unsigned"}
     record |= {"taxonomy_id": update.taxonomy_id, "timestamp_ns": update.timestamp_ns}
-    return jsonable(record) | {"assets": _assets(update)}
+    return json_object(record) | {"assets": _assets(update)}
 
 
 def signed_to_dict(update: SignedUpdate, signers: bool = True) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def signed_to_dict(update: SignedUpdate, signers: bool = True) -> dict[str, Any]
     record["signing_digest"] = update.signing_digest
     if signers:
         record["signers"] = [found.address for found in recover(update)]
-    return jsonable(record) | {"assets": _assets(update)}
+    return json_object(record) | {"assets": _assets(update)}
 
 
 def signed_from_dict(record: dict[str, Any]) -> SignedUpdate:

@@ -7,6 +7,7 @@ attributes were asked for. Nothing decoded here is verified: see `recover` and `
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from payloads.crypto import keccak256
@@ -16,11 +17,11 @@ from payloads.inputs import to_bytes
 from payloads.signatures import Recovered, expect, recovered
 from payloads.solidity import Departure
 from payloads.strictness import AS_CONTRACT, Profile
-from payloads.units import COUNT, IDENTIFIER, NANOSECONDS, STORK_MARKET_STATUS, STORK_VALUE
+from payloads.units import IDENTIFIER, NANOSECONDS, STORK_MARKET_STATUS, STORK_VALUE
 
 __all__ = [
     "ASSETS", "Asset", "BODIES", "Input", "PLAIN", "SIGNATURE", "SignedUpdate", "UnsignedUpdate",
-    "VERSIONED", "decode", "expect_signer", "recover",
+    "VERSIONED", "decode", "decode_unsigned", "expect_signer", "fits_plain", "recover",
 ]  # fmt: skip
 
 Input = str | bytes | bytearray | memoryview
@@ -159,19 +160,27 @@ def fits_plain(raw: bytes) -> bool:
 
 
 def _decode_plain(raw: bytes, guess: str) -> SignedUpdate:
-    taxonomy, timestamp, assets = _body(raw, PLAIN, VALUE_BIT)
-    return SignedUpdate(
-        *SIGNATURE.read(raw).values, PLAIN, VALUE_BIT, taxonomy, timestamp, assets, guess
-    )
+    return _assemble(raw, PLAIN, VALUE_BIT, guess)
 
 
-def _body(raw: bytes, layout: str, mask: int) -> tuple[int, int, tuple[Asset, ...]]:
+def _assemble(raw: bytes, layout: str, mask: int, guess: str) -> SignedUpdate:
     table, start = ASSETS[mask], SIGNATURE.size + BODIES[layout].size
     spare = (len(raw) - start) % table.size
     if len(raw) < start or spare:
         raise _wrong_size(raw, start, table.size, layout)
-    head = BODIES[layout].read(raw, SIGNATURE.size)
-    return head.taxonomy_id, head.timestamp_ns, table.read_many(memoryview(raw)[start:])
+    signature: Signature = SIGNATURE.read(raw)
+    head: PlainBody | VersionedBody = BODIES[layout].read(raw, SIGNATURE.size)
+    return SignedUpdate(
+        signature.r,
+        signature.s,
+        signature.v,
+        layout,
+        mask,
+        head.taxonomy_id,
+        head.timestamp_ns,
+        table.read_many(memoryview(raw)[start:]),
+        guess,
+    )
 
 
 def _wrong_size(raw: bytes, start: int, width: int, layout: str) -> Malformed:
@@ -202,10 +211,7 @@ def _decode_versioned(raw: bytes, guess: str) -> SignedUpdate:
     if head.mask not in ASSETS:
         known = f"a mask of {len(ASSETS) - 1} at most"
         raise _unknown("mask", start + 2, known, f"0x{head.mask:04x}", hint)
-    taxonomy, timestamp, assets = _body(raw, VERSIONED, head.mask)
-    return SignedUpdate(
-        *SIGNATURE.read(raw).values, VERSIONED, head.mask, taxonomy, timestamp, assets, guess
-    )
+    return _assemble(raw, VERSIONED, head.mask, guess)
 
 
 def _unknown(name: str, at: int, expected: str, found: str, hint: str) -> Malformed:
@@ -221,10 +227,10 @@ def recover(update: SignedUpdate) -> tuple[Recovered]:
     return (recovered(0, update.signing_digest, update.r, update.s, update.v),)
 
 
-def expect_signer(update: SignedUpdate, signer: str | bytes) -> Recovered:
-    """The signature, if it is by `signer`; else `Refused`."""
+def expect_signer(update: SignedUpdate, *signers: str | bytes) -> Recovered:
+    """The signature, if it is by one of `signers`; else `Refused`."""
     found = recover(update)
-    expect(found, [signer], lambda _: 0, "signature")
+    expect(found, signers, lambda _: 0, "signature")
     return found[0]
 
 
@@ -253,10 +259,12 @@ def _item(asset: Asset) -> dict[str, Any]:
     return item
 
 
+_DECIMAL = re.compile(r"-?[0-9]{1,40}")
+
+
 def _integer(item: Any, key: str, path: str, low: int, high: int) -> int:
-    value = item.get(key) if isinstance(item, dict) else None
-    text = isinstance(value, str) and value.removeprefix("-").isdecimal() and value.isascii()
-    if (text and len(value) <= 48) or type(value) is int:
+    value: Any = item.get(key) if isinstance(item, dict) else None
+    if type(value) is int or (isinstance(value, str) and _DECIMAL.fullmatch(value)):
         if low <= (number := int(value)) < high:
             return number
     raise Malformed(

@@ -1,0 +1,62 @@
+# Every target sets up what it needs; nothing has to be installed by hand but Python 3.11 and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# Which extras are installed is remembered by an empty file each, older than pyproject.toml or not.
+STAMP = $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-onchain lint format bench docs build clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "payloads needs Python 3.11 or newer: make PYTHON=python3.11 …" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); $(MAKE) --no-print-directory venv-from-debian; }
+
+# Debian keeps ensurepip, without which a virtual environment has no pip, in a package of its own.
+.PHONY: venv-from-debian
+venv-from-debian:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing python3-venv" >&2; \
+	  apt-get update -qq >/dev/null && apt-get install -qq -y python3-venv >/dev/null; \
+	else echo "Python's venv module is incomplete: apt-get install python3-venv" >&2; exit 1; fi
+	@$(PYTHON) -m venv $(VENV)
+
+$(STAMP)-%: pyproject.toml | $(BIN)/python
+	@echo "installing payloads ($*)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(if $(filter core,$*),,[$*])'
+	@touch $@
+
+demo: $(STAMP)-core ## Decode and annotate real published payloads of both systems
+	@$(BIN)/python -m payloads.cli.demo fixtures
+
+test: $(STAMP)-test ## Run the tests (Python alone)
+	@$(BIN)/python -m pytest -q
+
+test-onchain: $(STAMP)-onchain ## Compare with solc and the real contracts in an EVM (wants Node.js)
+	@PAYLOADS_ONCHAIN=1 $(BIN)/python -m pytest -q tests/onchain
+
+lint: $(STAMP)-lint ## Lint, formatting and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(STAMP)-lint ## Format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: $(STAMP)-core ## Regenerate the reference pages that follow from the field tables
+	@$(BIN)/python -m payloads.reference docs/schemas.md
+
+bench: $(STAMP)-test ## Measure against other decoders (each installed where its toolchain is at hand)
+	@$(BIN)/python -m benchmarks
+
+build: $(STAMP)-core ## Build the wheel and the source distribution
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	@$(BIN)/python -m build --outdir dist .
+
+clean: ## Remove everything that was built or installed here
+	rm -rf $(VENV) .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,186 @@
+"""A call to a verifier proxy as it is judged: what it carries, and what checks find out on the way.
+
+A `Call` has one `Item` for each payload. The steps (see `steps`) read from them and write what they
+find into them, in the contract's order; nothing else is remembered between steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from payloads.chainlink.report import FULL_REPORT
+from payloads.crypto import keccak256, recover
+from payloads.errors import Malformed
+from payloads.solidity import FREE_MEMORY, Argument, decode
+from payloads.state import V04, ChainlinkState, Config
+
+__all__ = ["PAIR", "Call", "Item", "Recover", "split"]
+
+Recover = Callable[[bytes, bytes, bytes, int], bytes | None]
+
+# What a fee manager decodes of a payload.
+PAIR = FULL_REPORT[:2]
+QUOTE = (Argument("fee_token", "uint160"),)
+WORD = 32
+_from_bytes = int.from_bytes
+
+
+class Item:
+    """One payload of a call. What is None was not found (yet)."""
+
+    __slots__ = (
+        "call", "charge", "config", "context", "digest", "fault", "feed_id", "head", "index", "observed",
+        "quote", "raw", "report", "rs", "signers", "ss", "vs", "whole",
+    )  # fmt: skip
+
+    call: Call
+    raw: bytes
+    index: int | None
+    # What is wrong with it as an element of a `bytes[]` in calldata.
+    fault: Malformed | None
+    # The decoded tuple; `whole` once all five are known, the fee manager looks at two.
+    context: bytes
+    report: bytes | None
+    rs: Sequence[bytes]
+    ss: Sequence[bytes]
+    vs: bytes
+    whole: bool
+    config: Config | None
+    digest: bytes | None
+    signers: list[bytes | None] | None
+    observed: int | None
+    feed_id: bytes | None
+    quote: bytes | None
+    head: tuple[Any, ...] | None
+    charge: Any
+
+    def __init__(self, call: Call, raw: bytes, index: int | None, fault: Malformed | None) -> None:
+        self.call, self.raw, self.index, self.fault = call, raw, index, fault
+        self.whole = False
+        self.report = self.config = self.digest = self.signers = self.observed = None
+        self.feed_id = self.quote = self.head = self.charge = None
+        self.rs = self.ss = ()
+
+    @property
+    def config_digest(self) -> bytes:
+        """The first word, as the proxy reads it: zeros stand for what is missing."""
+        return self.raw[:WORD].ljust(WORD, b"\0")
+
+    def decode(self, free: int) -> None:
+        """All five, as `abi.decode` would with this free memory pointer; `Malformed` if it reverts."""
+        found = split(self.raw) or _decode_slowly(self.raw, free)
+        self.context, self.report, self.rs, self.ss, self.vs = found
+        self.whole = True
+
+    def decode_pair(self, free: int) -> None:
+        """The context and the report."""
+        if found := split(self.raw):
+            self.context, self.report, self.rs, self.ss, self.vs = found
+            self.whole = True
+        else:
+            context, self.report = decode(PAIR, self.raw, free=free)
+            self.context = b"".join(context)
+
+    def hash(self) -> bytes:
+        """The digest that is signed."""
+        if self.digest is None:
+            assert self.report is not None
+            self.digest = keccak256(keccak256(self.report) + self.context)
+        return self.digest
+
+
+class Call:
+    """A call of `verify` (one item) or `verifyBulk`. `sender` and `now` are resolved already."""
+
+    __slots__ = (
+        "bulk", "earlier", "free", "items", "native_total", "now", "parameter_payload", "recover",
+        "sender", "state", "value",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        state: ChainlinkState,
+        payloads: Sequence[bytes | Malformed],
+        parameter_payload: bytes,
+        value: int,
+        sender: bytes | None,
+        now: int | None,
+        bulk: bool,
+        recover_: Recover = recover,
+    ) -> None:
+        self.state, self.parameter_payload = state, parameter_payload
+        self.value, self.sender, self.now, self.bulk = value, sender, now, bulk
+        self.recover = recover_
+        self.items = [
+            Item(self, payload, index if bulk else None, None)
+            if isinstance(payload, bytes)
+            else Item(self, b"", index, payload)
+            for index, payload in enumerate(payloads)
+        ]
+        # What v0.4.0's verifier has allocated for earlier payloads of a bulk call, and fee managers.
+        self.free = self._free_in_verifier()
+        self.earlier = 0
+        self.native_total = 0
+
+    def again(self) -> Call:
+        """The same call, of which nothing is known yet."""
+        payloads = [item.fault or item.raw for item in self.items]
+        return Call(
+            self.state, payloads, self.parameter_payload, self.value, self.sender, self.now, self.bulk
+        )
+
+    def _free_in_verifier(self) -> int:
+        """Where free memory starts when v0.4.0's verifier decodes. The others are called anew for
+        each payload, so that theirs is the usual start."""
+        if self.state.contract != V04:
+            return FREE_MEMORY
+        answer = WORD if self.state.access_controller is not None else 0
+        # Two arrays are laid out before the first payload is looked at.
+        arrays = 2 * (WORD + WORD * len(self.items)) if self.bulk else 0
+        return FREE_MEMORY + answer + arrays
+
+    @property
+    def free_in_fee_manager(self) -> int:
+        """Where it starts when the fee manager decodes its next payload (v0.3.0 and v0.5.0)."""
+        assets = 0x80
+        if not self.bulk:
+            return FREE_MEMORY + assets + self.earlier
+        count = len(self.items)
+        return FREE_MEMORY + WORD + WORD * count + 0x100 * count + assets + self.earlier
+
+
+def split(raw: bytes) -> tuple[bytes, bytes, Sequence[bytes], Sequence[bytes], bytes] | None:
+    """The five parts of any payload that solc decodes; None where it reverts.
+
+    What decodes at all has its parts inside its bytes, so that no length in it can be too much for
+    memory: acceptance does not depend on the free memory pointer, only the kind of refusal does.
+    """
+    size = len(raw)
+    if size < 224:
+        return None
+    last = size - WORD
+    blob = _from_bytes(raw[96:128])
+    rs = _from_bytes(raw[128:160])
+    ss = _from_bytes(raw[160:192])
+    if blob > last or rs > last or ss > last:
+        return None
+    blob_end = blob + WORD + _from_bytes(raw[blob : blob + WORD])
+    rs_end = rs + WORD + WORD * _from_bytes(raw[rs : rs + WORD])
+    ss_end = ss + WORD + WORD * _from_bytes(raw[ss : ss + WORD])
+    if blob_end > size or rs_end > size or ss_end > size:
+        return None
+    return (
+        raw[:96],
+        raw[blob + WORD : blob_end],
+        [raw[at : at + WORD] for at in range(rs + WORD, rs_end, WORD)],
+        [raw[at : at + WORD] for at in range(ss + WORD, ss_end, WORD)],
+        raw[192:224],
+    )
+
+
+def _decode_slowly(
+    raw: bytes, free: int
+) -> tuple[bytes, bytes, Sequence[bytes], Sequence[bytes], bytes]:
+    context, report, rs, ss, vs = decode(FULL_REPORT, raw, free=free)
+    return b"".join(context), report, rs, ss, vs

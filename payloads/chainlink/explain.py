@@ -1,0 +1,2 @@
+from payloads.verdict import Explanation
+def explain(call): return Explanation()

@@ -1,0 +1,83 @@
+"""Fees and rewards, exact to the wei, as the fee managers compute them.
+
+`charge` is the arithmetic for one token. `quote` and `quote_bulk` (in `quotes`) answer for a payload
+what it would cost in both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hexbytes import HexBytes
+
+from payloads.crypto import checksum
+from payloads.fields import Record, hexed
+from payloads.state import SCALE, V03, ChainlinkState
+
+__all__ = ["Charge", "charge"]
+
+
+class Charge(Record, frozen=True):
+    """What verifying one report costs in one token: `fee` in it, and `reward`, always in LINK.
+
+    `base` is the fee that the report names, `surcharged` the same with the native surcharge, and
+    `discount` the share of 1e18 taken off.
+    """
+
+    token: HexBytes
+    in_link: bool
+    base: int
+    surcharged: int
+    discount: int
+    fee: int
+    reward: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "token": checksum(bytes(self.token)),
+            "in": "link" if self.in_link else "native",
+            "base": self.base,
+            "surcharged": self.surcharged,
+            "discount": self.discount,
+            "fee": self.fee,
+            "reward": self.reward,
+        }
+
+
+def _share(amount: int, share: int) -> int:
+    """`amount * share / 1e18`, rounded up."""
+    return -(-amount * share // SCALE)
+
+
+def discount_of(
+    state: ChainlinkState, feed_id: bytes, token: bytes, subscriber: bytes | None
+) -> int:
+    """The feed's discount, or (not in v0.3.0), where that is zero, the subscriber's global one."""
+    fees = state.fee_manager
+    assert fees is not None
+    own = subscriber is None or subscriber == state.subscriber
+    who = subscriber or b""
+    found = fees.discount(feed_id, token, who, own)
+    if not found and state.contract != V03:
+        found = fees.global_discount(token, who, own)
+    return found
+
+
+def charge(
+    state: ChainlinkState,
+    feed_id: bytes,
+    token: bytes,
+    subscriber: bytes | None,
+    native_fee: int,
+    link_fee: int,
+) -> Charge:
+    """What a report with these fees costs in this token (LINK's address or wrapped native's)."""
+    fees = state.fee_manager
+    assert fees is not None
+    discount = discount_of(state, feed_id, token, subscriber)
+    reward = _share(link_fee, SCALE - discount)
+    if token == fees.link:
+        return Charge(hexed(token), True, link_fee, link_fee, discount, reward, reward)
+    surcharged = _share(native_fee, SCALE + fees.native_surcharge)
+    fee = _share(surcharged, SCALE - discount)
+    return Charge(hexed(token), False, native_fee, surcharged, discount, fee, reward)

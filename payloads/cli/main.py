@@ -1,0 +1,41 @@
+"""The `payloads` command."""
+
+from __future__ import annotations
+
+import click
+
+from payloads import __version__
+from payloads.cli.decoding import decode, inspect, recover
+from payloads.cli.encoding import encode
+from payloads.crypto import BACKENDS
+
+__all__ = ["main"]
+
+_VERSION = f"%(prog)s %(version)s ({', '.join(f'{k}: {v}' for k, v in BACKENDS.items())})"
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 all is well, 1 a payload was malformed or refused, 2 wrong usage.",
+)
+@click.version_option(__version__, "-V", "--version", prog_name="payloads", message=_VERSION)
+def main() -> None:
+    """Decode signed oracle payloads offline, exactly as the chain would.
+
+    A SOURCE is a payload (hex, or a JSON frame), the name of a file that holds one or many, one a
+    line, or - for standard input, which is also the default. Chainlink Data Streams fullReports
+    and reports, Stork Fast signed_ecdsa payloads, their JSON frames and their calldata are all
+    recognised.
+
+    \b
+    Examples:
+      payloads decode 0x0006f9b5…              what is in it, and who signed it
+      payloads inspect 0x0006f9b5…             every byte of it, annotated
+      payloads decode --json frames.jsonl      one JSON object a payload
+      payloads recover --expect 0x3db9… FILE   fail unless that signer signed
+      payloads encode --to verify 0x0006f9b5…  calldata for the verifier proxy
+    """
+
+
+for command in (decode, inspect, recover, encode):
+    main.add_command(command)

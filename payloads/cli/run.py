@@ -1,0 +1,127 @@
+"""What every command shares: going through the items, errors, progress, and the exit code.
+
+Results go to standard output; errors and progress to standard error. A broken item is reported
+under its line number and the others still come out. The exit code is 0 when all is well, 1 when a
+payload was malformed or refused, 2 when the command was called wrongly.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec
+
+import click
+
+from payloads.cli import show
+from payloads.cli.sources import Item, items
+from payloads.errors import Misuse, PayloadError
+
+__all__ = ["Run", "command_options", "guarded"]
+
+P = ParamSpec("P")
+_PROGRESS_EVERY = 0.5
+
+
+class Run:
+    """One run of a command over its sources."""
+
+    def __init__(self, as_json: bool, colour: str) -> None:
+        self.as_json = as_json
+        self.out_colour = show.colours(colour, sys.stdout)
+        self.err_colour = show.colours(colour, sys.stderr)
+        self.done = self.failed = 0
+        self.shown = time.monotonic()
+
+    def each(self, sources: Iterable[str], act: Callable[[Item], None]) -> None:
+        """Do something with every item; its errors are reported and counted."""
+        try:
+            for item in items(sources):
+                self._one(item, act)
+                self._progress()
+        except PayloadError as error:
+            if isinstance(error, Misuse):
+                raise
+            self.fail("", error)
+        self._clear()
+
+    def _one(self, item: Item, act: Callable[[Item], None]) -> None:
+        self.done += 1
+        try:
+            if item.error is not None:
+                raise item.error
+            act(item)
+        except PayloadError as error:
+            if isinstance(error, Misuse):
+                raise
+            self.fail(item.where, error, item.line)
+
+    def fail(self, where: str, error: PayloadError, line: int | None = None) -> None:
+        """Report an error and remember that there was one."""
+        self.failed += 1
+        self._clear()
+        if not self.as_json:
+            click.echo(show.error_line(where, str(error)), err=True, color=self.err_colour)
+            return
+        record: dict[str, Any] = {"error": error.to_dict(), "where": where}
+        if line is not None:
+            record["line"] = line
+        click.echo(json.dumps(record), err=True)
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Lines for a person."""
+        for line in lines:
+            click.echo(line, color=self.out_colour)
+
+    def record(self, record: dict[str, Any]) -> None:
+        """One JSON object on a line of its own."""
+        click.echo(json.dumps(record, ensure_ascii=False))
+
+    def finish(self) -> None:
+        """Leave with the exit code that the run deserves."""
+        if self.failed:
+            raise SystemExit(1)
+
+    def _progress(self) -> None:
+        # Only where a person watches, and the results go elsewhere.
+        if not sys.stderr.isatty() or sys.stdout.isatty():
+            return
+        if time.monotonic() - self.shown > _PROGRESS_EVERY:
+            self.shown = time.monotonic()
+            click.echo(f"\r{self.done:,} payloads, {self.failed:,} broken", nl=False, err=True)
+
+    def _clear(self) -> None:
+        if sys.stderr.isatty() and not sys.stdout.isatty():
+            click.echo("\r\033[K", nl=False, err=True)
+
+
+def guarded(function: Callable[P, None]) -> Callable[P, None]:
+    """Turn `Misuse` into one line and exit code 2."""
+
+    @functools.wraps(function)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except Misuse as error:
+            click.echo(show.error_line("", str(error)), err=True)
+            raise SystemExit(2) from None
+
+    return inner
+
+
+def command_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The sources, and the options that every command has."""
+    colour = click.option(
+        "--color",
+        "colour",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help="When to colour (default: on a terminal, unless NO_COLOR is set).",
+    )
+    as_json = click.option(
+        "--json", "as_json", is_flag=True, help="One JSON object a payload, on a line of its own."
+    )
+    return click.argument("sources", nargs=-1, metavar="[SOURCE]...")(as_json(colour(function)))

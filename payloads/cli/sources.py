@@ -1,0 +1,165 @@
+"""Where payloads come from on a command line: arguments, files, standard input; one or many.
+
+A source becomes items, each with a label that errors are reported under. Text is read a line at a
+time, so a file of hours of frames takes no more memory than its longest line; a file that is one
+JSON document, or that is not text, is one item.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from payloads.errors import Malformed, Misuse
+from payloads.inputs import MAX_TEXT_CHARACTERS
+
+__all__ = ["Item", "items"]
+
+_SNIFFED = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One payload as it came in, or why it could not be read, and where it stood."""
+
+    where: str
+    value: str | bytes
+    line: int | None = None
+    error: Malformed | None = None
+
+
+def items(sources: Iterable[str]) -> Iterator[Item]:
+    """Everything that the sources hold. No source at all means standard input."""
+    named = list(sources)
+    if not named:
+        if sys.stdin.isatty():
+            raise Misuse("no input", expected="a payload, a file, or - for standard input")
+        named = ["-"]
+    found = False
+    for index, source in enumerate(named, 1):
+        for item in _of(source, f"argument {index}"):
+            found = True
+            yield item
+    if not found:
+        raise Malformed("empty input", expected="a payload", found="nothing but white space")
+
+
+def _of(source: str, label: str) -> Iterator[Item]:
+    if source == "-":
+        return _stream(sys.stdin.buffer, "")
+    if (path := _file(source)) is not None:
+        return _opened(path)
+    return iter([Item(label, source, error=_unreadable(source))])
+
+
+def _file(source: str) -> Path | None:
+    """The file of that name, if there is one; a payload is rarely a file's name."""
+    if not source.strip() or len(source) > 4096 or source.lstrip()[:1] in ("{", "["):
+        return None
+    try:
+        return path if (path := Path(source)).is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _unreadable(source: str) -> Malformed | None:
+    """For what is neither hex nor JSON nor a file, say that the last was tried too."""
+    text = source.strip()
+    if not text or text[:1] in ("{", "[") or text[:2] in ("0x", "0X"):
+        return None
+    bad = next((i for i, c in enumerate(text) if c not in "0123456789abcdefABCDEF"), None)
+    if bad is None:
+        return None
+    return Malformed(
+        f"not hex (character {bad + 1}), and no file of that name",
+        offset=bad,
+        field="payload",
+        expected="hex, JSON, or the name of a file",
+        found=ascii(text[bad]),
+    )
+
+
+def _opened(path: Path) -> Iterator[Item]:
+    try:
+        with path.open("rb") as stream:
+            yield from _stream(stream, f"{path}: ")
+    except OSError as error:
+        raise Misuse(f"cannot read {path}: {error.strerror}") from None
+
+
+def _stream(stream: IO[bytes], prefix: str) -> Iterator[Item]:
+    head = stream.read(_SNIFFED)
+    if _is_binary(head):
+        yield _whole(head, stream, f"{prefix}the whole input", text=False)
+    elif _is_document(head):
+        yield _whole(head, stream, f"{prefix}the whole input", text=True)
+    else:
+        yield from _lines(head, stream, prefix)
+
+
+def _is_binary(head: bytes) -> bool:
+    return any(byte < 9 or 13 < byte < 32 or byte == 127 for byte in head) or not _is_utf8(head)
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start >= len(head) - 3 and error.reason == "unexpected end of data"
+    return True
+
+
+def _is_document(head: bytes) -> bool:
+    """JSON that goes on past its first line, as a person's editor or `jq` prints it."""
+    text = head.lstrip()
+    if text[:1] not in (b"{", b"["):
+        return False
+    try:
+        msgspec.json.decode(text.split(b"\n", 1)[0])
+    except msgspec.DecodeError as error:
+        return "truncated" in str(error)
+    return False
+
+
+def _whole(head: bytes, stream: IO[bytes], where: str, text: bool) -> Item:
+    data = head + stream.read(MAX_TEXT_CHARACTERS + 1 - len(head))
+    if len(data) > MAX_TEXT_CHARACTERS:
+        return Item(where, b"", error=_too_large())
+    return Item(where, data.decode(errors="replace") if text else data)
+
+
+def _too_large() -> Malformed:
+    limit = f"at most {MAX_TEXT_CHARACTERS} characters"
+    return Malformed("larger than any payload", field="payload", expected=limit, found="more")
+
+
+def _lines(head: bytes, stream: IO[bytes], prefix: str) -> Iterator[Item]:
+    for number, line in enumerate(_bounded(head, stream), 1):
+        where = f"{prefix}line {number}"
+        if line is None:
+            yield Item(where, "", number, _too_large())
+        elif (text := line.decode(errors="replace")).strip():
+            yield Item(where, text, number)
+
+
+def _bounded(head: bytes, stream: IO[bytes]) -> Iterator[bytes | None]:
+    """Lines, with None in place of one that is longer than any payload."""
+    pending, too_long = head, False
+    while True:
+        *lines, pending = pending.split(b"\n")
+        for line in lines:
+            yield None if too_long or len(line) > MAX_TEXT_CHARACTERS else line
+            too_long = False
+        if len(pending) > MAX_TEXT_CHARACTERS:
+            pending, too_long = b"", True
+        chunk = stream.read(_SNIFFED)
+        if not chunk:
+            break
+        pending += chunk
+    if pending or too_long:
+        yield None if too_long else pending

@@ -1,0 +1,128 @@
+"""Oracles for tests: keys that anyone can derive, signing real payload formats.
+
+INSECURE BY DESIGN. Every private key here follows from a public seed, so nothing that these sign is
+worth anything. They exist for tests, simulators and strategies; they cannot hold a real key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import msgspec
+
+from payloads.chainlink.report import AnyReport, FullReport, UnknownReport
+from payloads.chainlink.schemas import Report
+from payloads.crypto import address_of, checksum, keccak256, sign
+from payloads.errors import Misuse
+from payloads.fields import hexed
+from payloads.stork.update import PLAIN, VALUE_BIT, VERSIONED, Asset, SignedUpdate
+
+__all__ = ["InsecureTestNetwork", "InsecureTestStorkSigner"]
+
+
+def _insecure_key(seed: str, index: int) -> bytes:
+    """A private key that everyone knows."""
+    return keccak256(f"payloads insecure test key {index} of {seed}".encode())
+
+
+@dataclass(frozen=True)
+class InsecureTestNetwork:
+    """A network of Chainlink oracles whose keys everyone knows."""
+
+    seed: str = "test"
+    size: int = 16
+    f: int = 5
+    don_id: int = 1
+    config_digest: bytes = field(default=b"")
+
+    def __post_init__(self) -> None:
+        if not 0 < 3 * self.f < self.size <= 31:
+            found = f"f={self.f}, size={self.size}"
+            raise Misuse("no such network", expected="0 < 3f < size <= 31", found=found)
+        if not self.config_digest:
+            digest = b"\x00\x09" + keccak256(f"insecure test config {self.seed}".encode())[2:]
+            object.__setattr__(self, "config_digest", digest)
+
+    @cached_property
+    def keys(self) -> tuple[bytes, ...]:
+        return tuple(_insecure_key(self.seed, index) for index in range(self.size))
+
+    @cached_property
+    def signers(self) -> tuple[str, ...]:
+        """The oracles' addresses, in the network's order."""
+        return tuple(checksum(address_of(key)) for key in self.keys)
+
+    def sign(
+        self,
+        report: Report | bytes,
+        *,
+        epoch: int = 1,
+        round: int = 1,
+        by: Iterable[int] | None = None,
+        context_padding: bytes = bytes(27),
+    ) -> FullReport:
+        """A payload signed by f + 1 oracles, or by those whose indices are given."""
+        read: AnyReport
+        if isinstance(report, Report):
+            blob, read = report.encode(), report
+        else:
+            blob = bytes(report)
+            read = UnknownReport(None, None, (), hexed(blob), "given as bytes")
+        payload = FullReport(
+            hexed(self.config_digest),
+            context_padding,
+            epoch,
+            round,
+            (self.don_id << 32 | 1).to_bytes(32, "big"),
+            blob,
+            (),
+            (),
+            bytes(32),
+            read,
+        )
+        return self._with_signatures(payload, list(range(self.f + 1) if by is None else by))
+
+    def _with_signatures(self, payload: FullReport, oracles: Sequence[int]) -> FullReport:
+        digest = payload.signing_digest
+        signatures = [sign(self.keys[index], digest) for index in oracles]
+        signed = msgspec.structs.replace(
+            payload,
+            rs=tuple(r for r, _, _ in signatures),
+            ss=tuple(s for _, s, _ in signatures),
+            raw_vs=bytes(v for _, _, v in signatures[:32]).ljust(32, b"\0"),
+        )
+        return msgspec.structs.replace(signed, raw=signed.encode())
+
+
+@dataclass(frozen=True)
+class InsecureTestStorkSigner:
+    """A Stork signer whose key everyone knows."""
+
+    seed: str = "test"
+
+    @cached_property
+    def key(self) -> bytes:
+        return _insecure_key("stork " + self.seed, 0)
+
+    @cached_property
+    def address(self) -> str:
+        return checksum(address_of(self.key))
+
+    def sign(
+        self,
+        assets: Iterable[Asset],
+        *,
+        timestamp_ns: int,
+        taxonomy_id: int = 1,
+        mask: int | None = None,
+    ) -> SignedUpdate:
+        """A signed update: in the plain layout, or with a mask in the versioned one."""
+        layout = PLAIN if mask is None else VERSIONED
+        mask = VALUE_BIT if mask is None else mask
+        update = SignedUpdate(
+            bytes(32), bytes(32), 0, layout, mask, taxonomy_id, timestamp_ns, tuple(assets)
+        )
+        r, s, v = sign(self.key, update.signing_digest)
+        return msgspec.structs.replace(update, r=r, s=s, v=v)

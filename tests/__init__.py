@@ -1,0 +1,1 @@
+"""The tests of `payloads`. `README.md` in `fixtures/` says where their data comes from."""

@@ -1,0 +1,62 @@
+"""The documentation says what is so: its Python and console examples are run."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FLAGS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL | doctest.NORMALIZE_WHITESPACE
+
+
+def blocks(page: Path, language: str) -> str:
+    return "\n".join(re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_examples(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    test = doctest.DocTestParser().get_doctest(blocks(page, "python"), {}, page.name, None, 0)
+    failures = doctest.DocTestRunner(optionflags=FLAGS).run(test)
+    assert failures.failed == 0
+
+
+def commands(page: Path) -> list[tuple[str, str]]:
+    """Each command of the page's console blocks, with the output shown below it."""
+    found = re.split(r"^\$ ", blocks(page, "console"), flags=re.M)[1:]
+    return [(part.partition("\n")[0], part.partition("\n")[2]) for part in found]
+
+
+COMMANDS = [(page.name, *pair) for page in PAGES for pair in commands(page)]
+
+
+@pytest.mark.parametrize(("page", "command", "shown"), COMMANDS)
+def test_console_examples(page: str, command: str, shown: str) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(
+        ["bash", "-c", command],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    # An ellipsis stands for any text, over any number of lines where it is a line of its own.
+    pattern = re.escape(shown.strip()).replace(re.escape("…\n"), "(?:.*\n)*?").replace("…", ".*")
+    assert re.fullmatch(pattern, run.stdout.strip(), re.S), run.stdout
+
+
+def test_every_relative_link_leads_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page.name}: {link}"
