@@ -10,15 +10,31 @@
 family, documented in `payloads.errors`; nothing here touches a network or a data-frame library.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from payloads import chainlink, stork
 from payloads.errors import Malformed, Misuse, PayloadError, Refused
 from payloads.inspection import inspect
 from payloads.recognise import Decoded, Note, decode
 from payloads.strictness import AS_CONTRACT, CANONICAL
 
+if TYPE_CHECKING:
+    from payloads.state import State
+    from payloads.verdict import Verdict
+
 __version__ = "0.1.0"
 
 __all__ = [
     "AS_CONTRACT", "CANONICAL", "Decoded", "Malformed", "Misuse", "Note", "PayloadError",
-    "Refused", "chainlink", "decode", "inspect", "stork",
+    "Refused", "State", "Verdict", "chainlink", "decode", "inspect", "stork",
 ]  # fmt: skip
+
+# Imported when first asked for: who only decodes does not pay for what verifying needs.
+_LATER = {"State": "state", "Verdict": "verdict"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

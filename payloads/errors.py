@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Malformed", "Misuse", "PayloadError", "Refused", "elide", "panic"]
+__all__ = ["Malformed", "Misuse", "PayloadError", "Refused", "elide", "panic", "shown"]
 
 _SHOWN = 48
 
@@ -29,6 +29,14 @@ def elide(text: str, limit: int = _SHOWN) -> str:
         return text
     half = (limit - 1) // 2
     return f"{text[:half]}…{text[-half:]}"
+
+
+def shown(value: object, limit: int = _SHOWN) -> str:
+    """`repr(value)` on one line; also of what has none, such as an integer of 5,000 digits."""
+    try:
+        return elide(repr(value), limit)
+    except Exception:
+        return f"an unprintable {type(value).__name__}"
 
 
 def panic(code: int) -> bytes:

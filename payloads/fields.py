@@ -15,16 +15,18 @@ wrong byte, writing raises `Misuse` when a value does not fit; nothing else esca
 
 from __future__ import annotations
 
+import operator
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 import msgspec.structs
 from hexbytes import HexBytes
 
-from payloads.errors import Malformed, Misuse, elide
+from payloads.errors import Malformed, Misuse, elide, shown
 from payloads.units import NONE, Unit
 
 __all__ = [
@@ -73,13 +75,14 @@ class AbiType:
         """Exactly `size` bytes for a value; `Misuse` if it does not fit."""
         try:
             if self.kind != "bytes":
-                return int(value).to_bytes(self.size, "big", signed=self.signed)
-            if len(raw := bytes(value)) == self.size:
+                # Not int(value), which would cut 1.5, nor bytes(value), which makes zeros of a 32.
+                return operator.index(value).to_bytes(self.size, "big", signed=self.signed)
+            if len(raw := bytes(memoryview(value))) == self.size:
                 return raw
         except (OverflowError, TypeError, ValueError):
             pass
         raise Misuse(
-            "value does not fit", field=path, expected=self.name, found=elide(repr(value))
+            "value does not fit", field=path, expected=self.name, found=shown(value)
         ) from None
 
 
@@ -130,7 +133,7 @@ def _brief(value: Any) -> str:
         return elide("0x" + value.hex(), 23)
     if isinstance(value, tuple) and len(value) > 3:
         return f"<{len(value)} × {type(value[0]).__name__}>"
-    return elide(repr(value), 600 if isinstance(value, Record) else 120)
+    return shown(value, 600 if isinstance(value, Record) else 120)
 
 
 class Span(Record, frozen=True):
@@ -221,8 +224,23 @@ class Table:
         widths = [packing.width(f.type) for f in self.fields]
         self.offsets = tuple(sum(widths[:i]) for i in range(len(widths)))
         self.size = sum(widths)
-        # `codes` is the record in the language of `struct`, for readers that take in more than it.
-        self.codes, self.read, self.read_many = _compile(self)
+        self.read: Callable[..., Any] = self._first_read
+        self.read_many: Callable[..., Any] = self._first_read_many
+
+    # Readers are generated when they are first wanted: importing the package generates none.
+
+    def _first_read(self, data: bytes, at: int = 0, path: str = "") -> Any:
+        self.read, self.read_many = _compile(self)
+        return self.read(data, at, path)
+
+    def _first_read_many(self, data: bytes) -> Any:
+        self.read, self.read_many = _compile(self)
+        return self.read_many(data)
+
+    @cached_property
+    def codes(self) -> str:
+        """The record in the language of `struct`, for readers that take in more than it."""
+        return "".join(_source(self).codes)
 
     @classmethod
     def of(cls, record: type[Any], packing: Packing, *, absent: Sequence[str] = ()) -> Table:
@@ -350,12 +368,16 @@ class _Source:
         return " or ".join([*self.tests, *ored]) or "False"
 
 
-def _compile(table: Table) -> tuple[str, Callable[..., Any], Callable[..., Any]]:
+def _source(table: Table) -> _Source:
     source = _Source([], [], [], {}, dict.fromkeys(table.absent, "None"), [])
     for index, row in enumerate(table.fields):
         _emit(source, row, table.packing, f"f{index}")
-    codes = "".join(source.codes)
-    layout = struct.Struct(">" + codes)
+    return source
+
+
+def _compile(table: Table) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    source = _source(table)
+    layout = struct.Struct(">" + "".join(source.codes))
     order = getattr(table.make, "__struct_fields__", None) or tuple(source.results)
     results = ", ".join(source.results[name] for name in order)
     names = ", ".join(source.names) + ","
@@ -384,7 +406,7 @@ def read_many(data):
         "HexBytes": HexBytes,
     }
     exec(code, scope)
-    return codes, scope["read"], scope.get("read_many", _one_at_a_time)
+    return scope["read"], scope.get("read_many", _one_at_a_time)
 
 
 def _one_at_a_time(_: bytes) -> Any:

@@ -11,7 +11,7 @@ from payloads.annotate import View, complete
 from payloads.calls import function_of
 from payloads.chainlink.calldata import FUNCTIONS as PROXY_FUNCTIONS
 from payloads.errors import Malformed, Misuse
-from payloads.recognise import Found, Options, Several, find
+from payloads.recognise import Found, Options, Several, find, find_inside
 
 __all__ = ["inspect", "inspect_each"]
 
@@ -53,14 +53,14 @@ def _views(found: Found | Several, options: Options) -> list[View]:
         raise Misuse("an unsigned message is JSON and has no bytes to annotate", field="frame")
     if found.form == "snappy":
         inside = msgspec.structs.replace(options, form=None)
-        return _views(find(chainlink.decompress(found.raw), inside), inside)
+        return _views(find_inside(chainlink.decompress(found.raw), inside), inside)
     return [_view(found, options)]
 
 
 def _views_of(item: Any, options: Options) -> list[View]:
     """The views of one item of a list; one that holds no bytes still shows that it is there."""
     try:
-        return _views(find(item, options), options)
+        return _views(find_inside(item, options), options)
     except (Malformed, Misuse) as error:
         return [View("unknown", "one of a list", 0, complete([], b"", error), error)]
 

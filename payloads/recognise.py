@@ -19,7 +19,7 @@ from payloads.chainlink.calldata import FUNCTIONS as PROXY_FUNCTIONS
 from payloads.chainlink.compressed import uncompressed_size
 from payloads.chainlink.report import BareReport, FullReport, UnknownReport
 from payloads.chainlink.schemas import REGISTRY
-from payloads.errors import Malformed, Misuse, PayloadError, elide
+from payloads.errors import Malformed, Misuse, PayloadError, elide, shown
 from payloads.fields import WORD, Record
 from payloads.inputs import MAX_PAYLOAD_BYTES, MAX_TEXT_CHARACTERS, to_bytes
 from payloads.stork.calldata import FUNCTIONS as STORK_FUNCTIONS
@@ -28,6 +28,7 @@ from payloads.strictness import AS_CONTRACT, Profile
 
 __all__ = [
     "FORMS", "Decoded", "Found", "Note", "Options", "Payload", "Several", "decode", "find",
+    "find_inside",
     "form_of", "to_dict", "to_dicts",
 ]  # fmt: skip
 
@@ -291,8 +292,8 @@ def _signed(raw: bytes, why: str, options: Options) -> Decoded:
 
 def _snappy(raw: bytes, why: str, options: Options) -> Decoded:
     inside = msgspec.structs.replace(options, form=None)
-    inner = _decode_found(find(chainlink.decompress(raw), inside), inside)
-    return Decoded("snappy", why, None, raw, (inner,))
+    found = find_inside(chainlink.decompress(raw), inside)
+    return Decoded("snappy", why, None, raw, (_decode_found(found, inside),))
 
 
 def _call(raw: bytes, why: str, options: Options) -> Decoded:
@@ -317,7 +318,7 @@ def _call(raw: bytes, why: str, options: Options) -> Decoded:
 def _kept(value: Any, path: str, options: Options, start: int = 0) -> Decoded:
     """One payload of a container: decoded, or kept with what is wrong with it."""
     try:
-        found = _decode_found(find(value, options), options)
+        found = _decode_found(find_inside(value, options), options)
     except PayloadError as error:
         raw = value if isinstance(value, bytes) else b""
         why, error = f"inside {path}", error.shifted(start, path)
@@ -403,6 +404,19 @@ def find(value: Any, options: Options) -> Found | Several:
     return Found(*form_of(raw), raw)
 
 
+def find_inside(value: Any, options: Options) -> Found | Several:
+    """`find` for what was inside something: a container in a container of its kind is refused.
+
+    Nobody sends lists of lists or compresses twice, and it bounds how deep anything can nest.
+    """
+    if not isinstance(value, str | bytes | dict):
+        raise _no_frame(f"a JSON {type(value).__name__}")
+    found = find(value, options)
+    if isinstance(found, Found) and found.form == "snappy":
+        raise Malformed("compressed inside something else", field="snappy", expected="a payload")
+    return found
+
+
 def _open(message: Any) -> Found | Several:
     if isinstance(message, list):
         return Several("a JSON list", "", tuple(message))
@@ -418,7 +432,7 @@ def _open(message: Any) -> Found | Several:
         return Found("signed_ecdsa", "a signed_ecdsa frame of Stork", _text(message, "p", ""))
     if message.get("type") == "unsigned":
         return Found("unsigned", "an unsigned frame of Stork", message=message)
-    raise _no_frame("the keys " + elide(", ".join(sorted(map(str, message))), 120))
+    raise _no_frame("the keys " + elide(", ".join(sorted(map(shown, message))), 120))
 
 
 def _no_frame(found: str) -> Malformed:
@@ -445,7 +459,7 @@ def _open_report(message: dict[str, Any], path: str, why: str) -> Found:
 def _text(message: dict[str, Any], key: str, path: str) -> bytes:
     text = message.get(key)
     if not isinstance(text, str):
-        found = elide(repr(text)) if key in message else "nothing"
+        found = shown(text) if key in message else "nothing"
         raise Malformed("no payload", field=path + key, expected="a hex string", found=found)
     return to_bytes(text, name=path + key)
 
@@ -477,7 +491,7 @@ def _contradictions(claims: tuple[tuple[str, Any], ...], payload: FullReport) ->
             signed = "0x" + signed.hex()
             agrees = isinstance(claimed, str) and claimed.lower() == signed
         else:
-            agrees = str(claimed) == str(signed)
+            agrees = claimed in (signed, str(signed)) and not isinstance(claimed, bool)
         if signed is not None and not agrees:
-            message = f"the frame says {name} {elide(repr(claimed), 80)}, the signed bytes {signed}"
+            message = f"the frame says {name} {shown(claimed, 80)}, the signed bytes {signed}"
             yield Note("frame-contradicts-payload", message)

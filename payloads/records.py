@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from payloads.errors import Misuse, PayloadError, elide
+from payloads.errors import Misuse, PayloadError, shown
 from payloads.fields import Field
 from payloads.inputs import to_bytes
 
@@ -55,7 +55,7 @@ def integer_in(record: dict[str, Any], key: str, path: str = "") -> int:
     if isinstance(value, str) and len(value) <= 80 and value.isascii():
         if value.removeprefix("-").isdecimal():
             return int(value)
-    raise Misuse("not an integer", field=path + key, found=elide(repr(value)))
+    raise Misuse("not an integer", field=path + key, found=shown(value))
 
 
 def field_values(fields: Iterable[Field], record: dict[str, Any], path: str = "") -> dict[str, Any]:

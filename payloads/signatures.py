@@ -6,17 +6,19 @@ came out does not mean that anybody trusts it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 from hexbytes import HexBytes
 
 from payloads.crypto import CURVE_ORDER, checksum, recover
-from payloads.errors import Misuse, Refused
+from payloads.errors import Misuse, Refused, shown
 from payloads.fields import Record, hexed
 
 __all__ = ["Recovered", "address_bytes", "expect", "recovered"]
 
 _HALF_ORDER = CURVE_ORDER // 2
+_ADDRESS = re.compile("0[xX][0-9a-fA-F]{40}")
 
 
 class Recovered(Record, frozen=True):
@@ -67,15 +69,14 @@ def _why_nobody(r: bytes, s: bytes, v: int) -> str:
 
 def address_bytes(address: str | bytes, name: str = "address") -> bytes:
     """20 bytes from an address in any spelling; a mixed-case one must have a right checksum."""
-    try:
-        raw = bytes(address) if isinstance(address, bytes) else bytes.fromhex(address[2:])
-    except (ValueError, TypeError):
-        raw = b""
-    prefixed = isinstance(address, bytes) or address[:2] in ("0x", "0X")
-    if len(raw) != 20 or not prefixed:
-        raise Misuse(
-            "not an address", field=name, expected="0x and 40 hex digits", found=str(address)
-        )
+    raw = b""
+    if isinstance(address, bytes):
+        raw = bytes(address)
+    elif isinstance(address, str) and _ADDRESS.fullmatch(address):
+        raw = bytes.fromhex(address[2:])
+    if len(raw) != 20:
+        found = shown(address)
+        raise Misuse("not an address", field=name, expected="0x and 40 hex digits", found=found)
     if isinstance(address, str) and not _fair_case(address[2:], raw):
         raise Misuse(
             "checksum of the address is wrong", field=name, expected=checksum(raw), found=address

@@ -19,7 +19,16 @@ from typing import Any
 from payloads.errors import Malformed, Misuse, panic
 from payloads.fields import WORD, AbiType, Record, hexed
 
-__all__ = ["Argument", "Departure", "Part", "decode", "decode_bulk_calldata", "decode_calldata", "departures", "encode"]
+__all__ = [
+    "Argument",
+    "Departure",
+    "Part",
+    "decode",
+    "decode_bulk_calldata",
+    "decode_calldata",
+    "departures",
+    "encode",
+]
 
 _U64 = 2**64 - 1
 _SIGN = 2**255
@@ -253,7 +262,9 @@ class _Calldata(_Reader):
         length = self.word(start)  # reads as zero beyond the calldata, as the EVM has it
         begin = (start + WORD) % _MODULUS
         if length > _U64 or (begin < _SIGN and begin > self.end - length):
-            raise _revert("length runs past the end", at, path + ".length", "fewer bytes", length)
+            raise _revert(
+                "length runs past the end", start, path + ".length", "fewer bytes", length
+            )
         if begin > self.end:
             return b""
         if start < self.end:

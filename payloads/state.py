@@ -140,7 +140,7 @@ class Switch(Record, frozen=True):
 
 
 class Ended(Record, frozen=True):
-    """A digest that the proxy no longer knows, or a feed that was deactivated; since when, if known.
+    """A digest that the proxy no longer knows, or a deactivated feed; since when, if known.
 
     In JSON the bare hex string, or `{"id": …, "at": …}`.
     """
@@ -496,7 +496,7 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
 
 
 class ChainlinkState(State, frozen=True, kw_only=True, dict=True, gc=True):
-    """A proxy, its verifier and its fee manager. `subscriber` is who calls, unless told otherwise."""
+    """A proxy, its verifier and its fee manager. `subscriber` is who calls, if nobody else does."""
 
     subscriber: HexBytes | None = None
     configs: tuple[Config, ...] = ()
@@ -527,8 +527,7 @@ class ChainlinkState(State, frozen=True, kw_only=True, dict=True, gc=True):
         for key in ("unset_digests", "deactivated_feeds"):
             ended = getattr(found, key)
             record[key] = [one.to_json() for one in ended if one.at is None or one.at <= time]
-        found = _read_chainlink(self.contract, _Keys(record))
-        return found
+        return _read_chainlink(self.contract, _Keys(record))
 
     @cached_property
     def in_force(self) -> tuple[Config, ...]:
@@ -643,7 +642,8 @@ def _check_generation(state: ChainlinkState) -> None:
                 raise Misuse(what, field=f"configs[{index}].{key}")
     for first, second, index in _pairs(state):
         if state.contract == V04:
-            assert first.activation_time is not None and second.activation_time is not None
+            assert first.activation_time is not None
+            assert second.activation_time is not None
             if second.activation_time <= first.activation_time:
                 raise Misuse(
                     "activation times must rise in the order of setting",

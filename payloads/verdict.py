@@ -12,7 +12,7 @@ A verdict names the state it was reached with, and that state's age. Nothing her
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from hexbytes import HexBytes
@@ -311,6 +311,11 @@ class Verdict:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # With the explanation as data: what it would be computed from need not travel.
+        facts = (self.returned, self.revert_data, self.state, self.now)
+        return (_restored, (type(self), *facts, self.why))
+
     def _facts(self) -> tuple[Any, ...]:
         return (self.returned, self.revert_data, self.state, self.now)
 
@@ -318,6 +323,12 @@ class Verdict:
         return isinstance(other, Verdict) and self._facts() == other._facts()
 
     __hash__ = None  # type: ignore[assignment]  # states hold dicts
+
+
+def _restored(
+    cls: type[Verdict], returned: Any, data: bytes | None, state: State, now: int, why: Explanation
+) -> Verdict:
+    return cls(returned, data, state, now, lambda: why)
 
 
 class Accepted(Verdict):
@@ -348,8 +359,3 @@ class ContractRefusal(Refused):
         if self.verdict is not None:
             record["verdict"] = self.verdict.to_dict()
         return record
-
-
-def lines(checks: Iterable[Check]) -> str:
-    """Checks as lines of text."""
-    return "\n".join(map(str, checks))

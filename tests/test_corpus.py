@@ -29,9 +29,7 @@ UPDATES = corpus.of("signed_ecdsa")
 # Well-formed, and signed by nobody whom the vendor's test expects.
 WRONGLY_SIGNED = ["st-005", "st-006"]
 VENDORS_TEST_SIGNER = "0xC4A02e7D370402F4afC36032076B05e74FF81786"
-BROKEN = [
-    one for one in corpus.entries() if one.kind == "invalid" and one.id not in WRONGLY_SIGNED
-]
+BROKEN = [one for one in corpus.entries() if one.kind == "invalid" and one.id not in WRONGLY_SIGNED]
 
 every = pytest.mark.parametrize
 
@@ -362,6 +360,12 @@ def test_short_update_is_refused_as_the_contract_refuses_it(name: str) -> None:
         stork.decode(one.text)
     assert refused.value.revert_data.hex() == "7c6953f9"
     assert refused.value.found == f"{len(one.raw)} bytes"
+
+
+@every(("name", "of"), [("report", "cl-003"), ("update", "st-001"), ("broken", "cl-015")])
+def test_examples_are_payloads_of_the_corpus(name: str, of: str) -> None:
+    text = (corpus.FIXTURES / "examples" / f"{name}.hex").read_text()
+    assert bytes.fromhex(text.strip().removeprefix("0x")) == corpus.entry(of).raw
 
 
 def test_verifier_proxies_are_addresses() -> None:

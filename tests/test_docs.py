@@ -51,7 +51,8 @@ def test_console_examples(page: str, command: str, shown: str) -> None:
         check=False,
     )
     # An ellipsis stands for any text, over any number of lines where it is a line of its own.
-    pattern = re.escape(shown.strip()).replace(re.escape("…\n"), "(?:.*\n)*?").replace("…", ".*")
+    lines = re.escape(shown.strip()).replace(re.escape("…\n"), "(?:[^\n]*\n)*?")
+    pattern = lines.replace("…", ".*")
     assert re.fullmatch(pattern, run.stdout.strip(), re.S), run.stdout
 
 

@@ -1,11 +1,17 @@
-"""Chainlink Data Streams: signed reports, their schemas, their signers and their calldata.
+"""Chainlink Data Streams: reports, their schemas and signers, and what a contract would do.
 
-from payloads import chainlink
+    from payloads import chainlink
 
-payload = chainlink.decode("0x0006…")
-payload.report.benchmark_price
-[signature.address for signature in chainlink.recover(payload)]
+    payload = chainlink.decode("0x0006…")
+    payload.report.benchmark_price
+    [signature.address for signature in chainlink.recover(payload)]
+    chainlink.judge(payload, state).accepted
+
+`state` is what the chain knows: see `payloads.state`.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from payloads.chainlink.annotated import view_call, view_full_report, view_report
 from payloads.chainlink.calldata import decode_call, encode_verify, encode_verify_bulk
@@ -28,10 +34,33 @@ from payloads.chainlink.report import (
 from payloads.chainlink.schemas import REGISTRY, Report, ReportHead, Schema, schema, schema_named
 from payloads.chainlink.signers import expect_signers, recover
 
+if TYPE_CHECKING:
+    from payloads.chainlink.quotes import quote, quote_bulk
+    from payloads.chainlink.verifier import (
+        judge,
+        judge_bulk,
+        judge_calldata,
+        judge_many,
+        verify,
+    )
+
 __all__ = [
     "REGISTRY", "BareReport", "Context", "FullReport", "Report", "ReportHead", "Schema",
     "UnknownReport", "compress", "decode", "decode_call", "decode_envelope", "decode_report",
     "decompress", "encode_verify", "encode_verify_bulk", "expect_signers",
-    "full_report_from_dict", "full_report_to_dict", "recover", "report_from_dict",
-    "report_to_dict", "schema", "schema_named", "view_call", "view_full_report", "view_report",
+    "full_report_from_dict", "full_report_to_dict", "judge", "judge_bulk", "judge_calldata",
+    "judge_many", "quote", "quote_bulk", "recover", "report_from_dict", "report_to_dict",
+    "schema", "schema_named", "verify", "view_call", "view_full_report", "view_report",
 ]  # fmt: skip
+
+# Imported when first asked for: who only decodes does not pay for the contracts' rules.
+_LATER = {
+    **dict.fromkeys(("judge", "judge_bulk", "judge_calldata", "judge_many", "verify"), "verifier"),
+    **dict.fromkeys(("quote", "quote_bulk"), "quotes"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

@@ -30,8 +30,8 @@ class Item:
     """One payload of a call. What is None was not found (yet)."""
 
     __slots__ = (
-        "call", "charge", "config", "context", "digest", "fault", "feed_id", "head", "index", "observed",
-        "quote", "raw", "report", "rs", "signers", "ss", "vs", "whole",
+        "call", "charge", "config", "context", "digest", "fault", "feed_id", "head", "index",
+        "observed", "quote", "raw", "report", "rs", "signers", "ss", "token", "vs", "whole",
     )  # fmt: skip
 
     call: Call
@@ -45,19 +45,21 @@ class Item:
     rs: Sequence[bytes]
     ss: Sequence[bytes]
     vs: bytes
-    whole: bool
+    whole: bool | None
     config: Config | None
     digest: bytes | None
     signers: list[bytes | None] | None
     observed: int | None
     feed_id: bytes | None
+    # What the parameter payload names, and what of it the fee manager takes.
     quote: bytes | None
+    token: bytes | None
     head: tuple[Any, ...] | None
     charge: Any
 
     def __init__(self, call: Call, raw: bytes, index: int | None, fault: Malformed | None) -> None:
         self.call, self.raw, self.index, self.fault = call, raw, index, fault
-        self.whole = False
+        self.whole = self.token = None
         self.report = self.config = self.digest = self.signers = self.observed = None
         self.feed_id = self.quote = self.head = self.charge = None
         self.rs = self.ss = ()
@@ -68,7 +70,7 @@ class Item:
         return self.raw[:WORD].ljust(WORD, b"\0")
 
     def decode(self, free: int) -> None:
-        """All five, as `abi.decode` would with this free memory pointer; `Malformed` if it reverts."""
+        """All five, as `abi.decode` would with this free memory pointer; else `Malformed`."""
         found = split(self.raw) or _decode_slowly(self.raw, free)
         self.context, self.report, self.rs, self.ss, self.vs = found
         self.whole = True
@@ -118,7 +120,7 @@ class Call:
             else Item(self, b"", index, payload)
             for index, payload in enumerate(payloads)
         ]
-        # What v0.4.0's verifier has allocated for earlier payloads of a bulk call, and fee managers.
+        # What earlier payloads of a bulk call leave in memory: v0.4.0's verifier, fee managers.
         self.free = self._free_in_verifier()
         self.earlier = 0
         self.native_total = 0
@@ -126,9 +128,8 @@ class Call:
     def again(self) -> Call:
         """The same call, of which nothing is known yet."""
         payloads = [item.fault or item.raw for item in self.items]
-        return Call(
-            self.state, payloads, self.parameter_payload, self.value, self.sender, self.now, self.bulk
-        )
+        how = (self.parameter_payload, self.value, self.sender, self.now, self.bulk)
+        return Call(self.state, payloads, *how)
 
     def _free_in_verifier(self) -> int:
         """Where free memory starts when v0.4.0's verifier decodes. The others are called anew for

@@ -1,7 +1,6 @@
 """Fees and rewards, exact to the wei, as the fee managers compute them.
 
-`charge` is the arithmetic for one token. `quote` and `quote_bulk` (in `quotes`) answer for a payload
-what it would cost in both.
+`charge` is the arithmetic for one token. `quotes` answers for a payload what it costs in both.
 """
 
 from __future__ import annotations

@@ -359,7 +359,7 @@ def decode(
     try:
         report: AnyReport
         if schema is None and (known := FACTS.get(blob[:2])):
-            report, guess = known(blob), ""
+            report, guess = known.read(blob), ""
         else:
             report, guess = _read_report(blob, schema)
     except Malformed as error:

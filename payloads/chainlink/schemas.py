@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from hexbytes import HexBytes
 
-from payloads.errors import Misuse
+from payloads.errors import Misuse, shown
 from payloads.fields import WORDS, Field, Record, Table, field
 from payloads.units import (
     BLOCK,
@@ -80,8 +80,8 @@ class Report(Record, frozen=True):
 
 # The registry that decoding looks schemas up in, by the first two bytes of the feed ID.
 REGISTRY: dict[bytes, Schema] = {}
-# The readers of those that are facts: what decoding asks first.
-FACTS: dict[bytes, Callable[[bytes], Report]] = {}
+# The tables of those that are facts: what decoding asks first.
+FACTS: dict[bytes, Table] = {}
 
 _R = TypeVar("_R", bound=type[Any])
 
@@ -104,7 +104,7 @@ def schema(
         record.schema = found
         REGISTRY[found.prefix] = found
         if not inferred:
-            FACTS[found.prefix] = found.table.read
+            FACTS[found.prefix] = found.table
         return record
 
     return register
@@ -112,12 +112,13 @@ def schema(
 
 def schema_named(name: str | int) -> Schema:
     """A schema by its key (`v3`, `v3-hf`) or version number."""
-    wanted = f"v{name}" if str(name).isdigit() else str(name).lower()
+    text = str(name).lower() if isinstance(name, str) or name in range(2**16) else ""
+    wanted = f"v{text}" if text.isdigit() else text
     for known in REGISTRY.values():
         if known.key == wanted:
             return known
     keys = ", ".join(known.key for known in REGISTRY.values())
-    raise Misuse("no such report schema", field="schema", expected=keys, found=repr(name))
+    raise Misuse("no such report schema", field="schema", expected=keys, found=shown(name))
 
 
 # --- what the layouts share -----------------------------------------------------------------------

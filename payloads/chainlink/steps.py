@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from payloads.chainlink.call import QUOTE, Call, Item
-from payloads.chainlink.fees import charge
+from payloads.chainlink.fees import Charge, charge
 from payloads.chainlink.schemas import COMMON_HEAD
 from payloads.crypto import checksum
 from payloads.errors import Malformed, panic
@@ -128,7 +128,9 @@ def _pays_nothing(item: Item) -> bool:
 
 
 def _fee_token(item: Item) -> None:
-    if not _pays_nothing(item):
+    if _pays_nothing(item):
+        item.quote = b""
+    else:
         item.quote = decode(QUOTE, item.call.parameter_payload)[0].to_bytes(20, "big")
 
 
@@ -137,39 +139,48 @@ def _fee_quote(item: Item) -> None:
     assert fees is not None
     if not _pays_nothing(item) and item.quote not in (fees.link, fees.native):
         raise Stop(INVALID_QUOTE.data(), "the token is neither LINK nor wrapped native")
+    item.token = item.quote
 
 
 def _fee_head(item: Item) -> None:
-    if not _pays_nothing(item):
+    if _pays_nothing(item):
+        item.head = ()
+    else:
         assert item.report is not None
         item.head = COMMON_HEAD.read(item.report).values
 
 
 def _fee_expiry(item: Item) -> None:
-    if _pays_nothing(item):
-        return
-    assert item.head is not None and item.call.now is not None
-    expires_at = item.head[5]
-    if expires_at < item.call.now:
-        late = item.call.now - expires_at
-        raise Stop(EXPIRED_REPORT.data(), f"expired {late} s before the block's time")
+    now, expires_at = item.call.now, _expires_at(item)
+    assert now is not None
+    if expires_at is not None and expires_at < now:
+        raise Stop(EXPIRED_REPORT.data(), f"expired {now - expires_at} s before the block's time")
+
+
+def _expires_at(item: Item) -> int | None:
+    return item.head[5] if item.head else None
 
 
 def _fee_charge(item: Item) -> None:
     """Reverts never: it finds out what the payload costs."""
-    call = item.call
-    assert item.report is not None
-    if not _pays_nothing(item):
-        assert item.head is not None and item.quote is not None and item.feed_id is not None
-        native_fee, link_fee = item.head[3], item.head[4]
-        found = charge(call.state, item.feed_id, item.quote, call.sender, native_fee, link_fee)
-        item.charge = found
+    call, cost = item.call, 0
+    if item.head:
+        found = _charge(item)
+        item.charge, cost = found, found.fee
         if not found.in_link:
-            call.native_total += found.fee
-    cost = item.charge.fee if item.charge is not None else 0
-    up = -(-len(item.report) // 32) * 32
+            call.native_total += cost
     # The pair, two assets and what the arithmetic leaves; an entry in the bill if there is one.
+    up = -(-len(item.report or b"") // 32) * 32
     call.earlier += 0x60 + 32 + up + 0x180 + (0x80 if cost else 0)
+
+
+def _charge(item: Item) -> Charge:
+    assert item.head is not None
+    assert item.token is not None
+    assert item.feed_id is not None
+    native_fee, link_fee = item.head[3], item.head[4]
+    call = item.call
+    return charge(call.state, item.feed_id, item.token, call.sender, native_fee, link_fee)
 
 
 def _deposit(call: Call) -> None:
@@ -196,8 +207,8 @@ _FEE_STEPS = (
         "quote",
         "the token must be LINK or wrapped native (version 1 pays nothing)",
         _fee_quote,
-        lambda item: {"token": item.quote and checksum(item.quote)},
-        ("feed_id",),
+        lambda item: {"token": checksum(item.quote) if item.quote else None},
+        ("quote",),
     ),
     Step(
         "fee fields",
@@ -210,15 +221,15 @@ _FEE_STEPS = (
         "expiry",
         "expires_at must not be before the block's time (version 1 never expires)",
         _fee_expiry,
-        lambda item: {"expires_at": item.head and item.head[5], "now": item.call.now},
-        ("feed_id",),
+        lambda item: {"expires_at": _expires_at(item), "now": item.call.now},
+        ("head",),
     ),
     Step(
         "fee",
         "the fee follows from the report, the surcharge and the discount",
         _fee_charge,
         lambda item: {} if item.charge is None else item.charge.to_dict(),
-        ("feed_id",),
+        ("head", "token"),
     ),
 )
 DEPOSIT = Step(
@@ -359,21 +370,21 @@ COUNT = Step(
     "there must be exactly f + 1 signatures",
     _count,
     lambda item: {"rs": len(item.rs), "f": item.config and item.config.f},
-    ("config",),
+    ("whole", "config"),
 )
 EQUAL_COUNTS = Step(
     "rs and ss",
     "there must be as many r as s",
     _equal_counts,
     lambda item: {"rs": len(item.rs), "ss": len(item.ss)},
-    ("report",),
+    ("whole",),
 )
 SIGNATURES = Step(
     "signatures",
     "every signature must be by a signer of the config",
     _signatures,
     lambda item: {"digest": _hex(item.hash()), "signatures": len(item.rs)},
-    ("report", "config"),
+    ("whole", "config"),
 )
 DISTINCT = Step(
     "distinct signers",
@@ -451,14 +462,18 @@ def _spend(item: Item) -> None:
 
 
 SOME = Step(
-    "signature count", "there must be a signature", _some, lambda item: {"rs": len(item.rs)}, ("report",)
+    "signature count",
+    "there must be a signature",
+    _some,
+    lambda item: {"rs": len(item.rs)},
+    ("whole",),
 )
 RECOVER_ALL = Step(
     "recovery",
     "v must be at most 228, and there may be 32 signatures at most",
     _recover_all,
     lambda item: {"digest": _hex(item.hash()), "raw_vs": _hex(item.vs)},
-    ("report",),
+    ("whole",),
 )
 DISTINCT_ADDRESSES = Step(
     "distinct signers",
@@ -489,7 +504,7 @@ ENOUGH = Step(
     "there must be more than f signatures",
     _enough,
     lambda item: {"rs": len(item.rs), "f": item.config and item.config.f},
-    ("config",),
+    ("whole", "config"),
 )
 MEMBERS = Step(
     "signatures",

@@ -21,8 +21,8 @@ from functools import partial
 
 from payloads.bulk import judge_distinct
 from payloads.calls import function_of
-from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK
 from payloads.chainlink.call import Call, Recover
+from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK
 from payloads.chainlink.explain import explain
 from payloads.chainlink.report import FullReport, Input
 from payloads.chainlink.steps import run
@@ -161,9 +161,7 @@ def judge_calldata(
 
 def _explain_calldata(error: Malformed) -> Explanation:
     rule = "the calldata must decode as the arguments of a known function"
-    check = Check(
-        "calldata", rule, {}, False, str(error), revert="revert (empty)", decided=True
-    )
+    check = Check("calldata", rule, {}, False, str(error), revert="revert (empty)", decided=True)
     return Explanation((check,))
 
 

@@ -1,6 +1,6 @@
 """`make demo`: the main job on published payloads of both systems.
 
-    python -m payloads.cli.demo FOLDER      (the repository's `fixtures`)
+python -m payloads.cli.demo FOLDER      (the repository's `fixtures`)
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def _survey(entries: list[dict[str, Any]]) -> Iterator[str]:
     for kind in sorted(kinds, key=_natural):
         yield f"  {kind:<{width}}  {kinds[kind]:>8}  {signatures[kind] or '-':>17}"
     yield f"\n  refused, as they should be ({len(refused)}):"
-    for name, error in refused:
-        yield f"  {name:<10} {error[:140]}{'…' if len(error) > 140 else ''}"
+    for name, reason in refused:
+        yield f"  {name:<11} {reason[:140]}{'…' if len(reason) > 140 else ''}"
     total = sum(signatures.values())
     yield f"\n  {sum(kinds.values())} payloads and {total} signers in {took * 1000:.0f} ms"
 

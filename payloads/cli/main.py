@@ -7,6 +7,9 @@ import click
 from payloads import __version__
 from payloads.cli.decoding import decode, inspect, recover
 from payloads.cli.encoding import encode
+from payloads.cli.quoting import quote
+from payloads.cli.state import state
+from payloads.cli.verifying import verify
 from payloads.crypto import BACKENDS
 
 __all__ = ["main"]
@@ -34,8 +37,11 @@ def main() -> None:
       payloads decode --json frames.jsonl      one JSON object a payload
       payloads recover --expect 0x3db9… FILE   fail unless that signer signed
       payloads encode --to verify 0x0006f9b5…  calldata for the verifier proxy
+      payloads verify --state state.json FILE  what the contract would do, and why
+      payloads quote --state state.json FILE   what it would cost
+      payloads state fetch --rpc URL 0x478A…   what the chain knows, for the two above
     """
 
 
-for command in (decode, inspect, recover, encode):
+for command in (decode, inspect, recover, encode, verify, quote, state):
     main.add_command(command)

@@ -7,6 +7,7 @@ JSON document, or that is not text, is one item.
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -93,7 +94,8 @@ def _opened(path: Path) -> Iterator[Item]:
 
 
 def _stream(stream: IO[bytes], prefix: str) -> Iterator[Item]:
-    head = stream.read(_SNIFFED)
+    # Some editors put a byte order mark before text; no payload starts with one.
+    head = stream.read(_SNIFFED).removeprefix(codecs.BOM_UTF8)
     if _is_binary(head):
         yield _whole(head, stream, f"{prefix}the whole input", text=False)
     elif _is_document(head):

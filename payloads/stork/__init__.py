@@ -1,11 +1,17 @@
 """Stork Fast: signed updates in both layouts, the unsigned message, and the contract's calldata.
 
-from payloads import stork
+    from payloads import stork
 
-update = stork.decode("0x4357…")
-{asset.asset_id: asset.value for asset in update.assets}
-stork.recover(update)[0].address
+    update = stork.decode("0x4357…")
+    {asset.asset_id: asset.value for asset in update.assets}
+    stork.recover(update)[0].address
+    stork.judge(update, state).accepted
+
+`state` is what the contract knows: see `payloads.state`.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from payloads.stork.annotated import view_call, view_update
 from payloads.stork.calldata import decode_call, encode_call
@@ -20,8 +26,21 @@ from payloads.stork.update import (
     recover,
 )
 
+if TYPE_CHECKING:
+    from payloads.stork.verifier import judge, judge_calldata, judge_many, verify
+
 __all__ = [
     "Asset", "SignedUpdate", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned",
-    "encode_call", "expect_signer", "recover", "signed_from_dict", "signed_to_dict",
-    "unsigned_to_dict", "view_call", "view_update",
+    "encode_call", "expect_signer", "judge", "judge_calldata", "judge_many", "recover",
+    "signed_from_dict", "signed_to_dict",
+    "unsigned_to_dict", "verify", "view_call", "view_update",
 ]  # fmt: skip
+
+# Imported when first asked for: who only decodes does not pay for the contract's rules.
+_LATER = ("judge", "judge_calldata", "judge_many", "verify")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.verifier"), name)

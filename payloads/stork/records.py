@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from payloads.errors import Misuse
+from payloads.errors import Misuse, shown
 from payloads.fields import json_object, jsonable
 from payloads.records import field_values, integer_in
 from payloads.stork.update import (
@@ -52,7 +52,7 @@ def signed_from_dict(record: dict[str, Any]) -> SignedUpdate:
     layout = record.get("layout", PLAIN)
     mask = VALUE_BIT if layout == PLAIN else integer_in(record, "mask")
     if mask not in ASSETS:
-        raise Misuse("no such mask", field="mask", expected="0 to 3", found=str(mask))
+        raise Misuse("no such mask", field="mask", expected="0 to 3", found=shown(mask))
     items = record.get("assets")
     if not isinstance(items, list):
         raise Misuse("missing", field="assets", expected="a list of assets")
@@ -68,5 +68,5 @@ def signed_from_dict(record: dict[str, Any]) -> SignedUpdate:
 
 def _asset(item: Any, mask: int, path: str) -> Asset:
     if not isinstance(item, dict):
-        raise Misuse("not an object", field=path.rstrip("."), found=repr(item)[:48])
+        raise Misuse("not an object", field=path.rstrip("."), found=shown(item))
     return Asset(**field_values(ASSETS[mask].fields, item, path))

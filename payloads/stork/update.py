@@ -11,7 +11,7 @@ import re
 from typing import Annotated, Any
 
 from payloads.crypto import keccak256
-from payloads.errors import Malformed, Misuse
+from payloads.errors import Malformed, Misuse, shown
 from payloads.fields import PACKED, Record, Table, field, hexed
 from payloads.inputs import to_bytes
 from payloads.signatures import Recovered, expect, recovered
@@ -271,7 +271,7 @@ def _integer(item: Any, key: str, path: str, low: int, high: int) -> int:
         "not a number in range",
         field=f"{path}{key}",
         expected=f"an integer from {low} to {high - 1}",
-        found=repr(value)[:48],
+        found=shown(value),
     )
 
 
@@ -279,7 +279,7 @@ def decode_unsigned(message: dict[str, Any]) -> UnsignedUpdate:
     """The `unsigned` message, from parsed JSON."""
     items = message.get("a")
     if not isinstance(items, list):
-        raise Malformed("no list of assets", field="a", expected="a list", found=repr(items)[:48])
+        raise Malformed("no list of assets", field="a", expected="a list", found=shown(items))
     return UnsignedUpdate(
         _integer(message, "tax", "", 0, 2**16),
         _integer(message, "ts", "", 0, 2**64),

@@ -354,7 +354,7 @@ def _repairs(ask: _Ask) -> list[str]:
         word = low.to_bytes(32, "big")
         for v in (0, 1):
             if recover(digest, ask.r, word, v) == wanted:
-                found.append(f"s is high, which this contract refuses: the low s with v {v} is good")
+                found.append(f"s is high, which this contract refuses: with v {v}, low s is good")
     return found
 
 

@@ -32,6 +32,19 @@ contract StorkModel {
         fee = fee_;
     }
 
+    // The getters of the real one.
+    function storkFastAddress() external view returns (address) {
+        return signer;
+    }
+
+    function verificationFeeInWei() external view returns (uint256) {
+        return fee;
+    }
+
+    function version() external pure returns (string memory) {
+        return "1.0.0";
+    }
+
     function verifySignedECDSAPayload(bytes calldata payload) external payable returns (bool) {
         return _verify(payload);
     }

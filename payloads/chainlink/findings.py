@@ -1,0 +1,284 @@
+"""What a user must hear about a call even when it is accepted: each with a stable code.
+
+The contracts look at signatures, and at the first words of a report if a fee manager is set. They
+do not look at prices, and not all of them at expiry, at the feed or at the digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from payloads.chainlink.call import Call, Item
+from payloads.chainlink.report import BareReport, UnknownReport, decode_envelope, decode_report
+from payloads.crypto import CURVE_ORDER
+from payloads.errors import Malformed
+from payloads.state import V04, V05
+from payloads.units import MILLISECONDS, PRICE
+from payloads.verdict import Finding, Hazard
+
+__all__ = ["HAZARDS", "findings"]
+
+# A state older than this may have missed a rotation of signers.
+OLD_SECONDS = 86_400
+
+HAZARDS = {
+    hazard.code: hazard
+    for hazard in (
+        Hazard(
+            "no-expiry-check",
+            "warning",
+            "no fee manager is set, and no verifier checks expiry: an old report verifies for ever",
+            "only FeeManager.getFeeAndReward compares expiresAt with block.timestamp",
+        ),
+        Hazard(
+            "version-1-unchecked",
+            "warning",
+            "version 1 reports have no expiry, pay nothing and name no block that is checked",
+            "FeeManager.getFeeAndReward returns before all else for version 1",
+        ),
+        Hazard(
+            "digest-ignored",
+            "note",
+            "v0.4.0 never reads the config digest: signers are chosen by the observations' time",
+            "DestinationVerifier 0.4.0, _findActiveConfig",
+        ),
+        Hazard(
+            "any-feed",
+            "note",
+            "v0.5.0 takes any feed under a config digest: check the feed id in your own code",
+            "Verifier 2.0.0, verify: configs are found by digest alone",
+        ),
+        Hazard(
+            "value-kept",
+            "danger",
+            "value is sent where no fee manager is set: nothing is charged and nothing returned",
+            "VerifierProxy.verify is payable; only a fee manager refunds",
+        ),
+        Hazard(
+            "refund",
+            "note",
+            "more value is sent than the fee: the rest is refunded to the sender, who must be able "
+            "to receive it (v0.3.0 and v0.4.0 give it 2,300 gas)",
+            "FeeManager._handleFeesAndRewards",
+        ),
+        Hazard(
+            "expired",
+            "danger",
+            "the report has expired, and the call is accepted all the same",
+            "expiresAt is only checked by fee managers, and not for version 1",
+        ),
+        Hazard(
+            "from-the-future",
+            "warning",
+            "the observations are dated after the block's time",
+            "no verifier compares observationsTimestamp with block.timestamp",
+        ),
+        Hazard(
+            "not-yet-valid",
+            "warning",
+            "the report is valid only from a time after the block's",
+            "no verifier looks at validFromTimestamp",
+        ),
+        Hazard(
+            "unreadable-report",
+            "danger",
+            "the report does not decode by the schema that its feed id names: a consumer's "
+            "abi.decode reverts, or reads something else",
+            "verifiers do not decode the report they return",
+        ),
+        Hazard(
+            "unknown-schema",
+            "warning",
+            "no known schema fits the report",
+            "the first two bytes of the feed id are the schema's version",
+        ),
+        Hazard(
+            "schema-guessed",
+            "warning",
+            "how the report is read is a guess",
+            "legacy version 1 feed ids carry no version, and 0x1003 has no published rule",
+        ),
+        Hazard(
+            "report-trailing-bytes",
+            "warning",
+            "the report is longer than its schema: what follows is signed, and read by nobody",
+            "abi.decode ignores bytes behind the last field",
+        ),
+        Hazard(
+            "crossed",
+            "danger",
+            "the bid is above the ask",
+            "verifiers do not look at prices",
+        ),
+        Hazard(
+            "price-not-positive",
+            "danger",
+            "a price is zero or negative",
+            "verifiers do not look at prices",
+        ),
+        Hazard(
+            "ripcord",
+            "danger",
+            "the provider has paused reporting: the value must not be used",
+            "schemas 9 and 12: ripcord is 1",
+        ),
+        Hazard(
+            "unsigned-bytes",
+            "note",
+            "bytes of raw_vs behind the last signature are not zero: nobody signed or checks them",
+            "rawVs[i] is only read for i below the number of signatures",
+        ),
+        Hazard(
+            "high-s",
+            "note",
+            "a signature has a high s, which ecrecover takes: whoever relays can make another one",
+            "the verifiers call the ecrecover precompile without a check of s",
+        ),
+        Hazard(
+            "not-canonical",
+            "note",
+            "the payload is not the encoding that an honest encoder writes",
+            "solc's decoder tolerates gaps, overlaps, padding and trailing bytes",
+        ),
+        Hazard(
+            "state-old",
+            "warning",
+            "the state is more than a day older than the time judged at",
+            "signers, fees and discounts may have changed since",
+        ),
+        Hazard(
+            "state-newer",
+            "warning",
+            "the state is newer than the time judged at: the chain may have known other signers",
+            "judge with at=time to use the state of then, as far as it is known",
+        ),
+        Hazard(
+            "state-age-unknown",
+            "note",
+            "nothing says how old the state is",
+            "give it fetched_at or now",
+        ),
+    )
+}
+
+
+def findings(call: Call, accepted: bool) -> Iterator[Finding]:
+    """The findings on a call whose checks have all been run."""
+    yield from _of_state(call)
+    if not accepted:
+        return
+    yield from _of_generation(call)
+    yield from _of_value(call)
+    for item in call.items:
+        for code, detail in [*_of_report(item), *_of_encoding(item)]:
+            yield HAZARDS[code].found(detail, item.index)
+
+
+def _of_state(call: Call) -> Iterator[Finding]:
+    age = call.state.age(call.now)
+    if age is None:
+        yield HAZARDS["state-age-unknown"].found()
+    elif age > OLD_SECONDS:
+        yield HAZARDS["state-old"].found(f"{age} s")
+    elif age < 0:
+        yield HAZARDS["state-newer"].found(f"{-age} s")
+
+
+def _of_generation(call: Call) -> Iterator[Finding]:
+    if call.state.fee_manager is None:
+        yield HAZARDS["no-expiry-check"].found()
+    if call.state.contract == V04:
+        yield HAZARDS["digest-ignored"].found()
+    if call.state.contract == V05:
+        yield HAZARDS["any-feed"].found()
+
+
+def _of_value(call: Call) -> Iterator[Finding]:
+    if call.value and call.state.fee_manager is None:
+        yield HAZARDS["value-kept"].found(f"{call.value} wei")
+    elif call.value > call.native_total:
+        yield HAZARDS["refund"].found(f"{call.value - call.native_total} of {call.value} wei")
+
+
+# --- what a report says ---------------------------------------------------------------------------
+
+
+def _of_report(item: Item) -> Iterator[tuple[str, str]]:
+    try:
+        bare = decode_report(item.report or b"")
+    except Malformed as error:
+        yield "unreadable-report", str(error)
+        return
+    if isinstance(bare.report, UnknownReport):
+        yield "unknown-schema", bare.report.why
+        return
+    if bare.guess:
+        yield "schema-guessed", bare.guess
+    if bare.report.schema_version == 1:
+        yield "version-1-unchecked", ""
+    yield from _of_times(bare, item.call.now)
+    yield from _of_prices(bare)
+    if bare.departures:
+        yield "report-trailing-bytes", bare.departures[0].detail
+
+
+def _of_times(bare: BareReport, now: int | None) -> Iterator[tuple[str, str]]:
+    if now is None:
+        return
+    for name, code in _TIMES:
+        if (row := _rows(bare).get(name)) is None:
+            continue
+        clock = now * 1000 if row.unit is MILLISECONDS else now
+        time = getattr(bare.report, name)
+        if time < clock if code == "expired" else time > clock:
+            yield code, f"{name} is {row.unit.say(time)}, judged at {row.unit.say(clock)}"
+
+
+_TIMES = (
+    ("expires_at", "expired"),
+    ("observations_timestamp", "from-the-future"),
+    ("valid_from_timestamp", "not-yet-valid"),
+)
+_BOOKS = (("bid", "ask"), ("best_bid", "best_ask"), ("bid_price", "ask_price"))
+
+
+def _rows(bare: BareReport) -> dict[str, Any]:
+    assert not isinstance(bare.report, UnknownReport)
+    return {row.name: row for row in bare.report.schema.table.fields}
+
+
+def _of_prices(bare: BareReport) -> Iterator[tuple[str, str]]:
+    rows = _rows(bare)
+    for low, high in _BOOKS:
+        if low in rows and high in rows:
+            bid, ask = getattr(bare.report, low), getattr(bare.report, high)
+            if bid > ask:
+                yield "crossed", f"{low} {bid} is above {high} {ask}"
+    bad = [
+        f"{name} is {getattr(bare.report, name)}"
+        for name, row in rows.items()
+        if row.unit is PRICE and getattr(bare.report, name) <= 0
+    ]
+    if bad:
+        yield "price-not-positive", ", ".join(bad)
+    if getattr(bare.report, "ripcord", 0):
+        yield "ripcord", f"ripcord is {getattr(bare.report, 'ripcord', 0)}"
+
+
+# --- how the payload is written -------------------------------------------------------------------
+
+
+def _of_encoding(item: Item) -> Iterator[tuple[str, str]]:
+    beyond = item.vs[len(item.rs) :]
+    if any(beyond):
+        yield "unsigned-bytes", "0x" + beyond.hex()
+    half = CURVE_ORDER // 2
+    high = [str(at) for at, s in enumerate(item.ss) if int.from_bytes(s, "big") > half]
+    if high:
+        yield "high-s", f"signatures {', '.join(high)}"
+    said = ("report-trailing", "unsigned-bytes")
+    found = [one for one in decode_envelope(item.raw).departures if one.kind not in said]
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        yield "not-canonical", f"{found[0]}{more}"

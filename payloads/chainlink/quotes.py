@@ -1,0 +1,195 @@
+"""What verification will cost before it is asked for: fee and reward in either token, to the wei.
+
+`quote` answers for one payload, `quote_bulk` for all payloads of one `verifyBulk`. Both read the
+report only: they say what is charged if the call is otherwise accepted, which `judge` decides.
+`Malformed` is raised where a fee manager could not read the report, `Misuse` for an unknown token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hexbytes import HexBytes
+
+from payloads.chainlink.call import PAIR, split
+from payloads.chainlink.calldata import parameter
+from payloads.chainlink.fees import Charge, charge
+from payloads.chainlink.gas import expected_gas
+from payloads.chainlink.schemas import COMMON_HEAD
+from payloads.chainlink.steps import VERSION_1
+from payloads.chainlink.verifier import Payload, raw_of
+from payloads.errors import Malformed, Misuse
+from payloads.fields import Record, hexed, jsonable
+from payloads.signatures import address_bytes
+from payloads.solidity import decode
+from payloads.state import ChainlinkState
+
+__all__ = ["BulkQuote", "Quote", "quote", "quote_bulk"]
+
+
+class Quote(Record, frozen=True):
+    """What one report costs. `link` and `native` are None where it is free: `free` says why.
+
+    `expires_in` counts from the time judged at to the last second of acceptance; negative when the
+    report has expired. `gas` is to be expected from cold state (see `gas`), None where unmeasured.
+    """
+
+    feed_id: HexBytes
+    link: Charge | None
+    native: Charge | None
+    surcharge: int
+    expires_at: int | None
+    expires_in: int | None
+    signatures: int
+    gas: dict[str, int | None]
+    free: str = ""
+
+    def charge(self, token: str) -> Charge | None:
+        """The charge in `link` or `native`."""
+        if token not in ("link", "native"):
+            raise Misuse("no such token", field="token", expected="link or native", found=token)
+        return self.link if token == "link" else self.native
+
+    @property
+    def value(self) -> int:
+        """The wei to send to pay in the native token itself; 0 to pay in LINK, or wrapped."""
+        return 0 if self.native is None else self.native.fee
+
+    def parameter_payload(self, token: str) -> bytes:
+        """What to pass as `parameterPayload` to pay in `link` or `native`; empty where free."""
+        found = self.charge(token)
+        return b"" if found is None else parameter(bytes(found.token))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The quote as the command line prints it with `--json`."""
+        record: dict[str, Any] = jsonable(self)
+        for name in ("link", "native"):
+            if (found := self.charge(name)) is not None:
+                record[name] = jsonable(found.to_dict())
+        return record | {"value": str(self.value)}
+
+
+class BulkQuote(Record, frozen=True):
+    """What the payloads of one call cost together. All are paid in one token."""
+
+    quotes: tuple[Quote, ...]
+
+    def _sum(self, token: str, what: str) -> int:
+        charges = (quote.charge(token) for quote in self.quotes)
+        return sum(getattr(found, what) for found in charges if found is not None)
+
+    @property
+    def link(self) -> int:
+        """The fee in juels of LINK."""
+        return self._sum("link", "fee")
+
+    @property
+    def native(self) -> int:
+        """The fee in wei of the native token."""
+        return self._sum("native", "fee")
+
+    @property
+    def value(self) -> int:
+        """The wei to send to pay in the native token itself."""
+        return self.native
+
+    def reward(self, token: str = "link") -> int:
+        """The reward in juels, when paid in that token."""
+        return self._sum(token, "reward")
+
+    @property
+    def expires_in(self) -> int | None:
+        """Seconds until the first of the reports expires."""
+        times = [quote.expires_in for quote in self.quotes if quote.expires_in is not None]
+        return min(times) if times else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The quote as the command line prints it with `--json`."""
+        totals = {"link": str(self.link), "native": str(self.native), "value": str(self.value)}
+        rewards = {"reward": str(self.reward("link")), "expires_in": self.expires_in}
+        return {"quotes": [quote.to_dict() for quote in self.quotes], **totals, **rewards}
+
+
+def quote(
+    payload: Payload,
+    state: ChainlinkState,
+    *,
+    sender: str | bytes | None = None,
+    now: int | None = None,
+    at: int | None = None,
+) -> Quote:
+    """Fee and reward for one payload, under the state's surcharge and the sender's discounts."""
+    if at is not None:
+        state, now = state.at(at), at if now is None else now
+    raw = raw_of(payload)
+    parts = split(raw)
+    report = parts[1] if parts is not None else decode(PAIR, raw)[1]
+    signatures = len(parts[2]) if parts is not None else 0
+    feed_id = report[:32].ljust(32, b"\0")
+    now = state.now if now is None else now
+    who = state.subscriber if sender is None else address_bytes(sender, "sender")
+    free = _why_free(feed_id, state)
+    head = _head(report, free)
+    charges = None if free else _charges(state, feed_id, who, head)
+    expires_at = head[5] if head else None
+    return Quote(
+        feed_id=hexed(feed_id),
+        link=charges and charges[0],
+        native=charges and charges[1],
+        surcharge=state.fee_manager.native_surcharge if state.fee_manager and not free else 0,
+        expires_at=expires_at,
+        expires_in=None if now is None or expires_at is None else expires_at - now,
+        signatures=signatures,
+        gas=_gas(state, signatures),
+        free=free,
+    )
+
+
+def _why_free(feed_id: bytes, state: ChainlinkState) -> str:
+    if state.fee_manager is None:
+        return "no fee manager is set"
+    return "version 1 reports pay nothing" if feed_id[:2] == VERSION_1 else ""
+
+
+def _head(report: bytes, free: str) -> tuple[Any, ...] | None:
+    """The six fields; None where nobody needs them and they cannot be read."""
+    try:
+        return None if report[:2] == VERSION_1 else COMMON_HEAD.read(report).values
+    except Malformed:
+        if free:
+            return None
+        raise
+
+
+def _charges(
+    state: ChainlinkState, feed_id: bytes, who: bytes | None, head: tuple[Any, ...] | None
+) -> tuple[Charge, Charge]:
+    fees = state.fee_manager
+    assert fees is not None
+    assert head is not None
+    native_fee, link_fee = head[3], head[4]
+    link, native = (
+        charge(state, feed_id, bytes(token), who, native_fee, link_fee)
+        for token in (fees.link, fees.native)
+    )
+    return link, native
+
+
+def _gas(state: ChainlinkState, signatures: int) -> dict[str, int | None]:
+    ways = ("free",) if state.fee_manager is None else ("link", "native")
+    return {way: expected_gas(state.contract, signatures, way) for way in ways}
+
+
+def quote_bulk(
+    payloads: Iterable[Payload],
+    state: ChainlinkState,
+    *,
+    sender: str | bytes | None = None,
+    now: int | None = None,
+    at: int | None = None,
+) -> BulkQuote:
+    """The quotes of all payloads of one `verifyBulk`, and their totals."""
+    return BulkQuote(
+        tuple(quote(payload, state, sender=sender, now=now, at=at) for payload in payloads)
+    )

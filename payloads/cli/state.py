@@ -1,0 +1,320 @@
+"""`payloads state fetch`, `show` and `diff`: what a chain knows, as a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from payloads import registry
+from payloads.cli.run import Run, guarded
+from payloads.cli.states import AnyState, amount, instant, load_state, said_instant
+from payloads.crypto import checksum
+from payloads.errors import Misuse
+from payloads.state import SCALE, ChainlinkState, Config, StorkState
+
+__all__ = ["state"]
+
+_WIDTH = 22
+
+
+@click.group()
+def state() -> None:
+    """Fetch, show and compare what a chain knows.
+
+    \b
+    Examples:
+      payloads state fetch --rpc $RPC_URL 0x478Aa2aC9F6D65F84e09D9185d126c3a17c2a93C -o state.json
+      payloads state show fixtures/examples/state.json
+      payloads state diff yesterday.json today.json
+    """
+
+
+def _colour(function: Any) -> Any:
+    return click.option(
+        "--color", "colour", type=click.Choice(["auto", "always", "never"]), default="auto",
+        help="When to colour (default: on a terminal, unless NO_COLOR is set).",
+    )(function)  # fmt: skip
+
+
+def _json(function: Any) -> Any:
+    return click.option("--json", "as_json", is_flag=True, help="JSON for programs.")(function)
+
+
+# --- fetch ----------------------------------------------------------------------------------------
+
+
+@state.command()
+@click.argument("proxy", metavar="ADDRESS")
+@click.option(
+    "--rpc", envvar="PAYLOADS_RPC_URL", required=True, metavar="URL",
+    help="The node to ask; PAYLOADS_RPC_URL if not given, which keeps keys out of the history.",
+)  # fmt: skip
+@click.option("--block", type=click.IntRange(0), help="The block to read at (default: newest).")
+@click.option("--subscriber", metavar="ADDRESS", help="Who will call: whose discounts to read.")
+@click.option(
+    "--since", type=click.IntRange(0), metavar="BLOCK",
+    help="Read events from here; for nodes that cannot say when the proxy was deployed.",
+)  # fmt: skip
+@click.option("-o", "--output", metavar="FILE", help="Where to write (default: standard output).")
+@guarded
+def fetch(
+    proxy: str,
+    rpc: str,
+    block: int | None,
+    subscriber: str | None,
+    since: int | None,
+    output: str | None,
+) -> None:
+    """Read the state of a verifier proxy, or a Stork Fast contract, over RPC.
+
+    Everything is read at one block: configs and their past from events, fees and access from
+    getters. What comes out makes every later verify and quote work offline. Wants the extra:
+    pip install 'payloads[rpc]'.
+
+    \b
+    Examples:
+      payloads state fetch --rpc $RPC_URL 0x478A… -o state.json
+      payloads state fetch 0x478A… --block 250000000 --subscriber 0x… > then.json
+    """
+    from payloads.transport.chain import fetch_state, save_state
+
+    progress = _Progress()
+    found = fetch_state(
+        rpc, proxy, block=block, subscriber=subscriber, since=since, progress=progress
+    )
+    progress.clear()
+    if output is None:
+        click.echo(json.dumps(found.to_dict(), indent=1))
+        return
+    try:
+        save_state(found, output)
+    except OSError as error:
+        raise Misuse(f"cannot write {output}: {error.strerror}") from None
+    click.echo(f"{output}: {found.described()}", err=True)
+
+
+class _Progress:
+    """One line that a person can watch; nothing where nobody does."""
+
+    def __init__(self) -> None:
+        self._watched = sys.stderr.isatty() and not os.environ.get("CI")
+
+    def __call__(self, what: str, done: int, total: int, found: int) -> None:
+        if self._watched:
+            share = 100 * done // max(total, 1)
+            line = f"\r\033[K{what}: {share}% of {total:,} blocks, {found:,} found"
+            click.echo(line, nl=False, err=True)
+
+    def clear(self) -> None:
+        if self._watched:
+            click.echo("\r\033[K", nl=False, err=True)
+
+
+# --- show -----------------------------------------------------------------------------------------
+
+
+@state.command()
+@click.argument("path", metavar="FILE")
+@click.option("--at", metavar="TIME", help="As it was then: unix seconds, an ISO date, or now.")
+@_json
+@_colour
+@guarded
+def show(path: str, at: str | None, as_json: bool, colour: str) -> None:
+    """Say what is in a state file: configs, fees, access, where it is from and how old it is.
+
+    \b
+    Examples:
+      payloads state show fixtures/examples/state.json
+      payloads state show --at 2024-07-30T14:16:00Z state.json
+      payloads state show --json --at now state.json > now.json
+    """
+    run = Run(as_json, colour)
+    found = load_state(path)
+    then = instant(at, "at")
+    if then is not None:
+        found = found.at(then)
+    if as_json:
+        run.record(found.to_dict())
+    else:
+        run.lines(_state_lines(found))
+
+
+def _row(name: str, value: str) -> str:
+    return f"  {click.style(name.ljust(_WIDTH), fg='cyan')} {value}"
+
+
+def _state_lines(found: AnyState) -> Iterator[str]:
+    yield click.style(f"{found.contract}", bold=True)
+    yield _row("from", found.source or "nobody says where")
+    if found.network:
+        yield _row("network", found.network)
+    if found.chain_id is not None:
+        yield _row("chain id", str(found.chain_id))
+    if found.proxy is not None:
+        yield _row("proxy", _address(found.proxy) + _documented(found.proxy))
+    if found.block_number is not None:
+        yield _row("block", str(found.block_number))
+    yield _row("block time", said_instant(found.now))
+    if isinstance(found, StorkState):
+        unset = "" if any(found.signer) else "  NEVER SET: every invalid signature verifies"
+        yield _row("signer", _address(found.signer) + unset)
+        yield _row("verification fee", amount(found.verification_fee, "native"))
+    else:
+        yield from _chainlink_lines(found)
+    if found.history:
+        yield _row("remembered changes", str(len(found.history)))
+
+
+def _address(raw: bytes) -> str:
+    return checksum(bytes(raw))
+
+
+def _documented(address: bytes) -> str:
+    labels = [known.label for known in registry.proxies(bytes(address))]
+    more = f" and {len(labels) - 3} more networks" if len(labels) > 3 else ""
+    return f"  (documented for {', '.join(labels[:3])}{more}; unverified)" if labels else ""
+
+
+def _chainlink_lines(found: ChainlinkState) -> Iterator[str]:
+    if found.subscriber is not None:
+        yield _row("subscriber", _address(found.subscriber))
+    for config in found.configs:
+        yield from _config_lines(config)
+    for key in ("unset_digests", "deactivated_feeds"):
+        for ended in getattr(found, key):
+            since = "" if ended.at is None else f"  since {said_instant(ended.at)}"
+            yield _row(key.replace("_", " ")[:-1], f"0x{ended.id.hex()}{since}")
+    access = found.access_controller
+    if access is not None:
+        listed = access.allowed
+        who = "anybody" if listed is None else ", ".join(map(_address, listed)) or "nobody"
+        yield _row("may call", who)
+    yield from _fee_lines(found)
+
+
+def _config_lines(config: Config) -> Iterator[str]:
+    digest = config.config_digest
+    name = f"0x{digest.hex()}" if digest is not None else f"DON 0x{config.don_config_id.hex()}"
+    kind = "active" if config.active else "inactive"
+    if config.removed_at is not None:
+        kind = f"removed {said_instant(config.removed_at)}"
+    yield _row("config", f"{name}  {kind}")
+    if config.feed_id is not None:
+        yield _row("  feed", f"0x{config.feed_id.hex()}")
+    if config.activation_time is not None:
+        yield _row("  for observations", f"from {said_instant(config.activation_time)}")
+    if config.set_at is not None:
+        yield _row("  set", said_instant(config.set_at))
+    yield _row("  signers", f"{len(config.signers)}, f = {config.f}")
+    for signer in config.signers:
+        yield _row("", _address(signer))
+
+
+def _fee_lines(found: ChainlinkState) -> Iterator[str]:
+    fees = found.fee_manager
+    if fees is None:
+        yield _row("fee manager", "none: verification is free, and expiry is not checked")
+        return
+    yield _row("fee manager", "unnamed" if fees.address is None else _address(fees.address))
+    yield _row("  LINK", _address(fees.link))
+    yield _row("  wrapped native", _address(fees.native))
+    yield _row("  native surcharge", f"{fees.native_surcharge * 100 / SCALE:g}%")
+    for one in fees.discounts:
+        what = "all feeds" if one.feed_id is None else f"feed 0x{one.feed_id.hex()}"
+        whose = "" if one.subscriber is None else f", {_address(one.subscriber)}"
+        yield _row("  discount", f"{one.discount * 100 / SCALE:g}% in {one.token}, {what}{whose}")
+
+
+# --- diff -----------------------------------------------------------------------------------------
+
+
+@state.command()
+@click.argument("before", metavar="FILE")
+@click.argument("after", metavar="FILE")
+@_json
+@_colour
+@guarded
+def diff(before: str, after: str, as_json: bool, colour: str) -> None:
+    """Say how two state files differ. Exit code 0: in nothing that decides a verdict; 1: in some.
+
+    When and from where they were read does not count, nor the past that they remember.
+
+    \b
+    Examples:
+      payloads state diff yesterday.json today.json
+      payloads state diff --json yesterday.json today.json | jq .path
+    """
+    run = Run(as_json, colour)
+    old, new = (_deciding(load_state(path)) for path in (before, after))
+    changes = list(_changes(old, new, ""))
+    for path, was, now in changes:
+        if as_json:
+            run.record({"path": path, "before": was, "after": now})
+        else:
+            run.lines(_change_lines(path, was, now))
+    if not changes and not as_json:
+        run.lines(["no difference that decides a verdict"])
+    if changes:
+        raise SystemExit(1)
+
+
+# What says when and how a state was read, or what it remembers, and decides nothing now.
+_ASIDE = ("kind", "world", "now", "network", "block_number", "fetched_at", "source", "history")
+_PAST = ("set_at", "removed_at", "switched")
+
+
+def _deciding(found: AnyState) -> dict[str, Any]:
+    """The facts that decide verdicts, with lists turned into objects by what names their items."""
+    record = {key: value for key, value in found.to_dict().items() if key not in _ASIDE}
+    if isinstance(found, ChainlinkState):
+        record["configs"] = dict(map(_named_config, found.in_force))
+        for key in ("unset_digests", "deactivated_feeds"):
+            record[key] = {"0x" + one.id.hex(): True for one in getattr(found, key)}
+        if found.fee_manager is not None:
+            fees = found.fee_manager.to_json()
+            record["fee_manager"] = fees | {
+                "discounts": dict(map(_named_discount, fees["discounts"]))
+            }
+    return record
+
+
+def _named_config(config: Config) -> tuple[str, dict[str, Any]]:
+    record = {key: value for key, value in config.to_json().items() if key not in _PAST}
+    parts = (record.pop("feed_id", ""), record.pop("config_digest", ""))
+    record["signers"] = {checksum(bytes(one)): True for one in config.signers}
+    name = "/".join(part for part in parts if part)
+    return name or f"from {config.activation_time}", record
+
+
+def _named_discount(record: dict[str, Any]) -> tuple[str, str]:
+    who, feed = record.get("subscriber", "subscriber"), record["feed_id"] or "all feeds"
+    return f"{who}/{feed}/{record['token']}", record["discount"]
+
+
+def _changes(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys((*old, *new)):
+            yield from _changes(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+    elif old != new and (old or new or old is False or new is False):
+        yield path, old, new
+
+
+def _change_lines(path: str, was: Any, now: Any) -> Iterator[str]:
+    yield click.style(path, bold=True)
+    if was is not None:
+        yield click.style(f"  - {_brief(was)}", fg="red")
+    if now is not None:
+        yield click.style(f"  + {_brief(now)}", fg="green")
+
+
+def _brief(value: Any) -> str:
+    if value is True:
+        return "yes"
+    if value is False:
+        return "no"
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,148 @@
+"""Measure what verification costs in gas, from cold state, and write it where the library has it.
+
+    python -m tests.onchain.gas            # print the table
+    python -m tests.onchain.gas --write    # and put it into payloads/chainlink/gas.py
+
+A whole transaction is measured: the 21,000 it begins with, its calldata, and every account and slot
+cold, as in a block of its own. pyrevm never ends a transaction, so the state that setting up leaves
+behind is copied into a fresh EVM first, where nothing has been touched. One fee was paid before, as
+a first one writes slots that are empty. 31 signers, a version 3 report of a new epoch, paid in
+LINK, in the native token as value, or wrapped. The tokens are our stand-ins (`Token.sol`).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pyrevm
+from eth_abi.abi import encode
+
+from payloads.crypto import sign
+
+from .cases import DIGESTS, FULL, KEYS, LINK, NATIVE, NOW, SIGNERS, SUBSCRIBER, word
+from .evm import Chain
+from .oracle import VERIFY, keccak256, selector
+from .worlds import RealChainlink
+
+MODULE: Final = Path(__file__).resolve().parents[2] / "payloads" / "chainlink" / "gas.py"
+BEGIN, END = "# measured: begin\n", "# measured: end\n"
+WAYS: Final = ("free", "link", "native", "wrapped")
+FEED: Final = b"\0\3" + b"\x5a" * 30
+FEE: Final = 10**15
+
+_ACCOUNT = re.compile(r"(0x[0-9a-f]{40}): Account \{.*?storage: \{(.*?)\}, status:", re.DOTALL)
+_SLOT = re.compile(r"(\d+): StorageSlot \{[^}]*present_value: (\d+)")
+
+
+def _world(generation: str, signatures: int, way: str) -> dict[str, Any]:
+    # v0.3.0 and v0.5.0 take exactly f + 1 signatures, v0.4.0 any number above f.
+    f = min(10, max(1, signatures - 1))
+    config: dict[str, Any] = {
+        "signers": ["0x" + one.hex() for one in SIGNERS[:31]],
+        "f": f,
+        "active": True,
+    }
+    if generation == "v0.4.0":
+        config["activation_time"] = NOW - 1000
+    else:
+        config["config_digest"] = "0x" + DIGESTS[0].hex()
+    if generation == "v0.3.0":
+        config["feed_id"] = "0x" + FEED.hex()
+    fees = {"link": LINK, "native": NATIVE, "native_surcharge": "0", "discounts": []}
+    return {
+        "contract": generation,
+        "now": NOW,
+        "subscriber": SUBSCRIBER,
+        "configs": [config],
+        "fee_manager": None if way == "free" else fees,
+    }
+
+
+def _calldata(signatures: int, way: str, epoch: int) -> bytes:
+    head = (NOW - 5, NOW - 5, FEE, FEE, NOW + 86_400)
+    prices = (3_412_345678901234567890, 3_411_345678901234567890, 3_413_345678901234567890)
+    report = FEED + b"".join(map(word, (*head, *prices)))
+    context = [DIGESTS[0], word(epoch), bytes(32)]
+    digest = keccak256(keccak256(report) + b"".join(context))
+    made = [sign(key, digest) for key in KEYS[:signatures]]
+    vs = bytes(one[2] for one in made).ljust(32, b"\0")
+    raw = encode(FULL, [context, report, [one[0] for one in made], [one[1] for one in made], vs])
+    token = {"free": b"", "link": LINK}.get(way, NATIVE)
+    parameter = b"" if not token else bytes(12) + bytes.fromhex(str(token)[2:])
+    return selector(VERIFY) + encode(["bytes", "bytes"], [raw, parameter])
+
+
+def _cold(chain: Chain) -> pyrevm.EVM:
+    """The same accounts and storage, none of it touched."""
+    used = chain._evm
+    fresh = Chain(now=NOW)._evm
+    for address, info in used.journal_state.items():
+        fresh.insert_account_info(address, info)
+    for address, slots in _ACCOUNT.findall(used.journal_str):
+        for slot, value in _SLOT.findall(slots):
+            # Only into an account that is not loaded does a slot go without being touched.
+            before = fresh.snapshot()
+            fresh.insert_account_storage(address, int(slot), int(value))
+            fresh.revert(before)
+    return fresh
+
+
+def measure(generation: str, signatures: int, way: str) -> int | None:
+    """Gas of one accepted `verify`; None where there can be no such call."""
+    if generation != "v0.4.0" and not 2 <= signatures <= 11:
+        return None
+    built = RealChainlink(_world(generation, signatures, way))  # type: ignore[arg-type]
+    value = FEE if way == "native" else 0
+    first, calldata = (_calldata(signatures, way, epoch) for epoch in (0x0123456701, 0x0123456801))
+    built.chain.transact(built.proxy, first, sender=built.subscriber, value=value)
+    evm = _cold(built.chain)
+    evm.message_call(built.subscriber, built.proxy, calldata=calldata, value=value, gas=2**31)
+    assert evm.result is not None
+    return int(evm.result.gas_used)
+
+
+def table() -> dict[str, dict[str, dict[int, int]]]:
+    """Gas by generation, way of paying and number of signatures."""
+    return {
+        generation: {
+            way: {
+                count: gas
+                for count in range(2, 32)
+                if (gas := measure(generation, count, way)) is not None
+            }
+            for way in WAYS
+        }
+        for generation in ("v0.3.0", "v0.4.0", "v0.5.0")
+    }
+
+
+def rendered() -> str:
+    """The table as Python, a line for each way of paying and ten counts."""
+    lines = ["MEASURED: dict[str, dict[str, dict[int, int]]] = {\n"]
+    for generation, ways in table().items():
+        lines.append(f'    "{generation}": {{\n')
+        for way, counts in ways.items():
+            lines.append(f'        "{way}": {{\n')
+            pairs = [f"{count}: {gas}" for count, gas in counts.items()]
+            for at in range(0, len(pairs), 6):
+                lines.append(f"            {', '.join(pairs[at : at + 6])},\n")
+            lines.append("        },\n")
+        lines.append("    },\n")
+    return "".join([*lines, "}\n"])
+
+
+def main() -> None:
+    made = rendered()
+    print(made, end="")
+    if "--write" in sys.argv:
+        text = MODULE.read_text()
+        before, rest = text.split(BEGIN)
+        _, after = rest.split(END)
+        MODULE.write_text(before + BEGIN + made + END + after)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,274 @@
+"""solc's decoder rules one by one. The on-chain lane holds the same code against the real one; this
+table says what the rules are, and runs everywhere."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payloads.errors import Malformed, Misuse, panic
+from payloads.solidity import Argument, Part, decode, decode_calldata, departures, encode
+
+BYTES = Argument("data", "bytes")
+WORDS = Argument("words", "bytes32[]")
+MANY = Argument("many", "bytes[]")
+CONTEXT = Argument("context", "bytes32[3]")
+NUMBER = Argument("number", "uint32")
+SIGNED = Argument("signed", "int192")
+
+BARE, PANIC = b"", panic(0x41)
+TOP = 2**256
+LIMIT = 2**64
+# Where free memory stands when the first tail is allocated, with nothing decoded before it.
+FREE = 0x80
+
+
+def w(*numbers: int) -> bytes:
+    return b"".join((number % TOP).to_bytes(32, "big") for number in numbers)
+
+
+def refusal(arguments: list[Argument], data: bytes) -> Malformed:
+    with pytest.raises(Malformed) as refused:
+        decode(arguments, data)
+    return refused.value
+
+
+# --- what is accepted -----------------------------------------------------------------------------
+
+ACCEPTED = [
+    ("as encoded", [BYTES], w(32, 2) + b"ab" + bytes(30), [b"ab"]),
+    ("no padding", [BYTES], w(32, 2) + b"ab", [b"ab"]),
+    ("dirty padding", [BYTES], w(32, 2) + b"ab" + b"\xff" * 30, [b"ab"]),
+    ("trailing bytes", [BYTES], w(32, 0) + b"\xff" * 7, [b""]),
+    ("a gap before the tail", [BYTES], w(64, 7, 1) + b"a", [b"a"]),
+    ("an unaligned tail", [BYTES], w(33) + b"\x07" + w(1) + b"a", [b"a"]),
+    ("a tail that is the head", [BYTES], w(0), [b""]),
+    ("a length that is the offset", [BYTES], w(0, 1), [b""]),
+    ("two tails that are one", [BYTES, BYTES], w(64, 64, 1) + b"a", [b"a", b"a"]),
+    ("tails in another order", [BYTES, BYTES], w(97, 64, 1) + b"b" + w(1) + b"a", [b"a", b"b"]),
+    ("words", [WORDS], w(32, 2, 5, 6), [(w(5), w(6))]),
+    ("no words", [WORDS], w(32, 0), [()]),
+    ("words that are the head", [WORDS], w(0), [()]),
+    ("a whole context", [CONTEXT], w(1, 2, 3), [(w(1), w(2), w(3))]),
+    ("the largest uint32", [NUMBER], w(2**32 - 1), [2**32 - 1]),
+    ("the smallest int192", [SIGNED], w(-(2**191)), [-(2**191)]),
+    ("minus one", [SIGNED], w(-1), [-1]),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "data", "values"), [row[1:] for row in ACCEPTED], ids=[row[0] for row in ACCEPTED]
+)
+def test_accepted(arguments: list[Argument], data: bytes, values: list[object]) -> None:
+    assert decode(arguments, data) == values
+
+
+# A tail that is the head itself reads its own offset as its length.
+def test_a_tail_may_point_into_the_head() -> None:
+    assert decode([NUMBER, BYTES], w(3, 0) + b"") == [3, b"\0\0\0"]
+
+
+# --- what is refused, where, and with which revert ------------------------------------------------
+
+REFUSED = [
+    ("nothing", [BYTES], b"", BARE, "head", 0),
+    ("half a head", [BYTES, BYTES], w(64), BARE, "head", 32),
+    ("31 bytes", [BYTES], w(0)[:31], BARE, "head", 31),
+    ("an offset of 2^64", [BYTES], w(LIMIT, 0), BARE, "data", 0),
+    ("an offset of 2^256 - 1", [BYTES], w(-1, 0), BARE, "data", 0),
+    ("an offset to the end", [BYTES], w(64, 0), BARE, "data", 0),
+    ("an offset 31 bytes before the end", [BYTES], w(33, 0), BARE, "data", 0),
+    ("a length a byte too long", [BYTES], w(32, 3) + b"ab", BARE, "data.length", 32),
+    ("a length beyond 2^64", [BYTES], w(32, LIMIT), PANIC, "data.length", 32),
+    ("a length of 2^256 - 1", [BYTES], w(32, -1), PANIC, "data.length", 32),
+    ("words a word too many", [WORDS], w(32, 2, 5), BARE, "words.length", 32),
+    ("words a byte too short", [WORDS], w(32, 1, 5)[:-1], BARE, "words.length", 32),
+    ("2^59 words", [WORDS], w(32, 2**59), PANIC, "words.length", 32),
+    ("2^64 words", [WORDS], w(32, LIMIT), PANIC, "words.length", 32),
+    ("a short context", [CONTEXT], w(1, 2, 3)[:-1], BARE, "head", 95),
+    ("a dirty uint32", [NUMBER], w(2**32), BARE, "number", 0),
+    ("a uint32 dirty at the top", [NUMBER], w(2**255), BARE, "number", 0),
+    ("an int192 one too large", [SIGNED], w(2**191), BARE, "signed", 0),
+    ("an int192 one too small", [SIGNED], w(-(2**191) - 1), BARE, "signed", 0),
+    ("the first bad one decides", [BYTES, NUMBER], w(-1, -1), BARE, "data", 0),
+    ("the first bad one decides", [NUMBER, BYTES], w(-1, -1), BARE, "number", 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "data", "revert", "field", "offset"),
+    [row[1:] for row in REFUSED],
+    ids=[row[0] for row in REFUSED],
+)
+def test_refused(
+    arguments: list[Argument], data: bytes, revert: bytes, field: str, offset: int
+) -> None:
+    error = refusal(arguments, data)
+    assert (error.revert_data, error.field, error.offset) == (revert, field, offset)
+
+
+# --- memory: what an allocation may not pass ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argument", "unit", "longest"),
+    [(BYTES, 1, LIMIT - 64 - FREE), (WORDS, 32, LIMIT // 32 - 2 - FREE // 32)],
+)
+def test_a_length_panics_exactly_where_memory_would_pass_2_to_the_64(
+    argument: Argument, unit: int, longest: int
+) -> None:
+    assert refusal([argument], w(32, longest)).revert_data == BARE
+    assert refusal([argument], w(32, longest + 1)).revert_data == PANIC
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 200])
+def test_what_was_decoded_before_leaves_less_memory(size: int) -> None:
+    first = w(size) + bytes(size)
+    up = -(-size // 32) * 32
+    longest = LIMIT - 64 - (FREE + 96 + 32 + up)
+    for length, revert in ((longest, BARE), (longest + 1, PANIC)):
+        data = w(1, 2, 3, 160, 160 + len(first)) + first + w(length)
+        assert refusal([CONTEXT, BYTES, BYTES], data).revert_data == revert
+
+
+def test_memory_that_was_used_before_decoding_counts() -> None:
+    data = w(32, LIMIT - 64 - FREE)
+    for free, revert in ((0, BARE), (FREE, BARE), (FREE + 31, BARE), (FREE + 32, PANIC)):
+        with pytest.raises(Malformed) as refused:
+            decode([BYTES], data, free=free)
+        assert refused.value.revert_data == revert
+
+
+# --- calldata: nothing is allocated, so nothing panics --------------------------------------------
+
+SELECTOR = b"\xab\xcd\xef\x01"
+CALLS_ACCEPTED = [
+    ("as encoded", [BYTES], w(32, 2) + b"ab", [b"ab"]),
+    ("a tail that is the head", [BYTES], w(0), [b""]),
+    ("no elements", [MANY], w(32, 0), [()]),
+    ("one element", [MANY], w(32, 1, 32, 1) + b"a", [(b"a",)]),
+    ("elements that are one", [MANY], w(32, 2, 64, 64, 1) + b"a", [(b"a", b"a")]),
+    (
+        "an element that points back at the array's length",
+        [MANY],
+        w(32, 1, -32) + b"a",
+        [(w(-32)[:1],)],
+    ),
+    ("an element before the selector", [MANY], w(32, 1, -(2**200)), [(b"",)]),
+    ("the lowest of all offsets", [MANY], w(32, 1, 2**255), [(b"",)]),
+    ("an element that ends with the calldata", [MANY], w(32, 1, 32, 0), [(b"",)]),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "data", "values"),
+    [row[1:] for row in CALLS_ACCEPTED],
+    ids=[row[0] for row in CALLS_ACCEPTED],
+)
+def test_calldata_accepted(arguments: list[Argument], data: bytes, values: list[object]) -> None:
+    assert decode_calldata(arguments, SELECTOR + data) == values
+
+
+CALLS_REFUSED = [
+    ("no head", [BYTES], b"", "head", 4),
+    ("half a head", [BYTES, BYTES], w(64), "head", 36),
+    ("an offset beyond 2^64", [BYTES], w(LIMIT, 0), "data", 4),
+    ("an offset to the end", [BYTES], w(64, 0), "data", 4),
+    ("a length a byte too long", [BYTES], w(32, 3) + b"ab", "data.length", 36),
+    ("a length beyond 2^64", [BYTES], w(32, LIMIT), "data.length", 36),
+    ("more elements than words", [MANY], w(32, 2, 0), "many.length", 36),
+    ("2^64 elements", [MANY], w(32, LIMIT), "many.length", 36),
+    ("an element at the end", [MANY], w(32, 1, 32), "many[0]", 68),
+    ("an element that runs past the end", [MANY], w(32, 1, 32, 2) + b"a", "many[0].length", 100),
+    ("the highest of all offsets", [MANY], w(32, 1, 2**255 - 1), "many[0]", 68),
+    ("the second of two", [MANY], w(32, 2, 64, 2**64, 0), "many[1]", 100),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "data", "field", "offset"),
+    [row[1:] for row in CALLS_REFUSED],
+    ids=[row[0] for row in CALLS_REFUSED],
+)
+def test_calldata_refused(arguments: list[Argument], data: bytes, field: str, offset: int) -> None:
+    with pytest.raises(Malformed) as refused:
+        decode_calldata(arguments, SELECTOR + data)
+    error = refused.value
+    assert (error.revert_data, error.field, error.offset) == (BARE, field, offset)
+
+
+# --- encoding, and what an encoder would not have written -----------------------------------------
+
+
+@given(
+    st.tuples(*[st.binary(min_size=32, max_size=32)] * 3),
+    st.binary(max_size=100),
+    st.lists(st.binary(min_size=32, max_size=32), max_size=4),
+    st.integers(0, 2**32 - 1),
+    st.integers(-(2**191), 2**191 - 1),
+)
+def test_what_is_encoded_decodes_and_departs_from_nothing(
+    context: tuple[bytes, ...], data: bytes, words: list[bytes], number: int, signed: int
+) -> None:
+    arguments = [CONTEXT, BYTES, NUMBER, WORDS, SIGNED]
+    values = [context, data, number, tuple(words), signed]
+    encoded = encode(arguments, values)
+    trace: list[Part] = []
+    assert decode(arguments, encoded, trace=trace) == values
+    assert departures(trace, encoded) == []
+    assert sum(part.length for part in trace) == len(encoded)
+
+
+@given(st.lists(st.binary(max_size=70), max_size=5), st.binary(max_size=40))
+def test_calldata_that_is_encoded_decodes(many: list[bytes], data: bytes) -> None:
+    encoded = SELECTOR + encode([MANY, BYTES], [many, data])
+    trace: list[Part] = []
+    assert decode_calldata([MANY, BYTES], encoded, trace=trace) == [tuple(many), data]
+    assert departures(trace, encoded) == []
+
+
+DEPARTING = [
+    ("dirty padding", [BYTES], w(32, 2) + b"ab" + b"\1" + bytes(29), [("dirty-padding", 66)]),
+    ("missing padding", [BYTES], w(32, 2) + b"ab", [("missing-padding", 66)]),
+    ("trailing bytes", [BYTES], w(32, 0, 0), [("trailing", 64)]),
+    ("a gap", [BYTES], w(64, 0, 0), [("gap", 32)]),
+    ("an overlap", [BYTES, BYTES], w(64, 64, 0), [("overlap", 64)]),
+    (
+        "another order",
+        [BYTES, BYTES],
+        w(96, 64, 0, 0),
+        [("out-of-order", 64)],
+    ),
+    ("a tail in the head", [BYTES], w(0), [("overlap", 0)]),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "data", "found"),
+    [row[1:] for row in DEPARTING],
+    ids=[row[0] for row in DEPARTING],
+)
+def test_departures_are_named_with_their_place(
+    arguments: list[Argument], data: bytes, found: list[tuple[str, int]]
+) -> None:
+    trace: list[Part] = []
+    values = decode(arguments, data, trace=trace)
+    assert encode(arguments, values) != data
+    assert [(one.kind, one.offset) for one in departures(trace, data)] == found
+    assert all(str(one) and one.detail for one in departures(trace, data))
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        (WORDS, [b"\0" * 31]),
+        (CONTEXT, [b"\0" * 33] * 3),
+        (NUMBER, 2**32),
+        (NUMBER, -1),
+        (SIGNED, 2**191),
+    ],
+)
+def test_what_does_not_fit_is_misuse(argument: Argument, value: object) -> None:
+    with pytest.raises(Misuse):
+        encode([argument], [value])

@@ -1,0 +1,374 @@
+"""What a user may rely on: the names, what importing costs, what values are; and how the house is
+built, which is what keeps those true."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import pickle
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+from hexbytes import HexBytes
+
+import payloads
+from payloads import chainlink, stork
+from payloads.errors import Malformed, Misuse, PayloadError, Refused, elide, shown
+from payloads.fields import Record
+
+from . import corpus
+
+PACKAGE = Path(payloads.__file__).parent
+ROOT = PACKAGE.parent
+
+# --- the names ------------------------------------------------------------------------------------
+
+# Every name that is exported, and no other. Adding one is a decision, so it is made here too.
+EXPORTS: dict[str, set[str]] = {
+    "payloads": {
+        *("AS_CONTRACT", "CANONICAL", "Decoded", "Malformed", "Misuse", "Note", "PayloadError"),
+        *("Refused", "State", "Verdict", "chainlink", "decode", "inspect", "stork"),
+    },
+    "payloads.chainlink": {
+        *("REGISTRY", "BareReport", "Context", "FullReport", "Report", "ReportHead", "Schema"),
+        *("UnknownReport", "compress", "decode", "decode_call", "decode_envelope"),
+        *("decode_report", "decompress", "encode_verify", "encode_verify_bulk", "expect_signers"),
+        *("full_report_from_dict", "full_report_to_dict", "judge", "judge_bulk"),
+        *("judge_calldata", "judge_many", "quote", "quote_bulk", "recover", "report_from_dict"),
+        *("report_to_dict", "schema", "schema_named", "verify", "view_call"),
+        *("view_full_report", "view_report"),
+    },
+    "payloads.stork": {
+        *("Asset", "SignedUpdate", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned"),
+        *("encode_call", "expect_signer", "judge", "judge_calldata", "judge_many", "recover"),
+        *("signed_from_dict", "signed_to_dict", "unsigned_to_dict", "verify", "view_call"),
+        "view_update",
+    },
+}
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_exports_are_pinned(name: str) -> None:
+    module = import_module(name)
+    assert set(module.__all__) == EXPORTS[name]
+    assert len(module.__all__) == len(set(module.__all__))
+    assert all(getattr(module, one) is not None for one in module.__all__)
+
+
+def modules() -> Iterator[str]:
+    """Every module of the package, by its dotted name."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__")
+
+
+def module_of(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("payloads"):
+            raise
+        pytest.skip(f"an extra that is not installed: {error.name}")
+    except Misuse as error:
+        if not isinstance(error.__cause__, ImportError):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("name", [one for one in modules() if not one.endswith("__main__")])
+def test_every_module_says_what_it_is_and_what_it_exports(name: str) -> None:
+    module = module_of(name)
+    assert module.__doc__
+    assert module.__doc__.strip()
+    for exported in getattr(module, "__all__", ()):
+        assert hasattr(module, exported), f"{name}.{exported} does not exist"
+
+
+def test_the_package_is_typed() -> None:
+    assert (PACKAGE / "py.typed").exists()
+
+
+# --- what importing costs -------------------------------------------------------------------------
+
+# Network, data frames and heavy toolkits; and what is needed rarely and loaded then.
+HEAVY = {
+    *("websockets", "aiohttp", "httpx", "requests", "urllib3", "asyncio", "ssl", "http.client"),
+    *("pandas", "polars", "numpy", "pyarrow", "web3", "eth_abi", "eth_utils", "eth_account"),
+    *("eth_keys", "cramjam", "click", "hypothesis", "multiprocessing", "concurrent.futures"),
+}
+
+
+def python(code: str) -> str:
+    command = [sys.executable, "-c", code]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return run.stdout.strip()
+
+
+def test_importing_pulls_in_nothing_heavy() -> None:
+    loaded = python("import sys, payloads; print(' '.join(sys.modules))").split()
+    assert "payloads.chainlink.report" in loaded
+    assert HEAVY & set(loaded) == set()
+
+
+def test_decoding_and_recovering_pull_in_nothing_heavy_either() -> None:
+    update = corpus.entry("st-001").text
+    code = f"import sys, payloads; d = payloads.decode('{update}'); payloads.stork.recover(d.value)"
+    loaded = python(code + "; print(' '.join(sys.modules))").split()
+    assert HEAVY & set(loaded) == set()
+
+
+def test_importing_takes_less_than_150_ms() -> None:
+    code = "from time import perf_counter as t; a = t(); import payloads; print(t() - a)"
+    assert min(float(python(code)) for _ in range(5)) < 0.150
+
+
+# --- the floors -----------------------------------------------------------------------------------
+
+# An import points down or sideways, never up. `docs/architecture.md` has the same table.
+FLOORS: dict[str, int] = {
+    **dict.fromkeys(("errors", "units", "fields"), 0),
+    **dict.fromkeys(("solidity", "crypto", "inputs"), 1),
+    **dict.fromkeys(("calls", "annotate", "signatures", "strictness", "records"), 2),
+    **dict.fromkeys(("state", "verdict", "repairs", "bulk", "registry"), 2),
+    **dict.fromkeys(("chainlink", "stork"), 3),
+    **dict.fromkeys(("recognise", "inspection", "testing", "reference"), 4),
+    **dict.fromkeys(("venues", "transport", "simulators"), 4),
+    # The surface itself, which nothing below the command line imports.
+    "": 5,
+    **dict.fromkeys(("cli", "__main__"), 6),
+}
+# These know nothing of one another, whatever floor they share.
+STRANGERS = [{"chainlink", "stork"}]
+
+
+def unit_of(name: str) -> str:
+    """The package or module right below `payloads` that a module belongs to."""
+    return name.partition(".")[2].partition(".")[0]
+
+
+def imported_by(name: str) -> set[str]:
+    """The modules of the package that a module imports, anywhere in it."""
+    path = ROOT.joinpath(*name.split("."))
+    source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
+    known, found, nodes = set(modules()), set(), list(ast.walk(ast.parse(source.read_text())))
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name in known}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: a relative import"
+            targets = {f"{node.module}.{alias.name}" for alias in node.names}
+            inside = targets & known
+            found |= inside
+            if node.module in known and len(inside) < len(targets):
+                found.add(node.module)
+    return found - {"payloads"} if _asks_only_the_version(nodes) else found
+
+
+def _asks_only_the_version(nodes: list[ast.AST]) -> bool:
+    """The version stands in the package itself, and takes nothing else of it along."""
+    used = {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "payloads"
+    }
+    return used == {"__version__"}
+
+
+@pytest.mark.parametrize("name", list(modules()))
+def test_imports_only_ever_point_down(name: str) -> None:
+    unit = unit_of(name)
+    assert unit in FLOORS, f"{name}: say on which floor it stands, here and in the architecture"
+    for target in imported_by(name):
+        assert FLOORS[unit_of(target)] <= FLOORS[unit], f"{name} imports {target}, above it"
+        for strangers in STRANGERS:
+            if {unit, unit_of(target)} <= strangers:
+                assert unit == unit_of(target), f"{name} imports {target}, a stranger"
+
+
+def test_imports_make_no_cycle() -> None:
+    left = {name: imported_by(name) - {name} for name in modules()}
+    while left:
+        free = [name for name, targets in left.items() if not targets & set(left)]
+        assert free, f"these import one another: {sorted(left)}"
+        for name in free:
+            del left[name]
+
+
+def test_the_architecture_page_has_the_same_floors() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| (\d) \| ((?:`[\w/]+`,? ?)+) \|", page, re.M)
+    floors = {name.strip("`/"): int(row) for row, names in rows for name in names.split(", ")}
+    assert len(floors) > 10
+    # The page counts without the surface, and need not name what is not built yet.
+    heights = sorted({*FLOORS.values()} - {FLOORS[""]})
+    for name, floor in floors.items():
+        assert heights.index(FLOORS[name]) == floor, f"{name}: {floor} in the architecture"
+
+
+def test_only_the_command_line_prints() -> None:
+    for name in modules():
+        if unit_of(name) in ("cli", "__main__", "reference"):
+            continue
+        path = ROOT.joinpath(*name.split("."))
+        source = (
+            path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
+        )
+        calls = [
+            node for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Call)
+        ]
+        printed = [
+            one for one in calls if isinstance(one.func, ast.Name) and one.func.id == "print"
+        ]
+        assert not printed, name
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+FULL = chainlink.decode(corpus.entry("cl-093").raw)
+UPDATE = stork.decode(corpus.entry("st-001").raw)
+VALUES: list[Any] = [
+    FULL,
+    FULL.report,
+    UPDATE,
+    UPDATE.assets[0],
+    chainlink.decode_report(corpus.entry("cl-blob-v03").raw),
+    chainlink.decode_report(b"\x77" * 100),
+    chainlink.decode_report(b"\x77" * 100).report,
+    chainlink.recover(FULL)[0],
+    chainlink.decode_call(chainlink.encode_verify(FULL.encode())),
+    payloads.decode(corpus.entry("cl-snappy-01").raw),
+    payloads.inspect(FULL.encode()),
+    payloads.inspect(FULL.encode()).spans[0],
+    chainlink.decode(FULL.encode() + b"\1").departures[0],
+    FULL.parts[0],
+]
+named = pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+
+
+@named
+def test_values_are_frozen_hashable_and_equal_to_their_copies(value: Any) -> None:
+    name = value.__struct_fields__[0]
+    with pytest.raises(AttributeError):
+        setattr(value, name, None)
+    twin = copy.deepcopy(value)
+    assert twin == value
+    assert hash(twin) == hash(value)
+    assert pickle.loads(pickle.dumps(value)) == value
+    assert repr(twin) == repr(value)
+
+
+@named
+def test_reprs_are_one_readable_line(value: Any) -> None:
+    line = repr(value)
+    assert len(line.splitlines()) == 1
+    assert len(line) < 2_500
+    assert line.startswith(type(value).__name__ + "(")
+
+
+def test_a_repr_elides_what_is_long() -> None:
+    many = msgspec.structs.replace(UPDATE, assets=UPDATE.assets * 10_000)
+    assert f"<{len(UPDATE.assets) * 10_000} × Asset>" in repr(many)
+    assert len(repr(many)) < 1_000
+    call = chainlink.decode_call(chainlink.encode_verify(bytes(100_000)))
+    assert len(repr(call)) < 1_000
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+def test_a_repr_never_raises() -> None:
+    """Whatever was put into a value: a repr is for looking at what went wrong."""
+
+    class Anything(Record, frozen=True):
+        held: Any
+
+    for held in (Unprintable(), 10**5_000, "\x1b[31m\n", b"\xff" * 999, (1,) * 99, [Unprintable()]):
+        line = repr(Anything(held))
+        assert len(line.splitlines()) == 1
+        assert "\x1b" not in line
+        assert len(line) < 300
+
+
+def test_byte_strings_that_name_something_are_hexbytes() -> None:
+    assert isinstance(FULL.config_digest, HexBytes)
+    assert isinstance(FULL.report.feed_id, HexBytes)
+    assert isinstance(FULL.report_hash, HexBytes)
+    assert isinstance(FULL.signing_digest, HexBytes)
+    (span, *_) = payloads.inspect(FULL.encode()).spans
+    assert isinstance(span.raw, HexBytes)
+
+
+def test_addresses_are_checksummed() -> None:
+    found = chainlink.recover(FULL)
+    assert all(one.address != one.address.lower() for one in found)
+    assert [one.address.lower() for one in found] == corpus.entry("cl-093").signers
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+ERRORS = [
+    kind("reason", offset=7, field="rs[0]", expected="this", found="that", revert_data=b"\x01")
+    for kind in (Malformed, Refused, Misuse)
+] + [Malformed("bare")]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.kind)
+def test_errors_are_records_that_pickle(error: PayloadError) -> None:
+    for again in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+        assert type(again) is type(error)
+        assert vars(again) == vars(error)
+        assert str(again) == str(error)
+        assert again.to_dict() == error.to_dict()
+    assert isinstance(error, ValueError)
+    assert isinstance(error, payloads.PayloadError)
+    assert repr(error).startswith(f"{type(error).__name__}('")
+
+
+def test_an_error_says_where_what_and_why_in_that_order() -> None:
+    assert str(ERRORS[0]) == "rs[0] at byte 7: reason, expected this, found that"
+    assert str(ERRORS[-1]) == "bare"
+    assert ERRORS[0].to_dict() == {
+        "kind": "malformed",
+        "reason": "reason",
+        "message": "rs[0] at byte 7: reason, expected this, found that",
+        "offset": 7,
+        "field": "rs[0]",
+        "expected": "this",
+        "found": "that",
+        "revert_data": "0x01",
+    }
+
+
+def test_an_error_inside_something_is_seen_from_outside() -> None:
+    moved = ERRORS[0].shifted(100, "payloads[1]")
+    assert (moved.offset, moved.field) == (107, "payloads[1].rs[0]")
+    assert moved.revert_data == ERRORS[0].revert_data
+    assert ERRORS[-1].shifted(100, "report").to_dict()["field"] == "report"
+
+
+@pytest.mark.parametrize("size", [0, 1, 47, 48, 49, 10_000])
+def test_eliding_cuts_the_middle(size: int) -> None:
+    text = "ab" * (size // 2) + "c" * (size % 2)
+    assert len(elide(text)) <= 48
+    assert (elide(text) == text) == (size <= 48)
+    assert elide(text)[:1] == text[:1]
+    assert elide(text)[-1:] == text[-1:]
+
+
+def test_showing_never_raises() -> None:
+    assert shown(10**5_000) == "an unprintable int"
+    assert shown(Unprintable()) == "an unprintable Unprintable"
+    assert shown("\x1b\n") == r"'\x1b\n'"
