@@ -1,0 +1,348 @@
+"""What Chainlink's stream delivers once: duplicates dropped but counted, gaps filled from REST.
+
+* `ExactDeduplicator` (the default) drops a report only if the same signed content (context and
+  blob) was delivered before. `SdkDeduplicator` is the vendor's Go SDK's rule: for each feed, what
+  is not newer than the newest delivered is dropped; two reports of one second collapse into one,
+  and late ones are lost.
+* `Stream` is what the connections of one subscription share: the deduplicator, the newest time of
+  each feed, and which connections are open, which is how a gap is noticed.
+* `Backfill` asks `/reports/page` for what a gap swallowed, page after page, at the service's pace.
+
+All are plain objects without I/O; none raises for what a server sends.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+from payloads import chainlink
+from payloads.crypto import keccak256
+from payloads.errors import Malformed, Misuse, PayloadError
+from payloads.fields import Record
+from payloads.venues.chainlink_auth import CLOCK_WINDOW, PAUSE, feed_ids
+from payloads.venues.chainlink_rest import Rest, StreamReport, read_report
+from payloads.venues.session import SECOND, Broken, Event, Reply, Request
+from payloads.venues.shared import earliest
+
+__all__ = [
+    "Backfill", "Backfilled", "Deduplicator", "Duplicate", "ExactDeduplicator", "SdkDeduplicator",
+    "Stream", "StreamStats", "signed_content",
+]  # fmt: skip
+
+
+class Duplicate(Event, frozen=True):
+    """A report that was delivered before: dropped here; a capture has the frame all the same."""
+
+    channel: str
+    origin: str = ""
+    backfilled: bool = False
+
+
+class Backfilled(Event, frozen=True):
+    """A feed's gap is closed (or given up): what was asked for, and how many reports came.
+
+    `start` is the first second asked for. `complete` says whether paging came to its end.
+    """
+
+    channel: str
+    start: int
+    reports: int
+    complete: bool
+
+
+# --- duplicates -----------------------------------------------------------------------------------
+
+
+def signed_content(full_report: bytes) -> bytes:
+    """What identifies a report: keccak-256 of context and blob, whoever's signatures are on it.
+
+    Bytes that are no `fullReport` are identified by themselves.
+    """
+    try:
+        payload = chainlink.decode_envelope(full_report)
+    except PayloadError:
+        return keccak256(full_report)
+    return keccak256(b"".join(payload.context) + payload.report_blob)
+
+
+class Deduplicator(ABC):
+    """Decides which reports are new, and counts both kinds.
+
+    It remembers at most `remember` reports: three hours of ten feeds, or thirteen seconds at 10,000
+    a second. A duplicate that comes later than that counts as new.
+    """
+
+    def __init__(self, remember: int = 131_072) -> None:
+        if remember < 1:
+            raise Misuse("no such number", field="remember", expected="at least 1")
+        self.accepted = self.duplicates = 0
+        self._remember = remember
+        self._seen: dict[Hashable, int] = {}
+
+    def accept(self, report: StreamReport) -> bool:
+        """Whether this report is new; it counts as delivered from now on."""
+        new = self._is_new(report)
+        self.accepted += new
+        self.duplicates += not new
+        return new
+
+    @abstractmethod
+    def _is_new(self, report: StreamReport) -> bool: ...
+
+    def _keep(self, key: Hashable, value: int = 0) -> None:
+        """Remember; what was remembered longest ago goes when there is no more room."""
+        self._seen.pop(key, None)
+        self._seen[key] = value
+        if len(self._seen) > self._remember:
+            del self._seen[next(iter(self._seen))]
+
+
+class ExactDeduplicator(Deduplicator):
+    """Drops the same signed content as was delivered before, and nothing that is new."""
+
+    def _is_new(self, report: StreamReport) -> bool:
+        key = signed_content(report.full_report)
+        new = key not in self._seen
+        if new:
+            self._keep(key)
+        return new
+
+
+class SdkDeduplicator(Deduplicator):
+    """The vendor's rule: per feed, only what is newer than all that was delivered.
+
+    Backfilled reports are older by nature. For them the rule is one report a feed and second.
+    """
+
+    def _is_new(self, report: StreamReport) -> bool:
+        feed, time = report.feed_id, report.observations_timestamp
+        if time is None:
+            return True
+        newest = self._seen.get(feed, -1)
+        new = (feed, time) not in self._seen if report.backfilled else time > newest
+        if new:
+            self._keep((feed, time))
+            self._keep(feed, max(time, newest))
+        return new
+
+
+# --- what connections share -----------------------------------------------------------------------
+
+
+class StreamStats(Record, frozen=True):
+    """Counts of one subscription over all its connections."""
+
+    accepted: int
+    duplicates: int
+    open_connections: int
+    # Connections that came back while another was open, and while none was.
+    partial_reconnects: int
+    full_reconnects: int
+
+
+# A report from further ahead is no measure of how far a feed has come.
+_AHEAD = 60
+
+
+def _credible(report: StreamReport, now: int) -> int | None:
+    """A report's time in seconds, unless it is too far in the future to be true."""
+    time = report.observations_timestamp
+    return None if time is None or time > now // SECOND + _AHEAD else time
+
+
+class Stream:
+    """What the connections of one subscription share."""
+
+    def __init__(self, feeds: Iterable[str], deduplicator: Deduplicator | None = None) -> None:
+        self.feeds = feed_ids(feeds)
+        self.deduplicator = deduplicator or ExactDeduplicator()
+        # The newest observationsTimestamp of each feed that reported, in UNIX seconds.
+        self.newest: dict[str, int] = {}
+        self._wanted = frozenset(self.feeds)
+        self._open: set[object] = set()
+        self._known: set[object] = set()
+        self._since: int | None = None
+        self._partial = self._full = 0
+
+    def accept(self, report: StreamReport, now: int) -> bool:
+        """Whether a report is new; keeps track of how far its feed has come."""
+        feed, time = report.feed_id, _credible(report, now)
+        if time is not None and feed in self._wanted:
+            self.newest[feed] = max(time, self.newest.get(feed, 0))
+        return self.deduplicator.accept(report)
+
+    def opened(self, connection: object, now: int) -> dict[str, int]:
+        """A connection is open. Answers the gap behind it: from which second each feed is missing.
+
+        A gap is a time with no connection open. A feed that has not reported yet is missing from
+        when the first connection was opened.
+        """
+        again, alone = connection in self._known, not self._open
+        self._partial += again and not alone
+        self._full += again and alone
+        self._open.add(connection)
+        self._known.add(connection)
+        if self._since is None:
+            self._since = now // SECOND
+            return {}
+        if not alone:
+            return {}
+        return {
+            feed: self.newest[feed] + 1 if feed in self.newest else self._since
+            for feed in self.feeds
+        }
+
+    def closed(self, connection: object) -> None:
+        self._open.discard(connection)
+
+    @property
+    def stats(self) -> StreamStats:
+        one = self.deduplicator
+        return StreamStats(one.accepted, one.duplicates, len(self._open), self._partial, self._full)
+
+
+# --- gaps -----------------------------------------------------------------------------------------
+
+# The service allows 10 requests a second to an endpoint; one more way to be refused is not needed.
+_SPACING = SECOND // 8
+_AT_ONCE = 4
+_ATTEMPTS = 5
+# When an answer is not thought to come any more. Longer than any HTTP client's own patience.
+_PATIENCE = 60 * SECOND
+
+
+@dataclass(slots=True)
+class _Gap:
+    """One feed's gap: asked up to `cursor`; live again from `until`, once that is known."""
+
+    feed: str
+    start: int
+    cursor: int
+    until: int | None = None
+    found: int = 0
+    attempts: int = 0
+    not_before: int = 0
+    # The request that is on its way, when it was made, and when it is given up.
+    purpose: str = ""
+    asked_at: int = 0
+    lost_at: int = 0
+
+
+class Backfill:
+    """Fills gaps from `/reports/page`. `due` makes requests, `replied` reads their answers.
+
+    Requests are made one by one when their turn comes, because each is good for 5 seconds only.
+    """
+
+    def __init__(self, rest: Rest, limit: int | None = None) -> None:
+        self._rest, self._limit = rest, limit
+        self._gaps: dict[str, _Gap] = {}
+        self._next = 0
+
+    @property
+    def active(self) -> bool:
+        return bool(self._gaps)
+
+    @property
+    def deadline(self) -> int | None:
+        """When `due` wants to be asked again."""
+        asked = [gap.lost_at for gap in self._gaps.values() if gap.purpose]
+        waiting = [gap.not_before for gap in self._gaps.values() if not gap.purpose]
+        if not waiting or len(asked) >= _AT_ONCE:
+            return earliest(*asked)
+        return earliest(*asked, max(self._next, min(waiting)))
+
+    def begin(self, feed: str, start: int) -> None:
+        """A gap of a feed from a second on. One that is being filled goes on where it was."""
+        if feed in self._gaps:
+            self._gaps[feed].until = None
+        else:
+            self._gaps[feed] = _Gap(feed, start, start)
+
+    def live(self, feed: str, time: int | None) -> None:
+        """A report of this feed was streamed: from its time on, nothing is missing."""
+        if (gap := self._gaps.get(feed)) and gap.until is None:
+            gap.until = time
+
+    def due(self, now: int) -> tuple[list[Request], list[Event]]:
+        """The requests whose turn it is, and what became of those that were never answered."""
+        events: list[Event] = []
+        for gap in [one for one in self._gaps.values() if one.purpose and now >= one.lost_at]:
+            events += self._failed(gap, Reply(gap.purpose, 0, b""), now)
+        requests = []
+        on_their_way = sum(bool(gap.purpose) for gap in self._gaps.values())
+        for gap in self._gaps.values():
+            if now < self._next or on_their_way >= _AT_ONCE:
+                break
+            if not gap.purpose and now >= gap.not_before:
+                requests.append(self._ask(gap, now))
+                on_their_way += 1
+        return requests, events
+
+    def _ask(self, gap: _Gap, now: int) -> Request:
+        request = self._rest.page(gap.feed, gap.cursor, now, self._limit)
+        gap.purpose, gap.asked_at, gap.lost_at = request.purpose, now, now + _PATIENCE
+        self._next = now + _SPACING
+        return request
+
+    def replied(self, reply: Reply, now: int) -> tuple[Sequence[StreamReport], list[Event]]:
+        """The reports of a page, and what else there is to say. Answers to nothing asked are not.
+
+        The reports are all flagged as backfilled.
+        """
+        gap = next((one for one in self._gaps.values() if one.purpose == reply.purpose), None)
+        if gap is None or not reply.purpose:
+            return (), []
+        if reply.status != 200:
+            return (), self._failed(gap, reply, now)
+        gap.purpose, gap.attempts = "", 0
+        try:
+            items = self._rest.items(reply)
+        except Malformed as error:
+            return (), [Broken(error, reply.body), self._over(gap, complete=False)]
+        return self._page(gap, items, now)
+
+    def _page(
+        self, gap: _Gap, items: list[object], now: int
+    ) -> tuple[Sequence[StreamReport], list[Event]]:
+        reports, events = _read_each(items)
+        gap.found += len(reports)
+        times = [_credible(report, now) for report in reports]
+        last = max((time for time in times if time is not None), default=None)
+        # A page that does not come further than the last one would be asked for for ever.
+        if last is None or last < gap.cursor:
+            events.append(self._over(gap, complete=not items))
+        else:
+            gap.cursor = last + 1
+            # The service's clock may be ahead of ours by as much as it tolerates.
+            here = now // SECOND + CLOCK_WINDOW
+            if gap.cursor > (here if gap.until is None else min(gap.until, here)):
+                events.append(self._over(gap, complete=True))
+        return reports, events
+
+    def _failed(self, gap: _Gap, reply: Reply, now: int) -> list[Event]:
+        about = f"backfill of {gap.feed}"
+        rejected, retry = self._rest.refusal(reply, signed_at=gap.asked_at, about=about)
+        gap.purpose, gap.attempts = "", gap.attempts + 1
+        if not retry.again or gap.attempts >= _ATTEMPTS:
+            return [rejected, self._over(gap, complete=False)]
+        gap.not_before = now + max(retry.at_least, PAUSE << (gap.attempts - 1))
+        return [rejected]
+
+    def _over(self, gap: _Gap, *, complete: bool) -> Backfilled:
+        del self._gaps[gap.feed]
+        return Backfilled(gap.feed, gap.start, gap.found, complete)
+
+
+def _read_each(items: list[object]) -> tuple[list[StreamReport], list[Event]]:
+    """The reports of a page that can be read, and what is wrong with the others."""
+    reports: list[StreamReport] = []
+    broken: list[Event] = []
+    for item in items:
+        try:
+            reports.append(read_report(item, backfilled=True))
+        except Malformed as error:
+            broken.append(Broken(error, repr(item)))
+    return reports, broken

@@ -1,0 +1,535 @@
+"""ETHGas tokens: EIP-712 hashing, the REST login that is signed with it, and a token's life.
+
+`typed_data_digest(data)` hashes any EIP-712 message (nested structs, arrays, all atomic types) and
+raises `Malformed` for what is none. `EthgasLogin` says which HTTP requests to make and takes their
+answers; it holds the private key, and never raises for anything that a server answers.
+
+A server that may choose what a key signs could have it sign away what the key owns. So the login
+signs only what can be nothing but a login: a domain with the venue's name and without a contract,
+and a message that consists of text alone. Anything else is refused before it is hashed.
+
+A token is renewed a margin before the `exp` of its JWT, by the refresh token, else by a new login.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from payloads.crypto import address_of, checksum, keccak256, sign
+from payloads.errors import Malformed, Misuse, PayloadError, Refused, elide
+from payloads.venues.session import (
+    SECOND,
+    Broken,
+    Event,
+    Redactor,
+    Rejected,
+    Reply,
+    Request,
+    Secret,
+    parse_json,
+)
+from payloads.venues.shared import check_base, header_value, said, wait_asked
+
+__all__ = [
+    "EthgasLogin", "REST_ENDPOINTS", "TokenRenewed", "check_login_data", "domain_separator",
+    "encode_type", "hash_struct", "jwt_expiry", "signature_of", "typed_data_digest",
+]  # fmt: skip
+
+# --- EIP-712 --------------------------------------------------------------------------------------
+
+_DOMAIN = "EIP712Domain"
+_DOMAIN_FIELDS = {
+    "name": "string",
+    "version": "string",
+    "chainId": "uint256",
+    "verifyingContract": "address",
+    "salt": "bytes32",
+}
+_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,63}")
+_ATOM = re.compile(r"string|address|bool|(u?int|bytes)[0-9]*")
+_ARRAY = re.compile(r"(.+)\[([0-9]{0,4})\]")
+_SIZED = re.compile(r"(u?int|bytes)([1-9][0-9]{0,2})")
+# Bounds on what a server may have us hash; a login has one type of three fields.
+_MOST_FIELDS = 64
+_MOST_DEPTH = 16
+_MOST_ITEMS = 4096
+
+Types = Mapping[str, Sequence[tuple[str, str]]]
+
+
+def _types(data: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """The types of a typed message, checked in form."""
+    given = data.get("types")
+    if not isinstance(given, dict) or len(given) > _MOST_FIELDS:
+        raise _bad("types", "an object of struct types", given)
+    types = {name: _fields(name, rows) for name, rows in given.items()}
+    if _DOMAIN not in types:
+        domain = data.get("domain")
+        present = domain if isinstance(domain, dict) else {}
+        types[_DOMAIN] = [(key, kind) for key, kind in _DOMAIN_FIELDS.items() if key in present]
+    return types
+
+
+def _fields(name: str, rows: Any) -> list[tuple[str, str]]:
+    path = f"types.{elide(name)}"
+    if _ATOM.fullmatch(name) or not _NAME.fullmatch(name):
+        raise _bad(path, "the name of a struct", name)
+    if not isinstance(rows, list) or len(rows) > _MOST_FIELDS:
+        raise _bad(path, "a struct's fields", rows)
+    fields = []
+    for row in rows:
+        pair = (row.get("name"), row.get("type")) if isinstance(row, dict) else (None, None)
+        if not isinstance(pair[0], str) or not isinstance(pair[1], str) or len(pair[1]) > 128:
+            raise _bad(path, "a name and a type", row)
+        if not _NAME.fullmatch(pair[0]):
+            raise _bad(path, "an identifier", pair[0])
+        fields.append((pair[0], pair[1]))
+    if len({field for field, _ in fields}) < len(fields):
+        raise _bad(path, "names that differ", rows)
+    return fields
+
+
+def _base_type(kind: str) -> str:
+    return kind.partition("[")[0]
+
+
+def encode_type(name: str, types: Types) -> str:
+    """A struct type with all types it refers to: `Mail(Person from)Person(string name)`."""
+    if name not in types:
+        raise _bad("types", f"the type {elide(name)}", None)
+    found: set[str] = set()
+    queue = [name]
+    while queue:
+        each = queue.pop()
+        if each not in found:
+            found.add(each)
+            queue += [base for _, kind in types[each] if (base := _base_type(kind)) in types]
+    return "".join(
+        f"{each}({','.join(f'{kind} {field}' for field, kind in types[each])})"
+        for each in [name, *sorted(found - {name})]
+    )
+
+
+def hash_struct(name: str, value: Any, types: Types, path: str = "", depth: int = 0) -> bytes:
+    """keccak-256 of a struct's type hash and its encoded fields."""
+    if not isinstance(value, dict):
+        raise _bad(path or name, f"an object of type {name}", value)
+    encoded = [keccak256(encode_type(name, types).encode())]
+    for field, kind in types[name]:
+        where = f"{path or name}.{field}"
+        if field not in value:
+            raise Malformed("missing", field=where, expected=kind)
+        encoded.append(_encode(kind, value[field], types, where, depth + 1))
+    return keccak256(b"".join(encoded))
+
+
+def _encode(kind: str, value: Any, types: Types, path: str, depth: int) -> bytes:
+    if depth > _MOST_DEPTH:
+        raise Malformed("nested too deeply", field=path, expected=f"at most {_MOST_DEPTH}")
+    if match := _ARRAY.fullmatch(kind):
+        inner, size = match[1], match[2]
+        if not isinstance(value, list) or len(value) > _MOST_ITEMS:
+            raise _bad(path, f"a list of {inner}", value)
+        if size and len(value) != int(size):
+            raise _bad(path, f"{size} items", value)
+        items = (_encode(inner, v, types, f"{path}[{i}]", depth + 1) for i, v in enumerate(value))
+        return keccak256(b"".join(items))
+    if kind in types:
+        return hash_struct(kind, value, types, path, depth)
+    return _encode_atom(kind, value, path)
+
+
+def _encode_atom(kind: str, value: Any, path: str) -> bytes:
+    if kind == "string":
+        if not isinstance(value, str):
+            raise _bad(path, "text", value)
+        try:
+            return keccak256(value.encode())
+        except UnicodeEncodeError:
+            raise _bad(path, "text that UTF-8 can hold", value) from None
+    if kind == "bytes":
+        return keccak256(_hex(value, path))
+    if kind == "bool":
+        if type(value) is not bool:
+            raise _bad(path, "true or false", value)
+        return int(value).to_bytes(32, "big")
+    if kind == "address":
+        return _integer(_hex_number(value, path), 160, False, path)
+    match = _SIZED.fullmatch(kind)
+    width = int(match[2]) if match else 0
+    if match and match[1] == "bytes" and width <= 32:
+        raw = _hex(value, path)
+        if len(raw) != width:
+            raise _bad(path, f"{width} bytes", value)
+        return raw.ljust(32, b"\0")
+    if match and match[1] != "bytes" and width <= 256 and width % 8 == 0:
+        return _integer(_number(value, path), width, match[1] == "int", path)
+    raise _bad(path, "a type of EIP-712", kind)
+
+
+def _hex(value: Any, path: str) -> bytes:
+    try:
+        if isinstance(value, str) and value.startswith("0x"):
+            return binascii.unhexlify(value[2:])
+    except ValueError:
+        pass
+    raise _bad(path, "0x and hex digits", value)
+
+
+def _hex_number(value: Any, path: str) -> int:
+    """An address; short ones are taken as numbers, because the venue writes `0x0`."""
+    if isinstance(value, str) and re.fullmatch(r"0x[0-9a-fA-F]{1,40}", value):
+        return int(value, 16)
+    raise _bad(path, "an address", value)
+
+
+def _number(value: Any, path: str) -> int:
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,80}", value):
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"0x[0-9a-fA-F]{1,64}", value):
+        return int(value, 16)
+    raise _bad(path, "an integer", value)
+
+
+def _integer(value: int, bits: int, signed: bool, path: str) -> bytes:
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if signed else (0, 2**bits)
+    if not low <= value < high:
+        raise _bad(path, f"{bits} bits", value)
+    return value.to_bytes(32, "big", signed=signed)
+
+
+def domain_separator(data: Mapping[str, Any]) -> bytes:
+    """The hash of a typed message's domain."""
+    return hash_struct(_DOMAIN, data.get("domain"), _types(data), "domain")
+
+
+def typed_data_digest(data: Mapping[str, Any]) -> bytes:
+    """What a signature of the typed message signs; `Malformed` if it is none."""
+    types, primary = _types(data), data.get("primaryType")
+    if not isinstance(primary, str) or primary not in types:
+        raise _bad("primaryType", "a type of this message", primary)
+    parts = [b"\x19\x01", hash_struct(_DOMAIN, data.get("domain"), types, "domain")]
+    if primary != _DOMAIN:
+        parts.append(hash_struct(primary, data.get("message"), types, "message"))
+    return keccak256(b"".join(parts))
+
+
+def signature_of(private_key: Secret, digest: bytes) -> str:
+    """The 65 bytes of a signature in hex, with v as 27 or 28."""
+    r, s, recovery_id = sign(_key_bytes(private_key), digest)
+    return "0x" + (r + s + bytes([27 + recovery_id])).hex()
+
+
+def _key_bytes(private_key: Secret) -> bytes:
+    digits = private_key.reveal().removeprefix("0x")
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", digits):
+        raise Misuse("not a private key", field="private_key", expected="64 hex digits")
+    return bytes.fromhex(digits)
+
+
+def _bad(path: str, expected: str, found: Any) -> Malformed:
+    shown = found if isinstance(found, str) else type(found).__name__
+    return Malformed("not typed data", field=path, expected=expected, found=elide(shown))
+
+
+# --- what a login may be --------------------------------------------------------------------------
+
+LOGIN_NAME = "ETHGas Login"
+_PLAIN_DOMAIN = frozenset(_DOMAIN_FIELDS.items())
+
+
+def check_login_data(data: Any, name: str = LOGIN_NAME) -> dict[str, Any]:
+    """The typed data; `Refused` unless signing it can mean nothing but logging in."""
+    if not isinstance(data, dict):
+        raise _bad("eip712Message", "an object", data)
+    domain, types, primary = data.get("domain"), _types(data), data.get("primaryType")
+    if not isinstance(domain, dict) or domain.get("name") != name:
+        raise Refused("not a login: the domain has another name", expected=repr(name))
+    if ("name", "string") not in types[_DOMAIN] or not set(types[_DOMAIN]) <= _PLAIN_DOMAIN:
+        raise Refused("not a login: the domain's own type is another", field=f"types.{_DOMAIN}")
+    contract = domain.get("verifyingContract", "0x0")
+    if not isinstance(contract, str) or not re.fullmatch(r"0x0{1,40}", contract):
+        raise Refused("not a login: a contract would take this signature", field="domain")
+    if not isinstance(primary, str) or primary == _DOMAIN:
+        raise _bad("primaryType", "a type of this message", primary)
+    fields = types.get(primary, [])
+    if not fields or any(kind != "string" for _, kind in fields):
+        raise Refused("not a login: a message of more than text", field=f"types.{elide(primary)}")
+    return data
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+
+def jwt_expiry(token: str) -> int | None:
+    """The `exp` of a JWT in nanoseconds; None if it has none, or is no JWT."""
+    parts = token.split(".")
+    try:
+        padded = parts[1] + "=" * (-len(parts[1]) % 4)
+        claims = parse_json(base64.urlsafe_b64decode(padded.encode("ascii")))
+    except (IndexError, ValueError):  # Malformed is one too
+        return None
+    expires = claims.get("exp") if isinstance(claims, dict) else None
+    if isinstance(expires, Decimal) and expires.is_finite() and 0 <= expires < 2**40:
+        expires = int(expires)
+    if type(expires) is not int or not 0 <= expires < 2**40:
+        return None
+    return expires * SECOND
+
+
+class TokenRenewed(Event, frozen=True):
+    """A new access token is in use. `by` is login or refresh; the times are nanoseconds."""
+
+    by: str
+    expires_at: int
+
+
+REST_ENDPOINTS = {
+    "mainnet": "https://mainnet.app.ethgas.com",
+    "hoodi": "https://hoodi.app.ethgas.com",
+    "testchain": "https://testchain.app.ethgas.com",
+}
+_LIFETIME = 3600 * SECOND
+# A session ends after 7 days, and then only a full login helps.
+_SESSION = 7 * 24 * 3600 * SECOND
+_MARGIN = 300 * SECOND
+_ANSWER_WITHIN = 30 * SECOND
+_PAUSE = 5 * SECOND
+_LONGEST_PAUSE = 300 * SECOND
+_MOST_COOKIES = 16
+_COOKIE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,128})=([!#-+\--:<-\[\]-~]{0,4096})")
+_REFRESH_COOKIE = "x_auth_refresh_token"
+
+
+class EthgasLogin:
+    """The tokens of one account. Give it a private key, or an access token of your own, or both.
+
+    `due(now)` says when to call `step`, which queues the request that is next, if one is; answers
+    go to `replied`. `token` is the access token while it is valid.
+    """
+
+    def __init__(
+        self,
+        *,
+        private_key: Secret | None = None,
+        access_token: Secret | None = None,
+        refresh_token: Secret | None = None,
+        account_name: str | None = None,
+        endpoint: str = "mainnet",
+        margin: int = _MARGIN,
+        login_name: str = LOGIN_NAME,
+        json_refresh: bool = False,
+    ) -> None:
+        if private_key is None and access_token is None:
+            raise Misuse("no credentials", field="private_key", expected="it, or an access token")
+        self._base = check_base(
+            REST_ENDPOINTS.get(endpoint, endpoint), ("https", "http"), "endpoint"
+        )
+        self._key, self._name, self._login_name = private_key, account_name, login_name
+        self._address = checksum(address_of(_key_bytes(private_key))) if private_key else ""
+        self._margin, self._json_refresh = margin, json_refresh
+        self.redactor = Redactor(private_key, access_token, refresh_token)
+        if private_key:
+            self.redactor.add(private_key.reveal().removeprefix("0x"))
+        self._refresh, self._cookies = refresh_token, dict[str, Secret]()
+        self._token: Secret | None = None
+        self._expires = self._session_until = 0
+        self._requests: list[Request] = []
+        # The request that is under way and when to give it up; when to begin the next.
+        self._waiting = ""
+        self._until = 0
+        self._not_before = 0
+        self._pause = _PAUSE
+        self._stopped = ""
+        self._force_login = False
+        if access_token:
+            header_value(access_token.reveal(), "access_token")
+            self._token, self._expires = access_token, jwt_expiry(access_token.reveal()) or 2**63
+
+    def __repr__(self) -> str:
+        return f"EthgasLogin({self._address or 'by token'})"
+
+    @property
+    def address(self) -> str:
+        """The account's address, if there is a private key."""
+        return self._address
+
+    @property
+    def stopped(self) -> str:
+        """Why no token will come any more, if none will."""
+        return self._stopped
+
+    def token(self, now: int) -> Secret | None:
+        """The access token, while it is valid."""
+        return self._token if now < self._expires else None
+
+    @property
+    def can_renew(self) -> bool:
+        return not self._stopped and bool(self._key or self._refresh)
+
+    def expire(self) -> None:
+        """The venue says that the token is not valid (any more)."""
+        self._expires, self._force_login = 0, self._key is not None
+        if not self.can_renew:
+            self._stopped = self._stopped or "the token is not valid, and nothing can renew it"
+
+    def due(self, now: int) -> int | None:
+        """When `step` has something to do."""
+        if self._waiting:
+            return self._until
+        if not self.can_renew:
+            return None
+        renewal = max(now, self._expires - self._margin) if self._expires else now
+        return max(renewal, self._not_before)
+
+    def step(self, now: int) -> list[Event]:
+        """Time has passed: queue a login or a refresh if the token wants one."""
+        events: list[Event] = []
+        if self._waiting and now >= self._until:
+            events.append(Rejected("timeout", "", "no answer from the REST API", self._waiting))
+            self._later(now)
+        due = self.due(now)
+        if due is not None and now >= due and not self._waiting:
+            self._begin(now)
+        return events
+
+    def take_requests(self) -> list[Request]:
+        taken, self._requests = self._requests, []
+        return taken
+
+    def _begin(self, now: int) -> None:
+        by_login = self._force_login or now >= self._session_until
+        if (self._refresh is None or by_login) and self._key:
+            form = {"addr": self._address, **({"name": self._name} if self._name else {})}
+            self._ask("login", form, now)
+        elif self._refresh:
+            self._ask("login/refresh", {"refreshToken": self._refresh.reveal()}, now)
+
+    def _ask(self, what: str, form: dict[str, str], now: int) -> None:
+        """Parameters go as a form: a query would put them into everybody's logs."""
+        as_json = self._json_refresh and what == "login/refresh"
+        kind = "application/json" if as_json else "application/x-www-form-urlencoded"
+        headers = [("Content-Type", kind)]
+        body = msgspec.json.encode(form) if as_json else urlencode(form).encode()
+        if self._cookies:
+            pairs = (f"{name}={value.reveal()}" for name, value in self._cookies.items())
+            headers.append(("Cookie", "; ".join(pairs)))
+        if self._token and what == "login/refresh":
+            headers.append(("Authorization", f"Bearer {self._token.reveal()}"))
+        url = f"{self._base}/api/v1/user/{what}"
+        self._requests.append(Request("POST", url, tuple(headers), body, f"ethgas {what}"))
+        self._waiting, self._until = f"ethgas {what}", now + _ANSWER_WITHIN
+
+    def _later(self, now: int, at_least: int = 0) -> None:
+        """Nothing came of it: begin again after a pause that doubles."""
+        self._waiting = ""
+        self._not_before = now + max(at_least, self._pause)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def replied(self, reply: Reply, now: int) -> list[Event]:
+        """The answer to a request of this login; answers to anything else are ignored."""
+        if not self._waiting or reply.purpose != self._waiting:
+            return []
+        self._keep_cookies(reply)
+        if reply.status // 100 != 2:
+            return self._refused(reply, now)
+        try:
+            return self._accepted(reply, now)
+        except PayloadError as error:
+            self._later(now)
+            if isinstance(error, Refused):  # a server that asks for this is not the venue
+                self._stopped = str(error)
+            # The answer itself may hold a token, so it is not passed on.
+            return [Broken(error, f"({len(reply.body)} bytes in answer to {reply.purpose})")]
+
+    def _keep_cookies(self, reply: Reply) -> None:
+        for name, value in reply.headers:
+            match = _COOKIE.match(value) if name.lower() == "set-cookie" else None
+            if match and match[2] and (match[1] in self._cookies or len(self._cookies) < 16):
+                self._cookies[match[1]] = Secret(match[2])
+                self.redactor.add(match[2])
+        if found := self._cookies.get(_REFRESH_COOKIE):
+            self._refresh = found
+
+    def _refused(self, reply: Reply, now: int) -> list[Event]:
+        words = {
+            401: "the credentials are not valid",
+            403: "permission denied",
+            429: "rate limited",
+        }
+        meaning = words.get(reply.status, "the REST API refused")
+        what = self._waiting
+        if reply.status in (408, 425, 429) or reply.status >= 500:
+            self._later(now, wait_asked(reply.headers, now))
+        elif what == "ethgas login/refresh" and self._key:
+            self._later(now)  # the session is over; log in again
+            self._not_before, self._force_login = now, True
+        else:
+            self._waiting = ""
+            self._stopped = f"{what}: HTTP {reply.status}, {meaning}"
+        message = said(reply.body, self.redactor)
+        return [Rejected(f"HTTP {reply.status}", message, meaning, what)]
+
+    def _accepted(self, reply: Reply, now: int) -> list[Event]:
+        content = parse_json(reply.body)
+        if isinstance(content, dict) and content.get("success") is False:
+            return self._refused(reply, now)
+        inner = content.get("data", content) if isinstance(content, dict) else None
+        if not isinstance(inner, dict):
+            raise Malformed("not an answer of the login", field="data", expected="an object")
+        if self._waiting == "ethgas login":
+            self._verify(inner, now)
+            return []
+        by = "refresh" if self._waiting.endswith("refresh") else "login"
+        self._keep_token(inner, by, now)
+        return [TokenRenewed(by, self._expires)]
+
+    def _verify(self, answer: dict[str, Any], now: int) -> None:
+        """Sign what the server gave, if it is a login, and send the signature."""
+        message, nonce = answer.get("eip712Message"), answer.get("nonceHash")
+        if not isinstance(nonce, str) or not 0 < len(nonce) <= 256:
+            raise Malformed("no login to sign", field="nonceHash", expected="text")
+        given = parse_json(message) if isinstance(message, str) else message
+        data = check_login_data(given, self._login_name)
+        assert self._key is not None
+        signature = signature_of(self._key, typed_data_digest(data))
+        self.redactor.add(signature)
+        form = {"addr": self._address, "nonceHash": nonce, "signature": signature}
+        self._ask("login/verify", form, now)
+
+    def _keep_token(self, answer: dict[str, Any], by: str, now: int) -> None:
+        token = _text_in(answer, "accessToken")
+        if token is None or not re.fullmatch(r"[!-~]{1,16384}", token):
+            raise Malformed("no token", field="data.accessToken", expected="text, or {token}")
+        expires = jwt_expiry(token) or now + _LIFETIME
+        if expires <= now:
+            raise Malformed("a token that has expired already", field="data.accessToken")
+        self.redactor.add(token)
+        self._token, self._expires = Secret(token), expires
+        if refresh := _text_in(answer, "refreshToken"):
+            self._refresh = Secret(refresh)
+            self.redactor.add(refresh)
+        if by == "login":
+            self._session_until = now + _SESSION
+        self._waiting, self._force_login = "", False
+        # A token that is short-lived must not make us ask without a pause.
+        self._pause, self._not_before = _PAUSE, now + _PAUSE
+
+
+def _text_in(answer: dict[str, Any], name: str) -> str | None:
+    """A token, which is text in one version of the API and `{token}` in another."""
+    found = answer.get(name)
+    found = found.get("token") if isinstance(found, dict) else found
+    return found if isinstance(found, str) and found else None

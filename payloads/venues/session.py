@@ -1,0 +1,369 @@
+"""What every venue session is, and the words they share.
+
+A driver (the transport, a test, a replay) does the I/O and calls, in this order:
+
+1. `dial(now)`: where to connect and with which headers. Called at every dial, so that signatures
+   are fresh.
+2. `opened(now)` when the websocket is open, or `rejected(status, headers, body)` when the server
+   answered the upgrade with something else.
+3. `received(data, now)` for every message, `tick(now)` at the latest when `deadline` says so, and
+   `take()` after each of these for what is to be sent.
+4. `closed(code, reason, now)` when the connection is gone; then from the start, if its `Retry`
+   says so.
+
+All of 2 to 4 answer a list of events. None of them raises for anything a server sends: what cannot
+be understood becomes a `Broken` or an `Unknown` event, with the message kept. Times are integers:
+nanoseconds since 1970. Numbers never go through a float.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, ClassVar
+from urllib.parse import quote, quote_plus
+
+from payloads.errors import Malformed, Misuse, PayloadError, elide
+from payloads.fields import Record
+
+__all__ = [
+    "Authenticated", "Broken", "Closed", "Data", "Dial", "Event", "Message", "Opened", "Redactor",
+    "Rejected", "Reply", "Request", "Retry", "Secret", "Session", "Stalled", "Subscribed",
+    "Unknown", "Unsubscribed", "exact_decimal", "parse_json",
+]  # fmt: skip
+
+SECOND = 10**9
+# No venue sends more in one message; it is the bound that the transport sets on frames as well.
+MAX_MESSAGE_BYTES = 16 * 2**20
+
+Message = str | bytes
+# What stands where a credential stood.
+REDACTED = "[redacted]"
+
+
+class Secret:
+    """A credential: readable by `reveal()` only, and never by printing, logging or pickling."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        if not isinstance(value, str) or not value:
+            raise Misuse("a secret is empty", field="secret", expected="text")
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a secret is not pickled")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+
+def _in_url(value: str) -> tuple[str, str]:
+    raw = value.encode("utf-8", "surrogatepass")
+    return quote(raw, safe=""), quote_plus(raw)
+
+
+class Redactor:
+    """Credentials by value, and what takes them out of anything a server echoes or a client sends.
+
+    The newest few are remembered, so that yesterday's tokens do not slow down every message.
+    """
+
+    # Shorter ones would be found in places where they mean nothing.
+    SHORTEST = 8
+    MOST = 32
+
+    def __init__(self, *secrets: Secret | str | None) -> None:
+        self._spellings: dict[str, bytes] = {}
+        for secret in secrets:
+            self.add(secret)
+
+    def add(self, secret: Secret | str | None) -> None:
+        value = secret.reveal() if isinstance(secret, Secret) else secret
+        if not value or len(value) < self.SHORTEST:
+            return
+        escaped = (json.dumps(value, ensure_ascii=plain)[1:-1] for plain in (True, False))
+        for spelling in (value, *escaped, *_in_url(value)):
+            self._spellings.pop(spelling, None)
+            self._spellings[spelling] = spelling.encode("utf-8", "surrogatepass")
+        for spelling in list(self._spellings)[: -self.MOST]:
+            del self._spellings[spelling]
+
+    def clean(self, data: Message) -> Message:
+        """`data` with every known credential replaced by `REDACTED`."""
+        if isinstance(data, str):
+            return self.text(data)
+        for raw in self._spellings.values():
+            if raw in data:
+                data = data.replace(raw, REDACTED.encode())
+        return data
+
+    def text(self, text: str) -> str:
+        """The same for text only."""
+        for spelling in self._spellings:
+            if spelling in text:
+                text = text.replace(spelling, REDACTED)
+        return text
+
+    def __repr__(self) -> str:
+        return f"Redactor(<{len(self._spellings)} spellings>)"
+
+
+class Dial(Record, frozen=True):
+    """Where to connect, and the headers of the upgrade. `url` is sent byte for byte as it is here.
+
+    Headers may carry credentials; their names in `secret_headers` are what a capture redacts, as
+    are the query parameters in `secret_parameters`.
+    """
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    secret_headers: tuple[str, ...] = ()
+    secret_parameters: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Dial({self.url.partition('?')[0]!r}, headers={[name for name, _ in self.headers]})"
+
+
+class Request(Record, frozen=True):
+    """An HTTP request that a session wants made (a login, a refresh, a backfill)."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    # What the session calls it when the answer comes back.
+    purpose: str = ""
+    # As in `Dial`: the names of headers that carry credentials.
+    secret_headers: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.url.partition('?')[0]!r}, purpose={self.purpose!r})"
+
+
+class Reply(Record, frozen=True):
+    """The answer to a `Request`."""
+
+    purpose: str
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        # The answer to a login is a token, and its cookies are more of them.
+        return f"Reply({self.purpose!r}, status={self.status}, {len(self.body)} bytes)"
+
+
+class Retry(Record, frozen=True):
+    """Whether to dial again, and what the venue gave as the reason.
+
+    `at_least` is the shortest wait in nanoseconds; the transport's backoff may make it longer.
+    """
+
+    again: bool
+    why: str
+    at_least: int = 0
+
+
+# --- events ---------------------------------------------------------------------------------------
+
+
+class Event(Record, frozen=True):
+    """Something that happened on a connection."""
+
+
+class Opened(Event, frozen=True):
+    """The websocket is open."""
+
+
+class Authenticated(Event, frozen=True):
+    """The venue accepted the credentials (where it says so at all)."""
+
+    detail: str = ""
+
+
+class Subscribed(Event, frozen=True):
+    """A subscription is in force: acknowledged, or, where the venue has no word for it, by data."""
+
+    what: str
+
+
+class Unsubscribed(Event, frozen=True):
+    """A subscription is over."""
+
+    what: str
+
+
+class Data(Event, frozen=True):
+    """A message with data: its channel (or feed), and the parsed content.
+
+    `payload` is the signed payload's bytes where the venue sends one, undecoded.
+    """
+
+    channel: str
+    content: Any
+    payload: bytes | None = None
+
+
+class Rejected(Event, frozen=True):
+    """The venue said no: to the upgrade, to credentials, to a request. `code` is its own."""
+
+    code: str
+    message: str
+    # What the code means, in words, and what it was about.
+    meaning: str = ""
+    about: str = ""
+
+
+class Broken(Event, frozen=True):
+    """A message that is not what the venue's protocol allows."""
+
+    error: PayloadError
+    raw: Message
+
+
+class Unknown(Event, frozen=True):
+    """A message of a kind this session does not know: passed on as it is."""
+
+    content: Any
+    raw: Message
+
+
+class Stalled(Event, frozen=True):
+    """Nothing has come for longer than the venue's rate allows: the driver should dial again.
+
+    `silent_for` is in nanoseconds. The connection may still answer pings.
+    """
+
+    silent_for: int
+
+
+class Closed(Event, frozen=True):
+    """The connection is gone."""
+
+    code: int
+    reason: str
+    retry: Retry
+
+
+# --- the session ----------------------------------------------------------------------------------
+
+
+class Session(ABC):
+    """A connection's protocol state. See the module's first lines for who calls what when."""
+
+    venue: ClassVar[str]
+
+    def __init__(self) -> None:
+        self._outgoing: list[Message] = []
+        self._requests: list[Request] = []
+        # When `tick` wants to be called, at the latest; None for never.
+        self.deadline: int | None = None
+
+    @abstractmethod
+    def dial(self, now: int) -> Dial:
+        """Where to connect now, with fresh credentials."""
+
+    @abstractmethod
+    def opened(self, now: int) -> list[Event]:
+        """The websocket is open: queue what is to be sent first."""
+
+    @abstractmethod
+    def received(self, data: Message, now: int) -> list[Event]:
+        """A message came in, text or binary."""
+
+    def tick(self, now: int) -> list[Event]:
+        """Time has passed."""
+        return []
+
+    def replied(self, reply: Reply, now: int) -> list[Event]:
+        """The answer to a request from `take_requests` came in."""
+        return []
+
+    @abstractmethod
+    def rejected(
+        self, status: int, headers: Sequence[tuple[str, str]], body: bytes
+    ) -> tuple[Rejected, Retry]:
+        """The server answered the upgrade with an HTTP status instead of a websocket."""
+
+    @abstractmethod
+    def closed(self, code: int, reason: str, now: int) -> list[Event]:
+        """The connection is gone. The last event is a `Closed` that says whether to dial again."""
+
+    def take(self) -> list[Message]:
+        """Everything to send, in order; each message is handed out once."""
+        taken, self._outgoing = self._outgoing, []
+        return taken
+
+    def take_requests(self) -> list[Request]:
+        """HTTP requests to make; each is handed out once, and answered through `replied`."""
+        taken, self._requests = self._requests, []
+        return taken
+
+    def redact(self, data: Message) -> Message:
+        """A sent message as a capture may keep it: credentials replaced, the rest as it was."""
+        return data
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        self._outgoing.append(json.dumps(message, separators=(",", ":"), ensure_ascii=False))
+
+
+# --- JSON without floats --------------------------------------------------------------------------
+
+
+def _whole(digits: str) -> int | Decimal:
+    # Python refuses to parse integers of more than 4,300 digits; no venue sends one.
+    return int(digits) if len(digits) <= 1000 else Decimal(digits)
+
+
+def _fraction(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:  # an exponent beyond what the decimal module can hold
+        raise ValueError("a number out of all range") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decoder = json.JSONDecoder(parse_float=_fraction, parse_int=_whole, parse_constant=_no_constant)
+
+
+# What a decimal string may be: no underscores, infinities or digits of other scripts, which
+# `Decimal` would take, and an exponent that no later arithmetic can stumble over.
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{0,400})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
+
+
+def exact_decimal(value: Any) -> Decimal | None:
+    """A number given as JSON number or as decimal string; None if it is none."""
+    if type(value) is int or isinstance(value, Decimal):
+        value = str(value)
+    return Decimal(value) if isinstance(value, str) and _DECIMAL.fullmatch(value) else None
+
+
+def parse_json(data: Message) -> Any:
+    """The JSON of a message, numbers exact (`int` or `Decimal`); `Malformed` if it is none."""
+    if len(data) > MAX_MESSAGE_BYTES:
+        limit = f"at most {MAX_MESSAGE_BYTES} bytes"
+        raise Malformed("message too large", expected=limit, found=str(len(data)))
+    try:
+        text = data.decode() if isinstance(data, bytes) else data
+        return _decoder.decode(text.strip())
+    except (ValueError, RecursionError) as error:
+        found = elide(str(error), 120)
+        raise Malformed("not JSON", field="message", found=found) from None

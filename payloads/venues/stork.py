@@ -1,0 +1,406 @@
+"""Stork Fast: a websocket of signed or unsigned updates, and the taxonomy that names its assets.
+
+`StorkSession` is one connection on one channel. It always states channel and message type, because
+their defaults are not published. Subscriptions belong to the connection and are sent again at every
+`opened`. The service acknowledges nothing: an asset counts as subscribed with the first data for
+it, or, since a quiet asset on `real_time` sends none, when a timer runs out (`Assumed`). Asset ids
+mean something only under a taxonomy, so names are looked up in the one that is read over REST
+(request in `take_requests`, answer to `replied`) and ids are never built in.
+
+`signed_ecdsa` messages come as `Data` with the payload's bytes, `unsigned` ones with a decoded
+`UnsignedUpdate`; messages of other types come as `Unknown`. On fixed-rate channels a stream that
+has begun and then stops for `silence` comes as `Stalled`.
+
+Known only from clients in the field: the gateway wants permessage-deflate to be offered, and no
+more than 5 REST requests a second are allowed. What statuses mean is in `CODES`; the service
+publishes none for the websocket, and no close codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from payloads.errors import Malformed, Misuse, PayloadError, Refused, shown
+from payloads.inputs import to_bytes
+from payloads.stork.update import SignedUpdate, UnsignedUpdate, decode, decode_unsigned
+from payloads.venues.session import (
+    SECOND,
+    Broken,
+    Data,
+    Dial,
+    Event,
+    Message,
+    Opened,
+    Redactor,
+    Rejected,
+    Reply,
+    Retry,
+    Secret,
+    Session,
+    Subscribed,
+    Unknown,
+    Unsubscribed,
+    parse_json,
+)
+from payloads.venues.shared import Watchdog, check_base, closing, earliest
+from payloads.venues.stork_rest import (
+    CODES,
+    DEV,
+    MAIN,
+    PAUSE,
+    SECRET_HEADERS,
+    Taxonomy,
+    authorization,
+    check_token,
+    instance,
+    read_taxonomy,
+    refusal,
+    taxonomy_request,
+)
+
+__all__ = [
+    "CHANNELS", "CODES", "DEV", "MAIN", "MESSAGE_TYPES", "Assumed", "StorkSession", "Taxonomy",
+    "TaxonomyRead", "instance", "read_taxonomy", "taxonomy_request",
+]  # fmt: skip
+
+# Nanoseconds between messages; None for on change only.
+CHANNELS: dict[str, int | None] = {
+    "10ms": SECOND // 100,
+    "20ms": SECOND // 50,
+    "50ms": SECOND // 20,
+    "100ms": SECOND // 10,
+    "500ms": SECOND // 2,
+    "1s": SECOND,
+    "real_time": None,
+}
+UNSIGNED, SIGNED = "unsigned", "signed_ecdsa"
+MESSAGE_TYPES = (UNSIGNED, SIGNED)
+WS_PATH = "/ws"
+
+# On a fixed-rate channel, even the slowest, this is silence.
+_SILENCE = 5 * SECOND
+# After so long without data a subscription is taken to be in force (or over) all the same.
+_CONFIRM_AFTER = 5 * SECOND
+_ATTEMPTS = 5
+# When an answer is not thought to come any more.
+_PATIENCE = 60 * SECOND
+
+
+class Assumed(Subscribed, frozen=True):
+    """A subscription that nothing contradicts: no data came for it, and no refusal either."""
+
+
+class TaxonomyRead(Event, frozen=True):
+    """The taxonomy was read; `changed` if it is another one than before, or says something else."""
+
+    taxonomy: Taxonomy
+    changed: bool = False
+
+
+# --- the session ----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Asking:
+    """How far the request for the taxonomy has come."""
+
+    attempts: int = 0
+    # When to ask (again), and when the answer awaited is not thought to come any more.
+    due_at: int | None = None
+    lost_at: int | None = None
+
+
+class StorkSession(Session):
+    """One connection to Stork Fast. See the module's first lines.
+
+    `assets` are ids or names. With names the taxonomy is read at every `opened`; `taxonomy` has it
+    read without. `market_status` asks for `ms` beside every value, and with it for the versioned
+    payload. `silence` and `confirm_after` are in nanoseconds; without `silence` fixed-rate channels
+    have 5 seconds and `real_time` has none.
+    """
+
+    venue: ClassVar[str] = "stork"
+
+    def __init__(
+        self,
+        token: Secret,
+        assets: Iterable[int | str] = (),
+        *,
+        channel: str = "real_time",
+        message_type: str = SIGNED,
+        market_status: bool = False,
+        endpoint: str = MAIN,
+        taxonomy: bool = False,
+        silence: int | None = None,
+        confirm_after: int = _CONFIRM_AFTER,
+    ) -> None:
+        super().__init__()
+        check_token(token)
+        _one_of(channel, CHANNELS, "channel")
+        _one_of(message_type, MESSAGE_TYPES, "message_type")
+        self.channel, self.message_type = channel, message_type
+        self.endpoint = check_base(endpoint, ("wss", "ws"), "endpoint")
+        self.taxonomy: Taxonomy | None = None
+        self._token, self._redactor = token, Redactor(token)
+        self._market_status, self._reads_taxonomy = market_status, taxonomy
+        fixed = CHANNELS[channel] is not None
+        self._watchdog = Watchdog(_SILENCE if silence is None and fixed else silence)
+        self._confirm_after = confirm_after
+        self._open = False
+        # What the caller wants, and the ids that this connection was asked for.
+        self._wanted: dict[int | str, None] = dict.fromkeys(_checked(assets))
+        self._asked: dict[int, None] = {}
+        # When a subscription, or its end, is taken to be in force without a sign of it.
+        self._joining: dict[int, int] = {}
+        self._leaving: dict[int, int] = {}
+        self._asking = _Asking()
+
+    def __repr__(self) -> str:
+        return f"StorkSession({self.endpoint!r}, {self.channel!r}, {self.message_type!r})"
+
+    # --- what a caller wants ---
+
+    @property
+    def assets(self) -> tuple[int, ...]:
+        """The ids that are wanted, as far as they are known."""
+        ids = self.taxonomy.ids if self.taxonomy else {}
+        found = (ids.get(one) if isinstance(one, str) else one for one in self._wanted)
+        return tuple(dict.fromkeys(one for one in found if one is not None))
+
+    def subscribe(self, assets: Iterable[int | str], now: int) -> None:
+        """Ask for more assets: at once if the connection is open, and after every reconnect."""
+        new = dict.fromkeys(_checked(assets))
+        self._wanted |= new
+        unknown = any(name in new for name in self._nameless())
+        if self._open and unknown and self._asking.lost_at is None:
+            self._asking.due_at = now
+        self._settle(now)
+
+    def unsubscribe(self, assets: Iterable[int | str], now: int) -> None:
+        """Give up assets, by the ids or names they were asked by; some may still be on its way."""
+        for asset in _checked(assets):
+            self._wanted.pop(asset, None)
+        self._settle(now)
+
+    def _nameless(self) -> list[str]:
+        """The names whose ids are not known."""
+        known: Collection[str] = self.taxonomy.ids if self.taxonomy else ()
+        return [one for one in self._wanted if isinstance(one, str) and one not in known]
+
+    def _settle(self, now: int) -> None:
+        """Bring the connection to what is wanted, and say when time alone changes something."""
+        if self._open:
+            self._sync(now)
+            self._ask(now)
+        self._plan()
+
+    def _plan(self) -> None:
+        # What waits was put there in the order of its time, so the first is the earliest.
+        self.deadline = earliest(
+            self._watchdog.deadline,
+            next(iter(self._joining.values()), None),
+            next(iter(self._leaving.values()), None),
+            self._asking.due_at,
+            self._asking.lost_at,
+        )
+
+    def _sync(self, now: int) -> None:
+        """Send what differs. Spelled as the service takes it: its page has `usubscribe` too."""
+        wanted = dict.fromkeys(self.assets)
+        if wanted == self._asked:
+            return
+        gone = [one for one in self._asked if one not in wanted]
+        new = [one for one in wanted if one not in self._asked]
+        self._asked = wanted
+        self._announce("unsubscribe", gone, self._leaving, self._joining, now)
+        self._announce("subscribe", new, self._joining, self._leaving, now)
+        if not wanted:
+            self._watchdog.stop()
+
+    def _announce(
+        self, kind: str, ids: list[int], begun: dict[int, int], ended: dict[int, int], now: int
+    ) -> None:
+        if ids:
+            self._send({"type": kind, "assets": ids})
+        for asset_id in ids:
+            begun[asset_id] = now + self._confirm_after
+            ended.pop(asset_id, None)
+
+    def _ask(self, now: int) -> None:
+        """The request for the taxonomy, when its time has come."""
+        asking = self._asking
+        if asking.due_at is not None and now >= asking.due_at:
+            self._requests.append(taxonomy_request(self._token, self.endpoint))
+            asking.due_at, asking.lost_at = None, now + _PATIENCE
+
+    # --- what a driver calls ---
+
+    def dial(self, now: int) -> Dial:
+        query = f"channel={self.channel}&message_type={self.message_type}"
+        if self._market_status:
+            query += "&addtl_attrs=ms"
+        url = f"{self.endpoint}{WS_PATH}?{query}"
+        return Dial(url, authorization(self._token), SECRET_HEADERS)
+
+    def opened(self, now: int) -> list[Event]:
+        self._forget()
+        self._open = True
+        if self._reads_taxonomy or any(isinstance(one, str) for one in self._wanted):
+            self._asking.due_at = now
+        self._settle(now)
+        return [Opened()]
+
+    def received(self, data: Message, now: int) -> list[Event]:
+        try:
+            message = parse_json(data)
+            kind = message.get("type") if isinstance(message, dict) else None
+            if kind == SIGNED:
+                found = Data(self.channel, message, _payload(message))
+            elif kind == UNSIGNED:
+                found = Data(self.channel, decode_unsigned(message))
+            else:
+                return self._echoed(message) or [Unknown(message, data)]
+        except Malformed as error:
+            return [Broken(error, data)]
+        if self._asked:
+            self._watchdog.fed(now)
+        confirmed = self._confirmed(found) if self._joining else []
+        self._plan()
+        return [*confirmed, found]
+
+    def _confirmed(self, data: Data) -> list[Event]:
+        """What data says about subscriptions that nothing else acknowledges."""
+        ids = _asset_ids(data)
+        return [Subscribed(str(one)) for one in ids if self._joining.pop(one, None) is not None]
+
+    def _echoed(self, message: Any) -> list[Event]:
+        """An echo of what was sent, which is not documented, is taken as an acknowledgement."""
+        kind, ids = _echo(message)
+        if kind == "subscribe":
+            heard = [one for one in ids if self._joining.pop(one, None) is not None]
+            events: list[Event] = [Subscribed(str(one)) for one in heard]
+        else:
+            heard = [one for one in ids if self._leaving.pop(one, None) is not None]
+            events = [Unsubscribed(str(one)) for one in heard]
+        self._plan()
+        return events
+
+    def tick(self, now: int) -> list[Event]:
+        events: list[Event] = [*self._watchdog.check(now)]
+        events += [Assumed(str(one)) for one in _ripe(self._joining, now)]
+        events += [Unsubscribed(str(one)) for one in _ripe(self._leaving, now)]
+        if self._asking.lost_at is not None and now >= self._asking.lost_at:
+            events += self._not_told(Reply("taxonomy", 0, b""), now)
+        self._settle(now)
+        return events
+
+    def replied(self, reply: Reply, now: int) -> list[Event]:
+        if reply.purpose != "taxonomy":
+            return []
+        try:
+            taxonomy = read_taxonomy(reply, self._redactor)
+        except Refused:
+            events = self._not_told(reply, now)
+        except Malformed as error:
+            self._asking = _Asking()
+            events = [Broken(error, reply.body)]
+        else:
+            events = self._told(taxonomy)
+        self._settle(now)
+        return events
+
+    def _told(self, taxonomy: Taxonomy) -> list[Event]:
+        self._asking = _Asking()
+        before, self.taxonomy = self.taxonomy, taxonomy
+        meaning = "the taxonomy that this token may see has no such asset"
+        unknown = [Rejected("", "no such asset", meaning, name) for name in self._nameless()]
+        return [TaxonomyRead(taxonomy, before is not None and before != taxonomy), *unknown]
+
+    def _not_told(self, reply: Reply, now: int) -> list[Event]:
+        """The taxonomy was refused, or its answer never came: ask again, if that may help."""
+        rejected, retry = refusal(
+            reply.status, reply.headers, reply.body, self._redactor, now=now, about="taxonomy"
+        )
+        attempts = self._asking.attempts + 1
+        self._asking = _Asking()
+        if retry.again and attempts < _ATTEMPTS:
+            wait = max(retry.at_least, PAUSE << (attempts - 1))
+            self._asking = _Asking(attempts, due_at=now + wait)
+        return [rejected]
+
+    def rejected(
+        self, status: int, headers: Sequence[tuple[str, str]], body: bytes
+    ) -> tuple[Rejected, Retry]:
+        return refusal(status, headers, body, self._redactor)
+
+    def closed(self, code: int, reason: str, now: int) -> list[Event]:
+        self._forget()
+        self._settle(now)
+        return [closing(code, reason, PAUSE, self._redactor)]
+
+    def redact(self, data: Message) -> Message:
+        return self._redactor.clean(data)
+
+    def _forget(self) -> None:
+        """What belonged to a connection that is gone."""
+        self._open = False
+        for one in (self._outgoing, self._asked, self._joining, self._leaving):
+            one.clear()
+        self._requests.clear()
+        self._asking = _Asking()
+        self._watchdog.stop()
+
+
+# --- pieces ---------------------------------------------------------------------------------------
+
+
+def _one_of(value: str, known: Collection[str], field: str) -> None:
+    if value not in known:
+        raise Misuse("not known", field=field, expected=", ".join(known), found=shown(value))
+
+
+def _checked(assets: Iterable[int | str]) -> list[int | str]:
+    """Ids of two bytes, and names."""
+    listed: list[int | str] = [assets] if isinstance(assets, str) else list(assets)
+    for one in listed:
+        if not (0 <= one < 2**16 if type(one) is int else isinstance(one, str) and one):
+            expected = "an id from 0 to 65535, or a name"
+            raise Misuse("not an asset", field="assets", expected=expected, found=shown(one))
+    return listed
+
+
+def _payload(message: dict[str, Any]) -> bytes:
+    text = message.get("p")
+    if not isinstance(text, str):
+        raise Malformed("no payload", field="p", expected="a hex string", found=shown(text))
+    return to_bytes(text, name="p")
+
+
+def _asset_ids(data: Data) -> list[int]:
+    """What a message has data for; nothing where its payload cannot be read."""
+    try:
+        update: SignedUpdate | UnsignedUpdate = (
+            decode(data.payload) if data.payload else data.content
+        )
+    except PayloadError:
+        return []
+    return [asset.asset_id for asset in update.assets]
+
+
+def _echo(message: Any) -> tuple[str, list[int]]:
+    """The kind and ids of a message that repeats one of the client's; none of any other."""
+    if not isinstance(message, dict) or message.get("type") not in ("subscribe", "unsubscribe"):
+        return "", []
+    ids = message.get("assets")
+    listed = ids if isinstance(ids, list) else []
+    return message["type"], [one for one in listed if type(one) is int]
+
+
+def _ripe(waiting: dict[int, int], now: int) -> list[int]:
+    """Those whose time has come, which wait no longer."""
+    ripe = [one for one, at in waiting.items() if now >= at]
+    for one in ripe:
+        del waiting[one]
+    return ripe
