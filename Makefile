@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-onchain lint format bench docs build clean
+.PHONY: help demo test test-onchain test-interop lint format bench docs build clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -30,7 +30,7 @@ $(STAMP)-%: pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(if $(filter core,$*),,[$*])'
 	@touch $@
 
-demo: $(STAMP)-core ## Decode and annotate real published payloads of both systems
+demo: $(STAMP)-live ## Published payloads decoded; five venues captured live and verified
 	@$(BIN)/python -m payloads.cli.demo fixtures
 
 test: $(STAMP)-test ## Run the tests (Python alone)
@@ -38,6 +38,9 @@ test: $(STAMP)-test ## Run the tests (Python alone)
 
 test-onchain: $(STAMP)-onchain ## Compare with solc and the real contracts in an EVM (wants Node.js)
 	@PAYLOADS_ONCHAIN=1 $(BIN)/python -m pytest -q tests/onchain
+
+test-interop: $(STAMP)-test ## Let the vendor's own client talk to our simulators (wants Node.js)
+	@PAYLOADS_INTEROP=1 $(BIN)/python -m pytest -q tests/interop
 
 lint: $(STAMP)-lint ## Lint, formatting and types
 	@$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""`make demo`: the main job on published payloads of both systems.
+"""`make demo`: published payloads of both systems, then all five venues live from simulators.
 
 python -m payloads.cli.demo FOLDER      (the repository's `fixtures`)
 """
@@ -18,7 +18,7 @@ import click
 
 from payloads import Malformed, chainlink, decode, inspect, stork
 from payloads.chainlink.report import BareReport, FullReport
-from payloads.cli import show
+from payloads.cli import live, show
 from payloads.recognise import Decoded, Payload
 from payloads.stork.update import SignedUpdate
 
@@ -35,6 +35,8 @@ def main(folder: str) -> None:
     colour = show.colours("auto")
     for line in _story(Path(folder) / "payloads.jsonl"):
         click.echo(line, color=colour)
+    live.main()
+    click.echo("\nNext: payloads --help, or put any payload of your own behind payloads decode.")
 
 
 def _story(path: Path) -> Iterator[str]:
@@ -51,7 +53,6 @@ def _story(path: Path) -> Iterator[str]:
     yield _heading("5. payloads inspect: a broken one, up to its first bad byte")
     yield f"({entries[_BROKEN]['note'].split(';')[0]})"
     yield from show.view_lines(inspect(entries[_BROKEN]["hex"]), _BROKEN, full_hex=False)
-    yield "Next: payloads --help, or put any of your own payloads behind payloads decode."
 
 
 def _heading(text: str) -> str:

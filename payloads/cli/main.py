@@ -5,9 +5,12 @@ from __future__ import annotations
 import click
 
 from payloads import __version__
+from payloads.cli.capturing import capture
 from payloads.cli.decoding import decode, inspect, recover
 from payloads.cli.encoding import encode
 from payloads.cli.quoting import quote
+from payloads.cli.replaying import replay
+from payloads.cli.simulate import simulate
 from payloads.cli.state import state
 from payloads.cli.verifying import verify
 from payloads.crypto import BACKENDS
@@ -40,8 +43,11 @@ def main() -> None:
       payloads verify --state state.json FILE  what the contract would do, and why
       payloads quote --state state.json FILE   what it would cost
       payloads state fetch --rpc URL 0x478A…   what the chain knows, for the two above
+      payloads capture stork BTCUSD -o FILE    keep what a venue sends
+      payloads replay FILE                     play it again
+      payloads simulate stork                  a venue on loopback, to try all of this on
     """
 
 
-for command in (decode, inspect, recover, encode, verify, quote, state):
+for command in (decode, inspect, recover, encode, verify, quote, state, capture, replay, simulate):
     main.add_command(command)

@@ -22,6 +22,9 @@ from payloads.inputs import MAX_TEXT_CHARACTERS
 __all__ = ["Item", "items"]
 
 _SNIFFED = 64 * 1024
+# How a capture begins, as it is or compressed; nothing else of this kind holds payloads.
+_CAPTURES = (b'{"capture":', b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+_HOLDERS = frozenset({"report", "reports", "fullReport"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +99,51 @@ def _opened(path: Path) -> Iterator[Item]:
 def _stream(stream: IO[bytes], prefix: str) -> Iterator[Item]:
     # Some editors put a byte order mark before text; no payload starts with one.
     head = stream.read(_SNIFFED).removeprefix(codecs.BOM_UTF8)
-    if _is_binary(head):
+    if head.startswith(_CAPTURES):
+        yield from _captured(head, stream, prefix)
+    elif _is_binary(head):
         yield _whole(head, stream, f"{prefix}the whole input", text=False)
     elif _is_document(head):
         yield _whole(head, stream, f"{prefix}the whole input", text=True)
     else:
         yield from _lines(head, stream, prefix)
+
+
+def _captured(head: bytes, stream: IO[bytes], prefix: str) -> Iterator[Item]:
+    """The received messages of a capture that may hold a signed payload, or do not decode as JSON.
+
+    A venue sends more than those: acknowledgements and the like are passed over.
+    """
+    from payloads.transport.capture import BrokenLine, numbered
+    from payloads.transport.codecs import unsqueezed
+    from payloads.transport.frames import Frame
+
+    found = others = 0
+    for number, record in numbered(unsqueezed(stream, head)):
+        where = f"{prefix}line {number}"
+        if isinstance(record, BrokenLine) and isinstance(record.error, Malformed):
+            yield Item(where, "", number, record.error)
+        elif isinstance(record, Frame) and record.direction == "in" and record.is_message:
+            if _may_hold_payload(record.raw):
+                found += 1
+                yield Item(where, record.data, number)
+            else:
+                others += 1
+    if not found:
+        what = f"{others} other messages"
+        error = Malformed("no payload in this capture", field="frames", found=what)
+        yield Item(f"{prefix}the whole input", "", error=error)
+
+
+def _may_hold_payload(raw: bytes) -> bool:
+    try:
+        record = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # Text that is not JSON is a word of the protocol (`pong`); bytes are a payload, or broken.
+        return not raw.isascii() or any(byte < 32 for byte in raw) or raw[:1] in (b"{", b"[")
+    if not isinstance(record, dict):
+        return False
+    return record.get("type") in ("signed_ecdsa", "unsigned") or bool(_HOLDERS & record.keys())
 
 
 def _is_binary(head: bytes) -> bool:

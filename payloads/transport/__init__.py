@@ -1,6 +1,7 @@
-"""The floor with sockets and files: what a chain knows, asked over JSON-RPC.
+"""The floor with sockets and files.
 
-`transport.chain.fetch_state` reads a state from a chain at one block; `transport.guard` stands in
-front of `send_transaction`. Both take a URL, a `Web3` or a provider of web3.py (the extra `rpc`);
-importing them does not import web3.
+Live connections: `client` drives any venue session over a websocket, `capture` keeps what went over
+the wire, `readers` and `playback` give it back (the extra `live`). What a chain knows:
+`chain.fetch_state` reads a state at one block over JSON-RPC, and `guard` stands in front of
+`send_transaction` (the extra `rpc`). Importing these modules imports neither websockets nor web3.
 """

@@ -1,0 +1,182 @@
+"""`payloads simulate`: a venue on loopback, for other programs to connect to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from payloads.cli.run import guarded
+from payloads.errors import Misuse
+
+if TYPE_CHECKING:
+    from payloads.simulators import Simulator
+
+__all__ = ["simulate"]
+
+_VENUES = ("chainlink", "stork", "finery", "ethgas", "qfex")
+_SHOWN_EVERY = 0.5
+_WIDTH = 14
+
+
+@click.command()
+@click.argument("venue", type=click.Choice(_VENUES))
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0: a free one.")
+@click.option("--rate", type=float, help="Messages a second for each stream (default: as venue).")
+@click.option("--feeds", metavar="NAME,…", help="Feed IDs, assets, instruments or symbols.")
+@click.option("--misbehave", default="", metavar="RULE,…", help="What to do wrong, and when.")
+@click.option("--bad-share", type=float, metavar="SHARE", help="Share of bad payloads, 0 to 1.")
+@click.option("--seed", type=int, default=0, help="The same seed makes the same data.")
+@click.option("--state", "state_path", metavar="FILE", help="Write what verifies its payloads.")
+@click.option("--for", "seconds", type=float, metavar="SECONDS", help="Stop after so long.")
+@click.option("--json", "as_json", is_flag=True, help="JSON for programs, a line each.")
+@guarded
+def simulate(
+    venue: str,
+    host: str,
+    port: int,
+    rate: float | None,
+    feeds: str | None,
+    misbehave: str,
+    bad_share: float | None,
+    seed: int,
+    state_path: str | None,
+    seconds: float | None,
+    as_json: bool,
+) -> None:
+    """Run a venue on loopback: it checks credentials, streams synthetic data, signs real payloads.
+
+    Its keys are known to everyone and worth nothing. It prints what to connect to, and ends with
+    Ctrl-C. Chainlink and Stork payloads verify under the state that --state writes.
+
+    \b
+    Rules of --misbehave: a kind, a moment, and perhaps an argument.
+      drop/50          every 50th message is never sent
+      duplicate%2      2 % of the messages are sent twice
+      reorder@20       the 20th message comes after the 21st
+      corrupt%1:utf8   damaged: flip, truncate, utf8, frame
+      stall@100:3      silence for 3 seconds at the 100th message
+      cut@5s           the connections are gone after 5 seconds; close@5s:1011 says goodbye
+      refuse@5s:429    the next dial after that is refused
+      expire@60s       tokens given out are no longer taken (ethgas)
+      restart@10s:2    nobody there for 2 seconds
+
+    \b
+    Examples:
+      payloads simulate chainlink
+      payloads simulate stork --rate 50 --bad-share 0.1 --state state.json
+      payloads simulate finery --port 9000 --misbehave 'drop/50,restart@30s:2'
+    """
+    from payloads import simulators
+
+    options: dict[str, Any] = {
+        "host": host, "port": port, "rate": rate, "misbehave": misbehave, "seed": seed,
+    }  # fmt: skip
+    if feeds is not None:
+        options["feeds"] = [name.strip() for name in feeds.split(",") if name.strip()]
+    if bad_share is not None:
+        if venue not in ("chainlink", "stork"):
+            raise Misuse("signs no payloads", field="--bad-share", found=venue)
+        options["bad_share"] = bad_share
+    simulator = simulators.make(venue, **options)
+    asyncio.run(_run(simulator, state_path, seconds, as_json))
+
+
+async def _run(
+    simulator: Simulator, state_path: str | None, seconds: float | None, as_json: bool
+) -> None:
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_ in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(signal_, done.set)
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(simulator)
+        except OSError as error:
+            where = f"{simulator.host}:{simulator.port}"
+            raise Misuse(f"cannot listen: {error.strerror}", field=where) from None
+        if state_path is not None:
+            _write_state(simulator, state_path)
+        _say_hello(simulator, state_path, as_json)
+        await _watch(simulator, done, seconds)
+    if as_json:
+        click.echo(json.dumps({"counters": simulator.counters.to_dict()}))
+    else:
+        click.echo(f"{'in the end':{_WIDTH}}{_counted(simulator)}")
+
+
+async def _watch(simulator: Simulator, done: asyncio.Event, seconds: float | None) -> None:
+    """Until it is over; the counters are shown where a person watches."""
+    ends = None if seconds is None else time.monotonic() + seconds
+    watched = sys.stderr.isatty()
+    while not done.is_set() and (ends is None or time.monotonic() < ends):
+        left = _SHOWN_EVERY if ends is None else min(_SHOWN_EVERY, ends - time.monotonic())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, left)):
+                await done.wait()
+        if watched:
+            click.echo(f"\r\033[K{_counted(simulator)}", nl=False, err=True)
+    if watched:
+        click.echo("\r\033[K", nl=False, err=True)
+
+
+def _counted(simulator: Simulator) -> str:
+    counters = simulator.counters
+    words = [
+        f"{len(simulator.peers)} connected",
+        f"{counters.dials:,} dials",
+        f"{counters.frames:,} messages",
+        f"{counters.bytes / 1e6:,.1f} MB",
+    ]
+    words += [f"{count:,} behind the rate" for count in [counters.late] if count]
+    words += [f"{count:,} bad: {kind}" for kind, count in counters.bad.items()]
+    words += [f"{count:,} refused: {code}" for code, count in counters.refused.items()]
+    words += [f"{count:,} × {kind}" for kind, count in counters.misbehaved.items()]
+    return ", ".join(words)
+
+
+def _write_state(simulator: Simulator, path: str) -> None:
+    make = getattr(simulator, "state", None)
+    if make is None:
+        raise Misuse("no contract verifies its data", field="--state", found=simulator.venue)
+    try:
+        Path(path).write_text(json.dumps(make().to_dict(), indent=2) + "\n")
+    except OSError as error:
+        raise Misuse(f"cannot be written: {error.strerror}", field=path) from None
+
+
+def _say_hello(simulator: Simulator, state_path: str | None, as_json: bool) -> None:
+    from payloads.simulators import QfexSimulator
+
+    if as_json:
+        record = {
+            "venue": simulator.venue, "url": simulator.url, "endpoint": simulator.base,
+            "http": simulator.http_url, "credentials": simulator.credentials,
+            "environment": simulator.environment, "capture": simulator.capture("FILE"),
+        }  # fmt: skip
+        click.echo(json.dumps(record))
+        return
+    rows = [("connect to", simulator.url), ("requests to", simulator.http_url)]
+    if isinstance(simulator, QfexSimulator):
+        rows.append(("trade socket", simulator.trade_url))
+    rows += [*simulator.credentials.items()]
+    rows += [("export", f"{name}={value}") for name, value in simulator.environment.items()]
+    first, *_ = simulator.subscriptions
+    where = f"--endpoint {simulator.base} -o FILE"
+    rows.append(("for example", f"payloads capture {simulator.venue} '{first}' {where}"))
+    if state_path is not None:
+        rows.append(("verify", f"payloads verify --state {state_path} SOURCE"))
+    click.echo(f"{simulator.venue} on loopback; its credentials and keys are worth nothing.")
+    for name, value in rows:
+        click.echo(f"{name:{_WIDTH}}{value}")
+    click.echo("Ctrl-C ends it.")
+    sys.stdout.flush()

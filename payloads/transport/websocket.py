@@ -1,0 +1,241 @@
+"""One websocket, on the `websockets` library: the only module that knows it.
+
+Imported when the first connection is dialled, never by `import payloads`. What the library's own
+`connect` does not give is here: the target is sent byte for byte, redirects are not followed (they
+would carry credentials elsewhere), and every frame is handed over, with its time, at the moment the
+socket gave it, so that a busy reader does not make it look late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
+
+from payloads.errors import Misuse
+from payloads.fields import Record
+from payloads.transport.agent import agent
+from payloads.transport.frames import Opcode
+from payloads.venues.session import Dial
+
+try:
+    from websockets.asyncio.client import ClientConnection, connect
+    from websockets.client import ClientProtocol
+    from websockets.datastructures import Headers
+    from websockets.exceptions import (
+        ConnectionClosed,
+        InvalidHandshake,
+        InvalidProxyStatus,
+        InvalidStatus,
+        InvalidURI,
+    )
+    from websockets.frames import Frame
+    from websockets.frames import Opcode as Op
+    from websockets.http11 import Request
+except ImportError as error:  # pragma: no cover
+    raise Misuse(
+        "the websocket client is not installed", expected="pip install 'payloads[live]'"
+    ) from error
+
+__all__ = ["Failed", "Listener", "Options", "Refusal", "WebSocket", "open_websocket"]
+
+_NAMES: dict[int, Opcode] = {
+    Op.TEXT: "text", Op.BINARY: "binary", Op.PING: "ping", Op.PONG: "pong", Op.CLOSE: "close",
+}  # fmt: skip
+
+
+class Listener(Protocol):
+    """Who is told what comes; called inside the event loop's read, so it must not take long."""
+
+    def on_open(self, at: int) -> None: ...
+
+    def on_frame(self, opcode: Opcode, data: bytes, at: int) -> None: ...
+
+
+class Options(Record, frozen=True):
+    """How a websocket is dialled and bounded."""
+
+    open_timeout: float
+    close_timeout: float
+    max_bytes: int
+    tls: ssl.SSLContext | None
+    proxy: str | bool
+
+
+class Refusal(Exception):
+    """The server answered the upgrade with something else."""
+
+    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status, self.headers, self.body = status, headers, body
+
+
+class Failed(Exception):
+    """No websocket came about. `again` is False where another try could only give the same."""
+
+    def __init__(self, why: str, again: bool = True) -> None:
+        super().__init__(why)
+        self.why, self.again = why, again
+
+
+class WebSocket(ClientConnection):
+    """The library's connection, with frames going to a listener instead of a queue."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        clock: Callable[[], int],
+        target: str,
+        protocol: ClientProtocol,
+        **options: Any,
+    ) -> None:
+        super().__init__(protocol, **options)
+        self.listener, self.clock = listener, clock
+        # The library takes a URL apart and puts it together again, and may lose some of it; what a
+        # signature covers must go out as it is.
+        upgrade = protocol.connect
+
+        def exact() -> Request:
+            request = upgrade()
+            request.path = target
+            return request
+
+        protocol.connect = exact  # type: ignore[method-assign]
+        self.heard = time.monotonic()
+        self._parts: list[bytes] = []
+        self._first: Op = Op.CONT
+
+    def data_received(self, data: bytes) -> None:
+        # One reading of the clock for all that came together: that is when it came.
+        self._at = self.clock()
+        self.heard = time.monotonic()
+        super().data_received(data)
+
+    def process_event(self, event: Any) -> None:
+        if not isinstance(event, Frame):
+            super().process_event(event)
+            if self.protocol.handshake_exc is None:
+                self.listener.on_open(self._at)
+        elif event.opcode is Op.TEXT or event.opcode is Op.BINARY:
+            if event.fin:
+                self.listener.on_frame(_NAMES[event.opcode], bytes(event.data), self._at)
+            else:
+                self._first, self._parts = event.opcode, [bytes(event.data)]
+        elif event.opcode is Op.CONT:
+            self._continued(event)
+        else:
+            super().process_event(event)
+            self.listener.on_frame(_NAMES[event.opcode], bytes(event.data), self._at)
+
+    def _continued(self, event: Frame) -> None:
+        # The library has bounded the sum of the parts (`max_size`).
+        self._parts.append(bytes(event.data))
+        if event.fin:
+            data = b"".join(self._parts)
+            self._parts = []
+            self.listener.on_frame(_NAMES[self._first], data, self._at)
+
+    def pause(self) -> None:
+        """Read no more from the socket."""
+        self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        self.transport.resume_reading()
+
+    def abort(self) -> None:
+        """Drop the connection without a closing handshake: nobody is there to shake."""
+        self.transport.abort()
+
+    @property
+    def ending(self) -> tuple[int, str]:
+        """The code and reason of a closed connection: the server's, or ours where it gave none."""
+        received, sent = self.protocol.close_rcvd, self.protocol.close_sent
+        if received is not None:
+            return int(received.code), received.reason
+        if sent is not None and self.protocol.parser_exc is not None:
+            return int(sent.code), sent.reason or str(self.protocol.parser_exc)
+        cause = self.protocol.parser_exc or self.connection_exc
+        return 1006, str(cause or "")
+
+    async def deliver(self, message: str | bytes) -> bool:
+        """Send a message; False if the connection is gone."""
+        try:
+            await self.send(message)
+        except ConnectionClosed:
+            return False
+        return True
+
+
+class _Connect(connect):
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
+
+
+async def open_websocket(
+    dial: Dial, listener: Listener, options: Options, clock: Callable[[], int]
+) -> WebSocket:
+    """Dial. Raises `Refusal` or `Failed`, or `Misuse` for a URL that is none."""
+    try:
+        connecting = _connecting(dial, listener, options, clock)
+        return cast(WebSocket, await connecting)
+    except InvalidStatus as error:
+        answer = error.response
+        headers = list(answer.headers.raw_items())
+        raise Refusal(answer.status_code, headers, bytes(answer.body or b"")) from None
+    except InvalidURI:
+        raise Misuse("not a websocket URL", field="url", expected="ws:// or wss://") from None
+    except ssl.SSLCertVerificationError as error:
+        why = f"the server's certificate is not trusted: {error.verify_message}"
+        raise Failed(why, again=False) from None
+    except InvalidProxyStatus as error:
+        status = error.response.status_code
+        raise Failed(f"the proxy refused: HTTP {status}", again=status not in (403, 407)) from None
+    except TimeoutError:
+        raise Failed(f"no websocket within {options.open_timeout:g} s") from None
+    except (OSError, InvalidHandshake, EOFError) as error:
+        raise Failed(_words(error)) from None
+
+
+def _connecting(
+    dial: Dial, listener: Listener, options: Options, clock: Callable[[], int]
+) -> _Connect:
+    made = partial(WebSocket, listener, clock, _target(dial.url))
+    options_of_tls: dict[str, Any] = {}
+    if options.tls is not None and urlsplit(dial.url).scheme == "wss":
+        options_of_tls["ssl"] = options.tls
+    return _Connect(
+        dial.url,
+        additional_headers=Headers(dial.headers),
+        user_agent_header=agent(),
+        proxy=options.proxy if options.proxy is not False else None,
+        open_timeout=options.open_timeout,
+        close_timeout=options.close_timeout,
+        # The client sends its own pings: it knows when it is not reading on purpose.
+        ping_interval=None,
+        max_size=options.max_bytes,
+        create_connection=made,  # type: ignore[arg-type]
+        **options_of_tls,
+    )
+
+
+def _target(url: str) -> str:
+    """What stands behind the host, byte for byte."""
+    if not url.startswith(("ws://", "wss://")) or any(c <= " " or c > "~" for c in url):
+        expected = "ws:// or wss://, in visible ASCII"
+        raise Misuse("not a websocket URL", field="url", expected=expected)
+    rest = url.split("://", 1)[1]
+    begin = min((at for at in map(rest.find, "/?") if at >= 0), default=len(rest))
+    target = rest[begin:]
+    return target if target.startswith("/") else "/" + target
+
+
+def _words(error: BaseException) -> str:
+    cause = error.__cause__ if isinstance(error, InvalidHandshake) and error.__cause__ else error
+    if isinstance(cause, asyncio.IncompleteReadError | EOFError):
+        return "the connection ended during the handshake"
+    return str(error) or type(error).__name__

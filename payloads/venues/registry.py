@@ -1,0 +1,236 @@
+"""The venues by name: what each is asked for, with which credentials, and how its session is made.
+
+This is what a command line knows of a venue; a program calls the sessions' constructors. Venues are
+imported when they are asked for. Everything that is wrong is `Misuse` and names what was expected.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from payloads.errors import Misuse
+from payloads.fields import Record
+from payloads.venues.session import Reply, Request, Secret, Session
+
+__all__ = ["VENUES", "Asked", "Venue", "make", "venue"]
+
+SECOND = 10**9
+
+
+class Asked(Record, frozen=True):
+    """What somebody wants of a venue: subscriptions, where, how, and with which credentials."""
+
+    what: tuple[str, ...] = ()
+    endpoint: str = ""
+    options: Mapping[str, str] = {}
+    credentials: Mapping[str, Secret] = {}
+
+    def credential(self, name: str) -> Secret:
+        """A credential that there must be."""
+        if name not in self.credentials:
+            raise Misuse("a credential is missing", field=name, expected=_where(name))
+        return self.credentials[name]
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """An option that is yes or no."""
+        value = self.options.get(name, "yes" if default else "no").lower()
+        if value not in ("yes", "true", "1", "no", "false", "0"):
+            raise Misuse("neither yes nor no", field=name, expected="yes or no", found=value)
+        return value in ("yes", "true", "1")
+
+    def seconds(self, name: str) -> int | None:
+        """An option in seconds, as nanoseconds."""
+        if (value := self.options.get(name)) is None:
+            return None
+        if not value.isascii() or not value.isdigit():
+            raise Misuse("not a number of seconds", field=name, expected="digits", found=value)
+        return int(value) * SECOND
+
+
+Ask = Callable[[Request], Reply]
+Make = Callable[[Asked, Ask, int], Sequence[Session]]
+
+
+class Venue(Record, frozen=True):
+    """A venue as a command line shows it. `what` describes one subscription."""
+
+    name: str
+    title: str
+    what: str
+    credentials: tuple[str, ...]
+    options: tuple[str, ...]
+    make: Make
+
+
+def _where(name: str) -> str:
+    return f"{name} in the environment (PAYLOADS_<VENUE>_{name.upper()}) or in --credentials"
+
+
+def _module(name: str) -> Any:
+    return import_module(f"payloads.venues.{name}")
+
+
+def _chainlink(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+    module, auth = _module("chainlink"), _module("chainlink_auth")
+    credentials = auth.Credentials(asked.credential("key"), asked.credential("secret"))
+    endpoint = auth.ENDPOINTS.get(asked.endpoint or "mainnet")
+    if endpoint is None:
+        rest = asked.options.get("rest") or "http" + asked.endpoint.removeprefix("ws")
+        endpoint = auth.Endpoint(asked.endpoint, rest)
+    options = {
+        "endpoint": endpoint,
+        "backfill": asked.flag("backfill", True),
+        "silence": asked.seconds("silence"),
+    }
+    if not asked.flag("ha"):
+        return [module.ChainlinkSession(credentials, asked.what, **options)]
+    several = module.HighAvailability(credentials, asked.what, **options)
+    several.discovered(ask(several.discover(now)))
+    return tuple(several.sessions)
+
+
+def _stork(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+    module = _module("stork")
+    assets = [int(one) if one.isdigit() else one for one in asked.what]
+    given = {
+        name: asked.options[name] for name in ("channel", "message_type") if name in asked.options
+    }
+    session = module.StorkSession(
+        asked.credential("token"),
+        assets,
+        endpoint={"": module.MAIN, "mainnet": module.MAIN, "dev": module.DEV}.get(
+            asked.endpoint, asked.endpoint
+        ),
+        market_status=asked.flag("market_status"),
+        taxonomy=any(isinstance(one, str) for one in assets) or asked.flag("taxonomy"),
+        silence=asked.seconds("silence"),
+        **given,
+    )
+    return [session]
+
+
+def _finery(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+    module = _module("finery")
+    bindings = []
+    for one in asked.what:
+        letter, _, named = one.partition(":")
+        number: int | str | None = int(named) if named.isdigit() else named or None
+        bindings.append(module.Binding.of(letter, number))
+    return [
+        module.FinerySession(
+            asked.credential("key").reveal(),
+            asked.credential("secret"),
+            bindings,
+            nonces=module.NonceSequence(),
+            endpoint=asked.endpoint or "mainnet",
+        )
+    ]
+
+
+def _ethgas(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+    module = _module("ethgas")
+    channels = []
+    for one in asked.what:
+        name, _, market = one.partition(":")
+        channels.append(module.Channel.of(name, market or None))
+    endpoint = asked.endpoint or "mainnet"
+    login = None
+    held = asked.credentials
+    if "private_key" in held or "access_token" in held:
+        rest = asked.options.get("rest")
+        if rest is None and "://" in endpoint:
+            rest = "http" + endpoint.removeprefix("ws").removesuffix("/ws")
+        login = _module("ethgas_login").EthgasLogin(
+            private_key=held.get("private_key"),
+            access_token=held.get("access_token"),
+            endpoint=rest or endpoint,
+        )
+    dialect = module.DIALECTS.get(asked.options.get("dialect", module.OFFICIAL.name))
+    if dialect is None:
+        raise Misuse("no such dialect", field="dialect", expected=", ".join(module.DIALECTS))
+    return [module.EthgasSession(channels, login=login, dialect=dialect, endpoint=endpoint)]
+
+
+def _qfex(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+    module = _module("qfex")
+    subscriptions = []
+    for one in asked.what:
+        channel, _, named = one.partition(":")
+        symbol, _, interval = named.partition("/")
+        intervals = [interval] if interval else []
+        subscriptions.append(module.Subscription.of([channel], [symbol or "*"], intervals))
+    return [module.QfexMarketSession(subscriptions, endpoint=asked.endpoint or "mainnet")]
+
+
+def _qfex_trade(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+    module = _module("qfex")
+    if "jwt" in asked.credentials:
+        credentials = module.Jwt(asked.credentials["jwt"])
+    else:
+        public = asked.credential("public_key").reveal()
+        credentials = module.HmacKey(public, asked.credential("secret"))
+    options: dict[str, Any] = {"channels": asked.what} if asked.what else {}
+    if "cancel_on_disconnect" in asked.options:
+        options["cancel_on_disconnect"] = asked.flag("cancel_on_disconnect")
+    return [
+        module.QfexTradeSession(
+            credentials,
+            nonces=lambda: secrets.token_hex(16),
+            account_id=asked.options.get("account_id"),
+            endpoint=asked.endpoint or "mainnet",
+            **options,
+        )
+    ]
+
+
+VENUES: dict[str, Venue] = {
+    one.name: one
+    for one in (
+        Venue(
+            "chainlink", "Chainlink Data Streams", "a feed ID (0x and 64 hex digits)",
+            ("key", "secret"), ("backfill", "ha", "rest", "silence"), _chainlink,
+        ),
+        Venue(
+            "stork", "Stork Fast", "an asset's number or name",
+            ("token",), ("channel", "market_status", "message_type", "silence", "taxonomy"), _stork,
+        ),
+        Venue(
+            "finery", "Finery Markets", "FEED or FEED:ID, as B:BTC-USD",
+            ("key", "secret"), (), _finery,
+        ),
+        Venue(
+            "ethgas", "ETHGas", "CHANNEL or CHANNEL:MARKET, as orderBookUpdate:inclusionPreconf",
+            ("private_key", "access_token"), ("dialect", "rest"), _ethgas,
+        ),
+        Venue(
+            "qfex", "QFEX market data",
+            "CHANNEL:SYMBOL, as level2:AAPL-USD or candle:AAPL-USD/1MIN", (), (), _qfex,
+        ),
+        Venue(
+            "qfex-trade", "QFEX trade socket", "a channel, as order_responses",
+            ("public_key", "secret", "jwt"), ("account_id", "cancel_on_disconnect"), _qfex_trade,
+        ),
+    )
+}  # fmt: skip
+
+
+def venue(name: str) -> Venue:
+    """The venue of that name."""
+    if name not in VENUES:
+        raise Misuse("no such venue", field="venue", expected=", ".join(VENUES), found=name)
+    return VENUES[name]
+
+
+def make(name: str, asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+    """The sessions for what is asked: one, or one for each of several origins.
+
+    `ask` makes an HTTP request, for venues that have to be asked first where to connect.
+    """
+    found = venue(name)
+    if unknown := sorted(set(asked.options) - set(found.options)):
+        expected = ", ".join(found.options) or "none"
+        raise Misuse("no such option", field=f"{name} {unknown[0]}", expected=expected)
+    return found.make(asked, ask, now)

@@ -1,0 +1,244 @@
+"""Finery Markets on loopback."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from payloads.errors import Refused
+from payloads.simulators import FinerySimulator
+from payloads.venues.finery import (
+    Answered,
+    Binding,
+    FinerySession,
+    NonceSequence,
+    RequestFailed,
+    Status,
+    sign,
+)
+from payloads.venues.session import Data, Event, Rejected, Secret, Unsubscribed
+
+from .kit import collect, dial_of, dialled, driven, kinds, received, refusal, run, until
+
+KEY, SECRET = "payloads-insecure-test-key", Secret("payloads-insecure-test-secret")
+MS = 10**6
+
+
+def headers_for(
+    venue: FinerySimulator, nonce: Any = 1, *, late: int = 0, key: str = KEY,
+    secret: Secret = SECRET, content: str | None = None,
+) -> list[tuple[str, str]]:  # fmt: skip
+    stamp = {"nonce": nonce, "timestamp": venue.now() // MS - late}
+    text = json.dumps(stamp) if content is None else content
+    return [("EFX-Key", key), ("EFX-Content", text), ("EFX-Sign", sign(secret, text))]
+
+
+WRONG: dict[str, tuple[int, dict[str, Any]]] = {
+    "an unknown key": (3, {"key": "nobody"}),
+    "another secret": (14, {"secret": Secret("another secret")}),
+    "no time": (7, {"content": '{"nonce":1}'}),
+    "no nonce": (6, {"content": '{"timestamp":1}'}),
+    "a nonce that is text": (6, {"nonce": "1"}),
+    "not JSON": (9, {"content": "nonce 1"}),
+    "two minutes late": (7, {"late": 120_000}),
+    "two minutes early": (7, {"late": -120_000}),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_refused_with_the_venues_code(wrong: str) -> None:
+    code, options = WRONG[wrong]
+
+    async def test() -> None:
+        async with FinerySimulator() as venue:
+            status, body = await refusal(venue.url, headers_for(venue, **options))
+            assert (status, body["error"]) == (401, code)
+            assert venue.counters.refused[f"code {code}"] == 1
+
+    run(test())
+
+
+def test_missing_headers_and_nonces_used_before() -> None:
+    async def test() -> None:
+        async with FinerySimulator() as venue:
+            for missing in ("EFX-Key", "EFX-Content", "EFX-Sign"):
+                headers = [one for one in headers_for(venue) if one[0] != missing]
+                assert (await refusal(venue.url, headers))[1]["error"] == 3
+            async with dialled(venue.url, headers_for(venue, 10)):
+                pass
+            for nonce in (10, 9):
+                assert (await refusal(venue.url, headers_for(venue, nonce)))[1]["error"] == 6
+        async with FinerySimulator(increasing=False) as venue:
+            for nonce in (10, 9):
+                async with dialled(venue.url, headers_for(venue, nonce)):
+                    pass
+            assert (await refusal(venue.url, headers_for(venue, 9)))[1]["error"] == 6
+
+    run(test())
+
+
+def test_our_client_is_told_why() -> None:
+    async def test() -> None:
+        async with FinerySimulator() as venue:
+            session = FinerySession(
+                KEY, Secret("another secret"), nonces=NonceSequence(), endpoint=venue.base
+            )
+            async with driven(session) as connection:
+                with pytest.raises(Refused, match="signature"):
+                    await collect(connection, lambda _: False)
+
+    run(test())
+
+
+def test_frames_as_the_venue_sends_them() -> None:
+    async def test() -> None:
+        async with FinerySimulator(rate=100) as venue:  # noqa: SIM117
+            async with dialled(venue.url, headers_for(venue)) as socket:
+                assert await received(socket) == ["X", 0, "Z", 0]
+
+                async def say(event: str, feed: str, feed_id: Any = None) -> Any:
+                    named = {} if feed_id is None else {"feedId": feed_id}
+                    await socket.send(json.dumps({"event": event, "feed": feed, **named}))
+                    return await received(socket)
+
+                number = 4955410050
+                snapshot = await say("bind", "B", "BTC-USD")
+                assert snapshot[:3] == ["B", number, "S"]
+                assert (await received(socket))[:3] == ["B", number, "M"]
+                await socket.send('{"event":"unbind","feed":"B","feedId":"BTC-USD"}')
+                while (frame := await received(socket))[2] == "M":
+                    pass
+                assert frame == ["B", number, "U", 0]
+                # Nothing of it comes any more, so answers are next.
+                assert await say("unbind", "B", "BTC-USD") == ["B", number, "Z", 101]
+                assert await say("bind", "Q") == ["Q", 0, "Z", 102]
+                assert await say("bind", "B", "DOGE-USD") == ["B", 0, "Z", 103]
+                assert await say("bind", "I", 5) == ["I", 0, "Z", 103]
+                assert (await say("bind", "I"))[2] == "S"
+                assert await say("bind", "I") == ["I", 0, "Z", 100]
+                for feed, feed_id in [("K", "USD"), ("O", number), ("S", 1), ("G", None)]:
+                    assert (await say("bind", feed, feed_id))[2] == "S"
+
+    run(test())
+
+
+def test_books_stay_right() -> None:
+    """What the session keeps from snapshot and updates is the venue's own book."""
+
+    async def test() -> None:
+        async with FinerySimulator(rate=500) as venue:
+            session = venue.session(Binding.of("B", "BTC-USD"), Binding.of("F", "ETH-USD"))
+            async with driven(session) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 1000)
+                actions = {
+                    change[0]
+                    for event in events
+                    if isinstance(event, Data)
+                    for change in (*event.content.bids, *event.content.asks)
+                }
+                assert actions == set("+-M~")
+                for feed, name in (("B", "BTC-USD"), ("F", "ETH-USD")):
+                    book = session.book(feed, name)
+                    assert book is not None
+                    assert book.odd == 0
+                    assert not book.crossed
+                    assert 0 < len(book.bids()) <= 25
+                    assert 0 < len(book.asks()) <= 25
+
+    run(test())
+
+
+def test_the_book_is_the_same_to_the_last_level() -> None:
+    async def test() -> None:
+        async with FinerySimulator(rate=300, feeds=["BTC-USD"]) as venue:
+            session = venue.session()
+            async with driven(session) as connection:
+                await collect(connection, lambda all_: kinds(all_)["Data"] >= 300)
+                for stream in venue._streams.values():
+                    assert stream.task is not None
+                    stream.task.cancel()
+                theirs = venue.book("B", "BTC-USD")
+
+                def ours() -> Any:
+                    book = session.book("B", "BTC-USD")
+                    assert book is not None
+                    return [[*level] for level in book.bids()], [[*one] for one in book.asks()]
+
+                await until(lambda: ours() == (theirs[0], theirs[1]))
+
+    run(test())
+
+
+def test_requests() -> None:
+    async def test() -> None:
+        async with FinerySimulator() as venue:
+            session = venue.session(Binding.of("I"))
+            async with driven(session) as connection:
+                events: list[Event] = []
+                async for event in connection.events():
+                    events.append(event)
+                    if isinstance(event, Status):
+                        order: dict[str, Any] = {
+                            "instrument": "BTC-EUR", "clientOrderId": 1, "size": 100000,
+                            "side": "bid", "type": "limit", "price": 1, "cod": False,
+                        }  # fmt: skip
+                        session.request("instruments")
+                        session.request("add", order)
+                        session.request("add", order | {"instrument": "nothing"})
+                        session.request("nonsense")
+                        session.tick(venue.now() + 30 * 10**9)
+                    if kinds(events)["Answered"] + kinds(events)["RequestFailed"] == 4:
+                        break
+            answers = [event for event in events if isinstance(event, Answered)]
+            assert [one.method for one in answers] == ["instruments", "add"]
+            assert answers[1].reply["remainingSize"] == 100000
+            failed = [event for event in events if isinstance(event, RequestFailed)]
+            assert [event.code for event in failed] == ["34", "8"]
+
+    run(test())
+
+
+def test_the_link_is_lost_and_comes_back() -> None:
+    async def test() -> None:
+        async with FinerySimulator(rate=50) as venue:
+            session = venue.session(Binding.of("B", "BTC-USD"))
+            async with driven(session) as connection:
+                await collect(connection, lambda all_: kinds(all_)["Data"] > 3)
+                venue.link(2)
+                events = await collect(connection, lambda all_: isinstance(all_[-1], Status))
+                assert session.bound == []
+                venue.link(0)
+                events = await collect(connection, lambda all_: kinds(all_)["Subscribed"] > 0)
+                assert kinds(events)["Status"] == 1
+                assert session.bound == ["B:BTC-USD"]
+
+    run(test())
+
+
+def test_silence_is_not_liked() -> None:
+    async def test() -> None:
+        async with FinerySimulator(idle=0.2) as venue:  # noqa: SIM117
+            async with dialled(venue.url, headers_for(venue)) as socket:
+                await socket.wait_closed()
+                assert (socket.close_code, socket.close_reason) == (1001, "idle")
+
+    run(test())
+
+
+def test_unbind_through_the_session() -> None:
+    async def test() -> None:
+        async with FinerySimulator(rate=50) as venue:
+            session = venue.session(Binding.of("B", "BTC-USD"))
+            async with driven(session) as connection:
+                await collect(connection, lambda all_: kinds(all_)["Data"] > 3)
+                session.unbind("B", "BTC-USD")
+                events = await collect(
+                    connection, lambda all_: any(isinstance(e, Unsubscribed) for e in all_)
+                )
+                assert not [event for event in events if isinstance(event, Rejected)]
+            dial = dial_of(session, venue)
+            assert dial.url == venue.url
+
+    run(test())

@@ -1,0 +1,135 @@
+"""Starting simulators: in a thread, by name, from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from payloads import simulators
+from payloads.chainlink.verifier import judge
+from payloads.errors import Misuse
+from payloads.state import State
+from payloads.transport.client import stream
+from payloads.venues.session import Data
+
+VENUES = [*simulators.VENUES]
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_in_one_line_without_asyncio(venue: str) -> None:
+    with simulators.start(venue, rate=50) as simulator:
+        count = 0
+        for moment in stream(simulator.session(), proxy=False):
+            count += sum(isinstance(event, Data) for event in moment.events)
+            if count >= 5:
+                break
+        assert simulator.counters.frames >= 5
+        simulator.misbehave("drop/2")
+        simulator.cut()
+    with pytest.raises(Misuse, match="not running"):
+        simulator.cut()
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", simulator.port), 1)
+
+
+def test_what_goes_wrong_is_told() -> None:
+    with pytest.raises(Misuse, match="venue"):
+        simulators.make("nasdaq")
+    for options in ({"rate": 0}, {"port": 70_000}, {"misbehave": "x"}, {"bad_share": 2}):
+        with pytest.raises(Misuse):
+            simulators.make("chainlink", **options)
+    with simulators.start("stork") as first:
+        second = simulators.start("stork", port=first.port)
+        with pytest.raises(OSError, match="in use"), second:
+            pass
+
+
+def test_an_error_in_the_block_comes_out() -> None:
+    with pytest.raises(KeyError), simulators.start("stork"):
+        raise KeyError("mine")
+
+
+def test_only_some_venues_have_tokens() -> None:
+    with simulators.start("chainlink") as venue, pytest.raises(Misuse, match="token"):
+        venue.expire()
+
+
+# --- the command line -----------------------------------------------------------------------------
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "payloads", *arguments]
+
+
+def test_the_command_says_what_to_connect_to_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    started = subprocess.Popen(
+        command("simulate", "chainlink", "--json", "--rate", "20", "--state", str(state)),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert started.stdout is not None
+        hello: dict[str, Any] = json.loads(started.stdout.readline())
+        capture = tmp_path / "capture.jsonl"
+        arguments = [str(capture) if one == "FILE" else one for one in hello["capture"]]
+        ran = subprocess.run(
+            command(*arguments, "--frames", "12"), env={**os.environ, **hello["environment"]},
+            capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+        frames = [json.loads(line) for line in capture.read_text().splitlines()]
+        reports = [
+            json.loads(frame["text"])["report"]["fullReport"]
+            for frame in frames if "fullReport" in frame.get("text", "")
+        ] or [
+            json.loads(bytes.fromhex(frame["hex"]))["report"]["fullReport"]
+            for frame in frames if "hex" in frame
+        ]  # fmt: skip
+        known = State.load(state)
+        assert all(judge(report, known).accepted for report in reports)  # type: ignore[arg-type]
+    finally:
+        started.send_signal(signal.SIGINT)
+        rest, errors = started.communicate(timeout=10)
+    assert started.returncode == 0
+    assert errors == ""
+    assert json.loads(rest)["counters"]["frames"] >= 12
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_the_command_for_a_person(venue: str) -> None:
+    began = time.monotonic()
+    ran = subprocess.run(
+        command("simulate", venue, "--for", "0.1"), capture_output=True, text=True, check=True
+    )
+    assert time.monotonic() - began < 10
+    assert ran.stdout.startswith(f"{venue} on loopback; its credentials and keys are worth nothing")
+    assert "connect to    ws://127.0.0.1:" in ran.stdout
+    assert f"payloads capture {venue} " in ran.stdout
+    assert "0 connected, 0 dials" in ran.stdout
+    assert ran.stderr == ""
+
+
+def test_the_command_called_wrongly() -> None:
+    for arguments in (
+        ("qfex", "--bad-share", "0.1"), ("qfex", "--state", "x.json"), ("stork", "--rate", "0"),
+        ("stork", "--misbehave", "nonsense"), ("nasdaq",), ("stork", "--feeds", "nobody"),
+    ):  # fmt: skip
+        ran = subprocess.run(
+            command("simulate", *arguments), capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 2, arguments
+        assert "Traceback" not in ran.stderr
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        line = command("simulate", "stork", "--port", str(taken.getsockname()[1]))
+        ran = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert "cannot listen" in ran.stderr

@@ -1,0 +1,185 @@
+"""Stork Fast on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from payloads import stork
+from payloads.errors import Misuse
+from payloads.simulators import StorkSimulator
+from payloads.simulators.venue_stork import ASSETS, sequence_of
+from payloads.state import State
+from payloads.stork.update import PLAIN, VERSIONED, UnsignedUpdate
+from payloads.stork.verifier import judge
+from payloads.venues.session import Data
+
+from .kit import ask, collect, dialled, driven, kinds, received, refusal, run
+
+TOKEN = [("Authorization", "Basic payloads-insecure-test-token")]
+QUERY = "?channel=10ms&message_type=signed_ecdsa"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/ws" + QUERY, [], 401),
+        ("/ws" + QUERY, [("Authorization", "Basic wrong")], 401),
+        ("/ws" + QUERY, [("Authorization", "Bearer payloads-insecure-test-token")], 401),
+        ("/ws?channel=3ms", TOKEN, 400),
+        ("/ws?message_type=signed_ed25519", TOKEN, 400),
+        ("/ws?addtl_attrs=xy", TOKEN, 400),
+        ("/other", TOKEN, 404),
+    ],
+)
+def test_refused(path: str, headers: Any, status: int) -> None:
+    async def test() -> None:
+        async with StorkSimulator() as venue:
+            found, body = await refusal(venue.base + path, headers)
+            assert (found, [*body]) == (status, ["error"])
+            assert venue.counters.refused == {str(status): 1}
+
+    run(test())
+
+
+def test_deflate_may_be_insisted_on() -> None:
+    async def test() -> None:
+        async with StorkSimulator(needs_deflate=True, rate=50) as venue:
+            assert (await refusal(venue.url, TOKEN, compression=None))[0] == 400
+            async with driven(venue.session()) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] > 3)
+            assert kinds(events)["Data"]
+
+    run(test())
+
+
+def test_subscribe_receive_unsubscribe() -> None:
+    async def test() -> None:
+        async with StorkSimulator(rate=100) as venue:
+            async with dialled(venue.base + "/ws" + QUERY, TOKEN) as socket:
+                await socket.send('{"type":"subscribe","assets":[3,4]}')
+                first = [await received(socket) for _ in range(5)]
+                await socket.send('{"type":"unsubscribe","assets":[4]}')
+                later = [await received(socket) for _ in range(20)]
+                await socket.send('{"type":"unsubscribe","assets":[3]}')
+                with contextlib.suppress(TimeoutError):
+                    while True:
+                        await received(socket, 0.3)
+                assert not venue._streams
+            updates = [stork.decode(one["p"]) for one in first]
+            assert {one["type"] for one in first} == {"signed_ecdsa"}
+            assert [len(update.assets) for update in updates] == [2] * 5
+            assert [asset.asset_id for asset in stork.decode(later[-1]["p"]).assets] == [3]
+            numbers = [sequence_of(bytes.fromhex(one["p"][2:])) for one in [*first, *later]]
+            assert numbers == [*range(1, 26)]
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"type":"subscribe","assets":["BTCUSD"]}',
+        '{"type":"subscribe","data":[1]}',
+        '{"type":"usubscribe","assets":[1]}',
+        '{"type":"subscribe","assets":[70000]}',
+        '{"type":"subscribe","assets":[999]}',
+        "not JSON",
+    ],
+)
+def test_commands_that_are_not_taken(message: str) -> None:
+    async def test() -> None:
+        async with StorkSimulator() as venue:
+            async with dialled(venue.base + "/ws" + QUERY, TOKEN) as socket:
+                await socket.send(message)
+                assert (await received(socket))["type"] == "error"
+            assert venue.counters.refused == {"message": 1}
+
+    run(test())
+
+
+@pytest.mark.parametrize("market_status", [False, True])
+def test_both_layouts(market_status: bool) -> None:
+    async def test() -> None:
+        async with StorkSimulator(rate=100) as venue:
+            session = venue.session("AAPLUSD", "BTCUSD", market_status=market_status)
+            async with driven(session) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 3)
+            for event in events:
+                if isinstance(event, Data):
+                    assert event.payload is not None
+                    update = stork.decode(event.payload)
+                    assert update.layout == (VERSIONED if market_status else PLAIN)
+                    assert stork.recover(update)[0].address == venue.signer.address
+                    status = {one.asset_id: one.market_status for one in update.assets}
+                    assert status == {12_001: 1 if market_status else None, 3: None}
+
+    run(test())
+
+
+def test_unsigned_and_on_change() -> None:
+    async def test() -> None:
+        async with StorkSimulator() as venue:
+            session = venue.session(channel="real_time", message_type="unsigned")
+            async with driven(session) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 15)
+            updates = [event.content for event in events if isinstance(event, Data)]
+            assert all(isinstance(update, UnsignedUpdate) for update in updates)
+            assert len({len(update.assets) for update in updates}) > 1, "only what changed"
+            times = [update.timestamp_ns for update in updates]
+            assert times == sorted(set(times))
+
+    run(test())
+
+
+def test_what_is_signed_verifies_and_what_is_bad_does_not() -> None:
+    async def test() -> None:
+        async with StorkSimulator(rate=200, bad_share=0.4) as venue:
+            state = State.from_dict(venue.state().to_dict())
+            async with driven(venue.session()) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 100)
+            bad = {
+                bytes.fromhex(json.loads(sent.message)["p"][2:]): sent.bad for sent in venue.sent
+            }
+            seen: Counter[str] = Counter()
+            for event in events:
+                if isinstance(event, Data):
+                    assert event.payload is not None
+                    spoilt = bad[event.payload]
+                    seen[spoilt] += 1
+                    assert venue.judge(event.payload).accepted == (spoilt == "")
+                    simple = judge(event.payload, state)  # type: ignore[arg-type]
+                    assert (simple.accepted and simple.returned is True) == (spoilt == "")
+            assert set(seen) == {"", *StorkSimulator.BAD}
+
+    run(test())
+
+
+def test_taxonomy() -> None:
+    async def test() -> None:
+        async with StorkSimulator(feeds={"BTCUSD": 3, "MINE": 500}) as venue:
+            reply = await ask("GET", venue.http_url + "/v1/taxonomy", TOKEN)
+            named = [{"name": "BTCUSD", "asset_id": 3}, {"name": "MINE", "asset_id": 500}]
+            assert json.loads(reply.body) == {"taxonomy_id": 1, "assets": named}
+            assert (await ask("GET", venue.http_url + "/v1/taxonomy")).status == 401
+            assert (await ask("GET", venue.http_url + "/v1/other", TOKEN)).status == 404
+            found = [
+                (await ask("GET", venue.http_url + "/v1/taxonomy", TOKEN)).status for _ in range(8)
+            ]
+            assert 429 in found
+            async with driven(venue.session("MINE")) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Rejected"] > 0)
+            assert kinds(events)["Rejected"]
+
+    run(test())
+
+
+def test_assets_that_are_none() -> None:
+    for feeds in ({"X": 70_000}, {"X": 1, "Y": 1}, ["nobody"], []):
+        with pytest.raises(Misuse):
+            StorkSimulator(feeds=feeds)  # type: ignore[arg-type]
+    assert "BTCUSD" in ASSETS

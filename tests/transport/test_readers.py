@@ -1,0 +1,271 @@
+"""What people have already, read as frames."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payloads.errors import Malformed, Misuse
+from payloads.transport import capture, flows
+from payloads.transport.capture import BrokenLine, CaptureWriter
+from payloads.transport.codecs import Torn
+from payloads.transport.frames import Frame
+from payloads.transport.readers import KINDS, frames, read, sniff, venue_of
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+def of(text: str | bytes, **options: Any) -> list[Any]:
+    raw = text.encode() if isinstance(text, str) else text
+    return [record for _, record in read(io.BytesIO(raw), **options)]
+
+
+def simple(records: list[Any]) -> list[tuple[str, str, Any]]:
+    return [(r.direction, r.opcode, r.data) for r in records if isinstance(r, Frame)]
+
+
+# --- HAR ------------------------------------------------------------------------------------------
+
+
+def test_har_of_chrome() -> None:
+    found = list(read(FIXTURES / "chrome.har"))
+    assert [where for where, _ in found] == [f"entry 2, message {n}" for n in range(1, 6)]
+    records = [record for _, record in found]
+    assert simple(records) == [
+        ("out", "text", '{"type":"subscribe","assets":[1]}'),
+        ("in", "text", '{"type":"unsigned","tax":1,"ts":1,"a":[]}'),
+        ("in", "binary", b"\x00\xff\x10"),
+    ]
+    # The time is a decimal in the file, and stays one: no float rounds it.
+    assert [r.at for r in records if isinstance(r, Frame)] == [
+        1764608698685038900, 1764608698700000000, 1764608699000000000,
+    ]  # fmt: skip
+    assert {r.venue for r in records if isinstance(r, Frame)} == {"stork"}
+    assert [r.line for r in records if isinstance(r, BrokenLine)] == [4, 5]
+
+
+def test_har_of_firefox() -> None:
+    records = [record for _, record in read(FIXTURES / "firefox.har")]
+    assert simple(records) == [
+        ("out", "text", '{"type":"subscribe"}'), ("in", "text", '{"type":"bbo"}'),
+    ]  # fmt: skip
+    assert [r.at for r in records if isinstance(r, Frame)] == [
+        1764608698685038000, 1764608698700123000,
+    ]  # fmt: skip
+    assert records[0].venue == "qfex"
+
+
+@pytest.mark.parametrize("text", ['{"log": {"entries": 1}}', '{"log": {}}', '{"log": {"entries"'])
+def test_har_that_is_none(text: str) -> None:
+    with pytest.raises(Malformed, match="not a HAR"):
+        of(text, kind="har")
+
+
+# --- mitmproxy ------------------------------------------------------------------------------------
+
+
+def test_flows_of_mitmproxy() -> None:
+    found = list(read(FIXTURES / "mitmproxy.flow"))
+    start, raw = 1_700_000_000 * 10**9, b"\x00\xff\x10"
+    subscribe = '{"type":"subscribe","assets":[1]}'
+    assert found == [
+        ("flow 2, message 1", Frame("stork", 1, "out", "text", start + 125_000_000, subscribe)),
+        ("flow 2, message 2", Frame("stork", 1, "in", "text", start + 1_500_000_000, '{"n":"é"}')),
+        ("flow 2, message 3", Frame("stork", 1, "in", "binary", start + 2_750_000_000, raw)),
+        ("flow 3, message 1", Frame("", 2, "in", "text", start + 3_000_000_000, "pong")),
+    ]
+
+
+def test_flows_cut_off_anywhere() -> None:
+    raw = (FIXTURES / "mitmproxy.flow").read_bytes()
+    for size in range(100, len(raw), 61):
+        *before, last = of(raw[:size], kind="mitmproxy")
+        assert isinstance(last, BrokenLine)
+        assert isinstance(last.error, Torn)
+        assert len(before) in (0, 3)
+
+
+def _tnet(value: Any) -> bytes:
+    kinds = {bytes: b",", str: b";", int: b"#", float: b"^", list: b"]", dict: b"}"}
+    if value is None:
+        return b"0:~"
+    if isinstance(value, bool):
+        return b"4:true!" if value else b"5:false!"
+    if isinstance(value, dict):
+        body = b"".join(_tnet(key) + _tnet(one) for key, one in value.items())
+    elif isinstance(value, list):
+        body = b"".join(map(_tnet, value))
+    else:
+        body = value if isinstance(value, bytes) else str(value).encode()
+    return str(len(body)).encode() + b":" + body + kinds[type(value)]
+
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.lists(st.dictionaries(st.text(), _values, max_size=4), max_size=4))
+def test_tnetstrings_of_any_shape(written: list[dict[str, Any]]) -> None:
+    raw = b"".join(map(_tnet, written))
+    assert list(flows.flows(io.BytesIO(raw))) == written
+
+
+@given(st.binary())
+def test_flows_of_anything_are_read_or_malformed(raw: bytes) -> None:
+    for data in (raw, _tnet({"a": raw})[:-1] + raw, str(len(raw)).encode() + b":" + raw + b"}"):
+        with contextlib.suppress(Malformed):
+            list(flows.flows(io.BytesIO(data)))
+
+
+def test_flows_of_the_versions_before_seven() -> None:
+    flow = {"type": "websocket", "messages": [[1, False, b"text", 1700000000.5, False]]}
+    assert of(_tnet(flow)) == [Frame("", 1, "in", "text", 1700000000500000000, "text")]
+
+
+def test_nesting_has_an_end() -> None:
+    deep: Any = None
+    for _ in range(100):
+        deep = [deep]
+    with pytest.raises(Malformed, match="nested"):
+        list(flows.flows(io.BytesIO(_tnet({"a": deep}))))
+
+
+# --- logs -----------------------------------------------------------------------------------------
+
+
+def test_log_of_wscat_on_a_terminal() -> None:
+    records = [record for _, record in read(FIXTURES / "wscat-terminal.log")]
+    assert simple(records)[:2] == [
+        ("out", "text", '{"type":"subscribe","assets":[1]}'),
+        ("in", "text", '{"type":"signed_ecdsa","p":"0xaa"}'),
+    ]
+    assert simple(records)[3:] == [("in", "text", "two\nlines"), ("in", "text", "last")]
+    assert not [one for one in records if isinstance(one, BrokenLine)]
+
+
+def test_log_of_wscat_in_a_file() -> None:
+    records = [record for _, record in read(FIXTURES / "wscat-piped.log")]
+    assert records[0].data == '{"type":"signed_ecdsa","p":"0xaa"}'
+    assert [one.data for one in records[2:]] == ["two", "lines", "last"]
+
+
+def test_lines_with_times_in_front() -> None:
+    text = (
+        '[2025-12-01T17:04:58.685038908Z] {"a": 1}\n2025-12-01 18:04:59+01:00 pong\n'
+        "1764608700.25 ping\n\nplain\n"
+    )
+    records = of(text)
+    assert [(one.at, one.data) for one in records] == [
+        (1764608698685038908, '{"a": 1}'), (1764608699000000000, "pong"),
+        (1764608700250000000, "ping"), (0, "plain"),
+    ]  # fmt: skip
+
+
+def test_log_of_websocat() -> None:
+    records = [record for _, record in read(FIXTURES / "websocat.log")]
+    assert isinstance(records.pop(1), BrokenLine)  # a binary message, which it prints as it is
+    assert [one.data for one in records[1:]] == ["two lines", "last"]
+    text = '[INFO  websocat::lints] Auto-inserting the line mode\n{"a":1}\n{"b":2}\n'
+    assert simple(of(text)) == [("in", "text", '{"a":1}'), ("in", "text", '{"b":2}')]
+
+
+def test_hex_lines() -> None:
+    records = of("0x00ff10\n\nAABB\n1764608700 0xcc\n", venue="stork")
+    assert simple(records) == [
+        ("in", "binary", b"\x00\xff\x10"), ("in", "binary", b"\xaa\xbb"), ("in", "binary", b"\xcc"),
+    ]  # fmt: skip
+    assert {one.venue for one in records} == {"stork"}
+    good, bad, again = of("aabb\nabc\nccdd\n", kind="hex")
+    assert isinstance(bad, BrokenLine)
+    assert bad.line == 2
+    assert (good.data, again.data) == (b"\xaa\xbb", b"\xcc\xdd")
+
+
+def test_text_that_is_not_utf8_is_reported() -> None:
+    first, second, third = of(b"one\n\xff\xfe\nthree\n")
+    assert isinstance(second, BrokenLine)
+    assert (first.data, second.line, third.data) == ("one", 2, "three")
+
+
+# --- which is which -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("chrome.har", "har"),
+        ("firefox.har", "har"),
+        ("mitmproxy.flow", "mitmproxy"),
+        ("wscat-terminal.log", "wscat"),
+        ("wscat-piped.log", "lines"),
+    ],
+)
+def test_files_are_recognised(name: str, kind: str) -> None:
+    raw = (FIXTURES / name).read_bytes()
+    assert sniff(raw) == kind
+    plain = [record for _, record in read(FIXTURES / name)]
+    assert repr(of(gzip.compress(raw))) == repr(plain)
+
+
+def test_captures_are_recognised(tmp_path: Path) -> None:
+    for name in ("c.jsonl", "c.jsonl.gz", "c.jsonl.zst"):
+        with CaptureWriter(tmp_path / name) as writer:
+            writer.frame(Frame("v", 1, "in", "text", 1, "x"))
+        assert list(frames(tmp_path / name)) == [Frame("v", 1, "in", "text", 1, "x")]
+        assert [r for _, r in read(tmp_path / name)] == list(capture.records(tmp_path / name))
+        torn = (tmp_path / name).read_bytes()[:-3]
+        assert [type(one) for one in of(torn)][-1] in (BrokenLine, capture.Happening)
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_anything_is_read_or_malformed(raw: bytes) -> None:
+    for kind in (None, *KINDS):
+        try:
+            found = of(raw, kind=kind)
+        except Malformed:
+            continue
+        for one in found:
+            if isinstance(one, Frame):
+                capture.line_of(one)
+
+
+_names = st.sampled_from(
+    ["_webSocketMessages", "type", "time", "data", "opcode", "request", "url", "send", "receive"]
+)
+_scalars = st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _names
+
+
+_json = st.recursive(
+    _scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_names, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(_json)
+def test_any_json_is_a_har_or_malformed(value: Any) -> None:
+    text = json.dumps({"log": {"entries": [value, {"_webSocketMessages": [value]}]}})
+    for one in of(text, kind="har"):
+        assert isinstance(one, Frame | BrokenLine)
+
+
+def test_kinds_that_are_none_are_misuse() -> None:
+    with pytest.raises(Misuse, match="kind"):
+        of("", kind="pcap")
+
+
+def test_hosts_of_venues() -> None:
+    assert venue_of("wss://ws.dataengine.chain.link/api") == "chainlink"
+    assert venue_of("trade.finerymarkets.com") == "finery"
+    assert venue_of("wss://notqfex.com/") == venue_of("") == venue_of("ws://127.0.0.1:1/") == ""
