@@ -110,6 +110,13 @@ class Ours:
         return module(sys.executable, "ours", self.case)
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Pip:
     """Python packages at pinned versions, in an environment of the benchmark's own."""
@@ -140,6 +147,20 @@ class Pip:
 
     def prepare(self) -> Command:
         return module(self.install(), "python_rivals", self.case)
+
+
+@dataclass(frozen=True)
+class Import:
+    """A fresh interpreter that is told `statement`: in a package's environment, or in ours."""
+
+    statement: str
+    distribution: str = ""
+    package: Pip | None = None
+
+    def prepare(self) -> Command:
+        python = self.package.install() if self.package else sys.executable
+        whose = [self.distribution] if self.distribution else []
+        return module(python, "imports", self.statement, *whose)
 
 
 @dataclass(frozen=True)

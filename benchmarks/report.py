@@ -8,10 +8,16 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from benchmarks.measure import Result, expected, ratio
-from benchmarks.rows import GOALS, SECTIONS, Goal
+from benchmarks.measure import Result, expected, ratio, seconds_more
+from benchmarks.rows import CORES, GOALS, SECTIONS, Goal
 
-GROUPS = {"recover:one": "one signature", "recover:six": "all six"}
+GROUPS = {
+    "recover:one": "one signature",
+    "recover:six": "all six",
+    "verdict": "(ratio: to its six recoveries)",
+}
+# Groups in which each row also shows how much longer it takes than this one of them.
+FLOORS = {"import": "bare"}
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 
 
@@ -27,15 +33,18 @@ def base_of(results: Sequence[Result]) -> Result | None:
     return next((result for result in results if result.seconds), None)
 
 
-def line(result: Result, base: Result) -> str:
+def line(result: Result, base: Result, floor: Result | None) -> str:
     label = result.row.label
     if not result.seconds:
         return f"  {'-':>8}  {'-':>8}  {'':>5}  {label}: {result.note}"
-    wanted = len(expected(result.row.section, result.row.group))
+    wanted = len(expected(result.row))
     partly = f", {result.fields} of {wanted} fields" if result.fields < wanted else ""
     what = f" [{result.what}{partly}]"
     times = f"{ratio(result, base):7.2f}x  {duration(result.median):>8}  ±{result.spread:3.0%}"
-    return f"  {times}  {label}{what}"
+    more = ""
+    if floor is not None and floor is not result:
+        more = f"  {duration(seconds_more(result, floor))} more than `{floor.row.label}`"
+    return f"  {times}  {label}{what}{more}"
 
 
 def group_lines(group: str, results: Sequence[Result]) -> Iterator[str]:
@@ -50,7 +59,9 @@ def group_lines(group: str, results: Sequence[Result]) -> Iterator[str]:
     yield f"  {'ratio':>8}  {'time':>8}  {'':>5}  {' '.join(filter(None, notes))}".rstrip()
     # Fastest first, and those that did not run at the end.
     order = sorted(results, key=lambda r: (not r.seconds, r.median if r.seconds else 0.0))
-    yield from (line(result, base) for result in order)
+    ran = {result.row.key: result for result in results if result.seconds}
+    floor = ran.get(FLOORS.get(group, ""))
+    yield from (line(result, base, floor) for result in order)
 
 
 def verdict(goal: Goal, by_key: dict[str, Result]) -> tuple[str, bool | None]:
@@ -63,6 +74,12 @@ def verdict(goal: Goal, by_key: dict[str, Result]) -> tuple[str, bool | None]:
     ours = ran(goal.ours)
     over = ours.what.partition(" over ")[2] if ours is not None else ""
     rival, stand_in = ran(goal.rival.format(library=over)), ran(goal.stand_in)
+    if goal.cores > CORES:
+        return f"not measured  {goal.text}: it takes {goal.cores}", None
+    if ours is not None and rival is not None and goal.seconds_more is not None:
+        more = seconds_more(ours, rival)
+        met = more <= goal.seconds_more
+        return f"{'met' if met else 'MISSED':12}  {goal.text}: {duration(more)}", met
     if ours is not None and rival is not None:
         times = ratio(rival, ours) if goal.at_most is None else ratio(ours, rival)
         met = times <= goal.at_most if goal.at_most is not None else times >= goal.at_least

@@ -1,15 +1,21 @@
-"""The rows of the three tables, in the order they run, and the goals they are held to."""
+"""The rows of the tables, in the order they run, and the goals they are held to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.kits import Cargo, Floor, Go, Kit, Npm, Ours, Pip
+from benchmarks.kits import Cargo, Floor, Go, Import, Kit, Npm, Ours, Pip, cores
+from benchmarks.runners.loop import MANY
+
+CORES = cores()
 
 SECTIONS = {
     "decode": "decode one v3 report with 6 signatures: 992 bytes of hex in, every field out",
     "recover": "recover the signers of that report",
     "keccak": "keccak-256 of the 128 bytes the oracles sign",
+    "verdict": "judge that report: what a contract would do with it, accepted or not",
+    "bulk": f"judge {MANY} different payloads of 6 signatures; cores to use: {CORES}",
+    "import": "start a fresh interpreter, import the package, end",
 }
 
 ETH_ABI = ("eth-abi==6.0.0", "eth-utils==6.0.0")
@@ -20,6 +26,7 @@ COINCURVE = ("coincurve==21.0.0", *PYCRYPTODOME)
 BTCLIB = ("btclib-secp256k1==0.8.0.13", *PYCRYPTODOME)
 ETH_KEYS = ("eth-keys==0.8.0", *COINCURVE, *ETH_ABI)
 ETH_ACCOUNT = ("eth-account==0.14.0", *ETH_KEYS)
+WEB3 = ("web3==8.0.0", *ETH_ABI)
 ETH_HASH = ("eth-hash==0.8.0", *PYCRYPTODOME)
 TYPESCRIPT = "@chainlink/data-streams-sdk@1.2.1"
 CRATE = ("chainlink-data-streams-report", "1.3.0")
@@ -29,7 +36,7 @@ GO_ETHEREUM = ("github.com/ethereum/go-ethereum", "v1.17.0")
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table. `group` joins rows that do the same work; the first is ours."""
+    """One line of a table. `group` joins rows that do the same work; ratios are to the first."""
 
     key: str
     group: str
@@ -95,14 +102,66 @@ def keccak_rows() -> list[Row]:
     ]
 
 
+def verdict_rows() -> list[Row]:
+    def ours(case: str, label: str) -> Row:
+        return Row(case, "verdict", f"chainlink.judge, {label}", Ours(case))
+
+    return [
+        # Both the floor and what the ratios refer to.
+        Row("recoveries", "verdict", "payloads.crypto.recover, six times", Ours("recover-six")),
+        ours("verdict-v05", "v0.5.0"),
+        ours("verdict-v05-hex", "v0.5.0, hex in"),
+        ours("verdict-v05-fees", "v0.5.0 with a fee manager"),
+        ours("verdict-v04", "v0.4.0"),
+        ours("verdict-v03", "v0.3.0"),
+    ]
+
+
+def bulk_rows() -> list[Row]:
+    def ours(case: str, label: str) -> Row:
+        return Row(case, "bulk", f"chainlink.{label}", Ours(case))
+
+    return [
+        ours("bulk-many", "judge_many"),
+        ours("bulk-one-thread", "judge_many(workers=1)"),
+        ours("bulk-loop", "judge, one at a time"),
+        # What the cores had to give: without it, a busy neighbour looks like a slow library.
+        ours("bulk-processes", "judge, in one process a core that is already there"),
+    ]
+
+
+def import_rows() -> list[Row]:
+    def ours(key: str, statement: str, distribution: str = "payloads") -> Row:
+        return Row(key, "import", statement, Import(statement, distribution))
+
+    def pip(module: str, pins: tuple[str, ...]) -> Row:
+        # Each in an environment of its own: what is installed beside it is what it asked for.
+        name = pins[0].partition("==")[0]
+        statement = f"import {module}"
+        kit = Import(statement, name, Pip(pins, "", f"import-{name}"))
+        return Row(f"import:{name}", "import", statement, kit)
+
+    return [
+        ours("import", "import payloads"),
+        ours("import-judge", "from payloads.chainlink import judge"),
+        ours("bare", "pass", ""),
+        pip("eth_abi", ETH_ABI),
+        pip("coincurve", COINCURVE[:1]),
+        pip("py_chainlink_streams", STREAMS),
+        pip("web3", WEB3),
+    ]
+
+
 def all_rows(go_sdk: str | None = None) -> list[Row]:
     recover = [*recover_rows("one"), *recover_rows("six")]
-    return [*decode_rows(go_sdk), *recover, *keccak_rows()]
+    others = [*verdict_rows(), *bulk_rows(), *import_rows()]
+    return [*decode_rows(go_sdk), *recover, *keccak_rows(), *others]
 
 
 @dataclass(frozen=True)
 class Goal:
-    """`ours` against `rival`: at least so many times as fast, or at most so many times its time.
+    """`ours` against `rival`: at least so many times as fast, at most so many times its time, or
+    (an absolute figure, which depends on the machine) at most so many seconds longer.
 
     `{library}` in `rival` is the library that ours says it works over.
     """
@@ -112,6 +171,9 @@ class Goal:
     rival: str
     at_least: float = 0.0
     at_most: float | None = None
+    seconds_more: float | None = None
+    # With fewer it decides nothing.
+    cores: int = 1
     # The row to mention where the rival cannot be had. It decides nothing.
     stand_in: str | None = None
 
@@ -130,5 +192,27 @@ GOALS = [
         "ours:one",
         "floor:{library}:one",
         at_most=1.15,
+    ),
+    *(
+        Goal(
+            f"one verdict within 1.15x of its six recoveries: {row.label}",
+            row.key,
+            "recoveries",
+            at_most=1.15,
+        )
+        for row in verdict_rows()[1:]
+    ),
+    Goal(
+        f"judge_many on all cores ({CORES}) at least 1.7x as fast as one at a time",
+        "bulk-many",
+        "bulk-loop",
+        at_least=1.7,
+        cores=2,
+    ),
+    Goal(
+        "import payloads in at most 150 ms above the bare interpreter (absolute, on this machine)",
+        "import",
+        "bare",
+        seconds_more=0.150,
     ),
 ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from itertools import repeat
 from pathlib import Path
@@ -25,6 +26,9 @@ INPUTS: dict[str, Any] = json.loads(
 Work = tuple[Callable[[Any], Any], Any, Callable[[Any], Mapping[str, str]]]
 # How a runner does N pieces of work: the seconds it took, and the last result.
 Timer = Callable[[int], tuple[float, Any]]
+
+# How many payloads are judged together.
+MANY = 400
 
 
 def unhex(text: str) -> bytes:
@@ -51,6 +55,20 @@ def signatures() -> list[tuple[bytes, bytes, bytes, int]]:
     """(digest, r, s, recovery id) of each signature of the report."""
     digest = unhex(INPUTS["digest"])
     return [(digest, unhex(s["r"]), unhex(s["s"]), int(s["v"])) for s in INPUTS["signatures"]]
+
+
+def many_reports() -> list[bytes]:
+    """`MANY` bare reports: the published one, each with another number as its last word, the ask.
+
+    Only what a contract does not look at differs, so that all are judged alike.
+    """
+    published = unhex(INPUTS["fields"]["report_blob"])
+    return [published[:-4] + number.to_bytes(4, "big") for number in range(MANY)]
+
+
+def fingerprint_of(reports: Iterable[bytes]) -> str:
+    """Stands for many reports, in their order."""
+    return sha256(b"".join(reports)).hexdigest()
 
 
 def timer(call: Callable[[Any], Any], argument: Any) -> Timer:

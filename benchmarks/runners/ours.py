@@ -7,22 +7,29 @@ since a decoder that put the work off would otherwise look fast.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import payloads
+from benchmarks.kits import cores
 from benchmarks.runners.loop import (
     INPUTS,
     Work,
+    fingerprint_of,
     hexed,
+    many_reports,
     named,
     serve_work,
     signatures,
     unhex,
     words,
 )
-from payloads import chainlink
+from payloads import State, chainlink
 from payloads.crypto import BACKENDS, keccak256, recover
+from payloads.state import V03, V04, V05, ChainlinkState
+from payloads.testing import InsecureTestNetwork
+from payloads.verdict import Verdict
 
 Fields = tuple[tuple[Any, ...], tuple[Any, ...]]
 Signature = tuple[bytes, bytes, bytes, int]
@@ -91,6 +98,123 @@ def keccak() -> Work:
     return keccak256, unhex(INPUTS["signed"]), lambda digest: {"digest": hexed(digest)}
 
 
+# --- verdicts -------------------------------------------------------------------------------------
+
+# Tokens are made up; so are ten of each state's sixteen signers, and they are known by their looks.
+LINK, NATIVE = b"\x1c" * 20, b"\x2d" * 20
+FEES = {
+    "link": hexed(LINK),
+    "native": hexed(NATIVE),
+    "native_surcharge": 10**17,
+    "discounts": [{"token": "link", "discount": 5 * 10**17}],
+}
+
+
+def state(contract: str, fees: bool, digest: str, signers: Sequence[str]) -> ChainlinkState:
+    """What a chain knows that accepts the report: one config of sixteen, six must sign."""
+    fields = INPUTS["fields"]
+    named_by = {
+        V03: {"feed_id": fields["feed_id"], "config_digest": digest},
+        V04: {"activation_time": int(fields["observations_timestamp"])},
+        V05: {"config_digest": digest},
+    }
+    made = State.from_dict(
+        {
+            "contract": contract,
+            "now": int(fields["observations_timestamp"]),
+            "subscriber": hexed(b"\xbb" * 20),
+            "configs": [{**named_by[contract], "signers": list(signers), "f": 5}],
+            "fee_manager": FEES if fees else None,
+        }
+    )
+    assert isinstance(made, ChainlinkState)
+    return made
+
+
+def report_state(contract: str, fees: bool = False) -> ChainlinkState:
+    known = INPUTS["signers"]
+    made_up = [hexed(bytes(19) + bytes([number])) for number in range(1, 17 - len(known))]
+    # The known ones at both ends: where a signer stands must not matter.
+    signers = [*known[:3], *made_up, *known[3:]]
+    return state(contract, fees, INPUTS["fields"]["config_digest"], signers)
+
+
+def verdict(contract: str, fees: bool = False, text: bool = False) -> Work:
+    """`accepted` is asked while the clock runs, and what the call returns is checked after it."""
+    knows = report_state(contract, fees)
+    parameter = bytes(12) + LINK if fees else b""
+    judge = chainlink.judge
+
+    def work(payload: str | bytes) -> tuple[bool, Verdict]:
+        found = judge(payload, knows, parameter_payload=parameter)
+        return found.accepted, found
+
+    def check(found: tuple[bool, Verdict]) -> Mapping[str, str]:
+        accepted, whole = found
+        return {"accepted": str(accepted), "returned": hexed(whole.returned or b"")}
+
+    payload = INPUTS["full_report"]
+    return work, payload if text else unhex(payload), check
+
+
+# `accepted`, and what the call returns.
+Outcome = tuple[bool, Any]
+Bulk = tuple[list[bytes], ChainlinkState]
+
+
+def bulk_input() -> Bulk:
+    network = InsecureTestNetwork("benchmark")
+    # Each report by six others of the sixteen, so that all of them are looked up.
+    payloads = [
+        network.sign(report, by=[(first + 3 * step) % network.size for step in range(6)]).raw
+        for first, report in enumerate(many_reports())
+    ]
+    knows = state(V05, False, hexed(network.config_digest), network.signers)
+    return [bytes(raw) for raw in payloads], knows
+
+
+def bulk(judge: Callable[[Bulk], list[Outcome]]) -> Work:
+    def check(found: list[Outcome]) -> Mapping[str, str]:
+        return {
+            "accepted": str(sum(accepted for accepted, _ in found)),
+            "returned": fingerprint_of(returned or b"" for _, returned in found),
+        }
+
+    return judge, bulk_input(), check
+
+
+def outcomes(verdicts: Iterable[Verdict]) -> list[Outcome]:
+    return [(verdict.accepted, verdict.returned) for verdict in verdicts]
+
+
+def all_cores(given: Bulk) -> list[Outcome]:
+    return outcomes(chainlink.judge_many(*given))
+
+
+def one_thread(given: Bulk) -> list[Outcome]:
+    return outcomes(chainlink.judge_many(*given, workers=1))
+
+
+def one_by_one(given: Bulk) -> list[Outcome]:
+    raws, knows = given
+    judge = chainlink.judge
+    return outcomes([judge(raw, knows) for raw in raws])
+
+
+def in_processes() -> Callable[[Bulk], list[Outcome]]:
+    """`one_by_one` in a process for each core, which stay: what the cores have to give just now."""
+    workers = cores()
+    pool = ProcessPoolExecutor(workers)
+
+    def judge(given: Bulk) -> list[Outcome]:
+        raws, knows = given
+        size = -(-len(raws) // workers)
+        parts = [(raws[at : at + size], knows) for at in range(0, len(raws), size)]
+        return [found for part in pool.map(one_by_one, parts) for found in part]
+
+    return judge
+
+
 # By case: what does the work underneath, if not this library itself, and what makes the work.
 CASES: dict[str, tuple[str, Callable[[], Work]]] = {
     "decode": ("", decode),
@@ -98,6 +222,15 @@ CASES: dict[str, tuple[str, Callable[[], Work]]] = {
     "recover-one": ("recover", recover_one),
     "recover-six": ("recover", recover_six),
     "keccak": ("keccak256", keccak),
+    "verdict-v03": ("recover", lambda: verdict(V03)),
+    "verdict-v04": ("recover", lambda: verdict(V04)),
+    "verdict-v05": ("recover", lambda: verdict(V05)),
+    "verdict-v05-fees": ("recover", lambda: verdict(V05, fees=True)),
+    "verdict-v05-hex": ("recover", lambda: verdict(V05, text=True)),
+    "bulk-many": ("recover", lambda: bulk(all_cores)),
+    "bulk-one-thread": ("recover", lambda: bulk(one_thread)),
+    "bulk-processes": ("recover", lambda: bulk(in_processes())),
+    "bulk-loop": ("recover", lambda: bulk(one_by_one)),
 }
 
 if __name__ == "__main__":
