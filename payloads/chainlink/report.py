@@ -389,6 +389,13 @@ def decode_envelope(value: Input, *, profile: Profile = AS_CONTRACT) -> FullRepo
     return payload
 
 
+def signed_part(value: Input) -> bytes:
+    """Context and blob, which are what is signed; the report in the blob is not read."""
+    raw = to_bytes(value)
+    fields = _split_canonical(raw) or _split_general(raw)[0]
+    return raw[: 3 * WORD] + fields[5]
+
+
 class BareReport(Record, frozen=True):
     """An unsigned report on its own, as verifier contracts return it."""
 

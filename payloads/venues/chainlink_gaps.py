@@ -14,10 +14,11 @@ All are plain objects without I/O; none raises for what a server sends.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from payloads import chainlink
+from payloads.chainlink.report import signed_part
 from payloads.crypto import keccak256
 from payloads.errors import Malformed, Misuse, PayloadError
 from payloads.fields import Record
@@ -61,10 +62,9 @@ def signed_content(full_report: bytes) -> bytes:
     Bytes that are no `fullReport` are identified by themselves.
     """
     try:
-        payload = chainlink.decode_envelope(full_report)
+        return keccak256(signed_part(full_report))
     except PayloadError:
         return keccak256(full_report)
-    return keccak256(b"".join(payload.context) + payload.report_blob)
 
 
 class Deduplicator(ABC):
@@ -79,7 +79,8 @@ class Deduplicator(ABC):
             raise Misuse("no such number", field="remember", expected="at least 1")
         self.accepted = self.duplicates = 0
         self._remember = remember
-        self._seen: dict[Hashable, int] = {}
+        # A plain dict looks for its first key past all that were deleted: 100 us a report.
+        self._seen: OrderedDict[Hashable, int] = OrderedDict()
 
     def accept(self, report: StreamReport) -> bool:
         """Whether this report is new; it counts as delivered from now on."""
@@ -93,10 +94,10 @@ class Deduplicator(ABC):
 
     def _keep(self, key: Hashable, value: int = 0) -> None:
         """Remember; what was remembered longest ago goes when there is no more room."""
-        self._seen.pop(key, None)
         self._seen[key] = value
+        self._seen.move_to_end(key)
         if len(self._seen) > self._remember:
-            del self._seen[next(iter(self._seen))]
+            self._seen.popitem(last=False)
 
 
 class ExactDeduplicator(Deduplicator):
