@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec.structs
+
 from payloads.errors import PayloadError
 from payloads.fields import WORD, Record, Span, hexed, jsonable
 from payloads.solidity import Part
@@ -113,7 +115,5 @@ def _unread(data: bytes, start: int, end: int, broken: bool) -> Span:
 def shift(spans: Iterable[Span], base: int, path: str) -> Iterator[Span]:
     """Spans of an inner payload as seen from a wrapper in which it starts at byte `base`."""
     for span in spans:
-        values = {name: getattr(span, name) for name in span.__struct_fields__}
-        values["offset"] += base
-        values["path"] = f"{path}.{span.path}" if path else span.path
-        yield Span(**values)
+        inside = f"{path}.{span.path}" if path else span.path
+        yield msgspec.structs.replace(span, offset=span.offset + base, path=inside)

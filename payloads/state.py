@@ -21,6 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from hexbytes import HexBytes
 
 from payloads.crypto import keccak256
@@ -231,8 +232,7 @@ class Config(Record, frozen=True, kw_only=True, dict=True, gc=True):
             return None
         past = tuple(one for one in self.switched if one.at <= time)
         active = past[-1].active if past else bool(self.switched) or self.active
-        values = {name: getattr(self, name) for name in self.__struct_fields__}
-        return Config(**{**values, "active": active, "removed_at": None, "switched": past})
+        return msgspec.structs.replace(self, active=active, removed_at=None, switched=past)
 
 
 def _switch(value: Any, path: str) -> Switch:

@@ -14,7 +14,7 @@ from decimal import Decimal, localcontext
 __all__ = [
     "BLOCK", "COUNT", "DIGEST", "IDENTIFIER", "JUELS", "MARKET_STATUS",
     "MARKET_STATUS_V11", "MILLISECONDS", "MULTIPLIER", "NAV_DATE", "NANOSECONDS", "NONE",
-    "POSITION", "PRICE", "RATE", "RIPCORD", "SECONDS", "STORK_MARKET_STATUS", "STORK_VALUE", "Unit",
+    "PRICE", "RATE", "RIPCORD", "SECONDS", "STORK_MARKET_STATUS", "STORK_VALUE", "Unit",
     "VOLUME", "WEI", "scaled",
 ]  # fmt: skip
 
@@ -73,7 +73,6 @@ NONE = Unit("")
 IDENTIFIER = Unit("id")
 DIGEST = Unit("digest")
 COUNT = Unit("count")
-POSITION = Unit("byte offset", lambda value: f"byte {value}")
 BLOCK = Unit("block")
 SECONDS = Unit("s", _instant(1))
 MILLISECONDS = Unit("ms", _instant(1000))

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec.structs
+
 from payloads.chainlink.call import Call, Item
 from payloads.chainlink.findings import findings
 from payloads.chainlink.steps import BAD, MEMBERS, SIGNATURES, Stage, Step, stages
@@ -40,8 +42,7 @@ def _decided(checks: Iterator[Check]) -> Iterator[Check]:
     for check in checks:
         if check.revert and not stopped:
             stopped = True
-            values = {name: getattr(check, name) for name in check.__struct_fields__}
-            check = Check(**{**values, "decided": True})
+            check = msgspec.structs.replace(check, decided=True)
         yield check
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec.structs
+
 from payloads import calls
 from payloads.annotate import View, complete
 from payloads.errors import Malformed, Misuse
@@ -56,8 +58,7 @@ def _spans(raw: bytes, layout: str, said: str) -> Iterator[Span]:
 
 
 def _saying(span: Span, said: str) -> Span:
-    values = {name: getattr(span, name) for name in span.__struct_fields__}
-    return Span(**{**values, "said": span.said or said})
+    return msgspec.structs.replace(span, said=span.said or said)
 
 
 def view_call(raw: bytes, why: str = "") -> View:
