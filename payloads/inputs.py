@@ -6,17 +6,27 @@ allocates more than its input: sizes are checked before anything is converted.
 
 from __future__ import annotations
 
+import re
+import sys
 from binascii import unhexlify
 
 from payloads.errors import Malformed, Misuse, elide
 
-__all__ = ["MAX_PAYLOAD_BYTES", "MAX_TEXT_CHARACTERS", "to_bytes"]
+__all__ = [
+    "MAX_NESTING", "MAX_PAYLOAD_BYTES", "MAX_TEXT_CHARACTERS", "check_nesting", "to_bytes",
+]  # fmt: skip
 
 # A 60-million-gas block at 16 gas a byte carries 3.75 MB of calldata, so no payload that a chain
 # could check is larger than this.
 MAX_PAYLOAD_BYTES = 4 * 2**20
 # Hex doubles it; the rest is room for white space and for the JSON around it.
 MAX_TEXT_CHARACTERS = 2 * MAX_PAYLOAD_BYTES + 2**16
+# No message of any venue is nested deeper than a tenth of this.
+MAX_NESTING = 500
+# Up to this recursion limit, parsers of JSON raise an exception before the stack is used up.
+_SAFE_RECURSION = 5000
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.S)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
@@ -45,6 +55,29 @@ def to_bytes(value: str | bytes | bytearray | memoryview, *, name: str = "payloa
     if raw:
         raise _too_large(len(raw), MAX_PAYLOAD_BYTES, "bytes", name)
     raise Malformed("empty input", offset=0, field=name, expected="a payload", found="nothing")
+
+
+def check_nesting(data: str | bytes) -> None:
+    """Raise `Malformed` for JSON so deep that a parser could crash; to be called before any.
+
+    Parsers recurse in C, and trust Python's recursion limit to stop them. Libraries of this field
+    raise that limit (py_ecc to 100,000), and then a message of brackets would kill the process.
+    """
+    if sys.getrecursionlimit() <= _SAFE_RECURSION:
+        return
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    if raw.count(b"[") + raw.count(b"{") > MAX_NESTING and _depth(raw) > MAX_NESTING:
+        expected = f"at most {MAX_NESTING} levels"
+        raise Malformed("not JSON: nested too deeply", field="message", expected=expected)
+
+
+def _depth(raw: bytes) -> int:
+    """How deep brackets are nested, those in strings left out."""
+    depth = deepest = 0
+    for bracket in _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _too_large(size: int, limit: int, unit: str, name: str) -> Malformed:

@@ -21,7 +21,7 @@ from payloads.chainlink.report import BareReport, FullReport, UnknownReport
 from payloads.chainlink.schemas import REGISTRY
 from payloads.errors import Malformed, Misuse, PayloadError, elide, shown
 from payloads.fields import WORD, Record
-from payloads.inputs import MAX_PAYLOAD_BYTES, MAX_TEXT_CHARACTERS, to_bytes
+from payloads.inputs import MAX_PAYLOAD_BYTES, MAX_TEXT_CHARACTERS, check_nesting, to_bytes
 from payloads.stork.calldata import FUNCTIONS as STORK_FUNCTIONS
 from payloads.stork.update import SignedUpdate, UnsignedUpdate, fits_plain
 from payloads.strictness import AS_CONTRACT, Profile
@@ -367,6 +367,7 @@ def _parse(text: str | bytes) -> Any:
     if len(text) > MAX_TEXT_CHARACTERS:
         limit = f"at most {MAX_TEXT_CHARACTERS} characters"
         raise Malformed("frame too large", field="frame", expected=limit, found=str(len(text)))
+    check_nesting(text)
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -3,6 +3,9 @@ for what an input only claims to hold."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import payloads
-from payloads import chainlink, stork
+from payloads import chainlink, inputs, stork
 from payloads.errors import Malformed, Misuse, PayloadError
 from payloads.inputs import MAX_PAYLOAD_BYTES, MAX_TEXT_CHARACTERS, to_bytes
 from payloads.solidity import MAX_ELEMENT_BYTES
@@ -431,3 +434,63 @@ def test_a_bad_address_is_one_line(address: Any, said: str) -> None:
 def test_an_address_in_one_case_needs_no_checksum(spell: Callable[[str], str]) -> None:
     signer = "0x3db9E960ECfCcb11969509FAB000c0c96DC51830"
     assert stork.expect_signer(stork.decode(UPDATE.raw), spell(signer)).address == signer
+
+
+# --- nesting --------------------------------------------------------------------------------------
+
+_HOSTILE = """
+import sys
+sys.setrecursionlimit(100_000)  # as py_ecc does, which many Ethereum tools import
+import payloads
+from payloads.cli import sources
+from payloads.errors import Malformed
+from payloads.transport import capture, redact
+from payloads.venues.session import parse_json
+
+deep = '{"detail":' + "[" * 99_000 + "]" * 99_000 + "}"
+for read in (payloads.inspect, parse_json):
+    try:
+        read(deep)
+    except Malformed as error:
+        print(error.reason)
+for _, record in capture.numbered([deep.encode() + b"\\n"]):
+    print(record.error.reason)
+print(redact.removed(deep, deep + " ").__class__.__name__, list(redact.removed(deep, "{}")))
+print(sources._may_hold_payload(deep.encode()), sources._is_document(deep.encode()))
+"""
+
+
+def test_a_message_of_brackets_kills_no_process() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _HOSTILE], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    deep = "not JSON: nested too deeply"
+    assert done.stdout.splitlines() == [deep, deep, deep, "generator []", "True False"]
+
+
+_nested = st.recursive(
+    st.text('[]{}"\\x', max_size=5) | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("[{"), inner, max_size=3),
+)
+
+
+@given(_nested)
+def test_depth_is_counted_outside_of_strings(value: object) -> None:
+    def depth(one: object) -> int:
+        if isinstance(one, dict):
+            one = list(one.values())
+        return 1 + max(map(depth, one), default=0) if isinstance(one, list) else 0
+
+    assert inputs._depth(json.dumps(value).encode()) == depth(value)
+
+
+@pytest.mark.parametrize(("levels", "fits"), [(500, True), (501, False)])
+def test_the_bound_on_nesting(levels: int, fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "getrecursionlimit", lambda: 100_000)
+    text = "[" * levels + '"[[["' + "]" * levels + "[]" * 1000
+    if fits:
+        inputs.check_nesting(text)
+    else:
+        with pytest.raises(Malformed, match="nested too deeply"):
+            inputs.check_nesting(text)

@@ -17,7 +17,7 @@ from typing import IO
 import msgspec
 
 from payloads.errors import Malformed, Misuse
-from payloads.inputs import MAX_TEXT_CHARACTERS
+from payloads.inputs import MAX_TEXT_CHARACTERS, check_nesting
 
 __all__ = ["Item", "items"]
 
@@ -137,8 +137,9 @@ def _captured(head: bytes, stream: IO[bytes], prefix: str) -> Iterator[Item]:
 
 def _may_hold_payload(raw: bytes) -> bool:
     try:
+        check_nesting(raw)
         record = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (Malformed, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Text that is not JSON is a word of the protocol (`pong`); bytes are a payload, or broken.
         return not raw.isascii() or any(byte < 32 for byte in raw) or raw[:1] in (b"{", b"[")
     if not isinstance(record, dict):
@@ -163,10 +164,14 @@ def _is_document(head: bytes) -> bool:
     text = head.lstrip()
     if text[:1] not in (b"{", b"["):
         return False
+    line = text.split(b"\n", 1)[0]
     try:
-        msgspec.json.decode(text.split(b"\n", 1)[0])
+        check_nesting(line)
+        msgspec.json.decode(line)
     except msgspec.DecodeError as error:
         return "truncated" in str(error)
+    except (Malformed, RecursionError):
+        return False
     return False
 
 

@@ -30,6 +30,7 @@ import msgspec
 
 from payloads.errors import Malformed, Misuse, PayloadError, elide
 from payloads.fields import Record
+from payloads.inputs import check_nesting
 from payloads.transport.agent import agent
 from payloads.transport.codecs import Torn, compression_of, squeeze, unsqueezed
 from payloads.transport.frames import Direction, Frame, Happening, Opcode
@@ -44,6 +45,8 @@ FORMAT = 1
 # A message of control characters takes six characters each in JSON; the rest is what is around it.
 MAX_LINE_BYTES = 6 * MAX_MESSAGE_BYTES + 64 * 1024
 _BUFFER = 64 * 1024
+# What stands in a line besides the message, about.
+_AROUND = 100
 _NAME_PARTS = (".jsonl", ".ndjson", ".json")
 
 
@@ -102,26 +105,31 @@ class _HappeningLine(msgspec.Struct, frozen=True, gc=False):
     detail: msgspec.Raw
 
 
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
+_encode = _encoder.encode
 
 
 def frame_line(frame: Frame, data: Message, redacted: bool) -> bytes:
     """A frame as a line, without the line's end."""
+    return _encode(_frame_line(frame, data, redacted))
+
+
+def _frame_line(frame: Frame, data: Message, redacted: bool) -> _FrameLine:
     text, base64 = None, None
     try:
-        if isinstance(data, str):
-            data.encode()  # a lone surrogate has no place in JSON, nor in a websocket
-            text = data
-        else:
+        if isinstance(data, bytes):
             text = data.decode()
+        else:
+            if not data.isascii():
+                data.encode()  # a lone surrogate has no place in JSON, nor in a websocket
+            text = data
     except UnicodeError:
         raw = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
         base64 = b64encode(raw).decode()
-    line = _FrameLine(
+    return _FrameLine(
         frame.at, frame.venue, frame.connection, frame.direction, frame.opcode, text, base64,
         redacted,
     )  # fmt: skip
-    return _encode(line)
 
 
 def _happening_line(one: Happening) -> bytes:
@@ -172,6 +180,7 @@ class CaptureWriter:
         self._venue, self._asked = venue, asked or {}
         self._flush_every, self._sync, self._clock = flush_every, sync, clock
         self._max_bytes, self._max_seconds = max_bytes, max_seconds
+        self._rotates = max_bytes is not None or max_seconds is not None
         self._redactor = Redactor(*secrets)
         self._id = _new_id()
         self._lock = threading.RLock()
@@ -179,6 +188,9 @@ class CaptureWriter:
         self._error: OSError | None = None
         self._file: int | None = None
         self._connections = 0
+        # Frames that are no lines yet: many at once are looked through for credentials much faster.
+        self._waiting: list[Frame] = []
+        self._waiting_size = 0
         self._frames = self._message_bytes = self._file_bytes = self._redacted = 0
         self._files: list[str] = []
         self._begin()
@@ -205,13 +217,14 @@ class CaptureWriter:
     def frame(self, frame: Frame) -> None:
         """Keep a frame."""
         with self._lock:
-            self._ready(frame.at)
-            data = self._redactor.clean(frame.data)
-            redacted = frame.redacted or data != frame.data
-            self._frames += 1
-            self._message_bytes += len(frame.raw)
-            self._redacted += redacted
-            self._write(frame_line(frame, data, redacted))
+            if self._rotates or self._file is None or self._error is not None:
+                self._ready(frame.at)
+            self._waiting.append(frame)
+            self._waiting_size += len(frame.data) + _AROUND
+            if self._waiting_size >= _BUFFER:
+                self._put_down()
+            elif not self._flush_every:
+                self._flush()
 
     def happening(self, happening: Happening) -> None:
         """Keep anything else."""
@@ -243,6 +256,8 @@ class CaptureWriter:
     @property
     def summary(self) -> Summary:
         with self._lock:
+            if self._file is not None:
+                self._put_down()
             return Summary(
                 self._frames, self._message_bytes, self._file_bytes, self._redacted,
                 tuple(self._files),
@@ -271,15 +286,16 @@ class CaptureWriter:
             FORMAT, self._id, len(self._files), self._began, self._venue, self._asked,
             self._flush_every, agent(" "),
         )  # fmt: skip
-        self._write(bytes(self._redactor.clean(_encode(header))))  # type: ignore[arg-type]
+        self._write_line(self._redactor.clean(_encode(header)))
         self._flush()
 
     def _end(self, following: str) -> None:
         assert self._file is not None
-        detail: dict[str, Any] = {"frames": self._frames}
-        if following:
-            detail["next"] = following
         try:
+            self._put_down()
+            detail: dict[str, Any] = {"frames": self._frames}
+            if following:
+                detail["next"] = following
             self._happening(Happening(self._venue, 0, self._clock(), "end", detail))
             self._pending += self._stream.finish()
             self._to_file(durable=self._sync)
@@ -298,19 +314,41 @@ class CaptureWriter:
             self._end(_part(self._path, len(self._files) + 1).name)
             self._begin()
 
-    def _happening(self, one: Happening) -> None:
-        self._write(bytes(self._redactor.clean(_happening_line(one))))  # type: ignore[arg-type]
+    def _put_down(self) -> None:
+        """Make lines of the frames that wait, without what must not be in them."""
+        if not self._waiting:
+            return
+        waiting, self._waiting, self._waiting_size = self._waiting, [], 0
+        held = self._redactor.finds_any([frame.data for frame in waiting])
+        lines = []
+        for frame in waiting:
+            data = self._redactor.clean(frame.data) if held else frame.data
+            lines.append(_frame_line(frame, data, frame.redacted or data is not frame.data))
+        self._frames += len(waiting)
+        self._message_bytes += sum(frame.size for frame in waiting)
+        self._redacted += sum(line.redacted for line in lines)
+        self._write(_encoder.encode_lines(lines))
 
-    def _write(self, line: bytes) -> None:
-        self._pending += self._stream.add(line + b"\n")
-        self._dirty = True
+    def _happening(self, one: Happening) -> None:
+        self._put_down()
+        self._write_line(self._redactor.clean(_happening_line(one)))
+
+    def _write_line(self, line: bytes) -> None:
+        self._write(line + b"\n")
         if not self._flush_every:
             self._flush()
-        elif len(self._pending) >= _BUFFER:
+
+    def _write(self, lines: bytes) -> None:
+        self._pending += self._stream.add(lines)
+        self._dirty = True
+        if len(self._pending) >= _BUFFER:
             self._to_file(durable=False)
 
     def _flush(self) -> None:
-        if not self._dirty or self._file is None:
+        if self._file is None:
+            return
+        self._put_down()
+        if not self._dirty:
             return
         self._pending += self._stream.flush()
         self._to_file(durable=self._sync)
@@ -318,8 +356,7 @@ class CaptureWriter:
 
     def _to_file(self, durable: bool) -> None:
         assert self._file is not None
-        view = memoryview(bytes(self._pending))
-        self._pending.clear()
+        view, self._pending = memoryview(self._pending), bytearray()
         while view:
             written = os.write(self._file, view)
             self._file_bytes += written
@@ -468,6 +505,7 @@ def _record(line: bytes | None, number: int, whole: bool) -> CaptureRecord:
 
 
 def _parsed(line: bytes) -> CaptureRecord:
+    check_nesting(line)
     try:
         found = _decode_line(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -34,7 +34,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from payloads.errors import Misuse, Refused
@@ -178,8 +178,8 @@ class Connection:
     def __aiter__(self) -> AsyncIterator[Moment]:
         return self
 
-    async def __anext__(self) -> Moment:
-        return await anext(self.inbox)
+    def __anext__(self) -> Awaitable[Moment]:
+        return self.inbox.__anext__()
 
     async def events(self) -> AsyncIterator[Event]:
         """Only the events."""

@@ -48,6 +48,12 @@ class Frame(Record, frozen=True):
         )
 
     @property
+    def size(self) -> int:
+        """How many bytes the payload of the message has."""
+        data = self.data
+        return len(data) if isinstance(data, bytes) or data.isascii() else len(self.raw)
+
+    @property
     def is_message(self) -> bool:
         """Whether a session is given it: not so for pings, pongs and close frames."""
         return self.opcode in ("text", "binary")

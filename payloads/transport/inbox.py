@@ -108,15 +108,6 @@ class Inbox:
 
     # --- for the reader ---
 
-    async def get(self) -> Moment | None:
-        """The next moment; None at the end. Raises what ended it, if anything did."""
-        if not self._waiting and not self._kept and not await self._more():
-            return None
-        moment = self._kept.popleft() if self._kept else self._waiting.popleft()
-        if self._held and len(self._waiting) <= self.limit // 2:
-            self._release()
-        return moment
-
     async def get_all(self) -> list[Moment]:
         """All that waits, one at least; none at the end."""
         if not self._waiting and not self._kept and not await self._more():
@@ -132,9 +123,11 @@ class Inbox:
         return self
 
     async def __anext__(self) -> Moment:
-        moment = await self.get()
-        if moment is None:
+        if not self._waiting and not self._kept and not await self._more():
             raise StopAsyncIteration
+        moment = self._kept.popleft() if self._kept else self._waiting.popleft()
+        if self._held and len(self._waiting) <= self.limit // 2:
+            self._release()
         return moment
 
     def abandon(self) -> None:

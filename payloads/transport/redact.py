@@ -16,6 +16,7 @@ from urllib.parse import unquote, unquote_plus
 
 import msgspec
 
+from payloads.inputs import check_nesting
 from payloads.venues.session import REDACTED, Dial, Message, Reply, Request, Secret
 
 __all__ = [
@@ -153,6 +154,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _json(data: Message) -> Any:
     try:
+        check_nesting(data)
         return json.loads(data)
     except (ValueError, RecursionError):
         return None

@@ -4,12 +4,17 @@ Imported when the first connection is dialled, never by `import payloads`. What 
 `connect` does not give is here: the target is sent byte for byte, redirects are not followed (they
 would carry credentials elsewhere), and every frame is handed over, with its time, at the moment the
 socket gave it, so that a busy reader does not make it look late.
+
+Nearly all that a venue sends are messages in one plain frame. These are taken straight out of the
+stream; whatever else comes (fragments, compression, pings, closing, anything not allowed) goes to
+the library, whole frames at a time. The tests hold both ways to the same frames.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -36,6 +41,7 @@ try:
     from websockets.frames import Frame
     from websockets.frames import Opcode as Op
     from websockets.http11 import Request
+    from websockets.protocol import CONNECTING, OPEN
 except ImportError as error:  # pragma: no cover
     raise Misuse(
         "the websocket client is not installed", expected="pip install 'payloads[live]'"
@@ -43,6 +49,11 @@ except ImportError as error:  # pragma: no cover
 
 __all__ = ["Failed", "Listener", "Options", "Refusal", "WebSocket", "open_websocket"]
 
+_EVERYTHING = sys.maxsize
+_MASKED = 0x80
+# The first byte of a message in one frame (final, without any bit that extensions use), and that it
+# is not masked, which servers may not do.
+_PLAIN: dict[int, Opcode] = {0x8100: "text", 0x8200: "binary"}
 _NAMES: dict[int, Opcode] = {
     Op.TEXT: "text", Op.BINARY: "binary", Op.PING: "ping", Op.PONG: "pong", Op.CLOSE: "close",
 }  # fmt: skip
@@ -90,6 +101,7 @@ class WebSocket(ClientConnection):
         listener: Listener,
         clock: Callable[[], int],
         target: str,
+        limit: int,
         protocol: ClientProtocol,
         **options: Any,
     ) -> None:
@@ -108,12 +120,63 @@ class WebSocket(ClientConnection):
         self.heard = time.monotonic()
         self._parts: list[bytes] = []
         self._first: Op = Op.CONT
+        self._limit = limit
+        # How many of the next bytes the library gets unseen: the handshake is all its own.
+        self._owed = _EVERYTHING
+        # What has come of something whose end decides who gets it: the end of the handshake's last
+        # line, and later a frame's header.
+        self._begun = b""
 
     def data_received(self, data: bytes) -> None:
         # One reading of the clock for all that came together: that is when it came.
         self._at = self.clock()
         self.heard = time.monotonic()
-        super().data_received(data)
+        if self.protocol.state is CONNECTING:
+            data = self._shaken(data)
+        while data:
+            data = self._to_library(data) if self._owed else self._cut(self._begun + data)
+
+    def _to_library(self, data: bytes) -> bytes:
+        """Give the library what it is owed; what is left."""
+        owed, rest = data[: self._owed], data[self._owed :]
+        self._owed -= len(owed)
+        super().data_received(owed)
+        if self.protocol.close_rcvd is not None or self.protocol.parser_exc is not None:
+            self._owed = (
+                _EVERYTHING  # the last word has been said: it knows how to wait for the end
+            )
+        return rest
+
+    def _shaken(self, data: bytes) -> bytes:
+        """Give the library the server's answer to the upgrade; what stands behind it is left."""
+        answer = self._begun + data
+        end = answer.find(b"\r\n\r\n")
+        if end < 0:
+            self._begun = answer[-3:]
+            return self._to_library(data)
+        end += 4 - len(self._begun)
+        self._begun = b""
+        self._to_library(data[:end])
+        if self.protocol.state is OPEN:
+            self._owed = 0
+        return data[end:]
+
+    def _cut(self, data: bytes) -> bytes:
+        """Tell the listener of plain messages, up to a frame of the library's, which is left."""
+        at, end = 0, len(data)
+        self._begun = b""
+        while at < end:
+            if (extent := _extent(data, at)) is None:
+                self._begun = data[at:]
+                break
+            begin, stop = extent
+            opcode = _PLAIN.get(data[at] << 8 | data[at + 1] & _MASKED)
+            if not opcode or stop > end or stop - begin > self._limit or self._parts:
+                self._owed = stop - at
+                return data[at:]
+            self.listener.on_frame(opcode, data[begin:stop], self._at)
+            at = stop
+        return b""
 
     def process_event(self, event: Any) -> None:
         if not isinstance(event, Frame):
@@ -171,6 +234,20 @@ class WebSocket(ClientConnection):
         return True
 
 
+def _extent(data: bytes, at: int) -> tuple[int, int] | None:
+    """Where the content of the frame at `at` begins and ends; None if its header is cut off.
+
+    A mask is not counted: what is masked ends the connection.
+    """
+    head = data[at + 1 : at + 10]
+    size, begin = head[0] & ~_MASKED if head else 0, at + 2
+    if size == 126:
+        size, begin = int.from_bytes(head[1:3]), at + 4
+    elif size == 127:
+        size, begin = int.from_bytes(head[1:9]), at + 10
+    return (begin, begin + size) if head and begin <= len(data) else None
+
+
 class _Connect(connect):
     def process_redirect(self, exc: Exception) -> Exception:
         return exc
@@ -204,7 +281,7 @@ async def open_websocket(
 def _connecting(
     dial: Dial, listener: Listener, options: Options, clock: Callable[[], int]
 ) -> _Connect:
-    made = partial(WebSocket, listener, clock, _target(dial.url))
+    made = partial(WebSocket, listener, clock, _target(dial.url), options.max_bytes)
     options_of_tls: dict[str, Any] = {}
     if options.tls is not None and urlsplit(dial.url).scheme == "wss":
         options_of_tls["ssl"] = options.tls

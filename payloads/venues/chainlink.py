@@ -161,12 +161,12 @@ class ChainlinkSession(Session):
             report = read_report(message["report"], origin=self.origin)
         except Malformed as error:
             return [Broken(error, data)]
-        self._watchdog.fed(now)
-        if self._backfill.active:
+        events = [self._delivered(report, now)]
+        if self._backfill.gaps or self._watchdog.limit is not None:
+            self._watchdog.fed(now)
             self._backfill.live(report.feed_id, report.observations_timestamp)
-        if self._backfill.active or self._watchdog.limit is not None:
-            return [self._delivered(report, now), *self._settle(now)]
-        return [self._delivered(report, now)]
+            events += self._settle(now)
+        return events
 
     def _delivered(self, report: StreamReport, now: int) -> Event:
         if self.stream.accept(report, now):

@@ -17,9 +17,9 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from payloads.chainlink.report import signed_part
-from payloads.crypto import keccak256
 from payloads.errors import Malformed, Misuse, PayloadError
 from payloads.fields import Record
 from payloads.venues.chainlink_auth import CLOCK_WINDOW, PAUSE, feed_ids
@@ -57,14 +57,14 @@ class Backfilled(Event, frozen=True):
 
 
 def signed_content(full_report: bytes) -> bytes:
-    """What identifies a report: keccak-256 of context and blob, whoever's signatures are on it.
+    """What identifies a report: a hash of context and blob, whoever's signatures are on it.
 
     Bytes that are no `fullReport` are identified by themselves.
     """
     try:
-        return keccak256(signed_part(full_report))
+        return sha256(signed_part(full_report)).digest()
     except PayloadError:
-        return keccak256(full_report)
+        return sha256(full_report).digest()
 
 
 class Deduplicator(ABC):
@@ -93,9 +93,8 @@ class Deduplicator(ABC):
     def _is_new(self, report: StreamReport) -> bool: ...
 
     def _keep(self, key: Hashable, value: int = 0) -> None:
-        """Remember; what was remembered longest ago goes when there is no more room."""
+        """Remember; what was first remembered longest ago goes when there is no more room."""
         self._seen[key] = value
-        self._seen.move_to_end(key)
         if len(self._seen) > self._remember:
             self._seen.popitem(last=False)
 
@@ -126,6 +125,7 @@ class SdkDeduplicator(Deduplicator):
         if new:
             self._keep((feed, time))
             self._keep(feed, max(time, newest))
+            self._seen.move_to_end(feed)
         return new
 
 
@@ -169,9 +169,11 @@ class Stream:
 
     def accept(self, report: StreamReport, now: int) -> bool:
         """Whether a report is new; keeps track of how far its feed has come."""
-        feed, time = report.feed_id, _credible(report, now)
-        if time is not None and feed in self._wanted:
-            self.newest[feed] = max(time, self.newest.get(feed, 0))
+        feed, time = report.feed_id, report.observations_timestamp
+        # Most reports are no further than the last: what else is asked is not asked of them.
+        if time is not None and time > self.newest.get(feed, -1) and feed in self._wanted:
+            if _credible(report, now) is not None:
+                self.newest[feed] = time
         return self.deduplicator.accept(report)
 
     def opened(self, connection: object, now: int) -> dict[str, int]:
@@ -239,42 +241,39 @@ class Backfill:
 
     def __init__(self, rest: Rest, limit: int | None = None) -> None:
         self._rest, self._limit = rest, limit
-        self._gaps: dict[str, _Gap] = {}
+        # Those that are being filled, by feed.
+        self.gaps: dict[str, _Gap] = {}
         self._next = 0
-
-    @property
-    def active(self) -> bool:
-        return bool(self._gaps)
 
     @property
     def deadline(self) -> int | None:
         """When `due` wants to be asked again."""
-        asked = [gap.lost_at for gap in self._gaps.values() if gap.purpose]
-        waiting = [gap.not_before for gap in self._gaps.values() if not gap.purpose]
+        asked = [gap.lost_at for gap in self.gaps.values() if gap.purpose]
+        waiting = [gap.not_before for gap in self.gaps.values() if not gap.purpose]
         if not waiting or len(asked) >= _AT_ONCE:
             return earliest(*asked)
         return earliest(*asked, max(self._next, min(waiting)))
 
     def begin(self, feed: str, start: int) -> None:
         """A gap of a feed from a second on. One that is being filled goes on where it was."""
-        if feed in self._gaps:
-            self._gaps[feed].until = None
+        if feed in self.gaps:
+            self.gaps[feed].until = None
         else:
-            self._gaps[feed] = _Gap(feed, start, start)
+            self.gaps[feed] = _Gap(feed, start, start)
 
     def live(self, feed: str, time: int | None) -> None:
         """A report of this feed was streamed: from its time on, nothing is missing."""
-        if (gap := self._gaps.get(feed)) and gap.until is None:
+        if (gap := self.gaps.get(feed)) and gap.until is None:
             gap.until = time
 
     def due(self, now: int) -> tuple[list[Request], list[Event]]:
         """The requests whose turn it is, and what became of those that were never answered."""
         events: list[Event] = []
-        for gap in [one for one in self._gaps.values() if one.purpose and now >= one.lost_at]:
+        for gap in [one for one in self.gaps.values() if one.purpose and now >= one.lost_at]:
             events += self._failed(gap, Reply(gap.purpose, 0, b""), now)
         requests = []
-        on_their_way = sum(bool(gap.purpose) for gap in self._gaps.values())
-        for gap in self._gaps.values():
+        on_their_way = sum(bool(gap.purpose) for gap in self.gaps.values())
+        for gap in self.gaps.values():
             if now < self._next or on_their_way >= _AT_ONCE:
                 break
             if not gap.purpose and now >= gap.not_before:
@@ -293,7 +292,7 @@ class Backfill:
 
         The reports are all flagged as backfilled.
         """
-        gap = next((one for one in self._gaps.values() if one.purpose == reply.purpose), None)
+        gap = next((one for one in self.gaps.values() if one.purpose == reply.purpose), None)
         if gap is None or not reply.purpose:
             return (), []
         if reply.status != 200:
@@ -333,7 +332,7 @@ class Backfill:
         return [rejected]
 
     def _over(self, gap: _Gap, *, complete: bool) -> Backfilled:
-        del self._gaps[gap.feed]
+        del self.gaps[gap.feed]
         return Backfilled(gap.feed, gap.start, gap.found, complete)
 
 

@@ -9,6 +9,7 @@ object as in a websocket frame.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from payloads import chainlink
@@ -83,10 +84,9 @@ def read_report(message: Any, *, origin: str = "", backfilled: bool = False) -> 
     """The object under `report`, or one of `reports`; `Malformed` if it is none."""
     if not isinstance(message, dict):
         raise Malformed("no report", field="report", expected="an object", found=shown(message))
-    feed = message.get("feedID")
-    if not isinstance(feed, str) or not FEED_ID.fullmatch(feed):
+    feed, text = message.get("feedID"), message.get("fullReport")
+    if not isinstance(feed, str) or not (feed_id := _feed_id(feed)):
         raise _not_in_report("feedID", "0x and 64 hex digits", feed)
-    text = message.get("fullReport")
     if not isinstance(text, str):
         raise _not_in_report("fullReport", "a hex string", text)
     raw = to_bytes(text, name="report.fullReport")
@@ -96,7 +96,13 @@ def read_report(message: Any, *, origin: str = "", backfilled: bool = False) -> 
         signed_from, signed_at = _signed_timestamps(raw)
         observed = signed_at if observed is None else observed
         valid_from = signed_from if valid_from is None else valid_from
-    return StreamReport(feed.lower(), raw, observed, valid_from, message, origin, backfilled)
+    return StreamReport(feed_id, raw, observed, valid_from, message, origin, backfilled)
+
+
+@lru_cache(1024)
+def _feed_id(text: str) -> str:
+    """A feed ID as it is compared; "" for what is none. The same few come again and again."""
+    return text.lower() if FEED_ID.fullmatch(text) else ""
 
 
 def _timestamp(message: dict[str, Any], key: str) -> int | None:
@@ -267,9 +273,9 @@ def _seconds(value: int, field: str = "timestamp") -> int:
 
 def _feed(item: Any, path: str) -> str:
     feed = item.get("feedID") if isinstance(item, dict) else None
-    if not isinstance(feed, str) or not FEED_ID.fullmatch(feed):
+    if not isinstance(feed, str) or not (feed_id := _feed_id(feed)):
         raise Malformed("not a feed", field=path, expected="a feedID", found=shown(item))
-    return feed.lower()
+    return feed_id
 
 
 def _reports(items: list[Any]) -> tuple[StreamReport, ...]:

@@ -35,7 +35,7 @@ from payloads.transport.capture import (
 )
 from payloads.transport.codecs import Torn
 from payloads.transport.frames import Frame, Happening
-from payloads.venues.session import REDACTED, Secret
+from payloads.venues.session import REDACTED, Redactor, Secret
 from tests.transport.kit import SECRET, Numbered, count, serving
 from tests.transport.test_client import read_until, run
 
@@ -431,6 +431,37 @@ def test_no_credential_is_in_the_file(name: str, tmp_path: Path) -> None:
     assert second.raw == b"\xff" + REDACTED.encode() + b"\xfe"
     assert [one.redacted for one in (first, second, third, fourth)] == [True, True, False, True]
     assert writer.summary.redacted == 3
+
+
+@given(
+    st.lists(_text | st.binary(max_size=50), max_size=20),
+    st.integers(0, 20),
+    st.booleans(),
+    st.text('abXYZ-ß"0', min_size=8, max_size=12),
+)
+def test_a_credential_is_found_among_many_frames(
+    messages: list[str | bytes], at: int, as_text: bool, secret: str
+) -> None:
+    """All that waits is looked through at once: with the same result as one by one."""
+    held = f"before {secret} behind" if as_text else b"\xff" + secret.encode() + b"\xfe"
+    messages.insert(at, held)
+    redactor = Redactor(secret)
+    assert redactor.finds_any(messages)
+    assert redactor.finds_any(messages) == any(redactor.clean(one) != one for one in messages)
+    others = [one for one in messages if redactor.clean(one) == one]
+    assert not redactor.finds_any(others)
+
+
+def test_a_frame_that_waits_is_cleaned_of_what_is_learnt_before_it_is_written(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "c.jsonl"
+    with CaptureWriter(path, flush_every=3600) as writer:
+        writer.frame(frame(1, '{"jwt":"issued-a-moment-ago"}'))
+        writer.frame(frame(2, b"plain"))
+        writer.learn("issued-a-moment-ago")
+    assert b"issued" not in content(path)
+    assert [one.redacted for one in frames(path)] == [True, False]
 
 
 def test_a_capture_over_a_real_connection_holds_no_credential(tmp_path: Path) -> None:

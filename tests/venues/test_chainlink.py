@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from payloads import chainlink
+from payloads.chainlink.report import signed_part
 from payloads.chainlink.schemas import schema_named
 from payloads.errors import Malformed, Misuse, PayloadError, Refused
 from payloads.testing import InsecureTestNetwork
@@ -56,8 +57,9 @@ from payloads.venues.session import (
     Unknown,
 )
 
+from .. import corpus
 from ..checks import outcome
-from ..strategies import FRAMES, JSON
+from ..strategies import FRAMES, JSON, damaged
 
 KEY, SECRET = "00000000-1111-2222-3333-444444444444", "example-secret"
 T_MS = 1716211845123
@@ -1225,3 +1227,18 @@ def test_a_page_ends_with_a_second() -> None:
         2
     ] * 3
     assert server.answer(server.Query("latest", (F2,)), archive)[0] == 404
+
+
+# --- what identifies a report ---------------------------------------------------------------------
+
+
+@given(damaged([one.raw for one in corpus.some_of_each_schema()]))
+def test_what_is_signed_is_what_the_decoder_finds(raw: bytes) -> None:
+    """Context and blob, without reading the rest; and nothing where there is no payload."""
+    try:
+        payload = chainlink.decode_envelope(raw)
+    except PayloadError:
+        with pytest.raises(PayloadError):
+            signed_part(raw)
+    else:
+        assert signed_part(raw) == b"".join(payload.context) + payload.report_blob
