@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,6 +38,8 @@ from payloads.venues.session import (
 )
 
 if TYPE_CHECKING:
+    import ssl
+
     from payloads.transport.capture import CaptureWriter
     from payloads.transport.client import Connection
     from payloads.transport.frames import Moment
@@ -90,6 +93,7 @@ def _venues() -> str:
     "--set", "options", multiple=True, metavar="NAME=VALUE", help="An option of the venue."
 )
 @click.option("--credentials", metavar="FILE", help="A TOML file with mode 0600: [venue] name = …")
+@click.option("--ca", metavar="FILE", help="Trust this certificate authority (PEM), too.")
 @click.option("--for", "seconds", type=_duration, metavar="TIME", help="Stop after so long: 5m.")
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many messages.")
 @click.option(
@@ -113,6 +117,7 @@ def capture(
     endpoint: str,
     options: tuple[str, ...],
     credentials: str | None,
+    ca: str | None,
     seconds: float | None,
     frames: int | None,
     flush: float,
@@ -136,14 +141,15 @@ def capture(
     """
     from payloads.transport.capture import CaptureWriter
 
-    sessions, asked = _sessions(venue, what, endpoint, options, credentials)
+    tls = _trusting(ca)
+    sessions, asked = _sessions(venue, what, endpoint, options, credentials, tls)
     held = [secret for session in sessions for secret in _secrets(session)]
     watch = _Watch(show.colours(colour, sys.stderr), frames)
     with CaptureWriter(
         output, venue=venue, asked=asked, secrets=held, flush_every=flush, sync=sync,
         max_bytes=rotate_size, max_seconds=rotate_every,
     ) as writer:  # fmt: skip
-        asyncio.run(_run(sessions, writer, watch, seconds, attempts))
+        asyncio.run(_run(sessions, writer, watch, seconds, attempts, tls))
     _summary(watch, writer, as_json, colour)
     if watch.refused is not None:
         raise SystemExit(1)
@@ -155,6 +161,7 @@ def _sessions(
     endpoint: str,
     options: Iterable[str],
     credentials: str | None,
+    tls: ssl.SSLContext | None,
 ) -> tuple[Sequence[Session], dict[str, Any]]:
     """The sessions, and what was asked for, as the capture's header keeps it."""
     from payloads.transport import http, secrets
@@ -168,8 +175,24 @@ def _sessions(
     names = registry.venue(venue).credentials
     found = secrets.find(venue, names, file=credentials)
     asked = registry.Asked(what, endpoint, chosen, found)
-    sessions = registry.make(venue, asked, http.perform_now, time.time_ns())
+    ask = partial(http.perform_now, tls=tls)
+    sessions = registry.make(venue, asked, ask, time.time_ns())
     return sessions, {"what": list(what), "endpoint": endpoint or "mainnet", "options": chosen}
+
+
+def _trusting(ca: str | None) -> ssl.SSLContext | None:
+    """What this machine trusts, and this authority. None for what the transport does by itself."""
+    if ca is None:
+        return None
+    import ssl
+
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(ca)
+    except OSError as error:  # ssl.SSLError is one
+        found = error.strerror or type(error).__name__
+        raise Misuse("cannot be used", field="--ca", expected="a PEM file", found=found) from None
+    return context
 
 
 def _secrets(session: Session) -> Iterable[Any]:
@@ -187,6 +210,7 @@ async def _run(
     watch: _Watch,
     seconds: float | None,
     attempts: int | None,
+    tls: ssl.SSLContext | None,
 ) -> None:
     from payloads.transport.client import Backoff, Connection, merged
     from payloads.transport.inbox import Inbox
@@ -194,7 +218,8 @@ async def _run(
     inbox = Inbox()
     backoff = Backoff(attempts=attempts)
     watch.connections = [
-        Connection(session, recorder=writer, inbox=inbox, backoff=backoff) for session in sessions
+        Connection(session, recorder=writer, inbox=inbox, backoff=backoff, tls=tls)
+        for session in sessions
     ]
     async with merged(*watch.connections) as moments:
         reading = asyncio.ensure_future(watch.read(moments))
