@@ -1,8 +1,7 @@
 """`payloads capture`: what a venue sends, kept in a file, with its rates while it runs.
 
-A summary ends it: on standard output, as everything that a program may want. What is worth hearing
-on the way (a refusal, a gap, a broken message) goes to standard error as it happens, and where a
-person watches a line with the rates does too.
+A summary ends it: on standard output, as everything that a program may want. What `Watch` says on
+the way goes to standard error.
 """
 
 from __future__ import annotations
@@ -14,36 +13,30 @@ import re
 import signal
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from payloads.cli import show
 from payloads.cli.run import guarded
-from payloads.errors import Misuse, Refused, elide
+from payloads.cli.watching import Watch, lines_of
+from payloads.errors import Misuse, Refused
 from payloads.venues import registry
 from payloads.venues.session import (
-    Authenticated,
-    Broken,
-    Closed,
-    Data,
-    Event,
-    Rejected,
     Session,
-    Stalled,
-    Unknown,
 )
 
 if TYPE_CHECKING:
+    import ssl
+
     from payloads.transport.capture import CaptureWriter
-    from payloads.transport.client import Connection
-    from payloads.transport.frames import Moment
 
 __all__ = ["capture"]
 
-_SHOWN_EVERY = 0.5
+# What is streamed to whoever is logged in, without any word of it.
+_ASKS_FOR_NOTHING = frozenset({"qfex-trade"})
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"": 1, "B": 1, "k": 10**3, "kB": 10**3, "M": 10**6, "MB": 10**6, "G": 10**9, "GB": 10**9}
 
@@ -90,6 +83,7 @@ def _venues() -> str:
     "--set", "options", multiple=True, metavar="NAME=VALUE", help="An option of the venue."
 )
 @click.option("--credentials", metavar="FILE", help="A TOML file with mode 0600: [venue] name = …")
+@click.option("--ca", metavar="FILE", help="Trust this certificate authority (PEM), too.")
 @click.option("--for", "seconds", type=_duration, metavar="TIME", help="Stop after so long: 5m.")
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many messages.")
 @click.option(
@@ -113,6 +107,7 @@ def capture(
     endpoint: str,
     options: tuple[str, ...],
     credentials: str | None,
+    ca: str | None,
     seconds: float | None,
     frames: int | None,
     flush: float,
@@ -128,6 +123,10 @@ def capture(
     Credentials come from the environment (PAYLOADS_STORK_TOKEN and so on) or from a file that only
     you can read, never from the command line. They do not reach the capture.
 
+    A lost connection is dialled again, for as long as it takes; a venue that says no is not. The
+    exit code is 0 after a capture, 1 where the venue said no or no connection came about, and 2
+    where this was called wrongly.
+
     \b
     Examples:
       payloads capture stork BTCUSD ETHUSD -o stork.jsonl.zst
@@ -136,16 +135,17 @@ def capture(
     """
     from payloads.transport.capture import CaptureWriter
 
-    sessions, asked = _sessions(venue, what, endpoint, options, credentials)
+    tls = _trusting(ca)
+    sessions, asked = _sessions(venue, what, endpoint, options, credentials, tls)
     held = [secret for session in sessions for secret in _secrets(session)]
-    watch = _Watch(show.colours(colour, sys.stderr), frames)
+    watch = Watch(show.colours(colour, sys.stderr), frames)
     with CaptureWriter(
         output, venue=venue, asked=asked, secrets=held, flush_every=flush, sync=sync,
         max_bytes=rotate_size, max_seconds=rotate_every,
     ) as writer:  # fmt: skip
-        asyncio.run(_run(sessions, writer, watch, seconds, attempts))
+        asyncio.run(_run(sessions, writer, watch, seconds, attempts, tls))
     _summary(watch, writer, as_json, colour)
-    if watch.refused is not None:
+    if watch.refused is not None or not watch.opened:
         raise SystemExit(1)
 
 
@@ -155,6 +155,7 @@ def _sessions(
     endpoint: str,
     options: Iterable[str],
     credentials: str | None,
+    tls: ssl.SSLContext | None,
 ) -> tuple[Sequence[Session], dict[str, Any]]:
     """The sessions, and what was asked for, as the capture's header keeps it."""
     from payloads.transport import http, secrets
@@ -165,11 +166,30 @@ def _sessions(
         if not mark:
             raise Misuse("not an option", field="--set", expected="NAME=VALUE", found=option)
         chosen[name.replace("-", "_")] = value
+    if not what and venue not in _ASKS_FOR_NOTHING:
+        asked_for = registry.venue(venue).what
+        raise Misuse("nothing to capture", field=f"{venue} WHAT", expected=asked_for)
     names = registry.venue(venue).credentials
     found = secrets.find(venue, names, file=credentials)
     asked = registry.Asked(what, endpoint, chosen, found)
-    sessions = registry.make(venue, asked, http.perform_now, time.time_ns())
+    ask = partial(http.perform_now, tls=tls)
+    sessions = registry.make(venue, asked, ask, time.time_ns())
     return sessions, {"what": list(what), "endpoint": endpoint or "mainnet", "options": chosen}
+
+
+def _trusting(ca: str | None) -> ssl.SSLContext | None:
+    """What this machine trusts, and this authority. None for what the transport does by itself."""
+    if ca is None:
+        return None
+    import ssl
+
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(ca)
+    except OSError as error:  # ssl.SSLError is one
+        found = error.strerror or type(error).__name__
+        raise Misuse("cannot be used", field="--ca", expected="a PEM file", found=found) from None
+    return context
 
 
 def _secrets(session: Session) -> Iterable[Any]:
@@ -184,9 +204,10 @@ def _secrets(session: Session) -> Iterable[Any]:
 async def _run(
     sessions: Sequence[Session],
     writer: CaptureWriter,
-    watch: _Watch,
+    watch: Watch,
     seconds: float | None,
     attempts: int | None,
+    tls: ssl.SSLContext | None,
 ) -> None:
     from payloads.transport.client import Backoff, Connection, merged
     from payloads.transport.inbox import Inbox
@@ -194,15 +215,17 @@ async def _run(
     inbox = Inbox()
     backoff = Backoff(attempts=attempts)
     watch.connections = [
-        Connection(session, recorder=writer, inbox=inbox, backoff=backoff) for session in sessions
+        Connection(session, recorder=writer, inbox=inbox, backoff=backoff, tls=tls)
+        for session in sessions
     ]
     async with merged(*watch.connections) as moments:
         reading = asyncio.ensure_future(watch.read(moments))
         stopping = asyncio.ensure_future(_stopped(seconds))
         showing = asyncio.ensure_future(watch.show())
         try:
-            both = [reading, stopping]
+            both: list[asyncio.Future[Any]] = [reading, stopping]
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            watch.ended = stopping.result() if stopping.done() else "as many as were asked for"
         finally:
             for task in (reading, stopping, showing):
                 task.cancel()
@@ -210,14 +233,13 @@ async def _run(
             watch.clear()
     error = ended[0]
     if isinstance(error, Refused):
-        watch.refused = error
-        watch.say(str(error), bad=True)
+        watch.refused, watch.ended = error, f"given up: {error.reason}"
     elif isinstance(error, Exception):
         raise error
 
 
-async def _stopped(seconds: float | None) -> None:
-    """Until the time is over, or somebody says stop."""
+async def _stopped(seconds: float | None) -> str:
+    """Until the time is over, or somebody says stop; which of them, in words."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -226,152 +248,17 @@ async def _stopped(seconds: float | None) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()
-
-
-class _Watch:
-    """What has come so far, for the line that is shown and for the summary."""
-
-    def __init__(self, coloured: bool, frames: int | None) -> None:
-        self.connections: list[Connection] = []
-        self.began = time.monotonic()
-        self.events: Counter[str] = Counter()
-        self.channels: Counter[str] = Counter()
-        self.refusals: Counter[str] = Counter()
-        self.frames = self.bytes = self.broken = 0
-        self.refused: Refused | None = None
-        # When the connection was lost, by its session; and the silences that followed, in seconds.
-        self.gaps: list[float] = []
-        self._lost_at: int | None = None
-        self._limit, self._coloured = frames, coloured
-        self._live = sys.stderr.isatty()
-        self._last = (self.began, 0, 0)
-
-    async def read(self, moments: Any) -> None:
-        async for moment in moments:
-            self._count(moment)
-            if self._limit is not None and self.frames >= self._limit:
-                return
-
-    def _count(self, moment: Moment) -> None:
-        if moment.frame is not None:
-            self.frames += 1
-            self.bytes += len(moment.frame.raw)
-            if self._lost_at is not None:
-                self.gaps.append((moment.at - self._lost_at) / 1e9)
-                self.say(f"back after {self.gaps[-1]:.1f} s")
-                self._lost_at = None
-        for event in moment.events:
-            self.events[type(event).__name__] += 1
-            if isinstance(event, Data):
-                self.channels[event.channel] += 1
-            else:
-                self._tell(event, moment)
-
-    def _tell(self, event: Event, moment: Moment) -> None:
-        from payloads.transport.frames import Retrying, Unreachable
-
-        if isinstance(event, Broken):
-            self.broken += 1
-            self.say(f"broken message: {event.error}", bad=True)
-        elif isinstance(event, Rejected):
-            self.refusals[event.code] += 1
-            words = ": ".join(part for part in (event.message, event.meaning) if part)
-            self.say(f"refused, {event.code}: {elide(words, 300)}", bad=True)
-        elif isinstance(event, Closed):
-            if self._lost_at is None:
-                self._lost_at = moment.at
-            self.say(f"connection lost, {event.retry.why}", bad=True)
-        elif isinstance(event, Unreachable):
-            self.say(event.why, bad=True)
-        elif isinstance(event, Retrying):
-            self.say(f"dialling again in {event.wait / 1e9:.1f} s")
-        elif isinstance(event, Stalled):
-            self.say(f"silent for {event.silent_for / 1e9:.1f} s", bad=True)
-        elif isinstance(event, Authenticated):
-            self.say("authenticated")
-        elif isinstance(event, Unknown):
-            self.events["Unknown"] += 0  # counted above; too many to tell each
-
-    async def show(self) -> None:
-        """A line with the rates, where a person watches."""
-        while self._live:
-            await asyncio.sleep(_SHOWN_EVERY)
-            now = time.monotonic()
-            then, frames, size = self._last
-            self._last = now, self.frames, self.bytes
-            rate = (self.frames - frames) / (now - then)
-            volume = (self.bytes - size) / (now - then)
-            words = [
-                f"{now - self.began:6.0f} s", f"{self.frames:,} messages", f"{rate:,.0f}/s",
-                f"{volume / 1e3:,.1f} kB/s", f"{len(self.gaps)} gaps", f"{self.broken} broken",
-            ]  # fmt: skip
-            latency = max((one.stats.latency for one in self.connections), default=0)
-            words += [f"ping {latency * 1e3:.0f} ms"] if latency else []
-            held = self.connections[0].inbox.blocked if self.connections else 0
-            words += [f"held up {held} times"] if held else []
-            click.echo("\r\033[K" + "  ".join(words), nl=False, err=True)
-
-    def say(self, words: str, bad: bool = False) -> None:
-        self.clear()
-        when = time.strftime("%H:%M:%S")
-        styled = click.style(words, fg="yellow") if bad else words
-        click.echo(f"{when} {styled}", err=True, color=self._coloured)
-
-    def clear(self) -> None:
-        if self._live:
-            click.echo("\r\033[K", nl=False, err=True)
+            return "stopped"
+    return "as long as was asked for"
 
 
 # --- at the end -----------------------------------------------------------------------------------
 
 
-def _summary(watch: _Watch, writer: CaptureWriter, as_json: bool, colour: str) -> None:
-    seconds = time.monotonic() - watch.began
-    written = writer.summary
-    inbox = watch.connections[0].inbox
-    record: dict[str, Any] = {
-        "seconds": round(seconds, 3),
-        "messages": watch.frames,
-        "message_bytes": watch.bytes,
-        "per_second": round(watch.frames / seconds, 1) if seconds else 0,
-        "dials": sum(one.stats.dials for one in watch.connections),
-        "opened": sum(one.stats.opened for one in watch.connections),
-        "gaps": [round(gap, 3) for gap in watch.gaps],
-        "broken": watch.broken,
-        "refusals": dict(watch.refusals),
-        "events": dict(watch.events),
-        "channels": dict(watch.channels.most_common(50)),
-        "held_up": inbox.blocked,
-        "redacted": written.redacted,
-        "frames_written": written.frames,
-        "file_bytes": written.file_bytes,
-        "files": list(written.files),
-    }
+def _summary(watch: Watch, writer: CaptureWriter, as_json: bool, colour: str) -> None:
+    record = watch.summary(writer)
     if as_json:
         click.echo(json.dumps(record))
         return
-    for line in _lines(record):
+    for line in lines_of(record):
         click.echo(line, color=show.colours(colour, sys.stdout))
-
-
-def _lines(record: dict[str, Any]) -> Iterable[str]:
-    yield click.style("capture", bold=True)
-    gaps = record["gaps"]
-    rows = [
-        ("time", f"{record['seconds']:,.1f} s"),
-        ("messages", f"{record['messages']:,} ({record['per_second']:,.0f} a second)"),
-        ("bytes", f"{record['message_bytes']:,} in {record['file_bytes']:,} on disk"),
-        ("connections", f"{record['opened']:,} opened of {record['dials']:,} dialled"),
-        ("gaps", f"{len(gaps):,}, {sum(gaps):.1f} s in all" if gaps else "none"),
-        ("broken", f"{record['broken']:,}"),
-        ("refused", ", ".join(f"{n}× {code}" for code, n in record["refusals"].items()) or "never"),
-    ]
-    if record["redacted"]:
-        rows.append(("redacted", f"{record['redacted']:,} messages had a credential in them"))
-    if record["held_up"]:
-        rows.append(("held up", f"{record['held_up']:,} times by the disk or this machine"))
-    busiest = list(record["channels"].items())[:8]
-    rows += [(f"  {elide(name, 20)}", f"{count:,}") for name, count in busiest]
-    rows += [("file", name) for name in record["files"][:20]]
-    for name, value in rows:
-        yield f"  {click.style(name.ljust(24), fg='cyan')} {value}"

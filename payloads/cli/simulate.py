@@ -17,6 +17,8 @@ from payloads.cli.run import guarded
 from payloads.errors import Misuse
 
 if TYPE_CHECKING:
+    import ssl
+
     from payloads.simulators import Simulator
 
 __all__ = ["simulate"]
@@ -35,6 +37,7 @@ _WIDTH = 14
 @click.option("--misbehave", default="", metavar="RULE,…", help="What to do wrong, and when.")
 @click.option("--bad-share", type=float, metavar="SHARE", help="Share of bad payloads, 0 to 1.")
 @click.option("--seed", type=int, default=0, help="The same seed makes the same data.")
+@click.option("--certificate", metavar="FILE", help="Serve wss: PEM, the certificate and its key.")
 @click.option("--state", "state_path", metavar="FILE", help="Write what verifies its payloads.")
 @click.option("--for", "seconds", type=float, metavar="SECONDS", help="Stop after so long.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs, a line each.")
@@ -48,6 +51,7 @@ def simulate(
     misbehave: str,
     bad_share: float | None,
     seed: int,
+    certificate: str | None,
     state_path: str | None,
     seconds: float | None,
     as_json: bool,
@@ -86,8 +90,24 @@ def simulate(
         if venue not in ("chainlink", "stork"):
             raise Misuse("signs no payloads", field="--bad-share", found=venue)
         options["bad_share"] = bad_share
+    if certificate is not None:
+        options["tls"] = _serving(certificate)
     simulator = simulators.make(venue, **options)
     asyncio.run(_run(simulator, state_path, seconds, as_json))
+
+
+def _serving(certificate: str) -> ssl.SSLContext:
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate)
+    except OSError as error:  # ssl.SSLError is one
+        raise Misuse(
+            "cannot be served", field="--certificate", expected="a certificate and its key, in PEM",
+            found=error.strerror or type(error).__name__,
+        ) from None  # fmt: skip
+    return context
 
 
 async def _run(

@@ -44,6 +44,8 @@ _PATIENCE = 1.0
 # How many messages a stream makes at once before others get a turn.
 _BURST = 16
 _HEAD_TIMEOUT = 10.0
+# How often whoever waits for something looks, in seconds.
+_LOOKING = 0.005
 
 
 class Common(TypedDict, total=False):
@@ -292,7 +294,7 @@ class Simulator(ABC):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.5):
                 while self._peers:
-                    await asyncio.sleep(0.005)
+                    await asyncio.sleep(_LOOKING)
         for peer in [*self._peers.values()]:
             peer.abort()
 
@@ -399,8 +401,25 @@ class Simulator(ABC):
 
     @property
     def peers(self) -> list[Peer]:
-        """The clients that are connected."""
+        """The clients that are connected. A dial takes a moment; `connected` waits for it."""
         return [*self._peers.values()]
+
+    async def connected(self, count: int = 1, *, seconds: float = 10) -> list[Peer]:
+        """Wait until so many clients are connected, at least; `TimeoutError` after so long."""
+        async with asyncio.timeout(seconds):
+            while len(self._peers) < count:
+                await asyncio.sleep(_LOOKING)
+        return self.peers
+
+    def wait_connected(self, count: int = 1, *, seconds: float = 10) -> None:
+        """The same for a test without asyncio, while the simulator runs in its own thread."""
+        if self._loop is None:
+            raise Misuse("the simulator is not running", field=self.venue)
+        if _running_loop() is self._loop:
+            raise Misuse("would wait for itself", expected="await venue.connected()")
+        asyncio.run_coroutine_threadsafe(
+            self.connected(count, seconds=seconds), self._loop
+        ).result()
 
     # --- streams ---
 
@@ -597,14 +616,17 @@ class Simulator(ABC):
         """Do something where the server runs, and wait until it is done."""
         if self._loop is None:
             raise Misuse("the simulator is not running", field=self.venue)
-        try:
-            here = asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            here = False
-        if here:
+        if _running_loop() is self._loop:
             action()
         else:
             asyncio.run_coroutine_threadsafe(_doing(action), self._loop).result(10)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 async def _doing(action: Callable[[], None]) -> None:

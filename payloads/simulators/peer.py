@@ -156,16 +156,20 @@ class Peer:
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
-            if data:
-                self._write(data)
-            elif self._writer.can_write_eof() and not self._writer.is_closing():
-                self._writer.write_eof()
+            self._write(data)
 
     def _write(self, data: bytes) -> None:
+        """Send bytes, or the end of all bytes if there are none."""
         if self._held is not None:
             self._held.append(data)
-        elif not self._writer.is_closing():
+        elif self._writer.is_closing():
+            return
+        elif data:
             self._writer.write(data)
+        elif self._writer.can_write_eof():
+            self._writer.write_eof()
+        else:  # TLS has no half of a connection to close
+            self._writer.close()
 
     # --- ending ---
 

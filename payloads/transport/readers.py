@@ -1,11 +1,12 @@
 """Frames from the files that people already have: the same `Frame` as live.
 
 * `capture`: our own format, plain or compressed (see `capture`).
-* `har`: Chrome's `_webSocketMessages`, and the frames of Firefox's network monitor.
+* `har`: Chrome's `_webSocketMessages`, which mitmproxy and others write as well; also frames as
+  Firefox's network monitor names them. Firefox's own export leaves them out, and that is said.
 * `mitmproxy`: flow files.
 * `wscat`: lines that begin with `<` and `>`, as wscat shows them on a terminal (`script` keeps
   that); it shows binary messages as text, so their bytes are lost.
-* `lines`: one message a line, as websocat prints them, and wscat without a terminal.
+* `lines`: one message a line, as websocat prints them, and wscat with `-x` or without a terminal.
 * `hex`: one payload's bytes a line.
 
 `read` says which by looking (`sniff`), unless told. It gives each record with the place it stood,
@@ -18,12 +19,12 @@ to `MAX_WHOLE_BYTES`; everything else in bounded memory.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from io import BytesIO
 from itertools import chain
@@ -31,19 +32,18 @@ from typing import IO, Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec.structs import replace
 
 from payloads.errors import Malformed, Misuse, PayloadError, elide
-from payloads.inputs import to_bytes
+from payloads.transport import logs
 from payloads.transport.capture import (
     BrokenLine,
     CaptureRecord,
     numbered,
-    split_lines,
 )
 from payloads.transport.codecs import Torn, unsqueezed
 from payloads.transport.flows import MAX_FLOW_BYTES, flows, messages
 from payloads.transport.frames import UNKNOWN_TIME, Direction, Frame, Opcode
+from payloads.transport.logs import Placed
 
 __all__ = ["KINDS", "MAX_WHOLE_BYTES", "Kind", "frames", "read", "sniff", "venue_of"]
 
@@ -60,26 +60,15 @@ _HOSTS = {
 _OPCODES: dict[int, Opcode] = {1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}
 _SENT, _RECEIVED = ("send", "sent", "out"), ("receive", "received", "in")
 
-_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_HEX_LINE = re.compile(r"(?:0[xX])?[0-9a-fA-F]+")
 _FLOW = re.compile(rb"[0-9]{1,12}:[0-9]{1,12}:")
-_ISO = re.compile(
-    r"\[?([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,]([0-9]{1,9}))?"
-    r"(Z|[+-][0-9]{2}:?[0-9]{2})?\]?\s+"
-)
-_EPOCH = re.compile(r"([0-9]{10})(?:\.([0-9]{1,9}))?\s+")
-# What the two tools say themselves.
-_WSCAT_SAYS = re.compile(
-    r"(?:Connected \(press|Disconnected \(code|error: |Received p[io]ng|Listening on port)"
-)
-_WEBSOCAT_SAYS = re.compile(r"(?:\[(?:INFO|DEBUG|TRACE|WARN|ERROR) |websocat: )")
-
-Placed = tuple[str, CaptureRecord]
 
 
 def venue_of(url_or_host: str) -> str:
     """The venue whose host it is; "" if it is none that this package knows."""
-    host = (urlsplit(url_or_host).hostname if "//" in url_or_host else url_or_host) or ""
+    try:
+        host = (urlsplit(url_or_host).hostname if "//" in url_or_host else url_or_host) or ""
+    except ValueError:  # no URL at all
+        return ""
     found = (venue for end, venue in _HOSTS.items() if host == end or host.endswith("." + end))
     return next(found, "")
 
@@ -93,11 +82,7 @@ def sniff(head: bytes) -> Kind:
         return "mitmproxy"
     if start.startswith(b"{") and re.search(rb'"log"\s*:\s*\{', start):
         return "har"
-    lines = [_bare(line) for line in start.decode("utf-8", "replace").split("\n")[:50]]
-    lines = [line for line in lines if line]
-    if any(re.match(r"(?:> )?< ", line) or _WSCAT_SAYS.match(line) for line in lines):
-        return "wscat"
-    return "hex" if lines and all(map(_HEX_LINE.fullmatch, lines)) else "lines"
+    return logs.kind_of(start.decode("utf-8", "replace"))
 
 
 def read(
@@ -122,9 +107,9 @@ def read(
     elif kind == "mitmproxy":
         yield from _mitmproxy(cast(IO[bytes], _Joined(again)), venue)
     elif kind == "wscat":
-        yield from _wscat(again, venue)
+        yield from logs.wscat(again, venue)
     else:
-        yield from _lines(again, kind, venue)
+        yield from (logs.hexes if kind == "hex" else logs.lines)(again, venue)
 
 
 def frames(
@@ -206,24 +191,41 @@ def _har(data: bytes, venue: str) -> Iterator[Placed]:
         raise Malformed("not a HAR", field="file", expected="log.entries", found=why) from None
     connection = 0
     for index, entry in enumerate(entries, 1):
-        listed = _entry_messages(entry)
+        listed, url = _entry_messages(entry), _entry_url(entry)
+        if listed is None and url.startswith(("ws://", "wss://")):
+            yield f"entry {index}", BrokenLine(index, _left_out(url))
         if not listed:
             continue
         connection += 1
-        url = entry["request"].get("url", "") if isinstance(entry.get("request"), dict) else ""
-        known = venue or venue_of(str(url))
+        known = venue or venue_of(url)
         for number, message in enumerate(listed, 1):
             where = f"entry {index}, message {number}"
             yield where, _placed(number, _har_frame, message, known, connection)
 
 
-def _entry_messages(entry: Any) -> list[Any]:
+def _entry_messages(entry: Any) -> list[Any] | None:
+    """The messages of an entry; None if it does not speak of any."""
     if not isinstance(entry, dict):
-        return []
+        return None
     for name in ("_webSocketMessages", "_webSocketFrames", "webSocketFrames", "_frames"):
         if isinstance(entry.get(name), list):
             return cast(list[Any], entry[name])
-    return []
+    return None
+
+
+def _entry_url(entry: Any) -> str:
+    request = entry.get("request") if isinstance(entry, dict) else None
+    return str(request.get("url", "")) if isinstance(request, dict) else ""
+
+
+def _left_out(url: str) -> Malformed:
+    """Of a websocket that was opened, but whose messages were not exported."""
+    return Malformed(
+        "the websocket's messages are not in this file: Firefox leaves them out",
+        field="_webSocketMessages",
+        expected="an export of Chrome or mitmproxy, or a capture",
+        found=elide(url.partition("?")[0], 80),
+    )
 
 
 def _placed(
@@ -241,21 +243,51 @@ def _har_frame(message: Any, venue: str, connection: int) -> Frame:
         raise Malformed("not a message", field="message", expected="an object")
     kind = message.get("type")
     direction: Direction = "out" if kind in _SENT else "in"
+    if kind == "error":
+        raise Malformed("the browser noted an error here", field="type", found=_words(message))
     if kind not in (*_SENT, *_RECEIVED):
         expected = "send or receive"
         raise Malformed("unknown direction", field="type", expected=expected, found=repr(kind))
     opcode = _opcode(message.get("opcode", message.get("opCode", 1)))
-    data = message.get("data", message.get("payload"))
-    if not isinstance(data, str):
-        raise Malformed("a message without its data", field="data", expected="text")
     at = _instant(message.get("time", message.get("timeStamp")))
-    if opcode == "text":
+    data, payload = message.get("data"), message.get("payload")
+    if isinstance(payload, str) and data is None:
+        raw = _byte_string(payload)
+    elif not isinstance(data, str):
+        raise Malformed("a message without its data", field="data", expected="text")
+    elif opcode == "text":
         return Frame(venue, connection, direction, opcode, at, data)
+    else:
+        raw = _base64(data)
+    return Frame(venue, connection, direction, opcode, at, _text_or_bytes(opcode, raw))
+
+
+def _words(message: dict[str, Any]) -> str:
+    data = message.get("data")
+    return elide(data, 80) if isinstance(data, str) else ""
+
+
+def _byte_string(payload: str) -> bytes:
+    """Firefox's interfaces give a frame's bytes as a string with a character for each."""
     try:
-        raw = b64decode(data, validate=True)
+        return payload.encode("latin-1")
+    except UnicodeEncodeError:  # somebody has decoded it already
+        return payload.encode("utf-8", "surrogatepass")
+
+
+def _base64(data: str) -> bytes:
+    try:
+        return b64decode(data, validate=True)
     except (Base64Error, ValueError) as error:
         raise Malformed("not base64", field="data", found=str(error)) from None
-    return Frame(venue, connection, direction, opcode, at, raw)
+
+
+def _text_or_bytes(opcode: Opcode, raw: bytes) -> str | bytes:
+    """A text message as text, unless it is none."""
+    if opcode == "text":
+        with contextlib.suppress(UnicodeDecodeError):
+            return raw.decode()
+    return raw
 
 
 def _opcode(number: Any) -> Opcode:
@@ -307,113 +339,4 @@ def _mitm_frame(message: Any, venue: str, connection: int) -> Frame:
         raise Malformed("not a message", field="message", expected="type, from_client, content")
     at = _instant(more[0]) if more else UNKNOWN_TIME
     direction: Direction = "out" if from_client else "in"
-    if opcode == "text":
-        try:
-            return Frame(venue, connection, direction, opcode, at, content.decode())
-        except UnicodeDecodeError:
-            pass
-    return Frame(venue, connection, direction, opcode, at, content)
-
-
-# --- lines ----------------------------------------------------------------------------------------
-
-
-def _bare(line: str) -> str:
-    """A line without what a terminal and `ts` add to it."""
-    return _timed(_COLOUR.sub("", line).replace("\r", ""))[1]
-
-
-def _timed(line: str) -> tuple[int, str]:
-    if match := _EPOCH.match(line):
-        nanoseconds = int((match[2] or "").ljust(9, "0"))
-        return int(match[1]) * 10**9 + nanoseconds, line[match.end() :]
-    if match := _ISO.match(line):
-        day, clock, fraction, zone = match.groups()
-        zone = (zone or "Z").replace("Z", "+00:00")
-        try:
-            when = datetime.fromisoformat(f"{day}T{clock}{zone}").astimezone(UTC)
-        except (ValueError, OverflowError):
-            return UNKNOWN_TIME, line
-        at = int(when.timestamp()) * 10**9 + int((fraction or "").ljust(9, "0"))
-        return at, line[match.end() :]
-    return UNKNOWN_TIME, line
-
-
-def _lines(pieces: Iterable[bytes], kind: str, venue: str) -> Iterator[Placed]:
-    make = _hex_line if kind == "hex" else _plain_line
-    for where, line in _numbered(pieces):
-        try:
-            record = line if isinstance(line, BrokenLine) else make(line, venue)
-        except PayloadError as error:
-            record = BrokenLine(_number(where), error)
-        if record is not None:
-            yield where, record
-
-
-def _number(where: str) -> int:
-    return int(where.rpartition(" ")[2])
-
-
-def _numbered(pieces: Iterable[bytes]) -> Iterator[tuple[str, str | BrokenLine]]:
-    """Lines of text, each with its place."""
-    number = 0
-    try:
-        for number, (raw, _) in enumerate(split_lines(pieces), 1):
-            try:
-                yield f"line {number}", _text(raw, number)
-            except Malformed as error:
-                yield f"line {number}", BrokenLine(number, error)
-    except Malformed as error:  # of the compression
-        yield f"line {number + 1}", BrokenLine(number + 1, error)
-
-
-def _text(line: bytes | None, number: int) -> str:
-    if line is None:
-        raise Malformed("longer than any line", field="line", expected="a message")
-    try:
-        return (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).decode()
-    except UnicodeDecodeError as error:
-        reason = "not UTF-8 text"
-        raise Malformed(reason, offset=error.start, field="line", found=error.reason) from None
-
-
-def _wscat(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
-    """What wscat shows on a terminal. A message of several lines goes on on lines of its own."""
-    last: tuple[str, Frame] | None = None
-    for where, line in _numbered(pieces):
-        if isinstance(line, BrokenLine):
-            yield where, line
-            continue
-        at, text = _timed(_COLOUR.sub("", line).replace("\r", ""))
-        # Where something came while the prompt stood there, the line has both.
-        text = text.removeprefix("> ") if text.startswith("> <") else text
-        begins = text[:2] in ("< ", "> ") or _WSCAT_SAYS.match(text.lstrip("<> "))
-        if not begins and last is not None and text.strip(" >"):
-            last = last[0], replace(last[1], data=f"{last[1].data!s}\n{text}")
-            continue
-        if last is not None:
-            yield last
-        last = None
-        if begins and text[2:].strip() and not _WSCAT_SAYS.match(text.lstrip("<> ")):
-            direction: Direction = "in" if text[0] == "<" else "out"
-            last = where, Frame(venue, 1, direction, "text", at, text[2:])
-        elif not begins and text.strip(" >"):
-            error = Malformed("neither sent nor received", field="line", found=elide(text))
-            yield where, BrokenLine(_number(where), error)
-    if last is not None:
-        yield last
-
-
-def _plain_line(line: str, venue: str) -> Frame | None:
-    # Without a terminal wscat prints its prompt all the same, in front of whatever comes first.
-    at, text = _timed(line.strip("\r").removeprefix("> "))
-    if not text.strip() or _WEBSOCAT_SAYS.match(text):
-        return None
-    return Frame(venue, 1, "in", "text", at, text)
-
-
-def _hex_line(line: str, venue: str) -> Frame | None:
-    at, text = _timed(line.strip())
-    if not text:
-        return None
-    return Frame(venue, 1, "in", "binary", at, to_bytes(text))
+    return Frame(venue, connection, direction, opcode, at, _text_or_bytes(opcode, content))

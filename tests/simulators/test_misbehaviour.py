@@ -307,3 +307,22 @@ def test_the_same_seed_says_the_same() -> None:
 
     assert values(1) == values(1)
     assert values(1) != values(2)
+
+
+def test_whoever_leaves_amid_a_stall_is_let_go() -> None:
+    """The goodbye is held back like everything else, and nothing is written behind it."""
+
+    async def test() -> None:
+        trouble: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: trouble.append(context))
+        async with StorkSimulator(rate=50, misbehave="stall@3:0.3") as venue:
+            dial = dial_of(venue.session(), venue)
+            async with dialled(dial.url, dial.headers) as socket:
+                await socket.send('{"type":"subscribe","assets":[3]}')
+                await until(lambda: venue.counters.misbehaved["stall"])
+                await socket.close()
+                assert socket.close_code == 1000
+            await until(lambda: not venue.peers)
+        assert trouble == []
+
+    run(test())

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from payloads.errors import Misuse
 from payloads.state import State
 from payloads.transport.client import stream
 from payloads.venues.session import Data
+
+from .kit import driven, run
 
 VENUES = [*simulators.VENUES]
 
@@ -39,6 +42,33 @@ def test_in_one_line_without_asyncio(venue: str) -> None:
         simulator.cut()
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", simulator.port), 1)
+
+
+def test_a_client_can_be_waited_for() -> None:
+    async def test() -> None:
+        async with simulators.stork() as venue:
+            with pytest.raises(TimeoutError):
+                await venue.connected(seconds=0.02)
+            with pytest.raises(Misuse, match="would wait for itself"):
+                venue.wait_connected()
+            async with driven(venue.session()), driven(venue.session()):
+                assert venue.peers == []  # a dial takes a moment
+                assert [peer.number for peer in await venue.connected(2)] == [1, 2]
+                venue.cut()
+
+    run(test())
+    with simulators.start("stork") as venue:
+        with pytest.raises(TimeoutError):
+            venue.wait_connected(seconds=0.02)
+        moments = stream(venue.session(), proxy=False)
+        client = threading.Thread(target=lambda: next(moments))
+        client.start()
+        venue.wait_connected()
+        assert len(venue.peers) == 1
+        client.join()
+        moments.close()
+    with pytest.raises(Misuse, match="not running"):
+        venue.wait_connected()
 
 
 def test_what_goes_wrong_is_told() -> None:

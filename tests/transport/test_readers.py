@@ -13,7 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from payloads import chainlink, stork
 from payloads.errors import Malformed, Misuse
+from payloads.simulators import ChainlinkSimulator, StorkSimulator
+from payloads.simulators.venue_stork import sequence_of
 from payloads.transport import capture, flows
 from payloads.transport.capture import BrokenLine, CaptureWriter
 from payloads.transport.codecs import Torn
@@ -49,7 +52,9 @@ def test_har_of_chrome() -> None:
         1764608698685038900, 1764608698700000000, 1764608699000000000,
     ]  # fmt: skip
     assert {r.venue for r in records if isinstance(r, Frame)} == {"stork"}
-    assert [r.line for r in records if isinstance(r, BrokenLine)] == [4, 5]
+    broken = [r for r in records if isinstance(r, BrokenLine)]
+    assert [r.line for r in broken] == [4, 5]
+    assert "the browser noted an error here, found net::ERR" in str(broken[1].error)
 
 
 def test_har_of_firefox() -> None:
@@ -61,6 +66,39 @@ def test_har_of_firefox() -> None:
         1764608698685038000, 1764608698700123000,
     ]  # fmt: skip
     assert records[0].venue == "qfex"
+
+
+def test_har_of_firefox_has_frames_as_strings_of_bytes() -> None:
+    """Its interfaces give a frame's bytes a character each, whatever the frame is."""
+    messages = [
+        {"type": "received", "timeStamp": 1, "opCode": 2, "payload": "\x00\xff\x10"},
+        {"type": "received", "timeStamp": 2, "opCode": 1, "payload": "Ã©"},
+        {"type": "received", "timeStamp": 3, "opCode": 1, "payload": "€"},
+        {"type": "received", "timeStamp": 4, "opCode": 1, "payload": "\xff"},
+    ]
+    har = json.dumps({"log": {"entries": [{"_webSocketMessages": messages}]}})
+    assert simple(of(har)) == [
+        ("in", "binary", b"\x00\xff\x10"), ("in", "text", "é"), ("in", "text", "€"),
+        ("in", "text", b"\xff"),
+    ]  # fmt: skip
+
+
+def test_har_without_a_websockets_messages_says_so() -> None:
+    """What Firefox exports: the handshake, and nothing of what came over it."""
+    url = "wss://fast.jp.stork-oracle.network/ws?token=hidden"
+    entries = [
+        {"request": {"method": "GET", "url": "https://example.com/"}, "response": {"status": 200}},
+        {"request": {"method": "GET", "url": url}, "response": {"status": 101}},
+    ]
+    har = json.dumps({"log": {"entries": entries}})
+    ((where, broken),) = read(io.BytesIO(har.encode()))
+    assert where == "entry 2"
+    assert isinstance(broken, BrokenLine)
+    assert "Firefox leaves them out" in str(broken.error)
+    assert "wss://fast.jp.stork-oracle.network/ws" in str(broken.error)
+    assert "hidden" not in str(broken.error)
+    # Chrome says that there were none.
+    assert of(har.replace('"response"', '"_webSocketMessages": [], "response"')) == []
 
 
 @pytest.mark.parametrize("text", ['{"log": {"entries": 1}}', '{"log": {}}', '{"log": {"entries"'])
@@ -82,6 +120,24 @@ def test_flows_of_mitmproxy() -> None:
         ("flow 2, message 3", Frame("stork", 1, "in", "binary", start + 2_750_000_000, raw)),
         ("flow 3, message 1", Frame("", 2, "in", "text", start + 3_000_000_000, "pong")),
     ]
+
+
+@pytest.mark.parametrize("name", ["mitmproxy-proxied.flow", "mitmproxy-proxied.har"])
+def test_what_went_through_mitmproxy_is_what_was_signed(name: str) -> None:
+    """Two captures of simulators through a running mitmproxy: every byte counts in a signature."""
+    found = list(frames(FIXTURES / name, venue="stork"))
+    assert [(one.connection, one.direction, one.opcode) for one in found] == [
+        (1, "out", "text"), (1, "in", "text"), (1, "in", "text"), (1, "in", "text"),
+        (2, "in", "binary"), (2, "in", "binary"),
+    ]  # fmt: skip
+    assert [one.at for one in found] == sorted(one.at for one in found)
+    updates = [stork.decode(json.loads(one.raw)["p"]) for one in found[1:4]]
+    signer = StorkSimulator().signer.address
+    assert {one.address for update in updates for one in stork.recover(update)} == {signer}
+    reports = [chainlink.decode(json.loads(one.raw)["report"]["fullReport"]) for one in found[4:]]
+    recovered = {one.address for report in reports for one in chainlink.recover(report)}
+    network = ChainlinkSimulator().network
+    assert recovered == set(network.signers[: network.f + 1])
 
 
 def test_flows_cut_off_anywhere() -> None:
@@ -160,6 +216,22 @@ def test_log_of_wscat_in_a_file() -> None:
     assert [one.data for one in records[2:]] == ["two", "lines", "last"]
 
 
+def test_log_of_wscat_with_a_command() -> None:
+    """With -x it prints messages alone, and its prompt and the terminal's codes all the same."""
+    records = of((FIXTURES / "wscat-execute.log").read_bytes())
+    assert [r.direction for r in records] == ["in"] * 6
+    numbers = [sequence_of(bytes.fromhex(json.loads(one.data)["p"][2:])) for one in records]
+    assert numbers == [1, 2, 3, 4, 5, 6]
+    # `script` repeats the command, with the token in it.
+    assert not [one for one in records if "token" in str(one)]
+
+
+def test_what_script_adds_is_left_out() -> None:
+    for text in ("< one\n> two\n", "one\n> two\n"):
+        around = f"Script started on 2026-11-21 [COMMAND=x]\n{text}Script done on 2026-11-21\n"
+        assert simple(of(around)) == simple(of(text))
+
+
 def test_lines_with_times_in_front() -> None:
     text = (
         '[2025-12-01T17:04:58.685038908Z] {"a": 1}\n2025-12-01 18:04:59+01:00 pong\n'
@@ -209,6 +281,9 @@ def test_text_that_is_not_utf8_is_reported() -> None:
         ("mitmproxy.flow", "mitmproxy"),
         ("wscat-terminal.log", "wscat"),
         ("wscat-piped.log", "lines"),
+        ("wscat-execute.log", "lines"),
+        ("mitmproxy-proxied.flow", "mitmproxy"),
+        ("mitmproxy-proxied.har", "har"),
     ],
 )
 def test_files_are_recognised(name: str, kind: str) -> None:
@@ -268,4 +343,5 @@ def test_kinds_that_are_none_are_misuse() -> None:
 def test_hosts_of_venues() -> None:
     assert venue_of("wss://ws.dataengine.chain.link/api") == "chainlink"
     assert venue_of("trade.finerymarkets.com") == "finery"
+    assert venue_of("wss://[nonsense/") == ""
     assert venue_of("wss://notqfex.com/") == venue_of("") == venue_of("ws://127.0.0.1:1/") == ""

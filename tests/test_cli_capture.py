@@ -1,0 +1,175 @@
+"""`payloads capture` against simulators: what it says on the way, its summary and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from payloads import simulators
+from payloads.cli.main import main
+from payloads.simulators import Simulator
+from payloads.simulators.venue_chainlink import FEEDS, sequence_of
+from payloads.transport.capture import Happening, frames, records
+
+BTC = next(iter(FEEDS.values()))
+STORK = ("capture", "stork", "BTCUSD", "--endpoint")
+
+
+def command(*arguments: str, **environment: str) -> Result:
+    return CliRunner(env=environment).invoke(main, list(arguments))
+
+
+def capture(venue: Simulator, path: Path, *more: str, **wrong: str) -> Result:
+    arguments = venue.capture(str(path))
+    return command(*arguments, "--for", "20s", *more, **(venue.environment | wrong))
+
+
+def later(seconds: float, action: Any) -> threading.Timer:
+    timer = threading.Timer(seconds, action)
+    timer.start()
+    return timer
+
+
+def test_a_venue_that_says_no_is_asked_once(tmp_path: Path) -> None:
+    with simulators.start("stork") as venue:
+        ran = capture(venue, tmp_path / "c.jsonl", PAYLOADS_STORK_TOKEN="another-token")
+        assert venue.counters.dials == 1
+    assert ran.exit_code == 1
+    assert "refused, 401: invalid token: the token is missing or not valid" in ran.stderr
+    assert "given up: 401: the token is missing or not valid" in ran.stdout
+    whats = [one.what for one in records(tmp_path / "c.jsonl") if isinstance(one, Happening)]
+    assert whats == ["dialling", "refused", "gave up", "end"]
+
+
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    token = {"PAYLOADS_STORK_TOKEN": "a-token-of-the-test"}
+    nowhere = [*STORK, "ws://127.0.0.1:9", "-o"]
+    ran = command(*nowhere, str(tmp_path / "a.jsonl"), "--attempts", "1", **token)
+    assert ran.exit_code == 1
+    assert "1 dialled" in ran.stdout
+    ran = command(*nowhere, str(tmp_path / "b.jsonl"), "--for", "0.2s", "--json", **token)
+    summary = json.loads(ran.stdout)
+    # Nothing went wrong for good, but whoever asked has nothing.
+    assert (ran.exit_code, summary["ended"]) == (1, "as long as was asked for")
+    assert "dialling again in" in ran.stderr
+
+
+def test_files_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "there.jsonl").write_text("mine")
+    for name in ("there.jsonl", "no/folder.jsonl", "."):
+        ran = command(*STORK, "ws://127.0.0.1:9", "-o", str(tmp_path / name),
+                      PAYLOADS_STORK_TOKEN="a-token-of-the-test")  # fmt: skip
+        assert ran.exit_code == 2, name
+        assert ran.output.startswith("error: ")
+    assert (tmp_path / "there.jsonl").read_text() == "mine"
+
+
+def test_nothing_asked_for_is_told(tmp_path: Path) -> None:
+    for venue in ("chainlink", "stork", "finery", "ethgas", "qfex"):
+        ran = command("capture", venue, "-o", str(tmp_path / "c.jsonl"))
+        assert ran.exit_code == 2
+        assert f"{venue} WHAT: nothing to capture, expected" in ran.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_gaps_are_told_and_filled(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl.zst"
+    options: dict[str, Any] = {"rate": 50, "feeds": [BTC], "misbehave": "restart@20:0.3"}
+    with simulators.start("chainlink", **options) as venue:
+        ran = capture(venue, path, "--frames", "60", "--json")
+    summary = json.loads(ran.stdout)
+    assert ran.exit_code == 0, ran.stderr
+    assert (summary["ended"], summary["messages"]) == ("as many as were asked for", 60)
+    (gap,) = summary["gaps"]
+    assert gap > 0.3
+    assert summary["backfilled"] > 10
+    assert not summary["lost_at_the_end"]
+    for words in ("connected", "connection lost, 1012", "nothing came for ", "by REST"):
+        assert words in ran.stderr
+
+
+def test_an_origin_that_is_lost_is_no_gap(tmp_path: Path) -> None:
+    """With high availability the other one goes on; what both sent is counted and kept."""
+    path = tmp_path / "c.jsonl"
+    with simulators.start("chainlink", rate=50, feeds=[BTC]) as venue:
+
+        def cut() -> None:
+            venue.wait_connected(2)
+            venue._in_loop(venue.peers[0].abort)
+
+        cutting = later(0.5, cut)
+        ran = capture(venue, path, "--set", "ha=yes", "--frames", "150", "--json")
+        cutting.join()
+    summary = json.loads(ran.stdout)
+    assert ran.exit_code == 0, ran.stderr
+    assert (summary["gaps"], summary["dials"] > 2) == ([], True)
+    assert "connection 1: connection lost" in ran.stderr or "connection 2: connection" in ran.stderr
+    received = [one for one in frames(path) if one.direction == "in" and one.is_message]
+    assert len({one.connection for one in received}) >= 2
+    numbers = [
+        sequence_of(bytes.fromhex(json.loads(one.raw)["report"]["fullReport"][2:]))
+        for one in received
+    ]
+    kept_twice = len(numbers) - len(set(numbers))
+    assert summary["duplicates"] >= 20
+    assert kept_twice >= summary["duplicates"] - 5
+    assert sorted(set(numbers)) == [*range(min(numbers), max(numbers) + 1)], "lost"
+
+
+@pytest.mark.parametrize("how", ["--rotate-size=2kB", "--rotate-every=0.2s"])
+def test_files_are_rotated(how: str, tmp_path: Path) -> None:
+    with simulators.start("stork", rate=50, feeds=["BTCUSD"]) as venue:
+        ran = capture(venue, tmp_path / "c.jsonl.gz", how, "--flush", "0.05s", "--frames", "60",
+                      "--json")  # fmt: skip
+    assert ran.exit_code == 0, ran.stderr
+    summary = json.loads(ran.stdout)
+    assert len(summary["files"]) > 2
+    assert sum(1 for name in summary["files"] for _ in frames(name)) == summary["frames_written"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_closes_the_connection_and_the_file(number: int, tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl.gz"
+    with simulators.start("chainlink", rate=20) as venue:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "payloads", *venue.capture(str(path)), "--json"],
+            env={**os.environ, **venue.environment},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        venue.wait_connected()
+        assert child.stderr is not None
+        assert "connected" in child.stderr.readline()
+        child.send_signal(number)
+        stdout, stderr = child.communicate(timeout=10)
+    assert (child.returncode, json.loads(stdout)["ended"]) == (0, "stopped")
+    assert "Traceback" not in stderr
+    *_, closed, end = records(path)
+    assert isinstance(closed, Happening)
+    assert isinstance(end, Happening)
+    assert (closed.what, closed.detail["code"], end.what) == ("closed", 1000, "end")
+
+
+def test_the_rates_are_told_where_nobody_watches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("payloads.cli.watching._TOLD_EVERY", 0.1)
+    with simulators.start("stork", rate=50) as venue:
+        ran = capture(venue, tmp_path / "c.jsonl", "--frames", "30")
+    assert "messages" in ran.stderr
+    assert "kB/s  gaps 0  broken 0" in ran.stderr
+
+
+def test_help_says_what_there_is() -> None:
+    said = command("capture", "--help").stdout
+    for words in ("--ca FILE", "exit code is 0", "PAYLOADS_STORK_TOKEN", "Credentials: key, secret",
+                  "level2:AAPL-USD", "--rotate-size"):  # fmt: skip
+        assert words in said
