@@ -105,9 +105,7 @@ def check_base(url: str, schemes: Sequence[str], field: str) -> str:
     return url.rstrip("/")
 
 
-def address(
-    endpoint: str, known: Mapping[str, str], schemes: Sequence[str] = ("wss", "ws")
-) -> str:
+def address(endpoint: str, known: Mapping[str, str], schemes: Sequence[str] = ("wss", "ws")) -> str:
     """The base of an endpoint that is named, or given as a URL."""
     return check_base(known.get(endpoint, endpoint), schemes, "endpoint")
 

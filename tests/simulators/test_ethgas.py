@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 import pytest
 
 from payloads.simulators import EthgasSimulator
+from payloads.venues.eip712 import signature_of, typed_data_digest
 from payloads.venues.ethgas import PRIVATE, PUBLIC, Answered, Book, Channel, Trade
-from payloads.venues.ethgas_login import signature_of, typed_data_digest
 from payloads.venues.session import Data, Event, Opened, Rejected, Secret
 
 from .kit import ask, collect, dialled, driven, kinds, received, refusal, run
