@@ -118,8 +118,11 @@ def test_frames_as_the_venue_sends_them() -> None:
                 assert await say("bind", "I", 5) == ["I", 0, "Z", 103]
                 assert (await say("bind", "I"))[2] == "S"
                 assert await say("bind", "I") == ["I", 0, "Z", 100]
-                for feed, feed_id in [("K", "USD"), ("O", number), ("S", 1), ("G", None)]:
-                    assert (await say("bind", feed, feed_id))[2] == "S"
+                named: list[tuple[str, Any]] = [("K", "USD"), ("S", 1), ("G", None), ("R", None)]
+                for feed, feed_id in [*named, ("O", "BTC-USD")]:
+                    # K, S and O repeat the id as it was asked for.
+                    assert (await say("bind", feed, feed_id))[:3] == [feed, feed_id or 0, "S"]
+                assert (await received(socket))[:3] == ["O", "BTC-USD", "+"]
 
     run(test())
 
