@@ -22,16 +22,16 @@ from payloads.simulators.base import Common, Made, Simulator, Stream
 from payloads.simulators.http import Request, Response, answer
 from payloads.simulators.market import Walk
 from payloads.simulators.peer import Peer
-from payloads.venues.ethgas import (
+from payloads.venues.ethgas import EthgasSession
+from payloads.venues.ethgas_login import EthgasLogin
+from payloads.venues.ethgas_protocol import (
     DIALECTS,
     MARKET_TYPES,
     OFFICIAL,
     PRIVATE_QUERIES,
     PUBLIC,
     Channel,
-    EthgasSession,
 )
-from payloads.venues.ethgas_login import EthgasLogin
 from payloads.venues.ethgas_server import LoginDesk, SocketDesk, check_token
 from payloads.venues.session import SECOND, Message, Secret, parse_json
 
@@ -116,7 +116,8 @@ class EthgasSimulator(Simulator):
     def login(self, **options: Any) -> EthgasLogin:
         """A login with the test account."""
         key = Secret(self.credentials["private_key"])
-        return EthgasLogin(private_key=key, endpoint=self.http_url, **options)
+        given = dict[str, Any](endpoint=self.http_url, dialect=self.dialect) | options
+        return EthgasLogin(private_key=key, **given)
 
     def session(
         self, *channels: Channel, login: EthgasLogin | None = None, **options: Any

@@ -22,14 +22,9 @@ from payloads.simulators.http import Request, Response
 from payloads.simulators.market import Walk
 from payloads.simulators.peer import Peer
 from payloads.venues import finery_server as checks
-from payloads.venues.finery import (
-    IDLE_LIMIT,
-    MAX_CONNECTIONS_PER_IP,
-    MILLISECOND,
-    Binding,
-    FinerySession,
-    NonceSequence,
-)
+from payloads.venues.finery import IDLE_LIMIT, MAX_CONNECTIONS_PER_IP, FinerySession
+from payloads.venues.finery_auth import MILLISECOND, NonceSequence
+from payloads.venues.finery_feeds import Binding
 from payloads.venues.session import SECOND, Message, Secret, parse_json
 
 __all__ = ["CURRENCIES", "INSTRUMENTS", "FinerySimulator"]
@@ -54,6 +49,7 @@ class FinerySimulator(Simulator):
 
     `feeds` are the instruments there are. `link` changes the gateway's link to the exchange, which
     everybody is told in a frame X. `idle` is after how many silent seconds a client is cut off.
+    Without `status_frames` nobody is told, as by a gateway that is stuck.
     """
 
     venue: ClassVar[str] = "finery"
@@ -68,11 +64,12 @@ class FinerySimulator(Simulator):
         secret: str = "payloads-insecure-test-secret",
         increasing: bool = True,
         idle: float = IDLE_LIMIT / SECOND,
+        status_frames: bool = True,
         **common: Unpack[Common],
     ) -> None:
         super().__init__(**common)
         self.key, self.secret, self.idle = key, secret, idle
-        self.status = 0
+        self.status, self._status_frames = 0, status_frames
         self._gate = checks.Gate({key: Secret(secret)}, increasing=increasing)
         self.instruments = {name: _known(name) for name in feeds}
         self._numbers = {number: name for name, (number, *_) in self.instruments.items()}
@@ -113,7 +110,7 @@ class FinerySimulator(Simulator):
             for peer in self.peers:
                 if code:
                     self._unbind_all(peer)
-                peer.send(checks.status_frame(code))
+                self._tell_status(peer)
 
         self._in_loop(act)
 
@@ -132,8 +129,12 @@ class FinerySimulator(Simulator):
         known: list[int | str] = [*self.instruments, *self._numbers]
         currencies: list[int | str] = [*CURRENCIES, *(one for one, _ in CURRENCIES.values())]
         peer.memory["connection"] = checks.Connection(known, currencies)
-        peer.send(checks.status_frame(self.status))
+        self._tell_status(peer)
         self._watch(peer)
+
+    def _tell_status(self, peer: Peer) -> None:
+        if self._status_frames:
+            peer.send(checks.status_frame(self.status))
 
     def _watch(self, peer: Peer) -> None:
         if not peer.open:
@@ -158,28 +159,28 @@ class FinerySimulator(Simulator):
         elif kind != "ping":
             self._refuse(peer, "", 0, code)
 
-    def _refuse(self, peer: Peer, feed: str, number: int, code: int) -> None:
+    def _refuse(self, peer: Peer, feed: str, feed_id: int | str, code: int) -> None:
         self.counters.refused[f"code {code}"] += 1
-        peer.send(checks.bound_frame(feed, number, code))
+        peer.send(checks.bound_frame(feed, feed_id, code))
 
     def _binding(
         self, peer: Peer, kind: str, binding: Binding | None, code: int, content: dict[str, Any]
     ) -> None:
         feed = content.get("feed")
-        number = self._number(binding)
+        feed_id = self._said_id(binding)
         if code == 0 and self.status:
             peer.memory["connection"].bound.discard(binding)
             code = self.status
         if binding is None or code:
-            self._refuse(peer, feed if isinstance(feed, str) else "", number, code)
+            self._refuse(peer, feed if isinstance(feed, str) else "", feed_id, code)
         elif kind == "bind":
-            self._bind(peer, binding, number)
+            self._bind(peer, binding)
         else:
             self._unbind(peer, binding)
-            peer.send(checks.bound_frame(binding.feed, number, 0))
+            peer.send(checks.bound_frame(binding.feed, feed_id, 0))
 
     def _number(self, binding: Binding | None) -> int:
-        """The number that the venue answers with, also to a name."""
+        """The number of what is bound; 0 for everything, and for what there is not."""
         if binding is None or binding.feed_id is None:
             return 0
         if isinstance(binding.feed_id, int):
@@ -188,16 +189,22 @@ class FinerySimulator(Simulator):
             return self.instruments[binding.feed_id][0]
         return CURRENCIES.get(binding.feed_id, (0, 0))[0]
 
-    def _bind(self, peer: Peer, binding: Binding, number: int) -> None:
-        feed = binding.feed
-        snapshot, update = self._source(feed, number)
+    def _said_id(self, binding: Binding | None) -> int | str:
+        """The id in what is sent: for O, K and S the very one of the bind, else a number."""
+        if binding is not None and binding.feed in ("O", "K", "S"):
+            return binding.feed_id or 0
+        return self._number(binding)
+
+    def _bind(self, peer: Peer, binding: Binding) -> None:
+        feed, feed_id = binding.feed, self._said_id(binding)
+        snapshot, update = self._source(feed, self._number(binding), feed_id)
         name = self._stream_name(binding)
-        self.deliver(peer, name, Made(_frame(feed, number, "S", snapshot())))
+        self.deliver(peer, name, Made(_frame(feed, feed_id, "S", snapshot())))
         if update is not None:
             self.join(peer, self.stream(name, update))
 
     def _stream_name(self, binding: Binding) -> str:
-        return f"{binding.feed}:{self._number(binding)}"
+        return f"{binding.feed}:{self._said_id(binding)}"
 
     def _unbind(self, peer: Peer, binding: Binding) -> None:
         stream = self._streams.get(self._stream_name(binding))
@@ -213,19 +220,24 @@ class FinerySimulator(Simulator):
     # --- the feeds ---
 
     def _source(
-        self, feed: str, number: int
+        self, feed: str, number: int, feed_id: int | str
     ) -> tuple[Callable[[], Any], Callable[[], Iterable[Made]] | None]:
         """What a feed's snapshot is, and what makes its updates, if it has any."""
         if feed in ("B", "F"):
             book = self._book(feed, self._numbers[number])
             return book.snapshot, lambda: (Made(_frame(feed, number, "M", book.move())),)
         if feed == "P":
-            return lambda: [self._next_id, self._positions(), [], []], self._orders
+            positions = [row[:3] for row in self._positions()]
+            return lambda: [self._next_id, positions, [], []], lambda: self._orders(0, 0)
+        if feed == "O":
+            return list, lambda: self._orders(feed_id, number)
         rows: dict[str, Any] = {
             "I": [self._currencies(), self._instruments()],
-            "K": [row for row in self._positions() if CURRENCIES[row[0]][0] == number],
+            "K": [
+                row for row in self._positions() if not number or CURRENCIES[row[0]][0] == number
+            ],
             "G": self._limits(), "L": self._limits(), "M": self._limits(),
-            "R": [[], []], "N": [self._next_id, [], []],
+            "R": self._settlement_requests(), "N": [0, [], []],
         }  # fmt: skip
         return lambda: rows.get(feed, []), None
 
@@ -249,15 +261,23 @@ class FinerySimulator(Simulator):
     def _limits(self) -> list[list[Any]]:
         return [[name, 10**6 * E8, 10**6 * E8, 0, 0, 0] for name in CURRENCIES]
 
-    def _orders(self) -> Iterable[Made]:
+    def _settlement_requests(self) -> list[list[list[Any]]]:
+        """One that came in, and one that went out."""
+        now = self.now() // MILLISECOND
+        row = [1, "USD", 0, 100 * E8, "synthetic", now + 86_400_000, "", 1, now]
+        return [[row], [[*row[:7], 2, now]]]
+
+    def _orders(self, feed_id: int | str, number: int) -> Iterable[Made]:
         """An order appears under feed O, as P's updates do, and is gone again."""
         self._next_id += 1
         name = self.feeds[self._next_id % len(self.feeds)]
+        if number:
+            name = self._numbers[number]
         price, now = self.instruments[name][3], self.now() // MILLISECOND
         side, size = self._next_id % 2, self._walk.size(E8)
         order = [name, 0, side, 0, self._next_id, 0, price, size, size, now, 0]
-        yield Made(_frame("O", 0, "+", order))
-        yield Made(_frame("O", 0, "-", [*order[:3], 1, *order[4:]]))
+        yield Made(_frame("O", feed_id, "+", order))
+        yield Made(_frame("O", feed_id, "-", [*order[:3], 1, *order[4:]]))
 
     # --- requests ---
 
@@ -308,8 +328,8 @@ def _compact(message: Any) -> str:
     return json.dumps(message, separators=(",", ":"))
 
 
-def _frame(feed: str, number: int, action: str, data: Any) -> str:
-    return _compact([feed, number, action, data])
+def _frame(feed: str, feed_id: int | str, action: str, data: Any) -> str:
+    return _compact([feed, feed_id, action, data])
 
 
 class _Book:

@@ -1,8 +1,7 @@
-"""ETHGas tokens: EIP-712 hashing, the REST login that is signed with it, and a token's life.
+"""ETHGas tokens: the REST login that is signed by EIP-712, and a token's life.
 
-`typed_data_digest(data)` hashes any EIP-712 message (nested structs, arrays, all atomic types) and
-raises `Malformed` for what is none. `EthgasLogin` says which HTTP requests to make and takes their
-answers; it holds the private key, and never raises for anything that a server answers.
+`EthgasLogin` says which HTTP requests to make and takes their answers; it holds the private key,
+and never raises for anything that a server answers.
 
 A server that may choose what a key signs could have it sign away what the key owns. So the login
 signs only what can be nothing but a login: a domain with the venue's name and without a contract,
@@ -14,17 +13,25 @@ A token is renewed a margin before the `exp` of its JWT, by the refresh token, e
 from __future__ import annotations
 
 import base64
-import binascii
 import re
-from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
-from payloads.crypto import address_of, checksum, keccak256, sign
+from payloads.crypto import address_of, checksum
 from payloads.errors import Malformed, Misuse, PayloadError, Refused, elide
+from payloads.venues.eip712 import (
+    DOMAIN,
+    DOMAIN_FIELDS,
+    not_typed_data,
+    private_key_bytes,
+    signature_of,
+    struct_types,
+    typed_data_digest,
+)
+from payloads.venues.ethgas_protocol import OFFICIAL, Dialect
 from payloads.venues.session import (
     SECOND,
     Broken,
@@ -36,232 +43,30 @@ from payloads.venues.session import (
     Secret,
     parse_json,
 )
-from payloads.venues.shared import check_base, header_value, said, wait_asked
+from payloads.venues.shared import header_value, said, wait_asked, worth_retrying
 
-__all__ = [
-    "EthgasLogin", "REST_ENDPOINTS", "TokenRenewed", "check_login_data", "domain_separator",
-    "encode_type", "hash_struct", "jwt_expiry", "signature_of", "typed_data_digest",
-]  # fmt: skip
-
-# --- EIP-712 --------------------------------------------------------------------------------------
-
-_DOMAIN = "EIP712Domain"
-_DOMAIN_FIELDS = {
-    "name": "string",
-    "version": "string",
-    "chainId": "uint256",
-    "verifyingContract": "address",
-    "salt": "bytes32",
-}
-_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,63}")
-_ATOM = re.compile(r"string|address|bool|(u?int|bytes)[0-9]*")
-_ARRAY = re.compile(r"(.+)\[([0-9]{0,4})\]")
-_SIZED = re.compile(r"(u?int|bytes)([1-9][0-9]{0,2})")
-# Bounds on what a server may have us hash; a login has one type of three fields.
-_MOST_FIELDS = 64
-_MOST_DEPTH = 16
-_MOST_ITEMS = 4096
-
-Types = Mapping[str, Sequence[tuple[str, str]]]
-
-
-def _types(data: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
-    """The types of a typed message, checked in form."""
-    given = data.get("types")
-    if not isinstance(given, dict) or len(given) > _MOST_FIELDS:
-        raise _bad("types", "an object of struct types", given)
-    types = {name: _fields(name, rows) for name, rows in given.items()}
-    if _DOMAIN not in types:
-        domain = data.get("domain")
-        present = domain if isinstance(domain, dict) else {}
-        types[_DOMAIN] = [(key, kind) for key, kind in _DOMAIN_FIELDS.items() if key in present]
-    return types
-
-
-def _fields(name: str, rows: Any) -> list[tuple[str, str]]:
-    path = f"types.{elide(name)}"
-    if _ATOM.fullmatch(name) or not _NAME.fullmatch(name):
-        raise _bad(path, "the name of a struct", name)
-    if not isinstance(rows, list) or len(rows) > _MOST_FIELDS:
-        raise _bad(path, "a struct's fields", rows)
-    fields = []
-    for row in rows:
-        pair = (row.get("name"), row.get("type")) if isinstance(row, dict) else (None, None)
-        if not isinstance(pair[0], str) or not isinstance(pair[1], str) or len(pair[1]) > 128:
-            raise _bad(path, "a name and a type", row)
-        if not _NAME.fullmatch(pair[0]):
-            raise _bad(path, "an identifier", pair[0])
-        fields.append((pair[0], pair[1]))
-    if len({field for field, _ in fields}) < len(fields):
-        raise _bad(path, "names that differ", rows)
-    return fields
-
-
-def _base_type(kind: str) -> str:
-    return kind.partition("[")[0]
-
-
-def encode_type(name: str, types: Types) -> str:
-    """A struct type with all types it refers to: `Mail(Person from)Person(string name)`."""
-    if name not in types:
-        raise _bad("types", f"the type {elide(name)}", None)
-    found: set[str] = set()
-    queue = [name]
-    while queue:
-        each = queue.pop()
-        if each not in found:
-            found.add(each)
-            queue += [base for _, kind in types[each] if (base := _base_type(kind)) in types]
-    return "".join(
-        f"{each}({','.join(f'{kind} {field}' for field, kind in types[each])})"
-        for each in [name, *sorted(found - {name})]
-    )
-
-
-def hash_struct(name: str, value: Any, types: Types, path: str = "", depth: int = 0) -> bytes:
-    """keccak-256 of a struct's type hash and its encoded fields."""
-    if not isinstance(value, dict):
-        raise _bad(path or name, f"an object of type {name}", value)
-    encoded = [keccak256(encode_type(name, types).encode())]
-    for field, kind in types[name]:
-        where = f"{path or name}.{field}"
-        if field not in value:
-            raise Malformed("missing", field=where, expected=kind)
-        encoded.append(_encode(kind, value[field], types, where, depth + 1))
-    return keccak256(b"".join(encoded))
-
-
-def _encode(kind: str, value: Any, types: Types, path: str, depth: int) -> bytes:
-    if depth > _MOST_DEPTH:
-        raise Malformed("nested too deeply", field=path, expected=f"at most {_MOST_DEPTH}")
-    if match := _ARRAY.fullmatch(kind):
-        inner, size = match[1], match[2]
-        if not isinstance(value, list) or len(value) > _MOST_ITEMS:
-            raise _bad(path, f"a list of {inner}", value)
-        if size and len(value) != int(size):
-            raise _bad(path, f"{size} items", value)
-        items = (_encode(inner, v, types, f"{path}[{i}]", depth + 1) for i, v in enumerate(value))
-        return keccak256(b"".join(items))
-    if kind in types:
-        return hash_struct(kind, value, types, path, depth)
-    return _encode_atom(kind, value, path)
-
-
-def _encode_atom(kind: str, value: Any, path: str) -> bytes:
-    if kind == "string":
-        if not isinstance(value, str):
-            raise _bad(path, "text", value)
-        try:
-            return keccak256(value.encode())
-        except UnicodeEncodeError:
-            raise _bad(path, "text that UTF-8 can hold", value) from None
-    if kind == "bytes":
-        return keccak256(_hex(value, path))
-    if kind == "bool":
-        if type(value) is not bool:
-            raise _bad(path, "true or false", value)
-        return int(value).to_bytes(32, "big")
-    if kind == "address":
-        return _integer(_hex_number(value, path), 160, False, path)
-    match = _SIZED.fullmatch(kind)
-    width = int(match[2]) if match else 0
-    if match and match[1] == "bytes" and width <= 32:
-        raw = _hex(value, path)
-        if len(raw) != width:
-            raise _bad(path, f"{width} bytes", value)
-        return raw.ljust(32, b"\0")
-    if match and match[1] != "bytes" and width <= 256 and width % 8 == 0:
-        return _integer(_number(value, path), width, match[1] == "int", path)
-    raise _bad(path, "a type of EIP-712", kind)
-
-
-def _hex(value: Any, path: str) -> bytes:
-    try:
-        if isinstance(value, str) and value.startswith("0x"):
-            return binascii.unhexlify(value[2:])
-    except ValueError:
-        pass
-    raise _bad(path, "0x and hex digits", value)
-
-
-def _hex_number(value: Any, path: str) -> int:
-    """An address; short ones are taken as numbers, because the venue writes `0x0`."""
-    if isinstance(value, str) and re.fullmatch(r"0x[0-9a-fA-F]{1,40}", value):
-        return int(value, 16)
-    raise _bad(path, "an address", value)
-
-
-def _number(value: Any, path: str) -> int:
-    if type(value) is int:
-        return value
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,80}", value):
-        return int(value)
-    if isinstance(value, str) and re.fullmatch(r"0x[0-9a-fA-F]{1,64}", value):
-        return int(value, 16)
-    raise _bad(path, "an integer", value)
-
-
-def _integer(value: int, bits: int, signed: bool, path: str) -> bytes:
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if signed else (0, 2**bits)
-    if not low <= value < high:
-        raise _bad(path, f"{bits} bits", value)
-    return value.to_bytes(32, "big", signed=signed)
-
-
-def domain_separator(data: Mapping[str, Any]) -> bytes:
-    """The hash of a typed message's domain."""
-    return hash_struct(_DOMAIN, data.get("domain"), _types(data), "domain")
-
-
-def typed_data_digest(data: Mapping[str, Any]) -> bytes:
-    """What a signature of the typed message signs; `Malformed` if it is none."""
-    types, primary = _types(data), data.get("primaryType")
-    if not isinstance(primary, str) or primary not in types:
-        raise _bad("primaryType", "a type of this message", primary)
-    parts = [b"\x19\x01", hash_struct(_DOMAIN, data.get("domain"), types, "domain")]
-    if primary != _DOMAIN:
-        parts.append(hash_struct(primary, data.get("message"), types, "message"))
-    return keccak256(b"".join(parts))
-
-
-def signature_of(private_key: Secret, digest: bytes) -> str:
-    """The 65 bytes of a signature in hex, with v as 27 or 28."""
-    r, s, recovery_id = sign(_key_bytes(private_key), digest)
-    return "0x" + (r + s + bytes([27 + recovery_id])).hex()
-
-
-def _key_bytes(private_key: Secret) -> bytes:
-    digits = private_key.reveal().removeprefix("0x")
-    if not re.fullmatch(r"[0-9a-fA-F]{64}", digits):
-        raise Misuse("not a private key", field="private_key", expected="64 hex digits")
-    return bytes.fromhex(digits)
-
-
-def _bad(path: str, expected: str, found: Any) -> Malformed:
-    shown = found if isinstance(found, str) else type(found).__name__
-    return Malformed("not typed data", field=path, expected=expected, found=elide(shown))
-
+__all__ = ["EthgasLogin", "TokenRenewed", "check_login_data", "jwt_expiry"]
 
 # --- what a login may be --------------------------------------------------------------------------
 
 LOGIN_NAME = "ETHGas Login"
-_PLAIN_DOMAIN = frozenset(_DOMAIN_FIELDS.items())
+_PLAIN_DOMAIN = frozenset(DOMAIN_FIELDS.items())
 
 
 def check_login_data(data: Any, name: str = LOGIN_NAME) -> dict[str, Any]:
     """The typed data; `Refused` unless signing it can mean nothing but logging in."""
     if not isinstance(data, dict):
-        raise _bad("eip712Message", "an object", data)
-    domain, types, primary = data.get("domain"), _types(data), data.get("primaryType")
+        raise not_typed_data("eip712Message", "an object", data)
+    domain, types, primary = data.get("domain"), struct_types(data), data.get("primaryType")
     if not isinstance(domain, dict) or domain.get("name") != name:
         raise Refused("not a login: the domain has another name", expected=repr(name))
-    if ("name", "string") not in types[_DOMAIN] or not set(types[_DOMAIN]) <= _PLAIN_DOMAIN:
-        raise Refused("not a login: the domain's own type is another", field=f"types.{_DOMAIN}")
+    if ("name", "string") not in types[DOMAIN] or not set(types[DOMAIN]) <= _PLAIN_DOMAIN:
+        raise Refused("not a login: the domain's own type is another", field=f"types.{DOMAIN}")
     contract = domain.get("verifyingContract", "0x0")
     if not isinstance(contract, str) or not re.fullmatch(r"0x0{1,40}", contract):
         raise Refused("not a login: a contract would take this signature", field="domain")
-    if not isinstance(primary, str) or primary == _DOMAIN:
-        raise _bad("primaryType", "a type of this message", primary)
+    if not isinstance(primary, str) or primary == DOMAIN:
+        raise not_typed_data("primaryType", "a type of this message", primary)
     fields = types.get(primary, [])
     if not fields or any(kind != "string" for _, kind in fields):
         raise Refused("not a login: a message of more than text", field=f"types.{elide(primary)}")
@@ -294,11 +99,6 @@ class TokenRenewed(Event, frozen=True):
     expires_at: int
 
 
-REST_ENDPOINTS = {
-    "mainnet": "https://mainnet.app.ethgas.com",
-    "hoodi": "https://hoodi.app.ethgas.com",
-    "testchain": "https://testchain.app.ethgas.com",
-}
 _LIFETIME = 3600 * SECOND
 # A session ends after 7 days, and then only a full login helps.
 _SESSION = 7 * 24 * 3600 * SECOND
@@ -314,6 +114,8 @@ _REFRESH_COOKIE = "x_auth_refresh_token"
 class EthgasLogin:
     """The tokens of one account. Give it a private key, or an access token of your own, or both.
 
+    `endpoint` is where the REST API is: a name of the dialect's, its host, or the socket's URL.
+
     `due(now)` says when to call `step`, which queues the request that is next, if one is; answers
     go to `replied`. `token` is the access token while it is valid.
     """
@@ -328,16 +130,14 @@ class EthgasLogin:
         endpoint: str = "mainnet",
         margin: int = _MARGIN,
         login_name: str = LOGIN_NAME,
-        json_refresh: bool = False,
+        dialect: Dialect = OFFICIAL,
     ) -> None:
         if private_key is None and access_token is None:
             raise Misuse("no credentials", field="private_key", expected="it, or an access token")
-        self._base = check_base(
-            REST_ENDPOINTS.get(endpoint, endpoint), ("https", "http"), "endpoint"
-        )
+        self._base, self._dialect = dialect.rest_url(endpoint), dialect
         self._key, self._name, self._login_name = private_key, account_name, login_name
-        self._address = checksum(address_of(_key_bytes(private_key))) if private_key else ""
-        self._margin, self._json_refresh = margin, json_refresh
+        self._address = checksum(address_of(private_key_bytes(private_key))) if private_key else ""
+        self._margin = margin
         self.redactor = Redactor(private_key, access_token, refresh_token)
         if private_key:
             self.redactor.add(private_key.reveal().removeprefix("0x"))
@@ -417,7 +217,7 @@ class EthgasLogin:
 
     def _ask(self, what: str, form: dict[str, str], now: int) -> None:
         """Parameters go as a form: a query would put them into everybody's logs."""
-        as_json = self._json_refresh and what == "login/refresh"
+        as_json = self._dialect.json_refresh and what == "login/refresh"
         kind = "application/json" if as_json else "application/x-www-form-urlencoded"
         headers = [("Content-Type", kind)]
         body = msgspec.json.encode(form) if as_json else urlencode(form).encode()
@@ -471,7 +271,7 @@ class EthgasLogin:
         }
         meaning = words.get(reply.status, "the REST API refused")
         what = self._waiting
-        if reply.status in (408, 425, 429) or reply.status >= 500:
+        if worth_retrying(reply.status):
             self._later(now, wait_asked(reply.headers, now))
         elif what == "ethgas login/refresh" and self._key:
             self._later(now)  # the session is over; log in again
@@ -515,7 +315,10 @@ class EthgasLogin:
             raise Malformed("no token", field="data.accessToken", expected="text, or {token}")
         expires = jwt_expiry(token) or now + _LIFETIME
         if expires <= now:
-            raise Malformed("a token that has expired already", field="data.accessToken")
+            expected = "one that lasts; this machine's clock may be ahead"
+            raise Malformed(
+                "a token that has expired already", field="data.accessToken", expected=expected
+            )
         self.redactor.add(token)
         self._token, self._expires = Secret(token), expires
         if refresh := _text_in(answer, "refreshToken"):

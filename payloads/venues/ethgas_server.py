@@ -20,8 +20,9 @@ import msgspec
 
 from payloads.crypto import recover
 from payloads.errors import Malformed, Misuse, PayloadError
-from payloads.venues.ethgas import OFFICIAL, PRIVATE_QUERIES, Channel, Dialect
-from payloads.venues.ethgas_login import jwt_expiry, typed_data_digest
+from payloads.venues.eip712 import typed_data_digest
+from payloads.venues.ethgas_login import jwt_expiry
+from payloads.venues.ethgas_protocol import OFFICIAL, PRIVATE_QUERIES, Channel, Dialect
 from payloads.venues.session import SECOND, Secret, parse_json
 
 __all__ = [

@@ -7,6 +7,11 @@ asked for, and binds it again after a reconnect or when that link has been down.
 `book(letter, id)` is the book they lead to. Books are dropped when the connection or the link goes,
 because the venue has no sequence numbers and starts every feed with a snapshot.
 
+Nothing is waited for in silence: a link that is down, no word about the link within
+`status_within`, and a bind without an answer are all told, as `Rejected`; the second ends in
+`Stalled`, because a gateway that says nothing is not there. An update that repeats the one before
+it, letter for letter, changes nothing, and is a `Duplicate`.
+
 `bind`, `unbind` and `request` raise `Misuse` for what the venue would not take; nothing is raised
 for what it sends. A request is never sent while the link is down, and never sent twice: a lost one
 is reported as `RequestFailed`, because whether an order arrived is for the caller to find out.
@@ -17,19 +22,28 @@ cancelled when it is lost. Nothing has to be stated again after a reconnect.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
+
+import msgspec
 
 from payloads.errors import Malformed, Misuse, elide
-from payloads.fields import Record
-from payloads.venues.finery_book import Book, Change
-from payloads.venues.finery_codes import FATAL, TRANSIENT, meaning, rows_of
+from payloads.venues.finery_auth import (
+    ENDPOINTS,
+    NonceSequence,
+    check_method,
+    compact,
+    rest_request,
+    sign,
+    signed_headers,
+    stamp,
+)
+from payloads.venues.finery_book import Book
+from payloads.venues.finery_codes import FATAL, TRANSIENT, meaning
+from payloads.venues.finery_feeds import BOOKS, LETTERS, Binding, Frame, Names
+from payloads.venues.finery_rows import rows_of
 from payloads.venues.session import (
     SECOND,
     Authenticated,
@@ -39,24 +53,31 @@ from payloads.venues.session import (
     Event,
     Message,
     Opened,
-    Redactor,
     Rejected,
-    Request,
     Retry,
     Secret,
-    Session,
+    Stalled,
     Subscribed,
     Unknown,
     Unsubscribed,
     parse_json,
 )
 from payloads.venues.shared import (
-    check_base,
+    ASKED,
+    ENDED,
+    HELD,
+    IN_FORCE,
+    OVERDUE,
+    Conversation,
+    Duplicate,
+    Pings,
+    Standing,
+    address,
+    clock_words,
     closing,
     earliest,
     header_value,
-    said,
-    wait_asked,
+    upgrade_refused,
 )
 
 __all__ = [
@@ -64,11 +85,6 @@ __all__ = [
     "RequestFailed", "Status", "rest_request", "sign", "signed_headers",
 ]  # fmt: skip
 
-MILLISECOND = 10**6
-ENDPOINTS = {
-    "mainnet": "wss://trade.finerymarkets.com",
-    "test": "wss://test.finerymarkets.com",
-}
 PATH = "/ws"
 # The venue's limits.
 IDLE_LIMIT = 80 * SECOND
@@ -76,148 +92,10 @@ MAX_CONNECTIONS_PER_IP = 100
 # Well below the idle limit, and it is not said that websocket pings count as activity.
 PING_EVERY = 25 * SECOND
 RETRY_AFTER = 5 * SECOND
-
-# Which feeds take which id. C comes with I, and X with every connection; neither can be bound.
-WITHOUT_ID = frozenset("IPGLMRN")
-BY_INSTRUMENT = frozenset("BFO")
-BY_CURRENCY = frozenset("KS")
-LETTERS = WITHOUT_ID | BY_INSTRUMENT | BY_CURRENCY
-BOOKS = frozenset("BF")
-# Whose updates come under other letters: O and S are also feeds of their own, with an id.
-_PARENTS = {"C": "I", "O": "P", "S": "P"}
-
-
-# --- credentials ----------------------------------------------------------------------------------
-
-
-class NonceSequence:
-    """Strictly increasing nonces, seeded from the clock. One for each key, shared by its users."""
-
-    def __init__(self, last: int = 0) -> None:
-        self.last = last
-
-    def next(self, now: int) -> int:
-        """A nonce larger than every one before: the clock's milliseconds where they are."""
-        self.last = max(self.last + 1, now // MILLISECOND)
-        if self.last >= 2**64:
-            raise Misuse("the nonces have run out", field="nonce", expected="below 2**64")
-        return self.last
-
-
-def sign(secret: Secret, text: str) -> str:
-    """The venue's signature of a text. The secret's own text is the key; it is not decoded."""
-    code = hmac.new(secret.reveal().encode(), text.encode(), hashlib.sha384)
-    return base64.b64encode(code.digest()).decode()
-
-
-def signed_headers(
-    key: str, secret: Secret, content: str, method: str = ""
-) -> tuple[tuple[str, str], ...]:
-    """The EFX headers for a content that is sent as this very string: white space counts.
-
-    REST calls sign the method's name in front of their body, and have no `EFX-Content`.
-    """
-    head = ("EFX-Key", key), ("EFX-Sign", sign(secret, method + content))
-    return head if method else (*head, ("EFX-Content", content))
-
-
-def _stamp(nonces: NonceSequence, now: int) -> dict[str, int]:
-    return {"nonce": nonces.next(now), "timestamp": now // MILLISECOND}
-
-
-def _compact(message: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(message, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise Misuse("not JSON", field="content", found=elide(str(error))) from None
-
-
-def rest_request(
-    key: str,
-    secret: Secret,
-    method: str,
-    content: Mapping[str, Any],
-    *,
-    nonces: NonceSequence,
-    now: int,
-    endpoint: str = "mainnet",
-) -> Request:
-    """The same methods over HTTP: `POST /api/<method>`, its body signed together with its name."""
-    base = _base(endpoint).replace("ws", "http", 1)
-    body = _compact({**_stamp(nonces, now), **content})
-    kind = ("Content-Type", "application/json")
-    headers = (*signed_headers(key, secret, body, method), kind)
-    return Request("POST", f"{base}/api/{_method(method)}", headers, body.encode(), method)
-
-
-def _base(endpoint: str) -> str:
-    return check_base(ENDPOINTS.get(endpoint, endpoint), ("wss", "ws"), "endpoint")
-
-
-def _method(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,63}", name):
-        raise Misuse("not a method's name", field="method", expected="letters and digits")
-    return name
-
-
-# --- what is bound, and what comes ----------------------------------------------------------------
-
-
-class Binding(Record, frozen=True):
-    """A feed to bind: its letter, and an instrument or currency where it takes one."""
-
-    feed: str
-    feed_id: int | str | None = None
-
-    @classmethod
-    def of(cls, feed: str, feed_id: int | str | None = None) -> Binding:
-        """A binding that the venue would take; `Misuse` otherwise."""
-        if not isinstance(feed, str) or feed not in LETTERS:
-            raise Misuse("no such feed", field="feed", expected=", ".join(sorted(LETTERS)))
-        if feed in WITHOUT_ID and feed_id is not None:
-            raise Misuse(f"feed {feed} takes no id", field="feed_id", found=elide(repr(feed_id)))
-        if feed not in WITHOUT_ID:
-            _check_id(feed, feed_id)
-        return cls(feed, feed_id)
-
-    @property
-    def label(self) -> str:
-        return self.feed if self.feed_id is None else f"{self.feed}:{self.feed_id}"
-
-    def message(self, event: str) -> dict[str, Any]:
-        """What binds or unbinds it."""
-        named = {} if self.feed_id is None else {"feedId": self.feed_id}
-        return {"event": event, "feed": self.feed, **named}
-
-
-def _check_id(feed: str, feed_id: int | str | None) -> None:
-    if type(feed_id) is int and 0 < feed_id < 2**64:
-        return
-    if isinstance(feed_id, str) and re.fullmatch(r"[!-~]{1,64}", feed_id):
-        return
-    what = "an instrument" if feed in BY_INSTRUMENT else "a currency"
-    raise Misuse(f"feed {feed} takes {what}", field="feed_id", expected="a number or a name")
-
-
-class Frame(Record, frozen=True):
-    """A frame of a feed. `rows` are its data as records, where its rows are known.
-
-    `bids` and `asks` are the applied changes of an order book's update, and `odd` says how many of
-    them did not fit the book, which is the only sign of a lost one.
-    """
-
-    feed: str
-    feed_id: int | str
-    action: str
-    data: Any
-    rows: tuple[Record, ...] = ()
-    bids: tuple[Change, ...] = ()
-    asks: tuple[Change, ...] = ()
-    odd: int = 0
-
-    @property
-    def snapshot(self) -> bool:
-        return self.action == "S"
+# The frame X follows the handshake at once; nobody states a time for either.
+STATUS_WITHIN = 10 * SECOND
+ANSWER_WITHIN = 10 * SECOND
+_BAD_NONCE, _BAD_TIMESTAMP = 6, 7
 
 
 class Status(Event, frozen=True):
@@ -248,10 +126,10 @@ class RequestFailed(Rejected, frozen=True):
 # --- the session ----------------------------------------------------------------------------------
 
 
-class FinerySession(Session):
-    """A connection to Finery Markets."""
+class FinerySession(Conversation):
+    """A connection to Finery Markets. `ping_every` and `status_within` are in nanoseconds."""
 
-    venue = "finery"
+    venue: ClassVar[str] = "finery"
 
     def __init__(
         self,
@@ -262,27 +140,39 @@ class FinerySession(Session):
         nonces: NonceSequence,
         endpoint: str = "mainnet",
         ping_every: int | None = PING_EVERY,
+        status_within: int = STATUS_WITHIN,
     ) -> None:
-        super().__init__()
+        super().__init__(secret)
         if ping_every is not None and not 0 < ping_every < IDLE_LIMIT:
             raise Misuse("too late", field="ping_every", expected="less than the 80 s idle limit")
+        if status_within <= 0:
+            raise Misuse("no such time", field="status_within", expected="more than 0")
         self._key, self._secret, self._nonces = header_value(key, "key"), secret, nonces
-        self._url = _base(endpoint) + PATH
-        self._redactor = Redactor(secret)
-        self._ping_every, self._next_ping = ping_every, None if ping_every is None else 0
-        # Bindings in the order they were made; the value says how far each has come.
-        self._wanted: dict[Binding, str] = {Binding.of(*one.values): "held" for one in bindings}
+        self._url = address(endpoint, ENDPOINTS) + PATH
+        self._pings, self._status_within = Pings(ping_every), status_within
+        # Bindings in the order they were made, and how far each has come.
+        self._wanted = Standing((Binding.of(*one.values), HELD) for one in bindings)
         self._leaving: set[Binding] = set()
+        # When to bind again, and until when an answer is waited for.
         self._again: dict[Binding, int] = {}
+        self._until: dict[Binding, int] = {}
         self._books: dict[Binding, Book] = {}
-        # Numbers the venue uses for what was bound by name: guessed once, or told by feed I.
-        self._aliases: dict[tuple[str, int | str], Binding] = {}
-        self._names: dict[tuple[str, int | str], str] = {}
+        self._names = Names()
+        # The latest update of each feed, for what comes twice.
+        self._latest: dict[Binding, Message] = {}
+        self._repeated = 0
         self._pending: dict[int, str] = {}
         self._last_request = 0
-        self._open = False
         self._status: int | None = None
+        self._opened_at = self._now = 0
+        self._status_until: int | None = None
+        self._dialled_at: int | None = None
         self._bad_nonces = 0
+
+    @property
+    def repeated(self) -> int:
+        """How many updates came twice and were dropped."""
+        return self._repeated
 
     @property
     def up(self) -> bool:
@@ -292,7 +182,7 @@ class FinerySession(Session):
     @property
     def bound(self) -> list[str]:
         """The labels of the feeds in force."""
-        return [binding.label for binding, state in self._wanted.items() if state == "bound"]
+        return [binding.label for binding in self._wanted.those(IN_FORCE)]
 
     def book(self, feed: str, feed_id: int | str) -> Book | None:
         """The order book of a feed, by the id it was bound with; None before its snapshot."""
@@ -303,15 +193,16 @@ class FinerySession(Session):
     def bind(self, feed: str, feed_id: int | str | None = None) -> None:
         """Bind a feed, now or as soon as the link is up, and again after every reconnect."""
         binding = Binding.of(feed, feed_id)
-        if self._wanted.get(binding, "ended") == "ended":
-            self._wanted[binding] = "held"
+        if self._wanted.get(binding, ENDED) in (ENDED, OVERDUE):
+            self._wanted[binding] = HELD
             self._bind_held()
 
     def unbind(self, feed: str, feed_id: int | str | None = None) -> None:
         """Unbind a feed; nothing happens if it is not bound."""
         binding = Binding.of(feed, feed_id)
         self._again.pop(binding, None)
-        if self._wanted.pop(binding, "held") != "held":
+        self._until.pop(binding, None)
+        if self._wanted.pop(binding, HELD) != HELD:
             self._leave(binding)
 
     def request(self, method: str, content: Mapping[str, Any] | None = None) -> int:
@@ -319,63 +210,75 @@ class FinerySession(Session):
         if not self.up:
             raise Misuse("the venue is not connected, and a request is not kept for later")
         self._last_request += 1
-        message = {"event": "request", "reqId": self._last_request, "method": _method(method)}
+        message = {"event": "request", "reqId": self._last_request, "method": check_method(method)}
         # An empty object is wanted where there is nothing to pass.
-        self._outgoing.append(_compact({**message, "content": dict(content or {})}))
+        self._outgoing.append(compact({**message, "content": dict(content or {})}))
         self._pending[self._last_request] = method
         return self._last_request
 
     # --- what the driver calls --------------------------------------------------------------------
 
     def dial(self, now: int) -> Dial:
-        content = _compact(_stamp(self._nonces, now))
+        content = compact(stamp(self._nonces, now))
         headers = signed_headers(self._key, self._secret, content)
         self._redactor.add(dict(headers)["EFX-Sign"])
+        self._dialled_at = now
         return Dial(self._url, headers, secret_headers=("EFX-Key", "EFX-Sign"))
 
     def opened(self, now: int) -> list[Event]:
         self._drop()
-        self._open, self._bad_nonces = True, 0
-        if self._ping_every is not None:
-            self._next_ping = now + self._ping_every
-        self._schedule()
-        return [Opened(), Authenticated("the upgrade's signature was accepted")]
+        self._open, self._bad_nonces, self._opened_at = True, 0, now
+        self._pings.start(now)
+        self._status_until = now + self._status_within
+        accepted = Authenticated("the upgrade's signature was accepted")
+        return [Opened(), accepted, *self._go_on(now)]
 
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
-        message = said(body, self._redactor)
         code = _code_in(body)
+        event, retry = upgrade_refused(
+            status, headers, body, self._redactor, "the upgrade was refused"
+        )
         if code is None:
-            event = Rejected(f"HTTP {status}", message, "the upgrade was refused", "upgrade")
-            again = status in (408, 425, 429) or status >= 500
-        else:
-            event = Rejected(str(code), message, meaning(code), "upgrade")
-            again = code not in FATAL and not 400 <= status < 500
-            if code == 6:
-                self._bad_nonces += 1
-                again = self._bad_nonces <= 1
-            again = again or code in TRANSIENT
-        return event, Retry(again, event.meaning, wait_asked(headers))
-
-    def received(self, data: Message, now: int) -> list[Event]:
-        data = self._redactor.clean(data)
-        try:
-            content = parse_json(data)
-            events = self._dispatch(content, data, now)
-        except Malformed as error:
-            events = [Broken(error, data)]
-        self._schedule()
-        return events
+            return event, retry
+        words = meaning(code)
+        if code == _BAD_TIMESTAMP:
+            words += clock_words(headers, self._dialled_at)
+        again = code in TRANSIENT or (code not in FATAL and not 400 <= status < 500)
+        if code == _BAD_NONCE:
+            self._bad_nonces += 1
+            again = self._bad_nonces <= 1
+        return Rejected(str(code), event.message, words, "upgrade"), Retry(
+            again, words, retry.at_least
+        )
 
     def tick(self, now: int) -> list[Event]:
-        if self._open and self._next_ping is not None and now >= self._next_ping:
+        events: list[Event] = []
+        if self._pings.due(now):
             self._send({"event": "ping"})
-            self._next_ping = now + (self._ping_every or 0)
+        if self._status_until is not None and now >= self._status_until:
+            self._status_until = None
+            events += self._unheard(now)
+        for binding in [one for one, until in self._until.items() if now >= until]:
+            del self._until[binding]
+            self._wanted[binding] = OVERDUE
+            events.append(Rejected("timeout", "", "no answer came", f"bind {binding.label}"))
         for binding in [one for one, due in self._again.items() if now >= due]:
             del self._again[binding]
+        return [*events, *self._go_on(now)]
+
+    def _unheard(self, now: int) -> list[Event]:
+        """Nothing can be bound before the frame X, and none has come."""
+        words = "the gateway does not say whether it is connected to the exchange (no frame X)"
+        silent = now - self._opened_at
+        return [Rejected("timeout", "", words, "connection status"), Stalled(silent)]
+
+    def _go_on(self, now: int) -> list[Event]:
+        self._now = now
         self._bind_held()
-        self._schedule()
+        pending = (*self._again.values(), *self._until.values())
+        self.deadline = earliest(self._pings.deadline, self._status_until, *pending)
         return []
 
     def closed(self, code: int, reason: str, now: int) -> list[Event]:
@@ -386,41 +289,43 @@ class FinerySession(Session):
             for number, method in self._pending.items()
         ]
         self._drop()
-        self._schedule()
+        self._go_on(now)
         return [*lost, closing(code, reason, 0, self._redactor)]
-
-    def redact(self, data: Message) -> Message:
-        return self._redactor.clean(data)
 
     def _drop(self) -> None:
         """Forget what belonged to the connection."""
         self._open, self._status, self._outgoing = False, None, []
+        self._status_until = None
+        self._pings.stop()
         self._pending.clear()
         self._leaving.clear()
         self._unlink()
 
     def _unlink(self) -> None:
         """Nothing is bound any more, and every book is old."""
-        self._again.clear()
-        self._books.clear()
-        self._aliases.clear()
-        self._wanted = dict.fromkeys(self._wanted, "held")
-
-    def _schedule(self) -> None:
-        ping = self._next_ping if self._open else None
-        self.deadline = earliest(ping, *self._again.values())
+        for known in (self._again, self._until, self._books, self._latest):
+            known.clear()
+        self._names.forget()
+        self._wanted.hold()
 
     def _bind_held(self) -> None:
         # Binds are held until the gateway is connected, or they would fail.
         if not self.up:
             return
-        for binding, state in self._wanted.items():
-            if state == "held" and binding not in self._again:
-                self._wanted[binding] = "asked"
-                self._send(binding.message("bind"))
+        # The venue may answer a name with a number and not say whose it is: one at a time.
+        vague = {one.feed for one in self._wanted.those(ASKED) if self._names.vague(one)}
+        for binding in self._wanted.those(HELD):
+            if binding in self._again or (self._names.vague(binding) and binding.feed in vague):
+                continue
+            if self._names.vague(binding):
+                vague.add(binding.feed)
+            self._wanted[binding] = ASKED
+            self._until[binding] = self._now + ANSWER_WITHIN
+            self._send(binding.message("bind"))
 
     def _leave(self, binding: Binding) -> None:
         self._books.pop(binding, None)
+        self._latest.pop(binding, None)
         if self.up:
             self._leaving.add(binding)
             self._send(binding.message("unbind"))
@@ -428,12 +333,13 @@ class FinerySession(Session):
     def _later(self, binding: Binding, now: int) -> None:
         """Bind again after a pause."""
         self._books.pop(binding, None)
-        self._wanted[binding] = "held"
+        self._until.pop(binding, None)
+        self._wanted[binding] = HELD
         self._again[binding] = now + RETRY_AFTER
 
     # --- what comes -------------------------------------------------------------------------------
 
-    def _dispatch(self, content: Any, raw: Message, now: int) -> list[Event]:
+    def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
         if isinstance(content, list):
             return self._frame(content, raw, now)
         if isinstance(content, dict) and type(content.get("reqId")) is int:
@@ -447,12 +353,14 @@ class FinerySession(Session):
         feed, feed_id, action, data = frame[:4]
         if not isinstance(feed, str) or not isinstance(action, str):
             raise Malformed("not a frame", expected="text for feed and action")
-        if type(feed_id) not in (int, str):
-            raise Malformed("not a frame", field="feedId", expected="a number or a name")
         if feed == "X":
             return self._link(_code(data))
         if feed not in LETTERS and feed != "C":
             return [Unknown(frame, raw)]
+        if isinstance(feed_id, dict):  # a master account's, for a client of its own
+            return [Unknown(frame, raw)]
+        if type(feed_id) not in (int, str):
+            raise Malformed("not a frame", field="feedId", expected="a number or a name")
         if action == "Z":
             return self._refused(feed, feed_id, _code(data), now)
         if action == "U":
@@ -460,28 +368,25 @@ class FinerySession(Session):
         return self._data(Frame(feed, feed_id, action, data), raw, now)
 
     def _link(self, code: int) -> list[Event]:
-        was_up, self._status = self.up, code
-        if code:
-            self._unlink()
-            self._leaving.clear()
-        elif not was_up:
-            self._bind_held()
-        words = "connected to the exchange" if code == 0 else meaning(code)
-        return [Status(code, words)]
+        self._status, self._status_until = code, None
+        if code == 0:
+            return [Status(code, "connected to the exchange")]
+        self._unlink()
+        self._leaving.clear()
+        return [Status(code, meaning(code)), Rejected(str(code), "", meaning(code), "connection")]
 
     def _refused(self, feed: str, feed_id: int | str, code: int, now: int) -> list[Event]:
-        leaving = self._find(feed, feed_id, self._leaving)
+        leaving = self._names.answered(feed, feed_id, self._leaving)
         if leaving:
             self._leaving.discard(leaving)
             if code in (0, 101):
                 return [Unsubscribed(leaving.label)]
             return [Rejected(str(code), "", meaning(code), f"unbind {leaving.label}")]
-        binding = self._find(feed, feed_id, self._in_state("asked")) or self._owner(feed, feed_id)
+        binding = self._first_answer(feed, feed_id) or self._owner(feed, feed_id)
         if binding is None:
             return [Rejected(str(code), "", meaning(code), f"{feed}:{feed_id}")]
         if code in (0, 100):  # bound already, which is what was asked for
-            self._wanted[binding] = "bound"
-            return [Subscribed(binding.label)]
+            return self._bound(binding)
         if code in TRANSIENT:
             self._later(binding, now)
         else:
@@ -489,35 +394,48 @@ class FinerySession(Session):
         return [Rejected(str(code), "", meaning(code), f"bind {binding.label}")]
 
     def _forget(self, binding: Binding) -> None:
-        for known in (self._wanted, self._books, self._again):
+        for known in (self._wanted, self._books, self._again, self._until, self._latest):
             known.pop(binding, None)
 
+    def _first_answer(self, feed: str, feed_id: int | str) -> Binding | None:
+        return self._names.answered(feed, feed_id, self._wanted.those(ASKED))
+
+    def _owner(self, feed: str, feed_id: int | str) -> Binding | None:
+        return self._names.owner(feed, feed_id, self._wanted)
+
+    def _bound(self, binding: Binding) -> list[Event]:
+        self._until.pop(binding, None)
+        self._wanted[binding] = IN_FORCE
+        return [Subscribed(binding.label)]
+
     def _unbound(self, feed: str, feed_id: int | str) -> list[Event]:
-        binding = self._find(feed, feed_id, self._leaving)
+        binding = self._names.answered(feed, feed_id, self._leaving)
         if binding:
             self._leaving.discard(binding)
         elif binding := self._owner(feed, feed_id):
             # By the server's own will: not asked for again before the next time the link is up.
             self._books.pop(binding, None)
-            self._wanted[binding] = "ended"
+            self._until.pop(binding, None)
+            self._wanted[binding] = ENDED
         return [Unsubscribed(binding.label if binding else f"{feed}:{feed_id}")]
 
     def _data(self, frame: Frame, raw: Message, now: int) -> list[Event]:
         events: list[Event] = []
         binding = self._owner(frame.feed, frame.feed_id)
         if binding is None and frame.snapshot:
-            binding = self._find(frame.feed, frame.feed_id, self._in_state("asked"))
-        if binding and frame.snapshot and self._wanted[binding] == "asked":
-            self._wanted[binding] = "bound"
-            events.append(Subscribed(binding.label))
+            binding = self._first_answer(frame.feed, frame.feed_id)
+        if binding and frame.snapshot and self._wanted[binding] in (ASKED, OVERDUE):
+            events += self._bound(binding)
         label = binding.label if binding else Binding(frame.feed, frame.feed_id or None).label
+        if binding and self._again_the_same(binding, frame, raw):
+            return [*events, Duplicate(label)]
         if frame.feed not in BOOKS:
             rows = rows_of(frame.feed, frame.action, frame.data)
-            self._learn(rows)
+            self._names.learn(rows)
             return [*events, Data(label, _with(frame, rows=rows))]
         if frame.action not in ("S", "M"):
             return [*events, Unknown([*frame.values[:4]], raw)]
-        if binding is None or self._wanted[binding] in ("held", "ended"):
+        if binding is None or self._wanted[binding] not in (ASKED, IN_FORCE):
             # Left, or never asked for: there is no book to keep.
             return [*events, Data(label, frame)]
         try:
@@ -525,10 +443,17 @@ class FinerySession(Session):
         except Malformed as error:
             # What was missed cannot be known, so the book starts anew. Once: the next bad frame
             # finds the feed left already.
-            if self._wanted[binding] == "bound":
+            if self._wanted[binding] == IN_FORCE:
                 self._leave(binding)
                 self._later(binding, now)
             return [*events, Broken(error, raw)]
+
+    def _again_the_same(self, binding: Binding, frame: Frame, raw: Message) -> bool:
+        """Whether an update only repeats the one before it, which then changes nothing."""
+        same = not frame.snapshot and self._latest.get(binding) == raw
+        self._latest[binding] = raw
+        self._repeated += same
+        return same
 
     def _keep(self, binding: Binding, frame: Frame) -> Frame:
         if frame.snapshot:
@@ -542,56 +467,6 @@ class FinerySession(Session):
         before = kept.odd
         bids, asks = kept.update(frame.data)
         return _with(frame, bids=bids, asks=asks, odd=kept.odd - before)
-
-    def _learn(self, rows: Iterable[Record]) -> None:
-        """Which numbers stand for which names, for what is bound by name."""
-        for row in rows:
-            kind = type(row).__name__
-            if kind in ("Currency", "Instrument"):
-                name, number = row.values[:2]
-                self._names[kind, number] = name
-
-    # --- whose frame it is ------------------------------------------------------------------------
-
-    def _in_state(self, state: str) -> list[Binding]:
-        return [binding for binding, each in self._wanted.items() if each == state]
-
-    def _owner(self, feed: str, feed_id: int | str) -> Binding | None:
-        """The binding a frame belongs to, as far as it is certain."""
-        alias = self._aliases.get((feed, feed_id))
-        if alias in self._wanted:
-            return alias
-        own = Binding(feed, None if feed in WITHOUT_ID else feed_id)
-        if own in self._wanted:
-            return own
-        kind = "Currency" if feed in BY_CURRENCY else "Instrument"
-        named = Binding(feed, self._names.get((kind, feed_id)))
-        if named in self._wanted:
-            return named
-        # P's updates come as O and S, and I's as C, with the id 0.
-        parent = Binding(_PARENTS.get(feed, ""))
-        return parent if parent in self._wanted and not feed_id else None
-
-    def _find(self, feed: str, feed_id: int | str, among: Iterable[Binding]) -> Binding | None:
-        """The binding that a first answer belongs to: the certain one, else the oldest by name.
-
-        The venue answers with numbers to what is bound by name, and says nowhere which is which;
-        where feed I has not told either, answers are taken to come in the order of the questions.
-        """
-        candidates = [binding for binding in among if binding.feed == feed]
-        exact = (feed_id, self._names.get(("Instrument", feed_id)), None)
-        if feed in BY_CURRENCY:
-            exact = (feed_id, self._names.get(("Currency", feed_id)), None)
-        for binding in candidates:
-            if binding.feed_id in exact or self._aliases.get((feed, feed_id)) == binding:
-                return binding
-        by_name = [one for one in candidates if isinstance(one.feed_id, str)]
-        if not by_name:
-            # A refused id may be answered as 0.
-            return candidates[0] if candidates and feed_id == 0 else None
-        if feed_id:
-            self._aliases[feed, feed_id] = by_name[0]
-        return by_name[0]
 
     def _reply(self, content: dict[str, Any], raw: Message) -> Event:
         number = content["reqId"]
@@ -608,7 +483,7 @@ class FinerySession(Session):
 
 
 def _with(frame: Frame, **changes: Any) -> Frame:
-    return Frame(frame.feed, frame.feed_id, frame.action, frame.data, **changes)
+    return msgspec.structs.replace(frame, **changes)
 
 
 def _code(data: Any) -> int:

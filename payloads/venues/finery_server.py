@@ -17,8 +17,9 @@ from typing import Any
 import msgspec
 
 from payloads.errors import Malformed, Misuse
-from payloads.venues.finery import MILLISECOND, Binding
+from payloads.venues.finery_auth import MILLISECOND
 from payloads.venues.finery_codes import CODES
+from payloads.venues.finery_feeds import Binding
 from payloads.venues.session import SECOND, Secret, parse_json
 from payloads.venues.shared import Headers, header
 
@@ -160,6 +161,6 @@ def status_frame(code: int) -> str:
     return f'["X",0,"Z",{code}]'
 
 
-def bound_frame(feed: str, feed_id: int, code: int) -> str:
+def bound_frame(feed: str, feed_id: int | str, code: int) -> str:
     """The answer to a bind or unbind that failed, or (with code 0) to an unbind that did not."""
     return msgspec.json.encode([feed, feed_id, "Z" if code else "U", code]).decode()

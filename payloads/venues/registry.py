@@ -137,21 +137,29 @@ def _ethgas(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
         name, _, market = one.partition(":")
         channels.append(module.Channel.of(name, market or None))
     endpoint = asked.endpoint or "mainnet"
-    login = None
-    held = asked.credentials
+    named = asked.options.get("dialect", module.OFFICIAL.name)
+    dialect = module.DIALECTS.get(named)
+    if dialect is None:
+        expected = ", ".join(module.DIALECTS)
+        raise Misuse("no such dialect", field="dialect", expected=expected, found=named)
+    login, held = None, asked.credentials
     if "private_key" in held or "access_token" in held:
-        rest = asked.options.get("rest")
-        if rest is None and "://" in endpoint:
-            rest = "http" + endpoint.removeprefix("ws").removesuffix("/ws")
         login = _module("ethgas_login").EthgasLogin(
             private_key=held.get("private_key"),
             access_token=held.get("access_token"),
-            endpoint=rest or endpoint,
+            refresh_token=held.get("refresh_token"),
+            account_name=asked.options.get("account"),
+            endpoint=asked.options.get("rest") or endpoint,
+            dialect=dialect,
         )
-    dialect = module.DIALECTS.get(asked.options.get("dialect", module.OFFICIAL.name))
-    if dialect is None:
-        raise Misuse("no such dialect", field="dialect", expected=", ".join(module.DIALECTS))
-    return [module.EthgasSession(channels, login=login, dialect=dialect, endpoint=endpoint)]
+    session = module.EthgasSession(
+        channels,
+        login=login,
+        dialect=dialect,
+        endpoint=endpoint,
+        bearer=asked.flag("bearer"),
+    )
+    return [session]
 
 
 def _qfex(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
@@ -203,7 +211,8 @@ VENUES: dict[str, Venue] = {
         ),
         Venue(
             "ethgas", "ETHGas", "CHANNEL or CHANNEL:MARKET, as orderBookUpdate:inclusionPreconf",
-            ("private_key", "access_token"), ("dialect", "rest"), _ethgas,
+            ("private_key", "access_token", "refresh_token"),
+            ("account", "bearer", "dialect", "rest"), _ethgas,
         ),
         Venue(
             "qfex", "QFEX market data",

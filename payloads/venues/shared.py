@@ -1,27 +1,49 @@
-"""What the sessions of more than one venue need: refusals in words, hints to wait, silence.
+"""What the sessions of more than one venue need, each thing once.
 
-Everything here takes what a server sent and never raises for it. `check_base` and `header_value`
-are for what a caller gives, and raise `Misuse` without showing the value.
+`Conversation` is a session whose messages are JSON and whose credentials a server may repeat;
+`Standing` says how far each subscription has come, `Pings` and `Watchdog` keep time, `Repeats`
+notices what came twice. The functions put refusals into words and find hints to wait in them.
+
+Everything here takes what a server sent and never raises for it. `address`, `check_base` and
+`header_value` are for what a caller gives, and raise `Misuse` without showing the value.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from payloads.errors import Misuse, elide
-from payloads.venues.session import SECOND, Closed, Redactor, Retry, Stalled
+from payloads.errors import Malformed, Misuse, elide
+from payloads.venues.session import (
+    SECOND,
+    Broken,
+    Closed,
+    Event,
+    Message,
+    Redactor,
+    Rejected,
+    Retry,
+    Secret,
+    Session,
+    Stalled,
+    parse_json,
+)
 
 __all__ = [
-    "CLOSE_CODES", "Headers", "Watchdog", "check_base", "clock_ahead", "close_words", "closing",
-    "earliest", "header", "header_value", "said", "wait_asked",
+    "ASKED", "CLOSE_CODES", "ENDED", "HELD", "IN_FORCE", "OVERDUE", "SERVER_ERRORS",
+    "Conversation", "Duplicate", "Headers", "Pings", "Repeats", "Standing", "Watchdog", "address",
+    "check_base", "clock_ahead", "clock_words", "close_words", "closing", "earliest", "header",
+    "header_value", "said", "upgrade_refused", "wait_asked", "worth_retrying",
 ]  # fmt: skip
 
 Headers = Sequence[tuple[str, str]]
+K = TypeVar("K", bound=Hashable)
 
 # RFC 6455, section 7.4.1, and the IANA registry of close codes.
 CLOSE_CODES = {
@@ -40,6 +62,14 @@ CLOSE_CODES = {
     1013: "the server is overloaded: try again later",
     1014: "bad gateway",
     1015: "TLS failed",
+}
+
+# What HTTP means by them, whoever answers.
+SERVER_ERRORS = {
+    "500": "the service failed",
+    "502": "the service cannot be reached for the moment",
+    "503": "the service is not available for the moment",
+    "504": "the service did not answer in time",
 }
 
 # No server that means it asks for more; what does is broken, and must not stop a client for good.
@@ -73,6 +103,11 @@ def check_base(url: str, schemes: Sequence[str], field: str) -> str:
         expected = f"{' or '.join(schemes)}, a host, and nothing behind it"
         raise Misuse("not an endpoint", field=field, expected=expected)
     return url.rstrip("/")
+
+
+def address(endpoint: str, known: Mapping[str, str], schemes: Sequence[str] = ("wss", "ws")) -> str:
+    """The base of an endpoint that is named, or given as a URL."""
+    return check_base(known.get(endpoint, endpoint), schemes, "endpoint")
 
 
 # --- what a server says ---------------------------------------------------------------------------
@@ -118,6 +153,28 @@ def clock_ahead(headers: Headers, now: int) -> int | None:
     return None if sent is None else sent - now // SECOND
 
 
+def clock_words(headers: Headers, signed_at: int | None) -> str:
+    """How far apart the clocks are, for a refusal that is about time; "" where nobody can tell."""
+    ahead = clock_ahead(headers, signed_at) if signed_at is not None else None
+    if not ahead:
+        return ""
+    side = "ahead of" if ahead > 0 else "behind"
+    return f"; the server's clock is {abs(ahead)} s {side} the one that signed"
+
+
+def worth_retrying(status: int) -> bool:
+    """Whether an HTTP status is one of those that pass: the server is busy, or failed."""
+    return status in (408, 425, 429) or status >= 500
+
+
+def upgrade_refused(
+    status: int, headers: Headers, body: bytes, redactor: Redactor, meaning: str
+) -> tuple[Rejected, Retry]:
+    """A refused upgrade of a venue that has no codes of its own for it."""
+    event = Rejected(f"HTTP {status}", said(body, redactor), meaning, "upgrade")
+    return event, Retry(worth_retrying(status), meaning, wait_asked(headers))
+
+
 def said(body: bytes, redactor: Redactor) -> str:
     """A refusal's own words on one line, without any credential that the server repeats."""
     cleaned = redactor.clean(body)
@@ -140,14 +197,95 @@ def close_words(code: int) -> str:
     return CLOSE_CODES.get(code, "a code that means nothing by the standard")
 
 
-def closing(code: int, reason: str, retry_after: int, redactor: Redactor) -> Closed:
-    """The `Closed` of a venue that publishes no close codes: in words, and always dialled again."""
+def closing(
+    code: int,
+    reason: str,
+    retry_after: int,
+    redactor: Redactor,
+    for_good: Mapping[int, str] | None = None,
+) -> Closed:
+    """The `Closed` of a code, in words. `for_good` are the codes after which nobody dials again."""
     reason = said(reason.encode("utf-8", "replace"), redactor)
-    why = f"{code}: {close_words(code)}" + (f" ({reason})" if reason else "")
-    return Closed(code, reason, Retry(True, why, retry_after))
+    final = (for_good or {}).get(code)
+    why = f"{code}: {final or close_words(code)}" + (f" ({reason})" if reason else "")
+    return Closed(code, reason, Retry(final is None, why, retry_after))
 
 
-# --- silence --------------------------------------------------------------------------------------
+# --- a session that talks -------------------------------------------------------------------------
+
+
+class Conversation(Session):
+    """A session whose messages are JSON, and which redacts what a server repeats of credentials.
+
+    A message is cleaned before it is read, so that no event can hold a credential.
+    """
+
+    def __init__(self, redactor: Redactor | Secret | None = None) -> None:
+        super().__init__()
+        self._redactor = redactor if isinstance(redactor, Redactor) else Redactor(redactor)
+        self._open = False
+
+    def received(self, data: Message, now: int) -> list[Event]:
+        data = self._redactor.clean(data)
+        try:
+            events = self._read(parse_json(data), data, now)
+        except Malformed as error:
+            events = [Broken(error, data)]
+        return [*events, *self._go_on(now)]
+
+    @abstractmethod
+    def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
+        """The events of a message; `Malformed` for what the protocol does not allow."""
+
+    @abstractmethod
+    def _go_on(self, now: int) -> list[Event]:
+        """Whatever can be done now, after anything that happened; sets the deadline."""
+
+    def redact(self, data: Message) -> Message:
+        return self._redactor.clean(data)
+
+
+# --- subscriptions --------------------------------------------------------------------------------
+
+# Wanted but not asked for yet; asked for; acknowledged; without an answer for too long; ended by
+# the venue, and not asked for again on this connection.
+HELD, ASKED, IN_FORCE, OVERDUE, ENDED = "held", "asked", "in force", "overdue", "ended"
+
+
+class Standing(dict[K, str]):
+    """What is wanted of a connection, in the order in which it was, and how far each has come."""
+
+    def those(self, *states: str) -> list[K]:
+        """What has come this far and no further."""
+        return [key for key, state in self.items() if state in states]
+
+    def hold(self) -> None:
+        """Everything has to be asked for anew."""
+        self.update(dict.fromkeys(self, HELD))
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+class Pings:
+    """When the next ping of the application's own is due, while the connection is open."""
+
+    def __init__(self, every: int | None) -> None:
+        self.every = every
+        self.deadline: int | None = None
+
+    def start(self, now: int) -> None:
+        self.deadline = None if self.every is None else now + self.every
+
+    def stop(self) -> None:
+        self.deadline = None
+
+    def due(self, now: int) -> bool:
+        """Whether one is to be sent now; the next is due its time later."""
+        if self.deadline is None or now < self.deadline:
+            return False
+        self.start(now)
+        return True
 
 
 class Watchdog:
@@ -181,3 +319,42 @@ class Watchdog:
 def earliest(*deadlines: int | None) -> int | None:
     """The first of some deadlines, any of which may be none."""
     return min((one for one in deadlines if one is not None), default=None)
+
+
+# --- repetition -----------------------------------------------------------------------------------
+
+
+class Duplicate(Event, frozen=True):
+    """Data that was delivered before: dropped here; a capture has the frame all the same."""
+
+    channel: str
+
+
+class Repeats:
+    """Notices a message that is one of the latest of this connection, letter for letter.
+
+    For messages that hold a time or a number of their own, of which no two are the same.
+    """
+
+    REMEMBERED = 256
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._known: set[Message] = set()
+        self._order: deque[Message] = deque()
+
+    def again(self, message: Message) -> bool:
+        """Whether it came before; it is remembered from now on."""
+        if message in self._known:
+            self.count += 1
+            return True
+        self._known.add(message)
+        self._order.append(message)
+        if len(self._order) > self.REMEMBERED:
+            self._known.discard(self._order.popleft())
+        return False
+
+    def forget(self) -> None:
+        """A new connection; the count goes on."""
+        self._known.clear()
+        self._order.clear()

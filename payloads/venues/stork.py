@@ -8,8 +8,12 @@ mean something only under a taxonomy, so names are looked up in the one that is 
 (request in `take_requests`, answer to `replied`) and ids are never built in.
 
 `signed_ecdsa` messages come as `Data` with the payload's bytes, `unsigned` ones with a decoded
-`UnsignedUpdate`; messages of other types come as `Unknown`. On fixed-rate channels a stream that
-has begun and then stops for `silence` comes as `Stalled`.
+`UnsignedUpdate`; messages of other types come as `Unknown`. A message that came before on this
+connection, letter for letter, is a `Duplicate`: each holds its time in nanoseconds. On fixed-rate
+channels a stream that has begun and then stops for `silence` comes as `Stalled`.
+
+Nothing public says that tokens end. One that is withdrawn shows as a 401 at the next dial, which is
+not tried again.
 
 Known only from clients in the field: the gateway wants permessage-deflate to be offered, and no
 more than 5 REST requests a second are allowed. What statuses mean is in `CODES`; the service
@@ -33,18 +37,23 @@ from payloads.venues.session import (
     Event,
     Message,
     Opened,
-    Redactor,
     Rejected,
     Reply,
     Retry,
     Secret,
-    Session,
     Subscribed,
     Unknown,
     Unsubscribed,
-    parse_json,
 )
-from payloads.venues.shared import Watchdog, check_base, closing, earliest
+from payloads.venues.shared import (
+    Conversation,
+    Duplicate,
+    Repeats,
+    Watchdog,
+    check_base,
+    closing,
+    earliest,
+)
 from payloads.venues.stork_rest import (
     CODES,
     DEV,
@@ -112,7 +121,7 @@ class _Asking:
     lost_at: int | None = None
 
 
-class StorkSession(Session):
+class StorkSession(Conversation):
     """One connection to Stork Fast. See the module's first lines.
 
     `assets` are ids or names. With names the taxonomy is read at every `opened`; `taxonomy` has it
@@ -136,19 +145,19 @@ class StorkSession(Session):
         silence: int | None = None,
         confirm_after: int = _CONFIRM_AFTER,
     ) -> None:
-        super().__init__()
+        super().__init__(token)
         check_token(token)
         _one_of(channel, CHANNELS, "channel")
         _one_of(message_type, MESSAGE_TYPES, "message_type")
         self.channel, self.message_type = channel, message_type
         self.endpoint = check_base(endpoint, ("wss", "ws"), "endpoint")
         self.taxonomy: Taxonomy | None = None
-        self._token, self._redactor = token, Redactor(token)
+        self._token = token
         self._market_status, self._reads_taxonomy = market_status, taxonomy
         fixed = CHANNELS[channel] is not None
         self._watchdog = Watchdog(_SILENCE if silence is None and fixed else silence)
         self._confirm_after = confirm_after
-        self._open = False
+        self._repeats = Repeats()
         # What the caller wants, and the ids that this connection was asked for.
         self._wanted: dict[int | str, None] = dict.fromkeys(_checked(assets))
         self._asked: dict[int, None] = {}
@@ -161,6 +170,11 @@ class StorkSession(Session):
         return f"StorkSession({self.endpoint!r}, {self.channel!r}, {self.message_type!r})"
 
     # --- what a caller wants ---
+
+    @property
+    def repeated(self) -> int:
+        """How many messages came twice and were dropped."""
+        return self._repeats.count
 
     @property
     def assets(self) -> tuple[int, ...]:
@@ -252,23 +266,22 @@ class StorkSession(Session):
         self._settle(now)
         return [Opened()]
 
-    def received(self, data: Message, now: int) -> list[Event]:
-        try:
-            message = parse_json(data)
-            kind = message.get("type") if isinstance(message, dict) else None
-            if kind == SIGNED:
-                found = Data(self.channel, message, _payload(message))
-            elif kind == UNSIGNED:
-                found = Data(self.channel, decode_unsigned(message))
-            else:
-                return self._echoed(message) or [Unknown(message, data)]
-        except Malformed as error:
-            return [Broken(error, data)]
+    def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
+        kind = content.get("type") if isinstance(content, dict) else None
+        if kind == SIGNED:
+            found = Data(self.channel, content, _payload(content))
+        elif kind == UNSIGNED:
+            found = Data(self.channel, decode_unsigned(content))
+        else:
+            return self._echoed(content) or [Unknown(content, raw)]
         if self._asked:
             self._watchdog.fed(now)
         confirmed = self._confirmed(found) if self._joining else []
+        return [*confirmed, Duplicate(found.channel) if self._repeats.again(raw) else found]
+
+    def _go_on(self, now: int) -> list[Event]:
         self._plan()
-        return [*confirmed, found]
+        return []
 
     def _confirmed(self, data: Data) -> list[Event]:
         """What data says about subscriptions that nothing else acknowledges."""
@@ -284,7 +297,6 @@ class StorkSession(Session):
         else:
             heard = [one for one in ids if self._leaving.pop(one, None) is not None]
             events = [Unsubscribed(str(one)) for one in heard]
-        self._plan()
         return events
 
     def tick(self, now: int) -> list[Event]:
@@ -340,9 +352,6 @@ class StorkSession(Session):
         self._settle(now)
         return [closing(code, reason, PAUSE, self._redactor)]
 
-    def redact(self, data: Message) -> Message:
-        return self._redactor.clean(data)
-
     def _forget(self) -> None:
         """What belonged to a connection that is gone."""
         self._open = False
@@ -351,6 +360,7 @@ class StorkSession(Session):
         self._requests.clear()
         self._asking = _Asking()
         self._watchdog.stop()
+        self._repeats.forget()
 
 
 # --- pieces ---------------------------------------------------------------------------------------

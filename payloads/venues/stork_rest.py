@@ -23,7 +23,14 @@ from payloads.venues.session import (
     Secret,
     parse_json,
 )
-from payloads.venues.shared import check_base, header_value, said, wait_asked
+from payloads.venues.shared import (
+    SERVER_ERRORS,
+    check_base,
+    header_value,
+    said,
+    wait_asked,
+    worth_retrying,
+)
 
 __all__ = [
     "CODES", "DEV", "MAIN", "PAUSE", "SECRET_HEADERS", "TAXONOMY_PATH", "Taxonomy",
@@ -43,12 +50,8 @@ CODES = {
     "404": "nothing is there: not a path of this instance",
     "426": "the server wants an upgrade other than the one offered",
     "429": "too many requests: 5 a second are allowed",
-    "500": "the service failed",
-    "502": "the service cannot be reached for the moment",
-    "503": "the service is not available for the moment",
-    "504": "the service did not answer in time",
+    **SERVER_ERRORS,
 }
-_RETRIED = (408, 425, 429)
 # Clients in the field wait this long before they dial again, and then longer.
 PAUSE = SECOND
 
@@ -133,8 +136,8 @@ def refusal(
 ) -> tuple[Rejected, Retry]:
     """A status in words, and whether to ask again. Status 0: an answer that never came."""
     other = "no answer came" if status <= 0 else "an answer, but not the one asked for"
-    meaning = CODES.get(str(status), "the service failed" if status >= 500 else other)
-    again = status in _RETRIED or status >= 500 or status <= 0
+    meaning = CODES.get(str(status), SERVER_ERRORS["500"] if status >= 500 else other)
+    again = worth_retrying(status) or status <= 0
     rejected = Rejected(str(status), said(body, redactor), meaning, about)
     wait = max(PAUSE, wait_asked(headers, now)) if again else 0
     return rejected, Retry(again, f"{status}: {meaning}", wait)

@@ -16,7 +16,7 @@ from payloads.simulators import Simulator
 from payloads.transport.client import Backoff, Connection
 from payloads.transport.client import connect as drive
 from payloads.transport.http import perform
-from payloads.venues.session import Dial, Event, Reply, Request, Session
+from payloads.venues.session import Data, Dial, Event, Opened, Reply, Request, Session
 
 T = TypeVar("T")
 Headers = Iterable[tuple[str, str]]
@@ -91,6 +91,22 @@ async def collect(
             if enough(events):
                 break
     return events
+
+
+def by_connection(events: Iterable[Event], number: Callable[[Data], int]) -> list[list[int]]:
+    """The numbers of the data, a list for each time that the connection was opened."""
+    found: list[list[int]] = []
+    for event in events:
+        if isinstance(event, Opened):
+            found.append([])
+        elif isinstance(event, Data):
+            found[-1].append(number(event))
+    return found
+
+
+def in_order(numbers: list[int]) -> bool:
+    """Whether nothing is lost, doubled or out of its place: 1, 2, 3, and so on."""
+    return numbers == [*range(1, len(numbers) + 1)]
 
 
 def kinds(events: Iterable[Event]) -> Counter[str]:

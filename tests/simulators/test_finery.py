@@ -18,7 +18,8 @@ from payloads.venues.finery import (
     Status,
     sign,
 )
-from payloads.venues.session import Data, Event, Rejected, Secret, Unsubscribed
+from payloads.venues.finery_rows import Unread
+from payloads.venues.session import SECOND, Data, Dial, Event, Rejected, Secret, Unsubscribed
 
 from .kit import collect, dial_of, dialled, driven, kinds, received, refusal, run, until
 
@@ -118,8 +119,11 @@ def test_frames_as_the_venue_sends_them() -> None:
                 assert await say("bind", "I", 5) == ["I", 0, "Z", 103]
                 assert (await say("bind", "I"))[2] == "S"
                 assert await say("bind", "I") == ["I", 0, "Z", 100]
-                for feed, feed_id in [("K", "USD"), ("O", number), ("S", 1), ("G", None)]:
-                    assert (await say("bind", feed, feed_id))[2] == "S"
+                named: list[tuple[str, Any]] = [("K", "USD"), ("S", 1), ("G", None), ("R", None)]
+                for feed, feed_id in [*named, ("O", "BTC-USD")]:
+                    # K, S and O repeat the id as it was asked for.
+                    assert (await say("bind", feed, feed_id))[:3] == [feed, feed_id or 0, "S"]
+                assert (await received(socket))[:3] == ["O", "BTC-USD", "+"]
 
     run(test())
 
@@ -240,5 +244,177 @@ def test_unbind_through_the_session() -> None:
                 assert not [event for event in events if isinstance(event, Rejected)]
             dial = dial_of(session, venue)
             assert dial.url == venue.url
+
+    run(test())
+
+
+# --- through the session --------------------------------------------------------------------------
+
+
+class Astray(FinerySession):
+    """Dials without one of its headers."""
+
+    missing = ""
+
+    def dial(self, now: int) -> Dial:
+        dial = super().dial(now)
+        left = tuple(one for one in dial.headers if one[0] != self.missing)
+        return Dial(dial.url, left, dial.secret_headers)
+
+
+async def refused(venue: FinerySimulator, session: FinerySession, **options: Any) -> list[Rejected]:
+    """What a session is told before the transport gives up."""
+    told: list[Event] = []
+    async with driven(session, **options) as connection:
+        with pytest.raises(Refused):
+            await collect(connection, lambda all_: bool(told.append(all_[-1])))
+    assert venue.peers == []
+    return [event for event in told if isinstance(event, Rejected)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "words"),
+    [
+        ({"key": "nobody"}, "3", "not authorised"),
+        ({"secret": Secret("another secret")}, "14", "bad signature"),
+        ({"late": 120}, "7", "the server's clock is 120 s ahead of the one that signed"),
+        ({"late": -120}, "7", "the server's clock is 120 s behind the one that signed"),
+        ({"missing": "EFX-Key"}, "3", "not authorised"),
+        ({"missing": "EFX-Sign"}, "3", "not authorised"),
+        ({"missing": "EFX-Content"}, "3", "not authorised"),
+    ],
+)
+def test_our_client_is_told_the_code(wrong: dict[str, Any], code: str, words: str) -> None:
+    async def test() -> None:
+        async with FinerySimulator(clock=lambda: 1_709_716_088 * SECOND) as venue:
+            session = Astray(
+                wrong.get("key", KEY), wrong.get("secret", SECRET), nonces=NonceSequence(),
+                endpoint=venue.base,
+            )  # fmt: skip
+            session.missing = wrong.get("missing", "")
+            late = wrong.get("late", 0) * SECOND
+            (event,) = await refused(venue, session, clock=lambda: venue.now() - late)
+            assert event.code == code
+            assert words in event.meaning
+            assert venue.counters.dials == 1, "not tried again"
+
+    run(test())
+
+
+def test_a_nonce_used_before_is_told_and_a_fresh_one_tried() -> None:
+    class Stuck(NonceSequence):
+        """Gives what it is told to, as two programs with one key may."""
+
+        def __init__(self, *nonces: int) -> None:
+            super().__init__()
+            self.left = [*nonces]
+
+        def next(self, now: int) -> int:
+            return self.left.pop(0)
+
+    async def test() -> None:
+        async with FinerySimulator(rate=50) as venue:
+            async with dialled(venue.url, headers_for(venue, 10)):
+                pass
+            events = []
+            async with driven(venue.session(nonces=Stuck(10, 11))) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] > 0)
+            (rejected,) = [event for event in events if isinstance(event, Rejected)]
+            assert (rejected.code, "bad nonce" in rejected.meaning) == ("6", True)
+            told = await refused(venue, venue.session(nonces=Stuck(3, 4, 5)))
+            assert [event.code for event in told] == ["6", "6"], "once more, and no more"
+
+    run(test())
+
+
+def books_agree(venue: FinerySimulator, session: FinerySession) -> bool:
+    """Whether the session's book is the venue's to the last level, and everything fitted."""
+    book = session.book("B", "BTC-USD")
+    if book is None or book.odd:
+        return False
+    bids, asks = venue.book("B", "BTC-USD")
+    return [[*one] for one in book.bids()] == bids and [[*one] for one in book.asks()] == asks
+
+
+async def settled(venue: FinerySimulator, session: FinerySession, connection: Any) -> None:
+    """Stop the market; then both books are the same, or this never ends."""
+    for stream in venue._streams.values():
+        assert stream.task is not None
+        stream.task.cancel()
+    while not books_agree(venue, session):
+        await collect(connection, lambda _: True)
+
+
+@pytest.mark.parametrize(
+    "plan", ["restart@30:0.2", "cut@20,cut@60", "close@30", "stall@30:60", "duplicate/2"]
+)
+def test_books_are_right_after_any_trouble(plan: str) -> None:
+    async def test() -> None:
+        async with FinerySimulator(rate=100, feeds=["BTC-USD"], misbehave=plan) as venue:
+            session = venue.session()
+            quick: dict[str, Any] = {"ping_interval": 0.1, "ping_timeout": 0.3}
+            async with driven(session, **quick) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 120)
+                odd = [event for event in events if isinstance(event, Data) and event.content.odd]
+                assert odd == [], "no update was lost or applied twice"
+                await settled(venue, session, connection)
+            if plan.startswith("duplicate"):
+                assert kinds(events)["Duplicate"] > 50
+                assert kinds(events)["Opened"] == 1
+            else:
+                assert kinds(events)["Opened"] == 1 + plan.count("@")
+                assert kinds(events)["Subscribed"] == kinds(events)["Opened"]
+
+    run(test())
+
+
+def test_a_lost_update_shows() -> None:
+    """The venue has no numbers: what is lost shows only where a later update does not fit."""
+
+    async def test() -> None:
+        async with FinerySimulator(rate=300, feeds=["BTC-USD"], misbehave="drop/3") as venue:
+            async with driven(venue.session()) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 200)
+            assert any(event.content.odd for event in events if isinstance(event, Data))
+
+    run(test())
+
+
+def test_a_gateway_that_says_nothing_is_given_up() -> None:
+    async def test() -> None:
+        async with FinerySimulator(status_frames=False) as venue:
+            session = venue.session(status_within=SECOND // 5)
+            async with driven(session) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Opened"] == 2)
+            told = [event for event in events if isinstance(event, Rejected)]
+            assert (told[0].code, told[0].about) == ("timeout", "connection status")
+            assert kinds(events)["Stalled"] == 1
+
+    run(test())
+
+
+def test_every_feed_by_name() -> None:
+    """Names are answered with numbers, and each feed is known by the name it was bound by."""
+
+    async def test() -> None:
+        async with FinerySimulator(rate=50) as venue:
+            wanted = [Binding.of(feed) for feed in "IPGLMRNOKS"]
+            wanted += [Binding.of(feed, name) for feed in "BFO" for name in venue.feeds]
+            wanted += [Binding.of(feed, name) for feed in "KS" for name in ("USD", "EUR")]
+            session = venue.session(*wanted)
+            async with driven(session) as connection:
+                events = await collect(connection, lambda _: len(session.bound) == len(wanted))
+                for name in venue.feeds:
+                    book = session.book("B", name)
+                    assert book
+                    (best, _), *_ = book.bids()
+                    start = venue.instruments[name][3]
+                    assert start // 2 < best < 2 * start, "not another instrument's"
+            assert not kinds(events)["Rejected"] + kinds(events)["Broken"]
+            rows = [row for e in events if isinstance(e, Data) for row in e.content.rows]
+            assert not [row for row in rows if isinstance(row, Unread)]
+            assert {"SettlementRequest", "Position", "Limit", "Order"} <= {
+                type(row).__name__ for row in rows
+            }
 
     run(test())

@@ -10,15 +10,35 @@ from typing import Any
 import pytest
 
 from payloads import stork
-from payloads.errors import Misuse
+from payloads.errors import Misuse, Refused
 from payloads.simulators import StorkSimulator
 from payloads.simulators.venue_stork import ASSETS, sequence_of
 from payloads.state import State
 from payloads.stork.update import PLAIN, VERSIONED, UnsignedUpdate
 from payloads.stork.verifier import judge
-from payloads.venues.session import Data
+from payloads.venues.session import (
+    SECOND,
+    Closed,
+    Data,
+    Event,
+    Rejected,
+    Secret,
+    Unsubscribed,
+)
+from payloads.venues.stork import StorkSession
 
-from .kit import ask, collect, dialled, driven, kinds, received, refusal, run
+from .kit import (
+    ask,
+    by_connection,
+    collect,
+    dialled,
+    driven,
+    in_order,
+    kinds,
+    received,
+    refusal,
+    run,
+)
 
 TOKEN = [("Authorization", "Basic payloads-insecure-test-token")]
 QUERY = "?channel=10ms&message_type=signed_ecdsa"
@@ -183,3 +203,126 @@ def test_assets_that_are_none() -> None:
         with pytest.raises(Misuse):
             StorkSimulator(feeds=feeds)  # type: ignore[arg-type]
     assert "BTCUSD" in ASSETS
+
+
+# --- through the session --------------------------------------------------------------------------
+
+
+def number_of(data: Data) -> int:
+    assert data.payload is not None
+    return sequence_of(data.payload)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [({"token": Secret("another-token")}, "401"), ({"path": "/elsewhere"}, "404")],
+)
+def test_our_client_is_told_why(wrong: dict[str, Any], code: str) -> None:
+    class Astray(StorkSession):
+        def dial(self, now: int) -> Any:
+            dial = super().dial(now)
+            return type(dial)(dial.url.replace("/ws", wrong["path"]), dial.headers)
+
+    async def test() -> None:
+        async with StorkSimulator() as venue:
+            token = wrong.get("token", Secret(venue.token))
+            kind = Astray if "path" in wrong else StorkSession
+            events: list[Event] = []
+            async with driven(kind(token, [3], endpoint=venue.base)) as connection:
+                with pytest.raises(Refused, match=code):
+                    await collect(connection, lambda all_: bool(events.append(all_[-1])))
+            (rejected,) = [event for event in events if isinstance(event, Rejected)]
+            assert rejected.code == code
+            assert rejected.meaning
+            assert venue.counters.dials == 1, "not tried again"
+
+    run(test())
+
+
+def test_a_token_that_is_withdrawn() -> None:
+    """What is open goes on; the next dial is refused with the service's status, and is the last."""
+
+    async def test() -> None:
+        async with StorkSimulator(rate=100) as venue:
+            async with driven(venue.session(3)) as connection:
+                before = await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
+                venue.token = "payloads-insecure-other-token"
+                during = await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
+                venue.cut()
+                with pytest.raises(Refused, match="401"):
+                    await collect(connection, lambda _: False)
+            (numbers,) = by_connection([*before, *during], number_of)
+            assert in_order(numbers)
+            assert venue.counters.dials == 2
+
+    run(test())
+
+
+@pytest.mark.parametrize("message_type", ["signed_ecdsa", "unsigned"])
+@pytest.mark.parametrize("plan", ["restart@20:0.2", "cut@20,cut@50", "close@30", "duplicate/3"])
+def test_nothing_is_lost_or_doubled(plan: str, message_type: str) -> None:
+    """On every connection the numbers are whole, and after the trouble all is as before."""
+
+    def number(data: Data) -> int:
+        if message_type == "unsigned":
+            return int(data.content.assets[0].value % 10**9)
+        return number_of(data)
+
+    async def test() -> None:
+        async with StorkSimulator(rate=100, misbehave=plan) as venue:
+            session = venue.session("BTCUSD", "ETHUSD", message_type=message_type)
+            async with driven(session) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 80)
+            connections = by_connection(events, number)
+            assert all(in_order(numbers) for numbers in connections)
+            if plan.startswith("duplicate"):
+                assert len(connections) == 1
+                assert kinds(events)["Duplicate"] == session.repeated > 20
+            else:
+                assert len(connections) == 1 + plan.count("@")
+                assert len(connections[-1]) > 20, "and it goes on"
+
+    run(test())
+
+
+def test_a_stream_that_stops_is_dialled_again() -> None:
+    async def test() -> None:
+        async with StorkSimulator(rate=100, misbehave="stall@20:60") as venue:
+            async with driven(venue.session(3, silence=SECOND // 2)) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 60)
+            assert kinds(events)["Stalled"] == 1
+            first, second = by_connection(events, number_of)
+            assert in_order(first)
+            assert in_order(second)
+            assert len(first) == 19
+
+    run(test())
+
+
+def test_subscribe_and_unsubscribe_while_it_runs() -> None:
+    async def test() -> None:
+        async with StorkSimulator(rate=100) as venue:
+            session = venue.session("BTCUSD", confirm_after=SECOND // 5)
+
+            def ids(events: list[Any]) -> set[int]:
+                last = next((one for one in reversed(events) if isinstance(one, Data)), None)
+                found = stork.decode(last.payload).assets if last and last.payload else ()
+                return {asset.asset_id for asset in found}
+
+            async with driven(session) as connection:
+                await collect(connection, lambda all_: ids(all_) == {3})
+                # The session is told from outside, so the transport has to be woken by a frame.
+                session.subscribe(["ETHUSD", 40], venue.now())
+                await collect(connection, lambda all_: ids(all_) == {3, 4, 40})
+                session.unsubscribe(["BTCUSD", 40], venue.now())
+                events = await collect(connection, lambda all_: ids(all_) == {4})
+                events += await collect(connection, lambda all_: kinds(all_)["Unsubscribed"] >= 2)
+                gone = {event.what for event in events if isinstance(event, Unsubscribed)}
+                assert gone == {"3", "40"}
+                venue.cut()
+                await collect(connection, lambda all_: isinstance(all_[-1], Closed))
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
+                assert ids(events) == {4}, "what was given up stays so"
+            assert venue.counters.refused == {}
+
+    run(test())

@@ -18,6 +18,13 @@ from hypothesis import strategies as st
 
 from payloads.crypto import recover
 from payloads.errors import Malformed, Misuse, Refused
+from payloads.venues.eip712 import (
+    domain_separator,
+    encode_type,
+    hash_struct,
+    signature_of,
+    typed_data_digest,
+)
 from payloads.venues.ethgas import (
     DRAFT,
     OFFICIAL,
@@ -33,12 +40,7 @@ from payloads.venues.ethgas_login import (
     EthgasLogin,
     TokenRenewed,
     check_login_data,
-    domain_separator,
-    encode_type,
-    hash_struct,
     jwt_expiry,
-    signature_of,
-    typed_data_digest,
 )
 from payloads.venues.ethgas_server import (
     LoginDesk,
@@ -62,6 +64,7 @@ from payloads.venues.session import (
     Unknown,
     Unsubscribed,
 )
+from payloads.venues.shared import Duplicate
 
 NOW = 1_760_000_000 * SECOND
 HOUR = 3600 * SECOND
@@ -363,10 +366,7 @@ def test_a_session_that_is_over_means_a_full_login() -> None:
 
 def test_the_draft_refreshes_by_json() -> None:
     token = Secret(make_token(SIGNER, "x", NOW))
-    login = EthgasLogin(
-        access_token=token, refresh_token=Secret("refresh me"), json_refresh=True,
-        endpoint="https://api.ethgas.com",
-    )  # fmt: skip
+    login = EthgasLogin(access_token=token, refresh_token=Secret("refresh me"), dialect=DRAFT)
     login.step(NOW + HOUR)
     (request,) = login.take_requests()
     assert request.url == "https://api.ethgas.com/api/v1/user/login/refresh"
@@ -454,6 +454,10 @@ def say(session: EthgasSession, message: Any, now: int = NOW) -> list[Any]:
 LOGGED_IN = {"event": "login", "code": 0, "msg": "", "connId": "25f9ee2c"}
 
 
+def ack(channel: Channel, verb: str = "subscribe") -> dict[str, Any]:
+    return {"event": verb, "arg": channel.argument, "connId": "25f9ee2c"}
+
+
 def private(**options: Any) -> tuple[EthgasSession, LoginDesk]:
     login = EthgasLogin(private_key=PRIVATE_KEY)
     return EthgasSession([BOOK, ORDERS], login=login, **options), desk()
@@ -519,8 +523,11 @@ def test_login_then_subscribe() -> None:
     session, server = private()
     session.dial(NOW)
     session.opened(NOW)
-    assert sent(session) == []
+    # What is public does not wait; the login waits for its answer.
+    assert sent(session) == [{"op": "subscribe", "args": [BOOK.argument]}]
     assert answer_all(session, server, NOW) == [TokenRenewed("login", NOW + HOUR)]
+    assert sent(session) == []
+    assert say(session, ack(BOOK)) == [Subscribed(BOOK.label)]
     (login,) = sent(session)
     assert login["op"] == "login"
     assert check_token(SIGNER, login["args"][0]["accessToken"], NOW) == ""
@@ -529,7 +536,7 @@ def test_login_then_subscribe() -> None:
     assert say(session, LOGGED_IN) == [Authenticated("25f9ee2c")]
     assert session.authenticated
     assert sent(session) == [
-        {"op": "subscribe", "args": [BOOK.argument, ORDERS.argument]},
+        {"op": "subscribe", "args": [ORDERS.argument]},
         {"op": "query", "args": [{"queryType": "openOrders"}]},
     ]
 
@@ -538,7 +545,8 @@ def test_a_renewed_token_is_sent_on_the_open_socket() -> None:
     session, server = private()
     session.opened(NOW)
     answer_all(session, server, NOW)
-    say(session, LOGGED_IN)
+    for message in (ack(BOOK), LOGGED_IN, ack(ORDERS)):
+        say(session, message)
     session.take()
     later = NOW + HOUR - 300 * SECOND
     while session.deadline is not None and session.deadline < later:
@@ -558,6 +566,7 @@ def test_a_reconnect_logs_in_and_subscribes_again() -> None:
     session, server = private()
     session.opened(NOW)
     answer_all(session, server, NOW)
+    say(session, ack(BOOK))
     say(session, LOGGED_IN)
     session.query("currentSlot")
     session.take()
@@ -575,8 +584,9 @@ def test_a_reconnect_logs_in_and_subscribes_again() -> None:
     session.closed(1006, "", later)
     later += 3 * HOUR
     session.opened(later)
-    assert sent(session) == []
+    assert sent(session) == [{"op": "subscribe", "args": [BOOK.argument]}]
     assert answer_all(session, server, later) == [TokenRenewed("refresh", later + HOUR)]
+    say(session, ack(BOOK), later)
     assert sent(session)[0]["op"] == "login"
 
 
@@ -622,6 +632,85 @@ def test_refusals_that_a_new_token_does_not_change(code: int, again: bool) -> No
     logins = [m for m in sent(session) if m != "ping" and m.get("op") == "login"]
     assert len(logins) == again
     assert session._stage == ("asked" if again else "out")
+
+
+def test_public_data_does_not_wait_for_a_login_that_fails() -> None:
+    """The REST API is down: what is public streams, and the login is tried again with a pause."""
+    session, server = private()
+    session.opened(NOW)
+    assert sent(session) == [{"op": "subscribe", "args": [BOOK.argument]}]
+    say(session, ack(BOOK))
+    now, pauses, requests = NOW, [], session.take_requests()
+    for _ in range(4):
+        (request,) = requests
+        (event,) = session.replied(Reply(request.purpose, 503, b"down"), now)
+        assert (event.code, event.about) == ("HTTP 503", "ethgas login")
+        (data,) = say(session, {"e": BOOK.name, "E": now, "P": {}}, now)
+        assert isinstance(data, Data)
+        began = now
+        while not (requests := session.take_requests()):
+            assert session.deadline is not None
+            now = session.deadline
+            session.tick(now)
+        pauses.append((now - began) // SECOND)
+    assert pauses == [5, 10, 20, 40]
+    assert {*session.take()} <= {"ping"}, "no login without a token"
+    session.replied(serve(server, requests[0], now), now)
+    answer_all(session, server, now)
+    assert [m["op"] for m in sent(session)] == ["login"]
+    say(session, LOGGED_IN, now)
+    assert sent(session) == [{"op": "subscribe", "args": [ORDERS.argument]}]
+
+
+def test_a_login_waits_for_answers_only_so_long() -> None:
+    session, server = private()
+    session.opened(NOW)
+    session.take()
+    answer_all(session, server, NOW)
+    assert sent(session) == []
+    assert session.deadline == NOW + 5 * SECOND
+    session.tick(NOW + 5 * SECOND)
+    assert [m["op"] for m in sent(session)] == ["login"]
+
+
+def test_data_acknowledges_too() -> None:
+    other = Channel.of(BOOK.name, "wholeBlock")
+    session = EthgasSession([BOOK, other])
+    session.opened(NOW)
+    (data,) = say(session, {"e": BOOK.name, "P": {}})
+    assert isinstance(data, Data), "of which market is not said"
+    update = {"e": BOOK.name, "s": "ETH-WB-5", "P": {}}
+    assert say(session, update)[0] == Subscribed(other.label)
+    assert len(say(session, update)) == 1
+    assert say(session, ack(other)) == []
+    assert say(session, ack(BOOK)) == [Subscribed(BOOK.label)]
+
+
+def test_what_comes_twice_is_delivered_once() -> None:
+    session = EthgasSession([BOOK])
+    session.opened(NOW)
+    trade = {"e": "recentTradeUpdate", "E": 7, "P": {"i": "x", "p": "1", "q": "2", "t": 3}}
+    assert [type(one) for one in say(session, trade)] == [Data]
+    assert say(session, trade) == [Duplicate("recentTradeUpdate")]
+    assert session.repeated == 1
+    del trade["E"]
+    assert [type(one) for _ in range(2) for one in say(session, trade)] == [Data, Data]
+    session.opened(NOW)  # numbers begin anew with a connection
+    assert [type(one) for one in say(session, trade | {"E": 7})] == [Data]
+
+
+@pytest.mark.parametrize("code", [429, 1003, 503, 104])
+def test_what_passes_is_asked_for_again_after_a_pause(code: int) -> None:
+    session = EthgasSession([BOOK])
+    session.opened(NOW)
+    session.take()
+    (event,) = say(session, {"event": "error", "code": code, "msg": "slow down"})
+    assert (event.code, event.about) == (str(code), BOOK.label)
+    session.subscribe("blockBuilderUpdate")
+    assert sent(session) == [], "nothing more is asked of it meanwhile"
+    session.tick(NOW + 30 * SECOND)
+    (again,) = [m for m in sent(session) if m != "ping"]
+    assert again["args"] == [BOOK.argument, {"channel": "blockBuilderUpdate"}]
 
 
 def test_success_is_code_zero() -> None:
@@ -847,6 +936,8 @@ def test_no_secret_shows() -> None:
                 v.split("=", 1)[1].split(";")[0] for k, v in reply.headers if k == "Set-Cookie"
             ]
     secrets.append(dict(parse_qsl(requests[1].body.decode()))["signature"])
+    session.take()
+    say(session, ack(BOOK))
     (login,) = session.take()
     assert isinstance(login, str)
     token = json.loads(login)["args"][0]["accessToken"]

@@ -24,19 +24,21 @@ from payloads.venues.finery import (
     signed_headers,
 )
 from payloads.venues.finery_book import Book
-from payloads.venues.finery_codes import (
-    CODES,
+from payloads.venues.finery_codes import CODES, meaning
+from payloads.venues.finery_rows import (
     Currency,
     Deal,
+    Described,
     Instrument,
     Limit,
     Order,
     Position,
     SettlementDeal,
     SettlementOrder,
+    SettlementRequest,
+    SettlementTransaction,
     Unread,
     exact,
-    meaning,
     rows_of,
 )
 from payloads.venues.finery_server import Connection, Gate, bound_frame, refusal, status_frame
@@ -49,10 +51,12 @@ from payloads.venues.session import (
     Opened,
     Rejected,
     Secret,
+    Stalled,
     Subscribed,
     Unknown,
     Unsubscribed,
 )
+from payloads.venues.shared import Duplicate
 
 # Both are published by the venue as samples.
 KEY = "RlZ4sKsHSr5zmYKIzbtf772J9y9gx8nekd8COrawI5V"
@@ -209,7 +213,8 @@ def test_binds_wait_for_the_link() -> None:
         Opened(), Authenticated("the upgrade's signature was accepted"),
     ]  # fmt: skip
     assert sent(session) == []
-    (status,) = session.received(DOWN, NOW)
+    status, rejected = session.received(DOWN, NOW)
+    assert (rejected.code, rejected.about) == ("2", "connection")
     assert isinstance(status, Status)
     assert not status.up
     assert "not connected" in status.meaning
@@ -270,7 +275,7 @@ def test_a_reconnect_binds_again_and_drops_the_books() -> None:
     ("feed", "feed_id"),
     [
         ("X", None), ("C", None), ("", None), ("BF", 1), ("I", 3), ("P", "BTC"), ("G", 0),
-        ("L", 1), ("M", 1), ("R", 1), ("N", 1), ("B", None), ("F", ""), ("O", 0), ("K", None),
+        ("L", 1), ("M", 1), ("R", 1), ("N", 1), ("B", None), ("F", ""), ("O", 0), ("K", ""),
         ("S", -1), ("B", True), ("B", 2**64), ("B", "a b"),
     ],
 )  # fmt: skip
@@ -368,6 +373,91 @@ def test_names_are_otherwise_answered_in_order() -> None:
     assert book.bids() == [(5, 3)]
 
 
+def test_what_cannot_be_told_apart_is_bound_one_at_a_time() -> None:
+    session = opened(
+        Binding("B", "BTC-EUR"), Binding("B", "ETH-EUR"), Binding("F", "BTC-EUR"), Binding("B", 9)
+    )
+    session.received(UP, NOW)
+    asked = [(one["feed"], one["feedId"]) for one in sent(session)]
+    assert asked == [("B", "BTC-EUR"), ("F", "BTC-EUR"), ("B", 9)]
+    assert say(session, ["B", 2**40, "S", [[[5, 1]], []]])[0] == Subscribed("B:BTC-EUR")
+    assert sent(session) == [{"event": "bind", "feed": "B", "feedId": "ETH-EUR"}]
+    # One that comes under its own name needs no guess.
+    assert say(session, ["B", "ETH-EUR", "S", [[[6, 1]], []]])[0] == Subscribed("B:ETH-EUR")
+    (data,) = say(session, ["B", 2**40, "M", [[["M", 5, 3]], []]])
+    assert data.channel == "B:BTC-EUR"
+    # What feed I has told is not held back.
+    rows = [["BTC-USD", 1, "BTC", "USD"], ["ETH-USD", 2, "ETH", "USD"]]
+    say(session, ["I", 0, "S", [[], rows]])
+    session.bind("B", "BTC-USD")
+    session.bind("B", "ETH-USD")
+    assert len(sent(session)) == 2
+
+
+def test_a_bind_without_an_answer_is_told_and_does_not_block() -> None:
+    session = up(Binding("B", "BTC-EUR"), Binding("B", "ETH-EUR"))
+    assert session.deadline == NOW + 10 * SECOND
+    (event,) = session.tick(NOW + 10 * SECOND)
+    assert event == Rejected("timeout", "", "no answer came", "bind B:BTC-EUR")
+    assert sent(session) == [{"event": "bind", "feed": "B", "feedId": "ETH-EUR"}]
+    # A number that nobody knows is the answer to the one that is under way, not to the late one.
+    assert say(session, ["B", 8, "S", [[[5, 1]], []]])[0] == Subscribed("B:ETH-EUR")
+    # The late one is still taken where it says who it is.
+    assert say(session, ["B", "BTC-EUR", "S", [[[5, 1]], []]])[0] == Subscribed("B:BTC-EUR")
+    assert session.tick(NOW + 20 * SECOND) == []
+
+
+def test_no_word_about_the_link_is_told() -> None:
+    session = make(Binding("B", 42), status_within=3 * SECOND)
+    session.dial(NOW)
+    session.opened(NOW)
+    assert session.deadline == NOW + 3 * SECOND
+    assert session.tick(NOW + 2 * SECOND) == []
+    rejected, stalled = session.tick(NOW + 3 * SECOND)
+    assert (rejected.code, rejected.about) == ("timeout", "connection status")
+    assert "no frame X" in rejected.meaning
+    assert stalled == Stalled(3 * SECOND)
+    session.closed(1006, "", NOW + 3 * SECOND)
+    assert session.deadline is None
+    session.opened(NOW)
+    session.received(UP, NOW)
+    sent(session)
+    say(session, ["B", 42, "S", [[], []]])
+    assert session.deadline == NOW + 25 * SECOND, "only the ping is left"
+    with pytest.raises(Misuse):
+        make(status_within=0)
+
+
+def test_an_update_that_comes_twice_is_delivered_once() -> None:
+    session = up(Binding("B", 42), Binding("P"))
+    say(session, ["B", 42, "S", [[[5, 1]], []]])
+    say(session, ["P", 0, "S", [1, [], [], []]])
+    update, deal = ["B", 42, "M", [[["-", 5, 0]], []]], ["O", 0, "D", DEAL]
+    assert [type(one) for one in say(session, update)] == [Data]
+    assert [type(one) for one in say(session, deal)] == [Data]
+    assert say(session, update) == [Duplicate("B:42")]
+    assert say(session, deal) == [Duplicate("P")]
+    assert session.repeated == 2
+    book = session.book("B", 42)
+    assert book
+    assert book.odd == 0
+    # After something else the same words mean something again.
+    say(session, ["B", 42, "M", [[["+", 5, 1]], []]])
+    assert [type(one) for one in say(session, update)] == [Data]
+    # A snapshot always counts.
+    for _ in range(2):
+        assert [type(one) for one in say(session, ["B", 42, "S", [[], []]])] == [Data]
+
+
+def test_a_clock_that_is_off_is_told_by_how_much() -> None:
+    session = make()
+    session.dial(NOW)
+    dated = [("Date", "Mon, 09 Aug 2021 06:06:50 GMT")]
+    event, retry = session.rejected(401, dated, b'{"error":7}')
+    assert event.meaning.endswith("the server's clock is 100 s ahead of the one that signed")
+    assert not retry.again
+
+
 # --- frames ---------------------------------------------------------------------------------------
 
 ORDER = ["BTC-EUR", 0, 0, 0, 5, 6, 7, 8, 9, 10, 0]
@@ -422,9 +512,60 @@ def test_the_published_deal() -> None:
     assert exact(deal.deal_volume) == Decimal("56736.301905")
     assert (deal.type_word, deal.side_word, deal.linked_deal_id) == ("marketIOC", "bid", 1864943)
     assert deal.cancel_reason_word == "none, or filled"
-    (longer,) = rows_of("O", "D", [*DEAL, "new"])
+    (longer,) = rows_of("O", "D", [*DEAL, 1, 2, None, "new"])
     assert isinstance(longer, Deal)
     assert longer.rest == ("new",)
+
+
+def test_settlement_requests_and_transactions() -> None:
+    request = [87, "BTC", 1, 10**8, "a comment", 1709716088000]
+    (incoming,) = rows_of("R", "S", [[request], []])
+    assert incoming == SettlementRequest(
+        87, "BTC", 1, 10**8, "a comment", 1709716088000, incoming=True
+    )
+    (outgoing,) = rows_of("R", "-", [[], [[*request, "ethereum", 12, 1709716080000, "new"]]])
+    assert isinstance(outgoing, SettlementRequest)
+    assert (outgoing.incoming, outgoing.network, outgoing.request_id) == (False, "ethereum", 12)
+    assert outgoing.rest == ("new",)
+    transaction = [7, "BTC", 10**7, 123456789, "", 1558050900000, "a79f", 1558050900000, 0, 0, 0, 9]
+    for action, data in (("S", [0, [transaction], []]), ("D", [[transaction], []])):
+        (found,) = rows_of("N", action, data)
+        assert isinstance(found, SettlementTransaction)
+        assert (found.incoming, found.tx_id, found.network_fee) == (True, "a79f", 9)
+    for data in (None, [], [[]], [0, []], [[7], []], [[["x"]], []]):
+        assert all(isinstance(one, Unread) for one in rows_of("R", "+", data))
+    session = up(Binding("R"), Binding("N"))
+    for feed, number in (("R", []), ("N", [0])):
+        assert say(session, [feed, 0, "S", [*number, [], []]])[0] == Subscribed(feed)
+
+
+def test_rows_as_the_newest_pages_have_them() -> None:
+    """Rows with names of their own, without an id, or with fewer or more columns than before."""
+    order = {"settlementOrderId": 1, "currency1": "EUR", "size1": 5}
+    assert rows_of("S", "+", [order]) == (Described("SettlementOrder", order),)
+    assert rows_of("L", "M", {"counterpartyId": 1}) == (Described("Limit", {"counterpartyId": 1}),)
+    (position,) = rows_of("P", "S", [1, [["BTC", 5, 87]], [], []])
+    assert position == Position("BTC", 5, 87)
+    for snapshot in ([["BTC", 5, 87, 1, 2]], [99, [["BTC", 5, 87, 1, 2]]]):
+        assert rows_of("K", "S", snapshot) == (Position("BTC", 5, 87, 1, 2),)
+    (deal,) = rows_of("S", "D", [1, "BTC", "EUR", 3, 4, 5, 6, "n1", None, 7, 8])
+    assert isinstance(deal, SettlementDeal)
+    assert (deal.network1, deal.settlement_moment, deal.settlement_id) == ("n1", 7, 8)
+
+
+def test_feeds_without_a_filter() -> None:
+    """O, K and S take no id for all there is; frames have the id as it was asked for, or 0."""
+    session = opened(Binding("O"), Binding("K", "EUR"), Binding("S"))
+    session.received(UP, NOW)
+    assert {"event": "bind", "feed": "O"} in sent(session)
+    assert say(session, ["O", 0, "S", [ORDER]])[0] == Subscribed("O")
+    assert say(session, ["K", "EUR", "S", []])[0] == Subscribed("K:EUR")
+    assert say(session, ["S", 0, "S", []])[0] == Subscribed("S")
+    (data,) = say(session, ["O", 0, "+", ORDER])
+    assert data.channel == "O"
+    for feed in ("F", "MD"):  # what only master accounts can bind
+        (event,) = say(session, [feed, {"instrument": "BTC-EUR", "clientId": 5}, "S", [[], []]])
+        assert isinstance(event, Unknown)
 
 
 @pytest.mark.parametrize("row", [["BTC"], ["BTC", 1, "2", 3], 7, None, ["BTC", True, 2, 3]])
@@ -490,7 +631,7 @@ def test_requests_are_not_kept_for_later() -> None:
 
 
 def test_a_ping_goes_out_long_before_the_idle_limit() -> None:
-    session = opened()
+    session = up()
     now, last = NOW, NOW
     for _ in range(10):
         assert session.deadline is not None
@@ -612,7 +753,8 @@ def test_the_book_equals_a_naive_model(bids: Any, asks: Any, updates: Any) -> No
     model = [{p: s for p, s in dict(side).items() if s} for side in (bids, asks)]
     for update in updates:
         (data,) = say(session, ["F", 3, "M", update])
-        assert isinstance(data, Data)
+        # The same again is not applied again, and the model shows that nothing would change.
+        assert isinstance(data, Data | Duplicate)
         for side, entries in enumerate(update):
             for entry in entries:
                 model[side] = naive(model[side], side == 0, entry)

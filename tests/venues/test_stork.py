@@ -32,6 +32,7 @@ from payloads.venues.session import (
     Unknown,
     Unsubscribed,
 )
+from payloads.venues.shared import Duplicate
 from payloads.venues.stork import (
     CHANNELS,
     CODES,
@@ -224,7 +225,11 @@ def test_first_data_confirms(message: str) -> None:
     events = one.received(message, NOW)
     assert events[:2] == [Subscribed("1"), Subscribed("2")]
     assert kinds(events[2:]) == [Data]
-    assert kinds(one.received(message, NOW)) == [Data]
+    # Once is enough; and the same message again is nothing new.
+    assert one.received(message, NOW) == [Duplicate(one.channel)]
+    assert one.repeated == 1
+    one.opened(NOW)
+    assert kinds(one.received(message, NOW))[-1] is Data
     assert one.deadline == NOW + 5 * SECOND
     assert one.tick(NOW + 5 * SECOND) == [Assumed("3")]
     assert one.deadline is None
@@ -407,7 +412,9 @@ def test_nothing_a_server_sends_raises(messages: list[str | bytes]) -> None:
         assert events
         repr(events)
         for event in events:
-            assert isinstance(event, Data | Unknown | Broken | Subscribed | Unsubscribed)
+            assert isinstance(
+                event, Data | Duplicate | Unknown | Broken | Subscribed | Unsubscribed
+            )
             if isinstance(event, Unknown | Broken):
                 assert event.raw == message
 
