@@ -328,6 +328,107 @@ def test_messages_the_venue_would_not_take(kind: str, params: Any) -> None:
         ready().send(kind, params, now=NOW)
 
 
+def test_a_misspelt_parameter_is_no_order() -> None:
+    with pytest.raises(Misuse, match="stop_los: add_order does not take this"):
+        ready().send("add_order", {**ORDER, "stop_los": "140"}, now=NOW)
+    session = ready()
+    session.send("add_order", {**ORDER, "post_only": True}, now=NOW, unchecked=True)
+    session.send("news", {"since": 1}, now=NOW, unchecked=True)
+    order, news = sent(session)
+    assert order["params"]["post_only"] is True
+    assert news == {"type": "news", "params": {"since": 1}}
+    with pytest.raises(Misuse, match="a whole number from 30"):
+        session.send("add_twap", TWAP | {"order_interval_secs": 29}, now=NOW)
+    session.send("add_twap", TWAP, now=NOW)
+    for wrong in ({"num_orders": 1}, {"num_orders": "2.5"}, {"reduce_only": 1}):
+        with pytest.raises(Misuse):
+            session.send("add_twap", TWAP | wrong, now=NOW)
+
+
+TWAP = {
+    "symbol": "A", "side": "BUY", "total_quantity": 10, "num_orders": 5, "order_interval_secs": 30,
+    "reduce_only": False, "client_twap_id": "mine-2",
+}  # fmt: skip
+
+
+# What is sent, the ids in it, and what the venue answers.
+STOP = {"stop_order_id": "s1"}
+ASKED: list[tuple[str, dict[str, Any], str, Any]] = [
+    ("add_order", ORDER, "my-order-123", {"order_response": {"client_order_id": "my-order-123"}}),
+    ("cancel_order", {"symbol": "A", "order_id": "o1", "cancel_order_id_type": "order_id"}, "o1",
+     {"order_response": {"order_id": "o1", "client_order_id": "x"}}),
+    ("cancel_order", {"symbol": "A", "order_id": "c1", "cancel_order_id_type": "client_order_id"},
+     "c1", {"order_response": {"order_id": "o1", "client_order_id": "c1"}}),
+    ("get_user_trades", {}, "", {"user_trades_response": []}),
+    ("add_twap", TWAP, "mine-2", {"twap_response": {"client_twap_id": "mine-2"}}),
+    ("cancel_stop_order", STOP, "s1",
+     {"ack": {"incoming_message": {"type": "cancel_stop_order", "params": STOP}}}),
+    ("cancel_all_orders", {}, "", {"ack": {"incoming_message": {"type": "cancel_all_orders"}}}),
+    ("get_order", {"symbol": "A", "order_id": "o1"}, "o1",
+     err("InvalidParameter", "no", {"type": "get_order", "params": {"order_id": "o1"}})),
+    ("get_user_leverage", {}, "", err("ServerError", "no")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "params", "named", "answer"), ASKED)
+def test_what_is_not_answered_is_told(kind: str, params: Any, named: str, answer: Any) -> None:
+    def asking() -> QfexTradeSession:
+        session = ready()
+        say(session, {"subscribed": "order_responses"})
+        session.send(kind, params, now=NOW)
+        return session
+
+    session, about = asking(), f"{kind} {named}".strip()
+    assert session.deadline == NOW + 10 * SECOND
+    assert session.tick(NOW + 9 * SECOND) == []
+    (late,) = session.tick(NOW + 10 * SECOND)
+    assert (late.code, late.about) == ("timeout", about)
+    assert session.deadline is None
+    lost, _closed = asking().closed(1006, "", NOW)
+    assert (lost.code, lost.about) == ("lost", about)
+    session = asking()
+    say(session, {"order_response": {"order_id": "another", "client_order_id": "another"}})
+    say(session, answer)
+    assert session.deadline is None
+    assert session.tick(NOW + 10 * SECOND) == []
+
+
+def test_orders_are_not_waited_for_where_none_is_answered() -> None:
+    session = ready(channels=())
+    session.send("add_order", ORDER, now=NOW)
+    assert session.deadline is None
+
+
+def test_what_is_refused_for_the_moment_is_said_again() -> None:
+    session = trade(cancel_on_disconnect=True, channels=("fills", "positions"))
+    session.opened(NOW)
+    say(session, {"authenticated": True})
+    stated, subscribed = sent(session)[1:]
+    say(session, err("RateLimited", "retry after 2500 ms", subscribed))
+    say(session, err("ServerError", "", stated))
+    say(session, {"subscribed": "positions"})
+    assert session.deadline == NOW + SECOND
+    session.tick(NOW + SECOND)
+    # One of the two is answered now; what is confirmed is not said again.
+    again = sent(session)
+    assert again == [stated, {"type": "subscribe", "params": {"channels": ["fills"]}}]
+    say(session, {"ack": {"incoming_message": stated}}, NOW + SECOND)
+    say(session, err("ServerError", "", again[1]), NOW + SECOND)
+    session.tick(NOW + 2 * SECOND)
+    assert sent(session) == again[1:]
+
+
+def test_a_pause_that_the_venue_names_is_kept() -> None:
+    session = ready()
+    session.send("add_order", ORDER, now=NOW)
+    say(session, err("RateLimited", "retry after 2500 ms", json.loads(session.take()[0])))
+    with pytest.raises(Misuse, match="a pause of 1500000000 ns"):
+        session.send("add_order", ORDER, now=NOW + SECOND)
+    cancel = {"symbol": "A", "order_id": "1", "cancel_order_id_type": "order_id"}
+    session.send("cancel_order", cancel, now=NOW + SECOND)  # on a budget of its own
+    session.send("add_order", ORDER, now=NOW + 5 * SECOND // 2)
+
+
 def test_nothing_is_sent_before_the_login() -> None:
     session = trade()
     with pytest.raises(Misuse):
@@ -1009,6 +1110,10 @@ def test_the_auth_desk_refuses_each_way_of_being_wrong() -> None:
         assert refused
         return refused
 
+    assert desk().check_query({"api_key": PUBLIC}, NOW) is None
+    assert desk().check_query({}, NOW) is None
+    assert desk().check_query({"api_key": "other"}, NOW) == ("PermissionDenied", "api_key")
+    assert desk().check_query({"jwt": "a.b.c"}, NOW) == ("PermissionDenied", "invalid token")
     assert why(auth(account_id="sub-2")) == ("PermissionDenied", "account_id")
     assert why(auth(credentials=HmacKey("other", SECRET)))[1] == "public_key"
     assert why(auth(credentials=HmacKey(PUBLIC, Secret("other"))))[1] == "signature"
@@ -1113,6 +1218,16 @@ def test_the_market_desk() -> None:
     assert server.wants("bbo", "B")
     assert server.received('{"type":"subscribe","channels":["trade"],"symbols":["*"]}')
     assert server.wants("trade", "anything")
+    assert server.received('{"type":"unsubscribe","channels":["trade"],"symbols":["A"]}')
+    assert not server.wants("trade", "A")
+    assert server.streams(["A", "B"]) == {("bbo", "B", ""), ("trade", "B", "")}
+    assert server.received('{"type":"unsubscribe","channels":["trade","bbo"],"symbols":["*"]}')
+    assert server.streams(["A", "B"]) == set()
+    for symbol, streams in (("A", {"A"}), ("*", {"*"})):
+        assert server.received(
+            json.dumps({"type": "subscribe", "channels": ["market_stats"], "symbols": [symbol]})
+        )
+        assert server.streams(["A", "B"]) == {("market_stats", one, "") for one in streams}
     for message in ("", "[]", "{}", '{"type":"subscribe"}', '{"type":"subscribe","channels":[[]]}'):
         assert not server.received(message)
 
