@@ -1,9 +1,9 @@
 """QFEX on loopback: public market data on one port, the authenticated trade socket on another.
 
-Books are whole at every message and numbered; `*` stands for all symbols. Orders meet nobody: a
-limit order rests until it is cancelled, a market order is filled at once at the mark price. As at
-the venue, order replies come only to connections that have subscribed to `order_responses`, and
-cancel-on-disconnect takes all orders of the account.
+Books are whole at every message and numbered; `*` stands for all symbols. Orders meet nobody
+(`payloads.simulators.qfex_account`). As at the venue, order replies come only to connections that
+have subscribed to `order_responses`, and cancel-on-disconnect takes all orders of the account. The
+market data's port is also the OAuth server, which takes a person's consent for granted.
 
 Credentials and messages are checked by `payloads.venues.qfex_server`. How the venue ends a
 connection that fails to authenticate is not documented; here it is closed with 1008.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar, Unpack
 from uuid import UUID
@@ -26,6 +26,7 @@ from payloads.simulators.base import Common, Made, Simulator, Stream
 from payloads.simulators.http import Request, Response, answer
 from payloads.simulators.market import Walk
 from payloads.simulators.peer import Peer
+from payloads.simulators.qfex_account import Account, Told, rfc3339
 from payloads.transport.secrets import variable
 from payloads.venues.ethgas_server import make_token
 from payloads.venues.qfex import (
@@ -33,12 +34,15 @@ from payloads.venues.qfex import (
     CHANNELS,
     HmacKey,
     Jwt,
+    OAuth,
     QfexMarketSession,
     QfexTradeSession,
+    RateBudget,
     Subscription,
 )
-from payloads.venues.qfex_server import AuthDesk, MarketDesk, TradeDesk
-from payloads.venues.session import SECOND, Message, Secret, parse_json
+from payloads.venues.qfex_oauth import AUTHORIZE, TOKEN
+from payloads.venues.qfex_server import AuthDesk, MarketDesk, TokenDesk, TradeDesk
+from payloads.venues.session import SECOND, Message, Secret
 
 __all__ = ["SYMBOLS", "QfexSimulator"]
 
@@ -58,7 +62,8 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class QfexSimulator(Simulator):
-    """QFEX on loopback. `feeds` are symbols; `auth_within` is how long a trade connection has."""
+    """QFEX on loopback. `feeds` are symbols; `auth_within` is how long a trade connection has, and
+    `lifetime` how long a token lasts, in seconds."""
 
     venue: ClassVar[str] = "qfex"
     doors: ClassVar[tuple[str, ...]] = (_MDS, _TRADE)
@@ -70,6 +75,8 @@ class QfexSimulator(Simulator):
         public_key: str = "qfex_pub_payloads_insecure",
         secret: str = "payloads-insecure-test-secret",
         account_id: str = "00000000-0000-4000-8000-000000000001",
+        client_id: str = "payloads-insecure-client",
+        lifetime: float = 3600.0,
         auth_within: float = AUTH_WITHIN / SECOND,
         **common: Unpack[Common],
     ) -> None:
@@ -81,12 +88,15 @@ class QfexSimulator(Simulator):
         self.feeds = tuple(feeds)
         self.public_key, self.secret, self.account_id = public_key, secret, account_id
         self.auth_within = auth_within
+        self.client_id = client_id
         self._jwt_keys = 0
-        self._auth = self._new_auth()
+        self._auth, self._budget = self._new_auth(), RateBudget()
+        self._tokens = TokenDesk(
+            self._jwt_key, lambda: secrets.token_hex(16), client_id, int(lifetime * SECOND)
+        )
         self._markets = {one: _Market(one, self.seed, self._when) for one in feeds}
         self._statistics = 0
-        self._orders: dict[str, dict[str, Any]] = {}
-        self._order_count = 0
+        self._accounts: dict[str, Account] = {}
 
     def _new_auth(self) -> AuthDesk:
         """A desk with a new key for tokens."""
@@ -94,6 +104,16 @@ class QfexSimulator(Simulator):
         self._jwt_key = Secret(f"payloads insecure jwt key {self.seed} {self._jwt_keys}")
         keys, accounts = {self.public_key: Secret(self.secret)}, frozenset({self.account_id})
         return AuthDesk(keys, jwt_key=self._jwt_key, accounts=accounts)
+
+    def account(self, account_id: str = "") -> Account:
+        """The orders and trades of the primary account, or of a subaccount."""
+        if account_id not in self._accounts:
+            self._accounts[account_id] = Account(account_id or "primary", self.feeds[0], self._mark)
+        return self._accounts[account_id]
+
+    def _mark(self, symbol: str) -> Decimal | None:
+        market = self._markets.get(symbol)
+        return Decimal(market.mark_price()["price"]) if market else None
 
     # --- what to connect to ---
 
@@ -131,30 +151,46 @@ class QfexSimulator(Simulator):
         )
 
     def trade_session(self, jwt: str = "", **options: Any) -> QfexTradeSession:
-        """A session for the trade socket, with the key or with a token."""
+        """A session for the trade socket, with the key, a token, or other `credentials`."""
         held = Jwt(Secret(jwt)) if jwt else HmacKey(self.public_key, Secret(self.secret))
         nonces: Callable[[], str] = options.pop("nonces", lambda: secrets.token_hex(16))
         options = dict[str, Any](endpoint=self.trade_base) | options
-        return QfexTradeSession(held, nonces=nonces, **options)
+        return QfexTradeSession(options.pop("credentials", held), nonces=nonces, **options)
+
+    def oauth(self, **options: Any) -> OAuth:
+        """Credentials that get their tokens here, as after a login."""
+        refresh = Secret(self._tokens.new_refresh_token())
+        return OAuth(self.client_id, refresh, **dict[str, Any](endpoint=self.http_url) | options)
+
+    async def answer_http(self, request: Request) -> Response:
+        if (request.method, request.path) == ("GET", AUTHORIZE):
+            status, told = self._tokens.authorize(request.query(), self.now())
+            if status == 302:
+                return Response(status, headers=(("Location", told),))
+            return answer(status, {"error": "invalid_request", "error_description": told})
+        if (request.method, request.path) == ("POST", TOKEN):
+            return answer(*self._tokens.token(request.query(), self.now()))
+        return await super().answer_http(request)
 
     # --- connections ---
 
     def admit(self, request: Request, memory: dict[str, Any]) -> Response | None:
         memory["door"] = request.door
+        if request.door != _TRADE:
+            return None
         headers = [name.lower() for name, _ in request.headers]
         stated = any(name.startswith("x-qfex-") or name == "authorization" for name in headers)
-        if request.door == _TRADE and stated:
-            if refused := self._auth.check_headers(request.headers, self.now()):
-                code, why = refused
-                return answer(401, {"error": code, "message": why})
-        return None
+        refused = self._auth.check_query(request.query(), self.now())
+        if stated and not refused:
+            refused = self._auth.check_headers(request.headers, self.now())
+        return answer(401, {"error": refused[0], "message": refused[1]}) if refused else None
 
     def joined(self, peer: Peer) -> None:
         if peer.memory["door"] == _MDS:
-            peer.memory |= {"desk": MarketDesk(), "wanted": set(), "intervals": {"1MIN": None}}
+            peer.memory["desk"] = MarketDesk()
             return
         spare = AUTH_WITHIN - int(self.auth_within * SECOND)
-        peer.memory |= {"desk": TradeDesk(self._auth, self.now() - spare), "jwt": False}
+        peer.memory["desk"] = TradeDesk(self._auth, self.now() - spare, self._budget)
         self._watch(peer)
 
     def _watch(self, peer: Peer) -> None:
@@ -170,13 +206,19 @@ class QfexSimulator(Simulator):
     def left(self, peer: Peer) -> None:
         desk = peer.memory.get("desk")
         if isinstance(desk, TradeDesk) and desk.cancel_on_disconnect:
-            self._cancel_all(None)
+            self._tell(peer, self.account(desk.account).cancel_all(self.now()))
 
     def expire_tokens(self) -> None:
-        self._auth = self._new_auth()
-        for peer in self.peers:
-            if peer.memory.get("jwt"):
+        self._auth, self._budget = self._new_auth(), RateBudget()
+        self._tokens.renew_key(self._jwt_key)
+        for peer, desk in self._traders():
+            if desk.by_token:
                 peer.close(1008, "token expired")
+
+    def _traders(self) -> list[tuple[Peer, TradeDesk]]:
+        """The connections to the trade socket."""
+        desks = [(peer, peer.memory.get("desk")) for peer in self.peers]
+        return [(peer, desk) for peer, desk in desks if isinstance(desk, TradeDesk)]
 
     def received(self, peer: Peer, message: Message) -> None:
         text = message if isinstance(message, str) else message.decode("utf-8", "replace")
@@ -188,44 +230,31 @@ class QfexSimulator(Simulator):
     # --- market data ---
 
     def _on_market(self, peer: Peer, text: str) -> None:
-        if not peer.memory["desk"].received(text):
+        desk: MarketDesk = peer.memory["desk"]
+        before = desk.streams(self.feeds)
+        if not desk.received(text):
             self.counters.refused["message"] += 1
             return
-        content = parse_json(text)
-        symbols = set(content["symbols"])
-        known = {*self.feeds} if _ALL in symbols else symbols & {*self.feeds}
-        pairs = {
-            (channel, symbol)
-            for channel in content["channels"]
-            for symbol in ({_ALL} if channel == "market_stats" else known)
-        }
-        wanted: set[tuple[str, str]] = peer.memory["wanted"]
-        for pair in sorted(pairs):
-            if content["type"] == "subscribe":
-                wanted.add(pair)
-                self._note_intervals(content)
-                self.join(peer, self._market_stream(*pair))
-            elif pair in wanted:
-                wanted.discard(pair)
-                self.leave(peer, self._market_stream(*pair))
+        after = desk.streams(self.feeds)
+        for one in sorted(before - after):
+            self.leave(peer, self._market_stream(*one))
+        for one in sorted(after - before):
+            self.join(peer, self._market_stream(*one))
 
-    def _note_intervals(self, content: dict[str, Any]) -> None:
-        for symbol in content["symbols"]:
-            if symbol in self._markets:
-                self._markets[symbol].intervals |= dict.fromkeys(content.get("intervals", ()))
-
-    def _market_stream(self, channel: str, symbol: str) -> Stream:
+    def _market_stream(self, channel: str, symbol: str, interval: str) -> Stream:
+        make: Callable[[], Iterable[Made]]
         if channel == "market_stats":
-            make: Callable[[], Iterable[Made]] = self._market_stats
+            make = partial(self._market_stats, symbol)
         else:
-            make = partial(self._markets[symbol].messages, channel)
-        return self.stream(f"{channel}:{symbol}", make, pace=_PACES.get(channel))
+            make = partial(self._markets[symbol].messages, channel, interval)
+        name = ":".join((channel, symbol)) + (f"/{interval}" if interval else "")
+        return self.stream(name, make, pace=_PACES.get(channel))
 
-    def _market_stats(self) -> Iterable[Made]:
+    def _market_stats(self, symbol: str) -> Iterable[Made]:
         self._statistics += 1
-        markets = self._markets.values()
+        markets = [one for one in self._markets.values() if symbol in (_ALL, one.symbol)]
         yield Made(_text({
-            "type": "market_stats", "symbol": _ALL, "sequence": self._statistics,
+            "type": "market_stats", "symbol": symbol, "sequence": self._statistics,
             "time": self._when(),
             "bbos": [one.bbo() for one in markets],
             "mark_prices": [one.mark_price() for one in markets],
@@ -234,140 +263,46 @@ class QfexSimulator(Simulator):
         }))  # fmt: skip
 
     def _when(self) -> str:
-        """Now, as the venue writes it: with nanoseconds."""
-        now = self.now()
-        return f"{datetime.fromtimestamp(now // SECOND, UTC):%Y-%m-%dT%H:%M:%S}.{now % SECOND:09d}Z"
+        return rfc3339(self.now())
 
     # --- the trade socket ---
 
     def _on_trade(self, peer: Peer, text: str) -> None:
         desk: TradeDesk = peer.memory["desk"]
         before, was_in = set(desk.channels), desk.authenticated
-        answers, order = desk.received(text, self.now())
-        for one in answers:
-            self._tell(peer, one)
-        if not was_in:
-            self._authenticated(peer, desk, text)
+        answers, asked = desk.received(text, self.now())
+        self._tell(peer, [Told(one) for one in answers])
+        if not was_in and not desk.authenticated and '"auth"' in text:
+            peer.close(1008, "authentication failed")
         for channel in ("positions", "balances"):
             if (channel in desk.channels) != (channel in before):
-                stream = self.stream(f"{channel} {peer.number}", partial(self._pulse, channel))
+                stream = self.stream(
+                    f"{channel} {peer.number}", partial(self._pulse, channel, desk.account)
+                )
                 (self.join if channel in desk.channels else self.leave)(peer, stream)
-        if order is not None:
-            self._on_order(peer, order["type"], order.get("params", {}))
+        if asked is not None:
+            account = self.account(desk.account)
+            told = account.handle(asked["type"], asked.get("params", {}), self.now())
+            self._tell(peer, told)
 
-    def _authenticated(self, peer: Peer, desk: TradeDesk, text: str) -> None:
-        if desk.authenticated:
-            peer.memory["jwt"] = "jwt" in parse_json(text)["params"]
-        elif '"auth"' in text:
-            peer.close(1008, "authentication failed")
+    def _tell(self, asking: Peer, told: Iterable[Told]) -> None:
+        """Send answers to whom they are for."""
+        for one in told:
+            if "err" in one.message:
+                self.counters.refused[one.message["err"]["error_code"]] += 1
+            for peer in self._same_account(asking) if one.for_all else [asking]:
+                if not one.channel or one.channel in peer.memory["desk"].channels:
+                    peer.send(_text(one.message))
 
-    def _tell(self, peer: Peer, content: dict[str, Any]) -> None:
-        if "err" in content:
-            self.counters.refused[content["err"]["error_code"]] += 1
-        peer.send(_text(content))
+    def _same_account(self, asking: Peer) -> list[Peer]:
+        account = asking.memory["desk"].account
+        traders = self._traders()
+        return [peer for peer, desk in traders if desk.authenticated and desk.account == account]
 
-    def _pulse(self, channel: str) -> Iterable[Made]:
-        mark = self._markets[self.feeds[0]].mark_price()
-        positions = {"symbol": self.feeds[0], "position": 0, "mark_price": mark["price"]}
-        balances = {"balance": 100_000, "available_balance": 100_000}
-        kind = {"positions": "position_response", "balances": "balance_response"}[channel]
-        yield Made(_text({kind: positions if channel == "positions" else balances}))
-
-    def _on_order(self, peer: Peer, kind: str, params: dict[str, Any]) -> None:
-        handlers: dict[str, Callable[[Peer, dict[str, Any]], None]] = {
-            "add_order": self._add,
-            "modify_order": self._modify,
-            "cancel_order": self._cancel,
-            "get_order": self._get,
-            "cancel_all_orders": lambda peer, _: self._cancel_all(peer),
-            "close_position": self._close_position,
-            "get_user_orders": self._list_orders,
-        }
-        if kind in handlers:
-            handlers[kind](peer, params)
-        elif kind in _EMPTY:
-            self._tell(peer, {_EMPTY[kind]: []})
-        elif kind == "set_user_leverage":
-            self._tell(peer, {"ack": {"incoming_message": {"type": kind, "params": params}}})
-        else:
-            # Stop orders and TWAPs: there never are any.
-            reply = "twap_response" if kind == "add_twap" else "stop_order_response"
-            self._tell(peer, {reply: {"status": "REJECTED", **params}})
-
-    def _respond(self, peer: Peer | None, order: dict[str, Any], status: str, **more: Any) -> None:
-        """An order's fate, to whoever has asked to be told."""
-        seconds, rest = divmod(self.now(), SECOND)
-        told = {**order, "status": status, "trade_id": None, **more}
-        told["update_time"] = msgspec.Raw(f"{seconds}.{rest // 10**7:02d}".encode())
-        if peer is not None and "order_responses" in peer.memory["desk"].channels:
-            self._tell(peer, {"order_response": told})
-
-    def _add(self, peer: Peer, params: dict[str, Any]) -> None:
-        self._order_count += 1
-        order = {
-            "order_id": str(UUID(bytes=keccak256(b"%d order" % self._order_count)[:16])),
-            "symbol": params["symbol"], "side": params["side"], "type": params["order_type"],
-            "time_in_force": params["order_time_in_force"], "price": params.get("price", 0),
-            "quantity": params["quantity"], "quantity_remaining": params["quantity"],
-            "client_order_id": params.get("client_order_id"),
-        }  # fmt: skip
-        if order["symbol"] not in self._markets:
-            self._respond(peer, order, "BAD_SYMBOL")
-        elif order["type"] == "MARKET":
-            mark = msgspec.Raw(self._markets[order["symbol"]].mark_price()["price"].encode())
-            self._respond(peer, order, "FILLED", price=mark, quantity_remaining=0)
-        elif order["time_in_force"] != "GTC":  # nobody is there to trade with at once
-            self._respond(peer, order, "CANCELLED")
-        else:
-            self._orders[order["order_id"]] = order
-            self._respond(peer, order, "ACK")
-
-    def _find(self, params: dict[str, Any]) -> dict[str, Any] | None:
-        key = params.get("cancel_order_id_type", "order_id")
-        key = key if key in ("order_id", "client_order_id") else "order_id"
-        found = (one for one in self._orders.values() if one[key] == params["order_id"])
-        return next(found, None)
-
-    def _missing(self, peer: Peer, params: dict[str, Any], status: str) -> None:
-        self._respond(peer, {key: params[key] for key in ("order_id", "symbol")}, status)
-
-    def _modify(self, peer: Peer, params: dict[str, Any]) -> None:
-        if (order := self._find(params)) is None:
-            return self._missing(peer, params, "CANNOT_MODIFY_NO_SUCH_ORDER")
-        order |= {key: params[key] for key in ("price", "quantity") if key in params}
-        order["quantity_remaining"] = order["quantity"]
-        return self._respond(peer, order, "MODIFIED")
-
-    def _cancel(self, peer: Peer, params: dict[str, Any]) -> None:
-        if (order := self._find(params)) is None:
-            return self._missing(peer, params, "NO_SUCH_ORDER")
-        del self._orders[order["order_id"]]
-        return self._respond(peer, order, "CANCELLED")
-
-    def _get(self, peer: Peer, params: dict[str, Any]) -> None:
-        if (order := self._find(params)) is None:
-            return self._missing(peer, params, "NO_SUCH_ORDER")
-        return self._respond(peer, order, "ACK")
-
-    def _cancel_all(self, peer: Peer | None) -> None:
-        orders, self._orders = self._orders, {}
-        for order in orders.values():
-            self._respond(peer, order, "CANCELLED")
-
-    def _close_position(self, peer: Peer, params: dict[str, Any]) -> None:
-        order = {"order_id": None, "symbol": params["symbol"]}
-        self._respond(peer, order, "REJECTED_FAILED_TO_PROCESS")
-
-    def _list_orders(self, peer: Peer, _: dict[str, Any]) -> None:
-        orders = [{**order, "status": "ACK"} for order in self._orders.values()]
-        self._tell(peer, {"all_orders_response": {"orders": orders, "twaps": []}})
-
-
-_EMPTY = {
-    "get_user_trades": "user_trades_response",
-    "get_user_leverage": "user_leverage_response",
-    "get_available_leverage_levels": "available_leverage_levels_response",
-}
+    def _pulse(self, channel: str, account_id: str) -> Iterable[Made]:
+        account = self.account(account_id)
+        for one in account.positions() if channel == "positions" else [account.balance()]:
+            yield Made(_text(one))
 
 
 def _text(content: Any) -> str:
@@ -379,19 +314,15 @@ class _Market:
 
     def __init__(self, symbol: str, seed: int, when: Callable[[], str]) -> None:
         self.symbol, self._when = symbol, when
-        self.intervals: dict[str, None] = {}
         self._walk = Walk(f"{seed} {symbol}", SYMBOLS[symbol])
         self._sequence = self._trades = 0
 
-    def messages(self, channel: str) -> Iterable[Made]:
-        """The next messages of a channel."""
+    def messages(self, channel: str, interval: str) -> Iterable[Made]:
+        """The next message of a channel."""
+        assert channel in CHANNELS
         self._walk.step()
-        if channel == "candle":
-            for interval in self.intervals or {"1MIN": None}:
-                yield Made(_text({"type": "candle"} | self.candle() | {"resolution": interval}))
-        else:
-            assert channel in CHANNELS
-            yield Made(_text({"type": channel} | getattr(self, channel)()))
+        said = {"type": channel} | getattr(self, channel)()
+        yield Made(_text(said | ({"resolution": interval} if interval else {})))
 
     def _price(self, offset_ppm: int = 0) -> str:
         value = self._walk.value + self._walk.value * offset_ppm // _MILLION

@@ -1,7 +1,8 @@
 """What QFEX's side checks: for a simulator, and for a user's own tests.
 
 `AuthDesk` judges authentication (signature, clock, nonces, JWT) and `TradeDesk` and `MarketDesk`
-the messages after it; all answer in the venue's own words. Nothing here does I/O.
+the messages after it; all answer in the venue's own words. `TokenDesk` is the OAuth server: codes
+and refresh tokens in, tokens out. Nothing here does I/O.
 
 How a failed authentication is answered is not documented; an `err` of `PermissionDenied` is what
 its error list has for it. The venue acknowledges nothing on market data, so `MarketDesk` does not.
@@ -10,25 +11,23 @@ its error list has for it. The venue acknowledges nothing on market data, so `Ma
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from payloads.errors import Malformed, Misuse
-from payloads.venues.ethgas_server import check_token
-from payloads.venues.qfex import (
-    AUTH_WITHIN,
-    REQUIRED,
-    RateBudget,
-    Subscription,
-    check_nonce,
-    missing_parameter,
-    sign,
-    without,
-)
+from payloads.venues.ethgas_server import check_token, make_token
+from payloads.venues.qfex_auth import check_nonce, sign
+from payloads.venues.qfex_codes import AUTH_WITHIN
+from payloads.venues.qfex_market import INTERVALS, Interest, Stream, Subscription
+from payloads.venues.qfex_oauth import code_challenge
+from payloads.venues.qfex_records import CHANNELS
+from payloads.venues.qfex_requests import MESSAGES, RateBudget, missing_parameter
 from payloads.venues.session import SECOND, Secret, parse_json
 from payloads.venues.shared import Headers, header
 
-__all__ = ["AuthDesk", "MarketDesk", "TradeDesk", "err"]
+__all__ = ["AuthDesk", "MarketDesk", "TokenDesk", "TradeDesk", "err"]
 
 CLOCK_TOLERANCE = 60 * SECOND
 NONCE_WINDOW = 15 * 60 * SECOND
@@ -78,6 +77,14 @@ class AuthDesk:
         seconds = int(stamp) if stamp.isascii() and stamp.isdecimal() and len(stamp) < 20 else None
         return self._check_hmac(key, nonce, seconds, signature, now)
 
+    def check_query(self, query: Mapping[str, str], now: int) -> tuple[str, str] | None:
+        """The same for the query of an upgrade, in which a key is only named."""
+        if "jwt" in query:
+            return self._check_jwt(query["jwt"], now)
+        if query.get("api_key", "") not in ("", *self._keys):
+            return "PermissionDenied", "api_key"
+        return None
+
     def _check_jwt(self, token: Any, now: int) -> tuple[str, str] | None:
         if self._jwt_key is None:
             return "PermissionDenied", "jwt"
@@ -123,6 +130,8 @@ class TradeDesk:
         self._auth, self._until = auth, opened_at + AUTH_WITHIN
         self._budget = budget or RateBudget()
         self.authenticated = False
+        # The subaccount, "" for the primary; and whether it was by a token, which may end.
+        self.account, self.by_token = "", False
         self.channels: set[str] = set()
         self.cancel_on_disconnect = False
 
@@ -150,15 +159,18 @@ class TradeDesk:
     def _authenticate(self, content: dict[str, Any], now: int) -> dict[str, Any]:
         if self.authenticated:
             return err("AlreadyAuthenticated", "once is enough", {"type": "auth"})
-        refused = self._auth.check(content, now)
-        self.authenticated = refused is None
-        return err(*refused, {"type": "auth"}) if refused else {"authenticated": True}
+        if refused := self._auth.check(content, now):
+            return err(*refused, {"type": "auth"})
+        params = content["params"]
+        self.authenticated, self.by_token = True, "jwt" in params
+        self.account = params.get("account_id") or ""
+        return {"authenticated": True}
 
     def _judge(
         self, kind: str, content: dict[str, Any], now: int
     ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
         params = content.get("params", {})
-        if kind not in REQUIRED or not isinstance(params, dict):
+        if kind not in MESSAGES or not isinstance(params, dict):
             return [err("InvalidParameter", "type or params", content)], None
         if wait := self._budget.wait(kind, now):
             hint = f"rate limited, retry after {wait // 10**6 + 1} ms"
@@ -179,10 +191,10 @@ class TradeDesk:
 
 
 class MarketDesk:
-    """What one market data connection has subscribed to."""
+    """What one market data connection has subscribed to, by channel and symbol."""
 
     def __init__(self) -> None:
-        self._subscribed: list[Subscription] = []
+        self._interest = Interest()
 
     def received(self, message: str) -> bool:
         """Whether it is a message the venue would act on; it answers none."""
@@ -192,9 +204,9 @@ class MarketDesk:
         except (Malformed, Misuse):
             return False
         if content["type"] == "subscribe":
-            self._subscribed.append(one)
+            self._interest.add(one)
         else:
-            self._subscribed = [left for each in self._subscribed for left in without(each, one)]
+            self._interest.drop(one)
         return True
 
     def _subscription(self, content: Any) -> Subscription:
@@ -205,9 +217,114 @@ class MarketDesk:
             raise Misuse("not lists of text", field="channels")
         return Subscription.of(*lists)
 
-    def wants(self, channel: str, symbol: str) -> bool:
+    def wants(self, channel: str, symbol: str, interval: str = "") -> bool:
         """Whether a message is one that this connection is to get."""
-        return any(
-            channel in one.channels and (symbol in one.symbols or "*" in one.symbols)
-            for one in self._subscribed
+        return self._interest.wants(channel, symbol, interval)
+
+    def streams(self, symbols: Iterable[str]) -> set[Stream]:
+        """What it is to get of a venue that has these symbols."""
+        symbols = tuple(symbols)
+        asked = (
+            (channel, symbol, interval)
+            for channel in CHANNELS
+            for symbol in self._symbols(channel, symbols)
+            for interval in (INTERVALS if channel == "candle" else ("",))
         )
+        return {one for one in asked if self.wants(*one)}
+
+    def _symbols(self, channel: str, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        # The statistics of all symbols are one message, not one for each.
+        together = channel == "market_stats" and self.wants(channel, "*")
+        return ("*",) if together else symbols
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+CODE_LIFETIME = 300 * SECOND
+Answer = tuple[int, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Login:
+    challenge: str
+    redirect_uri: str
+    until: int
+
+
+class TokenDesk:
+    """The OAuth server of one client. `draw` gives text that has never been given before.
+
+    A person's consent is taken for granted.
+    """
+
+    def __init__(
+        self, key: Secret, draw: Callable[[], str], client_id: str, lifetime: int = 3600 * SECOND
+    ) -> None:
+        self._key, self._draw, self._client_id = key, draw, client_id
+        self.lifetime = lifetime
+        self._logins: dict[str, _Login] = {}
+        self._refresh: set[str] = set()
+
+    def renew_key(self, key: Secret) -> None:
+        """From now on sign tokens with this key."""
+        self._key = key
+
+    def new_refresh_token(self) -> str:
+        """A refresh token, as of a login that was before."""
+        token = self._draw()
+        self._refresh.add(token)
+        return token
+
+    def authorize(self, query: Mapping[str, str], now: int) -> tuple[int, str]:
+        """302 and where the browser is sent back to, or 400 and why not."""
+        if query.get("client_id") != self._client_id:
+            return 400, "client_id"
+        if not (back := query.get("redirect_uri")) or query.get("response_type") != "code":
+            return 400, "redirect_uri and response_type"
+        if not (challenge := query.get("code_challenge")):
+            return 400, "code_challenge"
+        if query.get("code_challenge_method") != "S256":
+            return 400, "code_challenge_method"
+        code = self._draw()
+        self._logins[code] = _Login(challenge, back, now + CODE_LIFETIME)
+        return 302, f"{back}?{urlencode({'code': code, 'state': query.get('state', '')})}"
+
+    def token(self, form: Mapping[str, str], now: int) -> Answer:
+        """Tokens for a code or a refresh token, each good once."""
+        if form.get("client_id") != self._client_id:
+            return _no("invalid_client", "client_id")
+        if form.get("grant_type") == "authorization_code":
+            login = self._logins.pop(form.get("code", ""), None)
+            why = "no such code" if login is None else _wrong(login, form, now)
+            return _no("invalid_grant", why) if why else self._tokens(now)
+        if form.get("grant_type") == "refresh_token":
+            if (token := form.get("refresh_token", "")) not in self._refresh:
+                return _no("invalid_grant", "no such refresh token, or used before")
+            self._refresh.remove(token)
+            return self._tokens(now)
+        return _no("unsupported_grant_type", "authorization_code or refresh_token")
+
+    def _tokens(self, now: int) -> Answer:
+        return 200, {
+            "access_token": make_token(self._key, "test", now, self.lifetime),
+            "token_type": "bearer",
+            "expires_in": self.lifetime // SECOND,
+            "refresh_token": self.new_refresh_token(),
+        }
+
+
+def _wrong(login: _Login, form: Mapping[str, str], now: int) -> str:
+    """What is wrong with the exchange of a code; "" if nothing."""
+    if now >= login.until:
+        return "the code has expired"
+    if form.get("redirect_uri") != login.redirect_uri:
+        return "redirect_uri"
+    try:
+        fits = hmac.compare_digest(code_challenge(form.get("code_verifier", "")), login.challenge)
+    except (Misuse, TypeError):
+        fits = False
+    return "" if fits else "code_verifier"
+
+
+def _no(code: str, why: str) -> Answer:
+    return 400, {"error": code, "error_description": why}

@@ -225,16 +225,18 @@ def test_orders() -> None:
                 )  # fmt: skip
                 named = {"symbol": "AAPL-USD", "order_id": "mine-1"}
                 listed = (await send("get_user_orders")).content
-                assert [one["client_order_id"] for one in listed["orders"]] == ["mine-1"]
+                assert [one.client_order_id for one in listed.orders] == ["mine-1"]
                 gone = {**named, "cancel_order_id_type": "client_order_id"}
                 assert (await send("cancel_order", **gone)).content.status == "CANCELLED"
                 assert (await send("cancel_order", **gone)).content.status == "NO_SUCH_ORDER"
                 market = ORDER | {"order_type": "MARKET", "price": None}
-                assert (await send("add_order", **market)).content.complete
+                assert (await send("add_order", **market)).content.status == "ACK"
+                filled = await collect(connection, lambda all_: kinds(all_)["Data"] > 0)
+                assert filled[-1].content.complete
                 other = ORDER | {"symbol": "NONE-USD"}
                 assert (await send("add_order", **other)).content.status == "BAD_SYMBOL"
                 await send("add_order", **ORDER)
-                assert len(venue._orders) == 1
-            await until(lambda: venue._orders == {})
+                assert len(venue.account().orders) == 1
+            await until(lambda: venue.account().orders == {})
 
     run(test())

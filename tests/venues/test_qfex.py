@@ -16,23 +16,39 @@ from payloads.errors import Misuse
 from payloads.venues.ethgas_server import make_token
 from payloads.venues.qfex import (
     CHANNELS,
+    INTERVALS,
     ORDER_STATUS,
+    REPLIES,
     REQUIRED,
     WEIGHTS,
     Acknowledged,
+    AllOrders,
+    Balance,
     Bbo,
     Candle,
+    DailyVolume,
+    Duplicate,
+    Fill,
     Funding,
     HmacKey,
     Jwt,
     Level2,
+    Leverage,
     MarketStats,
+    MarkPrice,
+    MinMaxPrice,
+    OpenInterest,
     OrderResponse,
+    Position,
     QfexMarketSession,
     QfexTradeSession,
     RateBudget,
+    StopOrder,
     Subscription,
     Trade,
+    Twap,
+    Underlier,
+    UserTrade,
     auth_message,
     check_nonce,
     meaning,
@@ -40,6 +56,7 @@ from payloads.venues.qfex import (
     sign,
     time_of,
 )
+from payloads.venues.qfex_reading import Repeats, Time
 from payloads.venues.qfex_server import AuthDesk, MarketDesk, TradeDesk, err
 from payloads.venues.session import (
     SECOND,
@@ -199,6 +216,7 @@ def test_the_minute() -> None:
     assert session.deadline is None
     session.opened(NOW)
     say(session, {"authenticated": True})
+    say(session, {"subscribed": "order_responses"})
     assert session.deadline is None
 
 
@@ -310,6 +328,107 @@ def test_messages_the_venue_would_not_take(kind: str, params: Any) -> None:
         ready().send(kind, params, now=NOW)
 
 
+def test_a_misspelt_parameter_is_no_order() -> None:
+    with pytest.raises(Misuse, match="stop_los: add_order does not take this"):
+        ready().send("add_order", {**ORDER, "stop_los": "140"}, now=NOW)
+    session = ready()
+    session.send("add_order", {**ORDER, "post_only": True}, now=NOW, unchecked=True)
+    session.send("news", {"since": 1}, now=NOW, unchecked=True)
+    order, news = sent(session)
+    assert order["params"]["post_only"] is True
+    assert news == {"type": "news", "params": {"since": 1}}
+    with pytest.raises(Misuse, match="a whole number from 30"):
+        session.send("add_twap", TWAP | {"order_interval_secs": 29}, now=NOW)
+    session.send("add_twap", TWAP, now=NOW)
+    for wrong in ({"num_orders": 1}, {"num_orders": "2.5"}, {"reduce_only": 1}):
+        with pytest.raises(Misuse):
+            session.send("add_twap", TWAP | wrong, now=NOW)
+
+
+TWAP = {
+    "symbol": "A", "side": "BUY", "total_quantity": 10, "num_orders": 5, "order_interval_secs": 30,
+    "reduce_only": False, "client_twap_id": "mine-2",
+}  # fmt: skip
+
+
+# What is sent, the ids in it, and what the venue answers.
+STOP = {"stop_order_id": "s1"}
+ASKED: list[tuple[str, dict[str, Any], str, Any]] = [
+    ("add_order", ORDER, "my-order-123", {"order_response": {"client_order_id": "my-order-123"}}),
+    ("cancel_order", {"symbol": "A", "order_id": "o1", "cancel_order_id_type": "order_id"}, "o1",
+     {"order_response": {"order_id": "o1", "client_order_id": "x"}}),
+    ("cancel_order", {"symbol": "A", "order_id": "c1", "cancel_order_id_type": "client_order_id"},
+     "c1", {"order_response": {"order_id": "o1", "client_order_id": "c1"}}),
+    ("get_user_trades", {}, "", {"user_trades_response": []}),
+    ("add_twap", TWAP, "mine-2", {"twap_response": {"client_twap_id": "mine-2"}}),
+    ("cancel_stop_order", STOP, "s1",
+     {"ack": {"incoming_message": {"type": "cancel_stop_order", "params": STOP}}}),
+    ("cancel_all_orders", {}, "", {"ack": {"incoming_message": {"type": "cancel_all_orders"}}}),
+    ("get_order", {"symbol": "A", "order_id": "o1"}, "o1",
+     err("InvalidParameter", "no", {"type": "get_order", "params": {"order_id": "o1"}})),
+    ("get_user_leverage", {}, "", err("ServerError", "no")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "params", "named", "answer"), ASKED)
+def test_what_is_not_answered_is_told(kind: str, params: Any, named: str, answer: Any) -> None:
+    def asking() -> QfexTradeSession:
+        session = ready()
+        say(session, {"subscribed": "order_responses"})
+        session.send(kind, params, now=NOW)
+        return session
+
+    session, about = asking(), f"{kind} {named}".strip()
+    assert session.deadline == NOW + 10 * SECOND
+    assert session.tick(NOW + 9 * SECOND) == []
+    (late,) = session.tick(NOW + 10 * SECOND)
+    assert (late.code, late.about) == ("timeout", about)
+    assert session.deadline is None
+    lost, _closed = asking().closed(1006, "", NOW)
+    assert (lost.code, lost.about) == ("lost", about)
+    session = asking()
+    say(session, {"order_response": {"order_id": "another", "client_order_id": "another"}})
+    say(session, answer)
+    assert session.deadline is None
+    assert session.tick(NOW + 10 * SECOND) == []
+
+
+def test_orders_are_not_waited_for_where_none_is_answered() -> None:
+    session = ready(channels=())
+    session.send("add_order", ORDER, now=NOW)
+    assert session.deadline is None
+
+
+def test_what_is_refused_for_the_moment_is_said_again() -> None:
+    session = trade(cancel_on_disconnect=True, channels=("fills", "positions"))
+    session.opened(NOW)
+    say(session, {"authenticated": True})
+    stated, subscribed = sent(session)[1:]
+    say(session, err("RateLimited", "retry after 2500 ms", subscribed))
+    say(session, err("ServerError", "", stated))
+    say(session, {"subscribed": "positions"})
+    assert session.deadline == NOW + SECOND
+    session.tick(NOW + SECOND)
+    # One of the two is answered now; what is confirmed is not said again.
+    again = sent(session)
+    assert again == [stated, {"type": "subscribe", "params": {"channels": ["fills"]}}]
+    say(session, {"ack": {"incoming_message": stated}}, NOW + SECOND)
+    say(session, err("ServerError", "", again[1]), NOW + SECOND)
+    session.tick(NOW + 2 * SECOND)
+    assert sent(session) == again[1:]
+
+
+def test_a_pause_that_the_venue_names_is_kept() -> None:
+    session = ready()
+    session.send("add_order", ORDER, now=NOW)
+    say(session, err("RateLimited", "retry after 2500 ms", json.loads(session.take()[0])))
+    with pytest.raises(Misuse, match="a pause of 1500000000 ns"):
+        session.send("add_order", ORDER, now=NOW + SECOND)
+    cancel = {"symbol": "A", "order_id": "1", "cancel_order_id_type": "order_id"}
+    session.send("cancel_order", cancel, now=NOW + SECOND)  # on a budget of its own
+    session.send("add_order", ORDER, now=NOW + 5 * SECOND // 2)
+
+
 def test_nothing_is_sent_before_the_login() -> None:
     session = trade()
     with pytest.raises(Misuse):
@@ -337,11 +456,15 @@ def test_channels() -> None:
             session.subscribe(channel, now=NOW)  # type: ignore[arg-type]
     old = {
         "type": "subscribed", "connection_id": "c", "message_id": 1, "channel": "v4_balances",
-        "contents": [{"balance": "1.5"}],
+        "contents": [{"available_balance": 1.5}],
     }  # fmt: skip
-    assert say(session, old) == [
-        Subscribed("v4_balances"), Data("v4_balances", {"contents": [{"balance": "1.5"}]}),
-    ]  # fmt: skip
+    data = Data("balance_response", Balance(Decimal("1.5")))
+    # Each of its messages says that it is subscribed; once is enough.
+    assert say(session, old) == [Subscribed("balances"), data]
+    assert say(session, old) == [data]
+    assert session.subscribed == ["balances"]
+    updates = {"type": "position_update", "contents": [{"symbol": "A"}, {"symbol": "B"}]}
+    assert [event.content.symbol for event in say(session, updates)] == ["A", "B"]
 
 
 def test_the_spec_s_order_response() -> None:
@@ -366,18 +489,125 @@ def test_the_spec_s_order_response() -> None:
     )
 
 
-def test_every_response_is_data() -> None:
-    session = ready()
-    for key in (
-        "fill_response", "all_orders_response", "user_trades_response", "user_leverage_response",
-        "available_leverage_levels_response", "position_response", "balance_response",
-        "stop_order_response", "twap_response",
-    ):  # fmt: skip
-        (data,) = session.received(f'{{"{key}":{{"x":1.10}}}}', NOW)
-        assert data == Data(key, {"x": Decimal("1.10")})
-        assert str(data.content["x"]) == "1.10"
+SECONDS, STAMP = "1758208770.5512846", Time(1758208770551284600)
+ORDER_ROW = OrderResponse(
+    "2f05", "GOOG-USD", "ACK", "SELL", "LIMIT", "GTC", Decimal("251.25"), Decimal("2.708"),
+    Decimal("2.708"), "7a25", STAMP, take_profit=Decimal(0), user_id="0020",
+)  # fmt: skip
+ORDER_JSON = (
+    '{"order_id":"2f05","symbol":"GOOG-USD","status":"ACK","quantity":2.708,"price":251.25,'
+    '"take_profit":0.0,"side":"SELL","type":"LIMIT","time_in_force":"GTC","user_id":"0020",'
+    f'"client_order_id":"7a25","quantity_remaining":2.708,"update_time":{SECONDS},"trade_id":null}}'
+)
+TWAP_ROW = Twap(
+    "0c7c", "rebalance-1", "GOOG-USD", "PENDING", "BUY", Decimal(5), Decimal(1), Decimal("250.5"),
+    5, 30, False, STAMP, None, "0020",
+)  # fmt: skip
+TWAP_JSON = (
+    '{"twap_id":"0c7c","client_twap_id":"rebalance-1","user_id":"0020","status":"PENDING",'
+    '"symbol":"GOOG-USD","total_quantity":5,"filled_quantity":1,"average_fill_price":250.5,'
+    '"total_num_orders":5,"order_interval_secs":30,"reduce_only":false,"side":"BUY",'
+    f'"updated_at":null,"created_at":{SECONDS}}}'
+)
+LEVERAGE_JSON = (
+    '[{"id":"1","symbol":"A","initial_margin":0.05,"maintenance_margin":0.025,'
+    '"max_notional":1000000,"leverage":"20"}]'
+)
+LEVERAGE_ROW = Leverage("A", Decimal(20), Decimal("0.05"), Decimal("0.025"), Decimal(10**6), "1")
+RESPONSES: dict[str, tuple[str, Any]] = {
+    "order_response": (ORDER_JSON, ORDER_ROW),
+    "all_orders_response": (
+        f'{{"orders":[{ORDER_JSON}],"twaps":[{TWAP_JSON}]}}', AllOrders((ORDER_ROW,), (TWAP_ROW,)),
+    ),
+    "twap_response": (TWAP_JSON, TWAP_ROW),
+    "user_leverage_response": (LEVERAGE_JSON, (LEVERAGE_ROW,)),
+    "available_leverage_levels_response": (LEVERAGE_JSON, (LEVERAGE_ROW,)),
+    "user_trades_response": (
+        '[{"trade_id":"t1","symbol":"A","price":1.10,"quantity":2,"side":"BUY","order_id":"o1",'
+        '"fee":0.001,"order_type":"STOP_LOSS","tif":"IOC"}]',
+        (UserTrade("t1", "o1", "A", "BUY", Decimal("1.1"), Decimal(2), Decimal("0.001"),
+                   "STOP_LOSS", "IOC"),),
+    ),
+    "fill_response": (
+        '{"trade_id":"t1","user_id":"u","symbol":"A","price":1.1,"quantity":2,"side":"BUY",'
+        '"aggressor_side":"SELL","order_id":"o1","fee":0.001,"order_type":"LIMIT","tif":"GTC",'
+        '"order_price":1.2,"client_order_id":"c1","remaining_quantity":0.5,"execution_type":"T",'
+        f'"timestamp":{SECONDS},"realised_pnl":-3}}',
+        Fill("t1", "o1", "c1", "A", "BUY", "SELL", Decimal("1.1"), Decimal(2), Decimal("0.5"),
+             Decimal("0.001"), Decimal(-3), STAMP, "LIMIT", Decimal("1.2"), "GTC",
+             execution_type="T", user_id="u"),
+    ),
+    "position_response": (
+        '{"id":"PLTR-USD","symbol":"PLTR-USD","position":-1.5,"margin_alloc":0,'
+        '"realised_pnl":1.327875,"unrealised_pnl":0,"net_funding":0.00000482,"open_orders":1,'
+        '"open_quantity":10,"leverage":20,"initial_margin":0,"maintenance_margin":0,'
+        '"average_price":0,"timestamp":"2025-05-09T03:47:20.505934+00:00"}',
+        Position("PLTR-USD", Decimal("-1.5"), Decimal(0), Decimal(20), Decimal("1.327875"),
+                 Decimal(0), Decimal("0.00000482"), Decimal(0), Decimal(0), Decimal(0), Decimal(1),
+                 Decimal(10), Time(1746762440505934000), "PLTR-USD"),
+    ),
+    "balance_response": (
+        '{"id":"b","user_id":"u","deposit":1000,"realised_pnl":-898.65735,"unrealised_pnl":0,'
+        '"order_margin":0,"position_margin":0,"net_funding":-1.5354636,"available_balance":99.80721}',
+        Balance(Decimal("99.80721"), Decimal(1000), Decimal("-898.65735"), Decimal(0), Decimal(0),
+                Decimal(0), Decimal("-1.5354636"), id="b", user_id="u"),
+    ),
+    "stop_order_response": (
+        '{"stop_order_id":"s","user_id":"u","symbol":"A","price":160,"quantity":5,'
+        '"direction":"SELL","stop_order_type":"TAKE_PROFIT","client_order_id":"c",'
+        '"update_time":"1970-01-01T00:00:01.5Z"}',
+        StopOrder("s", "TAKE_PROFIT", "A", "SELL", Decimal(160), Decimal(5), "c",
+                  Time(1_500_000_000), "u"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", REPLIES)
+def test_every_response_is_a_record(key: str) -> None:
+    raw, record = RESPONSES[key]
+    assert ready().received(f'{{"{key}":{raw}}}', NOW) == [Data(key, record)]
+
+
+def test_numbers_come_in_exactly() -> None:
+    (data,) = ready().received('{"balance_response":{"fees":1.10,"deposit":"0.3000"}}', NOW)
+    assert (str(data.content.fees), str(data.content.deposit)) == ("1.10", "0.3000")
+
+
+@pytest.mark.parametrize("key", REPLIES)
+def test_responses_that_are_none_are_kept(key: str) -> None:
+    for content in (7, "x", {"symbol": 7}, [{"symbol": 7}], {"orders": {}}, True):
+        raw = json.dumps({key: content})
+        (event,) = ready().received(raw, NOW)
+        if isinstance(event, Data):  # what is wrong is a field that this one does not have
+            assert isinstance(content, dict)
+        else:
+            assert isinstance(event, Broken)
+            assert event.raw == raw
+            assert key in str(event.error)
+
+
+def test_empty_lists_however_they_are_written() -> None:
+    for key in ("user_trades_response", "user_leverage_response"):
+        for raw in ("[]", "null"):
+            assert ready().received(f'{{"{key}":{raw}}}', NOW) == [Data(key, ())]
+
+
+def test_several_messages_in_one() -> None:
     many = [{"fill_response": {}}, {"subscribed": "fills"}, {"nothing": 1}]
-    assert [type(event) for event in say(session, many)] == [Data, Subscribed, Unknown]
+    assert [type(event) for event in say(ready(), many)] == [Data, Subscribed, Unknown]
+
+
+def test_a_fill_counts_once() -> None:
+    session = ready()
+    fill = {"fill_response": {"trade_id": "t1", "order_id": "o1", "price": 1.5}}
+    other_half = {"fill_response": {"trade_id": "t1", "order_id": "o2", "price": 1.5}}
+    assert [type(e) for e in say(session, [fill, other_half, fill])] == [Data, Data, Duplicate]
+    session.closed(1006, "", NOW)
+    session.opened(NOW)
+    assert isinstance(say(session, fill)[-1], Duplicate)
+    # Nothing tells these apart, so each is one.
+    unnamed = {"fill_response": {"price": 1.5}}
+    assert [type(event) for event in say(session, [unnamed, unnamed])] == [Data, Data]
 
 
 def test_errors_name_what_they_are_about_and_nothing_else() -> None:
@@ -462,8 +692,11 @@ def test_hints_of_how_long_to_wait() -> None:
 # --- market data ----------------------------------------------------------------------------------
 
 
-def market(*subscriptions: Subscription) -> QfexMarketSession:
-    session = QfexMarketSession(subscriptions)
+ALL = Subscription(tuple(CHANNELS), ("*",), INTERVALS)
+
+
+def market(*subscriptions: Subscription, **options: Any) -> QfexMarketSession:
+    session = QfexMarketSession(subscriptions, **options)
     session.dial(NOW)
     session.opened(NOW)
     return session
@@ -510,16 +743,70 @@ def test_unsubscribing_takes_subscriptions_apart() -> None:
     session.unsubscribe(["candle"], ["A"], ["1MIN"])
     session.closed(1006, "", NOW)
     session.opened(NOW)
+    candles = {"type": "subscribe", "channels": ["candle"]}
     assert sent(session) == [
         {"type": "subscribe", "channels": ["bbo"], "symbols": ["A", "B"]},
-        {
-            "type": "subscribe",
-            "channels": ["candle"],
-            "symbols": ["B"],
-            "intervals": ["1MIN", "1DAY"],
-        },
-        {"type": "subscribe", "channels": ["candle"], "symbols": ["A"], "intervals": ["1DAY"]},
+        {**candles, "symbols": ["A"], "intervals": ["1DAY"]},
+        {**candles, "symbols": ["B"], "intervals": ["1MIN", "1DAY"]},
     ]
+
+
+def again(session: QfexMarketSession) -> list[Any]:
+    """What the next connection is told."""
+    session.closed(1006, "", NOW)
+    session.opened(NOW)
+    return sent(session)
+
+
+def test_few_messages_bring_everything_back() -> None:
+    session = market()
+    for number in range(300):
+        session.subscribe(["level2", "trade"], [f"S{number}"])
+    (message,) = again(session)
+    assert message["channels"] == ["level2", "trade"]
+    assert len(message["symbols"]) == 300
+
+
+def test_a_star_is_all_symbols() -> None:
+    session = market(Subscription(("bbo", "trade"), ("A", "B")))
+    session.take()
+    session.unsubscribe(["bbo"], ["*"])
+    assert again(session) == [{"type": "subscribe", "channels": ["trade"], "symbols": ["A", "B"]}]
+    session.subscribe(["trade"], ["*"])
+    assert again(session) == [{"type": "subscribe", "channels": ["trade"], "symbols": ["*"]}]
+    session.subscribe(["trade"], ["A"])
+    assert sent(session) == [], "that is in it"
+    session.unsubscribe(["trade"], ["A"])
+    assert sent(session) == [{"type": "unsubscribe", "channels": ["trade"], "symbols": ["A"]}]
+    assert [message["type"] for message in again(session)] == ["subscribe", "unsubscribe"]
+    session.unsubscribe(["trade"], ["*"])
+    assert again(session) == []
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.booleans(),
+            st.sets(st.sampled_from(["bbo", "trade", "candle"]), min_size=1),
+            st.sets(st.sampled_from(["A", "B", "*"]), min_size=1),
+            st.sets(st.sampled_from(["1MIN", "1DAY"]), min_size=1),
+        ),
+        max_size=8,
+    )
+)
+def test_the_next_connection_has_what_this_one_had(steps: list[Any]) -> None:
+    """Whatever was subscribed and unsubscribed: the server's side of both agree."""
+    session, here, there = market(), MarketDesk(), MarketDesk()
+    for subscribing, channels, symbols, intervals in steps:
+        act = session.subscribe if subscribing else session.unsubscribe
+        act(sorted(channels), sorted(symbols), sorted(intervals) if "candle" in channels else ())
+    for message in session.take():
+        here.received(str(message))
+    session.closed(1006, "", NOW)
+    session.opened(NOW)
+    for message in session.take():
+        assert there.received(str(message))
+    assert here.streams(["A", "B", "C"]) == there.streams(["A", "B", "C"])
 
 
 BOOK = {
@@ -531,13 +818,67 @@ LEVELS = ((Decimal("564.1"), Decimal("0.1")),), ((Decimal("566.2"), Decimal("2.1
 
 
 def test_the_spec_s_level2() -> None:
-    session = market()
+    session = market(ALL)
     events = say(session, BOOK)
     assert events == [
         Subscribed("level2:AAPL-USD"), Data("level2", Level2("AAPL-USD", *LEVELS, AT, 2, 1)),
     ]  # fmt: skip
-    assert say(session, BOOK) == events[1:]
     assert session.subscribed == ["level2:AAPL-USD"]
+    again = BOOK | {"sequence": 2}
+    assert [type(event) for event in say(session, again)] == [Data]
+    # Word for word, and also after a reconnect: a repeat.
+    assert say(session, BOOK) == [Duplicate("level2", events[1].content)]
+    session.closed(1006, "", NOW)
+    session.opened(NOW)
+    assert [type(event) for event in say(session, again)] == [Duplicate]
+    assert session.subscribed == []
+    other = BOOK | {"bid": []}
+    assert [type(event) for event in say(session, other)] == [Subscribed, Data]
+
+
+def test_only_what_can_be_told_apart_is_a_repeat() -> None:
+    session = market(ALL)
+    for message in (
+        {"type": "open_interest", "symbol": "A", "open_interest": "1"},
+        {"type": "trade", "symbol": "A", "time": "2025-08-20T09:26:36Z", "price": "1"},
+    ):
+        assert [type(e) for e in say(session, [message, message])] == [Subscribed, Data, Data]
+    trade = {"type": "trade", "symbol": "B", "trade_id": "1"}
+    assert [type(e) for e in say(session, [trade, trade])] == [Subscribed, Data, Duplicate]
+    for number in range(Repeats.LATEST):
+        say(session, trade | {"trade_id": f"later {number}"})
+    assert [type(e) for e in say(session, trade)] == [Data], "that is too long ago"
+
+
+def test_what_was_unsubscribed_may_still_come() -> None:
+    session = market(Subscription(("bbo",), ("A", "B")))
+    late = {"type": "bbo", "symbol": "A"}
+    assert [type(event) for event in say(session, late)] == [Subscribed, Data]
+    session.unsubscribe(["bbo"], ["A"])
+    assert session.subscribed == []
+    assert [type(event) for event in say(session, late)] == [Data]
+    assert session.subscribed == []
+    session.subscribe(["bbo"], ["A"])
+    assert [type(event) for event in say(session, late)] == [Subscribed, Data]
+
+
+def test_candles_of_each_interval_are_subscribed_by_themselves() -> None:
+    session = market(Subscription(("candle",), ("A",), ("1MIN", "1DAY")))
+    for interval in ("1MIN", "1DAY", "4HOURS"):
+        say(session, {"type": "candle", "symbol": "A", "resolution": interval})
+    assert session.subscribed == ["candle:A/1DAY", "candle:A/1MIN"]
+
+
+def test_silence() -> None:
+    session = market(ALL, silence=5 * SECOND)
+    assert session.deadline is None, "nobody knows whether there is anything to say"
+    say(session, BOOK)
+    assert session.tick(NOW + 4 * SECOND) == []
+    say(session, BOOK | {"sequence": 2}, NOW + 4 * SECOND)
+    assert session.deadline == NOW + 9 * SECOND
+    assert session.tick(NOW + 9 * SECOND) == [Stalled(5 * SECOND)]
+    session.closed(1006, "", NOW)
+    assert session.deadline is None
 
 
 MESSAGES: list[tuple[dict[str, Any], Any]] = [
@@ -565,7 +906,24 @@ MESSAGES: list[tuple[dict[str, Any], Any]] = [
     (
         {"type": "market_stats", "symbol": "*", "sequence": 30272540,
          "daily_volumes": [{"symbol": "A", "volume": "12.5"}]},
-        MarketStats("*", 30272540, daily_volumes=({"symbol": "A", "volume": "12.5"},)),
+        MarketStats("*", 30272540, daily_volumes=(DailyVolume("A", Decimal("12.5")),)),
+    ),
+    (
+        {"type": "market_stats", "symbol": "A", "time": "1970-01-01T00:01:00Z",
+         "bbos": [{"symbol": "A", "bid": [["1", "2"]], "ask": []}],
+         "mark_prices": [{"symbol": "A", "price": "10102", "time": "1970-01-01T00:00:00Z"}],
+         "open_interests": [{"symbol": "A", "open_interest": "12.5"}]},
+        MarketStats("A", None, Time(60 * SECOND), (Bbo("A", ((Decimal(1), Decimal(2)),), ()),),
+                    (MarkPrice("A", Decimal(10102), Time(0)),),
+                    (OpenInterest("A", Decimal("12.5")),)),
+    ),
+    (
+        {"type": "minmax_price", "symbol": "A", "min_price": "400.00", "max_price": "450.00"},
+        MinMaxPrice("A", Decimal(400), Decimal(450)),
+    ),
+    (
+        {"type": "underlier", "symbol": "A", "price": "437.45", "source": "external"},
+        Underlier("A", Decimal("437.45"), "external"),
     ),
 ]  # fmt: skip
 
@@ -578,14 +936,14 @@ def test_each_form_in_which_messages_come(message: dict[str, Any], record: Any) 
         message, [message], {"type": message["type"], "contents": [inner]},
         {"type": message["type"], "contents": inner}, [{"type": "x", "contents": [message]}],
     ):  # fmt: skip
-        assert say(market(), form)[-1] == expected
+        assert say(market(ALL), form)[-1] == expected
 
 
 def test_all_channels_have_a_record() -> None:
     for channel in CHANNELS:
-        (_, data) = say(market(), {"type": channel, "symbol": "A"})
+        (_, data) = say(market(ALL), {"type": channel, "symbol": "A"})
         assert data == Data(channel, CHANNELS[channel]("A"))
-    (_, data) = say(market(), {"type": "level2", "symbol": "A"})
+    (data,) = say(market(), {"type": "level2", "symbol": "A"})
     assert data.content.bid is None  # unsaid, which is not empty
 
 
@@ -752,6 +1110,10 @@ def test_the_auth_desk_refuses_each_way_of_being_wrong() -> None:
         assert refused
         return refused
 
+    assert desk().check_query({"api_key": PUBLIC}, NOW) is None
+    assert desk().check_query({}, NOW) is None
+    assert desk().check_query({"api_key": "other"}, NOW) == ("PermissionDenied", "api_key")
+    assert desk().check_query({"jwt": "a.b.c"}, NOW) == ("PermissionDenied", "invalid token")
     assert why(auth(account_id="sub-2")) == ("PermissionDenied", "account_id")
     assert why(auth(credentials=HmacKey("other", SECRET)))[1] == "public_key"
     assert why(auth(credentials=HmacKey(PUBLIC, Secret("other"))))[1] == "signature"
@@ -856,6 +1218,16 @@ def test_the_market_desk() -> None:
     assert server.wants("bbo", "B")
     assert server.received('{"type":"subscribe","channels":["trade"],"symbols":["*"]}')
     assert server.wants("trade", "anything")
+    assert server.received('{"type":"unsubscribe","channels":["trade"],"symbols":["A"]}')
+    assert not server.wants("trade", "A")
+    assert server.streams(["A", "B"]) == {("bbo", "B", ""), ("trade", "B", "")}
+    assert server.received('{"type":"unsubscribe","channels":["trade","bbo"],"symbols":["*"]}')
+    assert server.streams(["A", "B"]) == set()
+    for symbol, streams in (("A", {"A"}), ("*", {"*"})):
+        assert server.received(
+            json.dumps({"type": "subscribe", "channels": ["market_stats"], "symbols": [symbol]})
+        )
+        assert server.streams(["A", "B"]) == {("market_stats", one, "") for one in streams}
     for message in ("", "[]", "{}", '{"type":"subscribe"}', '{"type":"subscribe","channels":[[]]}'):
         assert not server.received(message)
 

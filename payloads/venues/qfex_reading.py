@@ -1,0 +1,229 @@
+"""How QFEX's messages are read: a record's annotations say what its fields hold.
+
+Numbers come as JSON numbers or as decimal strings, times as RFC 3339 or as seconds with a fraction,
+and both of each are taken wherever they stand. Absent and null fields take their defaults; unknown
+ones are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from decimal import Context, Decimal
+from functools import cache, partial
+from typing import Any, get_args, get_origin, get_type_hints
+
+from payloads.errors import Malformed, elide
+from payloads.fields import Record
+from payloads.venues.session import SECOND, Event, exact_decimal
+
+__all__ = ["Duplicate", "Levels", "Repeats", "Time", "flatten", "opened", "read", "time_of"]
+
+
+class Time(int):
+    """Nanoseconds since 1970."""
+
+
+Level = tuple[Decimal, Decimal]
+Levels = tuple[Level, ...]
+
+
+_TIME = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,18}))?"
+    r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
+)
+_MATH = Context(prec=28)
+_EPOCH = datetime(1970, 1, 1).toordinal()
+
+
+def time_of(text: str) -> Time | None:
+    """The nanoseconds of an RFC 3339 time, finer digits cut off; None if it is none."""
+    if not (match := _TIME.fullmatch(text)):
+        return None
+    year, month, day, hour, minute, second = (int(match[i]) for i in range(1, 7))
+    try:
+        whole = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
+    except ValueError:
+        return None
+    seconds = (whole.toordinal() - _EPOCH) * 86_400 + hour * 3600 + minute * 60 + second
+    if match[8]:
+        offset = int(match[9]) * 3600 + int(match[10]) * 60
+        seconds -= offset if match[8] == "+" else -offset
+    return Time(seconds * SECOND + int((match[7] or "0").ljust(9, "0")[:9]))
+
+
+def _whole(value: Any) -> int | None:
+    number = exact_decimal(value)
+    # The exponent is at most three digits, so this is a number that fits in memory.
+    return int(number) if number is not None and number == number.to_integral_value() else None
+
+
+def _time(value: Any) -> Time | None:
+    """RFC 3339, or seconds with a fraction as orders have them."""
+    if isinstance(value, str) and (time := time_of(value)) is not None:
+        return time
+    seconds = exact_decimal(value)
+    if seconds is None or abs(seconds) > 2**40:
+        return None
+    return Time(int(seconds.scaleb(9, _MATH)))
+
+
+def _levels(value: Any) -> Levels | None:
+    if not isinstance(value, list):
+        return None
+    rows = [row if isinstance(row, list) and len(row) >= 2 else [None, None] for row in value]
+    pairs = [(exact_decimal(row[0]), exact_decimal(row[1])) for row in rows]
+    whole = [(price, size) for price, size in pairs if price is not None and size is not None]
+    return tuple(whole) if len(whole) == len(pairs) else None
+
+
+# How a value of each type is read: None stands for what is none.
+_SCALARS: dict[Any, Callable[[Any], Any]] = {
+    str: lambda value: value if isinstance(value, str) else None,
+    bool: lambda value: value if isinstance(value, bool) else None,
+    int: _whole,
+    Decimal: exact_decimal,
+    Time: _time,
+    Levels: _levels,
+}
+# Where the venue's name is not the attribute's.
+_WIRE_NAMES = {"usd_volume": "usdVolume"}
+_Reader = Callable[[Any, str], Any]
+
+
+def read(kind: Any, content: Any, path: str = "") -> Any:
+    """The value of this type (a record, a tuple of records) from JSON; `Malformed` if it is none.
+
+    `path` is what it is called in the error.
+    """
+    return _reader(kind)(content, path)
+
+
+@cache
+def _reader(kind: Any) -> _Reader:
+    if type(None) in get_args(kind):
+        kind = next(one for one in get_args(kind) if one is not type(None))
+    if kind in _SCALARS:
+        return partial(_scalar, _SCALARS[kind])
+    if get_origin(kind) is tuple:
+        return partial(_rows, _reader(get_args(kind)[0]))
+    return partial(_record, kind, _plan(kind))
+
+
+@cache
+def _plan(kind: type[Record]) -> list[tuple[str, str, _Reader]]:
+    """For each field its name, the venue's name for it, and its reader."""
+    hints = get_type_hints(kind)
+    names = kind.__struct_fields__
+    return [(name, _WIRE_NAMES.get(name, name), _reader(hints[name])) for name in names]
+
+
+def _scalar(parse: Callable[[Any], Any], value: Any, path: str) -> Any:
+    if (found := parse(value)) is None:
+        raise _not("what this field holds", value, path)
+    return found
+
+
+def _rows(reader: _Reader, value: Any, path: str) -> tuple[Any, ...]:
+    if value is None:  # a list of nothing, as some servers write it
+        return ()
+    if not isinstance(value, list):
+        raise _not("a list", value, path)
+    return tuple(reader(row, f"{path}[{index}]") for index, row in enumerate(value))
+
+
+def _record(
+    kind: type[Record], plan: list[tuple[str, str, _Reader]], content: Any, path: str
+) -> Record:
+    if not isinstance(content, dict):
+        raise _not("an object", content, path)
+    prefix = f"{path}." if path else ""
+    values = {
+        name: reader(given, prefix + wire)
+        for name, wire, reader in plan
+        if (given := content.get(wire)) is not None
+    }
+    required = kind.__struct_fields__[: len(plan) - len(kind.__struct_defaults__)]
+    for name in required:
+        if name not in values:
+            raise Malformed("missing", field=prefix + name)
+    return kind(**values)
+
+
+def _not(expected: str, value: Any, path: str) -> Malformed:
+    shown = value if isinstance(value, str) else type(value).__name__
+    return Malformed(f"not {expected}", field=path or "message", found=elide(shown))
+
+
+# --- the forms in which messages come -------------------------------------------------------------
+
+# The nesting of arrays and envelopes that is followed; the venue has one of each at most.
+_MOST_DEPTH = 4
+
+
+def flatten(content: Any, depth: int = 0) -> Iterable[Any]:
+    """The messages in a message: the items of an array one by one."""
+    if isinstance(content, list) and content and depth < _MOST_DEPTH:
+        for one in content:
+            yield from flatten(one, depth + 1)
+    else:
+        yield content
+
+
+def opened(content: Any) -> Iterable[Any]:
+    """What is in a `contents` envelope; the envelope fills in what its messages do not say."""
+    inside = content.get("contents") if isinstance(content, dict) else None
+    if not inside or not isinstance(inside, list | dict):
+        # An envelope of nothing must not be taken for a message, an empty book for example.
+        yield content if inside is None else inside
+        return
+    head = {key: value for key, value in content.items() if key != "contents"}
+    for one in inside if isinstance(inside, list) else [inside]:
+        yield {**head, **one} if isinstance(one, dict) else one
+
+
+# --- what came before -----------------------------------------------------------------------------
+
+
+class Duplicate(Event, frozen=True):
+    """A message that came before, word for word; a capture has its frame all the same.
+
+    Overlapping subscriptions do this, and servers that send again what they had sent.
+    """
+
+    channel: str
+    content: Any
+
+
+class Repeats:
+    """Remembers the latest messages of each stream, also over a reconnect.
+
+    The venue says of no number that it never repeats, so only a message that equals an earlier one
+    in everything is a repeat, and only where something in it tells it from the next: a trade's id,
+    a time or a number.
+    """
+
+    LATEST = 64
+    # More streams than any venue has; beyond that nothing is remembered.
+    STREAMS = 10_000
+
+    def __init__(self) -> None:
+        self._latest: dict[str, deque[int]] = {}
+
+    def seen(self, stream: str, record: Record) -> bool:
+        """Whether it came before; it has now."""
+        names = ("trade_id",) if "trade_id" in record.__struct_fields__ else ("sequence", "time")
+        if all(getattr(record, name, None) is None for name in names):
+            return False
+        latest = self._latest.get(stream)
+        if latest is None:
+            if len(self._latest) >= self.STREAMS:
+                return False
+            latest = self._latest[stream] = deque(maxlen=self.LATEST)
+        mark = hash(record)
+        if mark in latest:
+            return True
+        latest.append(mark)
+        return False

@@ -1,0 +1,461 @@
+"""QFEX's trade socket: authenticates, says what every connection must be told, sends and listens.
+
+Once a connection is authenticated it is told, before anything else, about cancel-on-disconnect (off
+on every new one), which channels to send, and, after a reconnect, to list what is open. What the
+venue refuses of this for the moment is said again after the pause that it names.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from payloads.errors import Malformed, Misuse
+from payloads.venues.qfex_auth import KEY_IN, HmacKey, Jwt, auth_message, check_nonce, dial_as
+from payloads.venues.qfex_codes import (
+    AUTH_WITHIN,
+    BENIGN,
+    RETRYABLE,
+    TRADE_ENDPOINTS,
+    echoed,
+    error_of,
+    identity,
+    refused_upgrade,
+    retry_hint,
+)
+from payloads.venues.qfex_oauth import OAuth
+from payloads.venues.qfex_reading import Duplicate, Repeats, flatten, read
+from payloads.venues.qfex_records import OLDER, REPLIES, Fill
+from payloads.venues.qfex_requests import (
+    TRADE_CHANNELS,
+    Pending,
+    RateBudget,
+    answer_of,
+    check_known,
+    check_message,
+    encode,
+)
+from payloads.venues.session import (
+    SECOND,
+    Authenticated,
+    Broken,
+    Closed,
+    Data,
+    Dial,
+    Event,
+    Message,
+    Opened,
+    Redactor,
+    Rejected,
+    Reply,
+    Request,
+    Retry,
+    Session,
+    Stalled,
+    Subscribed,
+    Unknown,
+    Unsubscribed,
+    parse_json,
+)
+from payloads.venues.shared import check_base, close_words, closing, earliest, header_value
+
+__all__ = ["Acknowledged", "Credentials", "QfexTradeSession"]
+
+Credentials = HmacKey | Jwt | OAuth
+# A server that closes before it has authenticated us says no, unless it says that it is itself.
+_NOT_A_NO = frozenset({1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015})
+# Where the venue refuses for the moment and names no pause.
+_PAUSE = SECOND
+_SUBSCRIPTIONS: dict[str, type[Subscribed] | type[Unsubscribed]] = {
+    "subscribed": Subscribed,
+    "unsubscribed": Unsubscribed,
+}
+
+
+class Acknowledged(Event, frozen=True):
+    """A message of ours that the venue took, as it echoes it."""
+
+    kind: str
+    params: Any
+
+
+class QfexTradeSession(Session):
+    """A connection to the trade socket.
+
+    `nonces` gives a fresh nonce at each call (`lambda: secrets.token_hex(16)`). `key_in` says where
+    the public key (or JWT) goes besides the message: `query` as the documentation has it, `headers`
+    as the venue's own client does, or `none`.
+    """
+
+    venue: ClassVar[str] = "qfex"
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        nonces: Callable[[], str],
+        account_id: str | None = None,
+        channels: Iterable[str] = ("order_responses",),
+        cancel_on_disconnect: bool | None = None,
+        key_in: str = "query",
+        endpoint: str = "mainnet",
+        budget: RateBudget | None = None,
+    ) -> None:
+        super().__init__()
+        check_known("key_in", (key_in,), KEY_IN)
+        url = TRADE_ENDPOINTS.get(endpoint, endpoint)
+        self._url = check_base(url, ("wss", "ws"), "endpoint")
+        self._nonces, self._key_in = nonces, key_in
+        self._account = None if account_id is None else header_value(account_id, "account_id")
+        self._channels = dict.fromkeys(channels)
+        if self._channels:
+            check_known("channels", tuple(self._channels), TRADE_CHANNELS)
+        self._cod, self.budget = cancel_on_disconnect, budget or RateBudget()
+        self._drawn: deque[str] = deque(maxlen=64)
+        self._pending, self._repeats = Pending(), Repeats()
+        self._open = self._authenticated = self._refused = False
+        # What the venue has confirmed on this connection.
+        self._in_force: set[str] = set()
+        self._cod_in_force: bool | None = None
+        self._auth_until: int | None = None
+        self._tell_again: int | None = None
+        self._connected_before = False
+        self._redactor = Redactor()
+        self.renew(credentials)
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the venue has accepted the credentials on this connection."""
+        return self._authenticated
+
+    @property
+    def cancel_on_disconnect(self) -> bool | None:
+        """Whether orders go when this connection does, as far as the venue has confirmed it."""
+        return self._cod_in_force
+
+    @property
+    def subscribed(self) -> list[str]:
+        """The channels that the venue has confirmed on this connection."""
+        return sorted(self._in_force)
+
+    # --- what the caller wants --------------------------------------------------------------------
+
+    def subscribe(self, *channels: str, now: int) -> None:
+        """Subscribe to private channels, now and after every reconnect."""
+        check_known("channels", channels, TRADE_CHANNELS)
+        self._channels.update(dict.fromkeys(channels))
+        if self._authenticated:
+            self._say("subscribe", {"channels": list(channels)}, now)
+
+    def unsubscribe(self, *channels: str, now: int) -> None:
+        """Unsubscribe from private channels."""
+        check_known("channels", channels, TRADE_CHANNELS)
+        for channel in channels:
+            self._channels.pop(channel, None)
+        if self._authenticated:
+            self._say("unsubscribe", {"channels": list(channels)}, now)
+
+    def set_cancel_on_disconnect(self, wanted: bool, now: int) -> None:
+        """State it, now and after every reconnect."""
+        self._cod = wanted
+        if self._authenticated:
+            self._say("cancel_on_disconnect", {"cancel_on_disconnect": wanted}, now)
+
+    def send(
+        self,
+        kind: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        now: int,
+        unchecked: bool = False,
+    ) -> None:
+        """Send a message; `Misuse` if the venue would not take it, or the budget says to wait.
+
+        Numbers may be `int`, `Decimal` or decimal strings; a float is refused. With `unchecked` a
+        message or parameter may be one that this library does not know.
+        """
+        given = {key: value for key, value in (params or {}).items() if value is not None}
+        if not unchecked:
+            check_message(kind, given)
+        if not self._authenticated:
+            raise Misuse("not authenticated, and nothing is kept for later")
+        if wait := self.budget.wait(kind, now):
+            raise Misuse("over the rate limit", field=kind, expected=f"a pause of {wait} ns")
+        self._say(kind, given, now)
+
+    def renew(self, credentials: Credentials) -> None:
+        """Use these from the next connection on; a JWT wants this before it ends."""
+        self._credentials, self._refused = credentials, False
+        if isinstance(credentials, OAuth):
+            credentials.hide_in(self._redactor)
+        elif isinstance(credentials, Jwt):
+            self._redactor.add(credentials.token)
+        else:
+            self._redactor.add(credentials.secret)
+
+    def _say(self, kind: str, params: Mapping[str, Any], now: int) -> None:
+        self._outgoing.append(encode(kind, params))
+        self.budget.spend(kind, now)
+        # Without that channel orders are not answered at all.
+        if answer_of(kind) != "order_response" or "order_responses" in self._channels:
+            self._pending.sent(kind, params, now)
+        self._schedule(now)
+
+    def _nonce(self) -> str:
+        nonce = check_nonce(self._nonces())
+        if nonce in self._drawn:
+            raise Misuse("a nonce given twice", field="nonce", expected="unique for 15 minutes")
+        self._drawn.append(nonce)
+        return nonce
+
+    # --- what the driver calls --------------------------------------------------------------------
+
+    def take_requests(self) -> list[Request]:
+        return self._oauth.take_requests() if self._oauth else []
+
+    def dial(self, now: int) -> Dial:
+        dial = dial_as(self._held(now), self._url, self._key_in, self._nonce, now)
+        self._redactor.add(dict(dial.headers).get("x-qfex-hmac-signature"))
+        return dial
+
+    def opened(self, now: int) -> list[Event]:
+        self._drop()
+        self._open = True
+        held = self._held(now)
+        nonce = "" if isinstance(held, Jwt) else self._nonce()
+        message = auth_message(held, nonce, now, self._account)
+        self._redactor.add(message["params"].get("hmac", {}).get("signature"))
+        self._send(message)
+        self._auth_until = now + AUTH_WITHIN
+        self._schedule(now)
+        return [Opened()]
+
+    def rejected(
+        self, status: int, headers: Sequence[tuple[str, str]], body: bytes
+    ) -> tuple[Rejected, Retry]:
+        event, retry = refused_upgrade(status, headers, body, self._redactor)
+        if status == 401 and self._oauth:
+            retry = self._after_refusal(self._oauth, retry.why)
+        return event, retry
+
+    def received(self, data: Message, now: int) -> list[Event]:
+        data = self._redactor.clean(data)
+        try:
+            content = parse_json(data)
+        except Malformed as error:
+            return [Broken(error, data)]
+        events = [event for one in flatten(content) for event in self._guarded(one, data, now)]
+        self._schedule(now)
+        return events
+
+    def replied(self, reply: Reply, now: int) -> list[Event]:
+        if not self._oauth:
+            return []
+        events = self._oauth.replied(reply, now)
+        if events and not self._open and self._oauth.token(now) is None:
+            events.append(Closed(1006, "", self._without_token(self._oauth, now)))
+        self._schedule(now)
+        return events
+
+    def tick(self, now: int) -> list[Event]:
+        events: list[Event] = [*self._pending.late(now)]
+        if self._auth_until is not None and now >= self._auth_until:
+            self._auth_until = None
+            events.append(Rejected("timeout", "", "not authenticated within the minute", "auth"))
+            events += [] if self._refused else [Stalled(AUTH_WITHIN)]
+        if self._tell_again is not None and now >= self._tell_again:
+            self._tell(now)
+        if self._oauth:
+            self._oauth.step(now)
+        self._schedule(now)
+        return events
+
+    def closed(self, code: int, reason: str, now: int) -> list[Event]:
+        waiting = self._open and not self._authenticated
+        refused = self._refused or (waiting and code not in _NOT_A_NO)
+        lost = self._pending.lost()
+        self._drop()
+        event = closing(code, reason, 0, self._redactor)
+        why = f" ({code}: {close_words(code)})"
+        if self._oauth:
+            self._oauth.dropped()
+            self._oauth.step(now)
+            retry = self._after_refusal(self._oauth, event.retry.why) if refused else event.retry
+        elif isinstance(self._credentials, Jwt) and self._credentials.expired(now):
+            retry = Retry(False, f"the JWT has expired: renew it first{why}")
+        elif refused:
+            retry = Retry(False, f"the venue does not accept the credentials{why}")
+        else:
+            retry = event.retry
+        self._refused = self._refused and not retry.again
+        self._schedule(now)
+        return [*lost, Closed(code, event.reason, retry)]
+
+    def redact(self, data: Message) -> Message:
+        return self._redactor.clean(data)
+
+    def _drop(self) -> None:
+        """Forget what belonged to the connection; cancel-on-disconnect is off on every new one."""
+        self._open = self._authenticated = False
+        self._outgoing, self._auth_until, self._tell_again = [], None, None
+        self._cod_in_force, self._in_force, self._pending = None, set(), Pending()
+
+    def _schedule(self, now: int) -> None:
+        renewal = self._oauth.due(now) if self._oauth else None
+        self.deadline = earliest(
+            self._auth_until, self._tell_again, self._pending.deadline, renewal
+        )
+
+    # --- tokens -----------------------------------------------------------------------------------
+
+    @property
+    def _oauth(self) -> OAuth | None:
+        return self._credentials if isinstance(self._credentials, OAuth) else None
+
+    def _held(self, now: int) -> HmacKey | Jwt:
+        if not isinstance(self._credentials, OAuth):
+            return self._credentials
+        # An old one may still do, by the venue's clock; no answer says more than a refusal.
+        if (token := self._credentials.latest) is None:
+            raise Misuse(
+                "no token yet", expected="the requests of take_requests, and their replies"
+            )
+        return token
+
+    def _after_refusal(self, oauth: OAuth, why: str) -> Retry:
+        """A token that was refused is renewed once before the next dial."""
+        again = oauth.refused()
+        return Retry(
+            again, f"the token was refused: renewing it ({why})" if again else oauth.stopped
+        )
+
+    def _without_token(self, oauth: OAuth, now: int) -> Retry:
+        oauth.ask()
+        if oauth.stopped:
+            return Retry(False, oauth.stopped)
+        return Retry(True, "no token yet", oauth.pause(now))
+
+    # --- what comes -------------------------------------------------------------------------------
+
+    def _guarded(self, content: Any, raw: Message, now: int) -> list[Event]:
+        try:
+            return self._one(content, raw, now)
+        except Malformed as error:
+            return [Broken(error, raw)]
+
+    def _one(self, content: Any, raw: Message, now: int) -> list[Event]:
+        if not isinstance(content, dict):
+            return [Unknown(content, raw)]
+        if isinstance(content.get("authenticated"), bool):
+            return self._answer(content["authenticated"], now)
+        if "err" in content or content.get("type") == "error":
+            return self._failed(content, now)
+        if isinstance(content.get("ack"), dict):
+            return [self._acknowledged(content["ack"])]
+        for verb in _SUBSCRIPTIONS:
+            if isinstance(content.get(verb), str):
+                return self._subscription(verb, content[verb])
+        for key in content:
+            if key in REPLIES:
+                return [self._reply(key, read(REPLIES[key], content[key], key))]
+        return self._older(content, raw, now)
+
+    def _answer(self, accepted: bool, now: int) -> list[Event]:
+        """The answer to the login."""
+        if not accepted:
+            self._refused, self._authenticated, self._auth_until = True, False, None
+            return [Rejected("authenticated: false", "", "the credentials are refused", "auth")]
+        again, self._auth_until = self._authenticated, None
+        self._authenticated, self._refused = True, False
+        if self._oauth:
+            self._oauth.accepted()
+        if not again:
+            self._tell(now)
+            if self._connected_before and "order_responses" in self._channels:
+                # What became of orders while we were away, nobody sends again.
+                self._say("get_user_orders", {}, now)
+            self._connected_before = True
+        return [Authenticated()]
+
+    def _tell(self, now: int) -> None:
+        """What every connection has to be told, as far as the venue has not confirmed it."""
+        self._tell_again = None
+        if self._cod is not None and self._cod_in_force is not self._cod:
+            self._say("cancel_on_disconnect", {"cancel_on_disconnect": self._cod}, now)
+        if missing := [one for one in self._channels if one not in self._in_force]:
+            self._say("subscribe", {"channels": missing}, now)
+
+    def _failed(self, content: Mapping[str, Any], now: int) -> list[Event]:
+        event, (kind, params) = error_of(content), echoed(content)
+        if not self._authenticated and self._open:
+            return self._login_failed(event, now)
+        self._pending.failed(kind, params)
+        if event.code in RETRYABLE:
+            until = now + (retry_hint(event.message) or _PAUSE)
+            if event.code == "RateLimited" and kind:
+                self.budget.hold(kind, until)
+            if kind in ("subscribe", "cancel_on_disconnect"):
+                self._tell_again = until
+        return [event]
+
+    def _login_failed(self, event: Rejected, now: int) -> list[Event]:
+        """Before we are authenticated only a login can have failed."""
+        if event.code == "AlreadyAuthenticated":
+            return self._answer(True, now)
+        if event.code not in BENIGN:
+            # With nothing to be said again in place, the minute runs out and the driver redials.
+            self._refused = event.code not in RETRYABLE
+        return [Rejected(event.code, event.message, event.meaning, event.about or "auth")]
+
+    def _acknowledged(self, ack: dict[str, Any]) -> Event:
+        message = ack.get("incoming_message")
+        if isinstance(message, str):
+            message = parse_json(message)
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            raise Malformed("an acknowledgement of nothing", field="ack.incoming_message")
+        kind, params = message["type"], message.get("params")
+        if kind == "auth":  # whatever it is, it is made of credentials
+            return Acknowledged("auth", None)
+        given = params if isinstance(params, dict) else {}
+        self._pending.answered("ack", identity(kind, given), kind)
+        if kind == "cancel_on_disconnect":
+            stated = given.get("cancel_on_disconnect")
+            self._cod_in_force = stated if isinstance(stated, bool) else None
+        return Acknowledged(kind, params)
+
+    def _subscription(self, verb: str, channel: str) -> list[Event]:
+        self._pending.answered(verb, {"channel": channel})
+        if verb == "subscribed" and channel in TRADE_CHANNELS:
+            self._in_force.add(channel)
+        elif verb == "unsubscribed":
+            self._in_force.discard(channel)
+        return [_SUBSCRIPTIONS[verb](channel)]
+
+    def _reply(self, key: str, record: Any) -> Event:
+        ids = {
+            name: getattr(record, name, None) for name in getattr(record, "__struct_fields__", ())
+        }
+        self._pending.answered(key, identity("", ids))
+        if isinstance(record, Fill) and self._repeats.seen(key, record):
+            return Duplicate(key, record)
+        return Data(key, record)
+
+    def _older(self, content: dict[str, Any], raw: Message, now: int) -> list[Event]:
+        """Forms that were current until 2025 and are still in the venue's examples."""
+        name = content.get("type")
+        if name == "auth" and "result" in content:
+            return self._answer(content["result"] == "success", now)
+        channel = content.get("channel", name)
+        if not isinstance(name, str) or not isinstance(channel, str):
+            return [Unknown(content, raw)]
+        # Every message of the channel says that it is subscribed.
+        channel, key = OLDER.get(channel, (channel, ""))
+        events: list[Event] = []
+        if name in _SUBSCRIPTIONS and (name != "subscribed" or channel not in self._in_force):
+            events = self._subscription(name, channel)
+        rows = content.get("contents")
+        if key and isinstance(rows, list):
+            records = [read(REPLIES[key], row, key) for row in rows]
+            return [*events, *(Data(key, record) for record in records)]
+        return events or [Unknown(content, raw)]
