@@ -273,6 +273,8 @@ class _Waiting:
 
     def agrees(self, ids: Mapping[str, str]) -> bool:
         """Whether a reply with these ids can be the answer: no id of both is another."""
+        if self.kind == "get_order" and ids:  # which takes an id of either kind
+            return self.ids.get("order_id") in (None, *ids.values())
         return all(ids.get(name, value) == value for name, value in self.ids.items())
 
 

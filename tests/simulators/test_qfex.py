@@ -14,6 +14,8 @@ from payloads.simulators import QfexSimulator
 from payloads.venues.ethgas_server import make_token
 from payloads.venues.qfex import (
     CHANNELS,
+    REPLIES,
+    TRADE_CHANNELS,
     Balance,
     Code,
     Fill,
@@ -21,11 +23,14 @@ from payloads.venues.qfex import (
     OAuth,
     Position,
     QfexMarketSession,
+    RateBudget,
+    StopOrder,
     Subscription,
     TokensRenewed,
     auth_message,
     authorize_url,
     code_in,
+    retry_hint,
 )
 from payloads.venues.session import (
     SECOND,
@@ -575,5 +580,139 @@ def test_orders() -> None:
                 await send("add_order", **ORDER)
                 assert len(venue.account().orders) == 1
             await until(lambda: venue.account().orders == {})
+
+    run(test())
+
+
+TWAP = {
+    "symbol": "AAPL-USD", "side": "BUY", "total_quantity": 10, "num_orders": 5,
+    "order_interval_secs": 30, "reduce_only": False, "client_twap_id": "twap-1",
+}  # fmt: skip
+EXITS = {"take_profit": Decimal(200), "stop_loss": Decimal(90)}
+
+
+def test_every_message_is_answered_as_our_session_expects() -> None:
+    """Each message of the table, in an order in which each has something to be about."""
+
+    async def test() -> None:
+        async with QfexSimulator(rate=20) as venue, dialled(venue.trade_url) as socket:
+            session = venue.trade_session(channels=TRADE_CHANNELS)
+            now = venue.now()
+
+            async def pump(enough: Callable[[list[Event]], bool]) -> list[Event]:
+                events: list[Event] = []
+                while not enough(events):
+                    for message in session.take():
+                        await socket.send(message)
+                    events += session.received(await socket.recv(), now)
+                return events
+
+            async def ask_for(kind: str, **params: Any) -> list[Event]:
+                """What comes until the session waits for nothing."""
+                session.send(kind, params, now=now)
+                return await pump(lambda all_: bool(all_) and session.deadline is None)
+
+            session.dial(now)
+            session.opened(now)
+            await pump(lambda all_: kinds(all_)["Subscribed"] == len(TRADE_CHANNELS))
+            seen: list[Event] = []
+            for kind, params in (
+                ("add_order", ORDER | EXITS), ("add_order", MARKET), ("get_user_orders", {}),
+                ("get_order", {"symbol": "AAPL-USD", "order_id": "mine-1"}),
+                ("get_user_trades", {"limit": 5}), ("set_user_leverage", LEVERAGE),
+                ("get_user_leverage", {}), ("get_available_leverage_levels", {}),
+                ("add_twap", TWAP), ("close_position", {"symbol": "AAPL-USD"}),
+                ("cancel_on_disconnect", {"cancel_on_disconnect": True}),
+            ):  # fmt: skip
+                seen += await ask_for(kind, **params)
+            seen += await pump(lambda all_: has([*seen, *all_], "fill_response"))
+            found = {event.channel: event.content for event in seen if isinstance(event, Data)}
+            order = next(iter(venue.account().orders))
+            ids = {"symbol": "AAPL-USD", "order_id": order}
+            stop = {"stop_order_id": found["stop_order_response"].stop_order_id}
+            for kind, params in (
+                ("modify_order", ids | {"side": "BUY", "order_type": "LIMIT", "price": 101}),
+                ("modify_stop_order", stop | {"symbol": "AAPL-USD", "price": 1, "quantity": 2}),
+                ("cancel_stop_order", stop), ("cancel_stop_order", stop),
+                ("cancel_order", ids | {"cancel_order_id_type": "order_id"}),
+                ("cancel_all_orders", {}),
+            ):  # fmt: skip
+                seen += await ask_for(kind, **params)
+            seen += await pump(lambda all_: has(all_, "balance_response"))
+            channels = {event.channel for event in seen if isinstance(event, Data)}
+            assert channels == {*REPLIES}
+            (refused,) = [event for event in seen if isinstance(event, Rejected)]
+            assert (refused.code, refused.about) == (
+                "InvalidOrder", f"cancel_stop_order {stop['stop_order_id']}",
+            )  # fmt: skip
+            assert not kinds(seen)["Broken"]
+            assert not kinds(seen)["Unknown"]
+            statuses = [
+                event.content.status
+                for event in seen if isinstance(event, Data) and event.channel == "order_response"
+            ]  # fmt: skip
+            assert statuses == [
+                *("ACK", "ACK", "FILLED", "ACK", "ACK", "FILLED", "MODIFIED", "CANCELLED"),
+            ]
+            (leverage,) = found["user_leverage_response"]
+            assert leverage.leverage == 10
+            assert [one.stop_order_type for one in stops(seen)][:2] == ["TAKE_PROFIT", "STOP_LOSS"]
+            assert {one.type for one in found["all_orders_response"].orders} == {
+                "LIMIT", "TAKE_PROFIT", "STOP_LOSS",
+            }  # fmt: skip
+
+    run(test())
+
+
+LEVERAGE = {"symbol": "AAPL-USD", "leverage": 10}
+
+
+def stops(events: Iterable[Event]) -> list[Any]:
+    contents = [event.content for event in events if isinstance(event, Data)]
+    return [one for one in contents if isinstance(one, StopOrder)]
+
+
+def test_all_of_an_account_is_told_and_cancelled() -> None:
+    """Orders are the account's: its other connections hear of them, other accounts do not."""
+
+    async def test() -> None:
+        async with QfexSimulator() as venue:
+            first, second = (venue.trade_session(cancel_on_disconnect=True) for _ in range(2))
+            other = venue.trade_session(account_id=venue.account_id)
+            async with driven(second) as listening, driven(other) as elsewhere:
+                for connection in (listening, elsewhere):
+                    await collect(connection, lambda all_: kinds(all_)["Subscribed"] > 0)
+                async with driven(first) as connection:
+                    await collect(connection, lambda all_: kinds(all_)["Acknowledged"] > 0)
+                    first.send("add_order", ORDER, now=venue.now())
+                    venue.peers[-1].send('{"subscribed":"order_responses"}')
+                    await collect(connection, lambda all_: kinds(all_)["Data"] > 0)
+                told = await collect(listening, lambda all_: kinds(all_)["Data"] == 2)
+                statuses = [event.content.status for event in told if isinstance(event, Data)]
+                assert statuses == ["ACK", "CANCELLED"]
+                assert venue.account().orders == {}
+                venue.close(1012)
+                untold = await collect(elsewhere, lambda all_: kinds(all_)["Closed"] > 0)
+                assert not kinds(untold)["Data"]
+
+    run(test())
+
+
+def test_the_rate_limit_is_the_users_over_all_connections() -> None:
+    async def test() -> None:
+        async with QfexSimulator() as venue:
+            venue._budget = RateBudget(Decimal(6))
+            ask_for = '{"type":"get_user_orders","params":{}}'
+            for count in (1, 0):
+                async with dialled(venue.trade_url) as socket:
+                    signed = venue.trade_session()
+                    signed.opened(venue.now())
+                    await socket.send(signed.take()[0])
+                    assert await received(socket) == {"authenticated": True}
+                    await socket.send(ask_for)
+                    answer = await received(socket)
+                    assert ("all_orders_response" in answer) == bool(count), answer
+            assert answer["err"]["error_code"] == "RateLimited"
+            assert retry_hint(answer["err"]["message"])
 
     run(test())

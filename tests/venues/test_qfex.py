@@ -383,6 +383,8 @@ ASKED: list[tuple[str, dict[str, Any], str, Any]] = [
     ("cancel_all_orders", {}, "", {"ack": {"incoming_message": {"type": "cancel_all_orders"}}}),
     ("get_order", {"symbol": "A", "order_id": "o1"}, "o1",
      err("InvalidParameter", "no", {"type": "get_order", "params": {"order_id": "o1"}})),
+    ("get_order", {"symbol": "A", "order_id": "c1"}, "c1",
+     {"order_response": {"order_id": "o1", "client_order_id": "c1"}}),
     ("get_user_leverage", {}, "", err("ServerError", "no")),
 ]  # fmt: skip
 
