@@ -112,14 +112,14 @@ class Account:
             "trade_id": self._id("trade"), "order_id": order["order_id"],
             "symbol": order["symbol"], "side": order["side"], "price": mark,
             "quantity": quantity, "fee": 0, "order_type": order["type"],
-            "tif": order["time_in_force"],
+            "tif": order["time_in_force"], "client_order_id": order["client_order_id"],
+            "aggressor_side": order["side"],
         }  # fmt: skip
         self._trades.append(trade | {"timestamp": self._seconds()})
         signed = quantity * _SIDES[order["side"]]
         self._positions[order["symbol"]] = self._positions.get(order["symbol"], Decimal(0)) + signed
         fill = trade | {
-            "user_id": self._user, "aggressor_side": order["side"], "order_price": order["price"],
-            "client_order_id": order["client_order_id"], "remaining_quantity": 0,
+            "user_id": self._user, "order_price": order["price"], "remaining_quantity": 0,
             "realised_pnl": 0, "execution_type": "T", "timestamp": self._seconds(),
         }  # fmt: skip
         done = order | {"price": mark, "quantity_remaining": 0}

@@ -137,6 +137,7 @@ class OAuth:
         self._redactor = Redactor()
         self._token = None if access_token is None else Jwt(access_token)
         self._expires = jwt_expiry(access_token.reveal()) if access_token else None
+        self._renew_at = None if self._expires is None else self._expires - margin
         self._requests: list[Request] = []
         self._waiting = self._refused_once = False
         self._not_before, self._pause = 0, _PAUSE
@@ -180,9 +181,7 @@ class OAuth:
             return None
         if self._token is None:
             return max(now, self._not_before)
-        return (
-            None if self._expires is None else max(self._expires - self._margin, self._not_before)
-        )
+        return None if self._renew_at is None else max(self._renew_at, self._not_before)
 
     def step(self, now: int) -> None:
         """Time has passed: ask for a token if one is wanted."""
@@ -288,8 +287,11 @@ class OAuth:
         if isinstance(refresh, str) and refresh:
             self._refresh = Secret(refresh)
             self._redactor.add(refresh)
-        # A token that is short-lived must not make us ask without a pause.
-        self._pause, self._not_before = _PAUSE, now + _PAUSE
+        # One that lives hardly longer than the margin must not make us ask all the time.
+        self._renew_at = None
+        if expires is not None:
+            self._renew_at = max(expires - self._margin, now + (expires - now) // 2)
+        self._pause, self._not_before = _PAUSE, now
         return TokensRenewed(expires, self._refresh)
 
 

@@ -14,9 +14,10 @@ from payloads.venues.qfex_codes import ORDER_STATUS
 from payloads.venues.qfex_reading import Levels, Time
 
 __all__ = [
-    "CHANNELS", "OLDER", "REPLIES", "AllOrders", "Balance", "Bbo", "Candle", "DailyVolume", "Fill",
-    "Funding", "Level2", "Leverage", "MarketStats", "MarkPrice", "MinMaxPrice", "OpenInterest",
-    "OrderResponse", "Position", "StopOrder", "Trade", "Twap", "Underlier", "UserTrade",
+    "ALSO", "CHANNELS", "OLDER", "REPLIES", "AllOrders", "Balance", "Bbo", "Candle", "DailyVolume",
+    "Fill", "Funding", "Level2", "Leverage", "MarketStats", "MarkPrice", "MinMaxPrice",
+    "OpenInterest", "OrderResponse", "Position", "StopOrder", "Trade", "Twap", "Underlier",
+    "UserTrade",
 ]  # fmt: skip
 
 # --- market data ----------------------------------------------------------------------------------
@@ -192,12 +193,14 @@ class Fill(Record, frozen=True):
 
 
 class UserTrade(Record, frozen=True):
-    """A trade of the account, from its history."""
+    """A trade of the account, from its history. The venue's pages do not agree on its fields."""
 
     trade_id: str | None = None
     order_id: str | None = None
+    client_order_id: str | None = None
     symbol: str | None = None
     side: str | None = None
+    aggressor_side: str | None = None
     price: Decimal | None = None
     quantity: Decimal | None = None
     fee: Decimal | None = None
@@ -303,6 +306,8 @@ REPLIES: dict[str, Any] = {
     "user_leverage_response": tuple[Leverage, ...],
     "available_leverage_levels_response": tuple[Leverage, ...],
 }
+# Another name for a reply, on one of the venue's pages.
+ALSO = {"user_trades": "user_trades_response"}
 # The older envelope's words for two of the channels, and what came in it is called now.
 OLDER = {
     "v4_positions": ("positions", "position_response"),

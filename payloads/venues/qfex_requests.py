@@ -265,6 +265,7 @@ class _Waiting:
     answer: str
     ids: Mapping[str, str]
     until: int
+    by_itself: bool
 
     @property
     def about(self) -> str:
@@ -272,6 +273,8 @@ class _Waiting:
 
     def agrees(self, ids: Mapping[str, str]) -> bool:
         """Whether a reply with these ids can be the answer: no id of both is another."""
+        if self.kind == "get_order" and ids:  # which takes an id of either kind
+            return self.ids.get("order_id") in (None, *ids.values())
         return all(ids.get(name, value) == value for name, value in self.ids.items())
 
 
@@ -285,15 +288,16 @@ class Pending:
     def deadline(self) -> int | None:
         return self._waiting[0].until if self._waiting else None
 
-    def sent(self, kind: str, params: Mapping[str, Any], now: int) -> None:
-        """A message went out."""
+    def sent(self, kind: str, params: Mapping[str, Any], now: int, by_itself: bool = False) -> None:
+        """A message went out; `by_itself` if every connection sends it."""
         until, answer = now + ANSWER_WITHIN, answer_of(kind)
         if kind in _BY_CHANNEL:
             for channel in params.get("channels", ()):
-                self._waiting.append(_Waiting(kind, answer, {"channel": channel}, until))
+                self._waiting.append(_Waiting(kind, answer, {"channel": channel}, until, True))
         elif answer and "twap" not in str(params.get("cancel_order_id_type")):
             # What answers the cancelling of a TWAP is not documented.
-            self._waiting.append(_Waiting(kind, answer, identity(kind, params), until))
+            ids = identity(kind, params)
+            self._waiting.append(_Waiting(kind, answer, ids, until, by_itself))
 
     def answered(self, answer: str, ids: Mapping[str, str], kind: str = "") -> None:
         """Something came that answers the first of those that it can be for."""
@@ -324,6 +328,5 @@ class Pending:
         """The connection is gone, and no answer will come. What the next one is told and asked
         again by itself is not worth a word."""
         waiting, self._waiting = self._waiting, []
-        again = (*_BY_CHANNEL, "cancel_on_disconnect", "get_user_orders")
         words = "no answer before the connection went: what became of it is not known"
-        return [Rejected("lost", "", words, one.about) for one in waiting if one.kind not in again]
+        return [Rejected("lost", "", words, one.about) for one in waiting if not one.by_itself]

@@ -26,7 +26,7 @@ from payloads.venues.qfex_codes import (
 )
 from payloads.venues.qfex_oauth import OAuth
 from payloads.venues.qfex_reading import Duplicate, Repeats, flatten, read
-from payloads.venues.qfex_records import OLDER, REPLIES, Fill
+from payloads.venues.qfex_records import ALSO, OLDER, REPLIES, Fill
 from payloads.venues.qfex_requests import (
     TRADE_CHANNELS,
     Pending,
@@ -120,7 +120,9 @@ class QfexTradeSession(Session):
         self._cod_in_force: bool | None = None
         self._auth_until: int | None = None
         self._tell_again: int | None = None
-        self._connected_before = False
+        # When we last heard from a connection that was authenticated, and from the one before.
+        self._heard: int | None = None
+        self._away_since: int | None = None
         self._redactor = Redactor()
         self.renew(credentials)
 
@@ -160,7 +162,7 @@ class QfexTradeSession(Session):
         """State it, now and after every reconnect."""
         self._cod = wanted
         if self._authenticated:
-            self._say("cancel_on_disconnect", {"cancel_on_disconnect": wanted}, now)
+            self._say("cancel_on_disconnect", {"cancel_on_disconnect": wanted}, now, True)
 
     def send(
         self,
@@ -194,12 +196,12 @@ class QfexTradeSession(Session):
         else:
             self._redactor.add(credentials.secret)
 
-    def _say(self, kind: str, params: Mapping[str, Any], now: int) -> None:
+    def _say(self, kind: str, params: Mapping[str, Any], now: int, by_itself: bool = False) -> None:
         self._outgoing.append(encode(kind, params))
         self.budget.spend(kind, now)
         # Without that channel orders are not answered at all.
         if answer_of(kind) != "order_response" or "order_responses" in self._channels:
-            self._pending.sent(kind, params, now)
+            self._pending.sent(kind, params, now, by_itself)
         self._schedule(now)
 
     def _nonce(self) -> str:
@@ -241,6 +243,8 @@ class QfexTradeSession(Session):
 
     def received(self, data: Message, now: int) -> list[Event]:
         data = self._redactor.clean(data)
+        if self._authenticated:
+            self._heard = now
         try:
             content = parse_json(data)
         except Malformed as error:
@@ -275,6 +279,8 @@ class QfexTradeSession(Session):
         waiting = self._open and not self._authenticated
         refused = self._refused or (waiting and code not in _NOT_A_NO)
         lost = self._pending.lost()
+        if self._away_since is None:  # else nobody has been asked yet what happened since
+            self._away_since = self._heard
         self._drop()
         event = closing(code, reason, 0, self._redactor)
         why = f" ({code}: {close_words(code)})"
@@ -357,8 +363,8 @@ class QfexTradeSession(Session):
             if isinstance(content.get(verb), str):
                 return self._subscription(verb, content[verb])
         for key in content:
-            if key in REPLIES:
-                return [self._reply(key, read(REPLIES[key], content[key], key))]
+            if (name := ALSO.get(key, key)) in REPLIES:
+                return [self._reply(name, read(REPLIES[name], content[key], key))]
         return self._older(content, raw, now)
 
     def _answer(self, accepted: bool, now: int) -> list[Event]:
@@ -367,24 +373,31 @@ class QfexTradeSession(Session):
             self._refused, self._authenticated, self._auth_until = True, False, None
             return [Rejected("authenticated: false", "", "the credentials are refused", "auth")]
         again, self._auth_until = self._authenticated, None
+        self._heard = now
         self._authenticated, self._refused = True, False
         if self._oauth:
             self._oauth.accepted()
         if not again:
             self._tell(now)
-            if self._connected_before and "order_responses" in self._channels:
-                # What became of orders while we were away, nobody sends again.
-                self._say("get_user_orders", {}, now)
-            self._connected_before = True
+            self._catch_up(now)
         return [Authenticated()]
 
     def _tell(self, now: int) -> None:
         """What every connection has to be told, as far as the venue has not confirmed it."""
         self._tell_again = None
         if self._cod is not None and self._cod_in_force is not self._cod:
-            self._say("cancel_on_disconnect", {"cancel_on_disconnect": self._cod}, now)
+            self._say("cancel_on_disconnect", {"cancel_on_disconnect": self._cod}, now, True)
         if missing := [one for one in self._channels if one not in self._in_force]:
             self._say("subscribe", {"channels": missing}, now)
+
+    def _catch_up(self, now: int) -> None:
+        """Ask for what nobody sends again: what became of orders while we were away, and fills."""
+        since, self._away_since = self._away_since, None
+        if since is not None and "order_responses" in self._channels:
+            self._say("get_user_orders", {}, now, by_itself=True)
+        if since is not None and "fills" in self._channels:
+            # Inclusive, and in whole seconds; a fill that came already comes again in the list.
+            self._say("get_user_trades", {"start_ts": since // SECOND}, now, by_itself=True)
 
     def _failed(self, content: Mapping[str, Any], now: int) -> list[Event]:
         event, (kind, params) = error_of(content), echoed(content)

@@ -170,7 +170,13 @@ def _qfex(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
         symbol, _, interval = named.partition("/")
         intervals = [interval] if interval else []
         subscriptions.append(module.Subscription.of([channel], [symbol or "*"], intervals))
-    return [module.QfexMarketSession(subscriptions, endpoint=asked.endpoint or "mainnet")]
+    return [
+        module.QfexMarketSession(
+            subscriptions,
+            endpoint=asked.endpoint or "mainnet",
+            silence=asked.seconds("silence"),
+        )
+    ]
 
 
 def _qfex_trade(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
@@ -181,6 +187,8 @@ def _qfex_trade(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
         public = asked.credential("public_key").reveal()
         credentials = module.HmacKey(public, asked.credential("secret"))
     options: dict[str, Any] = {"channels": asked.what} if asked.what else {}
+    if "key_in" in asked.options:
+        options["key_in"] = asked.options["key_in"]
     if "cancel_on_disconnect" in asked.options:
         options["cancel_on_disconnect"] = asked.flag("cancel_on_disconnect")
     return [
@@ -216,11 +224,13 @@ VENUES: dict[str, Venue] = {
         ),
         Venue(
             "qfex", "QFEX market data",
-            "CHANNEL:SYMBOL, as level2:AAPL-USD or candle:AAPL-USD/1MIN", (), (), _qfex,
+            "CHANNEL:SYMBOL, as level2:AAPL-USD or candle:AAPL-USD/1MIN; CHANNEL for all symbols",
+            (), ("silence",), _qfex,
         ),
         Venue(
             "qfex-trade", "QFEX trade socket", "a channel, as order_responses",
-            ("public_key", "secret", "jwt"), ("account_id", "cancel_on_disconnect"), _qfex_trade,
+            ("public_key", "secret", "jwt"), ("account_id", "cancel_on_disconnect", "key_in"),
+            _qfex_trade,
         ),
     )
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -11,18 +12,50 @@ import pytest
 from payloads.errors import Refused
 from payloads.simulators import QfexSimulator
 from payloads.venues.ethgas_server import make_token
-from payloads.venues.qfex import CHANNELS, HmacKey, QfexTradeSession, Subscription, auth_message
-from payloads.venues.session import SECOND, Data, Event, Secret
+from payloads.venues.qfex import (
+    CHANNELS,
+    REPLIES,
+    TRADE_CHANNELS,
+    Balance,
+    Code,
+    Fill,
+    HmacKey,
+    OAuth,
+    Position,
+    QfexMarketSession,
+    RateBudget,
+    StopOrder,
+    Subscription,
+    TokensRenewed,
+    auth_message,
+    authorize_url,
+    code_in,
+    retry_hint,
+)
+from payloads.venues.session import (
+    SECOND,
+    Authenticated,
+    Data,
+    Event,
+    Opened,
+    Rejected,
+    Secret,
+    Stalled,
+)
 
-from .kit import collect, dialled, driven, kinds, received, refusal, run, until
+from .kit import ask, collect, dialled, driven, kinds, received, refusal, run, until
 
 KEY = HmacKey("qfex_pub_payloads_insecure", Secret("payloads-insecure-test-secret"))
 NONCE = "c0ffee" * 4
 
 
-def auth(venue: QfexSimulator, *, late: int = 0, account: str | None = None, **wrong: Any) -> Any:
+def auth(
+    venue: QfexSimulator, *, late: int = 0, account: str | None = None, leave_out: str = "",
+    **wrong: Any,
+) -> Any:  # fmt: skip
     message = auth_message(KEY, NONCE, venue.now() - late * SECOND, account)
     message["params"]["hmac"].update(wrong)
+    message["params"]["hmac"].pop(leave_out, None)
     return message
 
 
@@ -86,29 +119,81 @@ def test_subscribe_and_unsubscribe_in_parts() -> None:
 
 # --- authentication -------------------------------------------------------------------------------
 
-WRONG: dict[str, tuple[str, dict[str, Any]]] = {
-    "an unknown key": ("PermissionDenied", {"public_key": "nobody"}),
-    "another signature": ("PermissionDenied", {"signature": "00" * 32}),
-    "two minutes late": ("PermissionDenied", {"late": 120}),
-    "two minutes early": ("PermissionDenied", {"late": -120}),
-    "no time": ("InvalidParameter", {"unix_ts": None}),
-    "no signature": ("InvalidParameter", {"signature": None}),
-    "a nonce that is none": ("InvalidParameter", {"nonce": "xyz"}),
-    "another account": ("PermissionDenied", {"account": "somebody-elses"}),
+WRONG: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "an unknown key": ("PermissionDenied", "public_key", {"public_key": "nobody"}),
+    "another signature": ("PermissionDenied", "signature", {"signature": "00" * 32}),
+    "a signature of another nonce": ("PermissionDenied", "signature", {"nonce": "beef" * 8}),
+    "a signature of another time": ("PermissionDenied", "signature", {"unix_ts": 1_760_545_414}),
+    "two minutes late": ("PermissionDenied", "unix_ts", {"late": 120}),
+    "two minutes early": ("PermissionDenied", "unix_ts", {"late": -120}),
+    "another account": ("PermissionDenied", "account_id", {"account": "somebody-elses"}),
+    "no key": ("InvalidParameter", "public_key", {"leave_out": "public_key"}),
+    "no signature": ("InvalidParameter", "signature", {"leave_out": "signature"}),
+    "no nonce": ("InvalidParameter", "nonce", {"leave_out": "nonce"}),
+    "no time": ("InvalidParameter", "unix_ts", {"leave_out": "unix_ts"}),
+    "a time in text": ("InvalidParameter", "unix_ts", {"unix_ts": "1760545414"}),
+    "a nonce that is not hex": ("InvalidParameter", "nonce", {"nonce": "xyz"}),
+    "a nonce too long": ("InvalidParameter", "nonce", {"nonce": "a" * 101}),
 }
+# Whole messages; `{now}` and `{token}` stand for what is only known then.
+WRONG_MESSAGES: dict[str, tuple[str, str, Any]] = {
+    "neither": ("InvalidParameter", "exactly one", {}),
+    "both": ("InvalidParameter", "exactly one", {"hmac": {}, "jwt": "{good}"}),
+    "a key that is none": ("InvalidParameter", "hmac", {"hmac": "qfex_pub"}),
+    "a token that is none": ("PermissionDenied", "no token", {"jwt": "nonsense"}),
+    "a token that is no text": ("PermissionDenied", "no token", {"jwt": 7}),
+    "an expired token": ("PermissionDenied", "expired token", {"jwt": "{expired}"}),
+    "a token of another key": ("PermissionDenied", "invalid token", {"jwt": "{forged}"}),
+    "a token that was changed": ("PermissionDenied", "invalid token", {"jwt": "{changed}"}),
+    "a token and another account": (
+        "PermissionDenied", "account_id", {"jwt": "{good}", "account_id": "somebody-elses"},
+    ),
+}  # fmt: skip
+
+
+def tokens(venue: QfexSimulator) -> dict[str, str]:
+    good = venue.jwt()
+    head, claims, signature = good.split(".")
+    return {
+        "{good}": good,
+        "{expired}": venue.jwt(-1),
+        "{forged}": make_token(Secret("another key"), "x", venue.now()),
+        "{changed}": f"{head}.{claims[:-2]}xx.{signature}",
+    }
+
+
+async def refused_login(venue: QfexSimulator, message: Any, code: str, why: str) -> None:
+    """The login gets the venue's code, and the connection is closed."""
+    async with dialled(venue.trade_url) as socket:
+        await socket.send(json.dumps(message))
+        error = (await received(socket))["err"]
+        assert (error["error_code"], why in error["message"]) == (code, True), error
+        assert error["incoming_message"] == {"type": "auth"}, "nothing of the credentials"
+        await socket.wait_closed()
+        assert socket.close_code == 1008
+        assert venue.counters.refused == {code: 1}
 
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_refused_with_the_venues_code(wrong: str) -> None:
-    code, options = WRONG[wrong]
+    code, why, options = WRONG[wrong]
 
     async def test() -> None:
-        async with QfexSimulator() as venue, dialled(venue.trade_url) as socket:
-            await socket.send(json.dumps(auth(venue, **options)))
-            assert (await received(socket))["err"]["error_code"] == code
-            await socket.wait_closed()
-            assert socket.close_code == 1008
-            assert venue.counters.refused == {code: 1}
+        async with QfexSimulator() as venue:
+            await refused_login(venue, auth(venue, **options), code, why)
+
+    run(test())
+
+
+@pytest.mark.parametrize("wrong", WRONG_MESSAGES)
+def test_messages_and_tokens_refused_with_the_venues_code(wrong: str) -> None:
+    code, why, params = WRONG_MESSAGES[wrong]
+
+    async def test() -> None:
+        async with QfexSimulator() as venue:
+            known = tokens(venue)
+            given = {name: known.get(str(value), value) for name, value in params.items()}
+            await refused_login(venue, {"type": "auth", "params": given}, code, why)
 
     run(test())
 
@@ -126,7 +211,9 @@ def test_accepted_once_and_a_nonce_once() -> None:
                 assert (await received(socket))["err"]["error_code"] == "AlreadyAuthenticated"
             async with dialled(venue.trade_url) as socket:
                 await socket.send(message)
-                assert (await received(socket))["err"]["message"] == "nonce used before"
+                error = (await received(socket))["err"]
+                assert error["error_code"] == "PermissionDenied"
+                assert error["message"] == "nonce used before"
 
     run(test())
 
@@ -141,56 +228,310 @@ def test_within_the_minute() -> None:
     run(test())
 
 
+@pytest.mark.parametrize("account", ["", "sub"])
 @pytest.mark.parametrize("key_in", ["query", "headers", "none"])
-def test_our_client_gets_in(key_in: str) -> None:
+@pytest.mark.parametrize("by", ["key", "token", "oauth"])
+def test_our_client_gets_in(by: str, key_in: str, account: str) -> None:
     async def test() -> None:
         async with QfexSimulator(rate=20) as venue:
-            session = venue.trade_session(key_in=key_in, channels=["positions", "balances"])
+            options: dict[str, Any] = {"token": {"jwt": venue.jwt()}}.get(by, {})
+            options |= {"credentials": venue.oauth()} if by == "oauth" else {}
+            options |= {"account_id": venue.account_id} if account else {}
+            session = venue.trade_session(
+                key_in=key_in, channels=["positions", "balances"], **options
+            )
             async with driven(session) as connection:
                 events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 4)
             assert kinds(events)["Authenticated"] == 1
             assert kinds(events)["Subscribed"] == 2
+            found = {type(event.content) for event in events if isinstance(event, Data)}
+            assert found == {Position, Balance}
+            assert not venue.counters.refused
 
     run(test())
 
 
-def test_headers_that_are_wrong_are_refused_at_the_upgrade() -> None:
+HEADERS = ["x-qfex-public-key", "x-qfex-hmac-signature", "x-qfex-nonce", "x-qfex-timestamp"]
+
+
+def test_headers_and_queries_that_are_wrong_are_refused_at_the_upgrade() -> None:
     async def test() -> None:
         async with QfexSimulator() as venue:
-            status, body = await refusal(venue.trade_url, [("Authorization", "Bearer a.b.c")])
-            assert (status, body["error"]) == (401, "PermissionDenied")
+
+            def good() -> dict[str, str]:
+                return dict(venue.trade_session(key_in="headers").dial(venue.now()).headers)
+
+            async def code(headers: dict[str, str], query: str = "") -> str:
+                url = f"{venue.trade_base}/{query}"
+                status, body = await refusal(url, [*headers.items()])
+                assert status == 401
+                told: str = body["error"]
+                return told
+
+            once = good()
+            async with dialled(venue.trade_base, [*once.items()]):
+                pass
+            assert await code(once) == "PermissionDenied", "a nonce is good once"
+            for name in HEADERS:
+                expected = "InvalidParameter"
+                if name in ("x-qfex-public-key", "x-qfex-hmac-signature"):
+                    expected = "PermissionDenied"
+                left_out = {key: value for key, value in good().items() if key != name}
+                assert await code(left_out) == expected, name
+                assert await code(good() | {name: "00"}) == "PermissionDenied", name
+            for headers, query in (
+                ({"Authorization": "Bearer a.b.c"}, ""), ({}, "?jwt=a.b.c"),
+                ({}, f"?jwt={venue.jwt(-1)}"), ({}, "?api_key=nobody"),
+            ):  # fmt: skip
+                assert await code(headers, query) == "PermissionDenied"
 
     run(test())
 
 
-def test_our_client_is_told_why() -> None:
+class Skewed:
+    """A clock that is wrong by so many seconds."""
+
+    def __init__(self, venue: QfexSimulator, by: int) -> None:
+        self._venue, self._by = venue, by * SECOND
+
+    def __call__(self) -> int:
+        return self._venue.now() + self._by
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("secret", "signature"), ("account", "account_id"), ("late clock", "unix_ts"),
+        ("early clock", "unix_ts"), ("nonce", "nonce used before"), ("key", "public_key"),
+        ("expired token", "expired token"), ("forged token", "invalid token"),
+    ],
+)  # fmt: skip
+def test_our_client_is_told_why_and_does_not_try_again(wrong: str, told: str) -> None:
     async def test() -> None:
         async with QfexSimulator() as venue:
-            session = QfexTradeSession(
-                HmacKey(KEY.public_key, Secret("another secret")),
-                nonces=lambda: NONCE,
-                endpoint=venue.trade_base,
-            )
+            known, options = tokens(venue), dict[str, Any](key_in="none")
+            if wrong == "nonce":
+                options["nonces"] = lambda: NONCE
+                async with driven(venue.trade_session(**options)) as connection:
+                    await collect(connection, lambda all_: kinds(all_)["Authenticated"] > 0)
+            if wrong == "secret":
+                options["credentials"] = HmacKey(KEY.public_key, Secret("another secret"))
+            if wrong == "key":
+                options["credentials"] = HmacKey("nobody", KEY.secret)
+            if wrong == "account":
+                options["account_id"] = "somebody-elses"
+            if "token" in wrong:
+                options["jwt"] = known[f"{{{wrong.split()[0]}}}"]
+            skew = {"late clock": -120, "early clock": 120}.get(wrong, 0)
+            before, events = venue.counters.dials, list[Event]()
+            session = venue.trade_session(**options)
+            async with driven(session, clock=Skewed(venue, skew)) as connection:
+
+                def never(all_: list[Event]) -> bool:
+                    events[:] = all_
+                    return False
+
+                with pytest.raises(Refused, match=r"credentials|JWT"):
+                    await collect(connection, never)
+            (refused,) = [event for event in events if isinstance(event, Rejected)]
+            assert (refused.code, refused.about) == ("PermissionDenied", "auth")
+            assert told in refused.message
+            assert venue.counters.dials == before + 1
+
+    run(test())
+
+
+# --- nothing lost, nothing doubled ----------------------------------------------------------------
+
+
+def books(events: Iterable[Event], symbol: str = "AAPL-USD") -> list[int]:
+    """The numbers of a symbol's books, as they came."""
+    contents = [event.content for event in events if isinstance(event, Data)]
+    return [one.sequence for one in contents if one.symbol == symbol]
+
+
+def sent_books(venue: QfexSimulator, peer: int | None = None) -> list[int]:
+    """The numbers of the books that the venue sent, to everybody or on one connection; the message
+    at which it closes a connection is not."""
+    return [
+        json.loads(one.message)["sequence"]
+        for one in venue.sent if peer in (None, one.peer) and "close" not in one.fate
+    ]  # fmt: skip
+
+
+BOOKS = Subscription(("level2",), ("AAPL-USD",))
+
+
+@pytest.mark.parametrize(
+    ("plan", "opened", "doubled"),
+    [
+        ("restart@40:0.3", 2, False), ("close@40:1012,close@80", 3, False),
+        ("stall@40:0.5", 1, False), ("duplicate/1", 1, True), ("duplicate%30", 1, True),
+        ("duplicate/2,restart@40:0.3,stall@90:0.3", 2, True),
+    ],
+)  # fmt: skip
+def test_every_book_comes_once(plan: str, opened: int, doubled: bool) -> None:
+    """Over restarts, closings and stalls, and however often the venue says it."""
+
+    async def test() -> None:
+        async with QfexSimulator(rate=100, misbehave=plan) as venue:
+            async with driven(venue.session(BOOKS)) as connection:
+                events = await collect(connection, lambda all_: len(books(all_)) >= 150)
+            numbers = books(events)
+            assert len(numbers) == len(set(numbers)), "doubled"
+            assert numbers == sorted(numbers), "out of order"
+            assert numbers == sent_books(venue)[: len(numbers)], "lost"
+            assert kinds(events)["Opened"] == opened
+            assert kinds(events)["Subscribed"] == opened
+            assert (kinds(events)["Duplicate"] > 10) == doubled
+            assert not kinds(events)["Broken"]
+
+    run(test())
+
+
+def test_a_connection_that_stalls_is_given_up() -> None:
+    """The dead connection's last books are gone with it; from then on every one comes once."""
+
+    async def test() -> None:
+        async with QfexSimulator(rate=100, misbehave="stall@30:60") as venue:
+            session = QfexMarketSession([BOOKS], endpoint=venue.base, silence=SECOND // 2)
             async with driven(session) as connection:
-                with pytest.raises(Refused, match="credentials"):
-                    await collect(connection, lambda _: False)
+                events = await collect(connection, lambda all_: len(books(all_)) >= 100)
+            assert kinds(events)["Stalled"] == 1
+            assert kinds(events)["Opened"] == 2
+            numbers, at = books(events), [isinstance(event, Stalled) for event in events]
+            before = books(events[: at.index(True)])
+            assert before == sent_books(venue, 1)[: len(before)]
+            assert len(before) == 29
+            after = numbers[len(before) :]
+            assert after == sent_books(venue, 2)[: len(after)]
+            assert len(numbers) == len(set(numbers))
 
     run(test())
 
 
-def test_tokens() -> None:
+def test_overlapping_subscriptions_double_nothing() -> None:
+    async def test() -> None:
+        async with QfexSimulator(rate=50) as venue:
+            session = venue.session(BOOKS, Subscription(("level2",), ("*",)))
+            async with driven(session) as connection:
+                events = await collect(connection, lambda all_: len(books(all_)) >= 20)
+                session.unsubscribe(["level2"], ["*"])
+                await until(lambda: not venue._streams)
+            assert books(events) == [*range(1, 21)]
+
+    run(test())
+
+
+@pytest.mark.parametrize("how", ["expire", "restart", "cut", "lifetime"])
+def test_no_fill_is_lost_or_doubled(how: str) -> None:
+    """Fills that come while a connection is away, its token over, are asked for when it is back."""
+
+    async def test() -> None:
+        lifetime = 2.0 if how == "lifetime" else 3600.0
+        async with QfexSimulator(rate=20, lifetime=lifetime) as venue:
+            account = venue.account()
+
+            def trade(number: int) -> str:
+                """A numbered order that is filled at once, of another of the account's clients."""
+                order = MARKET | {"client_order_id": f"n-{number}"}
+                told = account.handle("add_order", order, venue.now())
+                for peer in venue.peers:
+                    venue._tell(peer, told)
+                return f"n-{number}"
+
+            credentials = venue.oauth(margin=SECOND // 2)
+            channels = ["fills", "balances"]
+            session = venue.trade_session(credentials=credentials, channels=channels)
+            expected, events = [], list[Event]()
+
+            async def some(connection: Any, enough: Callable[[list[Event]], bool]) -> None:
+                events.extend(await collect(connection, enough))
+
+            async with driven(session) as connection:
+                await some(connection, lambda all_: kinds(all_)["Data"] >= 2)
+                for round_ in range(2):
+                    expected += [trade(10 * round_ + number) for number in range(3)]
+                    if how == "lifetime":  # a token that is renewed while it is in use
+                        await some(connection, lambda all_: kinds(all_)["TokensRenewed"] > 0)
+                        venue.cut()
+                    else:
+                        {"expire": venue.expire, "restart": lambda: venue.restart(0.2),
+                         "cut": venue.cut}[how]()  # fmt: skip
+                    expected += [trade(10 * round_ + number) for number in range(3, 6)]
+                    await some(connection, lambda all_: has(all_, "user_trades_response"))
+                    expected += [trade(10 * round_ + number) for number in range(6, 9)]
+                    last = expected[-1]
+                    await some(connection, lambda all_, last=last: last in fills(all_))
+            assert len(fills(events)) == len(set(fills(events))), "doubled"
+            asked = {
+                one.client_order_id
+                for event in events if isinstance(event, Data)
+                if event.channel == "user_trades_response" for one in event.content
+            }  # fmt: skip
+            assert {*fills(events), *asked} == {*expected}, "lost"
+            assert asked
+            assert kinds(events)["Opened"] >= 2
+
+    run(test())
+
+
+def fills(events: Iterable[Event]) -> list[str]:
+    contents = [event.content for event in events if isinstance(event, Data)]
+    return [one.client_order_id for one in contents if isinstance(one, Fill)]
+
+
+def has(events: Iterable[Event], channel: str) -> bool:
+    return any(event.channel == channel for event in events if isinstance(event, Data))
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+
+def test_a_login_by_code() -> None:
+    """The whole way: the page a person is sent to, the way back, the exchange, the trade socket."""
+
+    async def test() -> None:
+        async with QfexSimulator(rate=20) as venue:
+            verifier, back = "v" * 43, "http://localhost:57423/callback"
+            page = authorize_url(
+                venue.client_id, back, "state-1", verifier, endpoint=venue.http_url
+            )
+            reply = await ask("GET", page)
+            assert reply.status == 302
+            code = code_in(dict(reply.headers)["Location"], "state-1")
+            held = Code(code, Secret(verifier), back)
+            credentials = OAuth(venue.client_id, code=held, endpoint=venue.http_url)
+            session = venue.trade_session(credentials=credentials)
+            async with driven(session) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Subscribed"] > 0)
+            assert [type(event) for event in events[:3]] == [TokensRenewed, Opened, Authenticated]
+            assert (await ask("GET", venue.http_url + "/other")).status == 404
+
+    run(test())
+
+
+def test_a_refresh_token_that_is_no_good_is_told() -> None:
     async def test() -> None:
         async with QfexSimulator() as venue:
-            for token in (venue.jwt(-1), make_token(Secret("another key"), "x", venue.now())):
-                async with dialled(venue.trade_base) as socket:
-                    await socket.send(json.dumps({"type": "auth", "params": {"jwt": token}}))
-                    assert (await received(socket))["err"]["error_code"] == "PermissionDenied"
+            wrong = OAuth(venue.client_id, Secret("never-given"), endpoint=venue.http_url)
+            async with driven(venue.trade_session(credentials=wrong)) as connection:
+                with pytest.raises(Refused, match=r"invalid_grant.*log in again"):
+                    await collect(connection, lambda _: False)
+            assert venue.counters.dials == 0
+
+    run(test())
+
+
+def test_a_token_that_ends_cannot_be_used_again() -> None:
+    async def test() -> None:
+        async with QfexSimulator() as venue:
             session = venue.trade_session(venue.jwt())
             async with driven(session) as connection:
                 await collect(connection, lambda all_: kinds(all_)["Authenticated"] > 0)
                 venue.expire()
-                events = await collect(connection, lambda all_: kinds(all_)["Closed"] > 0)
-            assert kinds(events)["Closed"] == 1
+                with pytest.raises(Refused, match=r"credentials|not authorised"):
+                    await collect(connection, lambda _: False)
 
     run(test())
 
@@ -201,6 +542,7 @@ ORDER = {
     "symbol": "AAPL-USD", "side": "BUY", "order_type": "LIMIT", "order_time_in_force": "GTC",
     "quantity": Decimal("1.5"), "price": Decimal("100.25"), "client_order_id": "mine-1",
 }  # fmt: skip
+MARKET = {key: value for key, value in ORDER.items() if key != "price"} | {"order_type": "MARKET"}
 
 
 def test_orders() -> None:
@@ -238,5 +580,139 @@ def test_orders() -> None:
                 await send("add_order", **ORDER)
                 assert len(venue.account().orders) == 1
             await until(lambda: venue.account().orders == {})
+
+    run(test())
+
+
+TWAP = {
+    "symbol": "AAPL-USD", "side": "BUY", "total_quantity": 10, "num_orders": 5,
+    "order_interval_secs": 30, "reduce_only": False, "client_twap_id": "twap-1",
+}  # fmt: skip
+EXITS = {"take_profit": Decimal(200), "stop_loss": Decimal(90)}
+
+
+def test_every_message_is_answered_as_our_session_expects() -> None:
+    """Each message of the table, in an order in which each has something to be about."""
+
+    async def test() -> None:
+        async with QfexSimulator(rate=20) as venue, dialled(venue.trade_url) as socket:
+            session = venue.trade_session(channels=TRADE_CHANNELS)
+            now = venue.now()
+
+            async def pump(enough: Callable[[list[Event]], bool]) -> list[Event]:
+                events: list[Event] = []
+                while not enough(events):
+                    for message in session.take():
+                        await socket.send(message)
+                    events += session.received(await socket.recv(), now)
+                return events
+
+            async def ask_for(kind: str, **params: Any) -> list[Event]:
+                """What comes until the session waits for nothing."""
+                session.send(kind, params, now=now)
+                return await pump(lambda all_: bool(all_) and session.deadline is None)
+
+            session.dial(now)
+            session.opened(now)
+            await pump(lambda all_: kinds(all_)["Subscribed"] == len(TRADE_CHANNELS))
+            seen: list[Event] = []
+            for kind, params in (
+                ("add_order", ORDER | EXITS), ("add_order", MARKET), ("get_user_orders", {}),
+                ("get_order", {"symbol": "AAPL-USD", "order_id": "mine-1"}),
+                ("get_user_trades", {"limit": 5}), ("set_user_leverage", LEVERAGE),
+                ("get_user_leverage", {}), ("get_available_leverage_levels", {}),
+                ("add_twap", TWAP), ("close_position", {"symbol": "AAPL-USD"}),
+                ("cancel_on_disconnect", {"cancel_on_disconnect": True}),
+            ):  # fmt: skip
+                seen += await ask_for(kind, **params)
+            seen += await pump(lambda all_: has([*seen, *all_], "fill_response"))
+            found = {event.channel: event.content for event in seen if isinstance(event, Data)}
+            order = next(iter(venue.account().orders))
+            ids = {"symbol": "AAPL-USD", "order_id": order}
+            stop = {"stop_order_id": found["stop_order_response"].stop_order_id}
+            for kind, params in (
+                ("modify_order", ids | {"side": "BUY", "order_type": "LIMIT", "price": 101}),
+                ("modify_stop_order", stop | {"symbol": "AAPL-USD", "price": 1, "quantity": 2}),
+                ("cancel_stop_order", stop), ("cancel_stop_order", stop),
+                ("cancel_order", ids | {"cancel_order_id_type": "order_id"}),
+                ("cancel_all_orders", {}),
+            ):  # fmt: skip
+                seen += await ask_for(kind, **params)
+            seen += await pump(lambda all_: has(all_, "balance_response"))
+            channels = {event.channel for event in seen if isinstance(event, Data)}
+            assert channels == {*REPLIES}
+            (refused,) = [event for event in seen if isinstance(event, Rejected)]
+            assert (refused.code, refused.about) == (
+                "InvalidOrder", f"cancel_stop_order {stop['stop_order_id']}",
+            )  # fmt: skip
+            assert not kinds(seen)["Broken"]
+            assert not kinds(seen)["Unknown"]
+            statuses = [
+                event.content.status
+                for event in seen if isinstance(event, Data) and event.channel == "order_response"
+            ]  # fmt: skip
+            assert statuses == [
+                *("ACK", "ACK", "FILLED", "ACK", "ACK", "FILLED", "MODIFIED", "CANCELLED"),
+            ]
+            (leverage,) = found["user_leverage_response"]
+            assert leverage.leverage == 10
+            assert [one.stop_order_type for one in stops(seen)][:2] == ["TAKE_PROFIT", "STOP_LOSS"]
+            assert {one.type for one in found["all_orders_response"].orders} == {
+                "LIMIT", "TAKE_PROFIT", "STOP_LOSS",
+            }  # fmt: skip
+
+    run(test())
+
+
+LEVERAGE = {"symbol": "AAPL-USD", "leverage": 10}
+
+
+def stops(events: Iterable[Event]) -> list[Any]:
+    contents = [event.content for event in events if isinstance(event, Data)]
+    return [one for one in contents if isinstance(one, StopOrder)]
+
+
+def test_all_of_an_account_is_told_and_cancelled() -> None:
+    """Orders are the account's: its other connections hear of them, other accounts do not."""
+
+    async def test() -> None:
+        async with QfexSimulator() as venue:
+            first, second = (venue.trade_session(cancel_on_disconnect=True) for _ in range(2))
+            other = venue.trade_session(account_id=venue.account_id)
+            async with driven(second) as listening, driven(other) as elsewhere:
+                for connection in (listening, elsewhere):
+                    await collect(connection, lambda all_: kinds(all_)["Subscribed"] > 0)
+                async with driven(first) as connection:
+                    await collect(connection, lambda all_: kinds(all_)["Acknowledged"] > 0)
+                    first.send("add_order", ORDER, now=venue.now())
+                    venue.peers[-1].send('{"subscribed":"order_responses"}')
+                    await collect(connection, lambda all_: kinds(all_)["Data"] > 0)
+                told = await collect(listening, lambda all_: kinds(all_)["Data"] == 2)
+                statuses = [event.content.status for event in told if isinstance(event, Data)]
+                assert statuses == ["ACK", "CANCELLED"]
+                assert venue.account().orders == {}
+                venue.close(1012)
+                untold = await collect(elsewhere, lambda all_: kinds(all_)["Closed"] > 0)
+                assert not kinds(untold)["Data"]
+
+    run(test())
+
+
+def test_the_rate_limit_is_the_users_over_all_connections() -> None:
+    async def test() -> None:
+        async with QfexSimulator() as venue:
+            venue._budget = RateBudget(Decimal(6))
+            ask_for = '{"type":"get_user_orders","params":{}}'
+            for count in (1, 0):
+                async with dialled(venue.trade_url) as socket:
+                    signed = venue.trade_session()
+                    signed.opened(venue.now())
+                    await socket.send(signed.take()[0])
+                    assert await received(socket) == {"authenticated": True}
+                    await socket.send(ask_for)
+                    answer = await received(socket)
+                    assert ("all_orders_response" in answer) == bool(count), answer
+            assert answer["err"]["error_code"] == "RateLimited"
+            assert retry_hint(answer["err"]["message"])
 
     run(test())

@@ -193,7 +193,11 @@ def test_what_every_connection_is_told() -> None:
             {"type": "cancel_on_disconnect", "params": {"cancel_on_disconnect": True}},
             {"type": "subscribe", "params": {"channels": ["order_responses", "fills"]}},
         ]
-        reread = [{"type": "get_user_orders", "params": {}}]
+        since = {"start_ts": NOW // SECOND}
+        reread = [
+            {"type": "get_user_orders", "params": {}},
+            {"type": "get_user_trades", "params": since},
+        ]
         assert messages[2:] == (reread if connection else [])
         assert session.cancel_on_disconnect is None
         assert say(session, {"ack": {"incoming_message": messages[0]}}) == [
@@ -203,6 +207,19 @@ def test_what_every_connection_is_told() -> None:
         (closed,) = session.closed(1006, "", NOW)
         assert closed.retry.again
         assert session.cancel_on_disconnect is None
+
+
+def test_what_is_asked_after_a_reconnect_begins_where_we_last_heard() -> None:
+    session = ready(channels=("fills",))
+    say(session, {"subscribed": "fills"}, NOW + 7 * SECOND)
+    session.closed(1006, "", NOW + 90 * SECOND)
+    for _ in range(2):  # connections on which nothing could be asked
+        session.opened(NOW + 100 * SECOND)
+        session.closed(1006, "", NOW + 101 * SECOND)
+    session.opened(NOW + 200 * SECOND)
+    say(session, {"authenticated": True}, NOW + 200 * SECOND)
+    (asked,) = [one for one in sent(session) if one["type"] == "get_user_trades"]
+    assert asked["params"] == {"start_ts": (NOW + 7 * SECOND) // SECOND}
 
 
 def test_the_minute() -> None:
@@ -366,6 +383,8 @@ ASKED: list[tuple[str, dict[str, Any], str, Any]] = [
     ("cancel_all_orders", {}, "", {"ack": {"incoming_message": {"type": "cancel_all_orders"}}}),
     ("get_order", {"symbol": "A", "order_id": "o1"}, "o1",
      err("InvalidParameter", "no", {"type": "get_order", "params": {"order_id": "o1"}})),
+    ("get_order", {"symbol": "A", "order_id": "c1"}, "c1",
+     {"order_response": {"order_id": "o1", "client_order_id": "c1"}}),
     ("get_user_leverage", {}, "", err("ServerError", "no")),
 ]  # fmt: skip
 
@@ -525,8 +544,8 @@ RESPONSES: dict[str, tuple[str, Any]] = {
     "user_trades_response": (
         '[{"trade_id":"t1","symbol":"A","price":1.10,"quantity":2,"side":"BUY","order_id":"o1",'
         '"fee":0.001,"order_type":"STOP_LOSS","tif":"IOC"}]',
-        (UserTrade("t1", "o1", "A", "BUY", Decimal("1.1"), Decimal(2), Decimal("0.001"),
-                   "STOP_LOSS", "IOC"),),
+        (UserTrade("t1", "o1", None, "A", "BUY", None, Decimal("1.1"), Decimal(2),
+                   Decimal("0.001"), "STOP_LOSS", "IOC"),),
     ),
     "fill_response": (
         '{"trade_id":"t1","user_id":"u","symbol":"A","price":1.1,"quantity":2,"side":"BUY",'
@@ -590,6 +609,15 @@ def test_empty_lists_however_they_are_written() -> None:
     for key in ("user_trades_response", "user_leverage_response"):
         for raw in ("[]", "null"):
             assert ready().received(f'{{"{key}":{raw}}}', NOW) == [Data(key, ())]
+
+
+def test_trades_under_their_other_name() -> None:
+    raw = (
+        '{"user_trades":[{"trade_id":"t1","aggressor_side":"BUY","client_order_id":"mine",'
+        '"timestamp":1746908400}],"count":1}'
+    )
+    trade = UserTrade("t1", None, "mine", aggressor_side="BUY", timestamp=Time(1746908400 * SECOND))
+    assert ready().received(raw, NOW) == [Data("user_trades_response", (trade,))]
 
 
 def test_several_messages_in_one() -> None:

@@ -199,6 +199,14 @@ def test_a_token_is_renewed_a_minute_before_it_ends() -> None:
     assert logged_in(session, due) != first
 
 
+def test_short_lived_tokens_are_renewed_at_half_time() -> None:
+    server = TokenDesk(KEY, draws(), CLIENT, 40 * SECOND)
+    session = trade(OAuth(CLIENT, Secret(server.new_refresh_token())))
+    renewed(server, session)
+    logged_in(session)
+    assert session.deadline == NOW + 20 * SECOND
+
+
 def test_an_access_token_is_used_until_it_ends() -> None:
     server = desk()
     held = Secret(make_token(KEY, "x", NOW, HOUR))
