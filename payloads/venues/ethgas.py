@@ -327,7 +327,7 @@ class EthgasSession(Conversation):
             self._login.expire()
         return [event]
 
-    def _expired(self, message: str) -> list[Event]:
+    def _expired(self, code: str, message: str) -> list[Event]:
         """The venue's word that the token has expired: everything private has to start anew."""
         if self._login and self._stage in ("asked", "in", "in, asked"):
             self._stage, self._login_until = "before", None
@@ -336,7 +336,7 @@ class EthgasSession(Conversation):
             for channel in self._wanted:
                 if channel.private:
                     self._wanted[channel] = HELD
-        return [Rejected("token_expired", message, "the access token has expired", "login")]
+        return [Rejected(code, message, "the access token has expired", "login")]
 
     def _subscribe_held(self) -> None:
         """Ask for what may be asked for now: what is public, and after a login the rest."""
@@ -403,7 +403,7 @@ class EthgasSession(Conversation):
         if self._stage in ("asked", "in, asked"):
             return self._login_failed(code, message, now)
         if code in INVALID_TOKEN:
-            return self._expired(message)
+            return self._expired(str(code), message)
         asked = self._wanted.those(ASKED)
         waiting = [*(one.label for one in asked), *(f"query {query}" for query in self._queries)]
         # An error does not say what it is for; it is certain only where one thing is open.
@@ -433,7 +433,8 @@ class EthgasSession(Conversation):
     def _draft(self, cmd: str, content: dict[str, Any], raw: Message, now: int) -> list[Event]:
         data, error = content.get("data"), content.get("error")
         if cmd == "token_expired":
-            return self._expired(short_text(data.get("message")) if isinstance(data, dict) else "")
+            words = short_text(data.get("message")) if isinstance(data, dict) else ""
+            return self._expired(cmd, words)
         if isinstance(error, dict) and cmd in ("login", "error"):
             code, message = _code(error.get("code")), short_text(error.get("message"))
             fail = self._login_failed if cmd == "login" else self._error

@@ -11,9 +11,22 @@ import pytest
 from payloads.simulators import EthgasSimulator
 from payloads.venues.eip712 import signature_of, typed_data_digest
 from payloads.venues.ethgas import PRIVATE, PUBLIC, Answered, Book, Channel, Trade
-from payloads.venues.session import Data, Event, Opened, Rejected, Secret
+from payloads.venues.ethgas_login import EthgasLogin
+from payloads.venues.ethgas_server import make_token
+from payloads.venues.session import SECOND, Data, Event, Opened, Rejected, Secret
 
-from .kit import ask, collect, dialled, driven, kinds, received, refusal, run
+from .kit import (
+    ask,
+    by_connection,
+    collect,
+    dialled,
+    driven,
+    in_order,
+    kinds,
+    received,
+    refusal,
+    run,
+)
 
 MARKET = "inclusionPreconf"
 FORM = [("Content-Type", "application/x-www-form-urlencoded")]
@@ -237,6 +250,202 @@ def test_an_expired_token_is_renewed_and_nothing_stops(dialect: str, how: str) -
             assert venue.counters.dials == 1
             if how != "lifetime":
                 codes = [event.code for event in events if isinstance(event, Rejected)]
-                assert codes[0] in ("401", "token_expired")
+                assert codes[0] == ("401" if dialect == "official" else "token_expired")
+
+    run(test())
+
+
+# --- trouble, through the session -----------------------------------------------------------------
+
+POSITION = Channel.of("accountPositionUpdate", MARKET)
+TRADES = Channel.of("recentTradeUpdate", MARKET)
+
+
+def index_of(data: Data) -> int:
+    index = data.content.payload[0].index
+    assert isinstance(index, int)
+    return index
+
+
+def rejections(events: list[Event]) -> list[Rejected]:
+    return [event for event in events if isinstance(event, Rejected)]
+
+
+@pytest.mark.parametrize("dialect", ["official", "draft"])
+@pytest.mark.parametrize("wrong", ["another key", "expired", "changed"])
+def test_our_client_is_told_why_its_token_is_not_taken(dialect: str, wrong: str) -> None:
+    """With the venue's code and words; what is public streams all the same."""
+
+    async def test() -> None:
+        async with EthgasSimulator(rate=50, dialect=dialect) as venue:
+            good = await token_of(venue)
+            token = {
+                "another key": make_token(Secret("another"), "x", venue.now()),
+                "expired": make_token(venue._key, "x", venue.now() - 7200 * SECOND),
+                "changed": good[:-4] + ("AAAA" if good[-4:] != "AAAA" else "BBBB"),
+            }[wrong]
+            login = EthgasLogin(access_token=Secret(token), endpoint=venue.http_url)
+            if wrong == "expired":  # it knows that itself, and does not send it
+                login._expires = 2**63
+            session = venue.session(POSITION, TRADES, login=login)
+            async with driven(session) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
+            told = rejections(events)
+            assert told[0].about == "login"
+            assert told[0].code == ("1001" if dialect == "official" else "401")
+            if dialect == "official":
+                words = "expired token" if wrong == "expired" else "invalid token"
+                assert told[0].message == words
+                assert "authentication failed" in told[0].meaning
+            assert told[1].code == "no token", "and nothing can renew it"
+            assert {event.channel for event in events if isinstance(event, Data)} == {TRADES.name}
+            assert not session.authenticated
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(401, "not valid"), (403, "permission denied"), (400, "refused")],
+)
+def test_a_login_that_the_rest_api_refuses(status: int, words: str) -> None:
+    async def test() -> None:
+        async with EthgasSimulator(rate=50) as venue:
+            venue.refuse(status, requests=True)
+            session = venue.session(POSITION, TRADES)
+            async with driven(session) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
+                events += await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
+            told = rejections(events)
+            assert (told[0].code, told[0].about) == (f"HTTP {status}", "ethgas login")
+            assert words in told[0].meaning
+            assert told[1].code == "no token"
+            assert venue.counters.requests == 1, "not tried again"
+
+    run(test())
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_rest_api_that_is_down_does_not_hold_up_what_is_public(status: int) -> None:
+    async def test() -> None:
+        async with EthgasSimulator(rate=50) as venue:
+            venue.refuse(status, requests=True, headers=(("Retry-After", "1"),))
+            session = venue.session(POSITION, TRADES)
+            # A clock that runs ten times as fast, for the pause of five seconds.
+            began = venue.now()
+            async with driven(session, clock=lambda: began + 10 * (venue.now() - began)) as both:
+                events = await collect(both, lambda all_: kinds(all_)["Data"] >= 5)
+                told = rejections(events)
+                assert [one.code for one in told] == [f"HTTP {status}"]
+                assert not kinds(events)["Authenticated"]
+
+                def private(events: list[Event]) -> bool:
+                    return isinstance(events[-1], Data) and events[-1].channel == POSITION.name
+
+                events += await collect(both, private)
+            assert kinds(events)["Authenticated"] == 1
+            (numbers,) = by_connection(
+                [e for e in events if not isinstance(e, Data) or e.channel == TRADES.name], index_of
+            )
+            assert in_order(numbers), "and it streamed on while the login came"
+
+    run(test())
+
+
+def test_what_needs_a_login_is_refused_without_one() -> None:
+    async def test() -> None:
+        async with EthgasSimulator() as venue, dialled(venue.url) as socket:
+            for message in (
+                {"op": "subscribe", "args": [POSITIONS]},
+                {"op": "query", "args": [{"queryType": "openOrders"}]},
+            ):
+                await socket.send(json.dumps(message))
+                answer = await received(socket)
+                assert (answer["event"], answer["code"]) == ("error", 1000)
+
+    run(test())
+
+
+def test_a_bearer_that_is_not_taken_is_replaced() -> None:
+    """The header is an option; a 401 for it is answered with a dial without and a new token."""
+
+    async def test() -> None:
+        async with EthgasSimulator(rate=50) as venue:
+            stranger = Secret(make_token(Secret("another"), "x", venue.now()))
+            key = Secret(venue.credentials["private_key"])
+            login = venue.login()
+            login = EthgasLogin(private_key=key, access_token=stranger, endpoint=venue.http_url)
+            session = venue.session(POSITION, login=login, bearer=True)
+            async with driven(session) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 3)
+            (told,) = rejections(events)
+            assert (told.code, told.message) == ("HTTP 401", "invalid token")
+            assert venue.counters.dials == 2
+
+    run(test())
+
+
+@pytest.mark.parametrize("dialect", ["official", "draft"])
+@pytest.mark.parametrize(
+    "plan", ["restart@20:0.2", "cut@20,cut@50", "close@30", "stall@20:60", "duplicate/3"]
+)
+def test_nothing_is_lost_or_doubled(plan: str, dialect: str) -> None:
+    """On every connection the trades' numbers are whole, and after the trouble it goes on."""
+
+    async def test() -> None:
+        async with EthgasSimulator(rate=100, misbehave=plan, dialect=dialect) as venue:
+            session = venue.session(TRADES)
+            quick: dict[str, Any] = {"ping_interval": 0.1, "ping_timeout": 0.3}
+            async with driven(session, **quick) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 80)
+            connections = by_connection(events, index_of)
+            assert all(in_order(numbers) for numbers in connections)
+            if plan.startswith("duplicate"):
+                assert len(connections) == 1
+                assert kinds(events)["Duplicate"] == session.repeated > 20
+            else:
+                assert len(connections) == 1 + plan.count("@")
+                assert len(connections[-1]) > 20
+
+    run(test())
+
+
+@pytest.mark.parametrize("dialect", ["official", "draft"])
+def test_the_end_of_a_token_takes_nothing_from_what_is_public(dialect: str) -> None:
+    async def test() -> None:
+        plan = "expire@20,expire@60"
+        async with EthgasSimulator(rate=50, misbehave=plan, dialect=dialect) as venue:
+            session = venue.session(TRADES, POSITION)
+            began = venue.now()
+            # Ten times as fast: a new token is asked for at most every five seconds.
+            fast = lambda: began + 10 * (venue.now() - began)  # noqa: E731
+            async with driven(session, clock=fast) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Authenticated"] >= 3)
+                events += await collect(connection, lambda all_: kinds(all_)["Data"] >= 20)
+            codes = {one.code for one in rejections(events)}
+            assert codes == ({"401"} if dialect == "official" else {"token_expired"})
+            trades = [e for e in events if not isinstance(e, Data) or e.channel == TRADES.name]
+            (numbers,) = by_connection(trades, index_of)
+            assert in_order(numbers)
+            late = {event.channel for event in events[-20:] if isinstance(event, Data)}
+            assert late == {TRADES.name, POSITION.name}, "what is private is back"
+
+    run(test())
+
+
+def test_subscribe_receive_unsubscribe() -> None:
+    async def test() -> None:
+        async with EthgasSimulator(rate=100) as venue:
+            session = venue.session(TRADES)
+            async with driven(session) as connection:
+                await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
+                session.subscribe("blockBuilderUpdate")
+                events = await collect(connection, lambda all_: kinds(all_)["Subscribed"] == 1)
+                session.unsubscribe(TRADES.name, MARKET)
+                events = await collect(connection, lambda all_: kinds(all_)["Unsubscribed"] == 1)
+                assert session.subscribed == ["blockBuilderUpdate"]
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
+                channels = {event.channel for event in events if isinstance(event, Data)}
+                assert channels == {"blockBuilderUpdate"}
 
     run(test())
