@@ -1,7 +1,8 @@
 """QFEX's public market data: subscriptions, and a session that turns messages into records.
 
 The venue acknowledges nothing here, and has no error of its own documented. So a subscription is
-`Subscribed` when its first data comes, and over when no more does.
+`Subscribed` when its first data comes, and over when no more does; a symbol that does not exist is
+silence.
 """
 
 from __future__ import annotations
@@ -64,8 +65,11 @@ class Subscription(Record, frozen=True):
         check_known("channels", one.channels, CHANNELS)
         if not one.symbols or not all(_SYMBOL.fullmatch(symbol) for symbol in one.symbols):
             raise Misuse("no symbols", field="symbols", expected="at least one, like AAPL-USD")
-        if ("candle" in one.channels) != bool(one.intervals):
-            raise Misuse("candles and intervals go together", field="intervals")
+        if "candle" in one.channels and not one.intervals:
+            expected = f"as candle:AAPL-USD/1MIN, of {', '.join(INTERVALS)}"
+            raise Misuse("candles need an interval", field="intervals", expected=expected)
+        if "candle" not in one.channels and one.intervals:
+            raise Misuse("only candles have intervals", field="intervals", expected="none")
         if one.intervals:
             check_known("intervals", one.intervals, INTERVALS)
         return one

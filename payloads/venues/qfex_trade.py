@@ -112,7 +112,7 @@ class QfexTradeSession(Session):
         if self._channels:
             check_known("channels", tuple(self._channels), TRADE_CHANNELS)
         self._cod, self.budget = cancel_on_disconnect, budget or RateBudget()
-        self._drawn: deque[str] = deque(maxlen=64)
+        self._drawn: deque[str] = deque(maxlen=256)
         self._pending, self._repeats = Pending(), Repeats()
         self._open = self._authenticated = self._refused = False
         # What the venue has confirmed on this connection.

@@ -224,7 +224,7 @@ VENUES: dict[str, Venue] = {
         ),
         Venue(
             "qfex", "QFEX market data",
-            "CHANNEL:SYMBOL, as level2:AAPL-USD or candle:AAPL-USD/1MIN; CHANNEL for all symbols",
+            "CHANNEL:SYMBOL, as level2:AAPL-USD, level2:* or candle:AAPL-USD/1MIN",
             (), ("silence",), _qfex,
         ),
         Venue(
