@@ -34,6 +34,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from payloads.errors import Malformed, Misuse, PayloadError, elide
+from payloads.inputs import check_nesting
 from payloads.transport import logs
 from payloads.transport.capture import (
     BrokenLine,
@@ -182,6 +183,7 @@ def _har(data: bytes, venue: str) -> Iterator[Placed]:
     try:
         # A byte order mark is no JSON, but some browsers wrote one.
         text = data.removeprefix(codecs.BOM_UTF8)
+        check_nesting(text)
         found = msgspec.json.Decoder(float_hook=Decimal).decode(text)
         entries = found["log"]["entries"]
         if not isinstance(entries, list):
