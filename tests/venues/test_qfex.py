@@ -418,6 +418,23 @@ def test_orders_are_not_waited_for_where_none_is_answered() -> None:
     assert session.deadline is None
 
 
+def test_what_lasts_lasts_however_it_was_said() -> None:
+    session = ready()
+    session.send("subscribe", {"channels": ["fills"]}, now=NOW)
+    session.send("unsubscribe", {"channels": ["order_responses"]}, now=NOW)
+    session.send("cancel_on_disconnect", {"cancel_on_disconnect": True}, now=NOW)
+    assert [message["type"] for message in sent(session)] == [
+        "subscribe", "unsubscribe", "cancel_on_disconnect",
+    ]  # fmt: skip
+    assert [type(event) for event in session.closed(1006, "", NOW)] == [Closed]
+    session.opened(NOW)
+    say(session, {"authenticated": True})
+    assert sent(session)[1:3] == [
+        {"type": "cancel_on_disconnect", "params": {"cancel_on_disconnect": True}},
+        {"type": "subscribe", "params": {"channels": ["fills"]}},
+    ]
+
+
 def test_what_is_refused_for_the_moment_is_said_again() -> None:
     session = trade(cancel_on_disconnect=True, channels=("fills", "positions"))
     session.opened(NOW)
