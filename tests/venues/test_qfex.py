@@ -57,6 +57,7 @@ from payloads.venues.qfex import (
     time_of,
 )
 from payloads.venues.qfex_reading import Repeats, Time
+from payloads.venues.qfex_requests import MESSAGES as ASKING
 from payloads.venues.qfex_server import AuthDesk, MarketDesk, TradeDesk, err
 from payloads.venues.session import (
     SECOND,
@@ -687,6 +688,21 @@ def test_the_budget_is_12_000_a_minute() -> None:
     assert budget.wait("cancel_order", NOW) == 0
     assert budget.used("cancel_order", NOW) == 0
     assert budget.wait("add_order", NOW + 10**6 * SECOND) == 0
+
+
+def test_cancels_are_on_a_budget_of_their_own() -> None:
+    assert {kind for kind, one in ASKING.items() if one.cancels} == {
+        "cancel_order", "cancel_all_orders", "cancel_stop_order",
+    }  # fmt: skip
+    budget = RateBudget(Decimal(6))
+    for _ in range(3):
+        budget.spend("cancel_all_orders", NOW)
+    assert budget.used("add_order", NOW) == 0
+    assert budget.wait("cancel_order", NOW) > 0
+    budget.hold("cancel_stop_order", NOW + 90 * SECOND)
+    assert budget.wait("add_order", NOW) == 0
+    assert budget.wait("cancel_order", NOW) == 90 * SECOND
+    assert budget.wait("cancel_order", NOW + 90 * SECOND) == 0
 
 
 def test_the_weights() -> None:
