@@ -65,6 +65,8 @@ __all__ = ["Acknowledged", "Credentials", "QfexTradeSession"]
 Credentials = HmacKey | Jwt | OAuth
 # A server that closes before it has authenticated us says no, unless it says that it is itself.
 _NOT_A_NO = frozenset({1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015})
+# What holds for later connections, too.
+_LASTING = ("subscribe", "unsubscribe", "cancel_on_disconnect")
 # Where the venue refuses for the moment and names no pause.
 _PAUSE = SECOND
 _SUBSCRIPTIONS: dict[str, type[Subscribed] | type[Unsubscribed]] = {
@@ -145,24 +147,31 @@ class QfexTradeSession(Session):
 
     def subscribe(self, *channels: str, now: int) -> None:
         """Subscribe to private channels, now and after every reconnect."""
-        check_known("channels", channels, TRADE_CHANNELS)
-        self._channels.update(dict.fromkeys(channels))
-        if self._authenticated:
-            self._say("subscribe", {"channels": list(channels)}, now)
+        self._want("subscribe", {"channels": channels}, now)
 
     def unsubscribe(self, *channels: str, now: int) -> None:
         """Unsubscribe from private channels."""
-        check_known("channels", channels, TRADE_CHANNELS)
-        for channel in channels:
-            self._channels.pop(channel, None)
-        if self._authenticated:
-            self._say("unsubscribe", {"channels": list(channels)}, now)
+        self._want("unsubscribe", {"channels": channels}, now)
 
     def set_cancel_on_disconnect(self, wanted: bool, now: int) -> None:
         """State it, now and after every reconnect."""
-        self._cod = wanted
+        self._want("cancel_on_disconnect", {"cancel_on_disconnect": wanted}, now)
+
+    def _want(self, kind: str, params: Mapping[str, Any], now: int) -> None:
+        check_message(kind, params)
+        self._note(kind, params)
         if self._authenticated:
-            self._say("cancel_on_disconnect", {"cancel_on_disconnect": wanted}, now, True)
+            self._say(kind, params, now, by_itself=True)
+
+    def _note(self, kind: str, params: Mapping[str, Any]) -> None:
+        """Remember what every later connection is to be told, too."""
+        if kind == "cancel_on_disconnect":
+            self._cod = params["cancel_on_disconnect"]
+        elif kind == "subscribe":
+            self._channels.update(dict.fromkeys(params["channels"]))
+        else:
+            for channel in params["channels"]:
+                self._channels.pop(channel, None)
 
     def send(
         self,
@@ -184,7 +193,9 @@ class QfexTradeSession(Session):
             raise Misuse("not authenticated, and nothing is kept for later")
         if wait := self.budget.wait(kind, now):
             raise Misuse("over the rate limit", field=kind, expected=f"a pause of {wait} ns")
-        self._say(kind, given, now)
+        if kind in _LASTING and not unchecked:
+            self._note(kind, given)
+        self._say(kind, given, now, by_itself=kind in _LASTING)
 
     def renew(self, credentials: Credentials) -> None:
         """Use these from the next connection on; a JWT wants this before it ends."""
@@ -217,14 +228,14 @@ class QfexTradeSession(Session):
         return self._oauth.take_requests() if self._oauth else []
 
     def dial(self, now: int) -> Dial:
-        dial = dial_as(self._held(now), self._url, self._key_in, self._nonce, now)
+        dial = dial_as(self._held(), self._url, self._key_in, self._nonce, now)
         self._redactor.add(dict(dial.headers).get("x-qfex-hmac-signature"))
         return dial
 
     def opened(self, now: int) -> list[Event]:
         self._drop()
         self._open = True
-        held = self._held(now)
+        held = self._held()
         nonce = "" if isinstance(held, Jwt) else self._nonce()
         message = auth_message(held, nonce, now, self._account)
         self._redactor.add(message["params"].get("hmac", {}).get("signature"))
@@ -319,7 +330,7 @@ class QfexTradeSession(Session):
     def _oauth(self) -> OAuth | None:
         return self._credentials if isinstance(self._credentials, OAuth) else None
 
-    def _held(self, now: int) -> HmacKey | Jwt:
+    def _held(self) -> HmacKey | Jwt:
         if not isinstance(self._credentials, OAuth):
             return self._credentials
         # An old one may still do, by the venue's clock; no answer says more than a refusal.

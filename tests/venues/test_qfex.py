@@ -57,6 +57,7 @@ from payloads.venues.qfex import (
     time_of,
 )
 from payloads.venues.qfex_reading import Repeats, Time
+from payloads.venues.qfex_requests import MESSAGES as ASKING
 from payloads.venues.qfex_server import AuthDesk, MarketDesk, TradeDesk, err
 from payloads.venues.session import (
     SECOND,
@@ -418,6 +419,23 @@ def test_orders_are_not_waited_for_where_none_is_answered() -> None:
     assert session.deadline is None
 
 
+def test_what_lasts_lasts_however_it_was_said() -> None:
+    session = ready()
+    session.send("subscribe", {"channels": ["fills"]}, now=NOW)
+    session.send("unsubscribe", {"channels": ["order_responses"]}, now=NOW)
+    session.send("cancel_on_disconnect", {"cancel_on_disconnect": True}, now=NOW)
+    assert [message["type"] for message in sent(session)] == [
+        "subscribe", "unsubscribe", "cancel_on_disconnect",
+    ]  # fmt: skip
+    assert [type(event) for event in session.closed(1006, "", NOW)] == [Closed]
+    session.opened(NOW)
+    say(session, {"authenticated": True})
+    assert sent(session)[1:3] == [
+        {"type": "cancel_on_disconnect", "params": {"cancel_on_disconnect": True}},
+        {"type": "subscribe", "params": {"channels": ["fills"]}},
+    ]
+
+
 def test_what_is_refused_for_the_moment_is_said_again() -> None:
     session = trade(cancel_on_disconnect=True, channels=("fills", "positions"))
     session.opened(NOW)
@@ -670,6 +688,21 @@ def test_the_budget_is_12_000_a_minute() -> None:
     assert budget.wait("cancel_order", NOW) == 0
     assert budget.used("cancel_order", NOW) == 0
     assert budget.wait("add_order", NOW + 10**6 * SECOND) == 0
+
+
+def test_cancels_are_on_a_budget_of_their_own() -> None:
+    assert {kind for kind, one in ASKING.items() if one.cancels} == {
+        "cancel_order", "cancel_all_orders", "cancel_stop_order",
+    }  # fmt: skip
+    budget = RateBudget(Decimal(6))
+    for _ in range(3):
+        budget.spend("cancel_all_orders", NOW)
+    assert budget.used("add_order", NOW) == 0
+    assert budget.wait("cancel_order", NOW) > 0
+    budget.hold("cancel_stop_order", NOW + 90 * SECOND)
+    assert budget.wait("add_order", NOW) == 0
+    assert budget.wait("cancel_order", NOW) == 90 * SECOND
+    assert budget.wait("cancel_order", NOW + 90 * SECOND) == 0
 
 
 def test_the_weights() -> None:

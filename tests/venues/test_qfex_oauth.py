@@ -279,6 +279,17 @@ def test_the_end_of_a_login() -> None:
         OAuth(CLIENT)
 
 
+def test_a_refresh_token_is_good_once() -> None:
+    server = desk()
+    form = {
+        "grant_type": "refresh_token", "refresh_token": server.new_refresh_token(),
+        "client_id": CLIENT,
+    }  # fmt: skip
+    assert server.token(form, NOW)[0] == 200
+    status, content = server.token(form, NOW)
+    assert (status, content["error"]) == (400, "invalid_grant")
+
+
 def test_an_answer_that_does_not_come_is_asked_for_again() -> None:
     """A connection that goes takes the requests with it that are under way."""
     server = desk()
