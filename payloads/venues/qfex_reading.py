@@ -15,6 +15,8 @@ from decimal import Context, Decimal
 from functools import cache, partial
 from typing import Any, get_args, get_origin, get_type_hints
 
+import msgspec
+
 from payloads.errors import Malformed, elide
 from payloads.fields import Record
 from payloads.venues.session import SECOND, Event, exact_decimal
@@ -201,8 +203,8 @@ class Repeats:
     """Remembers the latest messages of each stream, also over a reconnect.
 
     The venue says of no number that it never repeats, so only a message that equals an earlier one
-    in everything is a repeat, and only where something in it tells it from the next: a trade's id,
-    a time or a number.
+    in everything is a repeat, and only where something in it tells it from the next: a time or a
+    number, and for a trade its id, whatever number it came with.
     """
 
     LATEST = 64
@@ -222,6 +224,8 @@ class Repeats:
             if len(self._latest) >= self.STREAMS:
                 return False
             latest = self._latest[stream] = deque(maxlen=self.LATEST)
+        if names == ("trade_id",) and getattr(record, "sequence", None) is not None:
+            record = msgspec.structs.replace(record, sequence=None)
         mark = hash(record)
         if mark in latest:
             return True

@@ -22,6 +22,9 @@ __all__ = [
 
 # --- market data ----------------------------------------------------------------------------------
 
+# `sequence` is in some of the venue's samples and clients, for any of these. It rises; what a gap
+# in it means is said nowhere.
+
 
 class Level2(Record, frozen=True):
     """The whole book, at most 20 levels a side, the best first; every 50 ms."""
@@ -32,7 +35,6 @@ class Level2(Record, frozen=True):
     ask: Levels | None = None
     time: Time | None = None
     sig_figs: int | None = None
-    # In some of the venue's samples, and what a gap in it means is said nowhere.
     sequence: int | None = None
 
 
@@ -44,6 +46,7 @@ class Bbo(Record, frozen=True):
     bid: Levels | None = None
     ask: Levels | None = None
     time: Time | None = None
+    sequence: int | None = None
 
 
 class Trade(Record, frozen=True):
@@ -54,6 +57,7 @@ class Trade(Record, frozen=True):
     price: Decimal | None = None
     side: str | None = None
     execution_type: str | None = None
+    sequence: int | None = None
 
 
 class Candle(Record, frozen=True):
@@ -66,6 +70,7 @@ class Candle(Record, frozen=True):
     close: Decimal | None = None
     usd_volume: Decimal | None = None
     trades: int | None = None
+    sequence: int | None = None
 
 
 class Underlier(Record, frozen=True):
@@ -73,12 +78,14 @@ class Underlier(Record, frozen=True):
     price: Decimal | None = None
     source: str | None = None
     time: Time | None = None
+    sequence: int | None = None
 
 
 class MarkPrice(Record, frozen=True):
     symbol: str
     price: Decimal | None = None
     time: Time | None = None
+    sequence: int | None = None
 
 
 class Funding(Record, frozen=True):
@@ -88,12 +95,14 @@ class Funding(Record, frozen=True):
     funding_rate: Decimal | None = None
     time_remaining: int | None = None
     time: Time | None = None
+    sequence: int | None = None
 
 
 class OpenInterest(Record, frozen=True):
     symbol: str
     open_interest: Decimal | None = None
     time: Time | None = None
+    sequence: int | None = None
 
 
 class MinMaxPrice(Record, frozen=True):
@@ -101,6 +110,7 @@ class MinMaxPrice(Record, frozen=True):
     min_price: Decimal | None = None
     max_price: Decimal | None = None
     time: Time | None = None
+    sequence: int | None = None
 
 
 class DailyVolume(Record, frozen=True):

@@ -906,6 +906,8 @@ def test_only_what_can_be_told_apart_is_a_repeat() -> None:
         assert [type(e) for e in say(session, [message, message])] == [Subscribed, Data, Data]
     trade = {"type": "trade", "symbol": "B", "trade_id": "1"}
     assert [type(e) for e in say(session, [trade, trade])] == [Subscribed, Data, Duplicate]
+    numbered = [trade | {"sequence": number} for number in (5, 6)]
+    assert [type(event) for event in say(session, numbered)] == [Duplicate, Duplicate]
     for number in range(Repeats.LATEST):
         say(session, trade | {"trade_id": f"later {number}"})
     assert [type(e) for e in say(session, trade)] == [Data], "that is too long ago"
@@ -947,6 +949,10 @@ MESSAGES: list[tuple[dict[str, Any], Any]] = [
         {"type": "bbo", "symbol": "A", "time": "2025-08-20T09:26:36Z", "bid": [["1", "2"]],
          "ask": []},
         Bbo("A", ((Decimal(1), Decimal(2)),), (), AT - 861195808),
+    ),
+    (
+        {"type": "bbo", "symbol": "A", "bid": [], "ask": [], "sequence": 7},
+        Bbo("A", (), (), sequence=7),
     ),
     (
         {"type": "trade", "trade_id": "ab59768f", "symbol": "PLTR-USD", "size": "0.100000",
