@@ -107,6 +107,9 @@ def check_base(url: str, schemes: Sequence[str], field: str) -> str:
 
 def address(endpoint: str, known: Mapping[str, str], schemes: Sequence[str] = ("wss", "ws")) -> str:
     """The base of an endpoint that is named, or given as a URL."""
+    if endpoint not in known and "://" not in endpoint:
+        expected = f"{', '.join(known)}, or a URL of {' or '.join(schemes)}"
+        raise Misuse("no such endpoint", field="endpoint", expected=expected)
     return check_base(known.get(endpoint, endpoint), schemes, "endpoint")
 
 
