@@ -234,7 +234,8 @@ class Conversation(Session):
             events = self._read(parse_json(data), data, now)
         except Malformed as error:
             events = [Broken(error, data)]
-        return [*events, *self._go_on(now)]
+        events += self._go_on(now)
+        return events
 
     @abstractmethod
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:

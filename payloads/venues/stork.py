@@ -122,6 +122,10 @@ class _Asking:
     lost_at: int | None = None
 
 
+# Nothing is asked, and nothing waited for.
+_SETTLED = _Asking()
+
+
 class StorkSession(Conversation):
     """One connection to Stork Fast. See the module's first lines.
 
@@ -281,7 +285,10 @@ class StorkSession(Conversation):
         return [*confirmed, Duplicate(found.channel) if self._repeats.again(raw) else found]
 
     def _go_on(self, now: int) -> list[Event]:
-        self._plan()
+        if self._joining or self._leaving or self._asking != _SETTLED:
+            self._plan()
+        else:  # as it is for nearly every message
+            self.deadline = self._watchdog.deadline
         return []
 
     def _confirmed(self, data: Data) -> list[Event]:
