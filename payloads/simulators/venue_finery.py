@@ -114,6 +114,10 @@ class FinerySimulator(Simulator):
 
         self._in_loop(act)
 
+    def expire_tokens(self) -> None:
+        """The key is withdrawn: what is open goes on, and nothing new is let in."""
+        self._gate.withdraw(self.key)
+
     # --- connections ---
 
     def admit(self, request: Request, memory: dict[str, Any]) -> Response | None:

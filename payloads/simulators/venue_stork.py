@@ -83,6 +83,7 @@ class StorkSimulator(Simulator):
         self.signer = signer or InsecureTestStorkSigner(f"simulator {self.seed}")
         self._stranger = InsecureTestStorkSigner(self.signer.seed + " stranger")
         self.token, self.needs_deflate = token, needs_deflate
+        self._withdrawn = False
         self.ids = _ids(feeds)
         self._names = {asset_id: name for name, asset_id in self.ids.items()}
         self._walks = {
@@ -149,7 +150,11 @@ class StorkSimulator(Simulator):
         return None
 
     def _tokens(self) -> tuple[Secret, ...]:
-        return (Secret(self.token),)
+        return () if self._withdrawn else (Secret(self.token),)
+
+    def expire_tokens(self) -> None:
+        """The token is withdrawn: what is open goes on, and nothing new is let in."""
+        self._withdrawn = True
 
     async def answer_http(self, request: Request) -> Response:
         now = self.now()

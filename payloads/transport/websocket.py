@@ -222,7 +222,9 @@ class WebSocket(ClientConnection):
             return int(received.code), received.reason
         if sent is not None and self.protocol.parser_exc is not None:
             return int(sent.code), sent.reason or str(self.protocol.parser_exc)
-        cause = self.protocol.parser_exc or self.connection_exc
+        # What broke the connection has another name in versions of the library before 17.
+        broke = getattr(self, "connection_exc", None) or getattr(self, "recv_exc", None)
+        cause = self.protocol.parser_exc or broke
         return 1006, str(cause or "")
 
     async def deliver(self, message: str | bytes) -> bool:

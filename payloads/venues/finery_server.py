@@ -43,6 +43,10 @@ class Gate:
         self._increasing = increasing
         self._nonces: dict[str, dict[int, int]] = {key: {} for key in keys}
 
+    def withdraw(self, key: str) -> None:
+        """From now on the key is one that nobody knows."""
+        self._keys.pop(key, None)
+
     def check(self, headers: Headers, now: int) -> int:
         """0, or the code that the upgrade is refused with."""
         return self._check(headers, header(headers, "EFX-Content"), "", now)

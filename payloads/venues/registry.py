@@ -101,9 +101,7 @@ def _stork(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
     session = module.StorkSession(
         asked.credential("token"),
         assets,
-        endpoint={"": module.MAIN, "mainnet": module.MAIN, "dev": module.DEV}.get(
-            asked.endpoint, asked.endpoint
-        ),
+        endpoint=asked.endpoint or "mainnet",
         market_status=asked.flag("market_status"),
         taxonomy=any(isinstance(one, str) for one in assets) or asked.flag("taxonomy"),
         silence=asked.seconds("silence"),
@@ -119,6 +117,8 @@ def _finery(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
         letter, _, named = one.partition(":")
         number: int | str | None = int(named) if named.isdigit() else named or None
         bindings.append(module.Binding.of(letter, number))
+    within = asked.seconds("status_within")
+    options = {} if within is None else {"status_within": within}
     return [
         module.FinerySession(
             asked.credential("key").reveal(),
@@ -126,6 +126,7 @@ def _finery(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
             bindings,
             nonces=module.NonceSequence(),
             endpoint=asked.endpoint or "mainnet",
+            **options,
         )
     ]
 
@@ -215,7 +216,7 @@ VENUES: dict[str, Venue] = {
         ),
         Venue(
             "finery", "Finery Markets", "FEED or FEED:ID, as B:BTC-USD",
-            ("key", "secret"), (), _finery,
+            ("key", "secret"), ("status_within",), _finery,
         ),
         Venue(
             "ethgas", "ETHGas", "CHANNEL or CHANNEL:MARKET, as orderBookUpdate:inclusionPreconf",

@@ -107,6 +107,9 @@ def check_base(url: str, schemes: Sequence[str], field: str) -> str:
 
 def address(endpoint: str, known: Mapping[str, str], schemes: Sequence[str] = ("wss", "ws")) -> str:
     """The base of an endpoint that is named, or given as a URL."""
+    if endpoint not in known and "://" not in endpoint:
+        expected = f"{', '.join(known)}, or a URL of {' or '.join(schemes)}"
+        raise Misuse("no such endpoint", field="endpoint", expected=expected)
     return check_base(known.get(endpoint, endpoint), schemes, "endpoint")
 
 
@@ -231,7 +234,8 @@ class Conversation(Session):
             events = self._read(parse_json(data), data, now)
         except Malformed as error:
             events = [Broken(error, data)]
-        return [*events, *self._go_on(now)]
+        events += self._go_on(now)
+        return events
 
     @abstractmethod
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:

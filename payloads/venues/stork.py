@@ -50,13 +50,14 @@ from payloads.venues.shared import (
     Duplicate,
     Repeats,
     Watchdog,
-    check_base,
+    address,
     closing,
     earliest,
 )
 from payloads.venues.stork_rest import (
     CODES,
     DEV,
+    ENDPOINTS,
     MAIN,
     PAUSE,
     SECRET_HEADERS,
@@ -70,8 +71,8 @@ from payloads.venues.stork_rest import (
 )
 
 __all__ = [
-    "CHANNELS", "CODES", "DEV", "MAIN", "MESSAGE_TYPES", "Assumed", "StorkSession", "Taxonomy",
-    "TaxonomyRead", "instance", "read_taxonomy", "taxonomy_request",
+    "CHANNELS", "CODES", "DEV", "ENDPOINTS", "MAIN", "MESSAGE_TYPES", "Assumed", "StorkSession",
+    "Taxonomy", "TaxonomyRead", "instance", "read_taxonomy", "taxonomy_request",
 ]  # fmt: skip
 
 # Nanoseconds between messages; None for on change only.
@@ -121,6 +122,10 @@ class _Asking:
     lost_at: int | None = None
 
 
+# Nothing is asked, and nothing waited for.
+_SETTLED = _Asking()
+
+
 class StorkSession(Conversation):
     """One connection to Stork Fast. See the module's first lines.
 
@@ -150,7 +155,7 @@ class StorkSession(Conversation):
         _one_of(channel, CHANNELS, "channel")
         _one_of(message_type, MESSAGE_TYPES, "message_type")
         self.channel, self.message_type = channel, message_type
-        self.endpoint = check_base(endpoint, ("wss", "ws"), "endpoint")
+        self.endpoint = address(endpoint, ENDPOINTS)
         self.taxonomy: Taxonomy | None = None
         self._token = token
         self._market_status, self._reads_taxonomy = market_status, taxonomy
@@ -280,7 +285,10 @@ class StorkSession(Conversation):
         return [*confirmed, Duplicate(found.channel) if self._repeats.again(raw) else found]
 
     def _go_on(self, now: int) -> list[Event]:
-        self._plan()
+        if self._joining or self._leaving or self._asking != _SETTLED:
+            self._plan()
+        else:  # as it is for nearly every message
+            self.deadline = self._watchdog.deadline
         return []
 
     def _confirmed(self, data: Data) -> list[Event]:
@@ -326,8 +334,8 @@ class StorkSession(Conversation):
     def _told(self, taxonomy: Taxonomy) -> list[Event]:
         self._asking = _Asking()
         before, self.taxonomy = self.taxonomy, taxonomy
-        meaning = "the taxonomy that this token may see has no such asset"
-        unknown = [Rejected("", "no such asset", meaning, name) for name in self._nameless()]
+        code, meaning = "no such asset", "not in the taxonomy, as far as this token may see it"
+        unknown = [Rejected(code, shown(name), meaning, name) for name in self._nameless()]
         return [TaxonomyRead(taxonomy, before is not None and before != taxonomy), *unknown]
 
     def _not_told(self, reply: Reply, now: int) -> list[Event]:

@@ -25,7 +25,7 @@ from payloads.venues.session import (
 )
 from payloads.venues.shared import (
     SERVER_ERRORS,
-    check_base,
+    address,
     header_value,
     said,
     wait_asked,
@@ -33,12 +33,13 @@ from payloads.venues.shared import (
 )
 
 __all__ = [
-    "CODES", "DEV", "MAIN", "PAUSE", "SECRET_HEADERS", "TAXONOMY_PATH", "Taxonomy",
+    "CODES", "DEV", "ENDPOINTS", "MAIN", "PAUSE", "SECRET_HEADERS", "TAXONOMY_PATH", "Taxonomy",
     "authorization", "check_token", "instance", "read_taxonomy", "refusal", "taxonomy_request",
 ]  # fmt: skip
 
 MAIN = "wss://fast.jp.stork-oracle.network"
 DEV = "wss://fast.dev.stork-oracle.network"
+ENDPOINTS = {"mainnet": MAIN, "dev": DEV}
 TAXONOMY_PATH = "/v1/taxonomy"
 SECRET_HEADERS = ("Authorization",)
 
@@ -90,7 +91,7 @@ def authorization(token: Secret) -> tuple[tuple[str, str], ...]:
 
 def taxonomy_request(token: Secret, endpoint: str = MAIN) -> Request:
     """The request for the taxonomy; `read_taxonomy` reads its answer."""
-    base = "http" + check_base(endpoint, ("wss", "ws"), "endpoint").removeprefix("ws")
+    base = "http" + address(endpoint, ENDPOINTS).removeprefix("ws")
     headers = authorization(token)
     return Request("GET", base + TAXONOMY_PATH, headers, b"", "taxonomy", SECRET_HEADERS)
 

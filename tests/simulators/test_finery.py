@@ -301,6 +301,24 @@ def test_our_client_is_told_the_code(wrong: dict[str, Any], code: str, words: st
     run(test())
 
 
+def test_a_key_that_is_withdrawn() -> None:
+    """What is open goes on; the next dial is refused with the venue's code, and is the last."""
+
+    async def test() -> None:
+        async with FinerySimulator(rate=50) as venue:
+            async with driven(venue.session()) as connection:
+                await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
+                venue.expire()
+                await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
+                venue.cut()
+                with pytest.raises(Refused, match="not authorised"):
+                    await collect(connection, lambda _: False)
+            assert venue.counters.refused["code 3"] == 1
+            assert venue.counters.dials == 2
+
+    run(test())
+
+
 def test_a_nonce_used_before_is_told_and_a_fresh_one_tried() -> None:
     class Stuck(NonceSequence):
         """Gives what it is told to, as two programs with one key may."""

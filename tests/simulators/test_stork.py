@@ -246,7 +246,7 @@ def test_a_token_that_is_withdrawn() -> None:
         async with StorkSimulator(rate=100) as venue:
             async with driven(venue.session(3)) as connection:
                 before = await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
-                venue.token = "payloads-insecure-other-token"
+                venue.expire()
                 during = await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
                 venue.cut()
                 with pytest.raises(Refused, match="401"):

@@ -1,0 +1,143 @@
+"""What sessions have in common, and how a command line's words become sessions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from payloads.errors import Misuse
+from payloads.venues.registry import Asked, make
+from payloads.venues.session import SECOND, Redactor, Reply, Request, Secret
+from payloads.venues.shared import (
+    ASKED,
+    HELD,
+    IN_FORCE,
+    Pings,
+    Repeats,
+    Standing,
+    address,
+    clock_words,
+    closing,
+    upgrade_refused,
+    worth_retrying,
+)
+
+NAMED = {"mainnet": "wss://one.example", "test": "wss://two.example"}
+
+
+def test_an_endpoint_is_a_name_or_a_url() -> None:
+    assert address("test", NAMED) == "wss://two.example"
+    assert address("ws://127.0.0.1:9/", NAMED) == "ws://127.0.0.1:9"
+    with pytest.raises(Misuse, match="mainnet, test, or a URL of wss or ws"):
+        address("nowhere", NAMED)
+    for url in ("https://one.example", "wss://one.example/path", "wss://user@one.example"):
+        with pytest.raises(Misuse, match="not an endpoint"):
+            address(url, NAMED)
+
+
+def test_repeats_are_remembered_for_a_while() -> None:
+    repeats = Repeats()
+    messages = [str(number) for number in range(Repeats.REMEMBERED + 1)]
+    assert not any(repeats.again(message) for message in messages)
+    assert repeats.again(messages[1])
+    assert not repeats.again(messages[0]), "too long ago"
+    repeats.forget()
+    assert not repeats.again(messages[-1])
+    assert repeats.count == 1
+
+
+def test_pings_are_due_one_at_a_time() -> None:
+    pings = Pings(10)
+    assert not pings.due(100), "not before it is open"
+    pings.start(100)
+    assert [pings.due(now) for now in (109, 110, 111, 120)] == [False, True, False, True]
+    pings.stop()
+    assert (pings.due(999), pings.deadline) == (False, None)
+    never = Pings(None)
+    never.start(0)
+    assert never.deadline is None
+
+
+def test_what_is_wanted_keeps_its_order() -> None:
+    standing = Standing({"b": IN_FORCE, "a": ASKED, "c": HELD})
+    assert standing.those(ASKED, IN_FORCE) == ["b", "a"]
+    standing.hold()
+    assert standing.those(HELD) == ["b", "a", "c"]
+
+
+def test_codes_after_which_nobody_dials_again() -> None:
+    redactor = Redactor(Secret("a secret of some length"))
+    again = closing(4000, "a secret of some length", 7, redactor)
+    assert (again.retry.again, again.retry.at_least) == (True, 7)
+    assert "a secret" not in again.reason + again.retry.why
+    final = closing(4000, "", 7, redactor, {4000: "go away"})
+    assert (final.retry.again, final.retry.why) == (False, "4000: go away")
+
+
+@pytest.mark.parametrize(
+    ("status", "again"), [(400, False), (401, False), (408, True), (429, True), (503, True)]
+)
+def test_what_is_worth_another_try(status: int, again: bool) -> None:
+    assert worth_retrying(status) == again
+    event, retry = upgrade_refused(status, [("Retry-After", "3")], b"no", Redactor(), "refused")
+    assert (event.code, event.message, event.about) == (f"HTTP {status}", "no", "upgrade")
+    assert (retry.again, retry.at_least) == (again, 3 * SECOND)
+
+
+def test_clocks_that_differ() -> None:
+    dated = [("Date", "Mon, 09 Aug 2021 06:05:10 GMT")]
+    now = 1_628_489_110 * SECOND
+    assert clock_words(dated, now) == ""
+    assert "5 s ahead of" in clock_words(dated, now - 5 * SECOND)
+    assert "5 s behind" in clock_words(dated, now + 5 * SECOND)
+    assert clock_words([], now) == clock_words(dated, None) == ""
+
+
+# --- by name --------------------------------------------------------------------------------------
+
+
+def made(venue: str, *what: str, endpoint: str = "", **options: str) -> Any:
+    def ask(_: Request) -> Reply:
+        raise AssertionError("nothing is to be asked")
+
+    names = ("token", "key", "secret", "access_token", "refresh_token")
+    credentials = {name: Secret(f"{name} of a test".replace(" ", "-")) for name in names}
+    (session,) = make(venue, Asked(what, endpoint, options, credentials), ask, 0)
+    return session
+
+
+def test_stork_by_name() -> None:
+    session = made("stork", "3", "BTCUSD", channel="1s", market_status="yes", endpoint="dev")
+    url = "wss://fast.dev.stork-oracle.network/ws?channel=1s&message_type=signed_ecdsa"
+    assert session.dial(0).url == url + "&addtl_attrs=ms"
+    with pytest.raises(Misuse, match="mainnet, dev"):
+        made("stork", endpoint="nowhere")
+
+
+def test_finery_by_name() -> None:
+    session = made("finery", "B:BTC-USD", "F:7", "O", "I", endpoint="test", status_within="3")
+    assert session.dial(SECOND).url == "wss://test.finerymarkets.com/ws"
+    session.opened(SECOND)
+    assert session.deadline == 4 * SECOND
+    session.received('["X",0,"Z",0]', SECOND)
+    assert len(session.take()) == 4
+
+
+def test_ethgas_by_name() -> None:
+    """The draft's login is at its own host, and refreshes with JSON."""
+    session = made("ethgas", "preconfBundleUpdate", dialect="draft")
+    assert session.dial(0).url == "wss://ws.ethgas.com"
+    session.opened(0)
+    session._login.expire()
+    session.tick(SECOND)
+    (request,) = session.take_requests()
+    assert request.url == "https://api.ethgas.com/api/v1/user/login/refresh"
+    assert request.body == b'{"refreshToken":"refresh_token-of-a-test"}'
+    session = made("ethgas", "tickerUpdate:wholeBlock", endpoint="hoodi", bearer="yes")
+    dial = session.dial(0)
+    assert dial.url == "wss://hoodi.app.ethgas.com/ws"
+    assert dict(dial.headers) == {"Authorization": "Bearer access_token-of-a-test"}
+    for options in ({"dialect": "other"}, {"dialect": "draft", "endpoint": "testnet"}):
+        with pytest.raises(Misuse):
+            made("ethgas", **options)
