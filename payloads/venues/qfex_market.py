@@ -30,6 +30,7 @@ from payloads.venues.session import (
     Session,
     Subscribed,
     Unknown,
+    by_caller,
     parse_json,
 )
 from payloads.venues.shared import Watchdog, check_base, closing
@@ -188,6 +189,7 @@ class QfexMarketSession(Session):
         """What data has come for on this connection, as `level2:AAPL-USD`."""
         return sorted(self._seen)
 
+    @by_caller
     def subscribe(
         self, channels: Iterable[str], symbols: Iterable[str], intervals: Iterable[str] = ()
     ) -> None:
@@ -196,6 +198,7 @@ class QfexMarketSession(Session):
         if self._interest.add(one) and self._open:
             self._send(one.message("subscribe"))
 
+    @by_caller
     def unsubscribe(
         self, channels: Iterable[str], symbols: Iterable[str], intervals: Iterable[str] = ()
     ) -> None:

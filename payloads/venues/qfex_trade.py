@@ -56,6 +56,7 @@ from payloads.venues.session import (
     Subscribed,
     Unknown,
     Unsubscribed,
+    by_caller,
     parse_json,
 )
 from payloads.venues.shared import check_base, close_words, closing, earliest, header_value
@@ -145,14 +146,17 @@ class QfexTradeSession(Session):
 
     # --- what the caller wants --------------------------------------------------------------------
 
+    @by_caller
     def subscribe(self, *channels: str, now: int) -> None:
         """Subscribe to private channels, now and after every reconnect."""
         self._want("subscribe", {"channels": channels}, now)
 
+    @by_caller
     def unsubscribe(self, *channels: str, now: int) -> None:
         """Unsubscribe from private channels."""
         self._want("unsubscribe", {"channels": channels}, now)
 
+    @by_caller
     def set_cancel_on_disconnect(self, wanted: bool, now: int) -> None:
         """State it, now and after every reconnect."""
         self._want("cancel_on_disconnect", {"cancel_on_disconnect": wanted}, now)
@@ -173,6 +177,7 @@ class QfexTradeSession(Session):
             for channel in params["channels"]:
                 self._channels.pop(channel, None)
 
+    @by_caller
     def send(
         self,
         kind: str,
@@ -197,6 +202,7 @@ class QfexTradeSession(Session):
             self._note(kind, given)
         self._say(kind, given, now, by_itself=kind in _LASTING)
 
+    @by_caller
     def renew(self, credentials: Credentials) -> None:
         """Use these from the next connection on; a JWT wants this before it ends."""
         self._credentials, self._refused = credentials, False
