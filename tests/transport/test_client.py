@@ -42,7 +42,6 @@ from payloads.venues.session import (
 )
 from tests.transport.kit import QUICK, SECRET, Numbered, count, serving, url_of
 
-
 # A ping of ours, and its answer.
 _PING, _PONG = ("out", "ping"), ("in", "pong")
 
