@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from payloads.errors import Malformed, Misuse
 from payloads.fields import Record
 from payloads.venues.qfex_codes import MDS_ENDPOINTS, error_of, refused_upgrade
-from payloads.venues.qfex_reading import Duplicate, Repeats, flatten, opened, read
+from payloads.venues.qfex_reading import LATEST, came_before, flatten, opened, read
 from payloads.venues.qfex_records import CHANNELS
 from payloads.venues.qfex_requests import check_known
 from payloads.venues.session import (
@@ -32,7 +32,7 @@ from payloads.venues.session import (
     Unknown,
     parse_json,
 )
-from payloads.venues.shared import Watchdog, check_base, closing
+from payloads.venues.shared import Duplicate, Repeats, Watchdog, check_base, closing
 
 __all__ = ["INTERVALS", "Interest", "QfexMarketSession", "Subscription"]
 
@@ -175,7 +175,7 @@ class QfexMarketSession(Session):
         super().__init__()
         url = MDS_ENDPOINTS.get(endpoint, endpoint)
         self._url = check_base(url, ("wss", "ws"), "endpoint")
-        self._interest, self._repeats = Interest(), Repeats()
+        self._interest, self._repeats = Interest(), Repeats(LATEST)
         for one in subscriptions:
             self._interest.add(Subscription.of(*one.values))
         self._seen: dict[str, Stream] = {}
@@ -267,7 +267,7 @@ class QfexMarketSession(Session):
             return [Broken(error, raw)]
         stream = name, record.symbol, getattr(record, "resolution", None) or ""
         label = f"{name}:{record.symbol}" + (f"/{stream[2]}" if stream[2] else "")
-        if self._repeats.seen(label, record):
+        if came_before(self._repeats, label, record):
             return [Duplicate(name, record)]
         return [*self._first(label, stream), Data(name, record)]
 

@@ -25,7 +25,7 @@ from payloads.venues.qfex_codes import (
     retry_hint,
 )
 from payloads.venues.qfex_oauth import OAuth
-from payloads.venues.qfex_reading import Duplicate, Repeats, flatten, read
+from payloads.venues.qfex_reading import LATEST, came_before, flatten, read
 from payloads.venues.qfex_records import ALSO, OLDER, REPLIES, Fill
 from payloads.venues.qfex_requests import (
     TRADE_CHANNELS,
@@ -58,7 +58,15 @@ from payloads.venues.session import (
     Unsubscribed,
     parse_json,
 )
-from payloads.venues.shared import check_base, close_words, closing, earliest, header_value
+from payloads.venues.shared import (
+    Duplicate,
+    Repeats,
+    check_base,
+    close_words,
+    closing,
+    earliest,
+    header_value,
+)
 
 __all__ = ["Acknowledged", "Credentials", "QfexTradeSession"]
 
@@ -115,7 +123,7 @@ class QfexTradeSession(Session):
             check_known("channels", tuple(self._channels), TRADE_CHANNELS)
         self._cod, self.budget = cancel_on_disconnect, budget or RateBudget()
         self._drawn: deque[str] = deque(maxlen=256)
-        self._pending, self._repeats = Pending(), Repeats()
+        self._pending, self._repeats = Pending(), Repeats(LATEST)
         self._open = self._authenticated = self._refused = False
         # What the venue has confirmed on this connection.
         self._in_force: set[str] = set()
@@ -461,7 +469,7 @@ class QfexTradeSession(Session):
             name: getattr(record, name, None) for name in getattr(record, "__struct_fields__", ())
         }
         self._pending.answered(key, identity("", ids))
-        if isinstance(record, Fill) and self._repeats.seen(key, record):
+        if isinstance(record, Fill) and came_before(self._repeats, key, record):
             return Duplicate(key, record)
         return Data(key, record)
 

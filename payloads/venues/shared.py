@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from abc import abstractmethod
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -329,36 +329,44 @@ def earliest(*deadlines: int | None) -> int | None:
 
 
 class Duplicate(Event, frozen=True):
-    """Data that was delivered before: dropped here; a capture has the frame all the same."""
+    """Data that was delivered before: dropped here; a capture has the frame all the same.
+
+    `content` is what `Data` would have had, where the session reads what it drops.
+    """
 
     channel: str
+    content: Any = None
 
 
 class Repeats:
-    """Notices a message that is one of the latest of this connection, letter for letter.
+    """Notices what is one of the latest of its stream, by a mark that no two messages share.
 
-    For messages that hold a time or a number of their own, of which no two are the same.
+    Where messages hold a time or a number of their own, the message itself is such a mark.
     """
 
-    REMEMBERED = 256
+    # More streams than any venue has; beyond that nothing is remembered.
+    STREAMS = 4096
 
-    def __init__(self) -> None:
+    def __init__(self, latest: int = 256) -> None:
         self.count = 0
-        self._known: set[Message] = set()
-        self._order: deque[Message] = deque()
+        self._latest = latest
+        self._known: dict[str, OrderedDict[Hashable, None]] = {}
 
-    def again(self, message: Message) -> bool:
+    def again(self, mark: Hashable, stream: str = "") -> bool:
         """Whether it came before; it is remembered from now on."""
-        if message in self._known:
+        known = self._known.get(stream)
+        if known is None:
+            if len(self._known) >= self.STREAMS:
+                return False
+            known = self._known[stream] = OrderedDict()
+        if mark in known:
             self.count += 1
             return True
-        self._known.add(message)
-        self._order.append(message)
-        if len(self._order) > self.REMEMBERED:
-            self._known.discard(self._order.popleft())
+        known[mark] = None
+        if len(known) > self._latest:
+            known.popitem(last=False)
         return False
 
     def forget(self) -> None:
-        """A new connection; the count goes on."""
+        """What comes now may be the same as before; the count goes on."""
         self._known.clear()
-        self._order.clear()

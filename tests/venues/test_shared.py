@@ -37,14 +37,23 @@ def test_an_endpoint_is_a_name_or_a_url() -> None:
 
 
 def test_repeats_are_remembered_for_a_while() -> None:
-    repeats = Repeats()
-    messages = [str(number) for number in range(Repeats.REMEMBERED + 1)]
+    repeats = Repeats(4)
+    messages = [str(number) for number in range(5)]
     assert not any(repeats.again(message) for message in messages)
     assert repeats.again(messages[1])
     assert not repeats.again(messages[0]), "too long ago"
+    assert not repeats.again(messages[-1], "another stream")
     repeats.forget()
     assert not repeats.again(messages[-1])
     assert repeats.count == 1
+
+
+def test_more_streams_than_there_are_are_not_remembered() -> None:
+    repeats = Repeats()
+    for number in range(Repeats.STREAMS):
+        repeats.again("", str(number))
+    assert [repeats.again("", "one more") for _ in range(2)] == [False, False]
+    assert repeats.again("", "0")
 
 
 def test_pings_are_due_one_at_a_time() -> None:
