@@ -27,7 +27,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from payloads.errors import Malformed, Misuse, Refused, elide
 from payloads.fields import Record
-from payloads.venues.ethgas_login import jwt_expiry
+from payloads.venues.jwt import jwt_expiry
 from payloads.venues.qfex_auth import Jwt
 from payloads.venues.session import (
     SECOND,
