@@ -39,7 +39,7 @@ __all__ = [
     "ASKED", "CLOSE_CODES", "ENDED", "HELD", "IN_FORCE", "OVERDUE", "SERVER_ERRORS",
     "Conversation", "Duplicate", "Headers", "Pings", "Repeats", "Standing", "Watchdog", "address",
     "check_base", "clock_ahead", "clock_words", "close_words", "closing", "earliest", "header",
-    "header_value", "said", "upgrade_refused", "wait_asked", "worth_retrying",
+    "header_value", "refused", "said", "upgrade_refused", "wait_asked", "worth_retrying",
 ]  # fmt: skip
 
 Headers = Sequence[tuple[str, str]]
@@ -156,18 +156,43 @@ def clock_ahead(headers: Headers, now: int) -> int | None:
     return None if sent is None else sent - now // SECOND
 
 
-def clock_words(headers: Headers, signed_at: int | None) -> str:
-    """How far apart the clocks are, for a refusal that is about time; "" where nobody can tell."""
+def clock_words(headers: Headers, signed_at: int | None, allowed: int = 0) -> str:
+    """How far apart the clocks are, for a refusal that is about time; "" where nobody can tell.
+
+    Nothing is said of as many seconds as the venue allows.
+    """
     ahead = clock_ahead(headers, signed_at) if signed_at is not None else None
-    if not ahead:
+    if ahead is None or abs(ahead) <= allowed:
         return ""
     side = "ahead of" if ahead > 0 else "behind"
-    return f"; the server's clock is {abs(ahead)} s {side} the one that signed"
+    words = f"; the server's clock is {abs(ahead)} s {side} the one that signed"
+    return words + (f", and {allowed} s are allowed" if allowed else "")
 
 
 def worth_retrying(status: int) -> bool:
-    """Whether an HTTP status is one of those that pass: the server is busy, or failed."""
-    return status in (408, 425, 429) or status >= 500
+    """Whether an HTTP status is one of those that pass: the server is busy, or failed.
+
+    Status 0 stands for an answer that never came.
+    """
+    return status in (408, 425, 429) or status >= 500 or status <= 0
+
+
+def refused(
+    status: int,
+    headers: Headers,
+    body: bytes,
+    redactor: Redactor,
+    meaning: str,
+    *,
+    pause: int,
+    now: int | None = None,
+    about: str = "",
+) -> tuple[Rejected, Retry]:
+    """A refusal whose code is the HTTP status; what passes is asked again after `pause` or more."""
+    rejected = Rejected(str(status), said(body, redactor), meaning, about)
+    again = worth_retrying(status)
+    wait = max(pause, wait_asked(headers, now)) if again else 0
+    return rejected, Retry(again, f"{status}: {meaning}", wait)
 
 
 def upgrade_refused(

@@ -8,7 +8,15 @@ import pytest
 
 from payloads.errors import Misuse
 from payloads.venues.registry import Asked, make
-from payloads.venues.session import SECOND, Redactor, Reply, Request, Secret
+from payloads.venues.session import (
+    SECOND,
+    Redactor,
+    Rejected,
+    Reply,
+    Request,
+    Retry,
+    Secret,
+)
 from payloads.venues.shared import (
     ASKED,
     HELD,
@@ -19,6 +27,7 @@ from payloads.venues.shared import (
     address,
     clock_words,
     closing,
+    refused,
     upgrade_refused,
     worth_retrying,
 )
@@ -85,13 +94,17 @@ def test_codes_after_which_nobody_dials_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "again"), [(400, False), (401, False), (408, True), (429, True), (503, True)]
+    ("status", "again"),
+    [(0, True), (400, False), (401, False), (408, True), (429, True), (503, True)],
 )
 def test_what_is_worth_another_try(status: int, again: bool) -> None:
     assert worth_retrying(status) == again
     event, retry = upgrade_refused(status, [("Retry-After", "3")], b"no", Redactor(), "refused")
     assert (event.code, event.message, event.about) == (f"HTTP {status}", "no", "upgrade")
     assert (retry.again, retry.at_least) == (again, 3 * SECOND)
+    event, retry = refused(status, [], b"no", Redactor(), "busy", pause=SECOND, about="a login")
+    assert event == Rejected(str(status), "no", "busy", "a login")
+    assert retry == Retry(again, f"{status}: busy", SECOND if again else 0)
 
 
 def test_clocks_that_differ() -> None:
@@ -101,6 +114,8 @@ def test_clocks_that_differ() -> None:
     assert "5 s ahead of" in clock_words(dated, now - 5 * SECOND)
     assert "5 s behind" in clock_words(dated, now + 5 * SECOND)
     assert clock_words([], now) == clock_words(dated, None) == ""
+    assert clock_words(dated, now - 5 * SECOND, allowed=5) == ""
+    assert clock_words(dated, now - 6 * SECOND, allowed=5).endswith("and 5 s are allowed")
 
 
 # --- by name --------------------------------------------------------------------------------------
