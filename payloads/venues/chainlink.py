@@ -45,7 +45,6 @@ from payloads.venues.chainlink_gaps import (
     Backfill,
     Backfilled,
     Deduplicator,
-    Duplicate,
     ExactDeduplicator,
     SdkDeduplicator,
     Stream,
@@ -76,7 +75,7 @@ from payloads.venues.session import (
     Unknown,
     parse_json,
 )
-from payloads.venues.shared import Watchdog, closing, earliest
+from payloads.venues.shared import Duplicate, Watchdog, closing, earliest
 
 __all__ = [
     "CODES", "ENCODED", "ENDPOINTS", "LITERAL", "MAINNET", "TESTNET", "Backfilled", "Bulk",
@@ -170,7 +169,7 @@ class ChainlinkSession(Session):
     def _delivered(self, report: StreamReport, now: int) -> Event:
         if self.stream.accept(report, now):
             return Data(report.feed_id, report, report.full_report)
-        return Duplicate(report.feed_id, self.origin, report.backfilled)
+        return Duplicate(report.feed_id, report)
 
     def tick(self, now: int) -> list[Event]:
         return [*self._watchdog.check(now), *self._settle(now)]

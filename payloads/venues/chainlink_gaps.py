@@ -28,17 +28,9 @@ from payloads.venues.session import SECOND, Broken, Event, Reply, Request
 from payloads.venues.shared import earliest
 
 __all__ = [
-    "Backfill", "Backfilled", "Deduplicator", "Duplicate", "ExactDeduplicator", "SdkDeduplicator",
-    "Stream", "StreamStats", "signed_content",
+    "Backfill", "Backfilled", "Deduplicator", "ExactDeduplicator", "SdkDeduplicator", "Stream",
+    "StreamStats", "signed_content",
 ]  # fmt: skip
-
-
-class Duplicate(Event, frozen=True):
-    """A report that was delivered before: dropped here; a capture has the frame all the same."""
-
-    channel: str
-    origin: str = ""
-    backfilled: bool = False
 
 
 class Backfilled(Event, frozen=True):
