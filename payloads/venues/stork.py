@@ -285,7 +285,8 @@ class StorkSession(Conversation):
         if self._asked:
             self._watchdog.fed(now)
         confirmed = self._confirmed(found) if self._joining else []
-        return [*confirmed, Duplicate(found.channel) if self._repeats.again(raw) else found]
+        new = not self._repeats.again(raw)
+        return [*confirmed, found if new else Duplicate(found.channel, found.content)]
 
     def _go_on(self, now: int) -> list[Event]:
         if self._joining or self._leaving or self._asking != _SETTLED:

@@ -132,6 +132,10 @@ def read(message: dict[str, Any], **options: Any) -> StreamReport:
     return StreamReport(message["feedID"], raw, *times, message, **options)
 
 
+def duplicate(price: int = 1, **options: Any) -> Duplicate:
+    return Duplicate(F1, read(report(F1, 1000, price), **options))
+
+
 # --- signatures -----------------------------------------------------------------------------------
 
 
@@ -595,7 +599,7 @@ def test_duplicates_are_events_of_their_own() -> None:
     one = session(origin="b")
     opened(one)
     assert kinds(one.received(frame(), NOW)) == [Data]
-    assert one.received(frame(), NOW) == [Duplicate(F1, "b")]
+    assert one.received(frame(), NOW) == [duplicate(origin="b")]
     assert one.stream.stats.accepted == one.stream.stats.duplicates == 1
 
 
@@ -663,9 +667,9 @@ def test_one_session_for_each_origin() -> None:
         opened(connection)
     assert one.alive
     assert kinds(first.received(frame(), NOW)) == [Data]
-    assert second.received(frame(), NOW) == [Duplicate(F1, "002")]
+    assert second.received(frame(), NOW) == [duplicate(origin="002")]
     assert kinds(second.received(frame(price=2), NOW)) == [Data], "distinct, in the same second"
-    assert first.received(frame(price=2), NOW) == [Duplicate(F1, "001")]
+    assert first.received(frame(price=2), NOW) == [duplicate(price=2, origin="001")]
     assert (one.stats.accepted, one.stats.duplicates, one.stats.open_connections) == (2, 2, 2)
 
 
