@@ -19,6 +19,9 @@ from payloads.cli.main import main
 from payloads.simulators import Simulator
 from payloads.simulators.venue_chainlink import FEEDS, sequence_of
 from payloads.transport.capture import Happening, frames, records
+from payloads.transport.playback import rerun
+from payloads.venues.chainlink import Backfilled
+from payloads.venues.session import Data
 
 BTC = next(iter(FEEDS.values()))
 STORK = ("capture", "stork", "BTCUSD", "--endpoint")
@@ -95,6 +98,26 @@ def test_gaps_are_told_and_filled(tmp_path: Path) -> None:
     assert not summary["lost_at_the_end"]
     for words in ("connected", "connection lost, 1012", "nothing came for ", "by REST"):
         assert words in ran.stderr
+    # What filled the gap is in the file, and is read, replayed and run through a session again.
+    again = tmp_path / "again.jsonl"
+    again.write_text(command("replay", "--direction", "in", str(path)).stdout)
+    for file in (path, again):
+        decoded = command("decode", "--json", "--no-signers", str(file))
+        assert decoded.exit_code == 0, decoded.stderr
+        reports = [json.loads(line) for line in decoded.stdout.splitlines()]
+        by_reply = {one["sequence"] for one in reports if one.get("provenance") == "reply"}
+        streamed = {one["sequence"] for one in reports if "provenance" not in one}
+        assert len(by_reply - streamed) > 10
+        numbers = by_reply | streamed
+        assert sorted(numbers) == [*range(min(numbers), max(numbers) + 1)], "lost"
+    said = [event for one in rerun(venue.session(), records(path)) for event in one.events]
+    backfilled = [
+        sequence_of(event.payload)
+        for event in said
+        if isinstance(event, Data) and event.payload and event.content.backfilled
+    ]
+    assert set(backfilled) == by_reply - streamed
+    assert sum(isinstance(event, Backfilled) for event in said) == 1
 
 
 def test_an_origin_that_is_lost_is_no_gap(tmp_path: Path) -> None:

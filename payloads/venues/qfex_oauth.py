@@ -197,7 +197,7 @@ class OAuth:
             return
         body = urlencode(self._form()).encode()
         headers = (("Content-Type", "application/x-www-form-urlencoded"),)
-        self._requests = [Request("POST", self._url, headers, body, PURPOSE)]
+        self._requests = [Request("POST", self._url, headers, body, PURPOSE, secret_reply=True)]
         self._waiting = True
 
     def _form(self) -> dict[str, str]:
