@@ -54,6 +54,7 @@ from payloads.venues.session import (
     Subscribed,
     Unknown,
     Unsubscribed,
+    by_caller,
     parse_json,
 )
 from payloads.venues.shared import (
@@ -150,14 +151,17 @@ class QfexTradeSession(Conversation):
 
     # --- what the caller wants --------------------------------------------------------------------
 
+    @by_caller
     def subscribe(self, *channels: str, now: int) -> None:
         """Subscribe to private channels, now and after every reconnect."""
         self._want("subscribe", {"channels": channels}, now)
 
+    @by_caller
     def unsubscribe(self, *channels: str, now: int) -> None:
         """Unsubscribe from private channels."""
         self._want("unsubscribe", {"channels": channels}, now)
 
+    @by_caller
     def set_cancel_on_disconnect(self, wanted: bool, now: int) -> None:
         """State it, now and after every reconnect."""
         self._want("cancel_on_disconnect", {"cancel_on_disconnect": wanted}, now)
@@ -178,6 +182,7 @@ class QfexTradeSession(Conversation):
             for channel in params["channels"]:
                 self._channels.pop(channel, None)
 
+    @by_caller
     def send(
         self,
         kind: str,
@@ -202,6 +207,7 @@ class QfexTradeSession(Conversation):
             self._note(kind, given)
         self._say(kind, given, now, by_itself=kind in _LASTING)
 
+    @by_caller
     def renew(self, credentials: Credentials) -> None:
         """Use these from the next connection on; a JWT wants this before it ends."""
         self._credentials, self._refused = credentials, False
