@@ -70,6 +70,7 @@ T = TypeVar("T")
 SECOND = 10**9
 # A session that asks for more requests than this before it dials is going in circles.
 _ROUNDS = 8
+_ENDINGS = (Stalled, Closed)
 
 
 class Recorder(Protocol):
@@ -331,11 +332,10 @@ class Connection:
 
     # --- what all of this tells the reader and the recorder ---
 
-    def _emit(self, events: tuple[Event, ...], frame: Frame | None = None) -> bool:
-        if not events and frame is None:
+    def _emit(self, events: tuple[Event, ...]) -> bool:
+        if not events:
             return True
-        at = frame.at if frame is not None else self._clock()
-        return self.inbox.put(Moment(at, self._number, frame, events))
+        return self.inbox.put(Moment(self._clock(), self._number, None, events))
 
     def _happened(self, what: str, detail: dict[str, Any]) -> None:
         if self._recorder is not None:
@@ -418,7 +418,11 @@ class _Live:
     def _after(self, events: list[Event], frame: Frame | None) -> None:
         """Whatever the session said or wants, after any call."""
         session = self.session
-        if not self.connection._emit(tuple(events), frame):
+        if frame is None:
+            room = self.connection._emit(tuple(events))
+        else:
+            room = self.connection.inbox.put(Moment(frame.at, self.number, frame, tuple(events)))
+        if not room:
             self._hold()
         if to_send := session.take():
             self._outgoing += to_send
@@ -430,11 +434,16 @@ class _Live:
         if session.deadline != self._timer_for:
             self._arm()
         for event in events:
-            if isinstance(event, Stalled):
-                self._give_up(f"silent for {event.silent_for / SECOND:.1f} s")
-            elif isinstance(event, Closed):
-                self.verdict = event
-                self.over.set()
+            if isinstance(event, _ENDINGS):
+                self._ending(event)
+
+    def _ending(self, event: Stalled | Closed) -> None:
+        """The session gives this connection up, or closes it."""
+        if isinstance(event, Stalled):
+            self._give_up(f"silent for {event.silent_for / SECOND:.1f} s")
+        else:
+            self.verdict = event
+            self.over.set()
 
     def _fail(self, error: BaseException) -> None:
         self.failure = self.failure or error

@@ -112,7 +112,11 @@ _decode_plain = msgspec.json.Decoder(_Frame).decode
 
 def read_frame(data: Message, origin: str = "") -> StreamReport | None:
     """The report of a streamed message; None for a message of another kind, which is JSON."""
-    plain = _plain(data)
+    try:
+        # Nearly all messages, in one pass; what is wrong with others is told below.
+        plain = _decode_plain(data).report if len(data) <= MAX_MESSAGE_BYTES else None
+    except (msgspec.MsgspecError, ValueError):
+        plain = None
     if plain is not None and (feed := _feed_id(plain.feedID)):
         raw = to_bytes(plain.fullReport, name="report.fullReport")
         times = plain.observationsTimestamp, plain.validFromTimestamp
@@ -121,16 +125,6 @@ def read_frame(data: Message, origin: str = "") -> StreamReport | None:
     if not isinstance(message, dict) or "report" not in message:
         return None
     return read_report(message["report"], origin=origin)
-
-
-def _plain(data: Message) -> _Plain | None:
-    """Nearly all messages, in one pass; None leaves the others to who says what is wrong."""
-    if len(data) > MAX_MESSAGE_BYTES:
-        return None
-    try:
-        return _decode_plain(data).report
-    except (msgspec.MsgspecError, ValueError):
-        return None
 
 
 def read_report(message: Any, *, origin: str = "", backfilled: bool = False) -> StreamReport:
