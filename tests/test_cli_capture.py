@@ -47,7 +47,7 @@ def test_a_venue_that_says_no_is_asked_once(tmp_path: Path) -> None:
         ran = capture(venue, tmp_path / "c.jsonl", PAYLOADS_STORK_TOKEN="another-token")
         assert venue.counters.dials == 1
     assert ran.exit_code == 1
-    assert "refused, 401: invalid token: the token is missing or not valid" in ran.stderr
+    assert "refused, 401 (upgrade): invalid token: the token is missing or not valid" in ran.stderr
     assert "given up: 401: the token is missing or not valid" in ran.stdout
     whats = [one.what for one in records(tmp_path / "c.jsonl") if isinstance(one, Happening)]
     assert whats == ["dialling", "refused", "gave up", "end"]
@@ -185,10 +185,11 @@ def test_the_rates_are_told_where_nobody_watches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("payloads.cli.watching._TOLD_EVERY", 0.1)
-    with simulators.start("stork", rate=50) as venue:
+    with simulators.start("stork", rate=50, misbehave="duplicate@2") as venue:
         ran = capture(venue, tmp_path / "c.jsonl", "--frames", "30")
     assert "messages" in ran.stderr
-    assert "kB/s  gaps 0  broken 0" in ran.stderr
+    assert "kB/s  gaps 0  broken 0  duplicates 1" in ran.stderr
+    assert "duplicates               1, kept in the capture" in ran.stdout
 
 
 def test_help_says_what_there_is() -> None:
