@@ -47,10 +47,18 @@ def test_a_venue_that_says_no_is_asked_once(tmp_path: Path) -> None:
         ran = capture(venue, tmp_path / "c.jsonl", PAYLOADS_STORK_TOKEN="another-token")
         assert venue.counters.dials == 1
     assert ran.exit_code == 1
-    assert "refused, 401 (upgrade): invalid token: the token is missing or not valid" in ran.stderr
+    assert "refused, 401: invalid token: the token is missing or not valid" in ran.stderr
     assert "given up: 401: the token is missing or not valid" in ran.stdout
     whats = [one.what for one in records(tmp_path / "c.jsonl") if isinstance(one, Happening)]
     assert whats == ["dialling", "refused", "gave up", "end"]
+
+
+def test_what_was_refused_is_told(tmp_path: Path) -> None:
+    with simulators.start("finery", rate=50) as venue:
+        ran = command("capture", "finery", "B:NOPE-X", "B:BTC-USD", "--endpoint", venue.base,
+                      "-o", str(tmp_path / "c.jsonl"), "--frames", "10",
+                      **venue.environment)  # fmt: skip
+    assert "refused, 103 (bind B:NOPE-X): bad feed id" in ran.stderr
 
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:

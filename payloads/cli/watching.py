@@ -104,7 +104,8 @@ class Watch:
         elif isinstance(event, Rejected):
             self.refusals[event.code] += 1
             words = dict.fromkeys(part for part in (event.message, event.meaning) if part)
-            about = f" ({elide(event.about, 60)})" if event.about else ""
+            told = not event.about or event.about in event.message
+            about = "" if told else f" ({elide(event.about, 60)})"
             said = f"{which}refused, {event.code}{about}: {elide(': '.join(words), 300)}"
             self.say(said, bad=True)
         elif isinstance(event, Opened):
