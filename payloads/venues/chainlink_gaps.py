@@ -122,7 +122,7 @@ class SdkDeduplicator(Deduplicator):
             return True
         newest = self._recall(feed)
         behind = newest is not None and time <= newest
-        if behind and not report.backfilled or self._recall((feed, time)) is not None:
+        if (behind and not report.backfilled) or self._recall((feed, time)) is not None:
             return False
         self._keep((feed, time))
         self._keep(feed, newest if behind and newest is not None else time)

@@ -96,10 +96,10 @@ _Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 class _Plain(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A report object with what the service is known to put there, and nothing else."""
 
-    feedID: str  # noqa: N815 (the service's spelling)
-    fullReport: str  # noqa: N815
-    observationsTimestamp: _Seconds  # noqa: N815
-    validFromTimestamp: _Seconds  # noqa: N815
+    feedID: str
+    fullReport: str
+    observationsTimestamp: _Seconds
+    validFromTimestamp: _Seconds
 
 
 class _Frame(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
