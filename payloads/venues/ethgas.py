@@ -44,7 +44,15 @@ from payloads.venues.ethgas_protocol import (
     Dialect,
     meaning,
 )
-from payloads.venues.ethgas_updates import Book, Trade, Update, read_update, short_text
+from payloads.venues.ethgas_updates import (
+    Answered,
+    Book,
+    Trade,
+    Update,
+    read_reply,
+    read_update,
+    short_text,
+)
 from payloads.venues.session import (
     SECOND,
     Authenticated,
@@ -92,13 +100,6 @@ RATE_PAUSE = 30 * SECOND
 MOST_FAILURES = 2
 # The venue's own close code for a connection that it does not want back.
 CLOSED_FOR_GOOD = {4000: "closed for good"}
-
-
-class Answered(Event, frozen=True):
-    """The reply to a query."""
-
-    query_type: str
-    reply: Any
 
 
 class EthgasSession(Conversation):
@@ -384,7 +385,7 @@ class EthgasSession(Conversation):
         if isinstance(content.get("q"), str):
             if content["q"] in self._queries:
                 self._queries.remove(content["q"])
-            return [Answered(content["q"], content.get("P"))]
+            return [read_reply(content)]
         return [Unknown(content, raw)]
 
     def _control(self, event: str, content: dict[str, Any], raw: Message, now: int) -> list[Event]:

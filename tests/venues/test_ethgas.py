@@ -42,6 +42,7 @@ from payloads.venues.ethgas_login import (
     check_login_data,
     jwt_expiry,
 )
+from payloads.venues.ethgas_records import CHANNELS, QUERIES, Slot
 from payloads.venues.ethgas_server import (
     LoginDesk,
     SocketDesk,
@@ -828,7 +829,8 @@ def test_the_spec_s_messages() -> None:
     session.query("currentSlot")
     assert sent(session) == [{"op": "query", "args": [{"queryType": "currentSlot"}]}]
     reply = {"t": 1739527942002, "s": 603410, "r": 4000}
-    assert say(session, {"q": "currentSlot", "P": reply}) == [Answered("currentSlot", reply)]
+    slot = Slot(603410, 1739527942002, 4000)
+    assert say(session, {"q": "currentSlot", "P": reply}) == [Answered("currentSlot", slot)]
     counted = {"event": "…", "channel": "orderBookUpdate", "count": 1, "connId": "25f9ee2c"}
     (event,) = say(session, counted)
     assert isinstance(event, Unknown)
@@ -842,7 +844,7 @@ def test_trades_and_others() -> None:
     (data,) = say(session, {"e": "recentTradeUpdate", "P": [trade], "a": "Snapshot"})
     assert data.content.payload == (Trade("ETH-WB-1", Decimal("0.1"), Decimal(3), True, 17, 0),)
     assert data.content.action == "Snapshot"
-    (data,) = say(session, {"e": "tickerUpdate", "P": {"d": "1"}})
+    (data,) = say(session, {"e": "of tomorrow", "P": {"d": "1"}})
     assert data.content.payload == {"d": "1"}
 
 
@@ -874,9 +876,8 @@ def test_broken_messages_are_kept(message: Any) -> None:
 
 
 words = st.sampled_from(
-    ["login", "error", "subscribe", "unsubscribe", "token_expired", "orderBookUpdate",
-     "currentSlot", "recentTradeUpdate", "success"]
-)  # fmt: skip
+    ["login", "error", "subscribe", "unsubscribe", "token_expired", "success", *CHANNELS, *QUERIES]
+)
 inner = st.one_of(
     trees, words, st.integers(0, 2000), st.fixed_dictionaries({"code": st.integers(0, 500)})
 )
