@@ -43,7 +43,10 @@ _INVALID_TOKEN, _VALIDATION_FAILED = 401, 1001
 
 
 class EthgasSimulator(Simulator):
-    """ETHGas on loopback. `dialect` is `official` or `draft`; `lifetime` is in seconds."""
+    """ETHGas on loopback. `dialect` is `official` or `draft`; `lifetime` is in seconds.
+
+    Queries of the types in `unanswered` get no reply.
+    """
 
     venue: ClassVar[str] = "ethgas"
     pace: ClassVar[float] = 2.0
@@ -55,6 +58,7 @@ class EthgasSimulator(Simulator):
         dialect: str = "official",
         lifetime: float = 3600.0,
         flat: bool = False,
+        unanswered: Iterable[str] = (),
         **common: Unpack[Common],
     ) -> None:
         super().__init__(**common)
@@ -66,6 +70,7 @@ class EthgasSimulator(Simulator):
                 raise Misuse("no such public channel", field="feeds", expected=", ".join(PUBLIC),
                              found=feed)  # fmt: skip
         self.feeds, self.dialect = tuple(feeds), DIALECTS[dialect]
+        self._unanswered = frozenset(unanswered)
         self.lifetime, self._flat = int(lifetime * SECOND), flat
         self._account = keccak256(b"payloads insecure test account of ETHGas")
         self._nonces = self._keys = 0
@@ -248,6 +253,8 @@ class EthgasSimulator(Simulator):
 
     def _answer_query(self, peer: Peer, asked: dict[str, Any]) -> None:
         kind = asked.get("queryType")
+        if kind in tuple(self._unanswered):
+            return
         if kind in tuple(PRIVATE_QUERIES) and not peer.memory["desk"].authenticated(self.now()):
             return
         reply = self._market.answer(asked)

@@ -253,6 +253,26 @@ def test_queries_through_the_session() -> None:
     run(test())
 
 
+def test_a_query_without_a_reply() -> None:
+    async def test() -> None:
+        async with EthgasSimulator(rate=50, unanswered=["currentSlot"]) as venue:
+            session = venue.session(reply_within=SECOND // 5)
+            async with driven(session) as connection:
+                events: list[Event] = []
+                async for event in connection.events():
+                    events.append(event)
+                    if isinstance(event, Opened):
+                        session.query("currentSlot")
+                        session.query("preconfMarkets")
+                    if kinds(events)["Rejected"]:
+                        break
+            (told,) = [event for event in events if isinstance(event, Rejected)]
+            assert (told.code, told.about) == ("timeout", "query currentSlot")
+            assert [e.query_type for e in events if isinstance(e, Answered)] == ["preconfMarkets"]
+
+    run(test())
+
+
 @pytest.mark.parametrize(
     ("dialect", "how"), [("official", "expire"), ("draft", "plan"), ("official", "lifetime")]
 )
