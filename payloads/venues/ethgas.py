@@ -74,6 +74,7 @@ from payloads.venues.session import (
     Subscribed,
     Unknown,
     Unsubscribed,
+    by_caller,
 )
 from payloads.venues.shared import (
     ASKED,
@@ -149,6 +150,7 @@ class EthgasSession(Conversation):
 
     # --- what the caller wants --------------------------------------------------------------------
 
+    @by_caller
     def subscribe(
         self, name: str, market_type: str | None = None, pricer_only: bool | None = None
     ) -> None:
@@ -156,6 +158,7 @@ class EthgasSession(Conversation):
         self._want(Channel.of(name, market_type, pricer_only))
         self._ask_held()
 
+    @by_caller
     def unsubscribe(self, name: str, market_type: str | None = None) -> None:
         """Unsubscribe; nothing happens for what is not subscribed."""
         for channel, state in list(self._wanted.items()):
@@ -164,7 +167,8 @@ class EthgasSession(Conversation):
                 if state != HELD and self._open:
                     self._send_all(self._dialect.on_channels("unsubscribe", [channel]))
 
-    def query(self, query_type: str, **arguments: Any) -> None:
+    @by_caller
+    def query(self, /, query_type: str, **arguments: Any) -> None:
         """Ask once: `currentSlot`, `orderBook`, `openOrders`, … The reply is an `Answered`."""
         self._queries.check(query_type, arguments)
         if query_type in PRIVATE_QUERIES and self._login is None:
@@ -174,6 +178,7 @@ class EthgasSession(Conversation):
         self._queries.ask(query_type, arguments)
         self._ask_held()
 
+    @by_caller
     def logout(self) -> None:
         """End the login on this connection; private channels end with it."""
         if self._open:

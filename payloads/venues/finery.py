@@ -65,6 +65,7 @@ from payloads.venues.session import (
     Secret,
     Stalled,
     Unknown,
+    by_caller,
 )
 from payloads.venues.shared import (
     Conversation,
@@ -159,17 +160,20 @@ class FinerySession(Conversation):
 
     # --- what the caller wants --------------------------------------------------------------------
 
+    @by_caller
     def bind(self, feed: str, feed_id: FeedId | None = None) -> None:
         """Bind a feed, now or as soon as the link is up, and again after every reconnect."""
         self._bindings.want(Binding.of(feed, feed_id))
         self._bind_held()
         self._plan()
 
+    @by_caller
     def unbind(self, feed: str, feed_id: FeedId | None = None) -> None:
         """Unbind a feed; nothing happens if it is not bound."""
         self._bindings.give_up(Binding.of(feed, feed_id), self.up)
         self._plan()
 
+    @by_caller
     def request(self, method: str, content: Mapping[str, Any] | None = None) -> int:
         """Send a REST method's call; its `reqId`, under which the reply is reported."""
         if not self.up:

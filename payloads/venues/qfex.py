@@ -50,7 +50,7 @@ from payloads.venues.qfex_oauth import (
     code_challenge,
     code_in,
 )
-from payloads.venues.qfex_reading import Duplicate, time_of
+from payloads.venues.qfex_reading import time_of
 from payloads.venues.qfex_records import (
     CHANNELS,
     REPLIES,
@@ -84,6 +84,7 @@ from payloads.venues.qfex_requests import (
     missing_parameter,
 )
 from payloads.venues.qfex_trade import Acknowledged, QfexTradeSession
+from payloads.venues.shared import Duplicate
 
 __all__ = [
     "AUTH_WITHIN", "CHANNELS", "ERRORS", "INTERVALS", "MDS_ENDPOINTS", "MESSAGES",

@@ -27,7 +27,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from payloads.errors import Malformed, Misuse, Refused, elide
 from payloads.fields import Record
-from payloads.venues.ethgas_login import jwt_expiry
+from payloads.venues.jwt import jwt_expiry
 from payloads.venues.qfex_auth import Jwt
 from payloads.venues.session import (
     SECOND,
@@ -40,7 +40,7 @@ from payloads.venues.session import (
     Secret,
     parse_json,
 )
-from payloads.venues.shared import check_base, said, wait_asked
+from payloads.venues.shared import address, said, wait_asked, worth_retrying
 
 __all__ = [
     "OAUTH_ENDPOINTS", "Code", "OAuth", "TokensRenewed", "authorize_url", "code_challenge",
@@ -94,7 +94,7 @@ def code_in(callback: str, state: str) -> Secret:
 
 
 def _base(endpoint: str) -> str:
-    return check_base(OAUTH_ENDPOINTS.get(endpoint, endpoint), ("https", "http"), "endpoint")
+    return address(endpoint, OAUTH_ENDPOINTS, ("https", "http"))
 
 
 class Code(Record, frozen=True):
@@ -259,7 +259,7 @@ class OAuth:
 
     def _failed(self, reply: Reply, now: int) -> Rejected:
         code, words = _refusal(reply)
-        if reply.status in (0, 408, 425, 429) or reply.status >= 500:
+        if worth_retrying(reply.status):
             self._later(now, wait_asked(reply.headers, now))
             meaning = "no token for now: try again later"
         else:

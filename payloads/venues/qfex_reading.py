@@ -8,7 +8,6 @@ ones are left out.
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Context, Decimal
@@ -19,9 +18,10 @@ import msgspec
 
 from payloads.errors import Malformed, elide
 from payloads.fields import Record
-from payloads.venues.session import SECOND, Event, exact_decimal
+from payloads.venues.session import SECOND, exact_decimal
+from payloads.venues.shared import Repeats
 
-__all__ = ["Duplicate", "Levels", "Repeats", "Time", "flatten", "opened", "read", "time_of"]
+__all__ = ["LATEST", "Levels", "Time", "came_before", "flatten", "opened", "read", "time_of"]
 
 
 class Time(int):
@@ -188,46 +188,21 @@ def opened(content: Any) -> Iterable[Any]:
 
 # --- what came before -----------------------------------------------------------------------------
 
-
-class Duplicate(Event, frozen=True):
-    """A message that came before, word for word; a capture has its frame all the same.
-
-    Overlapping subscriptions do this, and servers that send again what they had sent.
-    """
-
-    channel: str
-    content: Any
+# Messages of each stream that are remembered, also over a reconnect.
+LATEST = 64
 
 
-class Repeats:
-    """Remembers the latest messages of each stream, also over a reconnect.
+def came_before(repeats: Repeats, stream: str, record: Record) -> bool:
+    """Whether a record came before on this stream; it has now.
 
     The venue says of no number that it never repeats, so only a message that equals an earlier one
     in everything is a repeat, and only where something in it tells it from the next: a time or a
     number, and for a trade its id, whatever number it came with.
     """
-
-    LATEST = 64
-    # More streams than any venue has; beyond that nothing is remembered.
-    STREAMS = 10_000
-
-    def __init__(self) -> None:
-        self._latest: dict[str, deque[int]] = {}
-
-    def seen(self, stream: str, record: Record) -> bool:
-        """Whether it came before; it has now."""
-        names = ("trade_id",) if "trade_id" in record.__struct_fields__ else ("sequence", "time")
-        if all(getattr(record, name, None) is None for name in names):
-            return False
-        latest = self._latest.get(stream)
-        if latest is None:
-            if len(self._latest) >= self.STREAMS:
-                return False
-            latest = self._latest[stream] = deque(maxlen=self.LATEST)
-        if names == ("trade_id",) and getattr(record, "sequence", None) is not None:
-            record = msgspec.structs.replace(record, sequence=None)
-        mark = hash(record)
-        if mark in latest:
-            return True
-        latest.append(mark)
+    names = ("trade_id",) if "trade_id" in record.__struct_fields__ else ("sequence", "time")
+    if all(getattr(record, name, None) is None for name in names):
         return False
+    if names == ("trade_id",) and getattr(record, "sequence", None) is not None:
+        record = msgspec.structs.replace(record, sequence=None)
+    # Its hash, because records would be kept whole.
+    return repeats.again(hash(record), stream)

@@ -25,7 +25,7 @@ from payloads.venues.qfex_codes import (
     retry_hint,
 )
 from payloads.venues.qfex_oauth import OAuth
-from payloads.venues.qfex_reading import Duplicate, Repeats, flatten, read
+from payloads.venues.qfex_reading import LATEST, came_before, flatten, read
 from payloads.venues.qfex_records import ALSO, OLDER, REPLIES, Fill
 from payloads.venues.qfex_requests import (
     TRADE_CHANNELS,
@@ -46,19 +46,27 @@ from payloads.venues.session import (
     Event,
     Message,
     Opened,
-    Redactor,
     Rejected,
     Reply,
     Request,
     Retry,
-    Session,
     Stalled,
     Subscribed,
     Unknown,
     Unsubscribed,
+    by_caller,
     parse_json,
 )
-from payloads.venues.shared import check_base, close_words, closing, earliest, header_value
+from payloads.venues.shared import (
+    Conversation,
+    Duplicate,
+    Repeats,
+    address,
+    close_words,
+    closing,
+    earliest,
+    header_value,
+)
 
 __all__ = ["Acknowledged", "Credentials", "QfexTradeSession"]
 
@@ -82,7 +90,7 @@ class Acknowledged(Event, frozen=True):
     params: Any
 
 
-class QfexTradeSession(Session):
+class QfexTradeSession(Conversation):
     """A connection to the trade socket.
 
     `nonces` gives a fresh nonce at each call (`lambda: secrets.token_hex(16)`). `key_in` says where
@@ -106,8 +114,7 @@ class QfexTradeSession(Session):
     ) -> None:
         super().__init__()
         check_known("key_in", (key_in,), KEY_IN)
-        url = TRADE_ENDPOINTS.get(endpoint, endpoint)
-        self._url = check_base(url, ("wss", "ws"), "endpoint")
+        self._url = address(endpoint, TRADE_ENDPOINTS)
         self._nonces, self._key_in = nonces, key_in
         self._account = None if account_id is None else header_value(account_id, "account_id")
         self._channels = dict.fromkeys(channels)
@@ -115,8 +122,8 @@ class QfexTradeSession(Session):
             check_known("channels", tuple(self._channels), TRADE_CHANNELS)
         self._cod, self.budget = cancel_on_disconnect, budget or RateBudget()
         self._drawn: deque[str] = deque(maxlen=256)
-        self._pending, self._repeats = Pending(), Repeats()
-        self._open = self._authenticated = self._refused = False
+        self._pending, self._repeats = Pending(), Repeats(LATEST)
+        self._authenticated = self._refused = False
         # What the venue has confirmed on this connection.
         self._in_force: set[str] = set()
         self._cod_in_force: bool | None = None
@@ -125,7 +132,6 @@ class QfexTradeSession(Session):
         # When we last heard from a connection that was authenticated, and from the one before.
         self._heard: int | None = None
         self._away_since: int | None = None
-        self._redactor = Redactor()
         self.renew(credentials)
 
     @property
@@ -145,14 +151,17 @@ class QfexTradeSession(Session):
 
     # --- what the caller wants --------------------------------------------------------------------
 
+    @by_caller
     def subscribe(self, *channels: str, now: int) -> None:
         """Subscribe to private channels, now and after every reconnect."""
         self._want("subscribe", {"channels": channels}, now)
 
+    @by_caller
     def unsubscribe(self, *channels: str, now: int) -> None:
         """Unsubscribe from private channels."""
         self._want("unsubscribe", {"channels": channels}, now)
 
+    @by_caller
     def set_cancel_on_disconnect(self, wanted: bool, now: int) -> None:
         """State it, now and after every reconnect."""
         self._want("cancel_on_disconnect", {"cancel_on_disconnect": wanted}, now)
@@ -173,6 +182,7 @@ class QfexTradeSession(Session):
             for channel in params["channels"]:
                 self._channels.pop(channel, None)
 
+    @by_caller
     def send(
         self,
         kind: str,
@@ -197,6 +207,7 @@ class QfexTradeSession(Session):
             self._note(kind, given)
         self._say(kind, given, now, by_itself=kind in _LASTING)
 
+    @by_caller
     def renew(self, credentials: Credentials) -> None:
         """Use these from the next connection on; a JWT wants this before it ends."""
         self._credentials, self._refused = credentials, False
@@ -252,17 +263,14 @@ class QfexTradeSession(Session):
             retry = self._after_refusal(self._oauth, retry.why)
         return event, retry
 
-    def received(self, data: Message, now: int) -> list[Event]:
-        data = self._redactor.clean(data)
+    def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
+        return [event for one in flatten(content) for event in self._guarded(one, raw, now)]
+
+    def _go_on(self, now: int) -> list[Event]:
         if self._authenticated:
             self._heard = now
-        try:
-            content = parse_json(data)
-        except Malformed as error:
-            return [Broken(error, data)]
-        events = [event for one in flatten(content) for event in self._guarded(one, data, now)]
         self._schedule(now)
-        return events
+        return []
 
     def replied(self, reply: Reply, now: int) -> list[Event]:
         if not self._oauth:
@@ -308,9 +316,6 @@ class QfexTradeSession(Session):
         self._refused = self._refused and not retry.again
         self._schedule(now)
         return [*lost, Closed(code, event.reason, retry)]
-
-    def redact(self, data: Message) -> Message:
-        return self._redactor.clean(data)
 
     def _drop(self) -> None:
         """Forget what belonged to the connection; cancel-on-disconnect is off on every new one."""
@@ -384,7 +389,6 @@ class QfexTradeSession(Session):
             self._refused, self._authenticated, self._auth_until = True, False, None
             return [Rejected("authenticated: false", "", "the credentials are refused", "auth")]
         again, self._auth_until = self._authenticated, None
-        self._heard = now
         self._authenticated, self._refused = True, False
         if self._oauth:
             self._oauth.accepted()
@@ -461,7 +465,7 @@ class QfexTradeSession(Session):
             name: getattr(record, name, None) for name in getattr(record, "__struct_fields__", ())
         }
         self._pending.answered(key, identity("", ids))
-        if isinstance(record, Fill) and self._repeats.seen(key, record):
+        if isinstance(record, Fill) and came_before(self._repeats, key, record):
             return Duplicate(key, record)
         return Data(key, record)
 

@@ -44,6 +44,7 @@ from payloads.venues.session import (
     Subscribed,
     Unknown,
     Unsubscribed,
+    by_caller,
 )
 from payloads.venues.shared import (
     Conversation,
@@ -188,6 +189,7 @@ class StorkSession(Conversation):
         found = (ids.get(one) if isinstance(one, str) else one for one in self._wanted)
         return tuple(dict.fromkeys(one for one in found if one is not None))
 
+    @by_caller
     def subscribe(self, assets: Iterable[int | str], now: int) -> None:
         """Ask for more assets: at once if the connection is open, and after every reconnect."""
         new = dict.fromkeys(_checked(assets))
@@ -197,6 +199,7 @@ class StorkSession(Conversation):
             self._asking.due_at = now
         self._settle(now)
 
+    @by_caller
     def unsubscribe(self, assets: Iterable[int | str], now: int) -> None:
         """Give up assets, by the ids or names they were asked by; some may still be on its way."""
         for asset in _checked(assets):
@@ -282,7 +285,8 @@ class StorkSession(Conversation):
         if self._asked:
             self._watchdog.fed(now)
         confirmed = self._confirmed(found) if self._joining else []
-        return [*confirmed, Duplicate(found.channel) if self._repeats.again(raw) else found]
+        new = not self._repeats.again(raw)
+        return [*confirmed, found if new else Duplicate(found.channel, found.content)]
 
     def _go_on(self, now: int) -> list[Event]:
         if self._joining or self._leaving or self._asking != _SETTLED:

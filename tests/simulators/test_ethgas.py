@@ -255,7 +255,7 @@ def test_queries_through_the_session() -> None:
 
 def test_a_query_without_a_reply() -> None:
     async def test() -> None:
-        async with EthgasSimulator(rate=50, unanswered=["currentSlot"]) as venue:
+        async with EthgasSimulator(rate=0.1, unanswered=["currentSlot"]) as venue:
             session = venue.session(reply_within=SECOND // 5)
             async with driven(session) as connection:
                 events: list[Event] = []

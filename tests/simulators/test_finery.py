@@ -467,8 +467,8 @@ def test_feeds_bound_by_an_object() -> None:
 
 def test_a_request_without_a_reply() -> None:
     async def test() -> None:
-        async with FinerySimulator(rate=50, unanswered=["add"]) as venue:
-            session = venue.session(Binding.of("B", "BTC-USD"), reply_within=SECOND // 5)
+        async with FinerySimulator(unanswered=["add"]) as venue:
+            session = venue.session(Binding.of("K"), reply_within=SECOND // 5)
             async with driven(session) as connection:
                 events: list[Event] = []
                 async for event in connection.events():

@@ -378,7 +378,7 @@ def test_the_draft_refreshes_by_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "stops"), [(401, True), (403, True), (429, False), (503, False)]
+    ("status", "stops"), [(0, False), (401, True), (403, True), (429, False), (503, False)]
 )
 def test_a_refused_login(status: int, stops: bool) -> None:
     login = EthgasLogin(private_key=PRIVATE_KEY)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payloads.errors import Misuse
-from payloads.venues.ethgas_server import make_token
+from payloads.venues.jwt import make_token
 from payloads.venues.qfex import (
     CHANNELS,
     INTERVALS,
@@ -56,7 +56,7 @@ from payloads.venues.qfex import (
     sign,
     time_of,
 )
-from payloads.venues.qfex_reading import Repeats, Time
+from payloads.venues.qfex_reading import LATEST, Time
 from payloads.venues.qfex_requests import MESSAGES as ASKING
 from payloads.venues.qfex_server import AuthDesk, MarketDesk, TradeDesk, err
 from payloads.venues.session import (
@@ -908,7 +908,7 @@ def test_only_what_can_be_told_apart_is_a_repeat() -> None:
     assert [type(e) for e in say(session, [trade, trade])] == [Subscribed, Data, Duplicate]
     numbered = [trade | {"sequence": number} for number in (5, 6)]
     assert [type(event) for event in say(session, numbered)] == [Duplicate, Duplicate]
-    for number in range(Repeats.LATEST):
+    for number in range(LATEST):
         say(session, trade | {"trade_id": f"later {number}"})
     assert [type(e) for e in say(session, trade)] == [Data], "that is too long ago"
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payloads.errors import Misuse, Refused
-from payloads.venues.ethgas_server import make_token
+from payloads.venues.jwt import make_token
 from payloads.venues.qfex import (
     Code,
     OAuth,

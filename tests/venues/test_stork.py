@@ -226,7 +226,8 @@ def test_first_data_confirms(message: str) -> None:
     assert events[:2] == [Subscribed("1"), Subscribed("2")]
     assert kinds(events[2:]) == [Data]
     # Once is enough; and the same message again is nothing new.
-    assert one.received(message, NOW) == [Duplicate(one.channel)]
+    (data,) = [event for event in events if isinstance(event, Data)]
+    assert one.received(message, NOW) == [Duplicate(one.channel, data.content)]
     assert one.repeated == 1
     one.opened(NOW)
     assert kinds(one.received(message, NOW))[-1] is Data
