@@ -34,7 +34,7 @@ class Waiting(Generic[K]):
 
     def add(self, key: K) -> None:
         """Wait for it, from the next time on that is told."""
-        self._until.pop(key, None)
+        self.discard(key)
         self._undated[key] = None
 
     def discard(self, key: K) -> bool:
