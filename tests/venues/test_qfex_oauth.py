@@ -323,14 +323,15 @@ def test_nothing_that_is_answered_raises(status: int, body: bytes) -> None:
 def test_no_secret_shows() -> None:
     server = desk()
     refresh = server.new_refresh_token()
-    session = trade(OAuth(CLIENT, Secret(refresh)))
+    tokens = OAuth(CLIENT, Secret(refresh))
+    session = trade(tokens)
     (request,) = session.take_requests()
     reply = answer(server, request)
     events = session.replied(reply, NOW)
     token = logged_in(session)
     newest = json.loads(reply.body)["refresh_token"]
     secrets = (refresh, token, newest)
-    shown = [repr(events), repr(request), repr(session._oauth), repr(session.dial(NOW))]
+    shown = [repr(events), repr(request), repr(tokens), repr(session.dial(NOW))]
     for secret in secrets:
         shown.append(str(session.redact(f'{{"jwt":"{secret}"}}')))
         shown.append(repr(session.received(json.dumps(err("ServerError", secret)), NOW)[0].values))
