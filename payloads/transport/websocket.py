@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -54,6 +55,9 @@ _MASKED = 0x80
 # The first byte of a message in one frame (final, without any bit that extensions use), and that it
 # is not masked, which servers may not do.
 _PLAIN: dict[int, Opcode] = {0x8100: "text", 0x8200: "binary"}
+# The same with a length of two bytes behind it, as most have.
+_USUAL: dict[int, Opcode] = {0x817E: "text", 0x827E: "binary"}
+_HEAD = struct.Struct(">HH").unpack_from
 _NAMES: dict[int, Opcode] = {
     Op.TEXT: "text", Op.BINARY: "binary", Op.PING: "ping", Op.PONG: "pong", Op.CLOSE: "close",
 }  # fmt: skip
@@ -166,11 +170,15 @@ class WebSocket(ClientConnection):
         at, end = 0, len(data)
         self._begun = b""
         while at < end:
-            if (extent := _extent(data, at)) is None:
+            head, size = _HEAD(data, at) if end - at >= 4 else (0, 0)
+            if opcode := _USUAL.get(head):
+                begin, stop = at + 4, at + 4 + size
+            elif (extent := _extent(data, at)) is not None:
+                begin, stop = extent
+                opcode = _PLAIN.get(data[at] << 8 | data[at + 1] & _MASKED)
+            else:
                 self._begun = data[at:]
                 break
-            begin, stop = extent
-            opcode = _PLAIN.get(data[at] << 8 | data[at + 1] & _MASKED)
             if not opcode or stop > end or stop - begin > self._limit or self._parts:
                 self._owed = stop - at
                 return data[at:]

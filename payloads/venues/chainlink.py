@@ -56,7 +56,7 @@ from payloads.venues.chainlink_rest import (
     Rest,
     StreamReport,
     parse_origins,
-    read_report,
+    read_frame,
 )
 from payloads.venues.session import (
     Authenticated,
@@ -154,10 +154,9 @@ class ChainlinkSession(Session):
 
     def received(self, data: Message, now: int) -> list[Event]:
         try:
-            message = parse_json(data)
-            if not isinstance(message, dict) or "report" not in message:
-                return [Unknown(message, data)]
-            report = read_report(message["report"], origin=self.origin)
+            report = read_frame(data, self.origin)
+            if report is None:
+                return [Unknown(parse_json(data), data)]
         except Malformed as error:
             return [Broken(error, data)]
         events = [self._delivered(report, now)]

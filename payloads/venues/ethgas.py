@@ -62,6 +62,7 @@ from payloads.venues.session import (
     Subscribed,
     Unknown,
     Unsubscribed,
+    by_caller,
 )
 from payloads.venues.shared import (
     ASKED,
@@ -153,6 +154,7 @@ class EthgasSession(Conversation):
 
     # --- what the caller wants --------------------------------------------------------------------
 
+    @by_caller
     def subscribe(
         self, name: str, market_type: str | None = None, pricer_only: bool | None = None
     ) -> None:
@@ -160,6 +162,7 @@ class EthgasSession(Conversation):
         self._want(Channel.of(name, market_type, pricer_only))
         self._subscribe_held()
 
+    @by_caller
     def unsubscribe(self, name: str, market_type: str | None = None) -> None:
         """Unsubscribe; nothing happens for what is not subscribed."""
         for channel, state in list(self._wanted.items()):
@@ -168,7 +171,8 @@ class EthgasSession(Conversation):
                 if state != HELD and self._open:
                     self._send_all(self._dialect.on_channels("unsubscribe", [channel]))
 
-    def query(self, query_type: str, **arguments: Any) -> None:
+    @by_caller
+    def query(self, /, query_type: str, **arguments: Any) -> None:
         """Ask once: `currentSlot`, `orderBook`, `openOrders`, … The reply is an `Answered`."""
         try:
             json.dumps(self._dialect.query(query_type, arguments), allow_nan=False)
@@ -183,6 +187,7 @@ class EthgasSession(Conversation):
         self._held_queries.append((query_type, arguments))
         self._subscribe_held()
 
+    @by_caller
     def logout(self) -> None:
         """End the login on this connection; private channels end with it."""
         if self._open and self._stage == "in":

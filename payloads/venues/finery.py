@@ -60,6 +60,7 @@ from payloads.venues.session import (
     Subscribed,
     Unknown,
     Unsubscribed,
+    by_caller,
     parse_json,
 )
 from payloads.venues.shared import (
@@ -190,6 +191,7 @@ class FinerySession(Conversation):
 
     # --- what the caller wants --------------------------------------------------------------------
 
+    @by_caller
     def bind(self, feed: str, feed_id: int | str | None = None) -> None:
         """Bind a feed, now or as soon as the link is up, and again after every reconnect."""
         binding = Binding.of(feed, feed_id)
@@ -197,6 +199,7 @@ class FinerySession(Conversation):
             self._wanted[binding] = HELD
             self._bind_held()
 
+    @by_caller
     def unbind(self, feed: str, feed_id: int | str | None = None) -> None:
         """Unbind a feed; nothing happens if it is not bound."""
         binding = Binding.of(feed, feed_id)
@@ -205,6 +208,7 @@ class FinerySession(Conversation):
         if self._wanted.pop(binding, HELD) != HELD:
             self._leave(binding)
 
+    @by_caller
     def request(self, method: str, content: Mapping[str, Any] | None = None) -> int:
         """Send a REST method's call; its `reqId`, under which the reply is reported."""
         if not self.up:

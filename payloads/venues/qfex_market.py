@@ -28,6 +28,7 @@ from payloads.venues.session import (
     Retry,
     Subscribed,
     Unknown,
+    by_caller,
 )
 from payloads.venues.shared import Conversation, Duplicate, Repeats, Watchdog, address, closing
 
@@ -190,6 +191,7 @@ class QfexMarketSession(Conversation):
         """What data has come for on this connection, as `level2:AAPL-USD`."""
         return sorted(self._seen)
 
+    @by_caller
     def subscribe(
         self, channels: Iterable[str], symbols: Iterable[str], intervals: Iterable[str] = ()
     ) -> None:
@@ -198,6 +200,7 @@ class QfexMarketSession(Conversation):
         if self._interest.add(one) and self._open:
             self._send(one.message("subscribe"))
 
+    @by_caller
     def unsubscribe(
         self, channels: Iterable[str], symbols: Iterable[str], intervals: Iterable[str] = ()
     ) -> None:

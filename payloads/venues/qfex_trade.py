@@ -52,6 +52,7 @@ from payloads.venues.session import (
     Subscribed,
     Unknown,
     Unsubscribed,
+    by_caller,
 )
 from payloads.venues.shared import (
     Conversation,
@@ -142,14 +143,17 @@ class QfexTradeSession(Conversation):
 
     # --- what the caller wants --------------------------------------------------------------------
 
+    @by_caller
     def subscribe(self, *channels: str, now: int) -> None:
         """Subscribe to private channels, now and after every reconnect."""
         self._want("subscribe", {"channels": channels}, now)
 
+    @by_caller
     def unsubscribe(self, *channels: str, now: int) -> None:
         """Unsubscribe from private channels."""
         self._want("unsubscribe", {"channels": channels}, now)
 
+    @by_caller
     def set_cancel_on_disconnect(self, wanted: bool, now: int) -> None:
         """State it, now and after every reconnect."""
         self._want("cancel_on_disconnect", {"cancel_on_disconnect": wanted}, now)
@@ -170,6 +174,7 @@ class QfexTradeSession(Conversation):
             for channel in params["channels"]:
                 self._channels.pop(channel, None)
 
+    @by_caller
     def send(
         self,
         kind: str,
@@ -194,6 +199,7 @@ class QfexTradeSession(Conversation):
             self._note(kind, given)
         self._say(kind, given, now, by_itself=kind in _LASTING)
 
+    @by_caller
     def renew(self, credentials: Credentials) -> None:
         """Use these from the next connection on; a JWT wants this before it ends."""
         self._login.renew(credentials)

@@ -42,6 +42,7 @@ from payloads.venues.session import (
     Subscribed,
     Unknown,
     Unsubscribed,
+    by_caller,
 )
 from payloads.venues.shared import (
     Conversation,
@@ -167,6 +168,7 @@ class StorkSession(Conversation):
         found = (ids.get(one) if isinstance(one, str) else one for one in self._wanted)
         return tuple(dict.fromkeys(one for one in found if one is not None))
 
+    @by_caller
     def subscribe(self, assets: Iterable[int | str], now: int) -> None:
         """Ask for more assets: at once if the connection is open, and after every reconnect."""
         new = dict.fromkeys(_checked(assets))
@@ -175,6 +177,7 @@ class StorkSession(Conversation):
             self._reader.want(now)
         self._settle(now)
 
+    @by_caller
     def unsubscribe(self, assets: Iterable[int | str], now: int) -> None:
         """Give up assets, by the ids or names they were asked by; some may still be on its way."""
         for asset in _checked(assets):
