@@ -38,6 +38,7 @@ from payloads.venues.chainlink import (
     parse_origins,
 )
 from payloads.venues.chainlink_auth import refusal, sign, signed_headers, string_to_sign
+from payloads.venues.chainlink_rest import read_frame, read_report
 from payloads.venues.session import (
     SECOND,
     Authenticated,
@@ -55,6 +56,7 @@ from payloads.venues.session import (
     Stalled,
     Subscribed,
     Unknown,
+    parse_json,
 )
 
 from .. import corpus
@@ -340,6 +342,23 @@ def test_timestamps_come_from_the_report_where_the_wrapping_has_none() -> None:
     assert isinstance(event, Data)
     assert event.payload == b"\x12\x34"
     assert event.content.observations_timestamp is None
+
+
+def in_steps(data: str | bytes) -> StreamReport:
+    return read_report(parse_json(data)["report"])
+
+
+@pytest.mark.parametrize("time", ["0", "-0", "1.0", "1e3", "-1", "null", '"1"', str(2**64 - 1)])
+@pytest.mark.parametrize("more", ["", ',"x":[1]', ',"feedID":"0x"', ',"validFromTimestamp":7'])
+def test_reading_in_one_pass_changes_nothing(time: str, more: str) -> None:
+    head = f'"feedID":"{F1}","fullReport":"0xab","validFromTimestamp":1'
+    for text in (
+        f'{{"report":{{{head},"observationsTimestamp":{time}{more}}}}}',
+        f'{{"report":{{{head}{more}}}}}',
+        f'{{"report":{{}},"report":{{{head},"observationsTimestamp":{time}{more}}}}}',
+    ):
+        for data in (text, text.encode()):
+            assert repr(outcome(read_frame, data)) == repr(outcome(in_steps, data))
 
 
 def test_feed_ids_of_any_case_are_one_channel() -> None:
@@ -871,6 +890,22 @@ def test_an_outage_loses_and_doubles_nothing(seconds: int, per_second: int) -> N
     assert {end.channel for end in service.ends} == {F1, F2}
     assert all(end.complete for end in service.ends)
     assert service.session.deadline is None
+
+
+def test_a_backfilled_report_is_told_from_a_streamed_one_and_is_the_same() -> None:
+    service = Service(session())
+    opened(service.session)
+    service.publish(F1, 1, live=True)
+    service.session.closed(1006, "", NOW)
+    service.publish(F1, 2, live=False)
+    service.events += opened(service.session)
+    service.pump()
+    streamed, filled = (one for one in service.events if isinstance(one, Data))
+    assert [one.content.backfilled for one in (streamed, filled)] == [False, True]
+    published = bytes.fromhex(service.archive[F1][1]["fullReport"][2:])
+    assert filled.payload == filled.content.full_report == published
+    (again,) = (one for one in service.events if isinstance(one, Duplicate))
+    assert (again.content.full_report, again.content.backfilled) == (streamed.payload, True)
 
 
 def test_why_backfill_starts_in_the_second_it_knows() -> None:
