@@ -250,6 +250,27 @@ def test_a_refused_token_is_renewed_once(how: str) -> None:
     assert session.take_requests() == []
 
 
+def test_only_a_refusal_is_one() -> None:
+    """A server that fails, or goes away, says nothing of the token."""
+    server = desk()
+    session = trade(OAuth(CLIENT, Secret(server.new_refresh_token())))
+    renewed(server, session)
+    session.dial(NOW)
+    assert session.rejected(503, [], b"")[1].again
+    assert session.take_requests() == []
+    session.dial(NOW)
+    session.opened(NOW)
+    session.received(json.dumps(err("PermissionDenied", "expired token")), NOW)
+    assert session.closed(1008, "", NOW)[-1].retry.again
+    renewed(server, session)
+    for _ in range(3):  # connections that break before the new token is judged
+        session.dial(NOW)
+        session.opened(NOW)
+        assert session.closed(1006, "", NOW)[-1].retry.again
+    assert session.take_requests() == []
+    logged_in(session)
+
+
 @pytest.mark.parametrize("status", [0, 408, 425, 429, 500, 503])
 def test_no_token_for_now(status: int) -> None:
     server = desk()
