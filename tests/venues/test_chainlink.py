@@ -739,6 +739,7 @@ def test_a_connection_lost_while_another_is_open_leaves_no_gap() -> None:
     first.received(frame(), NOW)
     first.closed(1006, "", NOW)
     assert one.alive
+    second.received(frame(time=1001), NOW)
     opened(first)
     assert first.take_requests() == []
     assert one.stats.partial_reconnects == 1
@@ -748,6 +749,24 @@ def test_a_connection_lost_while_another_is_open_leaves_no_gap() -> None:
     opened(second)
     assert second.take_requests(), "no connection was open for a while"
     assert one.stats.full_reconnects == 1
+
+
+def test_a_connection_that_is_open_but_deaf_hides_no_gap() -> None:
+    """When a network goes, one connection breaks at once, and another hangs for a while."""
+    one = ha(server.origins_headers(["a", "b"]))
+    first, second = one.sessions
+    opened(first)
+    opened(second)
+    second.received(frame(time=1000), NOW)
+    first.closed(1006, "", NOW)
+    opened(first, NOW + 9 * SECOND)
+    requests = first.take_requests()
+    assert [one.url.partition("startTimestamp=")[2] for one in requests] == ["1000"]
+    second.closed(1006, "", NOW + 10 * SECOND)
+    first.received(frame(time=1009), NOW + 10 * SECOND)
+    opened(second, NOW + 11 * SECOND)
+    assert second.take_requests() == [], "the other has been there meanwhile"
+    assert (one.stats.partial_reconnects, one.stats.full_reconnects) == (2, 0)
 
 
 # --- REST -----------------------------------------------------------------------------------------
