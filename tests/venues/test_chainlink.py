@@ -961,6 +961,41 @@ def test_a_backfilled_report_is_told_from_a_streamed_one_and_is_the_same() -> No
     assert (again.content.full_report, again.content.backfilled) == (streamed.payload, True)
 
 
+class Noted:
+    """A session that notes what it is given."""
+
+    def __init__(self, one: ChainlinkSession) -> None:
+        self.one, self.given = one, list[tuple[str, tuple[Any, ...]]]()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.one, name)
+
+        def noted(*args: Any) -> Any:
+            self.given.append((name, args))
+            return method(*args)
+
+        return noted if name in ("opened", "received", "replied", "closed") else method
+
+
+def test_given_again_what_it_was_given_a_session_says_the_same() -> None:
+    """So a capture that has the answers to requests gives the back-filled reports again."""
+    noted: Any = Noted(session())
+    service = Service(noted)
+    service.failures = [503]
+    outage(service, 12, per_second=2)
+    again, events = session(), list[Event]()
+    for name, args in noted.given:
+        if again.deadline is not None and again.deadline <= args[-1]:
+            events += again.tick(args[-1])
+        events += getattr(again, name)(*args)
+        again.take_requests()
+    told = (Data, Duplicate, Backfilled, Rejected)
+    assert [one for one in events if isinstance(one, told)] == [
+        one for one in service.events if isinstance(one, told)
+    ]
+    assert any(one.content.backfilled for one in events if isinstance(one, Data))
+
+
 def test_why_backfill_starts_in_the_second_it_knows() -> None:
     """From the next second on, as documented, it misses the rest of the one it was cut off in."""
     service = Service(session(overlap=0))
