@@ -267,7 +267,7 @@ class OAuth:
             meaning = "no token for now: try again later"
         else:
             self._stopped = meaning = f"no token is given any more ({code}): log in again"
-        message = self._redactor.text(words) if words else said(reply.body, self._redactor)
+        message = self._redactor.clean(words) if words else said(reply.body, self._redactor)
         return Rejected(code, elide(message, 300), meaning, "oauth")
 
     def _later(self, now: int, at_least: int = 0) -> None:

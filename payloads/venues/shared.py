@@ -214,7 +214,7 @@ def said(body: bytes, redactor: Redactor) -> str:
         found = None
     if isinstance(found, dict):
         words = [found[key] for key in ("error", "message") if isinstance(found.get(key), str)]
-        text = redactor.text(": ".join(dict.fromkeys(words)) or text)
+        text = redactor.clean(": ".join(dict.fromkeys(words)) or text)
     return elide(" ".join(text.split()), 300)
 
 
