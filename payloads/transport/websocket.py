@@ -35,6 +35,7 @@ try:
     from websockets.exceptions import (
         ConnectionClosed,
         InvalidHandshake,
+        InvalidProxy,
         InvalidProxyStatus,
         InvalidStatus,
         InvalidURI,
@@ -274,6 +275,8 @@ async def open_websocket(
         answer = error.response
         headers = list(answer.headers.raw_items())
         raise Refusal(answer.status_code, headers, bytes(answer.body or b"")) from None
+    except InvalidProxy:  # its words are the proxy's URL, which may hold a password
+        raise Misuse("not a proxy", field="proxy", expected="a scheme, a host and a port") from None
     except InvalidURI:
         raise Misuse("not a websocket URL", field="url", expected="ws:// or wss://") from None
     except ssl.SSLCertVerificationError as error:

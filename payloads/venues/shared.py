@@ -95,7 +95,7 @@ def check_base(url: str, schemes: Sequence[str], field: str) -> str:
     """`url` without a slash at its end, if it is no more than a scheme and a host."""
     try:
         parts = urlsplit(url)
-        spare = parts.path.strip("/") or parts.query or parts.fragment or parts.username
+        spare = parts.path.strip("/") or re.search(r"[@?#\\]", url)
         fits = parts.scheme in schemes and parts.hostname and not spare and parts.port != 0
     except ValueError:
         fits = False

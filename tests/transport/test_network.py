@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from payloads.errors import Refused
+from payloads.errors import Misuse, Refused
 from payloads.transport.client import Backoff, connect
 from payloads.venues.session import Request
 from tests.transport.kit import QUICK, Numbered, count, serving
@@ -165,6 +166,18 @@ def test_a_proxy_that_wants_credentials_is_not_asked_again() -> None:
                 with pytest.raises(Refused, match="407"):
                     await read_until(connection, 1)
         assert len(asked) == 1
+
+    run(work())
+
+
+@pytest.mark.parametrize("proxy", ["user:hunter2@host:1", "http://user:hunter2/x@host:1"])
+def test_a_proxy_that_is_none_is_told_without_its_password(proxy: str) -> None:
+    async def work() -> None:
+        async with connect(Numbered("ws://localhost:1"), proxy=proxy) as connection:
+            with pytest.raises(Misuse, match="not a proxy") as caught:
+                await read_until(connection, 1)
+        shown = "".join(traceback.format_exception(caught.value))
+        assert "hunter2" not in shown
 
     run(work())
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,7 +124,11 @@ def kept(body: bytes, learnt: list[str] | None = None, *, secret: bool = False) 
         b"",
         b"OK",
         b"the service is not available",
+        b"<html> the service is not available </html>",
         b'{"reports": [ {"fullReport":"0x',
+        b'{"author":"somebody", "authority":"some", "side":"buy", "query":"a=b", "list":"[1]"}',
+        b'{"message":"Unauthorized: no such token"}',
+        b'{"number":1e400, "whole":%s}' % (b"9" * 5000),
     ],
 )
 def test_a_reply_with_nothing_to_hide_is_kept_to_the_byte(body: bytes) -> None:
@@ -130,16 +136,49 @@ def test_a_reply_with_nothing_to_hide_is_kept_to_the_byte(body: bytes) -> None:
     assert kept(body, secret=True) is None
 
 
-def test_a_reply_that_lets_one_in_is_not_kept() -> None:
+TOKEN = "abcdefghijklmnopqrst"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": {"accessToken": {"token": TOKEN}, "n": 1.5}, "user": "me"},
+        {"bearer": TOKEN},
+        {"session_id": TOKEN},
+        {"credential": [TOKEN]},
+        {"x_auth": TOKEN},
+        {"authorization": TOKEN},
+        {"sid": TOKEN},
+        {"data": json.dumps({"data": json.dumps([{"accessToken": TOKEN}])}, indent=1)},
+        {"token": json.dumps({"value": TOKEN})},
+    ],
+)
+def test_a_reply_that_lets_one_in_is_not_kept_but_learnt(body: dict[str, Any]) -> None:
+    for text in (json.dumps(body), json.dumps(body | {"n": 0}).replace("0", "9" * 5000)):
+        learnt: list[str] = []
+        assert kept(text.encode(), learnt) is None
+        assert TOKEN in learnt
+
+
+def test_cookies_are_learnt_and_not_what_a_browser_does_with_them() -> None:
     learnt: list[str] = []
-    body = b'{"data":{"accessToken":{"token":"abcdefghijklmnopqrst"},"n":1.50},"user":"me"}'
-    assert kept(body, learnt) is None
-    assert learnt == ["abcdefghijklmnopqrst"]
+    cookies = ('a="first-value"; Path=/; HttpOnly', "b=second=value", "nothing")
+    headers = tuple(("Set-Cookie", cookie) for cookie in cookies)
+    reply_detail(Reply("asked", 200, b"", headers), learnt.append)
+    assert learnt == ["first-value", "second=value", ""]
+
+
+def test_a_reply_in_which_nobody_can_tell_is_not_kept() -> None:
     for body in (
         b'{"password":"short"}',
         b'{"token":"abcdefghijklmnopqrst"',  # cut off
         b"eyJhbGciOiJFUzI1NiJ9.e30.abcdefghij",
         b'"eyJhbGciOiJFUzI1NiJ9.e30.abcdefghij"',
         b"\xff\xfe{}",
+        b"<html> your token is abcdefghijklmnopqrst </html>",
+        b'{"data":"{\\"accessToken\\": \\"abcdefghijklmnop"}',  # cut off, and then put into JSON
+        b'{"goto":"https://example.org/?access_token=abcdefghijklmnop"}',
+        '{"token":"abcdefghijklmnopqrst"}'.encode("utf-16-le"),
+        b"\xef\xbb\xbf" + b'{"token":"abcdefghijklmnopqrst"}',
     ):
         assert kept(body) is None, body
