@@ -141,6 +141,11 @@ class QfexTradeSession(Conversation):
         """The channels that the venue has confirmed on this connection."""
         return sorted(self._in_force)
 
+    @property
+    def repeated(self) -> int:
+        """How many fills came twice and were dropped."""
+        return self._repeats.count
+
     # --- what the caller wants --------------------------------------------------------------------
 
     @by_caller
