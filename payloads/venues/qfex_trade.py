@@ -54,14 +54,7 @@ from payloads.venues.session import (
     Unsubscribed,
     by_caller,
 )
-from payloads.venues.shared import (
-    Conversation,
-    Duplicate,
-    Repeats,
-    address,
-    closing,
-    earliest,
-)
+from payloads.venues.shared import Conversation, Duplicate, Repeats, address, closing, earliest
 
 __all__ = ["Acknowledged", "Credentials", "QfexTradeSession"]
 
