@@ -215,6 +215,9 @@ class QfexTradeSession(Conversation):
     def take_requests(self) -> list[Request]:
         return self._login.take_requests()
 
+    def ready(self, now: int) -> bool:
+        return self._login.ready(now)
+
     def dial(self, now: int) -> Dial:
         return self._login.dial(self._url, now)
 

@@ -341,6 +341,10 @@ class Session(ABC):
         # Set while somebody drives this session who wants to hear of its owner's calls.
         self.driver: Driver | None = None
 
+    def ready(self, now: int) -> bool:
+        """Whether `dial` may be called: not while a reply is on its way that it needs."""
+        return True
+
     @abstractmethod
     def dial(self, now: int) -> Dial:
         """Where to connect now, with fresh credentials."""
