@@ -206,15 +206,7 @@ def check_reports(found: Run) -> None:
 @pytest.mark.parametrize("plan", PLANS)
 def test_chainlink_over_two_origins(plan: str, tmp_path: Path) -> None:
     """What one connection misses the other has; only where both are gone is there a gap."""
-    rules = Plan(plan).rules
-    restarts = sum(rule.kind == "restart" for rule in rules)
-
-    def enough(moments: list[Moment]) -> bool:
-        opened = [at for at, one in enumerate(moments) if happened([one], Opened)]
-        if len(opened) < 2 + endings(plan) + restarts:
-            return False
-        after = happened(moments[opened[-1] :], Data)
-        return len(after) >= 40 and (not restarts or bool(happened(moments, Backfilled)))
+    connections = 2 + endings(plan) + plan.count("restart")
 
     async def test() -> Run:
         async with CHAINLINK.start(plan) as venue:
@@ -228,7 +220,13 @@ def test_chainlink_over_two_origins(plan: str, tmp_path: Path) -> None:
                 async with merged(*(driven(one, **options) for one in both.sessions)) as moments:
                     async for moment in moments:
                         found.moments.append(moment)
-                        if enough(found.moments):
+                        opened = [at for at, one in enumerate(found.moments)
+                                  if happened([one], Opened)]  # fmt: skip
+                        if (
+                            len(opened) == connections
+                            and not any(one._backfill.gaps for one in both.sessions)
+                            and len(happened(found.moments[opened[-1] :], Data)) >= 40
+                        ):
                             break
         return found
 
