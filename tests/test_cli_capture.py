@@ -16,9 +16,14 @@ from click.testing import CliRunner, Result
 
 from payloads import simulators
 from payloads.cli.main import main
-from payloads.simulators import Simulator
+from payloads.errors import Misuse
+from payloads.simulators import QfexSimulator, Simulator
 from payloads.simulators.venue_chainlink import FEEDS, sequence_of
 from payloads.transport.capture import Happening, frames, records
+from payloads.transport.playback import rerun
+from payloads.venues.chainlink import Backfilled
+from payloads.venues.registry import VENUES, Asked, make
+from payloads.venues.session import Data, Reply, Request, Secret
 
 BTC = next(iter(FEEDS.values()))
 STORK = ("capture", "stork", "BTCUSD", "--endpoint")
@@ -50,6 +55,14 @@ def test_a_venue_that_says_no_is_asked_once(tmp_path: Path) -> None:
     assert whats == ["dialling", "refused", "gave up", "end"]
 
 
+def test_what_was_refused_is_told(tmp_path: Path) -> None:
+    with simulators.start("finery", rate=50) as venue:
+        ran = command("capture", "finery", "B:NOPE-X", "B:BTC-USD", "--endpoint", venue.base,
+                      "-o", str(tmp_path / "c.jsonl"), "--frames", "10",
+                      **venue.environment)  # fmt: skip
+    assert "refused, 103 (bind B:NOPE-X): bad feed id" in ran.stderr
+
+
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     token = {"PAYLOADS_STORK_TOKEN": "a-token-of-the-test"}
     nowhere = [*STORK, "ws://127.0.0.1:9", "-o"]
@@ -60,6 +73,7 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     summary = json.loads(ran.stdout)
     # Nothing went wrong for good, but whoever asked has nothing.
     assert (ran.exit_code, summary["ended"]) == (1, "as long as was asked for")
+    assert " Connection refused\n" in ran.stderr
     assert "dialling again in" in ran.stderr
 
 
@@ -95,6 +109,26 @@ def test_gaps_are_told_and_filled(tmp_path: Path) -> None:
     assert not summary["lost_at_the_end"]
     for words in ("connected", "connection lost, 1012", "nothing came for ", "by REST"):
         assert words in ran.stderr
+    # What filled the gap is in the file, and is read, replayed and run through a session again.
+    again = tmp_path / "again.jsonl"
+    again.write_text(command("replay", "--direction", "in", str(path)).stdout)
+    for file in (path, again):
+        decoded = command("decode", "--json", "--no-signers", str(file))
+        assert decoded.exit_code == 0, decoded.stderr
+        reports = [json.loads(line) for line in decoded.stdout.splitlines()]
+        by_reply = {one["sequence"] for one in reports if one.get("provenance") == "reply"}
+        streamed = {one["sequence"] for one in reports if "provenance" not in one}
+        assert len(by_reply - streamed) > 10
+        numbers = by_reply | streamed
+        assert sorted(numbers) == [*range(min(numbers), max(numbers) + 1)], "lost"
+    said = [event for one in rerun(venue.session(), records(path)) for event in one.events]
+    backfilled = [
+        sequence_of(event.payload)
+        for event in said
+        if isinstance(event, Data) and event.payload and event.content.backfilled
+    ]
+    assert set(backfilled) == by_reply - streamed
+    assert sum(isinstance(event, Backfilled) for event in said) == 1
 
 
 def test_an_origin_that_is_lost_is_no_gap(tmp_path: Path) -> None:
@@ -162,14 +196,103 @@ def test_the_rates_are_told_where_nobody_watches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("payloads.cli.watching._TOLD_EVERY", 0.1)
-    with simulators.start("stork", rate=50) as venue:
+    with simulators.start("stork", rate=50, misbehave="duplicate@2") as venue:
         ran = capture(venue, tmp_path / "c.jsonl", "--frames", "30")
     assert "messages" in ran.stderr
-    assert "kB/s  gaps 0  broken 0" in ran.stderr
+    assert "kB/s  gaps 0  broken 0  duplicates 1" in ran.stderr
+    assert "duplicates               1, kept in the capture" in ran.stdout
+
+
+def test_tokens_that_are_good_once_are_kept_in_their_file(tmp_path: Path) -> None:
+    held = tmp_path / "token"
+    with simulators.start("qfex") as venue:
+        assert isinstance(venue, QfexSimulator)
+        first = venue._tokens.new_refresh_token()
+        held.write_text(first)
+        held.chmod(0o600)
+        arguments = ["capture", "qfex-trade", "--endpoint", venue.trade_base, "--frames", "2",
+                     "--attempts", "1", "--set", f"token_file={held}"]  # fmt: skip
+        options = ["--set", f"client_id={venue.client_id}", "--set", f"rest={venue.http_url}"]
+        for name in ("a.jsonl", "b.jsonl"):  # the second time with what the first one left there
+            path = tmp_path / name
+            ran = command(*arguments, *options, "-o", str(path))
+            assert ran.exit_code == 0, ran.stderr
+            for text in (path.read_text(), ran.output):
+                assert first not in text
+                assert held.read_text().strip() not in text
+                assert str(tmp_path / "token") not in text
+        assert held.read_text().strip() != first
+        for missing in ("rest", "client_id"):
+            given = [one for one in options if one != "--set" and not one.startswith(missing)]
+            ran = command(*arguments, "--set", *given, "-o", str(tmp_path / "c.jsonl"))
+            assert ran.exit_code == 2
+            assert f"qfex-trade {missing}: not given" in ran.stderr
+        held.chmod(0o644)
+        ran = command(*arguments, *options, "-o", str(tmp_path / "c.jsonl"))
+    assert ran.exit_code == 2
+    assert "chmod 600" in ran.stderr
 
 
 def test_help_says_what_there_is() -> None:
     said = command("capture", "--help").stdout
-    for words in ("--ca FILE", "exit code is 0", "PAYLOADS_STORK_TOKEN", "Credentials: key, secret",
+    for words in ("--ca FILE", "exit code is 0", "PAYLOADS_CHAINLINK_KEY, PAYLOADS_CHAINLINK_SECR",
                   "level2:AAPL-USD", "--rotate-size"):  # fmt: skip
         assert words in said
+
+
+_WHAT = {"chainlink": BTC, "stork": "1", "finery": "B:1", "ethgas": "blockBuilderUpdate",
+         "qfex": "level2", "qfex-trade": "order_responses"}  # fmt: skip
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_help_names_the_endpoints_that_there_are(venue: str) -> None:
+    held = {name: Secret("1" * 64) for name in ("key", "secret", "token", "public_key")}
+    for endpoint in VENUES[venue].endpoints:
+        assert make(venue, Asked((_WHAT[venue],), endpoint, {}, held), no_answer, 1)
+    with pytest.raises(Misuse):
+        make(venue, Asked((_WHAT[venue],), "nowhere", {}, held), no_answer, 1)
+
+
+def no_answer(request: Request) -> Reply:
+    return Reply(request.purpose, 0, b"")
+
+
+def test_a_full_disk_ends_the_capture_with_a_word(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "c.jsonl"
+    with simulators.start("stork", rate=50) as venue:
+        ran = subprocess.run(
+            [sys.executable, "-m", "payloads", *venue.capture(str(path)), "--flush", "0.1s"],
+            env={**os.environ, **venue.environment}, capture_output=True, text=True, timeout=20,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)),
+        )  # fmt: skip
+    assert ran.returncode == 1
+    assert f"error: {path}: cannot be written any more: File too large" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert "File too large" in ran.stdout
+    assert path.stat().st_size == 8192
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+def test_a_result_that_cannot_be_written_is_told() -> None:
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "payloads", "decode", "fixtures/examples/report.hex"],
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (2, "error: standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize("wrong", [["-o", "-"], ["--rotate-size", "0"], ["--rotate-every", "0s"]])
+def test_options_that_make_no_sense(wrong: list[str], tmp_path: Path) -> None:
+    given = [*STORK, "ws://127.0.0.1:9", "-o", str(tmp_path / "c.jsonl"), *wrong]
+    ran = command(*given, PAYLOADS_STORK_TOKEN="a-token-of-the-test")
+    assert ran.exit_code == 2
+    assert wrong[0] in ran.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_credential_is_named_as_the_environment_names_it(tmp_path: Path) -> None:
+    ran = command("capture", "qfex-trade", "-o", str(tmp_path / "c.jsonl"))
+    assert ran.exit_code == 2
+    assert "expected PAYLOADS_QFEX_TRADE_PUBLIC_KEY in the environment, or public_key" in ran.stderr

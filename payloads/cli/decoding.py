@@ -82,7 +82,7 @@ def decode(
             if leaf.error is not None:
                 run.fail(item.where, leaf.error, item.line)
             elif as_json:
-                run.record(record)
+                run.record(record | item.origin)
             else:
                 where = ", ".join(part for part in (item.where, leaf.path) if part)
                 run.lines(show.payload_lines(leaf, where, decimals, signers))
@@ -91,7 +91,7 @@ def decode(
     run.finish()
 
 
-@click.command()
+@click.command(short_help="Show every byte of payloads, annotated.")
 @command_options
 @_form_options
 @click.option("--full-hex", is_flag=True, help="Show every byte, also in runs of 00 and ff.")
@@ -131,7 +131,7 @@ def inspect(
     run.finish()
 
 
-@click.command()
+@click.command(short_help="Say who signed payloads, and over what.")
 @command_options
 @_form_options
 @click.option(

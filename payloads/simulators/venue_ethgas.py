@@ -4,14 +4,14 @@ Any account may log in, as at the venue; its tokens end after `lifetime` seconds
 is called. What happens then to what is open on a socket is not documented. Here private channels
 end, with an error 401 (in the draft's dialect with `token_expired`).
 
-Logins, tokens and messages are checked by `payloads.venues.ethgas_server`. Prices are made up; the
-keys of messages are those of the documentation. Slots follow the clock, twelve seconds each.
+Logins, tokens and messages are checked by `payloads.venues.ethgas_server`; what is sent is made by
+`ethgas_market`, with the keys and types of the documentation.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, ClassVar, Unpack
@@ -19,8 +19,8 @@ from typing import Any, ClassVar, Unpack
 from payloads.crypto import address_of, checksum, keccak256
 from payloads.errors import Malformed, Misuse
 from payloads.simulators.base import Common, Made, Simulator, Stream
+from payloads.simulators.ethgas_market import ACTIONS, EthgasMarket
 from payloads.simulators.http import Request, Response, answer
-from payloads.simulators.market import Walk
 from payloads.simulators.peer import Peer
 from payloads.venues.ethgas import EthgasSession
 from payloads.venues.ethgas_login import EthgasLogin
@@ -37,20 +37,16 @@ from payloads.venues.session import SECOND, Message, Secret, parse_json
 
 __all__ = ["EthgasSimulator"]
 
-_MILLISECOND = 10**6
-_SLOT = 12
-# Mainnet's first slot.
-_GENESIS = 1_606_824_023
 _COOKIE = "x_auth_refresh_token"
 _REST = "/api/v1/user/"
 _INVALID_TOKEN, _VALIDATION_FAILED = 401, 1001
-_PREFIX = {"inclusionPreconf": "ETH-PC", "wholeBlock": "ETH-WB"}
-# The first price of a unit of gas, in wei.
-_PRICE = 50_000_000
 
 
 class EthgasSimulator(Simulator):
-    """ETHGas on loopback. `dialect` is `official` or `draft`; `lifetime` is in seconds."""
+    """ETHGas on loopback. `dialect` is `official` or `draft`; `lifetime` is in seconds.
+
+    Queries of the types in `unanswered` get no reply.
+    """
 
     venue: ClassVar[str] = "ethgas"
     pace: ClassVar[float] = 2.0
@@ -62,6 +58,7 @@ class EthgasSimulator(Simulator):
         dialect: str = "official",
         lifetime: float = 3600.0,
         flat: bool = False,
+        unanswered: Iterable[str] = (),
         **common: Unpack[Common],
     ) -> None:
         super().__init__(**common)
@@ -73,11 +70,12 @@ class EthgasSimulator(Simulator):
                 raise Misuse("no such public channel", field="feeds", expected=", ".join(PUBLIC),
                              found=feed)  # fmt: skip
         self.feeds, self.dialect = tuple(feeds), DIALECTS[dialect]
+        self._unanswered = frozenset(unanswered)
         self.lifetime, self._flat = int(lifetime * SECOND), flat
         self._account = keccak256(b"payloads insecure test account of ETHGas")
         self._nonces = self._keys = 0
         self._desk = self._new_desk()
-        self._walk = Walk(f"{self.seed} ethgas", _PRICE, 2_000)
+        self._market = EthgasMarket(self.seed, self.now, self.address)
 
     def _new_desk(self) -> LoginDesk:
         """A desk with a key of its own: tokens of any other are not valid there."""
@@ -224,99 +222,18 @@ class EthgasSimulator(Simulator):
             self._lapse(peer)
             return
         memory["count"] += 1
-        payload = self._payload(channel, memory["count"])
+        payload = self._market.payload(channel, memory["count"])
         # The documentation has the instrument where there is one, and nothing where there is none.
-        symbol = {"s": self._instrument(channel)} if channel.market_type else {}
-        update = {"e": channel.name, "E": self._milliseconds(), **symbol, "P": payload}
-        yield Made(_compact(update))
-
-    def _milliseconds(self) -> int:
-        return self.now() // _MILLISECOND
+        market = channel.market_type
+        head: dict[str, Any] = {"e": channel.name, "E": self._market.milliseconds}
+        head |= {"s": self._market.instrument(market)} if market else {}
+        head |= {"a": ACTIONS[channel.name]} if channel.name in ACTIONS else {}
+        yield Made(_compact(head | {"P": payload}))
 
     @property
     def slot(self) -> int:
-        return max(0, self.now() // SECOND - _GENESIS) // _SLOT
-
-    def _instrument(self, channel: Channel) -> str:
-        return f"{_PREFIX.get(channel.market_type or '', 'ETH-PC')}-{self.slot + 2}"
-
-    def _price(self, offset_ppm: int = 0) -> str:
-        """A price in ETH, as a decimal string."""
-        wei = self._walk.value + self._walk.value * offset_ppm // 10**6
-        return f"0.{wei:018d}"
-
-    def _levels(self, sign: int) -> list[dict[str, str]]:
-        return [
-            {"p": self._price(sign * 500 * level), "q": str(self._walk.size(10**7))}
-            for level in range(1, 6)
-        ]
-
-    def _payload(self, channel: Channel, number: int) -> Any:
-        self._walk.step()
-        return getattr(self, "_make_" + channel.name)(self._instrument(channel), number)
-
-    def _make_orderBookUpdate(self, instrument: str, _: int) -> Any:
-        sides = {"a": self._levels(1), "b": self._levels(-1)}
-        return {**sides, "I": instrument, "t": self._milliseconds()}
-
-    def _make_recentTradeUpdate(self, instrument: str, number: int) -> Any:
-        buy = self._walk.dice.random() < 0.5
-        quantity = str(self._walk.size(10**6))
-        return {
-            "i": instrument, "p": self._price(), "q": quantity, "s": buy,
-            "d": self._milliseconds(), "t": number,
-        }  # fmt: skip
-
-    def _make_tickerUpdate(self, _: str, __: int) -> Any:
-        price, now = self._price(), self._milliseconds()
-        return {
-            "d": now, "p": price, "b": self._price(-500), "a": self._price(500), "M": price,
-            "A": price, "g": "0", "P": "0", "u": now,
-        }  # fmt: skip
-
-    def _make_candlestickUpdate(self, instrument: str, _: int) -> Any:
-        price, now = self._price(), self._milliseconds()
-        return {
-            "I": instrument, "m": 1, "t": now - now % 60_000, "i": 60_000, "o": price,
-            "h": self._price(300), "l": self._price(-300), "c": price,
-            "v": str(self._walk.size(10**7)), "F": False,
-        }  # fmt: skip
-
-    def _make_preconfMarketUpdate(self, instrument: str, _: int) -> Any:
-        return [{
-            "m": 1, "T": 1, "s": self.slot + 2, "i": instrument, "n": instrument,
-            "b": self._price(-500), "a": self._price(500), "mQ": "1", "MQ": "30000000",
-        }]  # fmt: skip
-
-    def _make_inclusionPreconfSaleUpdate(self, _: str, __: int) -> Any:
-        sale = {"p": self._price(), "q": str(self._walk.size(10**6))}
-        return {"s": self.slot + 2, "g": sale["q"], "S": [sale]}
-
-    def _make_blockBuilderUpdate(self, _: str, number: int) -> Any:
-        builder = keccak256(f"{self.seed} builder {number % 5}".encode()).hex()
-        return {"s": self.slot + 2, "p": "0x" + builder + builder[:32], "f": self.address}
-
-    def _make_accountOrderUpdate(self, instrument: str, number: int) -> Any:
-        price, quantity, now = self._price(), str(self._walk.size(10**6)), self._milliseconds()
-        return {
-            "o": number, "c": f"test-{number}", "a": 1, "t": 2, "i": instrument, "m": 1,
-            "p": price, "q": quantity, "F": "0", "fp": "0", "f": "0", "s": 1, "S": True,
-            "d": now, "u": now,
-        }  # fmt: skip
-
-    def _make_accountTransactionUpdate(self, instrument: str, number: int) -> Any:
-        quantity = str(self._walk.size(10**6))
-        return {
-            "t": number, "i": instrument, "o": number, "a": 1, "s": True, "p": self._price(),
-            "q": quantity, "f": "0", "d": self._milliseconds(),
-        }  # fmt: skip
-
-    def _make_accountPositionUpdate(self, _: str, number: int) -> Any:
-        quantity = str(number)
-        return {"a": 1, "s": self.slot + 2, "m": 1, "q": quantity, "p": self._price(), "l": "0"}
-
-    def _make_preconfBundleUpdate(self, _: str, __: int) -> Any:
-        return {"s": self.slot + 2, "e": False, "bu": [], "r": False}
+        """The slot by the simulator's clock."""
+        return self._market.slot
 
     # --- queries ---
 
@@ -336,35 +253,17 @@ class EthgasSimulator(Simulator):
 
     def _answer_query(self, peer: Peer, asked: dict[str, Any]) -> None:
         kind = asked.get("queryType")
+        if kind in tuple(self._unanswered):
+            return
         if kind in tuple(PRIVATE_QUERIES) and not peer.memory["desk"].authenticated(self.now()):
             return
-        market = asked.get("marketType", MARKET_TYPES[0])
-        queries: dict[str, Callable[[], Any]] = {
-            "currentSlot": self._current_slot,
-            "orderBook": lambda: self._ask("orderBookUpdate", market),
-            "orderBooks": lambda: self._ask("orderBookUpdate", market),
-            "recentTrades": lambda: [self._ask("recentTradeUpdate", market)],
-            "candlesticks": lambda: [self._ask("candlestickUpdate", market)],
-            "preconfMarkets": lambda: self._ask("preconfMarketUpdate", market),
-            "inclusionPreconfTopSales": lambda: self._ask("inclusionPreconfSaleUpdate", None),
-            "currentBlockBuilder": lambda: self._ask("blockBuilderUpdate", None),
-            "openOrders": list,
-            "accountPositions": list,
-            "preconfBundles": list,
-        }
-        if kind not in queries or market not in MARKET_TYPES:
+        reply = self._market.answer(asked)
+        if reply is None:
             self.counters.refused[f"code {_VALIDATION_FAILED}"] += 1
             error = {"event": "error", "code": _VALIDATION_FAILED, "msg": "no such query"}
             peer.send(_compact(error | {"connId": peer.memory["connection"]}))
             return
-        peer.send(_compact({"q": kind, "P": queries[kind]()}))
-
-    def _current_slot(self) -> Any:
-        left = _SLOT * 1000 - (self._milliseconds() - _GENESIS * 1000) % (_SLOT * 1000)
-        return {"t": self._milliseconds(), "s": self.slot, "r": left}
-
-    def _ask(self, name: str, market: str | None) -> Any:
-        return self._payload(Channel.of(name, market), 1)
+        peer.send(_compact({"q": kind} | reply))
 
 
 def _channel(name: str) -> Channel:

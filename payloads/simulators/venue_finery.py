@@ -1,9 +1,10 @@
 """Finery Markets on loopback: order books and the other feeds, by letter, and requests.
 
-Each instrument has one global and one tradable book, the same for everybody: a snapshot on `bind`,
-updates behind it with every action there is, `~` included, never more than 25 levels a side. The
-other feeds send a snapshot, and those whose updates' form is known send updates. The methods
-`instruments`, `add` and `del` are answered; every other is "method unavailable".
+Each instrument has one global and one tradable book, the same for everybody, and another for each
+selection of clients and makers: a snapshot on `bind`, updates behind it with every action there is,
+`~` included, never more than 25 levels a side. The other feeds send a snapshot, and those whose
+updates' form is known send updates. The methods `instruments`, `add` and `del` are answered; every
+other is "method unavailable".
 
 Upgrades and messages are checked by `payloads.venues.finery_server`. What is not published is made
 up here: the tolerance of the clock, and what a ping is answered with (nothing).
@@ -18,18 +19,18 @@ from typing import Any, ClassVar, Unpack
 
 from payloads.errors import Malformed, Misuse
 from payloads.simulators.base import Common, Made, Simulator
+from payloads.simulators.finery_book import E8, MovingBook
 from payloads.simulators.http import Request, Response
 from payloads.simulators.market import Walk
 from payloads.simulators.peer import Peer
 from payloads.venues import finery_server as checks
 from payloads.venues.finery import IDLE_LIMIT, MAX_CONNECTIONS_PER_IP, FinerySession
 from payloads.venues.finery_auth import MILLISECOND, NonceSequence
-from payloads.venues.finery_feeds import Binding
+from payloads.venues.finery_feeds import BOOKS, Binding, FeedId, Selection, sent_id
 from payloads.venues.session import SECOND, Message, Secret, parse_json
 
 __all__ = ["CURRENCIES", "INSTRUMENTS", "FinerySimulator"]
 
-E8 = 10**8
 # Name: number, asset, balance currency, first price. The first number is a published one.
 INSTRUMENTS: dict[str, tuple[int, str, str, int]] = {
     "BTC-USD": (4_955_410_050, "BTC", "USD", 65_000 * E8),
@@ -39,7 +40,6 @@ INSTRUMENTS: dict[str, tuple[int, str, str, int]] = {
 CURRENCIES: dict[str, tuple[int, int]] = {
     "USD": (1, E8), "EUR": (2, 108_000_000), "BTC": (3, 65_000 * E8), "ETH": (4, 3_200 * E8),
 }  # fmt: skip
-_DEPTH = 25
 _IDLE_CHECK = 1.0
 _METHOD_UNAVAILABLE, _UNKNOWN_INSTRUMENT = 8, 34
 
@@ -49,7 +49,8 @@ class FinerySimulator(Simulator):
 
     `feeds` are the instruments there are. `link` changes the gateway's link to the exchange, which
     everybody is told in a frame X. `idle` is after how many silent seconds a client is cut off.
-    Without `status_frames` nobody is told, as by a gateway that is stuck.
+    Without `status_frames` nobody is told, as by a gateway that is stuck; methods in `unanswered`
+    get no reply. `clients` are those for whom the account, then a master's, may bind F and MD.
     """
 
     venue: ClassVar[str] = "finery"
@@ -65,15 +66,18 @@ class FinerySimulator(Simulator):
         increasing: bool = True,
         idle: float = IDLE_LIMIT / SECOND,
         status_frames: bool = True,
+        unanswered: Iterable[str] = (),
+        clients: Iterable[int] = (5,),
         **common: Unpack[Common],
     ) -> None:
         super().__init__(**common)
         self.key, self.secret, self.idle = key, secret, idle
         self.status, self._status_frames = 0, status_frames
+        self._unanswered, self._clients = frozenset(unanswered), tuple(clients)
         self._gate = checks.Gate({key: Secret(secret)}, increasing=increasing)
         self.instruments = {name: _known(name) for name in feeds}
         self._numbers = {number: name for name, (number, *_) in self.instruments.items()}
-        self._books: dict[str, _Book] = {}
+        self._books: dict[str, MovingBook] = {}
         self._walk = Walk(f"{self.seed} finery", E8)
         self._next_id = 1_000
         self._nonces = NonceSequence()
@@ -98,9 +102,9 @@ class FinerySimulator(Simulator):
         options = {"endpoint": self.base} | options
         return FinerySession(self.key, mine, wanted, nonces=nonces, **options)
 
-    def book(self, feed: str, instrument: str) -> tuple[list[list[int]], list[list[int]]]:
+    def book(self, feed: str, named: str | Selection) -> tuple[list[list[int]], list[list[int]]]:
         """A book as it is now: bids and asks, the best first."""
-        return self._book(feed, instrument).snapshot()
+        return self._book(feed, named).snapshot()
 
     def link(self, code: int) -> None:
         """Lose the link to the exchange (2: not connected), or have it back (0). Bindings go."""
@@ -132,7 +136,7 @@ class FinerySimulator(Simulator):
     def joined(self, peer: Peer) -> None:
         known: list[int | str] = [*self.instruments, *self._numbers]
         currencies: list[int | str] = [*CURRENCIES, *(one for one, _ in CURRENCIES.values())]
-        peer.memory["connection"] = checks.Connection(known, currencies)
+        peer.memory["connection"] = checks.Connection(known, currencies, self._clients)
         self._tell_status(peer)
         self._watch(peer)
 
@@ -163,7 +167,7 @@ class FinerySimulator(Simulator):
         elif kind != "ping":
             self._refuse(peer, "", 0, code)
 
-    def _refuse(self, peer: Peer, feed: str, feed_id: int | str, code: int) -> None:
+    def _refuse(self, peer: Peer, feed: str, feed_id: FeedId, code: int) -> None:
         self.counters.refused[f"code {code}"] += 1
         peer.send(checks.bound_frame(feed, feed_id, code))
 
@@ -187,15 +191,20 @@ class FinerySimulator(Simulator):
         """The number of what is bound; 0 for everything, and for what there is not."""
         if binding is None or binding.feed_id is None:
             return 0
-        if isinstance(binding.feed_id, int):
-            return binding.feed_id
-        if binding.feed_id in self.instruments:
-            return self.instruments[binding.feed_id][0]
-        return CURRENCIES.get(binding.feed_id, (0, 0))[0]
+        named = binding.feed_id
+        if isinstance(named, Selection):
+            named = named.instrument
+        if isinstance(named, int):
+            return named
+        if named in self.instruments:
+            return self.instruments[named][0]
+        return CURRENCIES.get(named, (0, 0))[0]
 
-    def _said_id(self, binding: Binding | None) -> int | str:
-        """The id in what is sent: for O, K and S the very one of the bind, else a number."""
-        if binding is not None and binding.feed in ("O", "K", "S"):
+    def _said_id(self, binding: Binding | None) -> FeedId:
+        """The id in what is sent: for O, K and S and objects that of the bind, else a number."""
+        if binding is None:
+            return 0
+        if binding.feed in ("O", "K", "S") or isinstance(binding.feed_id, Selection):
             return binding.feed_id or 0
         return self._number(binding)
 
@@ -224,12 +233,13 @@ class FinerySimulator(Simulator):
     # --- the feeds ---
 
     def _source(
-        self, feed: str, number: int, feed_id: int | str
+        self, feed: str, number: int, feed_id: FeedId
     ) -> tuple[Callable[[], Any], Callable[[], Iterable[Made]] | None]:
         """What a feed's snapshot is, and what makes its updates, if it has any."""
-        if feed in ("B", "F"):
-            book = self._book(feed, self._numbers[number])
-            return book.snapshot, lambda: (Made(_frame(feed, number, "M", book.move())),)
+        if feed in BOOKS:
+            named = feed_id if isinstance(feed_id, Selection) else self._numbers[number]
+            book = self._book(feed, named)
+            return book.snapshot, lambda: (Made(_frame(feed, feed_id, "M", book.move())),)
         if feed == "P":
             positions = [row[:3] for row in self._positions()]
             return lambda: [self._next_id, positions, [], []], lambda: self._orders(0, 0)
@@ -245,11 +255,12 @@ class FinerySimulator(Simulator):
         }  # fmt: skip
         return lambda: rows.get(feed, []), None
 
-    def _book(self, feed: str, instrument: str) -> _Book:
-        name = f"{feed} {instrument}"
+    def _book(self, feed: str, named: str | Selection) -> MovingBook:
+        """The book of an instrument, or a part of it that is one by itself."""
+        name = f"{feed} {named}"
         if name not in self._books:
-            start = self.instruments[instrument][3]
-            self._books[name] = _Book(Walk(f"{self.seed} {name}", start, 20))
+            start = self.instruments[named if isinstance(named, str) else named.instrument][3]
+            self._books[name] = MovingBook(Walk(f"{self.seed} {name}", start, 20))
         return self._books[name]
 
     def _currencies(self) -> list[list[Any]]:
@@ -271,7 +282,7 @@ class FinerySimulator(Simulator):
         row = [1, "USD", 0, 100 * E8, "synthetic", now + 86_400_000, "", 1, now]
         return [[row], [[*row[:7], 2, now]]]
 
-    def _orders(self, feed_id: int | str, number: int) -> Iterable[Made]:
+    def _orders(self, feed_id: FeedId, number: int) -> Iterable[Made]:
         """An order appears under feed O, as P's updates do, and is gone again."""
         self._next_id += 1
         name = self.feeds[self._next_id % len(self.feeds)]
@@ -287,6 +298,8 @@ class FinerySimulator(Simulator):
 
     def _request(self, peer: Peer, message: dict[str, Any], code: int) -> None:
         number, method = message.get("reqId"), message.get("method")
+        if method in self._unanswered:
+            return
         answer: dict[str, Any] = {"event": "request", "reqId": number}
         code = code or self.status
         methods = {"instruments": self._asked, "add": self._added, "del": self._deleted}
@@ -332,65 +345,5 @@ def _compact(message: Any) -> str:
     return json.dumps(message, separators=(",", ":"))
 
 
-def _frame(feed: str, feed_id: int | str, action: str, data: Any) -> str:
-    return _compact([feed, feed_id, action, data])
-
-
-class _Book:
-    """An order book that moves, a change or two at a time."""
-
-    def __init__(self, walk: Walk) -> None:
-        self._walk, self._dice = walk, walk.dice
-        self._tick = max(1, walk.start // 10_000)
-        middle = walk.start - walk.start % self._tick
-        self._sides: tuple[dict[int, int], dict[int, int]] = ({}, {})
-        for level in range(1, 11):
-            for side, sign in zip(self._sides, (-1, 1), strict=True):
-                side[middle + sign * level * self._tick] = walk.size(E8)
-
-    def snapshot(self) -> tuple[list[list[int]], list[list[int]]]:
-        """Price and size of every level, the best first."""
-        bids, asks = ([[price, side[price]] for price in side] for side in self._sides)
-        return sorted(bids, reverse=True), sorted(asks)
-
-    def move(self) -> list[list[list[Any]]]:
-        """What changes now: a list of entries for the bids and one for the asks."""
-        changes: list[list[list[Any]]] = [[], []]
-        which = self._dice.randrange(2)
-        changes[which] = self._change(self._sides[which], self._sides[1 - which], which == 0)
-        return changes
-
-    def _change(self, side: dict[int, int], other: dict[int, int], bid: bool) -> list[list[Any]]:
-        prices = sorted(side, reverse=bid)
-        step = -self._tick if bid else self._tick
-        kind = self._dice.choice("MMM+++-~")
-        if kind == "M":
-            return [self._put(side, self._dice.choice(prices), "M")]
-        if kind == "-" and len(prices) > 5:
-            return [self._remove(side, self._dice.choice(prices))]
-        if kind == "~" and len(prices) > 5:
-            for gone in prices[: self._dice.randrange(1, 3)]:
-                del side[gone]
-            return [self._put(side, sorted(side, reverse=bid)[0], "~")]
-        return self._add(side, other, prices, step)
-
-    def _add(
-        self, side: dict[int, int], other: dict[int, int], prices: list[int], step: int
-    ) -> list[list[Any]]:
-        """A level better than the best where there is room for one, else behind the last."""
-        better = prices[0] - step
-        far = sorted(other, reverse=step > 0)[0]
-        if (far - better) * step < 0 and better > 0:
-            entries = [self._put(side, better, "+")]
-        else:
-            entries = [self._put(side, max(self._tick, prices[-1] + step), "+")]
-        if len(side) > _DEPTH:
-            entries.append(self._remove(side, sorted(side, reverse=step < 0)[-1]))
-        return entries
-
-    def _put(self, side: dict[int, int], price: int, action: str) -> list[Any]:
-        side[price] = self._walk.size(E8)
-        return [action, price, side[price]]
-
-    def _remove(self, side: dict[int, int], price: int) -> list[Any]:
-        return ["-", price, side.pop(price)]
+def _frame(feed: str, feed_id: FeedId, action: str, data: Any) -> str:
+    return _compact([feed, sent_id(feed_id), action, data])

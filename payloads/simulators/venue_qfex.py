@@ -28,7 +28,7 @@ from payloads.simulators.market import Walk
 from payloads.simulators.peer import Peer
 from payloads.simulators.qfex_account import Account, Told, rfc3339
 from payloads.transport.secrets import variable
-from payloads.venues.ethgas_server import make_token
+from payloads.venues.jwt import make_token
 from payloads.venues.qfex import (
     AUTH_WITHIN,
     CHANNELS,

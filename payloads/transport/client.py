@@ -19,6 +19,8 @@ What it promises:
   that the session calls `Stalled`. A session that answers with `Closed` has its websocket closed.
 * The queue is bounded. When the reader is slow it blocks or drops as `when_full` says (see
   `inbox`), never silently. A recorder gets every frame before the queue does.
+* What the session's own methods ask for meanwhile (`session.subscribe(…)`) leaves at once. They may
+  be called from any thread, also in the body of a loop over `stream`.
 * Cancelling, `close()` and leaving the `async with` close the websocket with a closing handshake.
 
 `Refused` and `Misuse` are what may be raised, and whatever a recorder raises. A session that raises
@@ -35,12 +37,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from payloads.errors import Misuse, Refused
 from payloads.fields import Record
 from payloads.transport import redact
 from payloads.transport.frames import Frame, Happening, Moment, Opcode, Retrying, Unreachable
+from payloads.transport.handing import Driver
 from payloads.transport.http import perform
 from payloads.transport.inbox import Inbox, WhenFull
 from payloads.venues.session import (
@@ -66,6 +70,7 @@ T = TypeVar("T")
 SECOND = 10**9
 # A session that asks for more requests than this before it dials is going in circles.
 _ROUNDS = 8
+_ENDINGS = (Stalled, Closed)
 
 
 class Recorder(Protocol):
@@ -147,6 +152,7 @@ class Connection:
         self._closing = asyncio.Event()
         self._number = 0
         self._was_open = False
+        self._live: _Live | None = None
 
     # --- the reader's side ---
 
@@ -154,8 +160,21 @@ class Connection:
         """Begin; `async with` does this."""
         if self._task is not None:
             raise Misuse("a connection is started once")
+        if self.session.driver is not None:
+            raise Misuse("the session has another connection already")
         self.inbox.join()
+        self.session.driver = driver = Driver(self._see_to_it)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="payloads connection")
+        self._task.add_done_callback(lambda _: self._let_go(driver))
+
+    def _let_go(self, driver: Driver) -> None:
+        self.session.driver = None
+        driver.end()
+
+    def _see_to_it(self) -> None:
+        """The session's owner has asked it for something."""
+        if self._live is not None:
+            self._live.see_to_it()
 
     async def close(self) -> None:
         """Close the websocket and stop; what was received before can still be read."""
@@ -253,7 +272,8 @@ class Connection:
             perform(request, timeout=self._http_timeout, proxy=self._proxy, tls=self._tls)
         )
         if reply is not None and self._recorder is not None:
-            self._happened("reply", redact.reply_detail(reply, self._recorder.learn))
+            secret, learn = request.secret_reply, self._recorder.learn
+            self._happened("reply", redact.reply_detail(reply, learn, secret=secret))
         return reply
 
     async def _dialled(self) -> Retry:
@@ -265,7 +285,7 @@ class Connection:
         dial = self.session.dial(self._clock())
         self._learn(dial)
         self._happened("dialling", redact.dial_detail(dial))
-        live = _Live(self)
+        self._live = live = _Live(self)
         options = websocket.Options(
             self._open_timeout, self._close_timeout, self._max_bytes, self._tls, self._proxy
         )
@@ -312,11 +332,10 @@ class Connection:
 
     # --- what all of this tells the reader and the recorder ---
 
-    def _emit(self, events: tuple[Event, ...], frame: Frame | None = None) -> bool:
-        if not events and frame is None:
+    def _emit(self, events: tuple[Event, ...]) -> bool:
+        if not events:
             return True
-        at = frame.at if frame is not None else self._clock()
-        return self.inbox.put(Moment(at, self._number, frame, events))
+        return self.inbox.put(Moment(self._clock(), self._number, None, events))
 
     def _happened(self, what: str, detail: dict[str, Any]) -> None:
         if self._recorder is not None:
@@ -391,10 +410,19 @@ class _Live:
         except Exception as error:
             self._fail(error)
 
+    def see_to_it(self) -> None:
+        """Whatever the session wants now, without anything having come."""
+        if self.is_open and not self.over.is_set():
+            self._ask(list)
+
     def _after(self, events: list[Event], frame: Frame | None) -> None:
         """Whatever the session said or wants, after any call."""
         session = self.session
-        if not self.connection._emit(tuple(events), frame):
+        if frame is None:
+            room = self.connection._emit(tuple(events))
+        else:
+            room = self.connection.inbox.put(Moment(frame.at, self.number, frame, tuple(events)))
+        if not room:
             self._hold()
         if to_send := session.take():
             self._outgoing += to_send
@@ -406,11 +434,16 @@ class _Live:
         if session.deadline != self._timer_for:
             self._arm()
         for event in events:
-            if isinstance(event, Stalled):
-                self._give_up(f"silent for {event.silent_for / SECOND:.1f} s")
-            elif isinstance(event, Closed):
-                self.verdict = event
-                self.over.set()
+            if isinstance(event, _ENDINGS):
+                self._ending(event)
+
+    def _ending(self, event: Stalled | Closed) -> None:
+        """The session gives this connection up, or closes it."""
+        if isinstance(event, Stalled):
+            self._give_up(f"silent for {event.silent_for / SECOND:.1f} s")
+        else:
+            self.verdict = event
+            self.over.set()
 
     def _fail(self, error: BaseException) -> None:
         self.failure = self.failure or error
@@ -544,9 +577,12 @@ class _Live:
         for secret in redact.removed(message, clean):
             self.recorder.learn(secret)
         opcode: Opcode = "text" if isinstance(message, str) else "binary"
-        frame = Frame(
-            self.venue, self.number, "out", opcode, self.clock(), clean, redacted=clean != message
-        )
+        self._record_sent(opcode, clean, redacted=clean != message)
+
+    def _record_sent(self, opcode: Opcode, data: Message, redacted: bool = False) -> None:
+        if self.recorder is None:
+            return
+        frame = Frame(self.venue, self.number, "out", opcode, self.clock(), data, redacted)
         try:
             self.recorder.frame(frame)
         except Exception as error:
@@ -563,7 +599,10 @@ class _Live:
             asked = time.monotonic()
             try:
                 async with asyncio.timeout(connection._ping_timeout):
-                    self.stats.latency = await (await socket.ping())
+                    content = token_bytes(4)
+                    answered = await socket.ping(content)
+                    self._record_sent("ping", content)
+                    self.stats.latency = await answered
             except TimeoutError:
                 # While the reader holds us up nothing is read, so nothing can be missing.
                 if not self._held and socket.heard < asked:

@@ -65,7 +65,8 @@ class Inbox:
         if self.abandoned:
             return True
         self._waiting.append(moment)
-        self._wake()
+        if self._reader is not None:
+            self._wake()
         size = len(self._waiting)
         if size > self.most:
             self.most = size

@@ -13,7 +13,10 @@ the library, whole frames at a time. The tests hold both ways to the same frames
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -54,6 +57,9 @@ _MASKED = 0x80
 # The first byte of a message in one frame (final, without any bit that extensions use), and that it
 # is not masked, which servers may not do.
 _PLAIN: dict[int, Opcode] = {0x8100: "text", 0x8200: "binary"}
+# The same with a length of two bytes behind it, as most have.
+_USUAL: dict[int, Opcode] = {0x817E: "text", 0x827E: "binary"}
+_HEAD = struct.Struct(">HH").unpack_from
 _NAMES: dict[int, Opcode] = {
     Op.TEXT: "text", Op.BINARY: "binary", Op.PING: "ping", Op.PONG: "pong", Op.CLOSE: "close",
 }  # fmt: skip
@@ -166,11 +172,15 @@ class WebSocket(ClientConnection):
         at, end = 0, len(data)
         self._begun = b""
         while at < end:
-            if (extent := _extent(data, at)) is None:
+            head, size = _HEAD(data, at) if end - at >= 4 else (0, 0)
+            if opcode := _USUAL.get(head):
+                begin, stop = at + 4, at + 4 + size
+            elif (extent := _extent(data, at)) is not None:
+                begin, stop = extent
+                opcode = _PLAIN.get(data[at] << 8 | data[at + 1] & _MASKED)
+            else:
                 self._begun = data[at:]
                 break
-            begin, stop = extent
-            opcode = _PLAIN.get(data[at] << 8 | data[at + 1] & _MASKED)
             if not opcode or stop > end or stop - begin > self._limit or self._parts:
                 self._owed = stop - at
                 return data[at:]
@@ -317,4 +327,8 @@ def _words(error: BaseException) -> str:
     cause = error.__cause__ if isinstance(error, InvalidHandshake) and error.__cause__ else error
     if isinstance(cause, asyncio.IncompleteReadError | EOFError):
         return "the connection ended during the handshake"
+    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno:
+        # asyncio says `[Errno 111] Connect call failed ('192.0.2.1', 443)`.
+        is_name = isinstance(cause, socket.gaierror)
+        return (cause.strerror if is_name else os.strerror(cause.errno)) or str(cause)
     return str(error) or type(error).__name__

@@ -45,7 +45,6 @@ from payloads.venues.chainlink_gaps import (
     Backfill,
     Backfilled,
     Deduplicator,
-    Duplicate,
     ExactDeduplicator,
     SdkDeduplicator,
     Stream,
@@ -57,7 +56,7 @@ from payloads.venues.chainlink_rest import (
     Rest,
     StreamReport,
     parse_origins,
-    read_report,
+    read_frame,
 )
 from payloads.venues.session import (
     Authenticated,
@@ -76,7 +75,7 @@ from payloads.venues.session import (
     Unknown,
     parse_json,
 )
-from payloads.venues.shared import Watchdog, closing, earliest
+from payloads.venues.shared import Duplicate, Watchdog, closing, earliest
 
 __all__ = [
     "CODES", "ENCODED", "ENDPOINTS", "LITERAL", "MAINNET", "TESTNET", "Backfilled", "Bulk",
@@ -155,10 +154,9 @@ class ChainlinkSession(Session):
 
     def received(self, data: Message, now: int) -> list[Event]:
         try:
-            message = parse_json(data)
-            if not isinstance(message, dict) or "report" not in message:
-                return [Unknown(message, data)]
-            report = read_report(message["report"], origin=self.origin)
+            report = read_frame(data, self.origin)
+            if report is None:
+                return [Unknown(parse_json(data), data)]
         except Malformed as error:
             return [Broken(error, data)]
         events = [self._delivered(report, now)]
@@ -171,7 +169,7 @@ class ChainlinkSession(Session):
     def _delivered(self, report: StreamReport, now: int) -> Event:
         if self.stream.accept(report, now):
             return Data(report.feed_id, report, report.full_report)
-        return Duplicate(report.feed_id, self.origin, report.backfilled)
+        return Duplicate(report.feed_id, report)
 
     def tick(self, now: int) -> list[Event]:
         return [*self._watchdog.check(now), *self._settle(now)]

@@ -23,12 +23,12 @@ from payloads.errors import Misuse
 from payloads.fields import Record
 from payloads.venues.session import SECOND, Redactor, Rejected, Retry, Secret
 from payloads.venues.shared import (
+    SERVER_ERRORS,
     Headers,
     check_base,
-    clock_ahead,
+    clock_words,
     header_value,
-    said,
-    wait_asked,
+    refused,
 )
 
 __all__ = [
@@ -152,12 +152,8 @@ CODES = {
     "404": "nothing is there: no such path, or no report at that time",
     "429": "too many requests or connections: 10 requests a second for each REST endpoint, "
     "20 connections at once, for each user",
-    "500": "the service failed",
-    "502": "the service cannot be reached for the moment",
-    "503": "the service is not available for the moment",
-    "504": "the service did not answer in time",
+    **SERVER_ERRORS,
 }
-_RETRIED = (408, 425, 429)
 # What the vendor's SDKs wait at least before they dial again.
 PAUSE = SECOND
 
@@ -177,20 +173,11 @@ def refusal(
     Status 0 stands for an answer that never came.
     """
     meaning = CODES.get(str(status)) or _class_words(status)
-    if status in (400, 401, 403) and signed_at is not None:
-        meaning += _clock_words(clock_ahead(headers, signed_at) or 0)
-    again = status in _RETRIED or status >= 500 or status <= 0
-    rejected = Rejected(str(status), said(body, redactor), meaning, about)
-    wait = max(PAUSE, wait_asked(headers, signed_at)) if again else 0
-    return rejected, Retry(again, f"{status}: {meaning}", wait)
-
-
-def _clock_words(ahead: int) -> str:
-    if abs(ahead) <= CLOCK_WINDOW:
-        return ""
-    side = "ahead of" if ahead > 0 else "behind"
-    off = f"; the server's clock is {abs(ahead)} s {side} the one that signed"
-    return f"{off}, and {CLOCK_WINDOW} s are allowed"
+    if status in (400, 401, 403):
+        meaning += clock_words(headers, signed_at, CLOCK_WINDOW)
+    return refused(
+        status, headers, body, redactor, meaning, pause=PAUSE, now=signed_at, about=about
+    )
 
 
 def _class_words(status: int) -> str:

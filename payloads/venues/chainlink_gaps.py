@@ -14,7 +14,6 @@ All are plain objects without I/O; none raises for what a server sends.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -28,17 +27,9 @@ from payloads.venues.session import SECOND, Broken, Event, Reply, Request
 from payloads.venues.shared import earliest
 
 __all__ = [
-    "Backfill", "Backfilled", "Deduplicator", "Duplicate", "ExactDeduplicator", "SdkDeduplicator",
-    "Stream", "StreamStats", "signed_content",
+    "Backfill", "Backfilled", "Deduplicator", "ExactDeduplicator", "SdkDeduplicator", "Stream",
+    "StreamStats", "signed_content",
 ]  # fmt: skip
-
-
-class Duplicate(Event, frozen=True):
-    """A report that was delivered before: dropped here; a capture has the frame all the same."""
-
-    channel: str
-    origin: str = ""
-    backfilled: bool = False
 
 
 class Backfilled(Event, frozen=True):
@@ -56,47 +47,56 @@ class Backfilled(Event, frozen=True):
 # --- duplicates -----------------------------------------------------------------------------------
 
 
-def signed_content(full_report: bytes) -> bytes:
-    """What identifies a report: a hash of context and blob, whoever's signatures are on it.
+# Longer content is remembered by its hash. Hashing what is shorter costs more than keeping it.
+_LONG = 1024
 
-    Bytes that are no `fullReport` are identified by themselves.
+
+def signed_content(full_report: bytes) -> bytes:
+    """What identifies a report: context and blob, whoever's signatures are on it.
+
+    Bytes that are no `fullReport` are identified by themselves, and long content by its hash.
     """
     try:
-        return sha256(signed_part(full_report)).digest()
+        content = signed_part(full_report)
     except PayloadError:
-        return sha256(full_report).digest()
+        content = full_report
+    return content if len(content) <= _LONG else sha256(content).digest()
 
 
 class Deduplicator(ABC):
     """Decides which reports are new, and counts both kinds.
 
-    It remembers at most `remember` reports: three hours of ten feeds, or thirteen seconds at 10,000
-    a second. A duplicate that comes later than that counts as new.
+    It remembers the latest `remember` reports, and at most twice as many (in some 40 MB): an hour
+    of ten feeds, or three seconds at 10,000 a second. A duplicate that comes later counts as new.
     """
 
-    def __init__(self, remember: int = 131_072) -> None:
+    def __init__(self, remember: int = 32_768) -> None:
         if remember < 1:
             raise Misuse("no such number", field="remember", expected="at least 1")
         self.accepted = self.duplicates = 0
         self._remember = remember
-        # A plain dict looks for its first key past all that were deleted: 100 us a report.
-        self._seen: OrderedDict[Hashable, int] = OrderedDict()
+        # Two generations: when the newer one is full it becomes the older, which is forgotten.
+        self._newer: dict[Hashable, int] = {}
+        self._older: dict[Hashable, int] = {}
 
     def accept(self, report: StreamReport) -> bool:
         """Whether this report is new; it counts as delivered from now on."""
-        new = self._is_new(report)
-        self.accepted += new
-        self.duplicates += not new
-        return new
+        if self._is_new(report):
+            self.accepted += 1
+            return True
+        self.duplicates += 1
+        return False
 
     @abstractmethod
     def _is_new(self, report: StreamReport) -> bool: ...
 
     def _keep(self, key: Hashable, value: int = 0) -> None:
-        """Remember; what was first remembered longest ago goes when there is no more room."""
-        self._seen[key] = value
-        if len(self._seen) > self._remember:
-            self._seen.popitem(last=False)
+        self._newer[key] = value
+        if len(self._newer) >= self._remember:
+            self._older, self._newer = self._newer, {}
+
+    def _recall(self, key: Hashable) -> int | None:
+        return self._newer.get(key, self._older.get(key))
 
 
 class ExactDeduplicator(Deduplicator):
@@ -104,10 +104,10 @@ class ExactDeduplicator(Deduplicator):
 
     def _is_new(self, report: StreamReport) -> bool:
         key = signed_content(report.full_report)
-        new = key not in self._seen
-        if new:
-            self._keep(key)
-        return new
+        if key in self._newer or key in self._older:
+            return False
+        self._keep(key)
+        return True
 
 
 class SdkDeduplicator(Deduplicator):
@@ -120,13 +120,13 @@ class SdkDeduplicator(Deduplicator):
         feed, time = report.feed_id, report.observations_timestamp
         if time is None:
             return True
-        newest = self._seen.get(feed, -1)
-        new = (feed, time) not in self._seen if report.backfilled else time > newest
-        if new:
-            self._keep((feed, time))
-            self._keep(feed, max(time, newest))
-            self._seen.move_to_end(feed)
-        return new
+        newest = self._recall(feed)
+        behind = newest is not None and time <= newest
+        if (behind and not report.backfilled) or self._recall((feed, time)) is not None:
+            return False
+        self._keep((feed, time))
+        self._keep(feed, newest if behind and newest is not None else time)
+        return True
 
 
 # --- what connections share -----------------------------------------------------------------------
@@ -163,7 +163,8 @@ class Stream:
         self.newest: dict[str, int] = {}
         self._wanted = frozenset(self.feeds)
         self._open: set[object] = set()
-        self._known: set[object] = set()
+        # Connections that were lost, and what was the newest of each feed then.
+        self._lost: dict[object, dict[str, int]] = {}
         self._since: int | None = None
         self._partial = self._full = 0
 
@@ -179,18 +180,19 @@ class Stream:
     def opened(self, connection: object, now: int) -> dict[str, int]:
         """A connection is open. Answers the gap behind it: from which second each feed is missing.
 
-        A gap is a time with no connection open. A feed that has not reported yet is missing from
-        when the first connection was opened.
+        A gap is a time with no connection open, or in which those that are brought nothing new:
+        they may be deaf and not know it yet. A feed that has not reported yet is missing from when
+        the first connection was opened.
         """
-        again, alone = connection in self._known, not self._open
+        again, alone = connection in self._lost, not self._open
         self._partial += again and not alone
         self._full += again and alone
+        deaf = self._lost.pop(connection, None) == self.newest
         self._open.add(connection)
-        self._known.add(connection)
         if self._since is None:
             self._since = now // SECOND
             return {}
-        if not alone:
+        if not alone and not deaf:
             return {}
         return {
             feed: self.newest[feed] + 1 if feed in self.newest else self._since
@@ -198,7 +200,9 @@ class Stream:
         }
 
     def closed(self, connection: object) -> None:
-        self._open.discard(connection)
+        if connection in self._open:
+            self._open.discard(connection)
+            self._lost[connection] = dict(self.newest)
 
     @property
     def stats(self) -> StreamStats:

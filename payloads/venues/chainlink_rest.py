@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from payloads import chainlink
 from payloads.chainlink.report import UnknownReport
@@ -30,10 +32,18 @@ from payloads.venues.chainlink_auth import (
     refusal,
     signed_headers,
 )
-from payloads.venues.session import Rejected, Reply, Request, Retry, parse_json
+from payloads.venues.session import (
+    MAX_MESSAGE_BYTES,
+    Message,
+    Rejected,
+    Reply,
+    Request,
+    Retry,
+    parse_json,
+)
 from payloads.venues.shared import header
 
-__all__ = ["Bulk", "Page", "Rest", "StreamReport", "parse_origins", "read_report"]
+__all__ = ["Bulk", "Page", "Rest", "StreamReport", "parse_origins", "read_frame", "read_report"]
 
 FEEDS_PATH = "/api/v1/feeds"
 REPORT_PATH = "/api/v1/reports"
@@ -55,12 +65,12 @@ class StreamReport(Record, frozen=True):
     full_report: bytes
     observations_timestamp: int | None
     valid_from_timestamp: int | None
-    # The object as it came, with whatever else was in it.
-    message: dict[str, Any]
     # Which connection brought it, in HA mode.
     origin: str = ""
     # Asked for over REST after a gap, not streamed.
     backfilled: bool = False
+    # What else was in the object, if anything.
+    extra: dict[str, Any] | None = None
 
 
 class Bulk(Record, frozen=True):
@@ -80,6 +90,43 @@ class Page(Record, frozen=True):
 # --- reading a report object ----------------------------------------------------------------------
 
 
+_Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class _Plain(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A report object with what the service is known to put there, and nothing else."""
+
+    feedID: str
+    fullReport: str
+    observationsTimestamp: _Seconds
+    validFromTimestamp: _Seconds
+
+
+class _Frame(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    report: _Plain
+
+
+_KNOWN = frozenset(_Plain.__struct_fields__)
+_decode_plain = msgspec.json.Decoder(_Frame).decode
+
+
+def read_frame(data: Message, origin: str = "") -> StreamReport | None:
+    """The report of a streamed message; None for a message of another kind, which is JSON."""
+    try:
+        # Nearly all messages, in one pass; what is wrong with others is told below.
+        plain = _decode_plain(data).report if len(data) <= MAX_MESSAGE_BYTES else None
+    except (msgspec.MsgspecError, ValueError):
+        plain = None
+    if plain is not None and (feed := _feed_id(plain.feedID)):
+        raw = to_bytes(plain.fullReport, name="report.fullReport")
+        times = plain.observationsTimestamp, plain.validFromTimestamp
+        return StreamReport(feed, raw, *times, origin)
+    message = parse_json(data)
+    if not isinstance(message, dict) or "report" not in message:
+        return None
+    return read_report(message["report"], origin=origin)
+
+
 def read_report(message: Any, *, origin: str = "", backfilled: bool = False) -> StreamReport:
     """The object under `report`, or one of `reports`; `Malformed` if it is none."""
     if not isinstance(message, dict):
@@ -96,7 +143,8 @@ def read_report(message: Any, *, origin: str = "", backfilled: bool = False) -> 
         signed_from, signed_at = _signed_timestamps(raw)
         observed = signed_at if observed is None else observed
         valid_from = signed_from if valid_from is None else valid_from
-    return StreamReport(feed_id, raw, observed, valid_from, message, origin, backfilled)
+    extra = {key: value for key, value in message.items() if key not in _KNOWN} or None
+    return StreamReport(feed_id, raw, observed, valid_from, origin, backfilled, extra)
 
 
 @lru_cache(1024)

@@ -6,10 +6,10 @@ answer, and only then subscribes to what is private; it renews the token before 
 after a reconnect it does all of that again. What is public waits for no token, neither one that is
 on its way nor one that is refused. Without a login there are public channels only.
 
-Messages with data become `Data` events: an `Update`, whose payload is a `Book` or `Trades` for the
-channels that have them and the venue's own object for all others. One that came before on this
-connection, letter for letter and with a time of its own, is a `Duplicate`. Queries have no id, so
-replies are matched by query type in order.
+Messages with data become `Data` events: an `Update`, whose payload is what `ethgas_records` has for
+its channel. One that came before on this connection, letter for letter and with a time of its own,
+is a `Duplicate`. Queries have no id, so replies, which are `Answered` events, are matched by query
+type in order; a query without one is told, as `Rejected`.
 
 `subscribe`, `unsubscribe` and `query` raise `Misuse` for what the venue would not take; nothing is
 raised for anything it sends. Its error codes mean different things on different pages of its own
@@ -18,17 +18,24 @@ documentation, so `Rejected` keeps code and message, and `meaning` gives every r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from payloads.errors import Malformed, Misuse, elide
+from payloads.errors import Misuse
+from payloads.venues.ethgas_control import (
+    Acknowledged,
+    Control,
+    LoggedIn,
+    LoginRefused,
+    TokenExpired,
+    control_of,
+)
+from payloads.venues.ethgas_entry import RATE_PAUSE, Entry
 from payloads.venues.ethgas_login import EthgasLogin
 from payloads.venues.ethgas_protocol import (
     CODES,
     DIALECTS,
     DRAFT,
-    FORBIDDEN,
     INVALID_TOKEN,
     MARKET_OF,
     MARKET_TYPES,
@@ -39,15 +46,21 @@ from payloads.venues.ethgas_protocol import (
     PRIVATE,
     PRIVATE_QUERIES,
     PUBLIC,
-    RATE_LIMITED,
     Channel,
     Dialect,
     meaning,
 )
-from payloads.venues.ethgas_updates import Book, Trade, Update, read_update, short_text
+from payloads.venues.ethgas_queries import REPLY_WITHIN, Queries
+from payloads.venues.ethgas_updates import (
+    Answered,
+    Book,
+    Trade,
+    Update,
+    read_reply,
+    read_update,
+)
 from payloads.venues.session import (
     SECOND,
-    Authenticated,
     Data,
     Dial,
     Event,
@@ -58,10 +71,10 @@ from payloads.venues.session import (
     Reply,
     Request,
     Retry,
-    Secret,
     Subscribed,
     Unknown,
     Unsubscribed,
+    by_caller,
 )
 from payloads.venues.shared import (
     ASKED,
@@ -76,6 +89,7 @@ from payloads.venues.shared import (
     earliest,
     upgrade_refused,
 )
+from payloads.venues.waiting import Waiting
 
 __all__ = [
     "CODES", "DIALECTS", "DRAFT", "MARKET_TYPES", "OFFICIAL", "ORDER_STATUS", "ORDER_TYPES",
@@ -84,25 +98,14 @@ __all__ = [
 ]  # fmt: skip
 
 PING_EVERY = 25 * SECOND
-LOGIN_WITHIN = 15 * SECOND
 # How long a login waits for answers to what was asked before it.
 ANSWERS_WITHIN = 5 * SECOND
-RATE_PAUSE = 30 * SECOND
-# A login that fails with a new token will fail with the next one too.
-MOST_FAILURES = 2
 # The venue's own close code for a connection that it does not want back.
 CLOSED_FOR_GOOD = {4000: "closed for good"}
 
 
-class Answered(Event, frozen=True):
-    """The reply to a query."""
-
-    query_type: str
-    reply: Any
-
-
 class EthgasSession(Conversation):
-    """A connection to ETHGas."""
+    """A connection to ETHGas. `ping_every` and `reply_within` are in nanoseconds."""
 
     venue: ClassVar[str] = "ethgas"
 
@@ -115,31 +118,25 @@ class EthgasSession(Conversation):
         endpoint: str = "mainnet",
         bearer: bool = False,
         ping_every: int | None = PING_EVERY,
+        reply_within: int = REPLY_WITHIN,
     ) -> None:
         super().__init__(login.redactor if login else Redactor())
         self._url, self._dialect = dialect.url(endpoint), dialect
         self._login, self._bearer = login, bearer
+        self._entry = Entry(login, dialect, self._redactor, self._send)
         self._pings, self._repeats = Pings(ping_every), Repeats()
         self._wanted = Standing[Channel]()
-        self._queries: list[str] = []
-        self._held_queries: list[tuple[str, dict[str, Any]]] = []
-        self._now = 0
-        # On this connection: before, waiting for, with and without hope of a login.
-        self._stage = "none"
-        self._sent_token: Secret | None = None
-        self._login_until: int | None = None
-        self._login_again: int | None = None
-        # Until when a login waits for what is open, and subscriptions for the venue to recover.
-        self._answers_until: int | None = None
+        self._queries = Queries(dialect, self._send, reply_within)
+        # What a login waits for, as long as it does, and subscriptions for the venue to recover.
+        self._answers = Waiting[str](ANSWERS_WITHIN)
         self._subscribe_again: int | None = None
-        self._failures = 0
         for channel in channels:
             self._want(channel)
 
     @property
     def authenticated(self) -> bool:
         """Whether the venue accepted the login on this connection."""
-        return self._stage in ("in", "in, asked")
+        return self._entry.authenticated
 
     @property
     def subscribed(self) -> list[str]:
@@ -153,13 +150,15 @@ class EthgasSession(Conversation):
 
     # --- what the caller wants --------------------------------------------------------------------
 
+    @by_caller
     def subscribe(
         self, name: str, market_type: str | None = None, pricer_only: bool | None = None
     ) -> None:
         """Subscribe, now or as soon as the login has been answered, and after every reconnect."""
         self._want(Channel.of(name, market_type, pricer_only))
-        self._subscribe_held()
+        self._ask_held()
 
+    @by_caller
     def unsubscribe(self, name: str, market_type: str | None = None) -> None:
         """Unsubscribe; nothing happens for what is not subscribed."""
         for channel, state in list(self._wanted.items()):
@@ -168,26 +167,22 @@ class EthgasSession(Conversation):
                 if state != HELD and self._open:
                     self._send_all(self._dialect.on_channels("unsubscribe", [channel]))
 
-    def query(self, query_type: str, **arguments: Any) -> None:
+    @by_caller
+    def query(self, /, query_type: str, **arguments: Any) -> None:
         """Ask once: `currentSlot`, `orderBook`, `openOrders`, … The reply is an `Answered`."""
-        try:
-            json.dumps(self._dialect.query(query_type, arguments), allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            if isinstance(error, Misuse):
-                raise
-            raise Misuse("not JSON", field=query_type, found=elide(str(error))) from None
+        self._queries.check(query_type, arguments)
         if query_type in PRIVATE_QUERIES and self._login is None:
             raise Misuse("a private query without a login", field="query_type", found=query_type)
         if not self._open:
             raise Misuse("not connected, and a query is not kept for later")
-        self._held_queries.append((query_type, arguments))
-        self._subscribe_held()
+        self._queries.ask(query_type, arguments)
+        self._ask_held()
 
+    @by_caller
     def logout(self) -> None:
         """End the login on this connection; private channels end with it."""
-        if self._open and self._stage == "in":
-            self._send(self._dialect.logout())
-            self._stage = "out"
+        if self._open:
+            self._entry.leave()
 
     def _want(self, channel: Channel) -> None:
         channel = Channel.of(*channel.values)
@@ -212,7 +207,7 @@ class EthgasSession(Conversation):
         self._drop()
         self._open = True
         self._pings.start(now)
-        self._stage = "before" if self._login else "none"
+        self._entry.opened()
         return [Opened(), *self._go_on(now)]
 
     def rejected(
@@ -220,10 +215,8 @@ class EthgasSession(Conversation):
     ) -> tuple[Rejected, Retry]:
         event, retry = upgrade_refused(status, headers, body, self._redactor, meaning(status))
         again, at_least = retry.again, retry.at_least or (RATE_PAUSE if status == 429 else 0)
-        if status == 401 and self._bearer and self._login:
-            self._failures += 1
-            self._login.expire()  # the next dial goes without it, and a new one is fetched
-            again = self._failures <= MOST_FAILURES
+        if status == 401 and self._bearer:
+            again = self._entry.dial_refused()
         return event, Retry(again, event.meaning, at_least)
 
     def received(self, data: Message, now: int) -> list[Event]:
@@ -237,27 +230,20 @@ class EthgasSession(Conversation):
     def tick(self, now: int) -> list[Event]:
         if self._pings.due(now):
             self._outgoing.append("ping")
-        events: list[Event] = []
-        if self._login_until is not None and now >= self._login_until:
-            self._login_until = self._sent_token = None
-            events.append(Rejected("timeout", "", "no answer to the login", "login"))
-            self._stage, self._login_again = "before", now + RATE_PAUSE
-        self._login_again = _ahead(self._login_again, now)
-        self._answers_until = _ahead(self._answers_until, now)
-        self._subscribe_again = _ahead(self._subscribe_again, now)
-        return [*events, *self._go_on(now)]
+        if self._subscribe_again is not None and now >= self._subscribe_again:
+            self._subscribe_again = None
+        self._answers.ripe(now)
+        return [*self._entry.late(now), *self._queries.late(now), *self._go_on(now)]
 
     def replied(self, reply: Reply, now: int) -> list[Event]:
         events = self._login.replied(reply, now) if self._login else []
         return [*events, *self._go_on(now)]
 
     def closed(self, code: int, reason: str, now: int) -> list[Event]:
-        lost = [
-            Rejected("lost", "", "no reply before the connection went", f"query {query}")
-            for query in [*self._queries, *(query for query, _ in self._held_queries)]
-        ]
+        lost = self._queries.lost()
         self._drop()
-        self._schedule(now)
+        self._entry.told(now)
+        self._plan()
         return [*lost, closing(code, reason, 0, self._redactor, CLOSED_FOR_GOOD)]
 
     def take_requests(self) -> list[Request]:
@@ -265,109 +251,49 @@ class EthgasSession(Conversation):
 
     def _drop(self) -> None:
         """Forget what belonged to the connection."""
-        self._open, self._stage, self._outgoing = False, "none", []
-        self._queries, self._held_queries = [], []
-        self._sent_token = self._login_until = self._login_again = None
-        self._answers_until = self._subscribe_again = None
+        self._open, self._outgoing = False, []
+        self._entry.closed()
+        self._queries.lost()
+        self._answers.clear()
+        self._subscribe_again = None
         self._pings.stop()
         self._repeats.forget()
         self._wanted.hold()
 
-    # --- logging in and subscribing ---------------------------------------------------------------
+    # --- asking -----------------------------------------------------------------------------------
 
     def _go_on(self, now: int) -> list[Event]:
         """Whatever can be done now: renew the token, log in, subscribe."""
-        self._now = now
-        events: list[Event] = []
-        if self._login:
-            events += self._login.step(now)
-            if self._may_log_in():
-                events += self._log_in(self._login, now)
-        self._subscribe_held()
-        self._schedule(now)
+        # An error does not say what it is for, so a login waits for what was asked before it.
+        waits = self._answers and (self._queries.open or self._wanted.those(ASKED))
+        events = self._entry.step(now, self._open and not waits)
+        self._ask_held()
+        for clock in (self._entry, self._answers, self._queries.waiting):
+            clock.told(now)
+        self._plan()
         return events
 
-    def _may_log_in(self) -> bool:
-        # An error does not say what it is for, so a login waits for what was asked before it.
-        waits = self._answers_until is not None and (self._queries or self._wanted.those(ASKED))
-        fits = self._open and self._stage in ("before", "in") and self._login_again is None
-        return fits and not waits
-
-    def _log_in(self, login: EthgasLogin, now: int) -> list[Event]:
-        """Send the token, if there is one that has not been sent on this connection."""
-        token = login.token(now)
-        if token is None and not login.can_renew:
-            self._stage = "out"
-            words = login.stopped or "the token has expired, and nothing can renew it"
-            return [Rejected("no token", "", words, "login")]
-        if token is None or token == self._sent_token:
-            return []
-        self._redactor.add(token)
-        self._send(self._dialect.login(token.reveal()))
-        self._sent_token, self._login_until = token, now + LOGIN_WITHIN
-        # A renewed token does not interrupt what the old one has opened.
-        self._stage = "in, asked" if self._stage == "in" else "asked"
-        return []
-
-    def _logged_in(self, detail: str) -> list[Event]:
-        self._stage, self._login_until, self._failures = "in", None, 0
-        return [Authenticated(detail)]
-
-    def _login_failed(self, code: int, message: str, now: int) -> list[Event]:
-        event = Rejected(str(code), message, meaning(code), "login")
-        self._login_until, self._sent_token = None, None
-        self._failures += 1
-        if code in RATE_LIMITED:
-            self._stage, self._login_again = "before", now + RATE_PAUSE
-        elif code in FORBIDDEN or self._failures > MOST_FAILURES or self._login is None:
-            self._stage = "out"
-        else:
-            # Whatever the code says: 1001 alone has two meanings, and a new token settles it.
-            self._stage = "before"
-            self._login.expire()
-        return [event]
-
-    def _expired(self, code: str, message: str) -> list[Event]:
-        """The venue's word that the token has expired: everything private has to start anew."""
-        if self._login and self._stage in ("asked", "in", "in, asked"):
-            self._stage, self._login_until = "before", None
-            self._sent_token = None
-            self._login.expire()
-            for channel in self._wanted:
-                if channel.private:
-                    self._wanted[channel] = HELD
-        return [Rejected(code, message, "the access token has expired", "login")]
-
-    def _subscribe_held(self) -> None:
+    def _ask_held(self) -> None:
         """Ask for what may be asked for now: what is public, and after a login the rest."""
         # For the same reason nothing is asked for while a login is under way.
-        if not self._open or self._stage in ("asked", "in, asked"):
+        if not self._open or self._entry.asking:
             return
         held = self._wanted.those(HELD) if self._subscribe_again is None else []
-        ready = [one for one in held if self._stage == "in" or not one.private]
+        ready = [one for one in held if self._entry.inside or not one.private]
         if ready:
             self._send_all(self._dialect.on_channels("subscribe", ready))
             self._wanted.update(dict.fromkeys(ready, ASKED))
-        still: list[tuple[str, dict[str, Any]]] = []
-        for query_type, arguments in self._held_queries:
-            if self._stage == "before" and query_type in PRIVATE_QUERIES:
-                still.append((query_type, arguments))
-                continue
-            self._send(self._dialect.query(query_type, arguments))
-            self._queries.append(query_type)
-        if ready or len(still) < len(self._held_queries):
-            self._answers_until = self._now + ANSWERS_WITHIN
-        self._held_queries = still
+        if self._queries.release(private=not self._entry.ahead) or ready:
+            self._answers.add("answers")
+        self._plan()
 
-    def _schedule(self, now: int) -> None:
-        renewal = self._login.due(now) if self._login else None
+    def _plan(self) -> None:
         self.deadline = earliest(
             self._pings.deadline,
-            self._login_until,
-            self._login_again,
-            self._answers_until,
+            self._entry.deadline,
+            self._answers.deadline,
+            self._queries.waiting.deadline,
             self._subscribe_again,
-            renewal,
         )
 
     # --- what comes -------------------------------------------------------------------------------
@@ -375,37 +301,41 @@ class EthgasSession(Conversation):
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
         if not isinstance(content, dict):
             return [Unknown(content, raw)]
-        if isinstance(content.get("event"), str):
-            return self._control(content["event"], content, raw, now)
-        if isinstance(content.get("cmd"), str):
-            return self._draft(content["cmd"], content, raw, now)
+        if isinstance(content.get("event"), str) or isinstance(content.get("cmd"), str):
+            control = control_of(content)
+            return self._controlled(control, now) if control else [Unknown(content, raw)]
         if isinstance(content.get("e"), str):
             return self._update(content, raw)
         if isinstance(content.get("q"), str):
-            if content["q"] in self._queries:
-                self._queries.remove(content["q"])
-            return [Answered(content["q"], content.get("P"))]
+            self._queries.answered(content["q"])
+            return [read_reply(content)]
         return [Unknown(content, raw)]
 
-    def _control(self, event: str, content: dict[str, Any], raw: Message, now: int) -> list[Event]:
-        if event in ("login", "error"):
-            code, message = _code(content.get("code")), short_text(content.get("msg"))
-            if event == "error":
-                return self._error(code, message, now)
-            if code == 0:
-                return self._logged_in(short_text(content.get("connId")))
-            return self._login_failed(code, message, now)
-        if event in ("subscribe", "unsubscribe"):
-            return self._acknowledged(event, content.get("arg"))
-        return [Unknown(content, raw)]
+    def _controlled(self, control: Control, now: int) -> list[Event]:
+        if isinstance(control, LoggedIn):
+            return self._entry.accepted(control.detail)
+        if isinstance(control, LoginRefused):
+            return self._entry.refused(control.code, control.message, now)
+        if isinstance(control, TokenExpired):
+            return self._expired("token_expired", control.message)
+        if isinstance(control, Acknowledged):
+            return self._acknowledged(control)
+        return self._error(control.code, control.message, now)
+
+    def _expired(self, code: str, message: str) -> list[Event]:
+        """The venue's word that the token has expired: everything private has to start anew."""
+        if self._entry.expired():
+            private = [channel for channel in self._wanted if channel.private]
+            self._wanted.update(dict.fromkeys(private, HELD))
+        return [Rejected(code, message, "the access token has expired", "login")]
 
     def _error(self, code: int, message: str, now: int) -> list[Event]:
-        if self._stage in ("asked", "in, asked"):
-            return self._login_failed(code, message, now)
+        if self._entry.asking:
+            return self._entry.refused(code, message, now)
         if code in INVALID_TOKEN:
             return self._expired(str(code), message)
         asked = self._wanted.those(ASKED)
-        waiting = [*(one.label for one in asked), *(f"query {query}" for query in self._queries)]
+        waiting = [*(one.label for one in asked), *self._queries.open]
         # An error does not say what it is for; it is certain only where one thing is open.
         about = waiting[0] if len(waiting) == 1 else ""
         if code in PASSING and asked:
@@ -414,36 +344,17 @@ class EthgasSession(Conversation):
         elif about and asked:
             del self._wanted[asked[0]]
         elif about:
-            self._queries.clear()
+            self._queries.failed()
         return [Rejected(str(code), message, meaning(code), about)]
 
-    def _acknowledged(self, verb: str, argument: Any) -> list[Event]:
-        """One for each channel, by its argument."""
-        if not isinstance(argument, dict) or not isinstance(argument.get("channel"), str):
-            raise Malformed("an acknowledgement of nothing", field="arg", expected="a channel")
-        market = argument.get("marketType")
-        name = Channel(argument["channel"], market if isinstance(market, str) else None)
-        if verb == "unsubscribe":
-            return [Unsubscribed(name.label)]
-        known = [channel for channel in self._wanted if channel.label == name.label]
+    def _acknowledged(self, said: Acknowledged) -> list[Event]:
+        label = said.channel.label
+        if said.verb == "unsubscribe":
+            return [Unsubscribed(label)]
+        known = [channel for channel in self._wanted if channel.label == label]
         new = not known or any(self._wanted[channel] != IN_FORCE for channel in known)
         self._wanted.update(dict.fromkeys(known, IN_FORCE))
-        return [Subscribed(name.label)] if new else []
-
-    def _draft(self, cmd: str, content: dict[str, Any], raw: Message, now: int) -> list[Event]:
-        data, error = content.get("data"), content.get("error")
-        if cmd == "token_expired":
-            words = short_text(data.get("message")) if isinstance(data, dict) else ""
-            return self._expired(cmd, words)
-        if isinstance(error, dict) and cmd in ("login", "error"):
-            code, message = _code(error.get("code")), short_text(error.get("message"))
-            fail = self._login_failed if cmd == "login" else self._error
-            return fail(code, message, now)
-        if cmd == "login" and content.get("status") == "success":
-            return self._logged_in(short_text(data.get("userId")) if isinstance(data, dict) else "")
-        if cmd in ("subscribe", "unsubscribe") and content.get("status") in (None, "success"):
-            return self._acknowledged(cmd, content)
-        return [Unknown(content, raw)]
+        return [Subscribed(label)] if new else []
 
     def _update(self, content: dict[str, Any], raw: Message) -> list[Event]:
         update = read_update(content)
@@ -465,14 +376,3 @@ class EthgasSession(Conversation):
             return []
         self._wanted[same[0]] = IN_FORCE
         return [Subscribed(same[0].label)]
-
-
-def _code(value: Any) -> int:
-    if type(value) is not int:
-        raise Malformed("not a code", field="code", expected="an integer")
-    return value
-
-
-def _ahead(deadline: int | None, now: int) -> int | None:
-    """A deadline that has not come yet."""
-    return None if deadline is None or now >= deadline else deadline

@@ -12,9 +12,7 @@ A token is renewed a margin before the `exp` of its JWT, by the refresh token, e
 
 from __future__ import annotations
 
-import base64
 import re
-from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,6 +30,7 @@ from payloads.venues.eip712 import (
     typed_data_digest,
 )
 from payloads.venues.ethgas_protocol import OFFICIAL, Dialect
+from payloads.venues.jwt import jwt_expiry
 from payloads.venues.session import (
     SECOND,
     Broken,
@@ -74,22 +73,6 @@ def check_login_data(data: Any, name: str = LOGIN_NAME) -> dict[str, Any]:
 
 
 # --- tokens ---------------------------------------------------------------------------------------
-
-
-def jwt_expiry(token: str) -> int | None:
-    """The `exp` of a JWT in nanoseconds; None if it has none, or is no JWT."""
-    parts = token.split(".")
-    try:
-        padded = parts[1] + "=" * (-len(parts[1]) % 4)
-        claims = parse_json(base64.urlsafe_b64decode(padded.encode("ascii")))
-    except (IndexError, ValueError):  # Malformed is one too
-        return None
-    expires = claims.get("exp") if isinstance(claims, dict) else None
-    if isinstance(expires, Decimal) and expires.is_finite() and 0 <= expires < 2**40:
-        expires = int(expires)
-    if type(expires) is not int or not 0 <= expires < 2**40:
-        return None
-    return expires * SECOND
 
 
 class TokenRenewed(Event, frozen=True):
@@ -227,8 +210,10 @@ class EthgasLogin:
         if self._token and what == "login/refresh":
             headers.append(("Authorization", f"Bearer {self._token.reveal()}"))
         url = f"{self._base}/api/v1/user/{what}"
-        self._requests.append(Request("POST", url, tuple(headers), body, f"ethgas {what}"))
-        self._waiting, self._until = f"ethgas {what}", now + _ANSWER_WITHIN
+        purpose = f"ethgas {what}"
+        request = Request("POST", url, tuple(headers), body, purpose, secret_reply=True)
+        self._requests.append(request)
+        self._waiting, self._until = purpose, now + _ANSWER_WITHIN
 
     def _later(self, now: int, at_least: int = 0) -> None:
         """Nothing came of it: begin again after a pause that doubles."""

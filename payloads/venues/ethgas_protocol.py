@@ -15,9 +15,9 @@ from payloads.fields import Record
 from payloads.venues.shared import address
 
 __all__ = [
-    "CODES", "DIALECTS", "DRAFT", "FORBIDDEN", "INVALID_TOKEN", "MARKET_OF", "MARKET_TYPES",
-    "OFFICIAL", "ORDER_STATUS", "ORDER_TYPES", "PASSING", "PRIVATE", "PRIVATE_QUERIES", "PUBLIC",
-    "RATE_LIMITED", "Channel", "Dialect", "meaning",
+    "CODES", "DIALECTS", "DRAFT", "FORBIDDEN", "INVALID_TOKEN", "MARKET_OF", "MARKET_STATUS",
+    "MARKET_TYPES", "OFFICIAL", "ORDER_STATUS", "ORDER_TYPES", "PASSING", "PRIVATE",
+    "PRIVATE_QUERIES", "PUBLIC", "RATE_LIMITED", "Channel", "Dialect", "meaning",
 ]  # fmt: skip
 
 MARKET_TYPES = ("inclusionPreconf", "wholeBlock")
@@ -97,6 +97,13 @@ ORDER_STATUS = {
     99: "error",
 }
 ORDER_TYPES = {1: "market", 2: "limit", 3: "fill or kill"}
+MARKET_STATUS = {
+    0: "not started",
+    1: "open",
+    2: "expired",
+    3: "transactions are no longer taken",
+    4: "final",
+}
 
 
 def meaning(code: int) -> str:

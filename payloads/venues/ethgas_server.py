@@ -3,13 +3,10 @@
 `LoginDesk` is the REST API (`login`, `verify`, `refresh`, `logout`): parameters in, HTTP status and
 answer out. `check_token` judges an access token, and `SocketDesk` the messages of one connection.
 Nothing here does I/O; the clock, the source of nonces and the key that signs tokens are arguments.
-
-The venue signs its tokens with ES256, which a client cannot check; these are HS256, same in form.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
@@ -21,51 +18,19 @@ import msgspec
 from payloads.crypto import recover
 from payloads.errors import Malformed, Misuse, PayloadError
 from payloads.venues.eip712 import typed_data_digest
-from payloads.venues.ethgas_login import jwt_expiry
 from payloads.venues.ethgas_protocol import OFFICIAL, PRIVATE_QUERIES, Channel, Dialect
+from payloads.venues.jwt import TOKEN_LIFETIME, check_token, make_token
 from payloads.venues.session import SECOND, Secret, parse_json
 
 __all__ = [
     "LoginDesk", "SocketDesk", "TOKEN_LIFETIME", "check_token", "login_data", "make_token",
 ]  # fmt: skip
 
-TOKEN_LIFETIME = 3600 * SECOND
 SESSION_LIFETIME = 7 * 24 * 3600 * SECOND
 # How long a login may take between its two requests; the venue does not say.
 NONCE_LIFETIME = 300 * SECOND
 PERMISSION_DENIED, VALIDATION_FAILED = 1000, 1001
 LOGIN_FAILED, INVALID_CHANNEL = 1001, 1002
-
-
-# --- tokens ---------------------------------------------------------------------------------------
-
-
-def _b64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _mac(key: Secret, text: str) -> str:
-    code = hmac.new(key.reveal().encode(), text.encode("utf-8", "surrogatepass"), hashlib.sha256)
-    return _b64(code.digest())
-
-
-def make_token(key: Secret, subject: str, now: int, lifetime: int = TOKEN_LIFETIME) -> str:
-    """A JWT that says who it is for and when it ends."""
-    claims = {"sub": subject, "iat": now // SECOND, "exp": (now + lifetime) // SECOND}
-    parts = ({"alg": "HS256", "typ": "JWT"}, claims)
-    text = ".".join(_b64(msgspec.json.encode(part)) for part in parts)
-    return f"{text}.{_mac(key, text)}"
-
-
-def check_token(key: Secret, token: Any, now: int) -> str:
-    """ "" if the token is good; else why not."""
-    if not isinstance(token, str) or token.count(".") != 2:
-        return "no token"
-    text, _, signature = token.rpartition(".")
-    if not hmac.compare_digest(_mac(key, text).encode(), signature.encode("utf-8", "replace")):
-        return "invalid token"
-    expires = jwt_expiry(token)
-    return "" if expires is not None and now < expires else "expired token"
 
 
 # --- REST -----------------------------------------------------------------------------------------
@@ -145,8 +110,8 @@ class LoginDesk:
         data = login_data(form["nonceHash"])
         if _signer(data, form.get("signature", "")) != address:
             return _denied(401, PERMISSION_DENIED, "signature")
-        refresh = hashlib.sha256(form["nonceHash"].encode()).hexdigest()
-        refresh = _mac(self._key, refresh)
+        key, nonce = self._key.reveal().encode(), form["nonceHash"].encode()
+        refresh = hmac.new(key, nonce, hashlib.sha256).hexdigest()
         self._sessions[refresh] = (address, now + SESSION_LIFETIME)
         return _given({"user": {"address": address}, **self._tokens(address, refresh, now)})
 

@@ -1,42 +1,26 @@
-"""What ETHGas' channels send, as records: `read_update` makes an `Update` of a message.
+"""What ETHGas sends of its channels (`read_update`) and in answer to queries (`read_reply`).
 
-Order books and trades are read, with numbers as `Decimal`; the payloads of all other channels stay
-the venue's own objects, whose keys are single letters. `Malformed` is raised, with the path of the
-first wrong value, for a book or a trade that is none.
+Payloads become the records that `ethgas_records` has for them; those of channels and queries that
+it does not have stay the venue's own objects, whose keys are single letters. `Malformed` is raised,
+with the path of the first wrong value, for a payload that is not what it should be.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Any
+from typing import Any, get_origin
 
-from payloads.errors import Malformed, elide
+from msgspec import field
+
+from payloads.errors import elide
 from payloads.fields import Record
-from payloads.venues.session import exact_decimal
+from payloads.venues.ethgas_records import CHANNELS, QUERIES, Book, Level, Trade, read
+from payloads.venues.session import Event
 
-__all__ = ["Book", "Level", "Trade", "Update", "read_update", "short_text"]
+__all__ = [
+    "Answered", "Book", "Level", "Trade", "Update", "read_reply", "read_update", "short_text",
+]  # fmt: skip
 
-Level = tuple[Decimal, Decimal]
-
-
-class Book(Record, frozen=True):
-    """An order book, which replaces the one before. It is not said that it always is whole."""
-
-    instrument: str
-    bids: tuple[Level, ...]
-    asks: tuple[Level, ...]
-    time: int | None = None
-
-
-class Trade(Record, frozen=True):
-    """A trade. `index` counts on this connection only; `time` is in milliseconds."""
-
-    instrument: str
-    price: Decimal
-    quantity: Decimal
-    buy: bool | None
-    time: int | None
-    index: int | None
+_UPDATE_KEYS, _REPLY_KEYS = frozenset("eEsaP"), frozenset("qsP")
 
 
 class Update(Record, frozen=True):
@@ -47,9 +31,16 @@ class Update(Record, frozen=True):
     symbol: str
     action: str
     payload: Any
+    rest: dict[str, Any] = field(default_factory=dict)
 
 
-# --- reading --------------------------------------------------------------------------------------
+class Answered(Event, frozen=True):
+    """The reply to a query: its payload, the instrument it is about, and what else came with it."""
+
+    query_type: str
+    reply: Any
+    symbol: str = ""
+    rest: dict[str, Any] = field(default_factory=dict)
 
 
 def short_text(value: Any) -> str:
@@ -57,65 +48,34 @@ def short_text(value: Any) -> str:
     return elide(value, 300) if isinstance(value, str) else ""
 
 
-def _decimal(value: Any, path: str) -> Decimal:
-    """A decimal string (or, should it change, number), within what any market needs."""
-    number = exact_decimal(value)
-    if number is None:
-        raise Malformed("not a number", field=path, expected="a decimal string")
-    return number
-
-
-def _entry(source: dict[str, Any], key: str, path: str) -> Decimal:
-    return _decimal(source.get(key), f"{path}.{key}")
-
-
-def _levels(rows: Any, path: str) -> tuple[Level, ...]:
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise Malformed("not a side of a book", field=path, expected="a list of levels")
-    pairs = ((row, f"{path}[{index}]") for index, row in enumerate(rows))
-    return tuple((_entry(row, "p", where), _entry(row, "q", where)) for row, where in pairs)
-
-
-def _read_book(payload: Any) -> Book:
-    if not isinstance(payload, dict):
-        raise Malformed("not a book", field="P", expected="an object")
-    time = payload.get("t")
-    bids, asks = (_levels(payload.get(side, []), f"P.{side}") for side in "ba")
-    return Book(short_text(payload.get("I")), bids, asks, time if type(time) is int else None)
-
-
-def _read_trades(payload: Any) -> tuple[Trade, ...]:
-    """One trade, or a list of them."""
-    rows = payload if isinstance(payload, list) else [payload]
-    if not all(isinstance(row, dict) for row in rows):
-        raise Malformed("not a trade", field="P", expected="an object")
-    return tuple(_read_trade(row, f"P[{index}]") for index, row in enumerate(rows))
-
-
-def _read_trade(row: dict[str, Any], path: str) -> Trade:
-    # `t` is the index on this connection, as the documentation has it, and `d` the time.
-    buy, index, time = row.get("s"), row.get("t"), row.get("d")
-    return Trade(
-        short_text(row.get("i")),
-        _entry(row, "p", path),
-        _entry(row, "q", path),
-        buy if isinstance(buy, bool) else None,
-        time if type(time) is int else None,
-        index if type(index) is int else None,
-    )
-
-
-_READERS = {"orderBookUpdate": _read_book, "recentTradeUpdate": _read_trades}
-
-
 def read_update(content: dict[str, Any]) -> Update:
     """The update of a message that has its channel's name under `e`."""
-    name, payload, time = content["e"], content.get("P"), content.get("E")
-    read = _READERS.get(name)
+    name, time = content["e"], content.get("E")
     return Update(
         name,
         time if type(time) is int else None,
         short_text(content.get("s")),
         short_text(content.get("a")),
-        read(payload) if read else payload,
+        _payload(CHANNELS.get(name), content.get("P")),
+        _rest(content, _UPDATE_KEYS),
     )
+
+
+def read_reply(content: dict[str, Any]) -> Answered:
+    """The reply of a message that has its query's type under `q`."""
+    name = content["q"]
+    payload = _payload(QUERIES.get(name), content.get("P"))
+    return Answered(name, payload, short_text(content.get("s")), _rest(content, _REPLY_KEYS))
+
+
+def _payload(kind: Any, payload: Any) -> Any:
+    if kind is None:
+        return payload
+    # Where its pages have a list in the table they may have one object in the example.
+    if get_origin(kind) is tuple and isinstance(payload, dict):
+        payload = [payload]
+    return read(kind, payload, "P")
+
+
+def _rest(content: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key not in known}

@@ -1,11 +1,18 @@
-"""Finery's error codes in words, and what to do about them.
+"""Finery's error codes in words, what to do about them, and where in a message they are.
 
-`meaning(code)` and `advice(code)` answer for any integer.
+`meaning(code)` and `advice(code)` answer for any integer, `code_in(body)` for any bytes. `code_of`
+raises `Malformed` for what is no code.
 """
 
 from __future__ import annotations
 
-__all__ = ["CODES", "FATAL", "TRANSIENT", "advice", "meaning"]
+import re
+from typing import Any
+
+from payloads.errors import Malformed
+from payloads.venues.session import parse_json
+
+__all__ = ["CODES", "FATAL", "TRANSIENT", "advice", "code_in", "code_of", "meaning"]
 
 CODES = {
     0: "ok",
@@ -105,3 +112,29 @@ def meaning(code: int) -> str:
     """A code in words, with advice where there is some."""
     words = CODES.get(code) or next((text for span, text in _RANGES if code in span), "")
     return "; ".join(filter(None, (words or "a code that is not documented", advice(code))))
+
+
+# --- in messages ----------------------------------------------------------------------------------
+
+_CODE_WORDS = re.compile(r"(?:error|code)\D{0,8}(\d{1,3})\b", re.IGNORECASE)
+
+
+def code_of(data: Any) -> int:
+    """A code, bare or (as one client sees it) alone in a list."""
+    value = data[0] if isinstance(data, list) and len(data) == 1 else data
+    if type(value) is not int:
+        raise Malformed("not a code", expected="an integer", found=type(value).__name__)
+    return value
+
+
+def code_in(body: bytes) -> int | None:
+    """The error code in the body of a refused upgrade, whose form is not published."""
+    text = body[:4096].decode("utf-8", "replace").strip()
+    try:
+        found = parse_json(text)
+        if isinstance(found, dict):
+            found = found.get("error", found.get("code"))
+        return code_of(found) if type(found) is not str else code_of(parse_json(found))
+    except Malformed:
+        match = _CODE_WORDS.search(text)
+        return int(match[1]) if match else None

@@ -2,7 +2,7 @@
 
 A feed is bound by a number or by a name, and the venue answers some names with a number of its own
 without saying whose it is. `Names` knows which is which: told by feed I, or by an answer that could
-only be meant for one binding.
+only be meant for one binding. Feeds F and MD are bound by an object too, which is a `Selection`.
 """
 
 from __future__ import annotations
@@ -11,21 +11,91 @@ import re
 from collections.abc import Container, Iterable
 from typing import Any
 
-from payloads.errors import Misuse, elide
+from payloads.errors import Malformed, Misuse, elide
 from payloads.fields import Record
 from payloads.venues.finery_book import Change
 from payloads.venues.finery_rows import Currency, Instrument
 
-__all__ = ["BOOKS", "LETTERS", "Binding", "Frame", "Names"]
+__all__ = [
+    "BOOKS",
+    "LETTERS",
+    "Binding",
+    "FeedId",
+    "Frame",
+    "Names",
+    "Selection",
+    "feed_id_of",
+    "sent_id",
+]
 
 # Which feeds take which id. C comes with I, and X with every connection; neither can be bound.
 WITHOUT_ID = frozenset("IPGLMRN")
 BY_INSTRUMENT = frozenset("BFO")
 BY_CURRENCY = frozenset("KS")
-LETTERS = WITHOUT_ID | BY_INSTRUMENT | BY_CURRENCY
-BOOKS = frozenset("BF")
+# What is bound by an object: MD always, F for a client of a master account.
+BY_SELECTION = frozenset({"F", "MD"})
+LETTERS = WITHOUT_ID | BY_INSTRUMENT | BY_CURRENCY | BY_SELECTION
+BOOKS = frozenset({"B", "F", "MD"})
 # Whose updates come under other letters: O and S are also feeds of their own, with an id.
 _PARENTS = {"C": "I", "O": "P", "S": "P"}
+
+
+_NAME = re.compile(r"[!-~]{1,64}")
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 < value < 2**64
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+class Selection(Record, frozen=True):
+    """Part of an instrument's market: that of a master account's client, or (MD) of some makers."""
+
+    instrument: str
+    client_id: int | None = None
+    makers: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        client = "" if self.client_id is None else f"@{self.client_id}"
+        makers = ",".join(map(str, self.makers))
+        return f"{self.instrument}{client}" + (f"/{makers}" if makers else "")
+
+    @property
+    def fits(self) -> bool:
+        """Whether every part is one that the venue would take."""
+        numbers = self.makers if self.client_id is None else (self.client_id, *self.makers)
+        return _is_name(self.instrument) and all(map(_is_number, numbers))
+
+    @property
+    def argument(self) -> dict[str, Any]:
+        client = {} if self.client_id is None else {"clientId": self.client_id}
+        makers = {"makers": [*self.makers]} if self.makers else {}
+        return {"instrument": self.instrument, **client, **makers}
+
+
+FeedId = int | str | Selection
+
+
+def sent_id(feed_id: FeedId) -> Any:
+    """The id of a feed as a message has it."""
+    return feed_id.argument if isinstance(feed_id, Selection) else feed_id
+
+
+def feed_id_of(value: Any) -> FeedId:
+    """The id of a feed in a message; `Malformed` if it is none."""
+    if type(value) in (int, str):
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, dict):
+        makers = value.get("makers") or []
+        if isinstance(makers, list):
+            found = Selection(value.get("instrument", ""), value.get("clientId"), tuple(makers))
+            if found.fits:
+                return found
+    expected = "a number, a name, or an object with an instrument"
+    raise Malformed("not a frame", field="feedId", expected=expected)
 
 
 class Binding(Record, frozen=True):
@@ -35,15 +105,17 @@ class Binding(Record, frozen=True):
     """
 
     feed: str
-    feed_id: int | str | None = None
+    feed_id: FeedId | None = None
 
     @classmethod
-    def of(cls, feed: str, feed_id: int | str | None = None) -> Binding:
+    def of(cls, feed: str, feed_id: FeedId | None = None) -> Binding:
         """A binding that the venue would take; `Misuse` otherwise."""
         if not isinstance(feed, str) or feed not in LETTERS:
             raise Misuse("no such feed", field="feed", expected=", ".join(sorted(LETTERS)))
         if feed in WITHOUT_ID and feed_id is not None:
             raise Misuse(f"feed {feed} takes no id", field="feed_id", found=elide(repr(feed_id)))
+        if feed == "MD" and isinstance(feed_id, str):  # of all makers
+            feed_id = Selection(feed_id)
         if feed in BOOKS or feed_id is not None:
             _check_id(feed, feed_id)
         return cls(feed, feed_id)
@@ -54,19 +126,18 @@ class Binding(Record, frozen=True):
 
     def message(self, event: str) -> dict[str, Any]:
         """What binds or unbinds it."""
-        named = {} if self.feed_id is None else {"feedId": self.feed_id}
+        named = {} if self.feed_id is None else {"feedId": sent_id(self.feed_id)}
         return {"event": event, "feed": self.feed, **named}
 
 
-def _check_id(feed: str, feed_id: int | str | None) -> None:
-    if feed in WITHOUT_ID:
-        return
-    if type(feed_id) is int and 0 < feed_id < 2**64:
-        return
-    if isinstance(feed_id, str) and re.fullmatch(r"[!-~]{1,64}", feed_id):
-        return
-    what = "an instrument" if feed in BY_INSTRUMENT else "a currency"
-    raise Misuse(f"feed {feed} takes {what}", field="feed_id", expected="a number or a name")
+def _check_id(feed: str, feed_id: FeedId | None) -> None:
+    if isinstance(feed_id, Selection):
+        if feed not in BY_SELECTION or not feed_id.fits or (feed == "F" and feed_id.makers):
+            expected = "for F of an instrument and a client, for MD of makers too"
+            raise Misuse(f"feed {feed} and its selection", field="feed_id", expected=expected)
+    elif feed == "MD" or not (_is_number(feed_id) or _is_name(feed_id)):
+        what = "an instrument" if feed in BY_INSTRUMENT | BY_SELECTION else "a currency"
+        raise Misuse(f"feed {feed} takes {what}", field="feed_id", expected="a number or a name")
 
 
 class Frame(Record, frozen=True):
@@ -77,7 +148,7 @@ class Frame(Record, frozen=True):
     """
 
     feed: str
-    feed_id: int | str
+    feed_id: FeedId
     action: str
     data: Any
     rows: tuple[Record, ...] = ()
@@ -101,10 +172,10 @@ class Names:
     """Which numbers stand for which names, for what is bound by name."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple[type[Record], int | str], str] = {}
-        self._known: set[tuple[type[Record], int | str]] = set()
+        self._told: dict[tuple[type[Record], FeedId], str] = {}
+        self._known: set[tuple[type[Record], str]] = set()
         # By answers, which are those of one connection.
-        self._answered: dict[tuple[str, int | str], Binding] = {}
+        self._answered: dict[tuple[str, FeedId], Binding] = {}
 
     def learn(self, rows: Iterable[Record]) -> None:
         """What feed I says."""
@@ -120,9 +191,11 @@ class Names:
     def vague(self, binding: Binding) -> bool:
         """Whether an answer to this one may come under a number that nobody can place."""
         name = binding.feed_id
-        return isinstance(name, str) and (_kind(binding.feed), name) not in self._known
+        # An instrument's number does not say whose market it is.
+        unknown = isinstance(name, str) and (_kind(binding.feed), name) not in self._known
+        return unknown or isinstance(name, Selection)
 
-    def owner(self, feed: str, feed_id: int | str, among: Container[Binding]) -> Binding | None:
+    def owner(self, feed: str, feed_id: FeedId, among: Container[Binding]) -> Binding | None:
         """The binding that a frame belongs to, as far as it is certain."""
         answered = self._answered.get((feed, feed_id))
         named = Binding(feed, self._told.get((_kind(feed), feed_id), feed_id) or None)
@@ -134,7 +207,7 @@ class Names:
         parent = Binding(_PARENTS.get(feed, ""))
         return parent if parent in among and not feed_id else None
 
-    def answered(self, feed: str, feed_id: int | str, among: Iterable[Binding]) -> Binding | None:
+    def answered(self, feed: str, feed_id: FeedId, among: Iterable[Binding]) -> Binding | None:
         """The binding that a first answer belongs to: the certain one, else the oldest by name.
 
         Only one that is bound by name is under way at a time, so the oldest is the one.
@@ -142,7 +215,7 @@ class Names:
         candidates = [binding for binding in among if binding.feed == feed]
         if found := self.owner(feed, feed_id, candidates):
             return found
-        by_name = [one for one in candidates if isinstance(one.feed_id, str)]
+        by_name = [one for one in candidates if isinstance(one.feed_id, str | Selection)]
         if not by_name:
             # A refused id may be answered as 0.
             return candidates[0] if candidates and feed_id == 0 else None

@@ -19,7 +19,15 @@ import msgspec
 from payloads.errors import Malformed, Misuse
 from payloads.venues.finery_auth import MILLISECOND
 from payloads.venues.finery_codes import CODES
-from payloads.venues.finery_feeds import Binding
+from payloads.venues.finery_feeds import (
+    BY_CURRENCY,
+    LETTERS,
+    Binding,
+    FeedId,
+    Selection,
+    feed_id_of,
+    sent_id,
+)
 from payloads.venues.session import SECOND, Secret, parse_json
 from payloads.venues.shared import Headers, header
 
@@ -101,10 +109,19 @@ def _signed(secret: Secret, text: str, signature: str) -> bool:
 
 
 class Connection:
-    """Checks what one client sends, and remembers what it has bound."""
+    """Checks what one client sends, and remembers what it has bound.
 
-    def __init__(self, instruments: Iterable[int | str], currencies: Iterable[int | str]) -> None:
-        self._known = {"instrument": frozenset(instruments), "currency": frozenset(currencies)}
+    `clients` are the numbers of those for whom this one, then a master account, may ask.
+    """
+
+    def __init__(
+        self,
+        instruments: Iterable[int | str],
+        currencies: Iterable[int | str],
+        clients: Iterable[int] = (),
+    ) -> None:
+        self._instruments, self._currencies = frozenset(instruments), frozenset(currencies)
+        self._clients = frozenset({None, *clients})
         self.bound: set[Binding] = set()
 
     def check(self, message: Any) -> tuple[str, Binding | None, int]:
@@ -121,18 +138,21 @@ class Connection:
 
     def _binding(self, message: dict[str, Any]) -> tuple[Binding | None, int]:
         feed, feed_id = message.get("feed"), message.get("feedId")
-        try:
-            Binding.of(feed, 1 if feed in tuple("BFOKS") else None)  # type: ignore[arg-type]
-        except Misuse:
+        if not isinstance(feed, str) or feed not in LETTERS:
             return None, BAD_FEED
         try:
-            binding = Binding.of(feed, feed_id)  # type: ignore[arg-type]
-        except Misuse:
+            named = None if feed_id is None else feed_id_of(feed_id)
+            if feed == "MD" and not isinstance(named, Selection):
+                return None, BAD_FEED_ID
+            binding = Binding.of(feed, named)
+        except (Malformed, Misuse):
             return None, BAD_FEED_ID
-        kind = "currency" if feed in tuple("KS") else "instrument"
-        if feed_id is not None and feed_id not in self._known[kind]:
-            return binding, BAD_FEED_ID
-        return binding, 0
+        return binding, 0 if named is None or self._known(feed, named) else BAD_FEED_ID
+
+    def _known(self, feed: str, feed_id: FeedId) -> bool:
+        if isinstance(feed_id, Selection):
+            return feed_id.instrument in self._instruments and feed_id.client_id in self._clients
+        return feed_id in (self._currencies if feed in BY_CURRENCY else self._instruments)
 
     def _apply(self, event: str, binding: Binding) -> int:
         there = binding in self.bound
@@ -165,6 +185,6 @@ def status_frame(code: int) -> str:
     return f'["X",0,"Z",{code}]'
 
 
-def bound_frame(feed: str, feed_id: int | str, code: int) -> str:
+def bound_frame(feed: str, feed_id: FeedId, code: int) -> str:
     """The answer to a bind or unbind that failed, or (with code 0) to an unbind that did not."""
-    return msgspec.json.encode([feed, feed_id, "Z" if code else "U", code]).decode()
+    return msgspec.json.encode([feed, sent_id(feed_id), "Z" if code else "U", code]).decode()

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from payloads.errors import Misuse
-from payloads.venues.ethgas_login import jwt_expiry
+from payloads.venues.jwt import jwt_expiry
 from payloads.venues.session import SECOND, Dial, Secret
 from payloads.venues.shared import header_value
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from payloads.errors import Malformed, elide
 from payloads.venues.session import SECOND, Redactor, Rejected, Retry, parse_json
-from payloads.venues.shared import Headers, said, wait_asked
+from payloads.venues.shared import Headers, upgrade_refused
 
 __all__ = [
     "AUTH_WITHIN", "BENIGN", "ERRORS", "MDS_ENDPOINTS", "ORDER_STATUS", "RETRYABLE",
@@ -93,9 +93,7 @@ def refused_upgrade(
     """What an upgrade that was answered with a status is told as."""
     words = {401: "not authorised", 403: "forbidden", 429: "too many connections or messages"}
     meant = words.get(status, "the upgrade was refused")
-    again = status in (408, 425, 429) or status >= 500
-    event = Rejected(f"HTTP {status}", said(body, redactor), meant, "upgrade")
-    return event, Retry(again, meant, wait_asked(headers))
+    return upgrade_refused(status, headers, body, redactor, meant)
 
 
 def error_of(content: Mapping[str, Any]) -> Rejected:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from payloads.errors import Malformed, Misuse
 from payloads.fields import Record
 from payloads.venues.qfex_codes import MDS_ENDPOINTS, error_of, refused_upgrade
-from payloads.venues.qfex_reading import Duplicate, Repeats, flatten, opened, read
+from payloads.venues.qfex_reading import LATEST, came_before, flatten, opened, read
 from payloads.venues.qfex_records import CHANNELS
 from payloads.venues.qfex_requests import check_known
 from payloads.venues.session import (
@@ -24,15 +24,13 @@ from payloads.venues.session import (
     Event,
     Message,
     Opened,
-    Redactor,
     Rejected,
     Retry,
-    Session,
     Subscribed,
     Unknown,
-    parse_json,
+    by_caller,
 )
-from payloads.venues.shared import Watchdog, check_base, closing
+from payloads.venues.shared import Conversation, Duplicate, Repeats, Watchdog, address, closing
 
 __all__ = ["INTERVALS", "Interest", "QfexMarketSession", "Subscription"]
 
@@ -156,7 +154,15 @@ def _gathered(streams: Iterable[Stream]) -> Iterator[Subscription]:
         yield Subscription(tuple(some), some_symbols, some_intervals)
 
 
-class QfexMarketSession(Session):
+def _stream_of(name: str, record: Any) -> Stream:
+    """What a message belongs to. The interval of a candle may stand behind its symbol."""
+    if name != "candle":
+        return name, record.symbol, ""
+    symbol, _, interval = record.symbol.partition("/")
+    return name, symbol, record.resolution or interval
+
+
+class QfexMarketSession(Conversation):
     """A connection to the public market data, which needs no credentials.
 
     With `silence` (in nanoseconds) a connection on which nothing has come for so long, after
@@ -173,21 +179,24 @@ class QfexMarketSession(Session):
         silence: int | None = None,
     ) -> None:
         super().__init__()
-        url = MDS_ENDPOINTS.get(endpoint, endpoint)
-        self._url = check_base(url, ("wss", "ws"), "endpoint")
-        self._interest, self._repeats = Interest(), Repeats()
+        self._url = address(endpoint, MDS_ENDPOINTS)
+        self._interest, self._repeats = Interest(), Repeats(LATEST)
         for one in subscriptions:
             self._interest.add(Subscription.of(*one.values))
         self._seen: dict[str, Stream] = {}
-        self._open = False
         self._watchdog = Watchdog(silence)
-        self._redactor = Redactor()
 
     @property
     def subscribed(self) -> list[str]:
         """What data has come for on this connection, as `level2:AAPL-USD`."""
         return sorted(self._seen)
 
+    @property
+    def repeated(self) -> int:
+        """How many messages came twice and were dropped."""
+        return self._repeats.count
+
+    @by_caller
     def subscribe(
         self, channels: Iterable[str], symbols: Iterable[str], intervals: Iterable[str] = ()
     ) -> None:
@@ -196,6 +205,7 @@ class QfexMarketSession(Session):
         if self._interest.add(one) and self._open:
             self._send(one.message("subscribe"))
 
+    @by_caller
     def unsubscribe(
         self, channels: Iterable[str], symbols: Iterable[str], intervals: Iterable[str] = ()
     ) -> None:
@@ -226,15 +236,14 @@ class QfexMarketSession(Session):
     ) -> tuple[Rejected, Retry]:
         return refused_upgrade(status, headers, body, self._redactor)
 
-    def received(self, data: Message, now: int) -> list[Event]:
+    def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
+        messages = (message for one in flatten(content) for message in opened(one))
+        return [event for one in messages for event in self._one(one, raw)]
+
+    def _go_on(self, now: int) -> list[Event]:
         self._watchdog.fed(now)
         self.deadline = self._watchdog.deadline
-        try:
-            content = parse_json(data)
-        except Malformed as error:
-            return [Broken(error, data)]
-        messages = (message for one in flatten(content) for message in opened(one))
-        return [event for one in messages for event in self._one(one, data)]
+        return []
 
     def tick(self, now: int) -> list[Event]:
         stalled = self._watchdog.check(now)
@@ -265,9 +274,9 @@ class QfexMarketSession(Session):
             record = read(kind, content)
         except Malformed as error:
             return [Broken(error, raw)]
-        stream = name, record.symbol, getattr(record, "resolution", None) or ""
-        label = f"{name}:{record.symbol}" + (f"/{stream[2]}" if stream[2] else "")
-        if self._repeats.seen(label, record):
+        stream = _stream_of(name, record)
+        label = f"{name}:{stream[1]}" + (f"/{stream[2]}" if stream[2] else "")
+        if came_before(self._repeats, label, record):
             return [Duplicate(name, record)]
         return [*self._first(label, stream), Data(name, record)]
 

@@ -8,7 +8,8 @@
 or, with the refresh token of an earlier login, `OAuth(client_id, refresh_token)`. Given to
 `QfexTradeSession` instead of a `Jwt`, it asks for a token before the first dial, renews it a margin
 before it ends, so that a reconnect never meets one that is over, and once more if the venue refuses
-one. A refresh token is good once: keep the one that each `TokensRenewed` brings.
+one. A refresh token is good once: keep the one that each `TokensRenewed` brings, or have it handed
+to `keep` in the moment it comes.
 
 Endpoints, grants and members are those of the venue's own client. That client renews at another
 path, `/auth/v1/token?grant_type=refresh_token`; here both grants go to the documented token
@@ -22,12 +23,13 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from payloads.errors import Malformed, Misuse, Refused, elide
 from payloads.fields import Record
-from payloads.venues.ethgas_login import jwt_expiry
+from payloads.venues.jwt import jwt_expiry
 from payloads.venues.qfex_auth import Jwt
 from payloads.venues.session import (
     SECOND,
@@ -40,7 +42,7 @@ from payloads.venues.session import (
     Secret,
     parse_json,
 )
-from payloads.venues.shared import check_base, said, wait_asked
+from payloads.venues.shared import address, said, wait_asked, worth_retrying
 
 __all__ = [
     "OAUTH_ENDPOINTS", "Code", "OAuth", "TokensRenewed", "authorize_url", "code_challenge",
@@ -94,7 +96,7 @@ def code_in(callback: str, state: str) -> Secret:
 
 
 def _base(endpoint: str) -> str:
-    return check_base(OAUTH_ENDPOINTS.get(endpoint, endpoint), ("https", "http"), "endpoint")
+    return address(endpoint, OAUTH_ENDPOINTS, ("https", "http"))
 
 
 class Code(Record, frozen=True):
@@ -127,12 +129,13 @@ class OAuth:
         access_token: Secret | None = None,
         endpoint: str = "mainnet",
         margin: int = MARGIN,
+        keep: Callable[[Secret], None] | None = None,
     ) -> None:
         if refresh_token is None and code is None:
             raise Misuse("nothing to get a token with", field="refresh_token",
                          expected="it, or a code")  # fmt: skip
         self._url = _base(endpoint) + TOKEN
-        self._client_id, self._margin = client_id, margin
+        self._client_id, self._margin, self._keeps = client_id, margin, keep
         self._refresh, self._code = refresh_token, code
         self._redactor = Redactor()
         self._token = None if access_token is None else Jwt(access_token)
@@ -197,7 +200,7 @@ class OAuth:
             return
         body = urlencode(self._form()).encode()
         headers = (("Content-Type", "application/x-www-form-urlencoded"),)
-        self._requests = [Request("POST", self._url, headers, body, PURPOSE)]
+        self._requests = [Request("POST", self._url, headers, body, PURPOSE, secret_reply=True)]
         self._waiting = True
 
     def _form(self) -> dict[str, str]:
@@ -259,7 +262,7 @@ class OAuth:
 
     def _failed(self, reply: Reply, now: int) -> Rejected:
         code, words = _refusal(reply)
-        if reply.status in (0, 408, 425, 429) or reply.status >= 500:
+        if worth_retrying(reply.status):
             self._later(now, wait_asked(reply.headers, now))
             meaning = "no token for now: try again later"
         else:
@@ -287,6 +290,8 @@ class OAuth:
         if isinstance(refresh, str) and refresh:
             self._refresh = Secret(refresh)
             self._redactor.add(refresh)
+            if self._keeps is not None:
+                self._keeps(self._refresh)
         # One that lives hardly longer than the margin must not make us ask all the time.
         self._renew_at = None
         if expires is not None:

@@ -8,20 +8,19 @@ ones are left out.
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Context, Decimal
-from functools import cache, partial
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 import msgspec
 
-from payloads.errors import Malformed, elide
 from payloads.fields import Record
-from payloads.venues.session import SECOND, Event, exact_decimal
+from payloads.venues.reading import Reading
+from payloads.venues.session import SECOND, exact_decimal
+from payloads.venues.shared import Repeats
 
-__all__ = ["Duplicate", "Levels", "Repeats", "Time", "flatten", "opened", "read", "time_of"]
+__all__ = ["LATEST", "Levels", "Time", "came_before", "flatten", "opened", "read", "time_of"]
 
 
 class Time(int):
@@ -56,12 +55,6 @@ def time_of(text: str) -> Time | None:
     return Time(seconds * SECOND + int((match[7] or "0").ljust(9, "0")[:9]))
 
 
-def _whole(value: Any) -> int | None:
-    number = exact_decimal(value)
-    # The exponent is at most three digits, so this is a number that fits in memory.
-    return int(number) if number is not None and number == number.to_integral_value() else None
-
-
 def _time(value: Any) -> Time | None:
     """RFC 3339, or seconds with a fraction as orders have them."""
     if isinstance(value, str) and (time := time_of(value)) is not None:
@@ -81,82 +74,7 @@ def _levels(value: Any) -> Levels | None:
     return tuple(whole) if len(whole) == len(pairs) else None
 
 
-# How a value of each type is read: None stands for what is none.
-_SCALARS: dict[Any, Callable[[Any], Any]] = {
-    str: lambda value: value if isinstance(value, str) else None,
-    bool: lambda value: value if isinstance(value, bool) else None,
-    int: _whole,
-    Decimal: exact_decimal,
-    Time: _time,
-    Levels: _levels,
-}
-# Where the venue's name is not the attribute's.
-_WIRE_NAMES = {"usd_volume": "usdVolume"}
-_Reader = Callable[[Any, str], Any]
-
-
-def read(kind: Any, content: Any, path: str = "") -> Any:
-    """The value of this type (a record, a tuple of records) from JSON; `Malformed` if it is none.
-
-    `path` is what it is called in the error.
-    """
-    return _reader(kind)(content, path)
-
-
-@cache
-def _reader(kind: Any) -> _Reader:
-    if type(None) in get_args(kind):
-        kind = next(one for one in get_args(kind) if one is not type(None))
-    if kind in _SCALARS:
-        return partial(_scalar, _SCALARS[kind])
-    if get_origin(kind) is tuple:
-        return partial(_rows, _reader(get_args(kind)[0]))
-    return partial(_record, kind, _plan(kind))
-
-
-@cache
-def _plan(kind: type[Record]) -> list[tuple[str, str, _Reader]]:
-    """For each field its name, the venue's name for it, and its reader."""
-    hints = get_type_hints(kind)
-    names = kind.__struct_fields__
-    return [(name, _WIRE_NAMES.get(name, name), _reader(hints[name])) for name in names]
-
-
-def _scalar(parse: Callable[[Any], Any], value: Any, path: str) -> Any:
-    if (found := parse(value)) is None:
-        raise _not("what this field holds", value, path)
-    return found
-
-
-def _rows(reader: _Reader, value: Any, path: str) -> tuple[Any, ...]:
-    if value is None:  # a list of nothing, as some servers write it
-        return ()
-    if not isinstance(value, list):
-        raise _not("a list", value, path)
-    return tuple(reader(row, f"{path}[{index}]") for index, row in enumerate(value))
-
-
-def _record(
-    kind: type[Record], plan: list[tuple[str, str, _Reader]], content: Any, path: str
-) -> Record:
-    if not isinstance(content, dict):
-        raise _not("an object", content, path)
-    prefix = f"{path}." if path else ""
-    values = {
-        name: reader(given, prefix + wire)
-        for name, wire, reader in plan
-        if (given := content.get(wire)) is not None
-    }
-    required = kind.__struct_fields__[: len(plan) - len(kind.__struct_defaults__)]
-    for name in required:
-        if name not in values:
-            raise Malformed("missing", field=prefix + name)
-    return kind(**values)
-
-
-def _not(expected: str, value: Any, path: str) -> Malformed:
-    shown = value if isinstance(value, str) else type(value).__name__
-    return Malformed(f"not {expected}", field=path or "message", found=elide(shown))
+read = Reading({Time: _time, Levels: _levels}).read
 
 
 # --- the forms in which messages come -------------------------------------------------------------
@@ -188,46 +106,20 @@ def opened(content: Any) -> Iterable[Any]:
 
 # --- what came before -----------------------------------------------------------------------------
 
-
-class Duplicate(Event, frozen=True):
-    """A message that came before, word for word; a capture has its frame all the same.
-
-    Overlapping subscriptions do this, and servers that send again what they had sent.
-    """
-
-    channel: str
-    content: Any
+# Messages of each stream that are remembered, also over a reconnect.
+LATEST = 64
 
 
-class Repeats:
-    """Remembers the latest messages of each stream, also over a reconnect.
+def came_before(repeats: Repeats, stream: str, record: Record) -> bool:
+    """Whether a record came before on this stream; it has now.
 
     The venue says of no number that it never repeats, so only a message that equals an earlier one
     in everything is a repeat, and only where something in it tells it from the next: a time or a
     number, and for a trade its id, whatever number it came with.
     """
-
-    LATEST = 64
-    # More streams than any venue has; beyond that nothing is remembered.
-    STREAMS = 10_000
-
-    def __init__(self) -> None:
-        self._latest: dict[str, deque[int]] = {}
-
-    def seen(self, stream: str, record: Record) -> bool:
-        """Whether it came before; it has now."""
-        names = ("trade_id",) if "trade_id" in record.__struct_fields__ else ("sequence", "time")
-        if all(getattr(record, name, None) is None for name in names):
-            return False
-        latest = self._latest.get(stream)
-        if latest is None:
-            if len(self._latest) >= self.STREAMS:
-                return False
-            latest = self._latest[stream] = deque(maxlen=self.LATEST)
-        if names == ("trade_id",) and getattr(record, "sequence", None) is not None:
-            record = msgspec.structs.replace(record, sequence=None)
-        mark = hash(record)
-        if mark in latest:
-            return True
-        latest.append(mark)
+    names = ("trade_id",) if "trade_id" in record.__struct_fields__ else ("sequence", "time")
+    if all(getattr(record, name, None) is None for name in names):
         return False
+    if names == ("trade_id",) and getattr(record, "sequence", None) is not None:
+        record = msgspec.structs.replace(record, sequence=None)
+    return repeats.again(record, stream)

@@ -7,7 +7,7 @@ more, write a class and name it there; `qfex_reading` says what annotations may 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 from payloads.fields import Record
 from payloads.venues.qfex_codes import ORDER_STATUS
@@ -68,7 +68,7 @@ class Candle(Record, frozen=True):
     high: Decimal | None = None
     low: Decimal | None = None
     close: Decimal | None = None
-    usd_volume: Decimal | None = None
+    usd_volume: Annotated[Decimal | None, "usdVolume"] = None
     trades: int | None = None
     sequence: int | None = None
 

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from payloads.errors import Malformed, Misuse
-from payloads.venues.ethgas_server import check_token, make_token
+from payloads.venues.jwt import check_token, make_token
 from payloads.venues.qfex_auth import check_nonce, sign
 from payloads.venues.qfex_codes import AUTH_WITHIN
 from payloads.venues.qfex_market import INTERVALS, Interest, Stream, Subscription

@@ -11,6 +11,9 @@ A driver (the transport, a test, a replay) does the I/O and calls, in this order
 4. `closed(code, reason, now)` when the connection is gone; then from the start, if its `Retry`
    says so.
 
+What the session's owner calls meanwhile (`subscribe`, `query`, …) is marked `by_caller`: it goes
+through the driver, so that it may be called from any thread, and what it queues leaves at once.
+
 All of 2 to 4 answer a list of events. None of them raises for anything a server sends: what cannot
 be understood becomes a `Broken` or an `Unknown` event, with the message kept. Times are integers:
 nanoseconds since 1970. Numbers never go through a float.
@@ -21,9 +24,10 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any, ClassVar, overload
+from functools import partial, wraps
+from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar, overload
 from urllib.parse import quote, quote_plus
 
 import msgspec
@@ -33,9 +37,9 @@ from payloads.fields import Record
 from payloads.inputs import check_nesting
 
 __all__ = [
-    "Authenticated", "Broken", "Closed", "Data", "Dial", "Event", "Message", "Opened", "Redactor",
-    "Rejected", "Reply", "Request", "Retry", "Secret", "Session", "Stalled", "Subscribed",
-    "Unknown", "Unsubscribed", "exact_decimal", "parse_json",
+    "Authenticated", "Broken", "Closed", "Data", "Dial", "Driver", "Event", "Message", "Opened",
+    "Redactor", "Rejected", "Reply", "Request", "Retry", "Secret", "Session", "Stalled",
+    "Subscribed", "Unknown", "Unsubscribed", "by_caller", "exact_decimal", "parse_json",
 ]  # fmt: skip
 
 SECOND = 10**9
@@ -187,6 +191,8 @@ class Request(Record, frozen=True):
     purpose: str = ""
     # As in `Dial`: the names of headers that carry credentials.
     secret_headers: tuple[str, ...] = ()
+    # Whether the answer is one: then a capture keeps no more of it than its size.
+    secret_reply: bool = False
 
     def __repr__(self) -> str:
         return f"Request({self.method} {self.url.partition('?')[0]!r}, purpose={self.purpose!r})"
@@ -299,6 +305,28 @@ class Closed(Event, frozen=True):
 
 # --- the session ----------------------------------------------------------------------------------
 
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound="Session")
+
+
+class Driver(Protocol):
+    """Makes a call of the session's owner where it is driven, and sees to what it wants then."""
+
+    def __call__(self, call: Callable[[], R]) -> R: ...
+
+
+def by_caller(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Mark a method that is for the session's owner: it goes by the driver, if there is one."""
+
+    @wraps(method)
+    def handed_over(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        if self.driver is None:
+            return method(self, *args, **kwargs)
+        return self.driver(partial(method, self, *args, **kwargs))
+
+    return handed_over
+
 
 class Session(ABC):
     """A connection's protocol state. See the module's first lines for who calls what when."""
@@ -310,6 +338,8 @@ class Session(ABC):
         self._requests: list[Request] = []
         # When `tick` wants to be called, at the latest; None for never.
         self.deadline: int | None = None
+        # Set while somebody drives this session who wants to hear of its owner's calls.
+        self.driver: Driver | None = None
 
     @abstractmethod
     def dial(self, now: int) -> Dial:

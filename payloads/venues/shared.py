@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from abc import abstractmethod
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -39,7 +39,7 @@ __all__ = [
     "ASKED", "CLOSE_CODES", "ENDED", "HELD", "IN_FORCE", "OVERDUE", "SERVER_ERRORS",
     "Conversation", "Duplicate", "Headers", "Pings", "Repeats", "Standing", "Watchdog", "address",
     "check_base", "clock_ahead", "clock_words", "close_words", "closing", "earliest", "header",
-    "header_value", "said", "upgrade_refused", "wait_asked", "worth_retrying",
+    "header_value", "refused", "said", "upgrade_refused", "wait_asked", "worth_retrying",
 ]  # fmt: skip
 
 Headers = Sequence[tuple[str, str]]
@@ -156,18 +156,43 @@ def clock_ahead(headers: Headers, now: int) -> int | None:
     return None if sent is None else sent - now // SECOND
 
 
-def clock_words(headers: Headers, signed_at: int | None) -> str:
-    """How far apart the clocks are, for a refusal that is about time; "" where nobody can tell."""
+def clock_words(headers: Headers, signed_at: int | None, allowed: int = 0) -> str:
+    """How far apart the clocks are, for a refusal that is about time; "" where nobody can tell.
+
+    Nothing is said of as many seconds as the venue allows.
+    """
     ahead = clock_ahead(headers, signed_at) if signed_at is not None else None
-    if not ahead:
+    if ahead is None or abs(ahead) <= allowed:
         return ""
     side = "ahead of" if ahead > 0 else "behind"
-    return f"; the server's clock is {abs(ahead)} s {side} the one that signed"
+    words = f"; the server's clock is {abs(ahead)} s {side} the one that signed"
+    return words + (f", and {allowed} s are allowed" if allowed else "")
 
 
 def worth_retrying(status: int) -> bool:
-    """Whether an HTTP status is one of those that pass: the server is busy, or failed."""
-    return status in (408, 425, 429) or status >= 500
+    """Whether an HTTP status is one of those that pass: the server is busy, or failed.
+
+    Status 0 stands for an answer that never came.
+    """
+    return status in (408, 425, 429) or status >= 500 or status <= 0
+
+
+def refused(
+    status: int,
+    headers: Headers,
+    body: bytes,
+    redactor: Redactor,
+    meaning: str,
+    *,
+    pause: int,
+    now: int | None = None,
+    about: str = "",
+) -> tuple[Rejected, Retry]:
+    """A refusal whose code is the HTTP status; what passes is asked again after `pause` or more."""
+    rejected = Rejected(str(status), said(body, redactor), meaning, about)
+    again = worth_retrying(status)
+    wait = max(pause, wait_asked(headers, now)) if again else 0
+    return rejected, Retry(again, f"{status}: {meaning}", wait)
 
 
 def upgrade_refused(
@@ -329,36 +354,46 @@ def earliest(*deadlines: int | None) -> int | None:
 
 
 class Duplicate(Event, frozen=True):
-    """Data that was delivered before: dropped here; a capture has the frame all the same."""
+    """Data that was delivered before: dropped here; a capture has the frame all the same.
+
+    `content` is what `Data` would have had, where the session reads what it drops.
+    """
 
     channel: str
+    content: Any = None
 
 
 class Repeats:
-    """Notices a message that is one of the latest of this connection, letter for letter.
+    """Notices what is one of the latest of its stream, by a mark that no two messages share.
 
-    For messages that hold a time or a number of their own, of which no two are the same.
+    Where messages hold a time or a number of their own, the message itself is such a mark. Only
+    hashes are kept, because messages may be long.
     """
 
-    REMEMBERED = 256
+    # More streams than any venue has; beyond that nothing is remembered.
+    STREAMS = 4096
 
-    def __init__(self) -> None:
+    def __init__(self, latest: int = 256) -> None:
         self.count = 0
-        self._known: set[Message] = set()
-        self._order: deque[Message] = deque()
+        self._latest = latest
+        self._known: dict[str, OrderedDict[int, None]] = {}
 
-    def again(self, message: Message) -> bool:
+    def again(self, mark: Hashable, stream: str = "") -> bool:
         """Whether it came before; it is remembered from now on."""
-        if message in self._known:
+        known = self._known.get(stream)
+        if known is None:
+            if len(self._known) >= self.STREAMS:
+                return False
+            known = self._known[stream] = OrderedDict()
+        key = hash(mark)
+        if key in known:
             self.count += 1
             return True
-        self._known.add(message)
-        self._order.append(message)
-        if len(self._order) > self.REMEMBERED:
-            self._known.discard(self._order.popleft())
+        known[key] = None
+        if len(known) > self._latest:
+            known.popitem(last=False)
         return False
 
     def forget(self) -> None:
-        """A new connection; the count goes on."""
+        """What comes now may be the same as before; the count goes on."""
         self._known.clear()
-        self._order.clear()

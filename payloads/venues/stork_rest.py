@@ -8,7 +8,6 @@ as long as a deployment lives: load it, and build no id in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from payloads.errors import Malformed, Misuse, Refused, shown
@@ -23,14 +22,7 @@ from payloads.venues.session import (
     Secret,
     parse_json,
 )
-from payloads.venues.shared import (
-    SERVER_ERRORS,
-    address,
-    header_value,
-    said,
-    wait_asked,
-    worth_retrying,
-)
+from payloads.venues.shared import SERVER_ERRORS, Headers, address, header_value, refused
 
 __all__ = [
     "CODES", "DEV", "ENDPOINTS", "MAIN", "PAUSE", "SECRET_HEADERS", "TAXONOMY_PATH", "Taxonomy",
@@ -128,7 +120,7 @@ def _uint16(value: Any, path: str) -> int:
 
 def refusal(
     status: int,
-    headers: Sequence[tuple[str, str]],
+    headers: Headers,
     body: bytes,
     redactor: Redactor,
     *,
@@ -138,7 +130,4 @@ def refusal(
     """A status in words, and whether to ask again. Status 0: an answer that never came."""
     other = "no answer came" if status <= 0 else "an answer, but not the one asked for"
     meaning = CODES.get(str(status), SERVER_ERRORS["500"] if status >= 500 else other)
-    again = worth_retrying(status) or status <= 0
-    rejected = Rejected(str(status), said(body, redactor), meaning, about)
-    wait = max(PAUSE, wait_asked(headers, now)) if again else 0
-    return rejected, Retry(again, f"{status}: {meaning}", wait)
+    return refused(status, headers, body, redactor, meaning, pause=PAUSE, now=now, about=about)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args, get_origin
 from urllib.parse import urlencode
 
 import pytest
 
+from payloads.fields import Record
 from payloads.simulators import EthgasSimulator
 from payloads.venues.eip712 import signature_of, typed_data_digest
 from payloads.venues.ethgas import PRIVATE, PUBLIC, Answered, Book, Channel, Trade
 from payloads.venues.ethgas_login import EthgasLogin
+from payloads.venues.ethgas_protocol import PRIVATE_QUERIES
+from payloads.venues.ethgas_records import CHANNELS, QUERIES
 from payloads.venues.ethgas_server import make_token
 from payloads.venues.session import SECOND, Data, Event, Opened, Rejected, Secret
 
@@ -164,6 +167,26 @@ def test_words_on_the_socket() -> None:
     run(test())
 
 
+def check_typed(kind: Any, payload: Any) -> None:
+    """Of this kind, and complete."""
+    several = get_origin(kind) is tuple
+    for record in payload if several else [payload]:
+        assert type(record) is (get_args(kind)[0] if several else kind)
+        check_complete(record)
+
+
+def check_complete(record: Record) -> None:
+    """Every field is there, and nothing that has none, but for what the venue does not describe."""
+    for name, value in zip(record.__struct_fields__, record.values, strict=True):
+        if name == "rest":
+            assert {*value} <= {"B", "o", "r"}
+        else:
+            assert value not in (None, "", ())
+        for inner in value if isinstance(value, tuple) else ():
+            if isinstance(inner, Record):
+                check_complete(inner)
+
+
 @pytest.mark.parametrize("dialect", ["official", "draft"])
 def test_every_channel_through_the_session(dialect: str) -> None:
     async def test() -> None:
@@ -183,10 +206,12 @@ def test_every_channel_through_the_session(dialect: str) -> None:
             assert kinds(events)["Authenticated"] == 1
             assert not kinds(events)["Broken"]
             payloads = {e.channel: e.content.payload for e in events if isinstance(e, Data)}
-            assert isinstance(payloads["orderBookUpdate"], Book)
-            assert isinstance(payloads["recentTradeUpdate"][0], Trade)
+            for name, payload in payloads.items():
+                check_typed(CHANNELS[name], payload)
             book = payloads["orderBookUpdate"]
+            assert isinstance(book, Book)
             assert book.bids[0][0] < book.asks[0][0]
+            assert isinstance(payloads["recentTradeUpdate"][0], Trade)
 
     run(test())
 
@@ -207,7 +232,7 @@ def test_queries_through_the_session() -> None:
     async def test() -> None:
         async with EthgasSimulator() as venue:
             session = venue.session(login=venue.login())
-            asked = ("currentSlot", "orderBook", "recentTrades", "openOrders", "preconfMarkets")
+            asked = (*QUERIES,)
             async with driven(session) as connection:
                 events: list[Event] = []
                 async for event in connection.events():
@@ -217,9 +242,33 @@ def test_queries_through_the_session() -> None:
                             session.query(one)
                     if kinds(events)["Answered"] == len(asked):
                         break
-            answered = [e.query_type for e in events if isinstance(e, Answered)]
+            answers = {e.query_type: e.reply for e in events if isinstance(e, Answered)}
             # What is private waits for the login, and nothing waits for what is private.
-            assert answered == [*(one for one in asked if one != "openOrders"), "openOrders"]
+            public = [one for one in asked if one not in PRIVATE_QUERIES]
+            private = [one for one in asked if one in PRIVATE_QUERIES]
+            assert [*answers] == public + private
+            for name, reply in answers.items():
+                check_typed(QUERIES[name], reply)
+
+    run(test())
+
+
+def test_a_query_without_a_reply() -> None:
+    async def test() -> None:
+        async with EthgasSimulator(rate=0.1, unanswered=["currentSlot"]) as venue:
+            session = venue.session(reply_within=SECOND // 5)
+            async with driven(session) as connection:
+                events: list[Event] = []
+                async for event in connection.events():
+                    events.append(event)
+                    if isinstance(event, Opened):
+                        session.query("currentSlot")
+                        session.query("preconfMarkets")
+                    if kinds(events)["Rejected"]:
+                        break
+            (told,) = [event for event in events if isinstance(event, Rejected)]
+            assert (told.code, told.about) == ("timeout", "query currentSlot")
+            assert [e.query_type for e in events if isinstance(e, Answered)] == ["preconfMarkets"]
 
     run(test())
 

@@ -15,6 +15,7 @@ from payloads.venues.finery import (
     FinerySession,
     NonceSequence,
     RequestFailed,
+    Selection,
     Status,
     sign,
 )
@@ -434,5 +435,51 @@ def test_every_feed_by_name() -> None:
             assert {"SettlementRequest", "Position", "Limit", "Order"} <= {
                 type(row).__name__ for row in rows
             }
+
+    run(test())
+
+
+def test_feeds_bound_by_an_object() -> None:
+    """A master account's book of a client, and that of some makers, kept like any other."""
+
+    async def test() -> None:
+        async with FinerySimulator(rate=200) as venue:
+            client = Selection("BTC-USD", client_id=5)
+            wanted = [
+                Binding.of("F", client),
+                Binding.of("F", "BTC-USD"),
+                Binding.of("MD", "ETH-USD"),
+                Binding.of("MD", Selection("ETH-USD", makers=(1, 2))),
+                Binding.of("MD", Selection("ETH-USD", 5, (1, 2))),
+            ]
+            session = venue.session(*wanted, Binding.of("F", Selection("BTC-USD", 6)))
+            async with driven(session) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 500)
+            refused = [event for event in events if isinstance(event, Rejected)]
+            assert [(one.code, one.about) for one in refused] == [("103", "bind F:BTC-USD@6")]
+            assert not kinds(events)["Broken"]
+            data = [event for event in events if isinstance(event, Data)]
+            assert {event.channel for event in data} == {binding.label for binding in wanted}
+            assert not [event for event in data if event.content.odd]
+
+    run(test())
+
+
+def test_a_request_without_a_reply() -> None:
+    async def test() -> None:
+        async with FinerySimulator(unanswered=["add"]) as venue:
+            session = venue.session(Binding.of("K"), reply_within=SECOND // 5)
+            async with driven(session) as connection:
+                events: list[Event] = []
+                async for event in connection.events():
+                    events.append(event)
+                    if isinstance(event, Status):
+                        session.request("add")
+                        session.request("instruments")
+                    if kinds(events)["RequestFailed"]:
+                        break
+            (failed,) = [event for event in events if isinstance(event, RequestFailed)]
+            assert (failed.code, failed.about, failed.request_id) == ("timeout", "add #1", 1)
+            assert [e.method for e in events if isinstance(e, Answered)] == ["instruments"]
 
     run(test())

@@ -11,7 +11,7 @@ import pytest
 
 from payloads.errors import Refused
 from payloads.simulators import QfexSimulator
-from payloads.venues.ethgas_server import make_token
+from payloads.venues.jwt import make_token
 from payloads.venues.qfex import (
     CHANNELS,
     REPLIES,

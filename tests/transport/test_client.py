@@ -42,6 +42,9 @@ from payloads.venues.session import (
 )
 from tests.transport.kit import QUICK, SECRET, Numbered, count, serving, url_of
 
+# A ping of ours, and its answer.
+_PING, _PONG = ("out", "ping"), ("in", "pong")
+
 
 class Notes:
     """A recorder that keeps everything in a list."""
@@ -377,6 +380,11 @@ def test_pings_are_answered_and_latency_is_known() -> None:
         ]
         assert ("in", "ping", b"are you there") in control
         assert ("out", "pong", b"are you there") in control
+        asked = [data for direction, opcode, data in control if (direction, opcode) == _PING]
+        answers = [data for direction, opcode, data in control if (direction, opcode) == _PONG]
+        assert answers
+        assert asked[: len(answers)] == answers
+        assert control.index((*_PING, asked[0])) < control.index((*_PONG, asked[0]))
 
     run(work())
 

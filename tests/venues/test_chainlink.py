@@ -38,6 +38,7 @@ from payloads.venues.chainlink import (
     parse_origins,
 )
 from payloads.venues.chainlink_auth import refusal, sign, signed_headers, string_to_sign
+from payloads.venues.chainlink_rest import read_frame, read_report
 from payloads.venues.session import (
     SECOND,
     Authenticated,
@@ -55,6 +56,7 @@ from payloads.venues.session import (
     Stalled,
     Subscribed,
     Unknown,
+    parse_json,
 )
 
 from .. import corpus
@@ -129,7 +131,11 @@ def kinds(events: list[Event]) -> list[type]:
 def read(message: dict[str, Any], **options: Any) -> StreamReport:
     raw = bytes.fromhex(message["fullReport"][2:])
     times = message["observationsTimestamp"], message["validFromTimestamp"]
-    return StreamReport(message["feedID"], raw, *times, message, **options)
+    return StreamReport(message["feedID"], raw, *times, **options)
+
+
+def duplicate(price: int = 1, **options: Any) -> Duplicate:
+    return Duplicate(F1, read(report(F1, 1000, price), **options))
 
 
 # --- signatures -----------------------------------------------------------------------------------
@@ -306,9 +312,49 @@ def test_published_report(binary: bool) -> None:
     assert hashlib.sha256(event.payload).hexdigest() == (
         "971d2ebd20d27002a961b5e7b16b4e7e275ac06d59df89629bedd188c87df8c2"
     )
-    assert event.content == StreamReport(
-        F1, event.payload, 1722458067, 1722458067, message["report"], "one"
-    )
+    assert event.content == StreamReport(F1, event.payload, 1722458067, 1722458067, "one")
+
+
+SECONDS = st.sampled_from([0, 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -1, None, "7", True, 1.0, []])
+NAMES = st.sampled_from(
+    ["feedID", "fullReport", "observationsTimestamp", "validFromTimestamp", "x"]
+)
+REPORTS = st.fixed_dictionaries(
+    {
+        "feedID": st.sampled_from([F1, F1.upper().replace("0X", "0x"), "0x12", 7, None]),
+        "fullReport": st.sampled_from([PUBLISHED, PUBLISHED[2:], "0x1", "0x", "é", 5, None]),
+        "observationsTimestamp": SECONDS,
+        "validFromTimestamp": SECONDS,
+    },
+    optional={"x": st.just({"y": [1]})},
+)
+
+
+@given(REPORTS, st.sets(NAMES, max_size=2), st.booleans(), st.booleans())
+@example(report() | {"validFromTimestamp": 2**64}, set(), False, True)
+def test_one_pass_reads_what_the_long_way_reads(
+    found: dict[str, Any], without: set[str], more: bool, binary: bool
+) -> None:
+    message: dict[str, Any] = {"report": {k: v for k, v in found.items() if k not in without}}
+    if more:
+        message["more"] = 1
+    text = json.dumps(message, ensure_ascii=False)
+
+    def tried(read_it: Any) -> Any:
+        try:
+            return read_it()
+        except Malformed as error:
+            return str(error)
+
+    expected = tried(lambda: read_report(parse_json(text)["report"], origin="o"))
+    assert tried(lambda: read_frame(text.encode() if binary else text, "o")) == expected
+
+
+def test_what_else_a_report_has_is_kept() -> None:
+    one = read_frame(json.dumps({"report": report(F1, 7, 1) | {"more": [1]}}))
+    assert one is not None
+    assert one.extra == {"more": [1]}
+    assert read_frame('{"other": 1}') is None
 
 
 def test_published_report_decodes_to_what_the_page_prints() -> None:
@@ -338,6 +384,14 @@ def test_timestamps_come_from_the_report_where_the_wrapping_has_none() -> None:
     assert isinstance(event, Data)
     assert event.payload == b"\x12\x34"
     assert event.content.observations_timestamp is None
+
+
+@pytest.mark.parametrize("more", ['"feedID":"0x"', '"validFromTimestamp":7', '"fullReport":null'])
+def test_of_two_members_of_one_name_the_last_counts(more: str) -> None:
+    one = json.dumps(report())[1:-1]
+    for text in (f'{{"report":{{{one},{more}}}}}', f'{{"report":{{{more},{one}}}}}'):
+        expected = outcome(read_report, parse_json(text)["report"])
+        assert repr(outcome(read_frame, text)) == repr(expected)
 
 
 def test_feed_ids_of_any_case_are_one_channel() -> None:
@@ -552,7 +606,7 @@ def test_the_same_content_by_other_signers_is_a_duplicate() -> None:
 
 def test_unreadable_payloads_are_told_apart_by_their_bytes() -> None:
     exact = ExactDeduplicator()
-    made = [StreamReport(F1, raw, None, None, {}) for raw in (b"\x01", b"\x02", b"\x01")]
+    made = [StreamReport(F1, raw, None, None) for raw in (b"\x01", b"\x02", b"\x01")]
     assert [exact.accept(one) for one in made] == [True, True, False]
     sdk = SdkDeduplicator()
     assert [sdk.accept(one) for one in made] == [True, True, True]
@@ -560,10 +614,11 @@ def test_unreadable_payloads_are_told_apart_by_their_bytes() -> None:
 
 def test_memory_is_bounded() -> None:
     exact = ExactDeduplicator(remember=2)
-    reports = [read(report(time=time)) for time in (1, 2, 3)]
+    reports = [read(report(time=time)) for time in (1, 2, 3, 4)]
     for one in reports:
         assert exact.accept(one)
     assert not exact.accept(reports[2])
+    assert not exact.accept(reports[3])
     assert exact.accept(reports[0]), "forgotten, so it counts as new"
     with pytest.raises(Misuse):
         ExactDeduplicator(remember=0)
@@ -595,7 +650,7 @@ def test_duplicates_are_events_of_their_own() -> None:
     one = session(origin="b")
     opened(one)
     assert kinds(one.received(frame(), NOW)) == [Data]
-    assert one.received(frame(), NOW) == [Duplicate(F1, "b")]
+    assert one.received(frame(), NOW) == [duplicate(origin="b")]
     assert one.stream.stats.accepted == one.stream.stats.duplicates == 1
 
 
@@ -663,9 +718,9 @@ def test_one_session_for_each_origin() -> None:
         opened(connection)
     assert one.alive
     assert kinds(first.received(frame(), NOW)) == [Data]
-    assert second.received(frame(), NOW) == [Duplicate(F1, "002")]
+    assert second.received(frame(), NOW) == [duplicate(origin="002")]
     assert kinds(second.received(frame(price=2), NOW)) == [Data], "distinct, in the same second"
-    assert first.received(frame(price=2), NOW) == [Duplicate(F1, "001")]
+    assert first.received(frame(price=2), NOW) == [duplicate(price=2, origin="001")]
     assert (one.stats.accepted, one.stats.duplicates, one.stats.open_connections) == (2, 2, 2)
 
 
@@ -684,6 +739,7 @@ def test_a_connection_lost_while_another_is_open_leaves_no_gap() -> None:
     first.received(frame(), NOW)
     first.closed(1006, "", NOW)
     assert one.alive
+    second.received(frame(time=1001), NOW)
     opened(first)
     assert first.take_requests() == []
     assert one.stats.partial_reconnects == 1
@@ -693,6 +749,24 @@ def test_a_connection_lost_while_another_is_open_leaves_no_gap() -> None:
     opened(second)
     assert second.take_requests(), "no connection was open for a while"
     assert one.stats.full_reconnects == 1
+
+
+def test_a_connection_that_is_open_but_deaf_hides_no_gap() -> None:
+    """When a network goes, one connection breaks at once, and another hangs for a while."""
+    one = ha(server.origins_headers(["a", "b"]))
+    first, second = one.sessions
+    opened(first)
+    opened(second)
+    second.received(frame(time=1000), NOW)
+    first.closed(1006, "", NOW)
+    opened(first, NOW + 9 * SECOND)
+    requests = first.take_requests()
+    assert [one.url.partition("startTimestamp=")[2] for one in requests] == ["1000"]
+    second.closed(1006, "", NOW + 10 * SECOND)
+    first.received(frame(time=1009), NOW + 10 * SECOND)
+    opened(second, NOW + 11 * SECOND)
+    assert second.take_requests() == [], "the other has been there meanwhile"
+    assert (one.stats.partial_reconnects, one.stats.full_reconnects) == (2, 0)
 
 
 # --- REST -----------------------------------------------------------------------------------------
@@ -869,6 +943,57 @@ def test_an_outage_loses_and_doubles_nothing(seconds: int, per_second: int) -> N
     assert {end.channel for end in service.ends} == {F1, F2}
     assert all(end.complete for end in service.ends)
     assert service.session.deadline is None
+
+
+def test_a_backfilled_report_is_told_from_a_streamed_one_and_is_the_same() -> None:
+    service = Service(session())
+    opened(service.session)
+    service.publish(F1, 1, live=True)
+    service.session.closed(1006, "", NOW)
+    service.publish(F1, 2, live=False)
+    service.events += opened(service.session)
+    service.pump()
+    streamed, filled = (one for one in service.events if isinstance(one, Data))
+    assert [one.content.backfilled for one in (streamed, filled)] == [False, True]
+    published = bytes.fromhex(service.archive[F1][1]["fullReport"][2:])
+    assert filled.payload == filled.content.full_report == published
+    (again,) = (one for one in service.events if isinstance(one, Duplicate))
+    assert (again.content.full_report, again.content.backfilled) == (streamed.payload, True)
+
+
+class Noted:
+    """A session that notes what it is given."""
+
+    def __init__(self, one: ChainlinkSession) -> None:
+        self.one, self.given = one, list[tuple[str, tuple[Any, ...]]]()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.one, name)
+
+        def noted(*args: Any) -> Any:
+            self.given.append((name, args))
+            return method(*args)
+
+        return noted if name in ("opened", "received", "replied", "closed") else method
+
+
+def test_given_again_what_it_was_given_a_session_says_the_same() -> None:
+    """So a capture that has the answers to requests gives the back-filled reports again."""
+    noted: Any = Noted(session())
+    service = Service(noted)
+    service.failures = [503]
+    outage(service, 12, per_second=2)
+    again, events = session(), list[Event]()
+    for name, args in noted.given:
+        if again.deadline is not None and again.deadline <= args[-1]:
+            events += again.tick(args[-1])
+        events += getattr(again, name)(*args)
+        again.take_requests()
+    told = (Data, Duplicate, Backfilled, Rejected)
+    assert [one for one in events if isinstance(one, told)] == [
+        one for one in service.events if isinstance(one, told)
+    ]
+    assert any(one.content.backfilled for one in events if isinstance(one, Data))
 
 
 def test_why_backfill_starts_in_the_second_it_knows() -> None:

@@ -42,6 +42,7 @@ from payloads.venues.ethgas_login import (
     check_login_data,
     jwt_expiry,
 )
+from payloads.venues.ethgas_records import CHANNELS, QUERIES, Slot
 from payloads.venues.ethgas_server import (
     LoginDesk,
     SocketDesk,
@@ -377,7 +378,7 @@ def test_the_draft_refreshes_by_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "stops"), [(401, True), (403, True), (429, False), (503, False)]
+    ("status", "stops"), [(0, False), (401, True), (403, True), (429, False), (503, False)]
 )
 def test_a_refused_login(status: int, stops: bool) -> None:
     login = EthgasLogin(private_key=PRIVATE_KEY)
@@ -631,7 +632,6 @@ def test_refusals_that_a_new_token_does_not_change(code: int, again: bool) -> No
     session.tick(NOW + 31 * SECOND)
     logins = [m for m in sent(session) if m != "ping" and m.get("op") == "login"]
     assert len(logins) == again
-    assert session._stage == ("asked" if again else "out")
 
 
 def test_public_data_does_not_wait_for_a_login_that_fails() -> None:
@@ -828,7 +828,8 @@ def test_the_spec_s_messages() -> None:
     session.query("currentSlot")
     assert sent(session) == [{"op": "query", "args": [{"queryType": "currentSlot"}]}]
     reply = {"t": 1739527942002, "s": 603410, "r": 4000}
-    assert say(session, {"q": "currentSlot", "P": reply}) == [Answered("currentSlot", reply)]
+    slot = Slot(603410, 1739527942002, 4000)
+    assert say(session, {"q": "currentSlot", "P": reply}) == [Answered("currentSlot", slot)]
     counted = {"event": "…", "channel": "orderBookUpdate", "count": 1, "connId": "25f9ee2c"}
     (event,) = say(session, counted)
     assert isinstance(event, Unknown)
@@ -842,8 +843,33 @@ def test_trades_and_others() -> None:
     (data,) = say(session, {"e": "recentTradeUpdate", "P": [trade], "a": "Snapshot"})
     assert data.content.payload == (Trade("ETH-WB-1", Decimal("0.1"), Decimal(3), True, 17, 0),)
     assert data.content.action == "Snapshot"
-    (data,) = say(session, {"e": "tickerUpdate", "P": {"d": "1"}})
+    (data,) = say(session, {"e": "of tomorrow", "P": {"d": "1"}})
     assert data.content.payload == {"d": "1"}
+
+
+def test_a_query_without_a_reply_is_told() -> None:
+    session = EthgasSession(ping_every=None)
+    session.opened(NOW)
+    for _ in range(2):
+        session.query("currentSlot")
+    assert session.deadline == 0, "the driver is asked to send it, and to tell the time"
+    assert session.tick(NOW + 60 * SECOND) == []
+    session.query("preconfMarkets")
+    session.tick(NOW + 61 * SECOND)
+    assert session.deadline == NOW + 66 * SECOND, "until which a login would wait"
+    session.tick(NOW + 66 * SECOND)
+    assert session.deadline == NOW + 70 * SECOND
+    say(session, {"q": "currentSlot", "P": {"s": 1}}, NOW + 67 * SECOND)
+    (event,) = session.tick(NOW + 70 * SECOND)
+    assert event == Rejected("timeout", "", "no reply in time", "query currentSlot")
+    # Late, but a reply.
+    (event,) = say(session, {"q": "currentSlot", "P": {"s": 2}}, NOW + 70 * SECOND)
+    assert event.reply == Slot(2)
+    lost, _ = session.closed(1006, "", NOW + 70 * SECOND)
+    assert (lost.code, lost.about) == ("lost", "query preconfMarkets")
+    assert session.deadline is None
+    with pytest.raises(Misuse):
+        EthgasSession(reply_within=0)
 
 
 def test_an_error_is_about_the_one_thing_that_is_open() -> None:
@@ -874,9 +900,8 @@ def test_broken_messages_are_kept(message: Any) -> None:
 
 
 words = st.sampled_from(
-    ["login", "error", "subscribe", "unsubscribe", "token_expired", "orderBookUpdate",
-     "currentSlot", "recentTradeUpdate", "success"]
-)  # fmt: skip
+    ["login", "error", "subscribe", "unsubscribe", "token_expired", "success", *CHANNELS, *QUERIES]
+)
 inner = st.one_of(
     trees, words, st.integers(0, 2000), st.fixed_dictionaries({"code": st.integers(0, 500)})
 )

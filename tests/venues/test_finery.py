@@ -18,6 +18,7 @@ from payloads.venues.finery import (
     Frame,
     NonceSequence,
     RequestFailed,
+    Selection,
     Status,
     rest_request,
     sign,
@@ -25,6 +26,7 @@ from payloads.venues.finery import (
 )
 from payloads.venues.finery_book import Book
 from payloads.venues.finery_codes import CODES, meaning
+from payloads.venues.finery_feeds import sent_id
 from payloads.venues.finery_rows import (
     Currency,
     Deal,
@@ -113,6 +115,12 @@ def sent(session: FinerySession) -> list[Any]:
 
 def say(session: FinerySession, message: Any, now: int = NOW) -> list[Any]:
     return session.received(json.dumps(message), now)
+
+
+def bids(session: FinerySession, feed: str, feed_id: Any) -> list[tuple[int, int]]:
+    book = session.book(feed, feed_id)
+    assert book
+    return book.bids()
 
 
 # --- authentication -------------------------------------------------------------------------------
@@ -563,9 +571,91 @@ def test_feeds_without_a_filter() -> None:
     assert say(session, ["S", 0, "S", []])[0] == Subscribed("S")
     (data,) = say(session, ["O", 0, "+", ORDER])
     assert data.channel == "O"
-    for feed in ("F", "MD"):  # what only master accounts can bind
-        (event,) = say(session, [feed, {"instrument": "BTC-EUR", "clientId": 5}, "S", [[], []]])
-        assert isinstance(event, Unknown)
+
+
+CLIENT = Selection("BTC-EUR", client_id=5)
+MAKERS = Selection("BTC-USD", makers=(1, 2, 3))
+
+
+def test_feeds_bound_by_an_object() -> None:
+    """The messages are those of the venue's pages of the feeds F and MD."""
+    both = Selection("BTC-USD", 123, (1, 2, 3))
+    session = opened(Binding("F", CLIENT), Binding("MD", MAKERS))
+    session.received(UP, NOW)
+    assert sent(session) == [
+        {"event": "bind", "feed": "F", "feedId": {"instrument": "BTC-EUR", "clientId": 5}},
+        {"event": "bind", "feed": "MD", "feedId": {"instrument": "BTC-USD", "makers": [1, 2, 3]}},
+    ]
+    subscribed, data = say(session, ["F", CLIENT.argument, "S", [[[5, 1]], []]])
+    assert subscribed == Subscribed("F:BTC-EUR@5")
+    assert (data.channel, data.content.feed_id) == ("F:BTC-EUR@5", CLIENT)
+    assert say(session, ["MD", MAKERS.argument, "S", [[], [[7, 2]]]])[0] == Subscribed(
+        "MD:BTC-USD/1,2,3"
+    )
+    say(session, ["F", {"clientId": 5, "instrument": "BTC-EUR"}, "M", [[["+", 6, 2]], []]])
+    (data,) = say(session, ["MD", MAKERS.argument, "M", [[], [["~", 8, 1]]]])
+    assert data.content.asks == (("~", 8, 1),)
+    assert bids(session, "F", CLIENT) == [(6, 2), (5, 1)]
+    book = session.book("MD", MAKERS)
+    assert book
+    assert book.asks() == [(8, 1)]
+    session.bind("MD", both)
+    session.unbind("F", CLIENT)
+    assert [one["feedId"] for one in sent(session)] == [both.argument, CLIENT.argument]
+    assert say(session, ["F", CLIENT.argument, "U", 0]) == [Unsubscribed("F:BTC-EUR@5")]
+    (event,) = say(session, ["MD", both.argument, "Z", 103])
+    assert (event.code, event.about) == ("103", "bind MD:BTC-USD@123/1,2,3")
+    assert session.book("F", CLIENT) is None
+    assert session.bound == ["MD:BTC-USD/1,2,3"]
+
+
+def test_objects_answered_by_numbers_are_bound_one_at_a_time() -> None:
+    """A number cannot say whose market it is, even where the instrument's is known."""
+    other = Selection("BTC-EUR", client_id=6)
+    session = up(Binding("F", "BTC-EUR"))
+    say(session, ["I", 0, "S", [[], [["BTC-EUR", 7, "BTC", "EUR"]]]])
+    session.bind("F", CLIENT)
+    session.bind("F", other)
+    (asked,) = sent(session)
+    assert asked["feedId"] == CLIENT.argument
+    assert say(session, ["F", 7, "S", [[[1, 1]], []]])[0] == Subscribed("F:BTC-EUR")
+    assert say(session, ["F", 8, "S", [[[2, 2]], []]])[0] == Subscribed("F:BTC-EUR@5")
+    assert [one["feedId"] for one in sent(session)] == [other.argument]
+    assert say(session, ["F", 9, "S", [[[3, 3]], []]])[0] == Subscribed("F:BTC-EUR@6")
+    say(session, ["F", 8, "M", [[["+", 4, 4]], []]])
+    assert bids(session, "F", CLIENT) == [(4, 4), (2, 2)]
+    assert bids(session, "F", other) == [(3, 3)]
+
+
+def test_an_md_feed_by_name_is_of_all_makers() -> None:
+    session = up(Binding.of("MD", "BTC-USD"))
+    say(session, ["MD", "BTC-USD", "S", [[[1, 1]], []]])
+    assert session.bound == ["MD:BTC-USD"]
+    assert bids(session, "MD", "BTC-USD") == [(1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("feed", "feed_id"),
+    [
+        ("MD", None), ("MD", 7), ("B", CLIENT), ("O", CLIENT), ("P", CLIENT), ("F", MAKERS),
+        ("F", Selection("")), ("F", Selection("BTC EUR", 1)), ("F", Selection("BTC-EUR", -1)),
+        ("MD", Selection("BTC-EUR", makers=(True,))),
+    ],
+)  # fmt: skip
+def test_objects_the_venue_would_not_take(feed: str, feed_id: Any) -> None:
+    with pytest.raises(Misuse):
+        Binding.of(feed, feed_id)
+
+
+@pytest.mark.parametrize(
+    "feed_id",
+    [{}, {"instrument": 7}, {"instrument": "X", "clientId": "5"}, {"instrument": "X", "makers": 7},
+     {"instrument": "X", "makers": [{}]}, {"clientId": 5}],
+)  # fmt: skip
+def test_an_object_that_is_no_id_is_broken(feed_id: Any) -> None:
+    (event,) = say(up(), ["MD", feed_id, "S", [[], []]])
+    assert isinstance(event, Broken)
+    assert event.error.field == "feedId"
 
 
 @pytest.mark.parametrize("row", [["BTC"], ["BTC", 1, "2", 3], 7, None, ["BTC", True, 2, 3]])
@@ -614,6 +704,55 @@ def test_replies_find_their_requests() -> None:
     assert event == RequestFailed("79", "EUR", "order: exceeds limits", "add #1", first)
     (closed,) = session.closed(1000, "", NOW)
     assert isinstance(closed, Closed)
+
+
+def test_a_request_that_is_not_answered_is_told() -> None:
+    session = up()
+    later = NOW + 20 * SECOND
+    number = session.request("add", {"size": 1})
+    # Its time begins when a driver, who is asked to look at once, has sent it.
+    assert session.deadline is not None
+    assert session.deadline <= later
+    assert session.tick(later) == []
+    assert session.deadline == NOW + 25 * SECOND, "of the ping"
+    session.tick(NOW + 25 * SECOND)
+    assert session.deadline == later + 10 * SECOND
+    second = session.request("del")
+    assert session.tick(later + 10 * SECOND - 1) == []
+    (event,) = session.tick(later + 10 * SECOND)
+    words = "no reply in time: what became of it is not known"
+    assert event == RequestFailed("timeout", "", words, "add #1", number)
+    assert session.tick(later + 11 * SECOND) == []
+    # A late reply is one all the same, and nothing is told twice.
+    reply = {"event": "request", "reqId": number, "reply": {"id": 7}}
+    assert say(session, reply) == [Answered(number, "add", {"id": 7})]
+    lost, closed = session.closed(1006, "", later + 12 * SECOND)
+    assert (lost.code, lost.about, lost.request_id) == ("lost", "del #2", second)
+    assert isinstance(closed, Closed)
+    assert session.deadline is None
+    with pytest.raises(Misuse):
+        make(reply_within=0)
+
+
+def test_an_answered_request_is_not_waited_for() -> None:
+    session = up()
+    number = session.request("add")
+    say(session, {"event": "request", "reqId": number, "error": 79})
+    assert session.deadline == NOW + 25 * SECOND
+    assert session.tick(NOW + 24 * SECOND) == []
+    # What says neither yes nor no is no answer.
+    number = session.request("add")
+    (event,) = say(session, {"event": "request", "reqId": number})
+    assert isinstance(event, Unknown)
+    assert session.tick(NOW + 10 * SECOND)[0].code == "timeout"
+
+
+def test_a_bind_by_a_caller_has_its_full_time() -> None:
+    session = up()
+    session.bind("I")
+    assert session.tick(NOW + 20 * SECOND) == []
+    (event,) = session.tick(NOW + 30 * SECOND)
+    assert (event.code, event.about) == ("timeout", "bind I")
 
 
 def test_requests_are_not_kept_for_later() -> None:
@@ -745,20 +884,24 @@ changes = st.lists(st.tuples(st.sampled_from("+M-~"), prices, sizes), max_size=1
 levels = st.lists(st.tuples(prices, sizes), max_size=30)
 
 
+@pytest.mark.parametrize(("feed", "feed_id"), [("B", 3), ("F", 3), ("MD", MAKERS)])
 @given(levels, levels, st.lists(st.tuples(changes, changes), max_size=12))
-def test_the_book_equals_a_naive_model(bids: Any, asks: Any, updates: Any) -> None:
-    session = up(Binding("F", 3))
-    say(session, ["F", 3, "S", [bids, asks]])
+def test_the_book_equals_a_naive_model(
+    feed: str, feed_id: Any, bids: Any, asks: Any, updates: Any
+) -> None:
+    session = up(Binding(feed, feed_id))
+    said = sent_id(feed_id)
+    say(session, [feed, said, "S", [bids, asks]])
     # The last of a price given twice counts.
     model = [{p: s for p, s in dict(side).items() if s} for side in (bids, asks)]
     for update in updates:
-        (data,) = say(session, ["F", 3, "M", update])
+        (data,) = say(session, [feed, said, "M", update])
         # The same again is not applied again, and the model shows that nothing would change.
         assert isinstance(data, Data | Duplicate)
         for side, entries in enumerate(update):
             for entry in entries:
                 model[side] = naive(model[side], side == 0, entry)
-        book = session.book("F", 3)
+        book = session.book(feed, feed_id)
         assert book
         assert book.bids() == sorted(model[0].items(), reverse=True)
         assert book.asks() == sorted(model[1].items())
@@ -776,7 +919,8 @@ trees = st.recursive(
     max_leaves=12,
 )
 frames = st.tuples(
-    st.sampled_from([*"XIPGLMRNBFOKSCQ"]), st.sampled_from([0, 1, 42, "BTC", 2**40]),
+    st.sampled_from([*"XIPGLMRNBFOKSCQ", "MD"]),
+    st.one_of(st.sampled_from([0, 1, 42, "BTC", 2**40, CLIENT.argument, MAKERS.argument]), trees),
     st.sampled_from([*"S+M-DZU?"]), trees,
 ).map(list)  # fmt: skip
 replies = st.fixed_dictionaries(
@@ -786,7 +930,8 @@ replies = st.fixed_dictionaries(
 messages = st.one_of(st.text(), st.binary(), st.one_of(trees, frames, replies).map(json.dumps))
 ALL = [
     Binding("I"), Binding("P"), Binding("B", 42), Binding("F", "BTC"), Binding("O", 1),
-    Binding("K", "EUR"), Binding("S", 1), Binding("M"),
+    Binding("K", "EUR"), Binding("S", 1), Binding("M"), Binding("F", CLIENT),
+    Binding("MD", MAKERS), Binding("MD", Selection("BTC")),
 ]  # fmt: skip
 
 
@@ -881,6 +1026,20 @@ def test_a_refusal_is_read_back(code: int) -> None:
     status, body = refusal(code)
     event, _ = make().rejected(status, [], body)
     assert event.code == str(code)
+
+
+def test_the_connection_checks_objects() -> None:
+    server = Connection(["BTC-USD", "BTC-EUR"], [], clients=[5])
+
+    def code(feed: str, feed_id: Any) -> int:
+        return server.check({"event": "bind", "feed": feed, "feedId": feed_id})[2]
+
+    assert code("F", CLIENT.argument) == code("MD", MAKERS.argument) == 0
+    assert code("F", {"clientId": 5, "instrument": "BTC-EUR"}) == 100
+    assert code("F", Selection("BTC-EUR", 6).argument) == 103
+    assert code("MD", Selection("BTC-GBP").argument) == 103
+    assert code("MD", "BTC-USD") == code("B", CLIENT.argument) == code("MD", {"makers": []}) == 103
+    assert server.bound == {Binding("F", CLIENT), Binding("MD", MAKERS)}
 
 
 def test_the_connection_checks_what_the_session_sends() -> None:

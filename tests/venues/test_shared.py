@@ -8,7 +8,15 @@ import pytest
 
 from payloads.errors import Misuse
 from payloads.venues.registry import Asked, make
-from payloads.venues.session import SECOND, Redactor, Reply, Request, Secret
+from payloads.venues.session import (
+    SECOND,
+    Redactor,
+    Rejected,
+    Reply,
+    Request,
+    Retry,
+    Secret,
+)
 from payloads.venues.shared import (
     ASKED,
     HELD,
@@ -19,6 +27,7 @@ from payloads.venues.shared import (
     address,
     clock_words,
     closing,
+    refused,
     upgrade_refused,
     worth_retrying,
 )
@@ -37,14 +46,23 @@ def test_an_endpoint_is_a_name_or_a_url() -> None:
 
 
 def test_repeats_are_remembered_for_a_while() -> None:
-    repeats = Repeats()
-    messages = [str(number) for number in range(Repeats.REMEMBERED + 1)]
+    repeats = Repeats(4)
+    messages = [str(number) for number in range(5)]
     assert not any(repeats.again(message) for message in messages)
     assert repeats.again(messages[1])
     assert not repeats.again(messages[0]), "too long ago"
+    assert not repeats.again(messages[-1], "another stream")
     repeats.forget()
     assert not repeats.again(messages[-1])
     assert repeats.count == 1
+
+
+def test_more_streams_than_there_are_are_not_remembered() -> None:
+    repeats = Repeats()
+    for number in range(Repeats.STREAMS):
+        repeats.again("", str(number))
+    assert [repeats.again("", "one more") for _ in range(2)] == [False, False]
+    assert repeats.again("", "0")
 
 
 def test_pings_are_due_one_at_a_time() -> None:
@@ -76,13 +94,17 @@ def test_codes_after_which_nobody_dials_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "again"), [(400, False), (401, False), (408, True), (429, True), (503, True)]
+    ("status", "again"),
+    [(0, True), (400, False), (401, False), (408, True), (429, True), (503, True)],
 )
 def test_what_is_worth_another_try(status: int, again: bool) -> None:
     assert worth_retrying(status) == again
     event, retry = upgrade_refused(status, [("Retry-After", "3")], b"no", Redactor(), "refused")
     assert (event.code, event.message, event.about) == (f"HTTP {status}", "no", "upgrade")
     assert (retry.again, retry.at_least) == (again, 3 * SECOND)
+    event, retry = refused(status, [], b"no", Redactor(), "busy", pause=SECOND, about="a login")
+    assert event == Rejected(str(status), "no", "busy", "a login")
+    assert retry == Retry(again, f"{status}: busy", SECOND if again else 0)
 
 
 def test_clocks_that_differ() -> None:
@@ -92,6 +114,8 @@ def test_clocks_that_differ() -> None:
     assert "5 s ahead of" in clock_words(dated, now - 5 * SECOND)
     assert "5 s behind" in clock_words(dated, now + 5 * SECOND)
     assert clock_words([], now) == clock_words(dated, None) == ""
+    assert clock_words(dated, now - 5 * SECOND, allowed=5) == ""
+    assert clock_words(dated, now - 6 * SECOND, allowed=5).endswith("and 5 s are allowed")
 
 
 # --- by name --------------------------------------------------------------------------------------

@@ -226,7 +226,8 @@ def test_first_data_confirms(message: str) -> None:
     assert events[:2] == [Subscribed("1"), Subscribed("2")]
     assert kinds(events[2:]) == [Data]
     # Once is enough; and the same message again is nothing new.
-    assert one.received(message, NOW) == [Duplicate(one.channel)]
+    (data,) = [event for event in events if isinstance(event, Data)]
+    assert one.received(message, NOW) == [Duplicate(one.channel, data.content)]
     assert one.repeated == 1
     one.opened(NOW)
     assert kinds(one.received(message, NOW))[-1] is Data
@@ -506,6 +507,17 @@ def test_names_are_subscribed_once_the_taxonomy_is_read() -> None:
     assert one.take_requests() == []
     one.subscribe(["NEW"], NOW)
     assert len(one.take_requests()) == 1
+
+
+def test_a_name_that_is_asked_for_while_the_taxonomy_is_on_its_way() -> None:
+    one = session(["BTCUSD"])
+    one.opened(NOW)
+    assert len(one.take_requests()) == 1
+    one.subscribe(["ETHUSD"], NOW)
+    assert one.take_requests() == [], "the answer has it"
+    assert one.tick(NOW + SECOND) == [], "and has its time"
+    one.replied(taxonomy({"BTCUSD": 3, "ETHUSD": 4}), NOW)
+    assert sent(one) == [{"type": "subscribe", "assets": [3, 4]}]
 
 
 def test_a_new_taxonomy_moves_subscriptions() -> None:
