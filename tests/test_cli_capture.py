@@ -16,9 +16,12 @@ from click.testing import CliRunner, Result
 
 from payloads import simulators
 from payloads.cli.main import main
-from payloads.simulators import Simulator
+from payloads.simulators import QfexSimulator, Simulator
 from payloads.simulators.venue_chainlink import FEEDS, sequence_of
 from payloads.transport.capture import Happening, frames, records
+from payloads.transport.playback import rerun
+from payloads.venues.chainlink import Backfilled
+from payloads.venues.session import Data
 
 BTC = next(iter(FEEDS.values()))
 STORK = ("capture", "stork", "BTCUSD", "--endpoint")
@@ -48,6 +51,14 @@ def test_a_venue_that_says_no_is_asked_once(tmp_path: Path) -> None:
     assert "given up: 401: the token is missing or not valid" in ran.stdout
     whats = [one.what for one in records(tmp_path / "c.jsonl") if isinstance(one, Happening)]
     assert whats == ["dialling", "refused", "gave up", "end"]
+
+
+def test_what_was_refused_is_told(tmp_path: Path) -> None:
+    with simulators.start("finery", rate=50) as venue:
+        ran = command("capture", "finery", "B:NOPE-X", "B:BTC-USD", "--endpoint", venue.base,
+                      "-o", str(tmp_path / "c.jsonl"), "--frames", "10",
+                      **venue.environment)  # fmt: skip
+    assert "refused, 103 (bind B:NOPE-X): bad feed id" in ran.stderr
 
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
@@ -95,6 +106,26 @@ def test_gaps_are_told_and_filled(tmp_path: Path) -> None:
     assert not summary["lost_at_the_end"]
     for words in ("connected", "connection lost, 1012", "nothing came for ", "by REST"):
         assert words in ran.stderr
+    # What filled the gap is in the file, and is read, replayed and run through a session again.
+    again = tmp_path / "again.jsonl"
+    again.write_text(command("replay", "--direction", "in", str(path)).stdout)
+    for file in (path, again):
+        decoded = command("decode", "--json", "--no-signers", str(file))
+        assert decoded.exit_code == 0, decoded.stderr
+        reports = [json.loads(line) for line in decoded.stdout.splitlines()]
+        by_reply = {one["sequence"] for one in reports if one.get("provenance") == "reply"}
+        streamed = {one["sequence"] for one in reports if "provenance" not in one}
+        assert len(by_reply - streamed) > 10
+        numbers = by_reply | streamed
+        assert sorted(numbers) == [*range(min(numbers), max(numbers) + 1)], "lost"
+    said = [event for one in rerun(venue.session(), records(path)) for event in one.events]
+    backfilled = [
+        sequence_of(event.payload)
+        for event in said
+        if isinstance(event, Data) and event.payload and event.content.backfilled
+    ]
+    assert set(backfilled) == by_reply - streamed
+    assert sum(isinstance(event, Backfilled) for event in said) == 1
 
 
 def test_an_origin_that_is_lost_is_no_gap(tmp_path: Path) -> None:
@@ -162,10 +193,41 @@ def test_the_rates_are_told_where_nobody_watches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("payloads.cli.watching._TOLD_EVERY", 0.1)
-    with simulators.start("stork", rate=50) as venue:
+    with simulators.start("stork", rate=50, misbehave="duplicate@2") as venue:
         ran = capture(venue, tmp_path / "c.jsonl", "--frames", "30")
     assert "messages" in ran.stderr
-    assert "kB/s  gaps 0  broken 0" in ran.stderr
+    assert "kB/s  gaps 0  broken 0  duplicates 1" in ran.stderr
+    assert "duplicates               1, kept in the capture" in ran.stdout
+
+
+def test_tokens_that_are_good_once_are_kept_in_their_file(tmp_path: Path) -> None:
+    held = tmp_path / "token"
+    with simulators.start("qfex") as venue:
+        assert isinstance(venue, QfexSimulator)
+        first = venue._tokens.new_refresh_token()
+        held.write_text(first)
+        held.chmod(0o600)
+        arguments = ["capture", "qfex-trade", "--endpoint", venue.trade_base, "--frames", "2",
+                     "--attempts", "1", "--set", f"token_file={held}"]  # fmt: skip
+        options = ["--set", f"client_id={venue.client_id}", "--set", f"rest={venue.http_url}"]
+        for name in ("a.jsonl", "b.jsonl"):  # the second time with what the first one left there
+            path = tmp_path / name
+            ran = command(*arguments, *options, "-o", str(path))
+            assert ran.exit_code == 0, ran.stderr
+            for text in (path.read_text(), ran.output):
+                assert first not in text
+                assert held.read_text().strip() not in text
+                assert str(tmp_path / "token") not in text
+        assert held.read_text().strip() != first
+        for missing in ("rest", "client_id"):
+            given = [one for one in options if one != "--set" and not one.startswith(missing)]
+            ran = command(*arguments, "--set", *given, "-o", str(tmp_path / "c.jsonl"))
+            assert ran.exit_code == 2
+            assert f"qfex-trade {missing}: not given" in ran.stderr
+        held.chmod(0o644)
+        ran = command(*arguments, *options, "-o", str(tmp_path / "c.jsonl"))
+    assert ran.exit_code == 2
+    assert "chmod 600" in ran.stderr
 
 
 def test_help_says_what_there_is() -> None:

@@ -171,7 +171,11 @@ def _sessions(
         raise Misuse("nothing to capture", field=f"{venue} WHAT", expected=asked_for)
     names = registry.venue(venue).credentials
     found = secrets.find(venue, names, file=credentials)
-    asked = registry.Asked(what, endpoint, chosen, found)
+    keep = None
+    if "token_file" in chosen and "token_file" in registry.venue(venue).options:
+        tokens = secrets.TokenFile(chosen.pop("token_file"))
+        found["refresh_token"], keep = tokens.read(), tokens.keep
+    asked = registry.Asked(what, endpoint, chosen, found, keep)
     ask = partial(http.perform_now, tls=tls)
     sessions = registry.make(venue, asked, ask, time.time_ns())
     return sessions, {"what": list(what), "endpoint": endpoint or "mainnet", "options": chosen}

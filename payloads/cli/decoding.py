@@ -82,7 +82,7 @@ def decode(
             if leaf.error is not None:
                 run.fail(item.where, leaf.error, item.line)
             elif as_json:
-                run.record(record)
+                run.record(record | item.origin)
             else:
                 where = ", ".join(part for part in (item.where, leaf.path) if part)
                 run.lines(show.payload_lines(leaf, where, decimals, signers))

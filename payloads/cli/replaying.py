@@ -120,7 +120,9 @@ class _Player:
     def _wanted(self, record: Any) -> bool:
         if self.connection is not None and record.connection != self.connection:
             return False
-        return self.direction is None or getattr(record, "direction", None) == self.direction
+        received = getattr(record, "what", "") == "reply"
+        direction = "in" if received else getattr(record, "direction", None)
+        return self.direction in (None, direction)
 
     def _report(self, where: str, error: PayloadError) -> None:
         if not self.quiet:

@@ -70,7 +70,7 @@ def simulate(
       stall@100:3      silence for 3 seconds at the 100th message
       cut@5s           the connections are gone after 5 seconds; close@5s:1011 says goodbye
       refuse@5s:429    the next dial after that is refused
-      expire@60s       tokens given out are no longer taken (ethgas)
+      expire@60s       tokens no longer taken (ethgas, qfex), token (stork) or key (finery) gone
       restart@10s:2    nobody there for 2 seconds
 
     \b
@@ -174,6 +174,10 @@ def _write_state(simulator: Simulator, path: str) -> None:
         raise Misuse(f"cannot be written: {error.strerror}", field=path) from None
 
 
+def _example(venue: str, what: str, endpoint: str) -> tuple[str, str]:
+    return "for example", f"payloads capture {venue} '{what}' --endpoint {endpoint} -o FILE"
+
+
 def _say_hello(simulator: Simulator, state_path: str | None, as_json: bool) -> None:
     from payloads.simulators import QfexSimulator
 
@@ -183,6 +187,8 @@ def _say_hello(simulator: Simulator, state_path: str | None, as_json: bool) -> N
             "http": simulator.http_url, "credentials": simulator.credentials,
             "environment": simulator.environment, "capture": simulator.capture("FILE"),
         }  # fmt: skip
+        if isinstance(simulator, QfexSimulator):
+            record["trade_endpoint"] = simulator.trade_base
         click.echo(json.dumps(record))
         return
     rows = [("connect to", simulator.url), ("requests to", simulator.http_url)]
@@ -191,8 +197,9 @@ def _say_hello(simulator: Simulator, state_path: str | None, as_json: bool) -> N
     rows += [*simulator.credentials.items()]
     rows += [("export", f"{name}={value}") for name, value in simulator.environment.items()]
     first, *_ = simulator.subscriptions
-    where = f"--endpoint {simulator.base} -o FILE"
-    rows.append(("for example", f"payloads capture {simulator.venue} '{first}' {where}"))
+    rows.append(_example(simulator.venue, first, simulator.base))
+    if isinstance(simulator, QfexSimulator):
+        rows.append(_example("qfex-trade", "positions", simulator.trade_base))
     if state_path is not None:
         rows.append(("verify", f"payloads verify --state {state_path} SOURCE"))
     click.echo(f"{simulator.venue} on loopback; its credentials and keys are worth nothing.")

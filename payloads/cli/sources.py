@@ -35,6 +35,13 @@ class Item:
     value: str | bytes
     line: int | None = None
     error: Malformed | None = None
+    # How it came, where that was not as a message on a websocket: `reply`, to an HTTP request.
+    provenance: str = ""
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """The same as a JSON object has it."""
+        return {"provenance": self.provenance} if self.provenance else {}
 
 
 def items(sources: Iterable[str]) -> Iterator[Item]:
@@ -112,11 +119,12 @@ def _stream(stream: IO[bytes], prefix: str) -> Iterator[Item]:
 def _captured(head: bytes, stream: IO[bytes], prefix: str) -> Iterator[Item]:
     """The received messages of a capture that may hold a signed payload, or do not decode as JSON.
 
-    A venue sends more than those: acknowledgements and the like are passed over.
+    A venue sends more than those: acknowledgements and the like are passed over. So are the answers
+    to HTTP requests that hold none; what filled a gap is in others.
     """
     from payloads.transport.capture import BrokenLine, numbered
     from payloads.transport.codecs import unsqueezed
-    from payloads.transport.frames import Frame
+    from payloads.transport.frames import Frame, Happening
 
     found = others = 0
     for number, record in numbered(unsqueezed(stream, head)):
@@ -129,6 +137,10 @@ def _captured(head: bytes, stream: IO[bytes], prefix: str) -> Iterator[Item]:
                 yield Item(where, record.data, number)
             else:
                 others += 1
+        elif isinstance(record, Happening) and (reply := record.reply) is not None:
+            if reply.status // 100 == 2 and _may_hold_payload(reply.body):
+                found += 1
+                yield Item(f"{where}, reply", reply.body, number, provenance="reply")
     if not found:
         what = f"{others} other messages"
         error = Malformed("no payload in this capture", field="frames", found=what)

@@ -186,11 +186,11 @@ def verify(
             elif terms.call == "verifyBulk" and not given.is_call:
                 bulk.append(given.raw)
             else:
-                _show(run, terms.judge(given), item.where, item.line)
+                _show(run, terms.judge(given), item)
 
     run.each(sources, act)
     if bulk and not run.failed:
-        _show(run, terms.judge_bulk(bulk), f"verifyBulk of {len(bulk)} payloads", None)
+        _show(run, terms.judge_bulk(bulk), Item(f"verifyBulk of {len(bulk)} payloads", ""))
     elif bulk:
         left = Malformed(
             "not judged: some payloads of the call could not be read", field="payloads"
@@ -204,12 +204,12 @@ def passed(verdict: Verdict) -> bool:
     return verdict.accepted and verdict.returned is not False
 
 
-def _show(run: Run, verdict: Verdict, where: str, line: int | None) -> None:
+def _show(run: Run, verdict: Verdict, item: Item) -> None:
     if run.as_json:
-        place = {"where": where} | ({} if line is None else {"line": line})
-        run.record(verdict.to_dict() | {"passed": passed(verdict)} | place)
+        place = {"where": item.where} | ({} if item.line is None else {"line": item.line})
+        run.record(verdict.to_dict() | {"passed": passed(verdict)} | place | item.origin)
     else:
-        run.lines(verdict_lines(verdict, where))
+        run.lines(verdict_lines(verdict, item.where))
     if not passed(verdict):
         run.failed += 1
 

@@ -104,7 +104,10 @@ class Watch:
         elif isinstance(event, Rejected):
             self.refusals[event.code] += 1
             words = dict.fromkeys(part for part in (event.message, event.meaning) if part)
-            self.say(f"{which}refused, {event.code}: {elide(': '.join(words), 300)}", bad=True)
+            told = not event.about or event.about in event.message
+            about = "" if told else f" ({elide(event.about, 60)})"
+            said = f"{which}refused, {event.code}{about}: {elide(': '.join(words), 300)}"
+            self.say(said, bad=True)
         elif isinstance(event, Opened):
             self._open += 1
             self.say(f"{which}connected")
@@ -150,6 +153,8 @@ class Watch:
         yield f"{(self.bytes - size) / (now - then) / 1e3:,.1f} kB/s"
         yield f"gaps {len(self.gaps)}"
         yield f"broken {self.events['Broken']}"
+        if twice := self.events["Duplicate"]:
+            yield f"duplicates {twice:,}"
         if latency := max((one.stats.latency for one in self.connections), default=0):
             yield f"ping {latency * 1e3:.0f} ms"
         if held := self.connections[0].inbox.blocked if self.connections else 0:

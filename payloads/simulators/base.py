@@ -6,9 +6,8 @@
     with start("chainlink") as venue:           # anywhere else: it runs in a thread of its own
         venue.url, venue.credentials
 
-A venue answers dials (`admit`), requests (`answer_http`) and messages (`received`), and its data
-flows in `Stream`s: each makes its messages at its own pace for whoever has joined it. A message of
-a stream is what misbehaviour is done to; acknowledgements always come.
+The server is a `Host`. Data flows in `Stream`s: each makes its messages at its own pace for whoever
+has joined it. A message of a stream is what misbehaviour is done to; acknowledgements always come.
 
 Every method that a user calls may be called from any thread. What is asked for wrongly is `Misuse`;
 `OSError` is let through where a port cannot be had.
@@ -16,189 +15,55 @@ Every method that a user calls may be called from any thread. What is asked for 
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import random
-import ssl
-import threading
 import time
-from abc import ABC, abstractmethod
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any, ClassVar, Self, TypedDict
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import ClassVar, Self, Unpack
 
-from payloads.errors import Malformed, Misuse
-from payloads.fields import Record
-from payloads.simulators.http import MAX_HEAD, Request, Response, answer, read_request
+from payloads.errors import Misuse
+from payloads.simulators.host import Host
+from payloads.simulators.http import answer
 from payloads.simulators.misbehaviour import KINDS, Plan, Rule
 from payloads.simulators.peer import Peer
+from payloads.simulators.records import Common, Counters, Made, Sent, Server
+from payloads.simulators.running import running
+from payloads.simulators.streams import Stream
 from payloads.transport.secrets import variable
 from payloads.venues.session import SECOND, Message, Session
 
-__all__ = ["Common", "Counters", "Made", "Sent", "Simulator", "Stream", "running"]
-
-# Behind by more than this, a stream gives up catching up: the machine is too slow for the rate.
-_PATIENCE = 1.0
-# How many messages a stream makes at once before others get a turn.
-_BURST = 16
-_HEAD_TIMEOUT = 10.0
-# How often whoever waits for something looks, in seconds.
-_LOOKING = 0.005
+__all__ = ["Common", "Counters", "Made", "Sent", "Simulator", "Stream", "running", "seconds_of"]
 
 
-class Common(TypedDict, total=False):
-    """What every simulator can be started with.
-
-    `rate` is in messages a second for each stream (None: the venue's own pace), `misbehave` is a
-    plan as in `payloads.simulators.misbehaviour`, `clock` gives nanoseconds since 1970, and `keep`
-    is how many of the latest messages `sent` remembers.
-    """
-
-    host: str
-    port: int
-    rate: float | None
-    seed: int
-    misbehave: str | Iterable[Rule]
-    clock: Callable[[], int]
-    keep: int
-    compress: bool
-    tls: ssl.SSLContext | None
-    ping_every: float
-
-
-@dataclass
-class Counters:
-    """What happened so far."""
-
-    dials: int = 0
-    connections: int = 0
-    requests: int = 0
-    received: int = 0
-    frames: int = 0
-    bytes: int = 0
-    # Messages never made, because the machine could not keep up with the rate.
-    late: int = 0
-    # Clients cut off because they did not read.
-    too_slow: int = 0
-    # By the venue's own code or status; by kind.
-    refused: Counter[str] = field(default_factory=Counter)
-    misbehaved: Counter[str] = field(default_factory=Counter)
-    bad: Counter[str] = field(default_factory=Counter)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The counters as the command line prints them with `--json`."""
-        return {
-            name: dict(value) if isinstance(value, Counter) else value
-            for name, value in vars(self).items()
-        }
-
-
-class Made(Record, frozen=True):
-    """A message of a stream; `bad` says how its payload was spoilt, if it was."""
-
-    message: str | bytes
-    bad: str = ""
-
-
-class Sent(Record, frozen=True):
-    """A message that was due to a client; `number` counts them all, `fate` is what became of it."""
-
-    number: int
-    peer: int
-    stream: str
-    message: str | bytes
-    bad: str = ""
-    fate: tuple[str, ...] = ()
-
-
-class Stream:
-    """Messages made at a pace, for the clients that have joined.
-
-    One that `lasts` goes on without clients, as a market does that REST can be asked about.
-    """
-
-    def __init__(
-        self, name: str, period: float, make: Callable[[], Iterable[Made]], lasts: bool = False
-    ) -> None:
-        self.name, self.period, self.make, self.lasts = name, period, make, lasts
-        self.peers: list[Peer] = []
-        self.task: asyncio.Task[None] | None = None
-
-
-class Simulator(ABC):
+class Simulator(Host):
     """A venue on loopback."""
 
-    venue: ClassVar[str]
     # The pace of its streams where none is asked for, in messages a second.
     pace: ClassVar[float] = 1.0
     # The path that clients put behind the host.
     ws_path: ClassVar[str] = ""
-    # The venue's hosts, each a port of its own here; the first is `port`, the next one above it.
-    doors: ClassVar[tuple[str, ...]] = ("",)
 
     def __init__(
         self,
         *,
-        host: str = "127.0.0.1",
-        port: int = 0,
         rate: float | None = None,
         seed: int = 0,
         misbehave: str | Iterable[Rule] = "",
-        clock: Callable[[], int] = time.time_ns,
         keep: int = 1000,
-        compress: bool = False,
-        tls: ssl.SSLContext | None = None,
-        ping_every: float = 20.0,
+        **server: Unpack[Server],
     ) -> None:
+        super().__init__(**server)
         if rate is not None and not 0 < rate <= 1e6:
             raise Misuse("no such rate", field="rate", expected="above 0 and at most 1,000,000",
                          found=str(rate))  # fmt: skip
-        if not 0 <= port < 2**16:
-            raise Misuse("no such port", field="port", expected="0 to 65535", found=str(port))
-        self.host = host
-        self.rate, self.seed, self.clock = rate, seed, clock
-        self.counters = Counters()
+        self.rate, self.seed = rate, seed
         self.sent: deque[Sent] = deque(maxlen=keep)
-        self._compress, self._tls, self._ping_every = compress, tls, ping_every
-        self._plan, self._plan_since = Plan(misbehave, seed), 0.0
+        self._plan, self._plan_since = self._planned(misbehave), 0.0
         self._dice = random.Random(f"{seed} damage")
-        self._peers: dict[int, Peer] = {}
         self._streams: dict[str, Stream] = {}
-        self._refusals: dict[str, list[Response]] = {"dial": [], "request": []}
-        self.ports = {door: port + index if port else 0 for index, door in enumerate(self.doors)}
-        self._servers: list[asyncio.Server] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._timers: set[asyncio.TimerHandle] = set()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.base!r})"
 
     # --- what to connect to ---
-
-    @property
-    def port(self) -> int:
-        return self.ports[self.doors[0]]
-
-    @property
-    def base(self) -> str:
-        """The websocket endpoint: scheme, host and port."""
-        return self.base_of(self.doors[0])
-
-    def base_of(self, door: str) -> str:
-        """The same for one of the venue's hosts."""
-        return f"{'wss' if self._tls else 'ws'}://{self._authority(door)}"
-
-    @property
-    def http_url(self) -> str:
-        """The same host for requests."""
-        return f"{'https' if self._tls else 'http'}://{self._authority(self.doors[0])}"
-
-    def _authority(self, door: str) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.ports[door]}"
 
     @property
     def url(self) -> str:
@@ -229,197 +94,27 @@ class Simulator(ABC):
     def session(self) -> Session:
         """A session of this library that is ready to talk to this simulator."""
 
-    def now(self) -> int:
-        """The venue's clock, in nanoseconds."""
-        return self.clock()
-
-    # --- what a venue is ---
-
-    def admit(self, request: Request, memory: dict[str, Any]) -> Response | None:
-        """Refuse a dial with a response, or admit it and note in `memory` who it is."""
-        return None
-
-    async def answer_http(self, request: Request) -> Response:
-        """Answer a request that asks for no websocket."""
-        return answer(404, {"error": "not found"})
-
-    def joined(self, peer: Peer) -> None:  # noqa: B027 (most have nothing to say)
-        """A websocket is open."""
-
-    @abstractmethod
-    def received(self, peer: Peer, message: Message) -> None:
-        """A message came in."""
-
-    def left(self, peer: Peer) -> None:  # noqa: B027
-        """A websocket is gone."""
-
     def expire_tokens(self) -> None:
-        """Take no token any more that was given out so far."""
-        raise Misuse("this venue gives out no tokens", field="expire")
+        """Take no token any more that was given out so far; a venue without any leaves it out."""
+
+    def _check_tokens(self) -> None:
+        if type(self).expire_tokens is Simulator.expire_tokens:
+            raise Misuse("this venue has no tokens that end", field="expire", found=self.venue)
 
     # --- starting and stopping ---
 
     async def __aenter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
-        await self._listen()
-        self._spawn(self._keep_alive())
+        await super().__aenter__()
         self.misbehave(self._plan)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self._hang_up(1001, "the simulator stops")
-        for timer in self._timers:
-            timer.cancel()
-        tasks = [*self._tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def __aexit__(self, *error: object) -> None:
+        await super().__aexit__(*error)
         self._streams.clear()
-        self._loop = None
 
-    async def _listen(self) -> None:
-        for door, port in self.ports.items():
-            server = await asyncio.start_server(
-                partial(self._connected, door), self.host, port, limit=MAX_HEAD, ssl=self._tls
-            )
-            self._servers.append(server)
-            self.ports[door] = server.sockets[0].getsockname()[1]
-
-    async def _hang_up(self, code: int, reason: str) -> None:
-        """Listen no more, and close every connection."""
-        while self._servers:
-            self._servers.pop().close()
-        for peer in [*self._peers.values()]:
-            peer.close(code, reason)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.5):
-                while self._peers:
-                    await asyncio.sleep(_LOOKING)
-        for peer in [*self._peers.values()]:
-            peer.abort()
-
-    def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    def _later(self, seconds: float, action: Callable[[], None]) -> None:
-        assert self._loop is not None
-
-        def act() -> None:
-            self._timers.discard(timer)
-            action()
-
-        timer = self._loop.call_later(seconds, act)
-        self._timers.add(timer)
-
-    async def _keep_alive(self) -> None:
-        while True:
-            await asyncio.sleep(self._ping_every)
-            for peer in [*self._peers.values()]:
-                peer.ping()
-
-    # --- connections ---
-
-    async def _connected(
-        self, door: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await self._serve(door, reader, writer)
-        except (ConnectionError, TimeoutError, asyncio.CancelledError):
-            pass
-        finally:
-            self._tasks.discard(task)
-            writer.close()
-
-    async def _serve(
-        self, door: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        try:
-            async with asyncio.timeout(_HEAD_TIMEOUT):
-                request = await read_request(reader)
-        except Malformed as error:
-            writer.write(answer(400, {"error": str(error)}).encode(self.now()))
-            return
-        if request is None:
-            return
-        request = replace(request, door=door)
-        if request.upgrades:
-            await self._dialled(request, reader, writer)
-        else:
-            response = await self._requested(request)
-            writer.write(response.encode(self.now(), bodiless=request.method == "HEAD"))
-            await writer.drain()
-
-    async def _requested(self, request: Request) -> Response:
-        self.counters.requests += 1
-        response = self._refusal("request") or await self.answer_http(request)
-        if response.status >= 400:
-            self.counters.refused[str(response.status)] += 1
-        return response
-
-    async def _dialled(
-        self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self.counters.dials += 1
-        memory: dict[str, Any] = {}
-        refusal = self._refusal("dial") or self.admit(request, memory)
-        if refusal is not None:
-            self.counters.refused[str(refusal.status)] += 1
-            writer.write(refusal.encode(self.now()))
-            await writer.drain()
-            return
-        self.counters.connections += 1
-        peer = Peer(self.counters.connections, request, reader, writer, self._compress)
-        peer.memory = memory
-        if peer.accept():
-            await self._attend(peer)
-
-    async def _attend(self, peer: Peer) -> None:
-        self._peers[peer.number] = peer
-        try:
-            self.joined(peer)
-            await peer.run(lambda message: self._received(peer, message))
-        finally:
-            del self._peers[peer.number]
-            self.counters.too_slow += peer.too_slow
-            for stream in [*self._streams.values()]:
-                self.leave(peer, stream)
-            self.left(peer)
-
-    def _received(self, peer: Peer, message: Message) -> None:
-        self.counters.received += 1
-        self.received(peer, message)
-
-    def _refusal(self, what: str) -> Response | None:
-        waiting = self._refusals[what]
-        return waiting.pop(0) if waiting else None
-
-    @property
-    def peers(self) -> list[Peer]:
-        """The clients that are connected. A dial takes a moment; `connected` waits for it."""
-        return [*self._peers.values()]
-
-    async def connected(self, count: int = 1, *, seconds: float = 10) -> list[Peer]:
-        """Wait until so many clients are connected, at least; `TimeoutError` after so long."""
-        async with asyncio.timeout(seconds):
-            while len(self._peers) < count:
-                await asyncio.sleep(_LOOKING)
-        return self.peers
-
-    def wait_connected(self, count: int = 1, *, seconds: float = 10) -> None:
-        """The same for a test without asyncio, while the simulator runs in its own thread."""
-        if self._loop is None:
-            raise Misuse("the simulator is not running", field=self.venue)
-        if _running_loop() is self._loop:
-            raise Misuse("would wait for itself", expected="await venue.connected()")
-        asyncio.run_coroutine_threadsafe(
-            self.connected(count, seconds=seconds), self._loop
-        ).result()
+    def _forget(self, peer: Peer) -> None:
+        for stream in [*self._streams.values()]:
+            self.leave(peer, stream)
 
     # --- streams ---
 
@@ -446,7 +141,7 @@ class Simulator(ABC):
     def run(self, stream: Stream) -> None:
         """Have the stream going."""
         if stream.task is None:
-            stream.task = self._spawn(self._flow(stream))
+            stream.task = self._spawn(stream.flow(self.deliver, self.counters))
 
     def leave(self, peer: Peer, stream: Stream) -> None:
         """Send a client nothing more of it."""
@@ -461,22 +156,6 @@ class Simulator(ABC):
             stream.task.cancel()
             stream.task = None
         self._streams.pop(stream.name, None)
-
-    async def _flow(self, stream: Stream) -> None:
-        due, made = time.monotonic(), 0
-        while True:
-            wait = due - time.monotonic()
-            if wait > 0 or made % _BURST == 0:
-                await asyncio.sleep(max(0.0, wait))
-            if wait < -_PATIENCE:
-                missed = int(-wait / stream.period)
-                self.counters.late += missed
-                due += missed * stream.period
-            due += stream.period
-            made += 1
-            for one in stream.make():
-                for peer in [*stream.peers]:
-                    self.deliver(peer, stream.name, one)
 
     # --- sending, right and wrong ---
 
@@ -541,8 +220,14 @@ class Simulator(ABC):
 
     def misbehave(self, plan: str | Iterable[Rule] | Plan) -> None:
         """From now on misbehave as in this plan, and no longer as in the one before."""
+        planned = self._planned(plan)
+        self._in_loop(lambda: self._set_plan(planned))
+
+    def _planned(self, plan: str | Iterable[Rule] | Plan) -> Plan:
         plan = plan if isinstance(plan, Plan) else Plan(plan, self.seed)
-        self._in_loop(lambda: self._set_plan(plan))
+        if any(rule.kind == "expire" for rule in plan.rules):
+            self._check_tokens()
+        return plan
 
     def _set_plan(self, plan: Plan) -> None:
         self._plan, self._plan_since = plan, time.monotonic()
@@ -589,6 +274,8 @@ class Simulator(ABC):
     def expire(self) -> None:
         """Take no token any more that was given out so far."""
 
+        self._check_tokens()
+
         def act() -> None:
             self.expire_tokens()
             self.counters.misbehaved["expire"] += 1
@@ -603,70 +290,12 @@ class Simulator(ABC):
 
         def act() -> None:
             self.counters.misbehaved["restart"] += 1
-            self._spawn(self._restart(seconds))
+            self._restart(seconds)
 
         self._in_loop(act)
 
-    async def _restart(self, seconds: float) -> None:
-        await self._hang_up(1012, "service restart")
-        await asyncio.sleep(seconds)
-        await self._listen()
-
-    def _in_loop(self, action: Callable[[], None]) -> None:
-        """Do something where the server runs, and wait until it is done."""
-        if self._loop is None:
-            raise Misuse("the simulator is not running", field=self.venue)
-        if _running_loop() is self._loop:
-            action()
-        else:
-            asyncio.run_coroutine_threadsafe(_doing(action), self._loop).result(10)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-async def _doing(action: Callable[[], None]) -> None:
-    action()
-
 
 _TO_MESSAGES = {name for name, kind in KINDS.items() if kind.about == "message"}
-
-
-@contextlib.contextmanager
-def running(simulator: Simulator) -> Iterator[Simulator]:
-    """The simulator, served from a thread of its own until the block ends."""
-    ready, done = threading.Event(), threading.Event()
-    failed: list[BaseException] = []
-
-    async def serve() -> None:
-        async with simulator:
-            ready.set()
-            while not done.is_set():
-                await asyncio.sleep(0.02)
-
-    def work() -> None:
-        try:
-            asyncio.run(serve())
-        except BaseException as error:
-            failed.append(error)
-        finally:
-            ready.set()
-
-    thread = threading.Thread(target=work, name=f"{simulator.venue} simulator", daemon=True)
-    thread.start()
-    ready.wait()
-    try:
-        if not failed:
-            yield simulator
-    finally:
-        done.set()
-        thread.join()
-    if failed:
-        raise failed[0]
 
 
 def seconds_of(now: int) -> int:

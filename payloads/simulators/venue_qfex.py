@@ -146,9 +146,8 @@ class QfexSimulator(Simulator):
     def session(self, *subscriptions: Subscription, **options: Any) -> QfexMarketSession:
         """A market data session, by default for books, best prices and trades of all symbols."""
         default = Subscription.of(_DEFAULT, self.feeds)
-        return QfexMarketSession(
-            subscriptions or (default,), endpoint=options.get("endpoint", self.base)
-        )
+        options = {"endpoint": self.base} | options
+        return QfexMarketSession(subscriptions or (default,), **options)
 
     def trade_session(self, jwt: str = "", **options: Any) -> QfexTradeSession:
         """A session for the trade socket, with the key, a token, or other `credentials`."""
@@ -292,7 +291,13 @@ class QfexSimulator(Simulator):
                 self.counters.refused[one.message["err"]["error_code"]] += 1
             for peer in self._same_account(asking) if one.for_all else [asking]:
                 if not one.channel or one.channel in peer.memory["desk"].channels:
-                    peer.send(_text(one.message))
+                    self._say(peer, one)
+
+    def _say(self, peer: Peer, one: Told) -> None:
+        if one.channel == "fills":  # what no message asked for is data, as in a stream
+            self.deliver(peer, one.channel, Made(_text(one.message)))
+        else:
+            peer.send(_text(one.message))
 
     def _same_account(self, asking: Peer) -> list[Peer]:
         account = asking.memory["desk"].account

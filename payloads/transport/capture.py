@@ -97,12 +97,13 @@ class _FrameLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     redacted: bool = False
 
 
-class _HappeningLine(msgspec.Struct, frozen=True, gc=False):
+class _HappeningLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     at: int
     venue: str
     conn: int
     what: str
     detail: msgspec.Raw
+    redacted: bool = False
 
 
 _encoder = msgspec.json.Encoder()
@@ -135,7 +136,8 @@ def _frame_line(frame: Frame, data: Message, redacted: bool) -> _FrameLine:
 def _happening_line(one: Happening) -> bytes:
     detail = json.dumps(one.detail, ensure_ascii=False, separators=(",", ":"), default=str)
     raw = msgspec.Raw(detail.encode("utf-8", "replace"))
-    return _encode(_HappeningLine(one.at, one.venue, one.connection, one.what, raw))
+    line = _HappeningLine(one.at, one.venue, one.connection, one.what, raw, one.redacted)
+    return _encode(line)
 
 
 def line_of(record: Header | Frame | Happening) -> bytes:
@@ -331,6 +333,10 @@ class CaptureWriter:
 
     def _happening(self, one: Happening) -> None:
         self._put_down()
+        # Before it is JSON: a text that is JSON itself is escaped twice in there.
+        detail = _cleaned(one.detail, self._redactor)
+        if detail != one.detail:
+            one = Happening(one.venue, one.connection, one.at, one.what, detail, True)
         self._write_line(self._redactor.clean(_happening_line(one)))
 
     def _write_line(self, line: bytes) -> None:
@@ -378,6 +384,14 @@ class CaptureWriter:
                 except OSError as error:  # a full disk: whoever writes next is told
                     self._error = error
                     return
+
+
+def _cleaned(value: Any, redactor: Redactor) -> Any:
+    if isinstance(value, dict):
+        return {key: _cleaned(one, redactor) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(one, redactor) for one in value]
+    return redactor.text(value) if isinstance(value, str) else value
 
 
 def _new_id() -> str:
@@ -516,7 +530,9 @@ def _parsed(line: bytes) -> CaptureRecord:
     if found.at is None:
         raise Malformed("not a line of a capture", field="line", expected='"at"')
     if found.what is not None:
-        return Happening(found.venue, found.conn, found.at, found.what, found.detail)
+        return Happening(
+            found.venue, found.conn, found.at, found.what, found.detail, found.redacted
+        )
     if found.dir is None or found.op is None:
         expected = '"dir" and "op", or "what"'
         raise Malformed("not a line of a capture", field="line", expected=expected)

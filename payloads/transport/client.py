@@ -272,7 +272,8 @@ class Connection:
             perform(request, timeout=self._http_timeout, proxy=self._proxy, tls=self._tls)
         )
         if reply is not None and self._recorder is not None:
-            self._happened("reply", redact.reply_detail(reply, self._recorder.learn))
+            secret, learn = request.secret_reply, self._recorder.learn
+            self._happened("reply", redact.reply_detail(reply, learn, secret=secret))
         return reply
 
     async def _dialled(self) -> Retry:

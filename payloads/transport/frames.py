@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from payloads.fields import Record
-from payloads.venues.session import Event, Message
+from payloads.venues.session import Event, Message, Reply
 
 __all__ = [
     "UNKNOWN_TIME", "Direction", "Dropped", "Frame", "Happening", "Moment", "Opcode", "Retrying",
@@ -62,7 +62,7 @@ class Frame(Record, frozen=True):
 class Happening(Record, frozen=True):
     """Something that happened to a connection: `what` is one word, `detail` is JSON.
 
-    The words are in docs/captures.md.
+    The words are in docs/captures.md. `redacted` is as in a `Frame`, of what is in `detail`.
     """
 
     venue: str
@@ -70,6 +70,15 @@ class Happening(Record, frozen=True):
     at: int
     what: str
     detail: dict[str, Any]
+    redacted: bool = False
+
+    @property
+    def reply(self) -> Reply | None:
+        """The answer to an HTTP request, where its body was kept."""
+        purpose, status, body = map(self.detail.get, ("purpose", "status", "body"))
+        if self.what != "reply" or type(status) is not int or not isinstance(body, str):
+            return None
+        return Reply(str(purpose), status, body.encode("utf-8", "surrogatepass"))
 
 
 class Moment(Record, frozen=True):

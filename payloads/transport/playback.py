@@ -55,7 +55,8 @@ def paced(
 def rerun(session: Session, records: Iterable[CaptureRecord]) -> Iterator[Moment]:
     """What a session makes of a capture. Nothing is sent and nothing requested.
 
-    For one connection at a time; of a capture with several at once, choose one by its number.
+    It is given the answers to HTTP requests that the capture has kept. For one connection at a
+    time; of a capture with several at once, choose one by its number.
     """
     is_open = False
     for record in records:
@@ -71,6 +72,10 @@ def rerun(session: Session, records: Iterable[CaptureRecord]) -> Iterator[Moment
         elif isinstance(record, Frame) and record.is_message and record.direction == "in":
             yield from _ticks(session, record.at, record.connection)
             events = session.received(record.data, record.at)
+        elif isinstance(record, Happening) and record.what in ("request", "reply") and is_open:
+            yield from _ticks(session, record.at, record.connection)
+            if (reply := record.reply) is not None:
+                events = session.replied(reply, record.at)
         else:
             continue
         session.take()

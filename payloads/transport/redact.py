@@ -99,35 +99,44 @@ def request_detail(request: Request) -> dict[str, Any]:
     }
 
 
-def reply_detail(reply: Reply, learn: Callable[[str], None]) -> dict[str, Any]:
-    """A reply as a capture keeps it; what in it lets one in is learnt, and left out."""
+def reply_detail(
+    reply: Reply, learn: Callable[[str], None], *, secret: bool = False
+) -> dict[str, Any]:
+    """A reply as a capture keeps it; what in it lets one in is learnt.
+
+    Its body is kept as it is, or not at all: not where it is `secret`, has anything in it that lets
+    one in, or is no text, in which that could not be seen.
+    """
     for name, value in reply.headers:
         if name.lower() == "set-cookie":
             cookie = value.partition(";")[0].partition("=")[2]
             for text in (value, cookie):
                 learn(text)
-    body = _json(reply.body)
-    for text in _telling(body):
-        learn(text)
-    text = reply.body.decode("utf-8", "replace")
-    return {"purpose": reply.purpose, "status": reply.status, "body": _shortly(text, body)}
+    content = _json(reply.body)
+    told = list(_telling(content))
+    for text in told:
+        if len(text) >= _SHORTEST:
+            learn(text)
+    size = len(reply.body)
+    detail = {"purpose": reply.purpose, "status": reply.status, "body_bytes": size}
+    if not secret and not told and (body := _harmless(reply.body, content)) is not None:
+        detail["body"] = body
+    return detail
 
 
-def _shortly(text: str, body: Any) -> Any:
-    """A reply as it is, where nothing in it is telling; else what is left without that."""
-    if isinstance(body, dict | list):
-        clean = _without(body)
-        return text if clean == body else clean
-    return text if " " in text.strip() or len(text) < _SHORTEST else REDACTED
-
-
-def _without(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: REDACTED if isinstance(one, str) and _TELLING.search(key) else _without(one)
-            for key, one in value.items()
-        }
-    return [_without(one) for one in value] if isinstance(value, list) else value
+def _harmless(body: bytes, content: Any) -> str | None:
+    """A body as text, unless nobody can tell what is in it."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return None
+    word = text.strip()
+    if isinstance(content, dict | list):
+        return text
+    if word[:1] in ("{", "["):  # JSON that is broken: nothing was found in it, but may be there
+        return None if _TELLING.search(word) else text
+    # One long word may be a token.
+    return text if " " in word or len(word) < _SHORTEST else None
 
 
 def _telling(value: Any, told: bool = False) -> Iterator[str]:
@@ -138,7 +147,7 @@ def _telling(value: Any, told: bool = False) -> Iterator[str]:
     elif isinstance(value, list):
         for one in value:
             yield from _telling(one, told)
-    elif told and isinstance(value, str) and len(value) >= _SHORTEST:
+    elif told and isinstance(value, str) and value:
         yield value
 
 

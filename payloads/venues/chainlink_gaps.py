@@ -163,7 +163,8 @@ class Stream:
         self.newest: dict[str, int] = {}
         self._wanted = frozenset(self.feeds)
         self._open: set[object] = set()
-        self._known: set[object] = set()
+        # Connections that were lost, and what was the newest of each feed then.
+        self._lost: dict[object, dict[str, int]] = {}
         self._since: int | None = None
         self._partial = self._full = 0
 
@@ -179,18 +180,19 @@ class Stream:
     def opened(self, connection: object, now: int) -> dict[str, int]:
         """A connection is open. Answers the gap behind it: from which second each feed is missing.
 
-        A gap is a time with no connection open. A feed that has not reported yet is missing from
-        when the first connection was opened.
+        A gap is a time with no connection open, or in which those that are brought nothing new:
+        they may be deaf and not know it yet. A feed that has not reported yet is missing from when
+        the first connection was opened.
         """
-        again, alone = connection in self._known, not self._open
+        again, alone = connection in self._lost, not self._open
         self._partial += again and not alone
         self._full += again and alone
+        deaf = self._lost.pop(connection, None) == self.newest
         self._open.add(connection)
-        self._known.add(connection)
         if self._since is None:
             self._since = now // SECOND
             return {}
-        if not alone:
+        if not alone and not deaf:
             return {}
         return {
             feed: self.newest[feed] + 1 if feed in self.newest else self._since
@@ -198,7 +200,9 @@ class Stream:
         }
 
     def closed(self, connection: object) -> None:
-        self._open.discard(connection)
+        if connection in self._open:
+            self._open.discard(connection)
+            self._lost[connection] = dict(self.newest)
 
     @property
     def stats(self) -> StreamStats:

@@ -210,8 +210,10 @@ class EthgasLogin:
         if self._token and what == "login/refresh":
             headers.append(("Authorization", f"Bearer {self._token.reveal()}"))
         url = f"{self._base}/api/v1/user/{what}"
-        self._requests.append(Request("POST", url, tuple(headers), body, f"ethgas {what}"))
-        self._waiting, self._until = f"ethgas {what}", now + _ANSWER_WITHIN
+        purpose = f"ethgas {what}"
+        request = Request("POST", url, tuple(headers), body, purpose, secret_reply=True)
+        self._requests.append(request)
+        self._waiting, self._until = purpose, now + _ANSWER_WITHIN
 
     def _later(self, now: int, at_least: int = 0) -> None:
         """Nothing came of it: begin again after a pause that doubles."""

@@ -24,8 +24,8 @@ raises. Numbers are `Decimal`, in both directions. `RateBudget` tells when a mes
 server sends websocket pings, which the transport answers; there is no ping of the venue's own.
 
 The parts: `qfex_codes` (words), `qfex_records` and `qfex_reading` (what comes), `qfex_requests`
-(what may be said), `qfex_auth` and `qfex_oauth` (who says it), `qfex_market` and `qfex_trade` (the
-sessions).
+(what may be said), `qfex_auth`, `qfex_oauth` and `qfex_login` (who says it), `qfex_market` and
+`qfex_trade` (the sessions).
 """
 
 from __future__ import annotations

@@ -154,6 +154,14 @@ def _gathered(streams: Iterable[Stream]) -> Iterator[Subscription]:
         yield Subscription(tuple(some), some_symbols, some_intervals)
 
 
+def _stream_of(name: str, record: Any) -> Stream:
+    """What a message belongs to. The interval of a candle may stand behind its symbol."""
+    if name != "candle":
+        return name, record.symbol, ""
+    symbol, _, interval = record.symbol.partition("/")
+    return name, symbol, record.resolution or interval
+
+
 class QfexMarketSession(Conversation):
     """A connection to the public market data, which needs no credentials.
 
@@ -261,8 +269,8 @@ class QfexMarketSession(Conversation):
             record = read(kind, content)
         except Malformed as error:
             return [Broken(error, raw)]
-        stream = name, record.symbol, getattr(record, "resolution", None) or ""
-        label = f"{name}:{record.symbol}" + (f"/{stream[2]}" if stream[2] else "")
+        stream = _stream_of(name, record)
+        label = f"{name}:{stream[1]}" + (f"/{stream[2]}" if stream[2] else "")
         if came_before(self._repeats, label, record):
             return [Duplicate(name, record)]
         return [*self._first(label, stream), Data(name, record)]

@@ -8,7 +8,8 @@
 or, with the refresh token of an earlier login, `OAuth(client_id, refresh_token)`. Given to
 `QfexTradeSession` instead of a `Jwt`, it asks for a token before the first dial, renews it a margin
 before it ends, so that a reconnect never meets one that is over, and once more if the venue refuses
-one. A refresh token is good once: keep the one that each `TokensRenewed` brings.
+one. A refresh token is good once: keep the one that each `TokensRenewed` brings, or have it handed
+to `keep` in the moment it comes.
 
 Endpoints, grants and members are those of the venue's own client. That client renews at another
 path, `/auth/v1/token?grant_type=refresh_token`; here both grants go to the documented token
@@ -22,6 +23,7 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -127,12 +129,13 @@ class OAuth:
         access_token: Secret | None = None,
         endpoint: str = "mainnet",
         margin: int = MARGIN,
+        keep: Callable[[Secret], None] | None = None,
     ) -> None:
         if refresh_token is None and code is None:
             raise Misuse("nothing to get a token with", field="refresh_token",
                          expected="it, or a code")  # fmt: skip
         self._url = _base(endpoint) + TOKEN
-        self._client_id, self._margin = client_id, margin
+        self._client_id, self._margin, self._keeps = client_id, margin, keep
         self._refresh, self._code = refresh_token, code
         self._redactor = Redactor()
         self._token = None if access_token is None else Jwt(access_token)
@@ -197,7 +200,7 @@ class OAuth:
             return
         body = urlencode(self._form()).encode()
         headers = (("Content-Type", "application/x-www-form-urlencoded"),)
-        self._requests = [Request("POST", self._url, headers, body, PURPOSE)]
+        self._requests = [Request("POST", self._url, headers, body, PURPOSE, secret_reply=True)]
         self._waiting = True
 
     def _form(self) -> dict[str, str]:
@@ -287,6 +290,8 @@ class OAuth:
         if isinstance(refresh, str) and refresh:
             self._refresh = Secret(refresh)
             self._redactor.add(refresh)
+            if self._keeps is not None:
+                self._keeps(self._refresh)
         # One that lives hardly longer than the margin must not make us ask all the time.
         self._renew_at = None
         if expires is not None:

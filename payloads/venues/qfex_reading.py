@@ -122,5 +122,4 @@ def came_before(repeats: Repeats, stream: str, record: Record) -> bool:
         return False
     if names == ("trade_id",) and getattr(record, "sequence", None) is not None:
         record = msgspec.structs.replace(record, sequence=None)
-    # Its hash, because records would be kept whole.
-    return repeats.again(hash(record), stream)
+    return repeats.again(record, stream)

@@ -7,12 +7,10 @@ venue refuses of this for the moment is said again after the pause that it names
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from payloads.errors import Malformed, Misuse
-from payloads.venues.qfex_auth import KEY_IN, HmacKey, Jwt, auth_message, check_nonce, dial_as
 from payloads.venues.qfex_codes import (
     AUTH_WITHIN,
     BENIGN,
@@ -24,7 +22,7 @@ from payloads.venues.qfex_codes import (
     refused_upgrade,
     retry_hint,
 )
-from payloads.venues.qfex_oauth import OAuth
+from payloads.venues.qfex_login import Credentials, Login
 from payloads.venues.qfex_reading import LATEST, came_before, flatten, read
 from payloads.venues.qfex_records import ALSO, OLDER, REPLIES, Fill
 from payloads.venues.qfex_requests import (
@@ -55,22 +53,18 @@ from payloads.venues.session import (
     Unknown,
     Unsubscribed,
     by_caller,
-    parse_json,
 )
 from payloads.venues.shared import (
     Conversation,
     Duplicate,
     Repeats,
     address,
-    close_words,
     closing,
     earliest,
-    header_value,
 )
 
 __all__ = ["Acknowledged", "Credentials", "QfexTradeSession"]
 
-Credentials = HmacKey | Jwt | OAuth
 # A server that closes before it has authenticated us says no, unless it says that it is itself.
 _NOT_A_NO = frozenset({1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015})
 # What holds for later connections, too.
@@ -84,10 +78,10 @@ _SUBSCRIPTIONS: dict[str, type[Subscribed] | type[Unsubscribed]] = {
 
 
 class Acknowledged(Event, frozen=True):
-    """A message of ours that the venue took, as it echoes it."""
+    """A message of ours that the venue took, as it echoes it; not what a login is made of."""
 
     kind: str
-    params: Any
+    params: Mapping[str, Any]
 
 
 class QfexTradeSession(Conversation):
@@ -113,17 +107,16 @@ class QfexTradeSession(Conversation):
         budget: RateBudget | None = None,
     ) -> None:
         super().__init__()
-        check_known("key_in", (key_in,), KEY_IN)
         self._url = address(endpoint, TRADE_ENDPOINTS)
-        self._nonces, self._key_in = nonces, key_in
-        self._account = None if account_id is None else header_value(account_id, "account_id")
+        self._login = Login(
+            credentials, nonces, account_id=account_id, key_in=key_in, redactor=self._redactor
+        )
         self._channels = dict.fromkeys(channels)
         if self._channels:
             check_known("channels", tuple(self._channels), TRADE_CHANNELS)
         self._cod, self.budget = cancel_on_disconnect, budget or RateBudget()
-        self._drawn: deque[str] = deque(maxlen=256)
         self._pending, self._repeats = Pending(), Repeats(LATEST)
-        self._authenticated = self._refused = False
+        self._authenticated = False
         # What the venue has confirmed on this connection.
         self._in_force: set[str] = set()
         self._cod_in_force: bool | None = None
@@ -132,7 +125,6 @@ class QfexTradeSession(Conversation):
         # When we last heard from a connection that was authenticated, and from the one before.
         self._heard: int | None = None
         self._away_since: int | None = None
-        self.renew(credentials)
 
     @property
     def authenticated(self) -> bool:
@@ -210,13 +202,7 @@ class QfexTradeSession(Conversation):
     @by_caller
     def renew(self, credentials: Credentials) -> None:
         """Use these from the next connection on; a JWT wants this before it ends."""
-        self._credentials, self._refused = credentials, False
-        if isinstance(credentials, OAuth):
-            credentials.hide_in(self._redactor)
-        elif isinstance(credentials, Jwt):
-            self._redactor.add(credentials.token)
-        else:
-            self._redactor.add(credentials.secret)
+        self._login.renew(credentials)
 
     def _say(self, kind: str, params: Mapping[str, Any], now: int, by_itself: bool = False) -> None:
         self._outgoing.append(encode(kind, params))
@@ -226,31 +212,18 @@ class QfexTradeSession(Conversation):
             self._pending.sent(kind, params, now, by_itself)
         self._schedule(now)
 
-    def _nonce(self) -> str:
-        nonce = check_nonce(self._nonces())
-        if nonce in self._drawn:
-            raise Misuse("a nonce given twice", field="nonce", expected="unique for 15 minutes")
-        self._drawn.append(nonce)
-        return nonce
-
     # --- what the driver calls --------------------------------------------------------------------
 
     def take_requests(self) -> list[Request]:
-        return self._oauth.take_requests() if self._oauth else []
+        return self._login.take_requests()
 
     def dial(self, now: int) -> Dial:
-        dial = dial_as(self._held(), self._url, self._key_in, self._nonce, now)
-        self._redactor.add(dict(dial.headers).get("x-qfex-hmac-signature"))
-        return dial
+        return self._login.dial(self._url, now)
 
     def opened(self, now: int) -> list[Event]:
         self._drop()
         self._open = True
-        held = self._held()
-        nonce = "" if isinstance(held, Jwt) else self._nonce()
-        message = auth_message(held, nonce, now, self._account)
-        self._redactor.add(message["params"].get("hmac", {}).get("signature"))
-        self._send(message)
+        self._send(self._login.message(now))
         self._auth_until = now + AUTH_WITHIN
         self._schedule(now)
         return [Opened()]
@@ -259,9 +232,7 @@ class QfexTradeSession(Conversation):
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
         event, retry = refused_upgrade(status, headers, body, self._redactor)
-        if status == 401 and self._oauth:
-            retry = self._after_refusal(self._oauth, retry.why)
-        return event, retry
+        return event, self._login.after_upgrade(status, retry)
 
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
         return [event for one in flatten(content) for event in self._guarded(one, raw, now)]
@@ -273,11 +244,7 @@ class QfexTradeSession(Conversation):
         return []
 
     def replied(self, reply: Reply, now: int) -> list[Event]:
-        if not self._oauth:
-            return []
-        events = self._oauth.replied(reply, now)
-        if events and not self._open and self._oauth.token(now) is None:
-            events.append(Closed(1006, "", self._without_token(self._oauth, now)))
+        events = self._login.replied(reply, now, is_open=self._open)
         self._schedule(now)
         return events
 
@@ -286,34 +253,21 @@ class QfexTradeSession(Conversation):
         if self._auth_until is not None and now >= self._auth_until:
             self._auth_until = None
             events.append(Rejected("timeout", "", "not authenticated within the minute", "auth"))
-            events += [] if self._refused else [Stalled(AUTH_WITHIN)]
+            events += [] if self._login.refused else [Stalled(AUTH_WITHIN)]
         if self._tell_again is not None and now >= self._tell_again:
             self._tell(now)
-        if self._oauth:
-            self._oauth.step(now)
+        self._login.step(now)
         self._schedule(now)
         return events
 
     def closed(self, code: int, reason: str, now: int) -> list[Event]:
-        waiting = self._open and not self._authenticated
-        refused = self._refused or (waiting and code not in _NOT_A_NO)
+        refused = self._open and not self._authenticated and code not in _NOT_A_NO
         lost = self._pending.lost()
         if self._away_since is None:  # else nobody has been asked yet what happened since
             self._away_since = self._heard
         self._drop()
         event = closing(code, reason, 0, self._redactor)
-        why = f" ({code}: {close_words(code)})"
-        if self._oauth:
-            self._oauth.dropped()
-            self._oauth.step(now)
-            retry = self._after_refusal(self._oauth, event.retry.why) if refused else event.retry
-        elif isinstance(self._credentials, Jwt) and self._credentials.expired(now):
-            retry = Retry(False, f"the JWT has expired: renew it first{why}")
-        elif refused:
-            retry = Retry(False, f"the venue does not accept the credentials{why}")
-        else:
-            retry = event.retry
-        self._refused = self._refused and not retry.again
+        retry = self._login.after_close(event.retry, refused, now)
         self._schedule(now)
         return [*lost, Closed(code, event.reason, retry)]
 
@@ -324,39 +278,9 @@ class QfexTradeSession(Conversation):
         self._cod_in_force, self._in_force, self._pending = None, set(), Pending()
 
     def _schedule(self, now: int) -> None:
-        renewal = self._oauth.due(now) if self._oauth else None
         self.deadline = earliest(
-            self._auth_until, self._tell_again, self._pending.deadline, renewal
+            self._auth_until, self._tell_again, self._pending.deadline, self._login.due(now)
         )
-
-    # --- tokens -----------------------------------------------------------------------------------
-
-    @property
-    def _oauth(self) -> OAuth | None:
-        return self._credentials if isinstance(self._credentials, OAuth) else None
-
-    def _held(self) -> HmacKey | Jwt:
-        if not isinstance(self._credentials, OAuth):
-            return self._credentials
-        # An old one may still do, by the venue's clock; no answer says more than a refusal.
-        if (token := self._credentials.latest) is None:
-            raise Misuse(
-                "no token yet", expected="the requests of take_requests, and their replies"
-            )
-        return token
-
-    def _after_refusal(self, oauth: OAuth, why: str) -> Retry:
-        """A token that was refused is renewed once before the next dial."""
-        again = oauth.refused()
-        return Retry(
-            again, f"the token was refused: renewing it ({why})" if again else oauth.stopped
-        )
-
-    def _without_token(self, oauth: OAuth, now: int) -> Retry:
-        oauth.ask()
-        if oauth.stopped:
-            return Retry(False, oauth.stopped)
-        return Retry(True, "no token yet", oauth.pause(now))
 
     # --- what comes -------------------------------------------------------------------------------
 
@@ -386,12 +310,11 @@ class QfexTradeSession(Conversation):
     def _answer(self, accepted: bool, now: int) -> list[Event]:
         """The answer to the login."""
         if not accepted:
-            self._refused, self._authenticated, self._auth_until = True, False, None
+            self._login.refused, self._authenticated, self._auth_until = True, False, None
             return [Rejected("authenticated: false", "", "the credentials are refused", "auth")]
         again, self._auth_until = self._authenticated, None
-        self._authenticated, self._refused = True, False
-        if self._oauth:
-            self._oauth.accepted()
+        self._authenticated = True
+        self._login.accepted()
         if not again:
             self._tell(now)
             self._catch_up(now)
@@ -433,22 +356,16 @@ class QfexTradeSession(Conversation):
             return self._answer(True, now)
         if event.code not in BENIGN:
             # With nothing to be said again in place, the minute runs out and the driver redials.
-            self._refused = event.code not in RETRYABLE
+            self._login.refused = event.code not in RETRYABLE
         return [Rejected(event.code, event.message, event.meaning, event.about or "auth")]
 
     def _acknowledged(self, ack: dict[str, Any]) -> Event:
-        message = ack.get("incoming_message")
-        if isinstance(message, str):
-            message = parse_json(message)
-        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        kind, params = echoed(ack)
+        if not kind:
             raise Malformed("an acknowledgement of nothing", field="ack.incoming_message")
-        kind, params = message["type"], message.get("params")
-        if kind == "auth":  # whatever it is, it is made of credentials
-            return Acknowledged("auth", None)
-        given = params if isinstance(params, dict) else {}
-        self._pending.answered("ack", identity(kind, given), kind)
+        self._pending.answered("ack", identity(kind, params), kind)
         if kind == "cancel_on_disconnect":
-            stated = given.get("cancel_on_disconnect")
+            stated = params.get("cancel_on_disconnect")
             self._cod_in_force = stated if isinstance(stated, bool) else None
         return Acknowledged(kind, params)
 

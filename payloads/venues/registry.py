@@ -27,6 +27,8 @@ class Asked(Record, frozen=True):
     endpoint: str = ""
     options: Mapping[str, str] = {}
     credentials: Mapping[str, Secret] = {}
+    # Who keeps a token that takes the place of one in `credentials`.
+    keep: Callable[[Secret], None] | None = None
 
     def credential(self, name: str) -> Secret:
         """A credential that there must be."""
@@ -182,7 +184,9 @@ def _qfex(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
 
 def _qfex_trade(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
     module = _module("qfex")
-    if "jwt" in asked.credentials:
+    if "refresh_token" in asked.credentials:
+        credentials = _qfex_oauth(asked)
+    elif "jwt" in asked.credentials:
         credentials = module.Jwt(asked.credentials["jwt"])
     else:
         public = asked.credential("public_key").reveal()
@@ -201,6 +205,19 @@ def _qfex_trade(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
             **options,
         )
     ]
+
+
+def _qfex_oauth(asked: Asked) -> Any:
+    module = _module("qfex_oauth")
+    endpoint = asked.endpoint or "mainnet"
+    rest = asked.options.get("rest") or endpoint
+    if rest not in module.OAUTH_ENDPOINTS and rest == endpoint:
+        expected = "the URL of the token service of that endpoint"
+        raise Misuse("not given", field="qfex-trade rest", expected=expected)
+    if not (client_id := asked.options.get("client_id")):
+        raise Misuse("not given", field="qfex-trade client_id", expected="that of the login")
+    token = asked.credentials["refresh_token"]
+    return module.OAuth(client_id, token, endpoint=rest, keep=asked.keep)
 
 
 VENUES: dict[str, Venue] = {
@@ -230,7 +247,10 @@ VENUES: dict[str, Venue] = {
         ),
         Venue(
             "qfex-trade", "QFEX trade socket", "a channel, as order_responses",
-            ("public_key", "secret", "jwt"), ("account_id", "cancel_on_disconnect", "key_in"),
+            ("public_key", "secret", "jwt"),
+            (
+                "account_id", "cancel_on_disconnect", "client_id", "key_in", "rest", "token_file",
+            ),
             _qfex_trade,
         ),
     )

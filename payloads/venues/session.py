@@ -191,6 +191,8 @@ class Request(Record, frozen=True):
     purpose: str = ""
     # As in `Dial`: the names of headers that carry credentials.
     secret_headers: tuple[str, ...] = ()
+    # Whether the answer is one: then a capture keeps no more of it than its size.
+    secret_reply: bool = False
 
     def __repr__(self) -> str:
         return f"Request({self.method} {self.url.partition('?')[0]!r}, purpose={self.purpose!r})"

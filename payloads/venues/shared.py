@@ -366,7 +366,8 @@ class Duplicate(Event, frozen=True):
 class Repeats:
     """Notices what is one of the latest of its stream, by a mark that no two messages share.
 
-    Where messages hold a time or a number of their own, the message itself is such a mark.
+    Where messages hold a time or a number of their own, the message itself is such a mark. Only
+    hashes are kept, because messages may be long.
     """
 
     # More streams than any venue has; beyond that nothing is remembered.
@@ -375,7 +376,7 @@ class Repeats:
     def __init__(self, latest: int = 256) -> None:
         self.count = 0
         self._latest = latest
-        self._known: dict[str, OrderedDict[Hashable, None]] = {}
+        self._known: dict[str, OrderedDict[int, None]] = {}
 
     def again(self, mark: Hashable, stream: str = "") -> bool:
         """Whether it came before; it is remembered from now on."""
@@ -384,10 +385,11 @@ class Repeats:
             if len(self._known) >= self.STREAMS:
                 return False
             known = self._known[stream] = OrderedDict()
-        if mark in known:
+        key = hash(mark)
+        if key in known:
             self.count += 1
             return True
-        known[mark] = None
+        known[key] = None
         if len(known) > self._latest:
             known.popitem(last=False)
         return False

@@ -23,15 +23,13 @@ publishes none for the websocket, and no close codes.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from payloads.errors import Malformed, Misuse, PayloadError, Refused, shown
+from payloads.errors import Malformed, Misuse, PayloadError, shown
 from payloads.inputs import to_bytes
 from payloads.stork.update import SignedUpdate, UnsignedUpdate, decode, decode_unsigned
 from payloads.venues.session import (
     SECOND,
-    Broken,
     Data,
     Dial,
     Event,
@@ -70,6 +68,7 @@ from payloads.venues.stork_rest import (
     refusal,
     taxonomy_request,
 )
+from payloads.venues.stork_taxonomy import TaxonomyRead, TaxonomyReader
 
 __all__ = [
     "CHANNELS", "CODES", "DEV", "ENDPOINTS", "MAIN", "MESSAGE_TYPES", "Assumed", "StorkSession",
@@ -94,37 +93,13 @@ WS_PATH = "/ws"
 _SILENCE = 5 * SECOND
 # After so long without data a subscription is taken to be in force (or over) all the same.
 _CONFIRM_AFTER = 5 * SECOND
-_ATTEMPTS = 5
-# When an answer is not thought to come any more.
-_PATIENCE = 60 * SECOND
 
 
 class Assumed(Subscribed, frozen=True):
     """A subscription that nothing contradicts: no data came for it, and no refusal either."""
 
 
-class TaxonomyRead(Event, frozen=True):
-    """The taxonomy was read; `changed` if it is another one than before, or says something else."""
-
-    taxonomy: Taxonomy
-    changed: bool = False
-
-
 # --- the session ----------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Asking:
-    """How far the request for the taxonomy has come."""
-
-    attempts: int = 0
-    # When to ask (again), and when the answer awaited is not thought to come any more.
-    due_at: int | None = None
-    lost_at: int | None = None
-
-
-# Nothing is asked, and nothing waited for.
-_SETTLED = _Asking()
 
 
 class StorkSession(Conversation):
@@ -157,8 +132,8 @@ class StorkSession(Conversation):
         _one_of(message_type, MESSAGE_TYPES, "message_type")
         self.channel, self.message_type = channel, message_type
         self.endpoint = address(endpoint, ENDPOINTS)
-        self.taxonomy: Taxonomy | None = None
         self._token = token
+        self._reader = TaxonomyReader(token, self.endpoint, self._redactor)
         self._market_status, self._reads_taxonomy = market_status, taxonomy
         fixed = CHANNELS[channel] is not None
         self._watchdog = Watchdog(_SILENCE if silence is None and fixed else silence)
@@ -170,7 +145,6 @@ class StorkSession(Conversation):
         # When a subscription, or its end, is taken to be in force without a sign of it.
         self._joining: dict[int, int] = {}
         self._leaving: dict[int, int] = {}
-        self._asking = _Asking()
 
     def __repr__(self) -> str:
         return f"StorkSession({self.endpoint!r}, {self.channel!r}, {self.message_type!r})"
@@ -181,6 +155,11 @@ class StorkSession(Conversation):
     def repeated(self) -> int:
         """How many messages came twice and were dropped."""
         return self._repeats.count
+
+    @property
+    def taxonomy(self) -> Taxonomy | None:
+        """The taxonomy as it was read last."""
+        return self._reader.latest
 
     @property
     def assets(self) -> tuple[int, ...]:
@@ -194,9 +173,8 @@ class StorkSession(Conversation):
         """Ask for more assets: at once if the connection is open, and after every reconnect."""
         new = dict.fromkeys(_checked(assets))
         self._wanted |= new
-        unknown = any(name in new for name in self._nameless())
-        if self._open and unknown and self._asking.lost_at is None:
-            self._asking.due_at = now
+        if self._open and any(name in new for name in self._nameless()):
+            self._reader.want(now)
         self._settle(now)
 
     @by_caller
@@ -215,7 +193,7 @@ class StorkSession(Conversation):
         """Bring the connection to what is wanted, and say when time alone changes something."""
         if self._open:
             self._sync(now)
-            self._ask(now)
+            self._requests += self._reader.due(now)
         self._plan()
 
     def _plan(self) -> None:
@@ -224,8 +202,7 @@ class StorkSession(Conversation):
             self._watchdog.deadline,
             next(iter(self._joining.values()), None),
             next(iter(self._leaving.values()), None),
-            self._asking.due_at,
-            self._asking.lost_at,
+            self._reader.deadline,
         )
 
     def _sync(self, now: int) -> None:
@@ -250,13 +227,6 @@ class StorkSession(Conversation):
             begun[asset_id] = now + self._confirm_after
             ended.pop(asset_id, None)
 
-    def _ask(self, now: int) -> None:
-        """The request for the taxonomy, when its time has come."""
-        asking = self._asking
-        if asking.due_at is not None and now >= asking.due_at:
-            self._requests.append(taxonomy_request(self._token, self.endpoint))
-            asking.due_at, asking.lost_at = None, now + _PATIENCE
-
     # --- what a driver calls ---
 
     def dial(self, now: int) -> Dial:
@@ -270,7 +240,7 @@ class StorkSession(Conversation):
         self._forget()
         self._open = True
         if self._reads_taxonomy or any(isinstance(one, str) for one in self._wanted):
-            self._asking.due_at = now
+            self._reader.want(now)
         self._settle(now)
         return [Opened()]
 
@@ -289,7 +259,7 @@ class StorkSession(Conversation):
         return [*confirmed, found if new else Duplicate(found.channel, found.content)]
 
     def _go_on(self, now: int) -> list[Event]:
-        if self._joining or self._leaving or self._asking != _SETTLED:
+        if self._joining or self._leaving or self._reader.deadline is not None:
             self._plan()
         else:  # as it is for nearly every message
             self.deadline = self._watchdog.deadline
@@ -315,44 +285,23 @@ class StorkSession(Conversation):
         events: list[Event] = [*self._watchdog.check(now)]
         events += [Assumed(str(one)) for one in _ripe(self._joining, now)]
         events += [Unsubscribed(str(one)) for one in _ripe(self._leaving, now)]
-        if self._asking.lost_at is not None and now >= self._asking.lost_at:
-            events += self._not_told(Reply("taxonomy", 0, b""), now)
+        events += self._reader.check(now)
         self._settle(now)
         return events
 
     def replied(self, reply: Reply, now: int) -> list[Event]:
         if reply.purpose != "taxonomy":
             return []
-        try:
-            taxonomy = read_taxonomy(reply, self._redactor)
-        except Refused:
-            events = self._not_told(reply, now)
-        except Malformed as error:
-            self._asking = _Asking()
-            events = [Broken(error, reply.body)]
-        else:
-            events = self._told(taxonomy)
+        events = self._reader.replied(reply, now)
+        if any(isinstance(event, TaxonomyRead) for event in events):
+            events += [self._not_there(name) for name in self._nameless()]
         self._settle(now)
         return events
 
-    def _told(self, taxonomy: Taxonomy) -> list[Event]:
-        self._asking = _Asking()
-        before, self.taxonomy = self.taxonomy, taxonomy
-        code, meaning = "no such asset", "not in the taxonomy, as far as this token may see it"
-        unknown = [Rejected(code, shown(name), meaning, name) for name in self._nameless()]
-        return [TaxonomyRead(taxonomy, before is not None and before != taxonomy), *unknown]
-
-    def _not_told(self, reply: Reply, now: int) -> list[Event]:
-        """The taxonomy was refused, or its answer never came: ask again, if that may help."""
-        rejected, retry = refusal(
-            reply.status, reply.headers, reply.body, self._redactor, now=now, about="taxonomy"
-        )
-        attempts = self._asking.attempts + 1
-        self._asking = _Asking()
-        if retry.again and attempts < _ATTEMPTS:
-            wait = max(retry.at_least, PAUSE << (attempts - 1))
-            self._asking = _Asking(attempts, due_at=now + wait)
-        return [rejected]
+    @staticmethod
+    def _not_there(name: str) -> Rejected:
+        meaning = "not in the taxonomy, as far as this token may see it"
+        return Rejected("no such asset", shown(name), meaning, name)
 
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
@@ -370,7 +319,7 @@ class StorkSession(Conversation):
         for one in (self._outgoing, self._asked, self._joining, self._leaving):
             one.clear()
         self._requests.clear()
-        self._asking = _Asking()
+        self._reader.stop()
         self._watchdog.stop()
         self._repeats.forget()
 

@@ -18,6 +18,7 @@ import pytest
 from payloads import simulators
 from payloads.chainlink.verifier import judge
 from payloads.errors import Misuse
+from payloads.simulators import KINDS, Rule
 from payloads.state import State
 from payloads.transport.client import stream
 from payloads.venues.session import Data
@@ -89,8 +90,28 @@ def test_an_error_in_the_block_comes_out() -> None:
 
 
 def test_only_some_venues_have_tokens() -> None:
-    with simulators.start("chainlink") as venue, pytest.raises(Misuse, match="token"):
-        venue.expire()
+    """Where none end, that is said before anything starts."""
+    refused = pytest.raises(Misuse, match="no tokens")
+    for plan in ("expire@1s", "drop/2,expire@20", [Rule("expire", number=1)]):
+        with refused:
+            simulators.make("chainlink", misbehave=plan)
+    with simulators.start("chainlink", misbehave="drop/2") as venue:
+        with refused:
+            venue.expire()
+        with refused:
+            venue.misbehave("expire@5")
+        assert venue.counters.misbehaved == {}
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_the_words_for_expire_name_the_venues_that_have_tokens(venue: str) -> None:
+    has, _, has_not = KINDS["expire"].meaning.partition(";")
+    try:
+        simulators.make(venue, misbehave="expire@1")
+    except Misuse:
+        assert (venue in has, venue in has_not) == (False, True)
+    else:
+        assert (venue in has, venue in has_not) == (True, False)
 
 
 # --- the command line -----------------------------------------------------------------------------
@@ -144,6 +165,7 @@ def test_the_command_for_a_person(venue: str) -> None:
     assert ran.stdout.startswith(f"{venue} on loopback; its credentials and keys are worth nothing")
     assert "connect to    ws://127.0.0.1:" in ran.stdout
     assert f"payloads capture {venue} " in ran.stdout
+    assert ("payloads capture qfex-trade 'positions' --endpoint" in ran.stdout) == (venue == "qfex")
     assert "0 connected, 0 dials" in ran.stdout
     assert ran.stderr == ""
 
@@ -151,7 +173,8 @@ def test_the_command_for_a_person(venue: str) -> None:
 def test_the_command_called_wrongly() -> None:
     for arguments in (
         ("qfex", "--bad-share", "0.1"), ("qfex", "--state", "x.json"), ("stork", "--rate", "0"),
-        ("stork", "--misbehave", "nonsense"), ("nasdaq",), ("stork", "--feeds", "nobody"),
+        ("stork", "--misbehave", "nonsense"), ("chainlink", "--misbehave", "expire@1s"),
+        ("nasdaq",), ("stork", "--feeds", "nobody"),
     ):  # fmt: skip
         ran = subprocess.run(
             command("simulate", *arguments), capture_output=True, text=True, check=False

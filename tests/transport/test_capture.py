@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import random
@@ -23,7 +24,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from payloads import simulators
 from payloads.errors import Malformed, Misuse
+from payloads.simulators import EthgasSimulator, QfexSimulator
 from payloads.transport import capture, client, codecs
 from payloads.transport.capture import (
     BrokenLine,
@@ -35,7 +38,8 @@ from payloads.transport.capture import (
 )
 from payloads.transport.codecs import Torn
 from payloads.transport.frames import Frame, Happening
-from payloads.venues.session import REDACTED, Redactor, Secret
+from payloads.transport.redact import reply_detail, secrets_in
+from payloads.venues.session import REDACTED, Authenticated, Redactor, Reply, Secret, Session
 from tests.transport.kit import SECRET, Numbered, count, serving
 from tests.transport.test_client import read_until, run
 
@@ -462,6 +466,65 @@ def test_a_frame_that_waits_is_cleaned_of_what_is_learnt_before_it_is_written(
         writer.learn("issued-a-moment-ago")
     assert b"issued" not in content(path)
     assert [one.redacted for one in frames(path)] == [True, False]
+
+
+def test_a_reply_is_kept_to_the_byte_and_cleaned_of_credentials(tmp_path: Path) -> None:
+    secret = 'a "quoted" secret'
+    exact = '{"reports":[{"price": 1.50, "name":"Zürich\\n"}]}\n'
+    bodies = [exact, json.dumps({"echo": secret})]
+    path = tmp_path / "c.jsonl"
+    with CaptureWriter(path, secrets=[Secret(secret)]) as writer:
+        for body in bodies:
+            reply = Reply("page", 200, body.encode())
+            writer.happening(Happening("v", 1, 1, "reply", reply_detail(reply, writer.learn)))
+    first, second, end = (one for one in records(path) if isinstance(one, Happening))
+    assert first.reply == Reply("page", 200, exact.encode())
+    assert second.reply == Reply("page", 200, json.dumps({"echo": REDACTED}).encode())
+    assert (first.redacted, second.redacted, end.reply) == (False, True, None)
+    # A line that is written once more is the same.
+    lines = path.read_bytes().splitlines()
+    assert [capture.line_of(one) for one in records(path)] == lines  # type: ignore[arg-type]
+
+
+def test_replies_of_older_captures_are_read() -> None:
+    old = (
+        b'{"capture":1}\n'
+        b'{"at":1,"venue":"v","conn":1,"what":"reply","detail":{"purpose":"p","status":200,"body":"[]"}}\n'
+        b'{"at":1,"venue":"v","conn":1,"what":"reply","detail":{"purpose":"p","status":200,"body":{"a":1}}}\n'
+    )
+    _, kept, other = records(io.BytesIO(old))
+    assert isinstance(kept, Happening)
+    assert kept.reply == Reply("p", 200, b"[]")
+    assert isinstance(other, Happening)
+    assert other.reply is None
+
+
+@pytest.mark.parametrize("venue", ["ethgas", "qfex"])
+def test_the_answers_to_a_login_are_not_in_the_file(venue: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+
+    async def work() -> None:
+        async with simulators.make(venue) as server:
+            session: Session
+            if isinstance(server, EthgasSimulator):
+                session = server.session(login=server.login())
+            else:
+                assert isinstance(server, QfexSimulator)
+                session = server.trade_session(credentials=server.oauth())
+            with CaptureWriter(path) as writer:
+                async with client.connect(session, recorder=writer) as connection:
+                    async for event in connection.events():
+                        if isinstance(event, Authenticated):
+                            break
+        for token in secrets_in(session):
+            assert token.reveal().encode() not in path.read_bytes()
+
+    run(work())
+    replies = [one for one in records(path) if isinstance(one, Happening) and one.what == "reply"]
+    assert replies
+    for one in replies:
+        assert set(one.detail) == {"purpose", "status", "body_bytes"}
+        assert one.detail["body_bytes"] > 0
 
 
 def test_a_capture_over_a_real_connection_holds_no_credential(tmp_path: Path) -> None:

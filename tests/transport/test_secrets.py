@@ -10,7 +10,7 @@ import pytest
 from payloads.errors import Misuse
 from payloads.transport import secrets
 from payloads.transport.redact import reply_detail, secrets_in
-from payloads.venues.session import REDACTED, Reply, Secret
+from payloads.venues.session import Reply, Secret
 from tests.transport.kit import SECRET, Numbered
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes")
@@ -68,6 +68,31 @@ def test_what_is_given_comes_before_the_environment_and_that_before_the_file(
     assert secrets.variable("qfex-trade", "public_key") == "PAYLOADS_QFEX_TRADE_PUBLIC_KEY"
 
 
+@posix
+def test_a_token_s_file_gets_the_next_one_whole(tmp_path: Path) -> None:
+    path = file(tmp_path / "token", "first-token\n")
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    tokens = secrets.TokenFile(link)
+    assert tokens.read() == Secret("first-token")
+    held = path.open()  # whoever reads meanwhile reads the old one to its end
+    tokens.keep(Secret("second-token"))
+    assert held.read() == "first-token\n"
+    held.close()
+    assert tokens.read() == Secret("second-token")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert (link.is_symlink(), len(list(tmp_path.iterdir()))) == (True, 2)
+
+
+def test_a_token_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
+    tokens = secrets.TokenFile(tmp_path / "no" / "token")
+    with pytest.raises(Misuse, match="cannot be written") as caught:
+        tokens.keep(Secret("second-token"))
+    assert "second-token" not in str(caught.value)
+    with pytest.raises(Misuse, match="cannot be read"):
+        tokens.read()
+
+
 @pytest.mark.parametrize("text", ['v = "x"', "[v]\na = 1", 'token = gmork-secret"', "[v]\na = ''"])
 def test_a_broken_file_is_told_without_what_is_in_it(text: str, tmp_path: Path) -> None:
     with pytest.raises(Misuse) as caught:
@@ -79,14 +104,42 @@ def test_every_secret_of_a_session_is_found() -> None:
     assert list(secrets_in(Numbered("ws://x"))) == [SECRET]
 
 
-def test_replies_are_kept_without_what_lets_one_in() -> None:
+def kept(body: bytes, learnt: list[str] | None = None, *, secret: bool = False) -> str | None:
+    """What a capture has of a reply's body."""
+    learnt = [] if learnt is None else learnt
+    detail = reply_detail(Reply("asked", 200, body), learnt.append, secret=secret)
+    assert (detail["purpose"], detail["status"], detail["body_bytes"]) == ("asked", 200, len(body))
+    found: str | None = detail.get("body")
+    return found
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"reports": [ {"fullReport":"0x00", "price": 1.50} ]}\n',
+        '{"name":"Zürich"}'.encode(),
+        b"[]",
+        b"",
+        b"OK",
+        b"the service is not available",
+        b'{"reports": [ {"fullReport":"0x',
+    ],
+)
+def test_a_reply_with_nothing_to_hide_is_kept_to_the_byte(body: bytes) -> None:
+    assert kept(body) == body.decode()
+    assert kept(body, secret=True) is None
+
+
+def test_a_reply_that_lets_one_in_is_not_kept() -> None:
     learnt: list[str] = []
     body = b'{"data":{"accessToken":{"token":"abcdefghijklmnopqrst"},"n":1.50},"user":"me"}'
-    detail = reply_detail(Reply("login", 200, body), learnt.append)
-    assert detail["body"]["data"] == {"accessToken": {"token": REDACTED}, "n": 1.5}
+    assert kept(body, learnt) is None
     assert learnt == ["abcdefghijklmnopqrst"]
-    # A reply with nothing to hide is kept as it was, to the byte.
-    plain = b'{"reports": [ {"fullReport":"0x00", "price": 1.50} ]}'
-    assert reply_detail(Reply("page", 200, plain), learnt.append)["body"] == plain.decode()
-    bare = b"eyJhbGciOiJFUzI1NiJ9.e30.abcdefghij"
-    assert reply_detail(Reply("login", 200, bare), learnt.append)["body"] == REDACTED
+    for body in (
+        b'{"password":"short"}',
+        b'{"token":"abcdefghijklmnopqrst"',  # cut off
+        b"eyJhbGciOiJFUzI1NiJ9.e30.abcdefghij",
+        b'"eyJhbGciOiJFUzI1NiJ9.e30.abcdefghij"',
+        b"\xff\xfe{}",
+    ):
+        assert kept(body) is None, body

@@ -386,6 +386,14 @@ def test_timestamps_come_from_the_report_where_the_wrapping_has_none() -> None:
     assert event.content.observations_timestamp is None
 
 
+@pytest.mark.parametrize("more", ['"feedID":"0x"', '"validFromTimestamp":7', '"fullReport":null'])
+def test_of_two_members_of_one_name_the_last_counts(more: str) -> None:
+    one = json.dumps(report())[1:-1]
+    for text in (f'{{"report":{{{one},{more}}}}}', f'{{"report":{{{more},{one}}}}}'):
+        expected = outcome(read_report, parse_json(text)["report"])
+        assert repr(outcome(read_frame, text)) == repr(expected)
+
+
 def test_feed_ids_of_any_case_are_one_channel() -> None:
     one = session()
     opened(one)
@@ -731,6 +739,7 @@ def test_a_connection_lost_while_another_is_open_leaves_no_gap() -> None:
     first.received(frame(), NOW)
     first.closed(1006, "", NOW)
     assert one.alive
+    second.received(frame(time=1001), NOW)
     opened(first)
     assert first.take_requests() == []
     assert one.stats.partial_reconnects == 1
@@ -740,6 +749,24 @@ def test_a_connection_lost_while_another_is_open_leaves_no_gap() -> None:
     opened(second)
     assert second.take_requests(), "no connection was open for a while"
     assert one.stats.full_reconnects == 1
+
+
+def test_a_connection_that_is_open_but_deaf_hides_no_gap() -> None:
+    """When a network goes, one connection breaks at once, and another hangs for a while."""
+    one = ha(server.origins_headers(["a", "b"]))
+    first, second = one.sessions
+    opened(first)
+    opened(second)
+    second.received(frame(time=1000), NOW)
+    first.closed(1006, "", NOW)
+    opened(first, NOW + 9 * SECOND)
+    requests = first.take_requests()
+    assert [one.url.partition("startTimestamp=")[2] for one in requests] == ["1000"]
+    second.closed(1006, "", NOW + 10 * SECOND)
+    first.received(frame(time=1009), NOW + 10 * SECOND)
+    opened(second, NOW + 11 * SECOND)
+    assert second.take_requests() == [], "the other has been there meanwhile"
+    assert (one.stats.partial_reconnects, one.stats.full_reconnects) == (2, 0)
 
 
 # --- REST -----------------------------------------------------------------------------------------
@@ -916,6 +943,57 @@ def test_an_outage_loses_and_doubles_nothing(seconds: int, per_second: int) -> N
     assert {end.channel for end in service.ends} == {F1, F2}
     assert all(end.complete for end in service.ends)
     assert service.session.deadline is None
+
+
+def test_a_backfilled_report_is_told_from_a_streamed_one_and_is_the_same() -> None:
+    service = Service(session())
+    opened(service.session)
+    service.publish(F1, 1, live=True)
+    service.session.closed(1006, "", NOW)
+    service.publish(F1, 2, live=False)
+    service.events += opened(service.session)
+    service.pump()
+    streamed, filled = (one for one in service.events if isinstance(one, Data))
+    assert [one.content.backfilled for one in (streamed, filled)] == [False, True]
+    published = bytes.fromhex(service.archive[F1][1]["fullReport"][2:])
+    assert filled.payload == filled.content.full_report == published
+    (again,) = (one for one in service.events if isinstance(one, Duplicate))
+    assert (again.content.full_report, again.content.backfilled) == (streamed.payload, True)
+
+
+class Noted:
+    """A session that notes what it is given."""
+
+    def __init__(self, one: ChainlinkSession) -> None:
+        self.one, self.given = one, list[tuple[str, tuple[Any, ...]]]()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.one, name)
+
+        def noted(*args: Any) -> Any:
+            self.given.append((name, args))
+            return method(*args)
+
+        return noted if name in ("opened", "received", "replied", "closed") else method
+
+
+def test_given_again_what_it_was_given_a_session_says_the_same() -> None:
+    """So a capture that has the answers to requests gives the back-filled reports again."""
+    noted: Any = Noted(session())
+    service = Service(noted)
+    service.failures = [503]
+    outage(service, 12, per_second=2)
+    again, events = session(), list[Event]()
+    for name, args in noted.given:
+        if again.deadline is not None and again.deadline <= args[-1]:
+            events += again.tick(args[-1])
+        events += getattr(again, name)(*args)
+        again.take_requests()
+    told = (Data, Duplicate, Backfilled, Rejected)
+    assert [one for one in events if isinstance(one, told)] == [
+        one for one in service.events if isinstance(one, told)
+    ]
+    assert any(one.content.backfilled for one in events if isinstance(one, Data))
 
 
 def test_why_backfill_starts_in_the_second_it_knows() -> None:

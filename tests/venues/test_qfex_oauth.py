@@ -250,6 +250,27 @@ def test_a_refused_token_is_renewed_once(how: str) -> None:
     assert session.take_requests() == []
 
 
+def test_only_a_refusal_is_one() -> None:
+    """A server that fails, or goes away, says nothing of the token."""
+    server = desk()
+    session = trade(OAuth(CLIENT, Secret(server.new_refresh_token())))
+    renewed(server, session)
+    session.dial(NOW)
+    assert session.rejected(503, [], b"")[1].again
+    assert session.take_requests() == []
+    session.dial(NOW)
+    session.opened(NOW)
+    session.received(json.dumps(err("PermissionDenied", "expired token")), NOW)
+    assert session.closed(1008, "", NOW)[-1].retry.again
+    renewed(server, session)
+    for _ in range(3):  # connections that break before the new token is judged
+        session.dial(NOW)
+        session.opened(NOW)
+        assert session.closed(1006, "", NOW)[-1].retry.again
+    assert session.take_requests() == []
+    logged_in(session)
+
+
 @pytest.mark.parametrize("status", [0, 408, 425, 429, 500, 503])
 def test_no_token_for_now(status: int) -> None:
     server = desk()
@@ -323,14 +344,15 @@ def test_nothing_that_is_answered_raises(status: int, body: bytes) -> None:
 def test_no_secret_shows() -> None:
     server = desk()
     refresh = server.new_refresh_token()
-    session = trade(OAuth(CLIENT, Secret(refresh)))
+    tokens = OAuth(CLIENT, Secret(refresh))
+    session = trade(tokens)
     (request,) = session.take_requests()
     reply = answer(server, request)
     events = session.replied(reply, NOW)
     token = logged_in(session)
     newest = json.loads(reply.body)["refresh_token"]
     secrets = (refresh, token, newest)
-    shown = [repr(events), repr(request), repr(session._oauth), repr(session.dial(NOW))]
+    shown = [repr(events), repr(request), repr(tokens), repr(session.dial(NOW))]
     for secret in secrets:
         shown.append(str(session.redact(f'{{"jwt":"{secret}"}}')))
         shown.append(repr(session.received(json.dumps(err("ServerError", secret)), NOW)[0].values))

@@ -509,6 +509,17 @@ def test_names_are_subscribed_once_the_taxonomy_is_read() -> None:
     assert len(one.take_requests()) == 1
 
 
+def test_a_name_that_is_asked_for_while_the_taxonomy_is_on_its_way() -> None:
+    one = session(["BTCUSD"])
+    one.opened(NOW)
+    assert len(one.take_requests()) == 1
+    one.subscribe(["ETHUSD"], NOW)
+    assert one.take_requests() == [], "the answer has it"
+    assert one.tick(NOW + SECOND) == [], "and has its time"
+    one.replied(taxonomy({"BTCUSD": 3, "ETHUSD": 4}), NOW)
+    assert sent(one) == [{"type": "subscribe", "assets": [3, 4]}]
+
+
 def test_a_new_taxonomy_moves_subscriptions() -> None:
     one = session(["BTCUSD"])
     one.opened(NOW)

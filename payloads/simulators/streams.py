@@ -1,0 +1,50 @@
+"""A stream of messages at a pace, for whoever has joined it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+from payloads.simulators.peer import Peer
+from payloads.simulators.records import Counters, Made
+
+__all__ = ["Deliver", "Stream"]
+
+Deliver = Callable[[Peer, str, Made], None]
+
+# Behind by more than this, a stream gives up catching up: the machine is too slow for the rate.
+_PATIENCE = 1.0
+# How many messages a stream makes at once before others get a turn.
+_BURST = 16
+
+
+class Stream:
+    """Messages made at a pace, for the clients that have joined.
+
+    One that `lasts` goes on without clients, as a market does that REST can be asked about.
+    """
+
+    def __init__(
+        self, name: str, period: float, make: Callable[[], Iterable[Made]], lasts: bool = False
+    ) -> None:
+        self.name, self.period, self.make, self.lasts = name, period, make, lasts
+        self.peers: list[Peer] = []
+        self.task: asyncio.Task[None] | None = None
+
+    async def flow(self, deliver: Deliver, counters: Counters) -> None:
+        """Make messages for ever, and deliver each to everybody."""
+        due, made = time.monotonic(), 0
+        while True:
+            wait = due - time.monotonic()
+            if wait > 0 or made % _BURST == 0:
+                await asyncio.sleep(max(0.0, wait))
+            if wait < -_PATIENCE:
+                missed = int(-wait / self.period)
+                counters.late += missed
+                due += missed * self.period
+            due += self.period
+            made += 1
+            for one in self.make():
+                for peer in [*self.peers]:
+                    deliver(peer, self.name, one)
