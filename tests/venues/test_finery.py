@@ -971,6 +971,8 @@ ALL = [
 @given(st.lists(messages, max_size=12), st.booleans())
 def test_nothing_a_server_sends_raises(received: list[str | bytes], linked: bool) -> None:
     session = up(*ALL) if linked else opened(*ALL)
+    if linked:
+        session.request("add")
     for index, message in enumerate(received):
         for event in session.received(message, NOW + index * 9 * SECOND):
             assert repr(event)
