@@ -145,6 +145,7 @@ def capture(
       payloads capture chainlink 0x0003… --endpoint testnet --for 5m -o reports.jsonl
       payloads capture qfex level2:AAPL-USD --rotate-every 1h -o qfex.jsonl.gz
     """
+    from payloads.transport import websocket  # noqa: F401 (says before anything if it cannot run)
     from payloads.transport.capture import CaptureWriter
 
     if output == "-":
