@@ -864,7 +864,7 @@ def test_a_reply_outlives_the_websocket_that_was_there_when_it_was_asked_for() -
             await socket.wait_closed()
 
         server = await asyncio.start_server(slow, "127.0.0.1", 0)
-        web = "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+        web = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with server, serving(handler) as url:
             session = Asking(url)
             async with connect(session, backoff=QUICK) as connection:
