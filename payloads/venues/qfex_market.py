@@ -276,9 +276,10 @@ class QfexMarketSession(Conversation):
             return [Broken(error, raw)]
         stream = _stream_of(name, record)
         label = f"{name}:{stream[1]}" + (f"/{stream[2]}" if stream[2] else "")
-        if came_before(self._repeats, label, record):
-            return [Duplicate(name, record)]
-        return [*self._first(label, stream), Data(name, record)]
+        # After a reconnect the first may be one that came before: it is in force all the same.
+        first = self._first(label, stream)
+        again = came_before(self._repeats, label, record)
+        return [*first, Duplicate(name, record) if again else Data(name, record)]
 
     def _first(self, label: str, stream: Stream) -> list[Event]:
         """That a subscription is in force, when its first data comes."""
