@@ -32,6 +32,8 @@ _Reader = Callable[[Any], Any]
 
 def whole(value: Any) -> int | None:
     """An integer, given as JSON number or as decimal string."""
+    if type(value) is int:
+        return value
     number = exact_decimal(value)
     # Its exponent is at most three digits, so this is a number that fits in memory.
     return int(number) if number is not None and number == number.to_integral_value() else None

@@ -28,6 +28,8 @@ from payloads.venues.eip712 import (
 from payloads.venues.ethgas import (
     DRAFT,
     OFFICIAL,
+    ORDER_STATUS,
+    ORDER_TYPES,
     Answered,
     Book,
     Channel,
@@ -938,6 +940,32 @@ def test_no_refusal_raises(status: int, body: bytes, text: str) -> None:
     session = by_token(ORDERS, bearer=True)
     session.rejected(status, [("Retry-After", text)], body)
     session.closed(4000, text, NOW)
+
+
+# The venue's lists, a word or two of each. 1001 and 1002 mean other things on another page.
+CODE_WORDS = {
+    0: ["success"], 1: ["success"], 2: ["permission denied"], 99: ["unexpected"],
+    102: ["INVALID_ACCOUNT"], 104: ["TIMEOUT"], 107: ["MINIMUM_QUANTITY_NOT_REACH"],
+    108: ["NO_ORDER"], 109: ["ORDER_DONE_OR_CANCELLED"], 110: ["parse"], 111: ["order book"],
+    112: ["database"], 113: ["database connection"], 114: ["MARKET_EXPIRED"],
+    115: ["RATE_TRANSACTION_ERROR"], 120: ["step"], 122: ["duplicate"], 191: ["auto-cancelled"],
+    192: ["manually cancelled"], 401: ["invalid token"], 403: ["permissions"],
+    429: ["rate limited"], 500: ["server error"], 503: ["unavailable"],
+    1000: ["permission denied"], 1001: ["validation", "authentication failed"],
+    1002: ["operation failed", "invalid channel"], 1003: ["rate limit"], 1004: ["timeout"],
+    9999: ["unexpected"], 10000: ["deposit", "account"], 10001: ["deposit", "token"],
+    10010: ["withdrawal", "account"], 10011: ["withdrawal", "token"],
+    10012: ["withdrawal", "insufficient funds"],
+}  # fmt: skip
+
+
+def test_the_venue_s_codes_in_words() -> None:
+    documented = {code for code in range(-1, 20_000) if "not documented" not in meaning(code)}
+    assert documented == set(CODE_WORDS)
+    for code, words in CODE_WORDS.items():
+        assert all(word in meaning(code) for word in words), code
+    assert set(ORDER_STATUS) == {0, 1, 10, 11, 12, 13, 14, 99}
+    assert set(ORDER_TYPES) == {1, 2, 3}
 
 
 @given(st.integers())

@@ -26,7 +26,7 @@ from payloads.venues.finery import (
 )
 from payloads.venues.finery_book import Book
 from payloads.venues.finery_codes import CODES, meaning
-from payloads.venues.finery_feeds import sent_id
+from payloads.venues.finery_feeds import LETTERS, sent_id
 from payloads.venues.finery_rows import (
     Currency,
     Deal,
@@ -301,6 +301,7 @@ def test_every_letter_binds() -> None:
         assert Binding.of(feed, "BTC-EUR").label == f"{feed}:BTC-EUR"
     for feed in "KS":
         assert Binding.of(feed, "EUR").message("unbind")["feedId"] == "EUR"
+    assert {*"IPGLMRNBFOKS", "MD"} == LETTERS
 
 
 def test_subscribed_by_its_snapshot_and_unsubscribed_by_u() -> None:
@@ -958,6 +959,41 @@ def test_no_refusal_raises(status: int, body: bytes, reason: str) -> None:
     event, _ = session.rejected(status, [("Retry-After", reason)], body)
     assert event.about == "upgrade"
     assert isinstance(session.closed(4000, reason, NOW)[-1], Closed)
+
+
+# The venue's list, a word or two of each.
+CODE_WORDS = {
+    0: "ok", 1: "not implemented", 2: "not connected", 3: "not authorised",
+    4: "already authorised", 5: "password", 6: "nonce", 7: "timestamp", 8: "unavailable",
+    9: "parameter", 10: "internal", 11: "MFA", 12: "MFA is off", 13: "agreement", 14: "signature",
+    15: "link has expired",
+    20: "currency: bad flags", 21: "currency: bad price", 22: "currency: bad step",
+    23: "currency: bad name", 24: "cannot change", 25: "cannot change", 26: "currency unknown",
+    27: "currency: cannot be removed",
+    30: "instrument: bad flags", 31: "instrument: bad name", 32: "cannot change",
+    33: "cannot change", 34: "instrument unknown", 35: "instrument: cannot be removed",
+    36: "instrument forbidden", **dict.fromkeys(range(40, 47), "client"),
+    **dict.fromkeys(range(50, 56), "limit"), 53: "limit unknown",
+    60: "settlement order: bad flags", 61: "size", 62: "comment", 63: "parties",
+    64: "settlement order unknown", 65: "transaction",
+    70: "order: bad size", 71: "order: bad price", 72: "order: bad flags", 73: "type not allowed",
+    74: "clientOrderId", 75: "post-only", 76: "nothing to match", 77: "liquidity",
+    78: "trade with oneself", 79: "limits", 80: "no such order", 81: "size or volume",
+    82: "not for makers", 83: "bad volume", 84: "trading is off", 85: "no open positions",
+    90: "leaves no size", 91: "side does not match",
+    100: "already bound", 101: "not bound", 102: "feed name", 103: "feed id", 104: "out of sync",
+    110: "required field", 111: "field is invalid", **dict.fromkeys(range(112, 115), "password"),
+    120: "too many API keys", 121: "API key unknown",
+    **dict.fromkeys(range(130, 136), "settlement request"),
+    **dict.fromkeys(range(140, 145), "settlement transaction"),
+    **dict.fromkeys(range(160, 168), "limit would be breached"),
+}  # fmt: skip
+
+
+def test_the_venue_s_codes_in_words() -> None:
+    documented = {code for code in range(-1, 300) if "not documented" not in meaning(code)}
+    assert documented == set(CODE_WORDS)
+    assert not [code for code, words in CODE_WORDS.items() if words not in meaning(code)]
 
 
 @given(st.integers())
