@@ -91,7 +91,7 @@ def decode(
     run.finish()
 
 
-@click.command()
+@click.command(short_help="Show every byte of payloads, annotated.")
 @command_options
 @_form_options
 @click.option("--full-hex", is_flag=True, help="Show every byte, also in runs of 00 and ff.")
@@ -131,7 +131,7 @@ def inspect(
     run.finish()
 
 
-@click.command()
+@click.command(short_help="Say who signed payloads, and over what.")
 @command_options
 @_form_options
 @click.option(
