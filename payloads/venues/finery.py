@@ -60,6 +60,7 @@ from payloads.venues.session import (
     Event,
     Message,
     Opened,
+    Redactor,
     Rejected,
     Retry,
     Secret,
@@ -123,7 +124,7 @@ class FinerySession(Conversation):
         status_within: int = STATUS_WITHIN,
         reply_within: int = REPLY_WITHIN,
     ) -> None:
-        super().__init__(secret)
+        super().__init__(Redactor(secret, key))
         if ping_every is not None and not 0 < ping_every < IDLE_LIMIT:
             raise Misuse("too late", field="ping_every", expected="less than the 80 s idle limit")
         for field, time in (("status_within", status_within), ("reply_within", reply_within)):

@@ -90,11 +90,12 @@ def taxonomy_request(token: Secret, endpoint: str = MAIN) -> Request:
 
 def read_taxonomy(reply: Reply, redactor: Redactor | None = None) -> Taxonomy:
     """The taxonomy; `Refused` for a status that is no success, `Malformed` for another body."""
+    redactor = redactor or Redactor()
     if reply.status != 200:
-        rejected, _ = refusal(reply.status, reply.headers, reply.body, redactor or Redactor())
+        rejected, _ = refusal(reply.status, reply.headers, reply.body, redactor)
         found = f"{rejected.code} {rejected.message}".strip()
         raise Refused(rejected.meaning, field=reply.purpose, expected="success", found=found)
-    message = parse_json(reply.body)
+    message = parse_json(redactor.clean(reply.body))
     assets = message.get("assets") if isinstance(message, dict) else None
     if not isinstance(assets, list):
         raise Malformed("no taxonomy", field="assets", expected="a list", found=shown(message))
