@@ -849,6 +849,24 @@ def test_trades_and_others() -> None:
     assert data.content.payload == {"d": "1"}
 
 
+def test_a_private_query_waits_for_the_login_and_a_public_one_does_not() -> None:
+    session, server = private()
+    session.opened(NOW)
+    session.query("openOrders")
+    session.query("currentSlot")
+    asked = [one["args"][0].get("queryType") for one in sent(session) if one["op"] == "query"]
+    assert asked == ["currentSlot"]
+    say(session, ack(BOOK))
+    say(session, {"q": "currentSlot", "P": {"s": 1}})
+    answer_all(session, server, NOW)
+    assert [one["op"] for one in sent(session)] == ["login"]
+    say(session, LOGGED_IN)
+    assert [one["op"] for one in sent(session)] == ["subscribe", "query"]
+    # Its time begins now.
+    (event,) = session.tick(NOW + 10 * SECOND)
+    assert (event.code, event.about) == ("timeout", "query openOrders")
+
+
 def test_a_query_without_a_reply_is_told() -> None:
     session = EthgasSession(ping_every=None)
     session.opened(NOW)
@@ -925,6 +943,8 @@ messages = st.one_of(
 def test_nothing_a_server_sends_raises(received: list[str | bytes], dialect: Any) -> None:
     session, server = private(dialect=dialect)
     session.opened(NOW)
+    for query in QUERIES if dialect is OFFICIAL else ():
+        session.query(query)
     for index, message in enumerate(received):
         now = NOW + index * 20 * SECOND
         answer_all(session, server, now)

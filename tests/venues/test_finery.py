@@ -26,7 +26,7 @@ from payloads.venues.finery import (
 )
 from payloads.venues.finery_book import Book
 from payloads.venues.finery_codes import CODES, meaning
-from payloads.venues.finery_feeds import LETTERS, sent_id
+from payloads.venues.finery_feeds import LETTERS, feed_id_of, sent_id
 from payloads.venues.finery_rows import (
     Currency,
     Deal,
@@ -35,6 +35,7 @@ from payloads.venues.finery_rows import (
     Limit,
     Order,
     Position,
+    Settlement,
     SettlementDeal,
     SettlementOrder,
     SettlementRequest,
@@ -550,16 +551,26 @@ def test_settlement_requests_and_transactions() -> None:
 
 def test_rows_as_the_newest_pages_have_them() -> None:
     """Rows with names of their own, without an id, or with fewer or more columns than before."""
-    order = {"settlementOrderId": 1, "currency1": "EUR", "size1": 5}
-    assert rows_of("S", "+", [order]) == (Described("SettlementOrder", order),)
+    order = {"settlementOrderId": 1, "currency1": "EUR", "size1": 5, "new": 9}
+    found = Settlement(1, currency1="EUR", size1=5, rest={"new": 9})
+    assert rows_of("S", "+", [order]) == rows_of("P", "S", [1, [], [], [order]]) == (found,)
+    deal = {"clientId": 2, "counterpartyId": 3, "createdAt": 4, "comment": "c", "flags": 5}
+    deal |= {"network1": "n", "currency2": "USD", "size2": 6, "network2": "m"}
+    both = {**order, **deal, "settlementId": 7, "commitedAt": 8}
+    assert rows_of("S", "D", [both])[0].values == (
+        1, 3, 2, "EUR", 5, "n", "USD", 6, "m", "c", 5, 4, 7, 8, {"new": 9},
+    )  # fmt: skip
+    (unread,) = rows_of("S", "+", [{"settlementOrderId": 1, "size1": []}])
+    assert isinstance(unread, Unread)
+    assert "size1" in unread.why
     assert rows_of("L", "M", {"counterpartyId": 1}) == (Described("Limit", {"counterpartyId": 1}),)
     (position,) = rows_of("P", "S", [1, [["BTC", 5, 87]], [], []])
     assert position == Position("BTC", 5, 87)
     for snapshot in ([["BTC", 5, 87, 1, 2]], [99, [["BTC", 5, 87, 1, 2]]]):
         assert rows_of("K", "S", snapshot) == (Position("BTC", 5, 87, 1, 2),)
-    (deal,) = rows_of("S", "D", [1, "BTC", "EUR", 3, 4, 5, 6, "n1", None, 7, 8])
-    assert isinstance(deal, SettlementDeal)
-    assert (deal.network1, deal.settlement_moment, deal.settlement_id) == ("n1", 7, 8)
+    (row,) = rows_of("S", "D", [1, "BTC", "EUR", 3, 4, 5, 6, "n1", None, 7, 8])
+    assert isinstance(row, SettlementDeal)
+    assert (row.network1, row.settlement_moment, row.settlement_id) == ("n1", 7, 8)
 
 
 def test_feeds_without_a_filter() -> None:
@@ -628,6 +639,26 @@ def test_objects_answered_by_numbers_are_bound_one_at_a_time() -> None:
     assert bids(session, "F", other) == [(3, 3)]
 
 
+numbers = st.integers(1, 2**64 - 1)
+selections = st.builds(
+    Selection,
+    st.from_regex(r"[A-Z]{1,9}-[A-Z]{1,9}", fullmatch=True),
+    st.none() | numbers,
+    st.lists(numbers, max_size=3).map(tuple),
+)
+
+
+@given(selections)
+def test_a_selection_is_written_as_its_label(selection: Selection) -> None:
+    binding = Binding.of("MD", selection)
+    assert Binding.of("MD", str(selection)) == binding
+    assert Binding.of(*binding.label.split(":")) == binding
+    if selection.client_id is not None:
+        client = Selection(selection.instrument, selection.client_id)
+        assert Binding.of("F", str(client)) == Binding("F", client)
+    assert feed_id_of(sent_id(selection)) == selection
+
+
 def test_an_md_feed_by_name_is_of_all_makers() -> None:
     session = up(Binding.of("MD", "BTC-USD"))
     say(session, ["MD", "BTC-USD", "S", [[[1, 1]], []]])
@@ -638,7 +669,8 @@ def test_an_md_feed_by_name_is_of_all_makers() -> None:
 @pytest.mark.parametrize(
     ("feed", "feed_id"),
     [
-        ("MD", None), ("MD", 7), ("B", CLIENT), ("O", CLIENT), ("P", CLIENT), ("F", MAKERS),
+        ("MD", None), ("MD", 7), ("MD", "BTC-USD@x"), ("F", "BTC-USD@"), ("MD", "BTC-USD/1,"),
+        ("B", CLIENT), ("O", CLIENT), ("P", CLIENT), ("F", MAKERS),
         ("F", Selection("")), ("F", Selection("BTC EUR", 1)), ("F", Selection("BTC-EUR", -1)),
         ("MD", Selection("BTC-EUR", makers=(True,))),
     ],
@@ -939,6 +971,8 @@ ALL = [
 @given(st.lists(messages, max_size=12), st.booleans())
 def test_nothing_a_server_sends_raises(received: list[str | bytes], linked: bool) -> None:
     session = up(*ALL) if linked else opened(*ALL)
+    if linked:
+        session.request("add")
     for index, message in enumerate(received):
         for event in session.received(message, NOW + index * 9 * SECOND):
             assert repr(event)
