@@ -206,9 +206,7 @@ class FinerySession(Conversation):
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
         code = code_in(body)
-        event, retry = upgrade_refused(
-            status, headers, body, self._redactor, "the upgrade was refused"
-        )
+        event, retry = upgrade_refused(status, headers, body, self._redactor)
         if code is None:
             return event, retry
         words = meaning(code)
@@ -218,9 +216,8 @@ class FinerySession(Conversation):
         if code == _BAD_NONCE:
             self._bad_nonces += 1
             again = self._bad_nonces <= 1
-        return Rejected(str(code), event.message, words, "upgrade"), Retry(
-            again, words, retry.at_least
-        )
+        rejected = Rejected(str(code), event.message, words, "upgrade")
+        return rejected, Retry(again, f"HTTP {status}, error {code}: {words}", retry.at_least)
 
     def tick(self, now: int) -> list[Event]:
         events: list[Event] = []

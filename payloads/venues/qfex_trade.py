@@ -19,7 +19,6 @@ from payloads.venues.qfex_codes import (
     echoed,
     error_of,
     identity,
-    refused_upgrade,
     retry_hint,
 )
 from payloads.venues.qfex_login import Credentials, Login
@@ -54,7 +53,15 @@ from payloads.venues.session import (
     Unsubscribed,
     by_caller,
 )
-from payloads.venues.shared import Conversation, Duplicate, Repeats, address, closing, earliest
+from payloads.venues.shared import (
+    Conversation,
+    Duplicate,
+    Repeats,
+    address,
+    closing,
+    earliest,
+    upgrade_refused,
+)
 
 __all__ = ["Acknowledged", "Credentials", "QfexTradeSession"]
 
@@ -231,7 +238,7 @@ class QfexTradeSession(Conversation):
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
-        event, retry = refused_upgrade(status, headers, body, self._redactor)
+        event, retry = upgrade_refused(status, headers, body, self._redactor)
         return event, self._login.after_upgrade(status, retry)
 
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:

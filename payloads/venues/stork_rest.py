@@ -22,7 +22,14 @@ from payloads.venues.session import (
     Secret,
     parse_json,
 )
-from payloads.venues.shared import SERVER_ERRORS, Headers, address, header_value, refused
+from payloads.venues.shared import (
+    SERVER_ERRORS,
+    Headers,
+    address,
+    header_value,
+    refused,
+    status_words,
+)
 
 __all__ = [
     "CODES", "DEV", "ENDPOINTS", "MAIN", "PAUSE", "SECRET_HEADERS", "TAXONOMY_PATH", "Taxonomy",
@@ -129,6 +136,5 @@ def refusal(
     about: str = "",
 ) -> tuple[Rejected, Retry]:
     """A status in words, and whether to ask again. Status 0: an answer that never came."""
-    other = "no answer came" if status <= 0 else "an answer, but not the one asked for"
-    meaning = CODES.get(str(status), SERVER_ERRORS["500"] if status >= 500 else other)
+    meaning = CODES.get(str(status)) or status_words(status)
     return refused(status, headers, body, redactor, meaning, pause=PAUSE, now=now, about=about)
