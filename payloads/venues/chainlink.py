@@ -158,10 +158,17 @@ class ChainlinkSession(Session):
         self.heard = now
         try:
             report = read_frame(data, self.origin)
-            if report is None:
-                return [Unknown(parse_json(data), data)]
-        except Malformed as error:
-            return [Broken(error, data)]
+        except Malformed:
+            report = None
+        # Whatever is no plain report may repeat a credential: it is read again without.
+        if report is None or report.extra:
+            data = self.redact(data)
+            try:
+                report = read_frame(data, self.origin)
+                if report is None:
+                    return [Unknown(parse_json(data), data)]
+            except Malformed as error:
+                return [Broken(error, data)]
         events = [self._delivered(report, now)]
         if self._backfill.gaps or self._watchdog.limit is not None:
             self._watchdog.fed(now)

@@ -329,7 +329,8 @@ class Backfill:
         try:
             items = self._rest.items(reply)
         except Malformed as error:
-            return (), [Broken(error, reply.body), self._over(gap, complete=False)]
+            raw = self._rest.redactor.clean(reply.body)
+            return (), [Broken(error, raw), self._over(gap, complete=False)]
         return self._page(gap, items, now)
 
     def _page(

@@ -215,11 +215,12 @@ class EthgasSession(Conversation):
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
-        event, retry = upgrade_refused(status, headers, body, self._redactor, meaning(status))
+        own = CODES.get(status, "")
+        event, retry = upgrade_refused(status, headers, body, self._redactor, own)
         again, at_least = retry.again, retry.at_least or (RATE_PAUSE if status == 429 else 0)
         if status == 401 and self._bearer:
             again = self._entry.dial_refused()
-        return event, Retry(again, event.meaning, at_least)
+        return event, Retry(again, retry.why, at_least)
 
     def received(self, data: Message, now: int) -> list[Event]:
         if data in ("pong", b"pong"):

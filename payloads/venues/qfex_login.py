@@ -51,6 +51,8 @@ class Login:
         elif isinstance(credentials, Jwt):
             self._redactor.add(credentials.token)
         else:
+            # Public by name only: wherever else it goes, in a query or a header, it is hidden.
+            self._redactor.add(credentials.public_key)
             self._redactor.add(credentials.secret)
 
     # --- what it makes ----------------------------------------------------------------------------

@@ -63,7 +63,7 @@ class TaxonomyReader:
             return self._failed(reply, now)
         except Malformed as error:
             self.stop()
-            return [Broken(error, reply.body)]
+            return [Broken(error, self._redactor.clean(reply.body))]
         self.stop()
         before, self.latest = self.latest, taxonomy
         return [TaxonomyRead(taxonomy, before is not None and before != taxonomy)]

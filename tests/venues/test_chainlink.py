@@ -1319,6 +1319,38 @@ def test_no_secret_in_what_is_said(padding: bytes, at: int, secret: str) -> None
             assert SECRET not in str(value)
 
 
+@pytest.mark.parametrize("secret", [KEY, SECRET])
+def test_no_secret_in_messages_that_repeat_it(secret: str) -> None:
+    one = session()
+    opened(one)
+    whole = report()
+    told: list[Event] = []
+    for message in (
+        {"error": secret}, {"report": {**whole, "feedID": secret}}, {"report": [secret]},
+        {"report": {**whole, "fullReport": secret}}, {"report": {**whole, "note": secret}},
+    ):  # fmt: skip
+        told += one.received(json.dumps(message), NOW)
+    told += one.received(f'{{"{secret}', NOW)
+    assert kinds(told) == [Unknown, Broken, Broken, Broken, Data, Broken]
+    one.closed(1006, "", NOW)
+    for status, reports in (
+        (200, [{"feedID": secret}, {**whole, "note": secret}]), (200, secret), (403, secret),
+    ):  # fmt: skip
+        one = session()
+        opened(one)
+        one.closed(1006, "", NOW)
+        opened(one, NOW + SECOND)
+        (request, *_) = one.take_requests()
+        body = json.dumps({"reports": reports}).encode()
+        told += one.replied(Reply(request.purpose, status, body), NOW + SECOND)
+    assert {Rejected, Broken, Data} <= set(kinds(told[6:]))
+    for event in told:
+        assert secret not in str([getattr(value, "values", value) for value in event.values])
+    with pytest.raises(PayloadError) as caught:
+        one.rest.read_feeds(Reply("feeds", 200, json.dumps({"feeds": [secret]}).encode()))
+    assert secret not in str(caught.value.to_dict())
+
+
 # --- the simulator's checks -----------------------------------------------------------------------
 
 
