@@ -27,7 +27,7 @@ __all__ = ["replay"]
 _KINDS = ("capture", "har", "mitmproxy", "wscat", "lines", "hex")
 
 
-@click.command()
+@click.command(short_help="Play captures again.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--speed",

@@ -191,6 +191,11 @@ class QfexMarketSession(Conversation):
         """What data has come for on this connection, as `level2:AAPL-USD`."""
         return sorted(self._seen)
 
+    @property
+    def repeated(self) -> int:
+        """How many messages came twice and were dropped."""
+        return self._repeats.count
+
     @by_caller
     def subscribe(
         self, channels: Iterable[str], symbols: Iterable[str], intervals: Iterable[str] = ()

@@ -54,14 +54,7 @@ from payloads.venues.session import (
     Unsubscribed,
     by_caller,
 )
-from payloads.venues.shared import (
-    Conversation,
-    Duplicate,
-    Repeats,
-    address,
-    closing,
-    earliest,
-)
+from payloads.venues.shared import Conversation, Duplicate, Repeats, address, closing, earliest
 
 __all__ = ["Acknowledged", "Credentials", "QfexTradeSession"]
 
@@ -140,6 +133,11 @@ class QfexTradeSession(Conversation):
     def subscribed(self) -> list[str]:
         """The channels that the venue has confirmed on this connection."""
         return sorted(self._in_force)
+
+    @property
+    def repeated(self) -> int:
+        """How many fills came twice and were dropped."""
+        return self._repeats.count
 
     # --- what the caller wants --------------------------------------------------------------------
 

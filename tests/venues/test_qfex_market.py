@@ -163,6 +163,7 @@ def test_the_spec_s_level2() -> None:
     assert [type(event) for event in say(session, again)] == [Data]
     # Word for word, and also after a reconnect: a repeat.
     assert say(session, BOOK) == [Duplicate("level2", events[1].content)]
+    assert session.repeated == 1
     session.closed(1006, "", NOW)
     session.opened(NOW)
     assert [type(event) for event in say(session, again)] == [Duplicate]
