@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 
 from payloads import simulators
 from payloads.cli.main import main
-from payloads.transport.capture import Happening, records
+from payloads.transport.capture import records
+from payloads.transport.frames import Happening
 
 # All of these end by themselves; the time is for a test that fails.
 WITHIN = ("--for", "20s")

@@ -86,9 +86,7 @@ class Watch:
 
     def denied_now(self) -> dict[str, str]:
         """What the venue has refused for good, as it stands."""
-        return {
-            what: why for one in self.connections for what, why in one.session.denied.items()
-        }
+        return {what: why for one in self.connections for what, why in one.session.denied.items()}
 
     def count(self, moment: Moment) -> None:
         if moment.frame is not None:
