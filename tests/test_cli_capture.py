@@ -16,12 +16,14 @@ from click.testing import CliRunner, Result
 
 from payloads import simulators
 from payloads.cli.main import main
+from payloads.errors import Misuse
 from payloads.simulators import QfexSimulator, Simulator
 from payloads.simulators.venue_chainlink import FEEDS, sequence_of
 from payloads.transport.capture import Happening, frames, records
 from payloads.transport.playback import rerun
 from payloads.venues.chainlink import Backfilled
-from payloads.venues.session import Data
+from payloads.venues.registry import VENUES, Asked, make
+from payloads.venues.session import Data, Reply, Request, Secret
 
 BTC = next(iter(FEEDS.values()))
 STORK = ("capture", "stork", "BTCUSD", "--endpoint")
@@ -71,6 +73,7 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     summary = json.loads(ran.stdout)
     # Nothing went wrong for good, but whoever asked has nothing.
     assert (ran.exit_code, summary["ended"]) == (1, "as long as was asked for")
+    assert " Connection refused\n" in ran.stderr
     assert "dialling again in" in ran.stderr
 
 
@@ -232,6 +235,85 @@ def test_tokens_that_are_good_once_are_kept_in_their_file(tmp_path: Path) -> Non
 
 def test_help_says_what_there_is() -> None:
     said = command("capture", "--help").stdout
-    for words in ("--ca FILE", "exit code is 0", "PAYLOADS_STORK_TOKEN", "Credentials: key, secret",
+    for words in ("--ca FILE", "exit code is 0", "PAYLOADS_CHAINLINK_KEY, PAYLOADS_CHAINLINK_SECR",
                   "level2:AAPL-USD", "--rotate-size"):  # fmt: skip
         assert words in said
+
+
+_WHAT = {"chainlink": BTC, "stork": "1", "finery": "B:1", "ethgas": "blockBuilderUpdate",
+         "qfex": "level2", "qfex-trade": "order_responses"}  # fmt: skip
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_help_names_the_endpoints_that_there_are(venue: str) -> None:
+    held = {name: Secret("1" * 64) for name in ("key", "secret", "token", "public_key")}
+    for endpoint in VENUES[venue].endpoints:
+        assert make(venue, Asked((_WHAT[venue],), endpoint, {}, held), no_answer, 1)
+    with pytest.raises(Misuse):
+        make(venue, Asked((_WHAT[venue],), "nowhere", {}, held), no_answer, 1)
+
+
+def no_answer(request: Request) -> Reply:
+    return Reply(request.purpose, 0, b"")
+
+
+def test_a_full_disk_ends_the_capture_with_a_word(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "c.jsonl"
+    with simulators.start("stork", rate=50) as venue:
+        ran = subprocess.run(
+            [sys.executable, "-m", "payloads", *venue.capture(str(path)), "--flush", "0.1s"],
+            env={**os.environ, **venue.environment}, capture_output=True, text=True, timeout=20,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)),
+        )  # fmt: skip
+    assert ran.returncode == 1
+    assert f"error: {path}: cannot be written any more: File too large" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert "File too large" in ran.stdout
+    assert path.stat().st_size == 8192
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+def test_a_result_that_cannot_be_written_is_told() -> None:
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "payloads", "decode", "fixtures/examples/report.hex"],
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (2, "error: standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize("wrong", [["-o", "-"], ["--rotate-size", "0"], ["--rotate-every", "0s"]])
+def test_options_that_make_no_sense(wrong: list[str], tmp_path: Path) -> None:
+    given = [*STORK, "ws://127.0.0.1:9", "-o", str(tmp_path / "c.jsonl"), *wrong]
+    ran = command(*given, PAYLOADS_STORK_TOKEN="a-token-of-the-test")
+    assert ran.exit_code == 2
+    assert wrong[0] in ran.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_credential_is_named_as_the_environment_names_it(tmp_path: Path) -> None:
+    ran = command("capture", "qfex-trade", "-o", str(tmp_path / "c.jsonl"))
+    assert ran.exit_code == 2
+    assert "expected PAYLOADS_QFEX_TRADE_PUBLIC_KEY in the environment, or public_key" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[*STORK, "ws://127.0.0.1:9", "-o", "c.jsonl"], ["replay", "--serve", "hex.txt"]],
+    ids=["capture", "replay"],
+)
+def test_without_the_websocket_library_it_is_said_what_to_install(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "hex.txt").write_text("00ff\n")
+    code = (
+        "import sys; sys.modules['websockets'] = None; from payloads.cli.main import main; main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PAYLOADS_STORK_TOKEN": "a-token-of-the-test"},
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "is not installed, expected pip install 'payloads[live]'" in ran.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["hex.txt"]

@@ -13,7 +13,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +21,10 @@ import click
 
 from payloads.cli import show
 from payloads.cli.run import guarded
-from payloads.cli.watching import Watch, lines_of
+from payloads.cli.watching import NothingLeft, Watch, lines_of
 from payloads.errors import Misuse, Refused
 from payloads.venues import registry
-from payloads.venues.session import (
-    Session,
-)
+from payloads.venues.session import Session
 
 if TYPE_CHECKING:
     import ssl
@@ -48,28 +46,39 @@ def _duration(value: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+def _time(value: str) -> float:
+    if not (seconds := _duration(value)):
+        raise click.BadParameter("no time at all")
+    return seconds
+
+
 def _size(value: str) -> int:
     match = re.fullmatch(r"([0-9]+)([a-zA-Z]*)", value)
-    if not match or match[2] not in _SIZES:
+    if not match or match[2] not in _SIZES or not int(match[1]):
         raise click.BadParameter(f"{value!r} is no size: 500kB, 100MB or 1GB")
     return int(match[1]) * _SIZES[match[2]]
 
 
 def _venues() -> str:
     """The venues, for the help; each with what it is asked for."""
-    width = max(map(len, registry.VENUES))
-    lines = []
-    for one in registry.VENUES.values():
-        lines.append(f"  {one.name:{width}}  {one.title}. WHAT: {one.what}.")
-        if one.credentials:
-            lines.append(f"  {'':{width}}  Credentials: {', '.join(one.credentials)}.")
-        if one.options:
-            lines.append(f"  {'':{width}}  --set: {', '.join(one.options)}.")
-    return "\b\n" + "\n".join(lines)
+    return "\n\n".join("\b\n" + "\n".join(_about(one)) for one in registry.VENUES.values())
 
 
-@click.command(epilog="Venues:\n\n" + _venues())
-@click.argument("venue", type=click.Choice(list(registry.VENUES)))
+def _about(venue: registry.Venue) -> Iterator[str]:
+    yield f"  {venue.name}: {venue.title}"
+    yield f"    WHAT        {venue.what}"
+    yield f"    --endpoint  {', '.join(venue.endpoints)}, or a URL"
+    if venue.credentials:
+        names = ", ".join(registry.variable(venue.name, name) for name in venue.credentials)
+        yield f"    credentials {names}"
+    for name, words in venue.options.items():
+        yield f"    --set       {name}={words}"
+
+
+@click.command(
+    short_help="Keep what a venue sends, until Ctrl-C.", epilog="Venues:\n\n" + _venues()
+)
+@click.argument("venue", type=click.Choice(list(registry.VENUES)), metavar="VENUE")
 @click.argument("what", nargs=-1)
 @click.option(
     "-o",
@@ -95,7 +104,7 @@ def _venues() -> str:
 )
 @click.option("--sync", is_flag=True, help="At each flush wait for the disk, too.")
 @click.option("--rotate-size", type=_size, metavar="SIZE", help="Begin a new file at this size.")
-@click.option("--rotate-every", type=_duration, metavar="TIME", help="Begin a new file so often.")
+@click.option("--rotate-every", type=_time, metavar="TIME", help="Begin a new file so often.")
 @click.option("--attempts", type=click.IntRange(1), help="Give up after so many failures in a row.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 @click.option("--color", "colour", type=click.Choice(["auto", "always", "never"]), default="auto")
@@ -120,12 +129,14 @@ def capture(
 ) -> None:
     """Keep what a venue sends, with nanosecond times and every byte, until Ctrl-C.
 
-    Credentials come from the environment (PAYLOADS_STORK_TOKEN and so on) or from a file that only
-    you can read, never from the command line. They do not reach the capture.
+    Credentials come from the environment or from a TOML file that only you can read (there
+    PAYLOADS_STORK_TOKEN is [stork] token = "…"), never from the command line. They do not reach
+    the capture.
 
-    A lost connection is dialled again, for as long as it takes; a venue that says no is not. The
-    exit code is 0 after a capture, 1 where the venue said no or no connection came about, and 2
-    where this was called wrongly.
+    A lost connection is dialled again, for as long as it takes; a venue that says no is not. What
+    it says no to is told, and the capture goes on as long as something is left that can come. The
+    exit code is 0 after a capture, 1 where the venue said no, also to a part of what was asked for,
+    or no connection came about, and 2 where this was called wrongly.
 
     \b
     Examples:
@@ -133,19 +144,28 @@ def capture(
       payloads capture chainlink 0x0003… --endpoint testnet --for 5m -o reports.jsonl
       payloads capture qfex level2:AAPL-USD --rotate-every 1h -o qfex.jsonl.gz
     """
+    from payloads.transport import websocket  # noqa: F401 (says before anything if it cannot run)
     from payloads.transport.capture import CaptureWriter
 
+    if output == "-":
+        raise Misuse("a capture is a file", field="-o", expected="its name", found=output)
     tls = _trusting(ca)
     sessions, asked = _sessions(venue, what, endpoint, options, credentials, tls)
     held = [secret for session in sessions for secret in _secrets(session)]
     watch = Watch(show.colours(colour, sys.stderr), frames)
-    with CaptureWriter(
+    writer = CaptureWriter(
         output, venue=venue, asked=asked, secrets=held, flush_every=flush, sync=sync,
         max_bytes=rotate_size, max_seconds=rotate_every,
-    ) as writer:  # fmt: skip
-        asyncio.run(_run(sessions, writer, watch, seconds, attempts, tls))
+    )  # fmt: skip
+    failed = None
+    try:
+        with writer:
+            asyncio.run(_run(sessions, writer, watch, seconds, attempts, tls))
+    except OSError as error:  # a full disk
+        failed = watch.ended = error.strerror or str(error)
+        click.echo(show.error_line(output, f"cannot be written any more: {failed}"), err=True)
     _summary(watch, writer, as_json, colour)
-    if watch.refused is not None or not watch.opened:
+    if watch.refused is not None or watch.denied or not watch.opened or failed:
         raise SystemExit(1)
 
 
@@ -175,7 +195,7 @@ def _sessions(
     if "token_file" in chosen and "token_file" in registry.venue(venue).options:
         tokens = secrets.TokenFile(chosen.pop("token_file"))
         found["refresh_token"], keep = tokens.read(), tokens.keep
-    asked = registry.Asked(what, endpoint, chosen, found, keep)
+    asked = registry.Asked(what, endpoint, chosen, found, keep=keep)
     ask = partial(http.perform_now, tls=tls)
     sessions = registry.make(venue, asked, ask, time.time_ns())
     return sessions, {"what": list(what), "endpoint": endpoint or "mainnet", "options": chosen}
@@ -214,6 +234,7 @@ async def _run(
     tls: ssl.SSLContext | None,
 ) -> None:
     from payloads.transport.client import Backoff, Connection, merged
+    from payloads.transport.frames import Happening
     from payloads.transport.inbox import Inbox
 
     inbox = Inbox()
@@ -231,6 +252,7 @@ async def _run(
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             watch.ended = stopping.result() if stopping.done() else "as many as were asked for"
         finally:
+            watch.denied = watch.denied_now()
             for task in (reading, stopping, showing):
                 task.cancel()
             ended = await asyncio.gather(reading, stopping, showing, return_exceptions=True)
@@ -238,6 +260,9 @@ async def _run(
     error = ended[0]
     if isinstance(error, Refused):
         watch.refused, watch.ended = error, f"given up: {error.reason}"
+        if isinstance(error, NothingLeft):
+            why = {"why": error.reason}
+            writer.happening(Happening(sessions[0].venue, 0, time.time_ns(), "gave up", why))
     elif isinstance(error, Exception):
         raise error
 

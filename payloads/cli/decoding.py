@@ -17,7 +17,7 @@ from payloads.fields import json_object
 from payloads.inspection import inspect_each
 from payloads.recognise import FORMS, Decoded, to_dicts
 from payloads.recognise import decode as decode_any
-from payloads.signatures import Recovered
+from payloads.signatures import Recovered, address_bytes
 from payloads.stork.update import SignedUpdate
 from payloads.strictness import profile
 
@@ -91,7 +91,7 @@ def decode(
     run.finish()
 
 
-@click.command()
+@click.command(short_help="Show every byte of payloads, annotated.")
 @command_options
 @_form_options
 @click.option("--full-hex", is_flag=True, help="Show every byte, also in runs of 00 and ff.")
@@ -131,7 +131,7 @@ def inspect(
     run.finish()
 
 
-@click.command()
+@click.command(short_help="Say who signed payloads, and over what.")
 @command_options
 @_form_options
 @click.option(
@@ -160,6 +160,8 @@ def recover(
       payloads recover --expect 0x3db9E960ECfCcb11969509FAB000c0c96DC51830 update.hex
     """
     run = Run(as_json, colour)
+    for one in expected:
+        address_bytes(one, "--expect")
 
     def act(item: Item) -> None:
         found = decode_any(item.value, form=form, schema=schema, layout=layout)

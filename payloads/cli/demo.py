@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import time
 from collections import Counter
@@ -36,7 +37,14 @@ def main(folder: str) -> None:
     for line in _story(Path(folder) / "payloads.jsonl"):
         click.echo(line, color=colour)
     live.main()
-    click.echo("\nNext: payloads --help, or put any payload of your own behind payloads decode.")
+    command = "payloads" if shutil.which("payloads") else _beside_python("payloads")
+    click.echo(f"\nNext: {command} --help, or put any payload of your own behind {command} decode.")
+
+
+def _beside_python(name: str) -> str:
+    """A command of the environment that this runs in, as somebody in this folder calls it."""
+    path = Path(sys.executable).parent / name
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _story(path: Path) -> Iterator[str]:

@@ -30,7 +30,7 @@ _WIDTH = 22
 _WAYS = {"link": "paid in LINK", "native": "paid in native", "free": "nothing paid"}
 
 
-@click.command()
+@click.command(short_help="Say what verifying payloads costs.")
 @command_options
 @state_options
 @guarded

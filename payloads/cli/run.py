@@ -7,8 +7,10 @@ payload was malformed or refused, 2 when the command was called wrongly.
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -99,7 +101,7 @@ class Run:
 
 
 def guarded(function: Callable[P, None]) -> Callable[P, None]:
-    """Turn `Misuse` into one line and exit code 2."""
+    """Turn `Misuse`, and what the disk says, into one line and exit code 2."""
 
     @functools.wraps(function)
     def inner(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -107,6 +109,12 @@ def guarded(function: Callable[P, None]) -> Callable[P, None]:
             function(*args, **kwargs)
         except Misuse as error:
             click.echo(show.error_line("", str(error)), err=True)
+            raise SystemExit(2) from None
+        except OSError as error:
+            if error.errno in (None, errno.EPIPE):  # whoever read has gone: click knows how to
+                raise
+            where = str(error.filename or "standard output")
+            click.echo(show.error_line(where, os.strerror(error.errno)), err=True)
             raise SystemExit(2) from None
 
     return inner

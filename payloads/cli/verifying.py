@@ -132,7 +132,7 @@ def _parameter(state: AnyState, quote: str | None, given: str | None) -> bytes:
     return parameter(bytes(state.fee_manager.token(quote)))
 
 
-@click.command()
+@click.command(short_help="Say what the contract would do, and why.")
 @command_options
 @state_options
 @click.option(

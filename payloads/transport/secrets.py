@@ -20,17 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from payloads.errors import Misuse
+from payloads.venues.registry import variable
 from payloads.venues.session import Secret
 
 __all__ = ["TokenFile", "find", "from_environment", "from_file", "variable"]
 
 # A private key in PEM is three thousand bytes; this is a file of many.
 _MAX_FILE_BYTES = 64 * 1024
-
-
-def variable(venue: str, name: str) -> str:
-    """The environment variable for a venue's credential."""
-    return f"PAYLOADS_{venue}_{name}".upper().replace("-", "_")
 
 
 def from_environment(name: str, environ: Mapping[str, str] | None = None) -> Secret:

@@ -13,6 +13,8 @@ the library, whole frames at a time. The tests hold both ways to the same frames
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 import struct
 import sys
@@ -328,4 +330,8 @@ def _words(error: BaseException) -> str:
     cause = error.__cause__ if isinstance(error, InvalidHandshake) and error.__cause__ else error
     if isinstance(cause, asyncio.IncompleteReadError | EOFError):
         return "the connection ended during the handshake"
+    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno:
+        # asyncio says `[Errno 111] Connect call failed ('192.0.2.1', 443)`.
+        is_name = isinstance(cause, socket.gaierror)
+        return (cause.strerror if is_name else os.strerror(cause.errno)) or str(cause)
     return str(error) or type(error).__name__

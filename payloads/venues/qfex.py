@@ -8,10 +8,13 @@ envelopes and numbers given as strings are all taken, because all of them have b
 `QfexTradeSession` authenticates as soon as the socket is open, with a fresh nonce, by HMAC, by a
 JWT of yours or by `OAuth`, which gets and renews its own. It states cancel-on-disconnect again,
 because that is off on every new connection, subscribes, and after a reconnect asks for the open
-orders. `send` sends anything else. Replies are records, too (`OrderResponse`, `Fill`, `Position`,
-`Balance` …), and have no number: correlate by `client_order_id`, and subscribe to
-`order_responses`, without which orders are not answered at all. What is not answered within 10 s or
-before the connection goes is a `Rejected` event, because what became of it is not known.
+orders and, with `fills`, for the trades since: as many as the venue lists at once, which it does
+not say, so after a long night `send` for more with an `offset`. `send` sends anything else.
+
+Replies are records, too (`OrderResponse`, `Fill`, `Position`, `Balance` …), and have no number:
+correlate by `client_order_id`, and subscribe to `order_responses`, without which orders are not
+answered at all. What is not answered within 10 s or before the connection goes is a `Rejected`
+event, because what became of it is not known.
 
 Cancel-on-disconnect cancels *all* orders of the account by the current documentation (by older
 pages, those of the connection). Assume the wider one.

@@ -11,13 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+import msgspec
+
 from payloads.errors import Misuse
 from payloads.fields import Record
 from payloads.venues.session import Reply, Request, Secret, Session
 
-__all__ = ["VENUES", "Asked", "Venue", "make", "venue"]
+__all__ = ["VENUES", "Asked", "Venue", "make", "variable", "venue"]
 
 SECOND = 10**9
+
+
+def variable(venue: str, name: str) -> str:
+    """The environment variable for a venue's credential."""
+    return f"PAYLOADS_{venue}_{name}".upper().replace("-", "_")
 
 
 class Asked(Record, frozen=True):
@@ -27,13 +34,16 @@ class Asked(Record, frozen=True):
     endpoint: str = ""
     options: Mapping[str, str] = {}
     credentials: Mapping[str, Secret] = {}
+    venue: str = ""
     # Who keeps a token that takes the place of one in `credentials`.
     keep: Callable[[Secret], None] | None = None
 
     def credential(self, name: str) -> Secret:
         """A credential that there must be."""
         if name not in self.credentials:
-            raise Misuse("a credential is missing", field=name, expected=_where(name))
+            place = variable(self.venue, name)
+            expected = f"{place} in the environment, or {name} in a file of --credentials"
+            raise Misuse("a credential is missing", field=name, expected=expected)
         return self.credentials[name]
 
     def flag(self, name: str, default: bool = False) -> bool:
@@ -57,18 +67,18 @@ Make = Callable[[Asked, Ask, int], Sequence[Session]]
 
 
 class Venue(Record, frozen=True):
-    """A venue as a command line shows it. `what` describes one subscription."""
+    """A venue as a command line shows it. `what` describes one subscription.
+
+    `endpoints` are those that have a name, and `options` say what each of them takes and does.
+    """
 
     name: str
     title: str
     what: str
+    endpoints: tuple[str, ...]
     credentials: tuple[str, ...]
-    options: tuple[str, ...]
+    options: Mapping[str, str]
     make: Make
-
-
-def _where(name: str) -> str:
-    return f"{name} in the environment (PAYLOADS_<VENUE>_{name.upper()}) or in --credentials"
 
 
 def _module(name: str) -> Any:
@@ -220,37 +230,68 @@ def _qfex_oauth(asked: Asked) -> Any:
     return module.OAuth(client_id, token, endpoint=rest, keep=asked.keep)
 
 
+_SILENCE = "SECONDS without a message after which to dial again"
+_REST = "URL of the REST service, where the endpoint is a URL"
+
 VENUES: dict[str, Venue] = {
     one.name: one
     for one in (
         Venue(
             "chainlink", "Chainlink Data Streams", "a feed ID (0x and 64 hex digits)",
-            ("key", "secret"), ("backfill", "ha", "rest", "silence"), _chainlink,
+            ("mainnet", "testnet"), ("key", "secret"),
+            {
+                "backfill": "no: leave gaps as they are",
+                "ha": "yes: a connection to each origin of the service",
+                "rest": _REST,
+                "silence": _SILENCE,
+            },
+            _chainlink,
         ),
         Venue(
             "stork", "Stork Fast", "an asset's number or name",
-            ("token",), ("channel", "market_status", "message_type", "silence", "taxonomy"), _stork,
+            ("mainnet", "dev"), ("token",),
+            {
+                "channel": "real_time, 10ms, 20ms, 50ms, 100ms, 500ms or 1s",
+                "market_status": "yes: with every value, whether its market is open",
+                "message_type": "signed_ecdsa or unsigned",
+                "silence": _SILENCE,
+                "taxonomy": "yes: read it, also where assets are numbers",
+            },
+            _stork,
         ),
         Venue(
             "finery", "Finery Markets", "FEED or FEED:ID, as B:BTC-USD",
-            ("key", "secret"), ("status_within",), _finery,
+            ("mainnet", "test"), ("key", "secret"),
+            {"status_within": "SECONDS in which the gateway has to say whether it is up"},
+            _finery,
         ),
         Venue(
             "ethgas", "ETHGas", "CHANNEL or CHANNEL:MARKET, as orderBookUpdate:inclusionPreconf",
-            ("private_key", "access_token", "refresh_token"),
-            ("account", "bearer", "dialect", "rest"), _ethgas,
+            ("mainnet", "hoodi", "testchain"), ("private_key", "access_token", "refresh_token"),
+            {
+                "account": "NAME of the account to log in to",
+                "bearer": "yes: the token in a header of the upgrade, too",
+                "dialect": "official, or draft for the older protocol",
+                "rest": _REST,
+            },
+            _ethgas,
         ),
         Venue(
             "qfex", "QFEX market data",
             "CHANNEL:SYMBOL, as level2:AAPL-USD, level2:* or candle:AAPL-USD/1MIN",
-            (), ("silence",), _qfex,
+            ("mainnet", "uat"), (), {"silence": _SILENCE}, _qfex,
         ),
         Venue(
             "qfex-trade", "QFEX trade socket", "a channel, as order_responses",
-            ("public_key", "secret", "jwt"),
-            (
-                "account_id", "cancel_on_disconnect", "client_id", "key_in", "rest", "token_file",
-            ),
+            ("mainnet", "uat"), ("public_key", "secret", "jwt"),
+            {
+                "account_id": "ID of a subaccount",
+                "cancel_on_disconnect": "yes or no: orders go when this connection does",
+                "key_in": "query, headers or none: where the key goes besides the message",
+                "token_file": "FILE (mode 0600) with a refresh token, and then with the next ones",
+                "client_id": "ID of the login by OAuth that the token is of",
+                "rest": "URL that gives tokens, where the endpoint is a URL",
+            },
             _qfex_trade,
         ),
     )
@@ -273,4 +314,4 @@ def make(name: str, asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
     if unknown := sorted(set(asked.options) - set(found.options)):
         expected = ", ".join(found.options) or "none"
         raise Misuse("no such option", field=f"{name} {unknown[0]}", expected=expected)
-    return found.make(asked, ask, now)
+    return found.make(msgspec.structs.replace(asked, venue=name), ask, now)

@@ -381,6 +381,7 @@ def test_a_fill_counts_once() -> None:
     session.closed(1006, "", NOW)
     session.opened(NOW)
     assert isinstance(say(session, fill)[-1], Duplicate)
+    assert session.repeated == 2
     # Nothing tells these apart, so each is one.
     unnamed = {"fill_response": {"price": 1.5}}
     assert [type(event) for event in say(session, [unnamed, unnamed])] == [Data, Data]
