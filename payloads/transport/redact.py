@@ -55,8 +55,9 @@ def secrets_of(one: Dial | Request) -> Iterator[str]:
     for name, value in one.headers:
         if name.lower() in names:
             yield value
-            # `Bearer <token>`: the token by itself is the credential.
+            # `Bearer <token>`, `name=<cookie>; …`: what is in it by itself is the credential.
             yield from value.split()[1:]
+            yield from (_cookie(one) for one in value.split(";") if "=" in one)
     parameters = set(one.secret_parameters) if isinstance(one, Dial) else set()
     for name, value in _query(one.url):
         if name in parameters or (isinstance(one, Request) and _ASKING.search(name)):
@@ -122,7 +123,7 @@ def reply_detail(
     """
     for name, value in reply.headers:
         if name.lower() == "set-cookie":
-            learn(value.partition(";")[0].partition("=")[2].strip(' "'))
+            learn(_cookie(value.partition(";")[0]))
     content = _json(reply.body)
     told = list(_telling(content))
     for text in told:
@@ -149,6 +150,11 @@ def _harmless(body: bytes, content: Any) -> str | None:
     if _TELLING.search(word) or "\0" in word:
         return None
     return text if _starts_json(word) or " " in word or len(word) < _SHORTEST else None
+
+
+def _cookie(pair: str) -> str:
+    """The value of a cookie."""
+    return pair.partition("=")[2].strip(' "')
 
 
 def _telling(value: Any, told: bool = False) -> Iterator[str]:

@@ -13,6 +13,7 @@ the library, whole frames at a time. The tests hold both ways to the same frames
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import ssl
@@ -52,6 +53,10 @@ except ImportError as error:  # pragma: no cover
     ) from error
 
 __all__ = ["Failed", "Listener", "Options", "Refusal", "WebSocket", "open_websocket"]
+
+# Below this the websockets package logs every header and message, credentials and all.
+_log = logging.getLogger(__name__)
+_log.setLevel(logging.INFO)
 
 _EVERYTHING = sys.maxsize
 _MASKED = 0x80
@@ -304,6 +309,7 @@ def _connecting(
         dial.url,
         additional_headers=Headers(dial.headers),
         user_agent_header=agent(),
+        logger=_log,
         proxy=options.proxy if options.proxy is not False else None,
         open_timeout=options.open_timeout,
         close_timeout=options.close_timeout,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,10 @@ import pytest
 
 from payloads.errors import Misuse
 from payloads.transport import secrets
-from payloads.transport.redact import reply_detail, secrets_in
-from payloads.venues.session import Reply, Secret
-from tests.transport.kit import SECRET, Numbered
+from payloads.transport.client import connect
+from payloads.transport.redact import reply_detail, secrets_in, secrets_of
+from payloads.venues.session import Data, Reply, Request, Secret
+from tests.transport.kit import QUICK, SECRET, Numbered, count, serving
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes")
 
@@ -106,6 +109,20 @@ def test_every_secret_of_a_session_is_found() -> None:
     assert list(secrets_in(Numbered("ws://x"))) == [SECRET]
 
 
+def test_no_log_holds_a_credential(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        server = serving(lambda socket: count(socket, 1))
+        async with server as url, connect(Numbered(url), backoff=QUICK) as connection:
+            async for event in connection.events():
+                if isinstance(event, Data):
+                    break
+
+    with caplog.at_level(logging.DEBUG):
+        asyncio.run(work())
+    ours = [one.getMessage() for one in caplog.records if one.name != "websockets.server"]
+    assert SECRET.reveal() not in "\n".join(ours)
+
+
 def kept(body: bytes, learnt: list[str] | None = None, *, secret: bool = False) -> str | None:
     """What a capture has of a reply's body."""
     learnt = [] if learnt is None else learnt
@@ -166,6 +183,17 @@ def test_cookies_are_learnt_and_not_what_a_browser_does_with_them() -> None:
     headers = tuple(("Set-Cookie", cookie) for cookie in cookies)
     reply_detail(Reply("asked", 200, b"", headers), learnt.append)
     assert learnt == ["first-value", "second=value", ""]
+
+
+def test_what_a_request_is_made_with_is_secret() -> None:
+    headers = (
+        ("Authorization", "Bearer the-token"), ("Cookie", "a=first-value; b=second=value"),
+        ("X-Key", "the-key"), ("Accept", "anything"),
+    )  # fmt: skip
+    request = Request("GET", "http://h/?a=1&sign=x%2Fy", headers, secret_headers=("x-key",))
+    found = set(secrets_of(request))
+    assert {"the-token", "first-value", "second=value", "the-key", "x/y", "x%2Fy"} <= found
+    assert not {"a", "1", "anything", "Bearer"} & found
 
 
 def test_a_reply_in_which_nobody_can_tell_is_not_kept() -> None:
