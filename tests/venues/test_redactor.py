@@ -28,7 +28,7 @@ _secrets = st.one_of(
     st.binary(min_size=12, max_size=32).map(lambda raw: "0x" + raw.hex()),
     st.lists(st.binary(min_size=6, max_size=20), min_size=3, max_size=3).map(_jwt),
     st.uuids().map(str),
-    st.text("%u0025Ff\\/\"'+ aAé€😀\n&", min_size=8, max_size=20),
+    st.text("%u0025Ff\\/\"'+ aAé€😀\U0010fffd\n", min_size=8, max_size=20),
 )
 # What stands around them: also what could be taken for a part of an escape.
 _around = st.text('%\\u0025Fcf/"+{}: x', max_size=12) | st.text(max_size=12)
@@ -170,6 +170,8 @@ def test_credentials_that_overlap_are_one() -> None:
     redactor = Redactor(Secret("abcdefghij"), Secret("fghijklmno"), Secret("defghijk"))
     assert redactor.clean("<abcdefghijklmno>") == f"<{REDACTED}>"
     assert redactor.clean("<abcdefghijfghijklmno>") == f"<{REDACTED * 2}>"
+    redactor.add("abcdefghijklmnopqrst")
+    assert redactor.clean("<abcdefghijklmnopqrst>") == f"<{REDACTED}>"
 
 
 def test_short_ones_are_words() -> None:
