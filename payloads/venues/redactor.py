@@ -82,6 +82,9 @@ class _Known(NamedTuple):
         rarest = max(text, key=lambda one: _FREQUENT.find(one) % 256)
         return cls(rarest, text, _encode(rarest), _encode(text))
 
+    def __repr__(self) -> str:
+        return "_Known(…)"
+
     def places(self, raw: bytes) -> Iterator[Span]:
         """Where it stands."""
         start = raw.find(self.raw)
@@ -146,24 +149,24 @@ class Redactor:
     MOST = 32
 
     def __init__(self, *secrets: Secret | str | None) -> None:
-        self._given = dict.fromkeys(filter(None, map(_value, secrets)))
-        self._secrets: dict[str, None] = {}
-        self._texts: dict[str, None] = {}
+        self._given = dict.fromkeys(filter(None, map(_worth_hiding, secrets)))
+        self._secrets: dict[Secret, None] = {}
+        self._texts: dict[Secret, None] = {}
         self._learn()
 
     def add(self, secret: Secret | str | None) -> None:
-        value = _value(secret)
+        hidden = _worth_hiding(secret)
         newest = self._secrets if isinstance(secret, Secret) else self._texts
-        if value is None:
+        if hidden is None:
             return
-        newest.pop(value, None)
-        newest[value] = None
+        newest.pop(hidden, None)
+        newest[hidden] = None
         if len(newest) > self.MOST:
             del newest[next(iter(newest))]
         self._learn()
 
     def _learn(self) -> None:
-        values = self._given | self._secrets | self._texts
+        values = [one.reveal() for one in self._given | self._secrets | self._texts]
         # As forms write it, a space is a plus.
         texts = dict.fromkeys(text for one in values for text in (one, one.replace(" ", "+")))
         self._known = [_Known.of(text) for text in texts]
@@ -222,10 +225,10 @@ class Redactor:
         return f"Redactor(<{len(self._given | self._secrets | self._texts)} credentials>)"
 
 
-def _value(secret: Secret | str | None) -> str | None:
-    """A credential by itself, if it is worth looking for."""
+def _worth_hiding(secret: Secret | str | None) -> Secret | None:
+    """A credential that is long enough to be looked for."""
     value = secret.reveal() if isinstance(secret, Secret) else secret
-    return value if value and len(value) >= _SHORTEST else None
+    return Secret(value) if value and len(value) >= _SHORTEST else None
 
 
 def _without(raw: bytes, spans: Sequence[Span]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from base64 import b64encode
 from collections.abc import Iterator
@@ -178,6 +179,16 @@ def test_short_ones_are_words() -> None:
     redactor = Redactor("", None, "1234567", Secret("short"))
     assert redactor.clean("1234567 short \\u0031 %31") == "1234567 short \\u0031 %31"
     assert not redactor.may_find(["1234567", b"%31"])
+
+
+def test_it_shows_nothing_itself() -> None:
+    redactor = Redactor("one at first")
+    redactor.add(Secret("added later on"))
+    redactor.add("a server's cookie")
+    shown = f"{redactor} {vars(redactor)!r}"
+    assert not [one for one in ("at first", "later on", "cookie") if one in shown]
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(redactor)
 
 
 # --- what is remembered ---------------------------------------------------------------------------
