@@ -143,10 +143,15 @@ def test_no_secret_shows() -> None:
     shown += [repr(rest_request(KEY, SECRET, "add", {}, nonces=NonceSequence(), now=NOW))]
     shown += [repr(session.rejected(401, [], f"{signature} {secret}".encode()))]
     shown += [repr(session.opened(NOW))]
-    for echo in (f'{{"got":"{secret}"}}', f'["{signature}"', f'["I",0,"+",["{secret}",1,2,3]]'):
+    for echo in (
+        f'{{"got":"{secret}"}}',
+        f'{{"key":"{KEY}"}}',
+        f'["{signature}"',
+        f'["I",0,"+",["{secret}",1,2,3]]',
+    ):
         events = session.received(echo, NOW)
         shown += [repr(events), json.dumps([str(e.values) for e in events])]
     shown += [repr(session.closed(1008, f"no {secret}", NOW)[-1].values)]
     shown += [str(session.redact(f"{signature}|{secret}"))]
-    assert not [text for text in shown if secret in text or signature in text]
+    assert not [text for text in shown for one in (KEY, secret, signature) if one in text]
     assert set(dial.secret_headers) == {"EFX-Key", "EFX-Sign"}
