@@ -4,15 +4,16 @@
 changing them means dialling again. There is no acknowledgement either: an accepted upgrade means
 that the credentials are good and every feed is permitted, since one that is not gets a 401. Reports
 come as `Data` whose content is a `StreamReport` and whose payload is the `fullReport`; one that was
-delivered before comes as `Duplicate` instead. The URL must be dialled byte for byte as it is given,
-because it is signed.
+delivered before, signatures and all, comes as `Duplicate` instead. The URL must be dialled byte for
+byte as it is given, because it is signed.
 
 After a time without any connection the session asks `/reports/page` for what was missed (requests
 in `take_requests`, answers to `replied`; status 0 for an answer that never came) and delivers it
 flagged `backfilled`, with a `Backfilled` event at the end of each feed's gap.
 
 `HighAvailability` is one session for each origin that the service names, over one `Stream`: what
-the first of them delivers, the others do not deliver again.
+the first of them delivers, the others do not deliver again. The same content under other signatures
+is delivered, too, because the first may be damaged: only who verifies can tell.
 
 The service publishes neither heartbeat nor close codes: ping it (the vendor's SDKs do so every 2 to
 30 s), and offer permessage-deflate (the Go SDK does). What statuses mean is in `CODES`.
