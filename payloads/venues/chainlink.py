@@ -123,6 +123,7 @@ class ChainlinkSession(Session):
         self._backfill = Backfill(self.rest)
         self._watchdog = Watchdog(silence)
         self._dialled_at: int | None = None
+        self.heard = 0
 
     def __repr__(self) -> str:
         where = self.rest.endpoint.ws + (f" ({self.origin})" if self.origin else "")
@@ -146,6 +147,7 @@ class ChainlinkSession(Session):
 
     def opened(self, now: int) -> list[Event]:
         gap = self.stream.opened(self, now)
+        self.heard = now
         if self._fills:
             for feed, start in gap.items():
                 self._backfill.begin(feed, max(0, start - self._overlap))
@@ -154,6 +156,7 @@ class ChainlinkSession(Session):
         return [Opened(), accepted, *subscribed, *self._settle(now)]
 
     def received(self, data: Message, now: int) -> list[Event]:
+        self.heard = now
         try:
             report = read_frame(data, self.origin)
         except Malformed:
