@@ -377,6 +377,8 @@ def test_recover_passes_when_every_signer_is_expected() -> None:
     assert one.exit_code == 1
     # The second r.
     assert f"rs[1] at byte {544 + 64}: not signed by an expected signer" in one.stderr
+    one = run("recover", "--expect", "0x12", V3.text)
+    assert (one.exit_code, one.stdout) == (2, "")
 
 
 def test_recover_says_that_nobody_signed_a_bare_report() -> None:

@@ -296,3 +296,24 @@ def test_a_missing_credential_is_named_as_the_environment_names_it(tmp_path: Pat
     ran = command("capture", "qfex-trade", "-o", str(tmp_path / "c.jsonl"))
     assert ran.exit_code == 2
     assert "expected PAYLOADS_QFEX_TRADE_PUBLIC_KEY in the environment, or public_key" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[*STORK, "ws://127.0.0.1:9", "-o", "c.jsonl"], ["replay", "--serve", "hex.txt"]],
+    ids=["capture", "replay"],
+)
+def test_without_the_websocket_library_it_is_said_what_to_install(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "hex.txt").write_text("00ff\n")
+    code = (
+        "import sys; sys.modules['websockets'] = None; from payloads.cli.main import main; main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PAYLOADS_STORK_TOKEN": "a-token-of-the-test"},
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "is not installed, expected pip install 'payloads[live]'" in ran.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["hex.txt"]

@@ -151,6 +151,7 @@ def test_stork() -> None:
     [
         (("--state", "no-such-file"), "cannot read no-such-file"),
         (("--state", REPORT), "not a state file"),
+        (("--state", "tests/transport/fixtures/chrome.har"), "chrome.har: contract: missing"),
         (("--state", STATE, "--now", "soon"), "not a time"),
         (("--state", STATE, "--value", "-1"), "not an amount of wei"),
         (("--state", STATE, "--sender", "me"), "not an address"),

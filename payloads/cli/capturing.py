@@ -21,12 +21,10 @@ import click
 
 from payloads.cli import show
 from payloads.cli.run import guarded
-from payloads.cli.watching import Watch, lines_of
+from payloads.cli.watching import NothingLeft, Watch, lines_of
 from payloads.errors import Misuse, Refused
 from payloads.venues import registry
-from payloads.venues.session import (
-    Session,
-)
+from payloads.venues.session import Session
 
 if TYPE_CHECKING:
     import ssl
@@ -135,9 +133,10 @@ def capture(
     PAYLOADS_STORK_TOKEN is [stork] token = "…"), never from the command line. They do not reach
     the capture.
 
-    A lost connection is dialled again, for as long as it takes; a venue that says no is not. The
-    exit code is 0 after a capture, 1 where the venue said no or no connection came about, and 2
-    where this was called wrongly.
+    A lost connection is dialled again, for as long as it takes; a venue that says no is not. What
+    it says no to is told, and the capture goes on as long as something is left that can come. The
+    exit code is 0 after a capture, 1 where the venue said no, also to a part of what was asked for,
+    or no connection came about, and 2 where this was called wrongly.
 
     \b
     Examples:
@@ -145,6 +144,7 @@ def capture(
       payloads capture chainlink 0x0003… --endpoint testnet --for 5m -o reports.jsonl
       payloads capture qfex level2:AAPL-USD --rotate-every 1h -o qfex.jsonl.gz
     """
+    from payloads.transport import websocket  # noqa: F401 (says before anything if it cannot run)
     from payloads.transport.capture import CaptureWriter
 
     if output == "-":
@@ -165,7 +165,7 @@ def capture(
         failed = watch.ended = error.strerror or str(error)
         click.echo(show.error_line(output, f"cannot be written any more: {failed}"), err=True)
     _summary(watch, writer, as_json, colour)
-    if watch.refused is not None or not watch.opened or failed:
+    if watch.refused is not None or watch.denied or not watch.opened or failed:
         raise SystemExit(1)
 
 
@@ -234,6 +234,7 @@ async def _run(
     tls: ssl.SSLContext | None,
 ) -> None:
     from payloads.transport.client import Backoff, Connection, merged
+    from payloads.transport.frames import Happening
     from payloads.transport.inbox import Inbox
 
     inbox = Inbox()
@@ -251,6 +252,7 @@ async def _run(
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             watch.ended = stopping.result() if stopping.done() else "as many as were asked for"
         finally:
+            watch.denied = watch.denied_now()
             for task in (reading, stopping, showing):
                 task.cancel()
             ended = await asyncio.gather(reading, stopping, showing, return_exceptions=True)
@@ -258,6 +260,9 @@ async def _run(
     error = ended[0]
     if isinstance(error, Refused):
         watch.refused, watch.ended = error, f"given up: {error.reason}"
+        if isinstance(error, NothingLeft):
+            why = {"why": error.reason}
+            writer.happening(Happening(sessions[0].venue, 0, time.time_ns(), "gave up", why))
     elif isinstance(error, Exception):
         raise error
 

@@ -17,7 +17,7 @@ from payloads.fields import json_object
 from payloads.inspection import inspect_each
 from payloads.recognise import FORMS, Decoded, to_dicts
 from payloads.recognise import decode as decode_any
-from payloads.signatures import Recovered
+from payloads.signatures import Recovered, address_bytes
 from payloads.stork.update import SignedUpdate
 from payloads.strictness import profile
 
@@ -160,6 +160,8 @@ def recover(
       payloads recover --expect 0x3db9E960ECfCcb11969509FAB000c0c96DC51830 update.hex
     """
     run = Run(as_json, colour)
+    for one in expected:
+        address_bytes(one, "--expect")
 
     def act(item: Item) -> None:
         found = decode_any(item.value, form=form, schema=schema, layout=layout)

@@ -33,6 +33,11 @@ def load_state(path: str) -> AnyState:
         return State.load(path)
     except OSError as error:
         raise Misuse(f"cannot read {path}: {error.strerror}") from None
+    except Misuse as error:
+        field = path if error.field in (None, path) else f"{path}: {error.field}"
+        raise Misuse(
+            error.reason, field=field, expected=error.expected, found=error.found
+        ) from None
 
 
 def instant(text: str | None, name: str) -> int | None:

@@ -33,12 +33,17 @@ if TYPE_CHECKING:
     from payloads.transport.capture import CaptureWriter
     from payloads.transport.client import Connection
     from payloads.transport.frames import Moment
+    from payloads.transport.inbox import Inbox
 
-__all__ = ["Watch", "lines_of"]
+__all__ = ["NothingLeft", "Watch", "lines_of"]
 
 _SHOWN_EVERY = 0.5
 _TOLD_EVERY = 60.0
 _WIDTH = 24
+
+
+class NothingLeft(Refused):
+    """The venue has said no to everything that was asked for."""
 
 
 class Watch:
@@ -54,6 +59,8 @@ class Watch:
         # Why it is over, in words, and what the venue said if that was it.
         self.ended = ""
         self.refused: Refused | None = None
+        # What of all that was asked for will not come, and why.
+        self.denied: dict[str, str] = {}
         # From the last message before all connections were lost to the first after, in seconds.
         self.gaps: list[float] = []
         self._open = self._newest = 0
@@ -67,12 +74,19 @@ class Watch:
         """How many websockets came about."""
         return sum(one.stats.opened for one in self.connections)
 
-    async def read(self, moments: Any) -> None:
-        """Count what comes, until the limit or the end."""
+    async def read(self, moments: Inbox) -> None:
+        """Count what comes, until the limit or the end; `NothingLeft` where nothing more can."""
         async for moment in moments:
             self.count(moment)
             if self._limit is not None and self.frames >= self._limit:
                 return
+            # What is still to be read says why.
+            if not moments.waiting and all(one.session.hopeless for one in self.connections):
+                raise NothingLeft(_words(self.denied_now()))
+
+    def denied_now(self) -> dict[str, str]:
+        """What the venue has refused for good, as it stands."""
+        return {what: why for one in self.connections for what, why in one.session.denied.items()}
 
     def count(self, moment: Moment) -> None:
         if moment.frame is not None:
@@ -192,6 +206,7 @@ class Watch:
             "broken": self.events["Broken"],
             "unknown": self.events["Unknown"],
             "refusals": dict(self.refusals),
+            "denied": self.denied,
             "events": dict(self.events),
             "channels": dict(self.channels.most_common(50)),
             "held_up": self.connections[0].inbox.blocked if self.connections else 0,
@@ -200,6 +215,14 @@ class Watch:
             "file_bytes": written.file_bytes,
             "files": list(written.files),
         }
+
+
+def _words(denied: dict[str, str]) -> str:
+    """What is refused, by the venue's words for it."""
+    by_words: dict[str, list[str]] = {}
+    for what, why in denied.items():
+        by_words.setdefault(why, []).append(what)
+    return elide("; ".join(f"{', '.join(some)} ({why})" for why, some in by_words.items()), 300)
 
 
 def lines_of(record: dict[str, Any]) -> Iterable[str]:
@@ -226,6 +249,8 @@ def _rows(record: dict[str, Any]) -> Iterable[tuple[str, str]]:
         yield "unknown", f"{record['unknown']:,} messages of no kind that is known"
     refused = ", ".join(f"{count}× {code}" for code, count in record["refusals"].items())
     yield "refused", refused or "never"
+    if record["denied"]:
+        yield "will not come", _words(record["denied"])
     if record["redacted"]:
         yield "redacted", f"credentials in {record['redacted']:,} of the messages"
     if record["held_up"]:

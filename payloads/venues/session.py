@@ -340,6 +340,21 @@ class Session(ABC):
         self.deadline: int | None = None
         # Set while somebody drives this session who wants to hear of its owner's calls.
         self.driver: Driver | None = None
+        self._denied: dict[str, str] = {}
+
+    @property
+    def denied(self) -> dict[str, str]:
+        """What was asked for and will not come, because the venue refused it for good; and why."""
+        return {**self._denied}
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether nothing is left to come of all the subscriptions that were asked for."""
+        return False
+
+    def ready(self, now: int) -> bool:
+        """Whether `dial` may be called: not while a reply is on its way that it needs."""
+        return True
 
     @abstractmethod
     def dial(self, now: int) -> Dial:

@@ -1,106 +1,93 @@
 """The survival matrix: every venue, every kind of trouble, and nothing lost, nothing doubled.
 
-The client is this library's own, over a real socket, with a capture. The simulator's `sent` is the
-truth: what was due on which connection, and what became of it. Every message that went out to a
-living connection has to be in the capture as often as it went out, and has to be delivered exactly
-once; what came again has to be told as a duplicate. Plans count messages, so nothing here hangs on
-how fast the machine is.
+The client is this library's own, over a real socket, with a capture. Plans count messages, so
+nothing here hangs on how fast the machine is. See `survival` for what is checked.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+import time
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from payloads import simulators
-from payloads.errors import Refused
-from payloads.simulators import Plan, QfexSimulator, Sent, Simulator
+from payloads.simulators import ChainlinkSimulator, FinerySimulator, Plan, QfexSimulator
 from payloads.simulators.venue_chainlink import FEEDS
 from payloads.simulators.venue_chainlink import sequence_of as report_number
 from payloads.simulators.venue_stork import sequence_of as update_number
-from payloads.transport.capture import CaptureWriter, frames
 from payloads.transport.client import merged
-from payloads.transport.frames import Moment, Retrying
+from payloads.transport.frames import Moment
 from payloads.transport.http import perform
 from payloads.transport.inbox import Inbox
 from payloads.venues.chainlink import Backfilled
-from payloads.venues.chainlink import Duplicate as ChainlinkDuplicate
 from payloads.venues.ethgas import Channel
-from payloads.venues.finery import Binding
-from payloads.venues.qfex import Duplicate as QfexDuplicate
+from payloads.venues.finery import FinerySession
 from payloads.venues.qfex import Fill, Subscription
 from payloads.venues.session import (
     SECOND,
+    Authenticated,
     Closed,
     Data,
-    Event,
-    Message,
     Opened,
     Rejected,
     Session,
     Stalled,
 )
-from payloads.venues.shared import Duplicate
 
-from .kit import QUICK, driven, run
-
-RATE = 250.0
-PATIENCE = SECOND // 2
-DUPLICATES = Duplicate | QfexDuplicate | ChainlinkDuplicate
+from .kit import collect, driven, in_order, run, until
+from .survival import (
+    PATIENCE,
+    PINGS,
+    Run,
+    Subject,
+    captured,
+    check,
+    check_capture,
+    check_events,
+    check_gap_told,
+    endings,
+    for_good,
+    happened,
+    is_duplicate,
+    lived,
+    settled,
+)
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Venues that ask for a pause of a second before a dial have a shorter one here."""
-    for module in ("stork", "chainlink", "chainlink_gaps"):
+    for module in ("stork", "stork_rest", "chainlink", "chainlink_auth", "chainlink_gaps"):
         monkeypatch.setattr(f"payloads.venues.{module}.PAUSE", SECOND // 20)
 
 
 # --- what is driven against what ------------------------------------------------------------------
 
-
-@dataclass(frozen=True)
-class Subject:
-    """A venue, and how its messages are known: the number (or what stands for it) of an event's
-    data, and of a message as the venue sent it."""
-
-    venue: str
-    session: Callable[[Any], Session]
-    of_event: Callable[[Data], Any]
-    of_message: Callable[[Any], Any]
-    options: dict[str, Any] = field(default_factory=dict)
-    # How a stall is noticed, where the session does not do that.
-    transport: dict[str, Any] = field(default_factory=dict)
-    # Messages that replace what was said before, and are no duplicates when they come again.
-    replaces: Callable[[Any], bool] = lambda _: False
-
-    def start(self, plan: str) -> Simulator:
-        given = {"rate": RATE, "keep": 10_000, "misbehave": plan} | self.options
-        return simulators.make(self.venue, **given)
-
-
-def update_of(data: Data) -> int:
-    if data.payload is not None:
-        return update_number(data.payload)
-    return int(data.content.assets[0].value % 10**9)
-
-
-def report_of(data: Data) -> int:
-    assert data.payload is not None
-    return report_number(data.payload)
-
-
-PINGS = {"ping_interval": 0.1, "ping_timeout": PATIENCE / SECOND}
 MARKET = "inclusionPreconf"
 TRADES = Channel.of("recentTradeUpdate", MARKET)
 POSITIONS = Channel.of("accountPositionUpdate", MARKET)
+BOOKS = Subscription.of(["level2"], ["AAPL-USD"])
+
+
+def of_stork(message_type: str) -> Subject:
+    signed = message_type == "signed_ecdsa"
+
+    def delivered(data: Data) -> int:
+        payload = data.payload
+        return update_number(payload) if payload else int(data.content.assets[0].value % 10**9)
+
+    def sent(one: Any) -> int:
+        return update_number(bytes.fromhex(one["p"][2:])) if signed else int(one["a"][0]["v"][-9:])
+
+    def session(venue: Any) -> Session:
+        made: Session = venue.session(3, 4, message_type=message_type, silence=PATIENCE)
+        return made
+
+    return Subject("stork", session, delivered, sent)
 
 
 def of_ethgas(dialect: str) -> Subject:
@@ -111,202 +98,297 @@ def of_ethgas(dialect: str) -> Subject:
     )  # fmt: skip
 
 
-def of_stork(message_type: str) -> Subject:
-    def number(one: Any) -> int:
-        if message_type == "unsigned":
-            return int(one["a"][0]["v"]) % 10**9
-        return update_number(bytes.fromhex(one["p"][2:]))
+async def books_agree(venue: FinerySimulator, session: FinerySession, connection: Any) -> None:
+    """The market stops; then the session's book is the venue's to the last level."""
+    for stream in venue._streams.values():
+        assert stream.task is not None
+        stream.task.cancel()
 
-    return Subject(
-        "stork",
-        lambda venue: venue.session(3, 4, message_type=message_type, silence=PATIENCE),
-        update_of, number,
-    )  # fmt: skip
+    def agree() -> bool:
+        book = session.book("B", "BTC-USD")
+        sides = ([[*one] for one in side] for side in (book.bids(), book.asks())) if book else ()
+        return (*sides,) == venue.book("B", "BTC-USD") and bool(book) and not book.odd
 
+    while not agree():
+        await collect(connection, lambda _: True)
 
-CHAINLINK = Subject(
-    "chainlink", lambda venue: venue.session(silence=PATIENCE), report_of,
-    lambda one: report_number(bytes.fromhex(one["report"]["fullReport"][2:])),
-    {"feeds": [FEEDS["BTC/USD"]]},
-)  # fmt: skip
 
 # Those whose connections each are a story of their own: nothing fills what was missed between two.
 SUBJECTS = {
     "stork": of_stork("signed_ecdsa"),
     "stork unsigned": of_stork("unsigned"),
-    # The venue has no numbers: a message is known by what it says.
-    "finery": Subject(
+    "finery": Subject(  # without numbers: a message is known by what it says
         "finery", lambda venue: venue.session(),
-        lambda data: repr(data.content.data), lambda one: repr(one[3]),
-        {"feeds": ["BTC-USD"]}, PINGS, lambda one: one[2] == "S",
+        lambda data: [*data.content.values[:4]], lambda one: one,
+        {"feeds": ["BTC-USD"]}, PINGS, lambda one: one[2] == "S", books_agree,
     ),
     "ethgas": of_ethgas("official"),
     "ethgas draft": of_ethgas("draft"),
     "qfex": Subject(
-        "qfex",
-        lambda venue: venue.session(Subscription.of(["level2"], ["AAPL-USD"]), silence=PATIENCE),
+        "qfex", lambda venue: venue.session(BOOKS, silence=PATIENCE),
         lambda data: data.content.sequence, lambda one: one["sequence"],
     ),
 }  # fmt: skip
+CHAINLINK = Subject(
+    "chainlink", lambda venue: venue.session(silence=PATIENCE),
+    lambda data: report_number(data.payload or b""),
+    lambda one: report_number(bytes.fromhex(one["report"]["fullReport"][2:])),
+    {"feeds": [FEEDS["BTC/USD"]]},
+)  # fmt: skip
 
 PLANS = [
     "restart@40:0.1",
     "cut@20,cut@60",
     "close@40:1011",
     "close@20:1013,close@60:1001",
+    "refuse@20:503,cut@20",
     "stall@40:60",
     "stall@40:0.1",
     "duplicate/1",
     "duplicate/3",
-    "drop/7",
     "duplicate/3,close@100",
     "duplicate/2,restart@41:0.1,cut@90",
-    "drop/5,duplicate/4,stall@50:60,close@300",
-    "refuse@20:503,cut@20",
 ]
-
-
-def endings(plan: str) -> int:
-    """How often a plan ends a connection."""
-    rules = Plan(plan).rules
-    return sum(rule.kind in ("restart", "cut", "close") or for_good(rule) for rule in rules)
-
-
-def for_good(rule: Any) -> bool:
-    return rule.kind == "stall" and float(rule.value) > PATIENCE / SECOND
-
-
-# --- what was seen --------------------------------------------------------------------------------
-
-
-@dataclass
-class Life:
-    """One websocket: what the reader was told, what the capture has of it, what was due on it."""
-
-    moments: list[Moment]
-    captured: list[Message]
-    due: list[Sent]
-    last: bool
-
-    @property
-    def events(self) -> list[Event]:
-        return [event for moment in self.moments for event in moment.events]
-
-    @property
-    def data(self) -> list[Data]:
-        return [event for event in self.events if isinstance(event, Data)]
-
-
-def lives(moments: Sequence[Moment], capture: Path, venue: Simulator, silent: bool) -> list[Life]:
-    opened = [one.connection for one in moments if any(isinstance(e, Opened) for e in one.events)]
-    messages = {one.message for one in venue.sent}
-    kept = [one for one in frames(capture) if one.direction == "in" and one.data in messages]
-    return [
-        Life(
-            [one for one in moments if one.connection == connection],
-            [one.data for one in kept if one.connection == connection],
-            went_out([one for one in venue.sent if one.peer == peer], silent),
-            connection == opened[-1],
-        )
-        for peer, connection in enumerate(opened, 1)
-    ]
-
-
-def went_out(due: Iterable[Sent], silent_for_good: bool) -> list[Sent]:
-    """What of it the venue sent: until the connection was gone, or silent for longer than anybody
-    waits, without what it dropped, and twice what it doubled."""
-    ends = {"cut", "close"} | ({"stall"} if silent_for_good else set())
-    out: list[Sent] = []
-    for one in due:
-        if ends & {*one.fate}:
-            break
-        out += [one] * (0 if "drop" in one.fate else 1 + ("duplicate" in one.fate))
-    return out
-
-
-async def lived(
-    subject: Subject, plan: str, folder: Path, enough: Callable[[list[Moment]], bool]
-) -> tuple[list[Life], Simulator]:
-    """Drive a session through a plan until that is enough."""
-    capture, moments = folder / "capture.jsonl", list[Moment]()
-    silent = any(for_good(rule) for rule in Plan(plan).rules)
-    async with subject.start(plan) as venue:
-        session = subject.session(venue)
-        with CaptureWriter(capture) as writer:
-            async with driven(session, recorder=writer, **subject.transport) as connection:
-                async for moment in connection:
-                    moments.append(moment)
-                    if enough(moments):
-                        break
-    return lives(moments, capture, venue, silent), venue
-
-
-def settled(plan: str, of_data: int = 25) -> Callable[[list[Moment]], bool]:
-    """After all that is planned, some data more."""
-    rules = Plan(plan).rules
-    in_all = max([rule.number for rule in rules if rule.number] or [60])
-
-    def enough(moments: list[Moment]) -> bool:
-        kinds = [type(event) for moment in moments for event in moment.events]
-        since = kinds[len(kinds) - kinds[::-1].index(Opened) :] if Opened in kinds else []
-        told = kinds.count(Data) + sum(kinds.count(one) for one in DUPLICATES.__args__)
-        return (
-            kinds.count(Opened) == 1 + endings(plan)
-            and since.count(Data) >= of_data
-            and told >= in_all
-        )
-
-    return enough
-
-
-def check_capture(life: Life) -> None:
-    """The capture has every frame as often as it went out, in order."""
-    expected = [one.message for one in life.due]
-    if life.last:  # the client left, the venue went on
-        expected = expected[: len(life.captured)]
-    assert life.captured == expected
-
-
-def check_events(life: Life, subject: Subject) -> None:
-    """Every message is delivered once, and told as a duplicate as often as it came again."""
-    came = [one for one in life.events if isinstance(one, DUPLICATES | Data)]
-    due = [json.loads(one.message) for one in life.due]
-    if life.last:
-        due = due[: len(came)]
-    assert len(came) == len(due)
-    numbers = [subject.of_message(one) for one in due]
-    again = [
-        number == before and not subject.replaces(one)
-        for before, number, one in zip([None, *numbers], numbers, due, strict=False)
-    ]
-    assert [isinstance(one, DUPLICATES) for one in came] == again
-    once = [number for number, doubled in zip(numbers, again, strict=True) if not doubled]
-    assert [subject.of_event(one) for one in life.data] == once
-
-
-def check_gap_told(before: Life, after: Life) -> None:
-    """What was missed between two connections lies between a `Closed` and an `Opened`."""
-    kinds = [type(event) for event in (*before.events, *after.events)]
-    closed, opened = kinds.index(Closed), kinds.index(Opened, 1)
-    assert Retrying in kinds[closed:opened]
-    assert Data not in kinds[closed:opened]
-    assert {*kinds[:opened]} & {Data}
+# What the venue itself drops is lost where nothing fills it; nothing else may be.
+DROPPING = ["drop@7,drop@30", "drop@13,drop@26,duplicate/4,close@50,stall@120:60"]
 
 
 # --- the matrix -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("plan", PLANS + DROPPING)
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_nothing_is_lost_or_doubled(name: str, plan: str, tmp_path: Path) -> None:
     subject = SUBJECTS[name]
-    found, venue = run(lived(subject, plan, tmp_path, settled(plan)))
-    for life in found:
+    if plan in DROPPING:
+        subject = replace(subject, finally_=None)
+    found = run(lived(subject, plan, tmp_path, settled(plan)))
+    check(found, subject)
+    assert len(found.lives) == 1 + endings(plan)
+    assert {rule.kind for rule in Plan(plan).rules} == {*found.venue.counters.misbehaved}
+    assert len(found.lives) > 1 or not happened(found.moments, Closed)
+    assert not happened(found.moments, Stalled) or "stall" in plan
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_chainlinks_gaps_are_filled_and_nothing_doubled(plan: str, tmp_path: Path) -> None:
+    """All that was made is delivered once: streamed, or, while nobody was there, from REST."""
+
+    def enough(moments: list[Moment]) -> bool:
+        marks = happened(moments, Opened, Backfilled)
+        filled = isinstance(marks[-1], Backfilled) if endings(plan) and marks else True
+        return settled(plan)(moments) and filled
+
+    found = run(lived(CHAINLINK, plan, tmp_path, enough))
+    check_reports(found)
+    lives = found.lives
+    for life in lives:
         check_capture(life)
-        check_events(life, subject)
-    for before, after in zip(found, found[1:], strict=False):
+        assert [frame.data for frame, _ in life.came] == [
+            frame.data for frame in life.captured[: len(life.came)]
+        ], "one event for each frame"
+    for before, after in pairwise(lives):
         check_gap_told(before, after)
-    assert len(found) == 1 + endings(plan)
-    stalled = [event for life in found for event in life.events if isinstance(event, Stalled)]
-    assert len(stalled) <= 1
-    assert {rule.kind for rule in Plan(plan).rules} == {*venue.counters.misbehaved}
+    assert len(lives) == 1 + endings(plan)
+    assert (happened(found.moments, Backfilled) != []) == (endings(plan) > 0)
+
+
+def check_reports(found: Run) -> None:
+    data = happened(found.moments, Data)
+    numbers = [CHAINLINK.of_event(one) for one in data]
+    assert len(numbers) == len({*numbers}), "doubled"
+    assert {*numbers} == {*range(min(numbers), max(numbers) + 1)}, "lost"
+    assert min(numbers) <= 2, "the first is made when the feed is asked for"
+    assert all(event.complete for event in happened(found.moments, Backfilled))
+    assert not [one for one in happened(found.moments, Rejected) if one.code != "503"]
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_chainlink_over_two_origins(plan: str, tmp_path: Path) -> None:
+    """What one connection misses the other has; only where both are gone is there a gap."""
+    connections = 2 + endings(plan) + plan.count("restart")
+
+    async def test() -> Run:
+        async with CHAINLINK.start(plan) as venue:
+            assert isinstance(venue, ChainlinkSimulator)
+            found = Run(venue)
+            both = venue.high_availability(silence=PATIENCE)
+            both.discovered(await perform(both.discover(venue.now()), proxy=False))
+            async with captured(found, tmp_path) as writer:
+                inbox = Inbox(1000, "block")
+                options: dict[str, Any] = {"inbox": inbox, "recorder": writer}
+                async with merged(*(driven(one, **options) for one in both.sessions)) as moments:
+                    async for moment in moments:
+                        found.moments.append(moment)
+                        opened = [at for at, one in enumerate(found.moments)
+                                  if happened([one], Opened)]  # fmt: skip
+                        if (
+                            len(opened) == connections
+                            and not any(one._backfill.gaps for one in both.sessions)
+                            and len(happened(found.moments[opened[-1] :], Data)) >= 40
+                        ):
+                            break
+        return found
+
+    found = run(test())
+    check_reports(found)
+    told = [one.events for one in found.moments if one.frame is not None]
+    came = [[one for one in events if isinstance(one, Data) or is_duplicate(one)]
+            for events in told]  # fmt: skip
+    assert {len(events) for events in came} == {1}, "one event for each frame"
+    assert len(came) <= len(found.captured)
+    assert any(is_duplicate(one) for (one,) in came)
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "code"), [("stork", "401"), ("finery", "3")])
+def test_a_credential_that_is_withdrawn(name: str, code: str, tmp_path: Path) -> None:
+    """What is open goes on whole; the next dial is refused with the venue's code, and the last."""
+    subject = replace(SUBJECTS[name], finally_=None)
+    found = run(lived(subject, "expire@20,duplicate/3,cut@60", tmp_path, lambda _: False))
+    check(found, subject)
+    (life,) = found.lives
+    assert len({one.number for one in life.due}) == 59
+    (rejected,) = happened(found.moments, Rejected)
+    assert rejected.code == code
+    assert found.refused is not None
+    assert found.venue.counters.dials == 2
+
+
+@pytest.mark.parametrize("plan", ["expire@40", "duplicate/3,expire@40"])
+@pytest.mark.parametrize("dialect", ["official", "draft"])
+def test_a_token_that_ends_takes_nothing_with_it(dialect: str, plan: str, tmp_path: Path) -> None:
+    """ETHGas: the session logs in again, on the same connection; what is private is back after it,
+    and what is public never stopped."""
+    # Ten times as fast: a new token is asked for at most every five seconds.
+    began = time.time_ns()
+    fast = {"clock": lambda: began + 10 * (time.time_ns() - began)}
+    subject = replace(
+        of_ethgas(dialect), session=lambda venue: venue.session(TRADES, POSITIONS),
+        of_event=lambda data: data.channel, of_message=lambda one: one["e"], client=fast,
+    )  # fmt: skip
+
+    def both(moments: list[Moment]) -> bool:
+        return len({one.channel for one in happened(moments, Data)}) == 2
+
+    def enough(moments: list[Moment]) -> bool:
+        logins = [at for at, one in enumerate(moments) if happened([one], Authenticated)]
+        return len(logins) == 2 and both(moments[logins[-1] :])
+
+    found = run(lived(subject, plan, tmp_path, enough, begin=both))
+    check(found, subject)
+    assert len(found.lives) == 1
+    trades = [one for one in happened(found.moments, Data) if one.channel == TRADES.name]
+    assert in_order([one.content.payload[0].index for one in trades])
+    (rejected,) = happened(found.moments, Rejected)
+    assert rejected.code == ("401" if dialect == "official" else "token_expired")
+
+
+# --- QFEX -----------------------------------------------------------------------------------------
+
+FILLED = {
+    "symbol": "AAPL-USD", "side": "BUY", "order_type": "MARKET", "order_time_in_force": "IOC",
+    "quantity": 1,
+}  # fmt: skip
+FILLS = 60
+
+
+async def trade(venue: QfexSimulator) -> None:
+    """Another of the account's clients sends orders, numbered, that are filled at once; whoever
+    listens is told."""
+    await until(lambda: any("fills" in desk.channels for _, desk in venue._traders()))
+    for number in range(1, FILLS + 1):
+        order = FILLED | {"client_order_id": str(number)}
+        told = venue.account().handle("add_order", order, venue.now())
+        for peer in venue.peers[:1]:
+            venue._tell(peer, told)
+        await asyncio.sleep(0.01)
+
+
+def rows_of(data: Data) -> list[Any]:
+    return [*data.content] if data.channel == "user_trades_response" else [data.content]
+
+
+@pytest.mark.parametrize(
+    "plan",
+    ["expire@10", "restart@10:0.1", "cut@10", "close@10:1011", "stall@10:60", "duplicate/1",
+     "duplicate/3,expire@10,cut@20", "duplicate/2,close@15"],
+)  # fmt: skip
+def test_no_fill_is_lost_or_doubled(plan: str, tmp_path: Path) -> None:
+    """The trade socket, with a token: fills of which nobody was told are asked for afterwards."""
+    known = set[int]()
+
+    async def test() -> Run:
+        async with QfexSimulator(misbehave=plan) as venue:
+            found = Run(venue, silent=any(for_good(rule) for rule in Plan(plan).rules))
+            session = venue.trade_session(credentials=venue.oauth(), channels=["fills"])
+            async with (
+                captured(found, tmp_path) as writer,
+                driven(session, recorder=writer, **PINGS) as connection,
+            ):
+                trading = asyncio.create_task(trade(venue))
+                async for moment in connection:
+                    found.moments.append(moment)
+                    for data in happened([moment], Data):
+                        known.update(int(row.client_order_id) for row in rows_of(data))
+                    if len(known) == FILLS:
+                        break
+                await trading
+            return found
+
+    found = run(test())
+    assert known == {*range(1, FILLS + 1)}, "lost"
+    fills = [one.content for one in happened(found.moments, Data) if isinstance(one.content, Fill)]
+    assert len(fills) == len({fill.client_order_id for fill in fills}), "doubled"
+    lives = found.lives
+    for life in lives:
+        # What was asked for came as an answer, which is nothing that is due.
+        life.moments = [one for one in life.moments if not any(
+            data.channel == "user_trades_response" for data in happened([one], Data))]  # fmt: skip
+        check_capture(life)
+        check_events(life, TRADE_SOCKET)
+    for before, after in pairwise(lives):
+        check_gap_told(before, after)
+    assert len(lives) == 1 + endings(plan) + plan.count("expire")
+
+
+TRADE_SOCKET = Subject(
+    "qfex", lambda venue: venue.trade_session(),
+    lambda data: data.content.client_order_id, lambda one: one["fill_response"]["client_order_id"],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("plan", ["cut@40", "close@40:1011", "stall@40:60"])
+def test_what_nothing_can_fill_is_told_as_a_gap(plan: str, tmp_path: Path) -> None:
+    """QFEX's public market data goes on while one client is away, and nothing has the past: the
+    numbers that are missing lie between `Closed` and `Opened`, and nowhere else."""
+    subject = SUBJECTS["qfex"]
+
+    async def test() -> Run:
+        async with subject.start("") as venue, driven(subject.session(venue)):
+            found = Run(venue, silent="stall" in plan, first_peer=2)
+            await until(lambda: venue.sent)
+            async with (
+                captured(found, tmp_path) as writer,
+                driven(subject.session(venue), recorder=writer) as connection,
+            ):
+                async for moment in connection:
+                    found.moments.append(moment)
+                    count = len(happened(found.moments, Data))
+                    if count == 5:  # of two clients the other one comes first: even ones are ours
+                        venue.misbehave(plan)
+                    if count > 60 and len(happened(found.moments, Opened)) == 2:
+                        break
+        return found
+
+    found = run(test())
+    check(found, subject)
+    seen = [
+        [one.content.sequence for one in happened(life.moments, Data)] for life in found.lives
+    ]  # fmt: skip
+    for numbers in seen:
+        assert numbers == [*range(numbers[0], numbers[-1] + 1)], "whole while it was connected"
+    before, after = seen
+    assert after[0] > before[-1] + 1, "and a gap between"

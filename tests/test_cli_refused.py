@@ -1,0 +1,83 @@
+"""`payloads capture` of what a venue refuses: all of it, or a part."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from payloads import simulators
+from payloads.cli.main import main
+from payloads.transport.capture import records
+from payloads.transport.frames import Happening
+
+# All of these end by themselves; the time is for a test that fails.
+WITHIN = ("--for", "20s")
+NOT_THERE = "not in the taxonomy, as far as this token may see it"
+NO_TOKEN = "the token is not valid, and nothing can renew it"
+BAD_TOKEN = {"PAYLOADS_ETHGAS_ACCESS_TOKEN": "a-token-of-nobody"}
+PUBLIC, PRIVATE = "orderBookUpdate:wholeBlock", "preconfBundleUpdate"
+
+
+def capture(venue: str, *arguments: str, path: Path, **environment: str) -> Result:
+    with simulators.start(venue, rate=50) as simulator:
+        own = {} if venue == "ethgas" else simulator.environment
+        return CliRunner(env=own | environment).invoke(
+            main, ["capture", venue, *arguments, "--endpoint", simulator.base, "-o", str(path)]
+        )
+
+
+def given_up(path: Path) -> list[str]:
+    found = (one for one in records(path) if isinstance(one, Happening))
+    return [one.detail["why"] for one in found if one.what == "gave up"]
+
+
+@pytest.mark.parametrize(
+    ("venue", "what", "denied", "code"),
+    [
+        ("finery", ["B:NOPE-X", "F:NOPE-Y"], {"B:NOPE-X": "103: bad feed id",
+                                               "F:NOPE-Y": "103: bad feed id"}, "103"),
+        ("ethgas", [PRIVATE], {PRIVATE: NO_TOKEN}, "no token"),
+        ("stork", ["NOPE"], {"NOPE": NOT_THERE}, "no such asset"),
+    ],
+)  # fmt: skip
+def test_where_nothing_is_left_the_capture_ends(
+    venue: str, what: list[str], denied: dict[str, str], code: str, tmp_path: Path
+) -> None:
+    wrong = BAD_TOKEN if venue == "ethgas" else {}
+    ran = capture(venue, *what, *WITHIN, "--json", path=tmp_path / "c.jsonl", **wrong)
+    summary = json.loads(ran.stdout)
+    assert (ran.exit_code, summary["denied"]) == (1, denied)
+    assert code in summary["refusals"]
+    (why,) = given_up(tmp_path / "c.jsonl")
+    assert summary["ended"] == f"given up: {why}"
+    assert why == f"{', '.join(denied)} ({denied[what[0]]})"
+    assert f"refused, {code}" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("venue", "what", "denied"),
+    [
+        ("finery", ["B:NOPE-X", "B:BTC-USD"], "B:NOPE-X (103: bad feed id)"),
+        ("ethgas", [PRIVATE, PUBLIC], f"{PRIVATE} ({NO_TOKEN})"),
+        ("stork", ["NOPE", "BTCUSD"], f"NOPE ({NOT_THERE})"),
+    ],
+)
+def test_where_something_is_left_the_capture_goes_on(
+    venue: str, what: list[str], denied: str, tmp_path: Path
+) -> None:
+    wrong = BAD_TOKEN if venue == "ethgas" else {}
+    ran = capture(venue, *what, *WITHIN, "--frames", "12", path=tmp_path / "c.jsonl", **wrong)
+    assert ran.exit_code == 1
+    assert "as many as were asked for" in ran.stdout
+    assert f"will not come            {denied}" in ran.stdout
+    assert given_up(tmp_path / "c.jsonl") == []
+
+
+def test_where_nothing_is_refused_nothing_is_said_of_it(tmp_path: Path) -> None:
+    ran = capture("finery", "B:BTC-USD", *WITHIN, "--frames", "3", path=tmp_path / "c.jsonl")
+    assert ran.exit_code == 0, ran.stderr
+    assert "will not come" not in ran.stdout
+    assert "refused                  never" in ran.stdout
