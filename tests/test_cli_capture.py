@@ -159,6 +159,13 @@ def test_an_origin_that_is_lost_is_no_gap(tmp_path: Path) -> None:
     assert sorted(set(numbers)) == [*range(min(numbers), max(numbers) + 1)], "lost"
 
 
+def test_high_availability_that_is_not_to_be_had_is_told(tmp_path: Path) -> None:
+    with simulators.start("chainlink", rate=50, origins=[]) as venue:
+        ran = capture(venue, tmp_path / "c.jsonl", "--set", "ha=yes", "--frames", "3")
+    assert ran.exit_code == 0, ran.stderr
+    assert "the service names no origins: one connection only" in ran.stderr
+
+
 @pytest.mark.parametrize("how", ["--rotate-size=2kB", "--rotate-every=0.2s"])
 def test_files_are_rotated(how: str, tmp_path: Path) -> None:
     with simulators.start("stork", rate=50, feeds=["BTCUSD"]) as venue:
