@@ -17,13 +17,17 @@ from click.testing import CliRunner, Result
 from payloads import simulators
 from payloads.cli.main import main
 from payloads.errors import Misuse
-from payloads.simulators import QfexSimulator, Simulator
+from payloads.simulators import ChainlinkSimulator, QfexSimulator, Simulator
+from payloads.simulators.base import running
+from payloads.simulators.http import Response, answer
 from payloads.simulators.venue_chainlink import FEEDS, sequence_of
 from payloads.transport.capture import Happening, frames, records
 from payloads.transport.playback import rerun
 from payloads.venues.chainlink import Backfilled
 from payloads.venues.registry import VENUES, Asked, make
-from payloads.venues.session import Data, Reply, Request, Secret
+from payloads.venues.session import Data, Secret
+
+from .venues.outside import Asking
 
 BTC = next(iter(FEEDS.values()))
 STORK = ("capture", "stork", "BTCUSD", "--endpoint")
@@ -166,6 +170,34 @@ def test_high_availability_that_is_not_to_be_had_is_told(tmp_path: Path) -> None
     assert "the service names no origins: one connection only" in ran.stderr
 
 
+class Busy(ChainlinkSimulator):
+    """Cannot say at first which origins there are."""
+
+    times = 1
+
+    async def answer_http(self, request: Any) -> Response:
+        if request.method == "HEAD" and self.times:
+            self.times -= 1
+            return answer(503, {"error": "busy"})
+        return await super().answer_http(request)
+
+
+def test_a_service_that_does_not_name_its_origins_at_once_is_asked_again(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    with running(Busy(rate=50)) as venue:
+        ran = capture(venue, path, "--set", "ha=yes", "--frames", "20", "--json")
+    assert ran.exit_code == 0, ran.stderr
+    assert "refused, 503 (which origins there are): " in ran.stderr
+    assert "asking again in 1.0 s" in ran.stderr
+    assert "one connection only" not in ran.stderr
+    summary = json.loads(ran.stdout)
+    assert (summary["refusals"], summary["dials"]) == ({"503": 1}, 2)
+    happened = [one for one in records(path) if isinstance(one, Happening)]
+    assert [one.what for one in happened][:4] == ["request", "reply"] * 2
+    assert [one.detail["status"] for one in happened if one.what == "reply"] == [503, 200]
+    assert venue.environment["PAYLOADS_CHAINLINK_KEY"] not in path.read_text()
+
+
 @pytest.mark.parametrize("how", ["--rotate-size=2kB", "--rotate-every=0.2s"])
 def test_files_are_rotated(how: str, tmp_path: Path) -> None:
     with simulators.start("stork", rate=50, feeds=["BTCUSD"]) as venue:
@@ -255,13 +287,9 @@ _WHAT = {"chainlink": BTC, "stork": "1", "finery": "B:1", "ethgas": "blockBuilde
 def test_help_names_the_endpoints_that_there_are(venue: str) -> None:
     held = {name: Secret("1" * 64) for name in ("key", "secret", "token", "public_key")}
     for endpoint in VENUES[venue].endpoints:
-        assert make(venue, Asked((_WHAT[venue],), endpoint, {}, held), no_answer, 1)
+        assert make(venue, Asked((_WHAT[venue],), endpoint, {}, held), Asking())
     with pytest.raises(Misuse):
-        make(venue, Asked((_WHAT[venue],), "nowhere", {}, held), no_answer, 1)
-
-
-def no_answer(request: Request) -> Reply:
-    return Reply(request.purpose, 0, b"")
+        make(venue, Asked((_WHAT[venue],), "nowhere", {}, held), Asking())
 
 
 def test_a_full_disk_ends_the_capture_with_a_word(tmp_path: Path) -> None:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from payloads.errors import Misuse
 from payloads.fields import Record
-from payloads.venues.session import Reply, Request, Secret, Session
+from payloads.venues.session import Event, Reply, Request, Secret, Session
 
-__all__ = ["VENUES", "Asked", "Venue", "make", "variable", "venue"]
+__all__ = ["VENUES", "Asked", "Outside", "Venue", "make", "variable", "venue"]
 
 SECOND = 10**9
 
@@ -62,8 +62,26 @@ class Asked(Record, frozen=True):
         return int(value) * SECOND
 
 
-Ask = Callable[[Request], Reply]
-Make = Callable[[Asked, Ask, int], Sequence[Session]]
+class Outside(Protocol):
+    """What a venue may want done before there is a session."""
+
+    def now(self) -> int:
+        """Nanoseconds since 1970."""
+
+    def ask(self, request: Request) -> Reply:
+        """Make an HTTP request; status 0 for no answer."""
+
+    def wait(self, nanoseconds: int) -> None:
+        """Wait before the next."""
+
+    def tell(self, event: Event) -> None:
+        """Pass on what the venue said."""
+
+    def warn(self, words: str) -> None:
+        """Say what is not as it was asked for."""
+
+
+Make = Callable[[Asked, Outside], Sequence[Session]]
 
 
 class Venue(Record, frozen=True):
@@ -85,7 +103,7 @@ def _module(name: str) -> Any:
     return import_module(f"payloads.venues.{name}")
 
 
-def _chainlink(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+def _chainlink(asked: Asked, outside: Outside) -> Sequence[Session]:
     module, auth = _module("chainlink"), _module("chainlink_auth")
     credentials = auth.Credentials(asked.credential("key"), asked.credential("secret"))
     endpoint = auth.ENDPOINTS.get(asked.endpoint or "mainnet")
@@ -100,11 +118,32 @@ def _chainlink(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
     if not asked.flag("ha"):
         return [module.ChainlinkSession(credentials, asked.what, **options)]
     several = module.HighAvailability(credentials, asked.what, **options)
-    several.discovered(ask(several.discover(now)))
+    _find_origins(several, outside)
     return tuple(several.sessions)
 
 
-def _stork(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+# Before the origins are asked for again; and how long a service may have us wait for that.
+_PAUSES = (SECOND, 3 * SECOND, None)
+_LONGEST_WAIT = 10 * SECOND
+
+
+def _find_origins(several: Any, outside: Outside) -> None:
+    """Ask more than once if need be: once the sessions run, nobody asks any more."""
+    for pause in _PAUSES:
+        for event in several.discovered(outside.ask(several.discover(outside.now()))):
+            outside.tell(event)
+        retry = several.retry
+        if not pause or not retry or not retry.again or retry.at_least > _LONGEST_WAIT:
+            break
+        outside.wait(max(pause, retry.at_least))
+    if len(several.origins) > 1:
+        return
+    named = "names one origin" if several.origins[0] else "names no origins"
+    why = "does not say which origins there are" if several.retry else named
+    outside.warn(f"the service {why}: one connection only")
+
+
+def _stork(asked: Asked, outside: Outside) -> Sequence[Session]:
     module = _module("stork")
     assets = [int(one) if one.isdigit() else one for one in asked.what]
     given = {
@@ -122,7 +161,7 @@ def _stork(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
     return [session]
 
 
-def _finery(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+def _finery(asked: Asked, outside: Outside) -> Sequence[Session]:
     module = _module("finery")
     bindings = []
     for one in asked.what:
@@ -143,7 +182,7 @@ def _finery(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
     ]
 
 
-def _ethgas(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+def _ethgas(asked: Asked, outside: Outside) -> Sequence[Session]:
     module = _module("ethgas")
     channels = []
     for one in asked.what:
@@ -175,7 +214,7 @@ def _ethgas(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
     return [session]
 
 
-def _qfex(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+def _qfex(asked: Asked, outside: Outside) -> Sequence[Session]:
     module = _module("qfex")
     subscriptions = []
     for one in asked.what:
@@ -192,7 +231,7 @@ def _qfex(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
     ]
 
 
-def _qfex_trade(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+def _qfex_trade(asked: Asked, outside: Outside) -> Sequence[Session]:
     module = _module("qfex")
     if "refresh_token" in asked.credentials:
         credentials = _qfex_oauth(asked)
@@ -305,13 +344,13 @@ def venue(name: str) -> Venue:
     return VENUES[name]
 
 
-def make(name: str, asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+def make(name: str, asked: Asked, outside: Outside) -> Sequence[Session]:
     """The sessions for what is asked: one, or one for each of several origins.
 
-    `ask` makes an HTTP request, for venues that have to be asked first where to connect.
+    `outside` is for venues that have to be asked first where to connect.
     """
     found = venue(name)
     if unknown := sorted(set(asked.options) - set(found.options)):
         expected = ", ".join(found.options) or "none"
         raise Misuse("no such option", field=f"{name} {unknown[0]}", expected=expected)
-    return found.make(msgspec.structs.replace(asked, venue=name), ask, now)
+    return found.make(msgspec.structs.replace(asked, venue=name), outside)
