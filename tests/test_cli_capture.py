@@ -159,6 +159,13 @@ def test_an_origin_that_is_lost_is_no_gap(tmp_path: Path) -> None:
     assert sorted(set(numbers)) == [*range(min(numbers), max(numbers) + 1)], "lost"
 
 
+def test_high_availability_that_is_not_to_be_had_is_told(tmp_path: Path) -> None:
+    with simulators.start("chainlink", rate=50, origins=[]) as venue:
+        ran = capture(venue, tmp_path / "c.jsonl", "--set", "ha=yes", "--frames", "3")
+    assert ran.exit_code == 0, ran.stderr
+    assert "the service names no origins: one connection only" in ran.stderr
+
+
 @pytest.mark.parametrize("how", ["--rotate-size=2kB", "--rotate-every=0.2s"])
 def test_files_are_rotated(how: str, tmp_path: Path) -> None:
     with simulators.start("stork", rate=50, feeds=["BTCUSD"]) as venue:
@@ -296,3 +303,24 @@ def test_a_missing_credential_is_named_as_the_environment_names_it(tmp_path: Pat
     ran = command("capture", "qfex-trade", "-o", str(tmp_path / "c.jsonl"))
     assert ran.exit_code == 2
     assert "expected PAYLOADS_QFEX_TRADE_PUBLIC_KEY in the environment, or public_key" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[*STORK, "ws://127.0.0.1:9", "-o", "c.jsonl"], ["replay", "--serve", "hex.txt"]],
+    ids=["capture", "replay"],
+)
+def test_without_the_websocket_library_it_is_said_what_to_install(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "hex.txt").write_text("00ff\n")
+    code = (
+        "import sys; sys.modules['websockets'] = None; from payloads.cli.main import main; main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PAYLOADS_STORK_TOKEN": "a-token-of-the-test"},
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "is not installed, expected pip install 'payloads[live]'" in ran.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["hex.txt"]

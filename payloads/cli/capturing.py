@@ -144,6 +144,7 @@ def capture(
       payloads capture chainlink 0x0003… --endpoint testnet --for 5m -o reports.jsonl
       payloads capture qfex level2:AAPL-USD --rotate-every 1h -o qfex.jsonl.gz
     """
+    from payloads.transport import websocket  # noqa: F401 (says before anything if it cannot run)
     from payloads.transport.capture import CaptureWriter
 
     if output == "-":
@@ -152,6 +153,8 @@ def capture(
     sessions, asked = _sessions(venue, what, endpoint, options, credentials, tls)
     held = [secret for session in sessions for secret in _secrets(session)]
     watch = Watch(show.colours(colour, sys.stderr), frames)
+    if registry.Asked(options=asked["options"]).flag("ha") and len(sessions) == 1:
+        watch.say("the service names no origins: one connection only", bad=True)
     writer = CaptureWriter(
         output, venue=venue, asked=asked, secrets=held, flush_every=flush, sync=sync,
         max_bytes=rotate_size, max_seconds=rotate_every,

@@ -166,14 +166,12 @@ class Simulator(Host):
         self.counters.frames += 1
         if made.bad:
             self.counters.bad[made.bad] += 1
-        rules = self._plan.due(time.monotonic() - self._plan_since)
-        fate = tuple(rule.kind for rule in rules)
-        self.sent.append(
-            Sent(self.counters.frames, peer.number, stream, made.message, made.bad, fate)
-        )
+        number, rules = self.counters.frames, self._plan.due(time.monotonic() - self._plan_since)
         for rule in rules:
             if KINDS[rule.kind].about != "message":
                 self._act(rule, peer)
+        fate = tuple(rule.kind for rule in rules) + (() if peer.open else ("unsent",))
+        self.sent.append(Sent(number, peer.number, stream, made.message, made.bad, fate))
         self._send(peer, made.message, [rule for rule in rules if rule.kind in _TO_MESSAGES])
 
     def _send(self, peer: Peer, message: Message, rules: list[Rule]) -> None:

@@ -74,9 +74,8 @@ class Made(Record, frozen=True):
 
 
 class Sent(Record, frozen=True):
-    """A message that was due to a client; `number` counts them all, `fate` is what became of it.
-
-    One at which its connection was to be cut or closed was not sent any more.
+    """A message that was due to a client; `number` counts them all, `fate` is what became of it:
+    the kinds of misbehaviour, and `unsent` where one of these had ended the connection by then.
     """
 
     number: int

@@ -107,9 +107,12 @@ async def serve(
     `played` is called for each client. What a client sends is read and ignored. Only this machine
     can connect: `host` must be a loopback address. Its URL comes out.
     """
-    from websockets.asyncio.server import serve as listen
-    from websockets.exceptions import ConnectionClosed
-
+    try:
+        from websockets.asyncio.server import serve as listen
+        from websockets.exceptions import ConnectionClosed
+    except ImportError as error:
+        expected = "pip install 'payloads[live]'"
+        raise Misuse("the websocket server is not installed", expected=expected) from error
     if not _is_loopback(host):
         raise Misuse("not a loopback address", field="host", expected="127.0.0.1", found=host)
 

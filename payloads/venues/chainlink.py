@@ -195,8 +195,11 @@ class ChainlinkSession(Session):
     def closed(self, code: int, reason: str, now: int) -> list[Event]:
         self.stream.closed(self)
         self._watchdog.stop()
-        events = self._settle(now)
-        return [*events, closing(code, reason, PAUSE, self.rest.redactor)]
+        # Requests on their way go with the connection, and one that is made now would be stale by
+        # the time somebody sends it: what is missing is asked for when the next one is open.
+        self._backfill.dropped()
+        self._requests, self.deadline = [], None
+        return [closing(code, reason, PAUSE, self.rest.redactor)]
 
     def redact(self, data: Message) -> Message:
         return self.rest.redactor.clean(data)

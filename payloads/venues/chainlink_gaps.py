@@ -265,6 +265,11 @@ class Backfill:
         else:
             self.gaps[feed] = _Gap(feed, start, start)
 
+    def dropped(self) -> None:
+        """No answer comes any more to what was asked; it is asked again when its turn comes."""
+        for gap in self.gaps.values():
+            gap.purpose = ""
+
     def live(self, feed: str, time: int | None) -> None:
         """A report of this feed was streamed: from its time on, nothing is missing."""
         if (gap := self.gaps.get(feed)) and gap.until is None:

@@ -144,13 +144,13 @@ class Run:
     def _went_out(self, peer: int) -> list[Sent]:
         """What the venue sent on a connection: until that was gone, or silent for longer than
         anybody waits, without what it dropped, and twice what it doubled."""
-        ends = {"cut", "close"} | ({"stall"} if self.silent else set())
         out: list[Sent] = []
         for one in self.venue.sent:
             if one.peer == peer:
-                if ends & {*one.fate}:
+                if self.silent and "stall" in one.fate:
                     break
-                out += [one] * (0 if "drop" in one.fate else 1 + ("duplicate" in one.fate))
+                lost = {"drop", "unsent"} & {*one.fate}
+                out += [one] * (0 if lost else 1 + ("duplicate" in one.fate))
         return out
 
 
@@ -165,10 +165,17 @@ async def captured(run: Run, folder: Path) -> AsyncIterator[CaptureWriter]:
 
 
 async def lived(
-    subject: Subject, plan: str, folder: Path, enough: Callable[[list[Moment]], bool]
+    subject: Subject,
+    plan: str,
+    folder: Path,
+    enough: Callable[[list[Moment]], bool],
+    begin: Callable[[list[Moment]], bool] | None = None,
 ) -> Run:
-    """Drive a session through a plan until that is enough, or until it is refused."""
-    async with subject.start(plan) as venue:
+    """Drive a session through a plan until that is enough, or until it is refused.
+
+    With `begin` the plan begins then.
+    """
+    async with subject.start("" if begin else plan) as venue:
         run = Run(venue, silent=any(for_good(rule) for rule in Plan(plan).rules))
         session = subject.session(venue)
         async with (
@@ -178,6 +185,9 @@ async def lived(
             try:
                 async for moment in connection:
                     run.moments.append(moment)
+                    if begin and begin(run.moments):
+                        venue.misbehave(plan)
+                        begin = None
                     if enough(run.moments):
                         break
             except Refused as refused:

@@ -1091,6 +1091,28 @@ def test_an_answer_that_never_comes_is_asked_for_again() -> None:
     assert second.headers != first.headers
 
 
+def test_a_backfill_goes_on_after_another_loss() -> None:
+    """What was on its way when the connection went is asked for again, once the next one is open:
+    not before, because signatures do not keep."""
+    one = ChainlinkSession(CREDENTIALS, [F1], endpoint=HERE)
+    opened(one)
+    one.received(frame(), NOW)
+    one.closed(1006, "", NOW)
+    opened(one)
+    (first,) = one.take_requests()
+    one.received(frame(time=2000), NOW)
+    one.closed(1006, "", NOW)
+    assert (one.take_requests(), one.deadline) == ([], None)
+    later = NOW + 30 * SECOND
+    opened(one, later)
+    (second,) = one.take_requests()
+    assert second.url == first.url, "all of it, and not only what the second loss added"
+    assert dict(second.headers)["X-Authorization-Timestamp"] == str(later // 10**6)
+    (over,) = one.replied(Reply(second.purpose, 200, b'{"reports":[]}'), later)
+    assert isinstance(over, Backfilled)
+    assert over.complete
+
+
 def test_requests_keep_the_services_pace() -> None:
     feeds = ["0x0003" + f"{index:060x}" for index in range(30)]
     one = ChainlinkSession(CREDENTIALS, feeds, endpoint=HERE)
