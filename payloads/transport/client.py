@@ -10,7 +10,8 @@
 What it promises:
 
 * Every dial asks the session anew, and sends its URL byte for byte. HTTP requests that the session
-  wants made while there is no websocket are made before it is dialled.
+  wants made while there is no websocket are made before it is dialled. Each is answered, also if
+  the websocket is lost meanwhile: what a login or a backfill brought is not thrown away.
 * TLS is verified. Proxies are taken from the environment (HTTPS_PROXY, NO_PROXY and their like).
 * A lost connection is dialled again after a jittered wait that doubles up to a ceiling, and starts
   small again once a connection has lasted. A `Retry` that says no is the end: the reader gets the
@@ -35,54 +36,25 @@ import random
 import ssl
 import threading
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from secrets import token_bytes
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, Self
 
 from payloads.errors import Misuse, Refused
 from payloads.fields import Record
 from payloads.transport import redact
-from payloads.transport.frames import Frame, Happening, Moment, Opcode, Retrying, Unreachable
+from payloads.transport.errands import Asking, Errands, unless
+from payloads.transport.frames import Moment, Retrying, Unreachable
 from payloads.transport.handing import Driver
-from payloads.transport.http import perform
 from payloads.transport.inbox import Inbox, WhenFull
-from payloads.venues.session import (
-    MAX_MESSAGE_BYTES,
-    Closed,
-    Dial,
-    Event,
-    Message,
-    Reply,
-    Request,
-    Retry,
-    Secret,
-    Session,
-    Stalled,
-)
-
-if TYPE_CHECKING:
-    from payloads.transport.websocket import WebSocket
+from payloads.transport.live import Keeping, Live, last_word
+from payloads.transport.outlet import Outlet, Recorder, Stats
+from payloads.venues.session import MAX_MESSAGE_BYTES, Event, Reply, Retry, Session
 
 __all__ = ["Backoff", "Connection", "Recorder", "Stats", "connect", "merged", "stream"]
 
-T = TypeVar("T")
 SECOND = 10**9
 # A session that asks for more requests than this before it dials is going in circles.
 _ROUNDS = 8
-_ENDINGS = (Stalled, Closed)
-
-
-class Recorder(Protocol):
-    """Who keeps what went over the wire. `CaptureWriter` is one."""
-
-    def connection(self) -> int: ...
-
-    def learn(self, secret: Secret | str) -> None: ...
-
-    def frame(self, frame: Frame) -> None: ...
-
-    def happening(self, happening: Happening) -> None: ...
 
 
 class Backoff(Record, frozen=True):
@@ -95,25 +67,13 @@ class Backoff(Record, frozen=True):
     first: float = 1.0
     most: float = 30.0
     lasted: float = 10.0
-    # After how many dials in a row without success to give up; None for never.
+    # After how many dials in a row that brought no message to give up; None for never.
     attempts: int | None = None
 
     def wait(self, attempt: int, chance: float) -> int:
         """Nanoseconds before the `attempt`th dial after a failure; `chance` is in [0, 1)."""
         longest = min(self.most, self.first * 2.0 ** min(attempt - 1, 32))
         return int(longest * (1 - chance / 2) * SECOND)
-
-
-class Stats:
-    """What one connection has seen; numbers only ever grow."""
-
-    def __init__(self) -> None:
-        self.dials = self.opened = self.lost = self.refused = self.unreachable = self.stalled = 0
-        self.frames_in = self.frames_out = self.bytes_in = self.bytes_out = 0
-        self.latency = 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
 
 
 class Connection:
@@ -140,19 +100,24 @@ class Connection:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.session = session
-        self.stats = Stats()
         self.inbox = inbox if inbox is not None else Inbox(queue, when_full)
-        self._recorder, self._backoff = recorder, backoff
-        self._open_timeout, self._close_timeout = open_timeout, close_timeout
-        self._ping_interval, self._ping_timeout = ping_interval, ping_timeout
-        self._http_timeout, self._max_bytes = http_timeout, max_bytes
-        self._tls, self._proxy = tls, proxy
-        self._clock, self._chance = clock, chance
-        self._task: asyncio.Task[None] | None = None
+        self._outlet = Outlet(session, recorder, self.inbox, clock)
+        self.stats = self._outlet.stats
+        self._backoff, self._chance, self._clock = backoff, chance, clock
+        self._keeping = Keeping(ping_interval, ping_timeout, close_timeout)
+        self._dialling = open_timeout, close_timeout, max_bytes, tls, proxy
         self._closing = asyncio.Event()
-        self._number = 0
-        self._was_open = False
-        self._live: _Live | None = None
+        self._errands = Errands(
+            self._outlet, Asking(http_timeout, proxy, tls), self._closing,
+            self._answered, self._failed,
+        )  # fmt: skip
+        self._task: asyncio.Task[None] | None = None
+        self._live: Live | None = None
+        # Replies that came while a websocket was being closed.
+        self._late: list[Reply] = []
+        # What came of requests while there was no websocket: the end of this, or an error here.
+        self._said: Retry | None = None
+        self._error: BaseException | None = None
 
     # --- the reader's side ---
 
@@ -173,8 +138,8 @@ class Connection:
 
     def _see_to_it(self) -> None:
         """The session's owner has asked it for something."""
-        if self._live is not None:
-            self._live.see_to_it()
+        if self._live is not None and self._live.is_open and not self._live.over.is_set():
+            self._live.ask(list)
 
     async def close(self) -> None:
         """Close the websocket and stop; what was received before can still be read."""
@@ -217,403 +182,124 @@ class Connection:
         except BaseException as raised:
             error = raised
         finally:
+            await self._errands.stop()
             self.inbox.leave(error)
 
     async def _keep_dialling(self) -> None:
-        attempt = 0
+        attempt = failures = 0
         while not self._closing.is_set():
-            began, self._was_open = time.monotonic(), False
+            began, before = time.monotonic(), self.stats.frames_in
             retry = await self._before_dialling() or await self._dialled()
+            retry, self._said = self._said or retry, None
             if self._closing.is_set():
                 return
-            if time.monotonic() - began >= self._backoff.lasted and self._was_open:
-                attempt = 0
-            attempt += 1
-            self._check(retry, attempt)
-            wait = max(self._backoff.wait(attempt, self._chance()), retry.at_least)
-            self._happened("retrying", {"attempt": attempt, "wait_ns": wait, "why": retry.why})
-            self._emit((Retrying(attempt, wait, retry.why),))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait / SECOND):
-                    await self._closing.wait()
+            lasted = time.monotonic() - began
+            was_open = self._live is not None and self._live.was_open
+            attempt = 1 if was_open and lasted >= self._backoff.lasted else attempt + 1
+            failures = 0 if self.stats.frames_in > before else failures + 1
+            self._check(retry, failures)
+            await self._pause(attempt, retry)
 
-    def _check(self, retry: Retry, attempt: int) -> None:
+    async def _pause(self, attempt: int, retry: Retry) -> None:
+        wait = max(self._backoff.wait(attempt, self._chance()), retry.at_least)
+        self._outlet.happened("retrying", {"attempt": attempt, "wait_ns": wait, "why": retry.why})
+        self._outlet.emit((Retrying(attempt, wait, retry.why),))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait / SECOND):
+                await self._closing.wait()
+
+    def _check(self, retry: Retry, failures: int) -> None:
         """Whether to go on; `Refused` if not."""
         if not retry.again:
-            self._happened("gave up", {"why": retry.why})
+            self._outlet.happened("gave up", {"why": retry.why})
             raise Refused(retry.why, field=self.session.venue)
-        if self._backoff.attempts is not None and attempt >= self._backoff.attempts:
-            self._happened("gave up", {"why": retry.why, "attempts": attempt})
-            found = f"{attempt} attempts without success"
+        if self._backoff.attempts is not None and failures >= self._backoff.attempts:
+            self._outlet.happened("gave up", {"why": retry.why, "attempts": failures})
+            found = f"{failures} attempts without success"
             raise Refused(retry.why, field=self.session.venue, found=found)
 
     async def _before_dialling(self) -> Retry | None:
         """Make the requests that the session wants made first; a `Retry` where it wants no dial."""
-        self._number = 0
+        self._live, self._outlet.number = None, 0
         for _ in range(_ROUNDS):
             requests = self.session.take_requests()
-            if not requests or self._closing.is_set():
+            self._errands.begin(requests)
+            if requests or not self.session.ready(self._clock()):
+                await self._errands.finish()
+            if self._error is not None:
+                raise self._error
+            if self._said is not None or self._closing.is_set():
+                return self._said or Retry(False, "closed")
+            if not requests:
                 return None
-            for request in requests:
-                reply = await self._performed(request)
-                if reply is None:
-                    return Retry(False, "closed")
-                events = self.session.replied(reply, self._clock())
-                self._emit(tuple(events))
-                if (closed := _last_word(events)) is not None:
-                    return closed.retry
         return Retry(True, "the session keeps asking for requests before it dials")
-
-    async def _performed(self, request: Request) -> Reply | None:
-        """The reply, or None if this connection is being closed meanwhile."""
-        self._learn(request)
-        self._happened("request", redact.request_detail(request))
-        reply = await self._unless_closing(
-            perform(request, timeout=self._http_timeout, proxy=self._proxy, tls=self._tls)
-        )
-        if reply is not None and self._recorder is not None:
-            secret, learn = request.secret_reply, self._recorder.learn
-            self._happened("reply", redact.reply_detail(reply, learn, secret=secret))
-        return reply
 
     async def _dialled(self) -> Retry:
         """One dial and, if it succeeds, the whole life of a websocket."""
         from payloads.transport import websocket
 
+        outlet = self._outlet
         self.stats.dials += 1
-        self._number = self._recorder.connection() if self._recorder else self.stats.dials
+        outlet.number = outlet.recorder.connection() if outlet.recorder else self.stats.dials
         dial = self.session.dial(self._clock())
-        self._learn(dial)
-        self._happened("dialling", redact.dial_detail(dial))
-        self._live = live = _Live(self)
-        options = websocket.Options(
-            self._open_timeout, self._close_timeout, self._max_bytes, self._tls, self._proxy
-        )
+        outlet.learn(dial)
+        outlet.happened("dialling", redact.dial_detail(dial))
+        self._live = live = Live(outlet, self._errands, self._keeping, self._closing)
+        options = websocket.Options(*self._dialling)
         try:
-            socket = await self._unless_closing(
-                websocket.open_websocket(dial, live, options, self._clock)
-            )
+            opening = websocket.open_websocket(dial, live, options, self._clock)
+            socket = await unless(self._closing, opening)
         except websocket.Refusal as refusal:
             return self._refused(refusal)
         except websocket.Failed as failed:
-            return self._failed(live, failed)
+            return self._unreached(live, failed)
         if socket is None:
             return Retry(False, "closed")
-        return await live.run(socket)
+        retry = await live.run(socket)
+        late, self._late = self._late, []
+        for reply in late:
+            self._answered(reply)
+        return retry
 
-    async def _unless_closing(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """What it gives; None, and it is cancelled, if this connection is closed meanwhile."""
-        working = asyncio.ensure_future(work)
-        closing = asyncio.ensure_future(self._closing.wait())
-        both: list[asyncio.Future[Any]] = [working, closing]
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            return working.result() if working.done() else None
-        finally:
-            for future in both:
-                future.cancel()
-            await asyncio.gather(*both, return_exceptions=True)
+    # --- what requests lead to ---
+
+    def _answered(self, reply: Reply) -> None:
+        """A reply came, with or without a websocket to tell of it."""
+        live = self._live
+        if live is None or not live.is_open:
+            events = self.session.replied(reply, self._clock())
+            self._outlet.emit(tuple(events))
+            if (closed := last_word(events)) is not None:
+                self._said = closed.retry
+        elif live.over.is_set():
+            self._late.append(reply)
+        else:
+            live.ask(lambda: self.session.replied(reply, self._clock()))
+
+    def _failed(self, error: BaseException) -> None:
+        """A request could not be made at all, or a reply not be dealt with."""
+        self._error = self._error or error
+        if self._live is not None:
+            self._live.fail(error)
+
+    # --- what came of a dial ---
 
     def _refused(self, refusal: Any) -> Retry:
         self.stats.refused += 1
         event, retry = self.session.rejected(refusal.status, refusal.headers, refusal.body)
+        # Whole: a part of a credential at a cut would not be recognised.
         body = refusal.body.decode("utf-8", "replace")
-        self._happened("refused", {"status": refusal.status, "body": body[:4096]})
-        self._emit((event,))
+        self._outlet.happened("refused", {"status": refusal.status, "body": body})
+        self._outlet.emit((event,))
         return retry
 
-    def _failed(self, live: _Live, failed: Any) -> Retry:
+    def _unreached(self, live: Live, failed: Any) -> Retry:
         self.stats.unreachable += 1
-        self._happened("unreachable", {"why": failed.why})
-        self._emit((Unreachable(failed.why),))
+        self._outlet.happened("unreachable", {"why": failed.why})
+        self._outlet.emit((Unreachable(failed.why),))
         if live.is_open:  # the server said yes, and was gone before anything else
             live.lost(1006, failed.why)
         return Retry(failed.again, failed.why)
-
-    # --- what all of this tells the reader and the recorder ---
-
-    def _emit(self, events: tuple[Event, ...]) -> bool:
-        if not events:
-            return True
-        return self.inbox.put(Moment(self._clock(), self._number, None, events))
-
-    def _happened(self, what: str, detail: dict[str, Any]) -> None:
-        if self._recorder is not None:
-            venue, now = self.session.venue, self._clock()
-            self._recorder.happening(Happening(venue, self._number, now, what, detail))
-
-    def _learn(self, asking: Dial | Request) -> None:
-        if self._recorder is not None:
-            for secret in redact.secrets_in(self.session):
-                self._recorder.learn(secret)
-            for value in redact.secrets_of(asking):
-                self._recorder.learn(value)
-
-
-class _Live:
-    """One open websocket of a connection: what runs beside each other while it is open."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection, self.session = connection, connection.session
-        self.stats = connection.stats
-        self.recorder, self.clock = connection._recorder, connection._clock
-        self.venue, self.number = self.session.venue, connection._number
-        self.is_open = False
-        self.over = asyncio.Event()
-        self.failure: BaseException | None = None
-        self.verdict: Closed | None = None
-        self.socket: WebSocket | None = None
-        self._outgoing: deque[Message] = deque()
-        self._something_to_send = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_for: int | None = None
-        self._requests: set[asyncio.Task[None]] = set()
-        self._held = False
-        self._why_lost = ""
-
-    # --- what the websocket calls ---
-
-    def on_open(self, at: int) -> None:
-        self.is_open = self.connection._was_open = True
-        self.stats.opened += 1
-        self.connection._happened("opened", {})
-        self._ask(lambda: self.session.opened(at))
-
-    def on_frame(self, opcode: Opcode, data: bytes, at: int) -> None:
-        if self.failure is not None:
-            return
-        message: Message = data
-        if opcode == "text":
-            try:
-                message = data.decode()
-            except UnicodeDecodeError:
-                # Against RFC 6455, but evidence: it goes on as the bytes it was.
-                message = data
-        frame = Frame(self.venue, self.number, "in", opcode, at, message)
-        try:
-            if self.recorder is not None:
-                self.recorder.frame(frame)
-                if opcode == "ping":  # the library answers by itself, with the same bytes
-                    self.recorder.frame(Frame(self.venue, self.number, "out", "pong", at, data))
-            if opcode == "text" or opcode == "binary":
-                self.stats.frames_in += 1
-                self.stats.bytes_in += len(data)
-                self._after(self.session.received(message, at), frame)
-        except Exception as error:
-            self._fail(error)
-
-    # --- between the session and everything else ---
-
-    def _ask(self, call: Callable[[], list[Event]]) -> None:
-        try:
-            self._after(call(), None)
-        except Exception as error:
-            self._fail(error)
-
-    def see_to_it(self) -> None:
-        """Whatever the session wants now, without anything having come."""
-        if self.is_open and not self.over.is_set():
-            self._ask(list)
-
-    def _after(self, events: list[Event], frame: Frame | None) -> None:
-        """Whatever the session said or wants, after any call."""
-        session = self.session
-        if frame is None:
-            room = self.connection._emit(tuple(events))
-        else:
-            room = self.connection.inbox.put(Moment(frame.at, self.number, frame, tuple(events)))
-        if not room:
-            self._hold()
-        if to_send := session.take():
-            self._outgoing += to_send
-            self._something_to_send.set()
-        for request in session.take_requests():
-            task = asyncio.get_running_loop().create_task(self._request(request))
-            self._requests.add(task)
-            task.add_done_callback(self._requests.discard)
-        if session.deadline != self._timer_for:
-            self._arm()
-        for event in events:
-            if isinstance(event, _ENDINGS):
-                self._ending(event)
-
-    def _ending(self, event: Stalled | Closed) -> None:
-        """The session gives this connection up, or closes it."""
-        if isinstance(event, Stalled):
-            self._give_up(f"silent for {event.silent_for / SECOND:.1f} s")
-        else:
-            self.verdict = event
-            self.over.set()
-
-    def _fail(self, error: BaseException) -> None:
-        self.failure = self.failure or error
-        self.over.set()
-
-    def _give_up(self, why: str) -> None:
-        """The server is there no more, or might as well not be."""
-        self.stats.stalled += 1
-        self._why_lost = why
-        self.connection._happened("stalled", {"why": why})
-        if self.socket is not None:
-            self.socket.abort()
-
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._timer_for = None, self.session.deadline
-        if self._timer_for is not None:
-            wait = max(0, self._timer_for - self.clock()) / SECOND
-            self._timer = asyncio.get_running_loop().call_later(wait, self._tick)
-
-    def _tick(self) -> None:
-        now = self.clock()
-        due = self._timer_for
-        self._timer = self._timer_for = None
-        if due is not None and now < due:  # timers may fire a little early
-            self._arm()
-            return
-        self._ask(lambda: self.session.tick(now))
-        if self.session.deadline is not None and self.session.deadline <= now:
-            # A deadline that the tick did not move would be due for ever; once a second is enough.
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_later(1, self._tick)
-
-    def _hold(self) -> None:
-        """The reader is slow, and wants the socket left alone meanwhile."""
-        if self._held or self.socket is None:
-            # Before the dial has returned, what came with the handshake is all there is.
-            return
-        self._held = True
-        self.socket.pause()
-        self.connection.inbox.hold(self._resume)
-
-    def _resume(self) -> None:
-        self._held = False
-        if self.socket is not None:
-            self.socket.heard = time.monotonic()
-            self.socket.resume()
-
-    async def _request(self, request: Request) -> None:
-        try:
-            reply = await self.connection._performed(request)
-        except Exception as error:
-            return self._fail(error)
-        if reply is not None and not self.over.is_set():
-            self._ask(lambda: self.session.replied(reply, self.clock()))
-        return None
-
-    # --- the tasks of an open websocket ---
-
-    async def run(self, socket: WebSocket) -> Retry:
-        """Until the websocket is closed by either side."""
-        self.socket = socket
-        if self.connection.inbox.full:
-            self._hold()
-        tasks = [asyncio.ensure_future(task) for task in (self._send(), self._ping())]
-        ends = [
-            asyncio.ensure_future(task)
-            for task in (socket.wait_closed(), self.over.wait(), self.connection._closing.wait())
-        ]
-        try:
-            await asyncio.wait([*ends, *tasks[:1]], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            # Also when cancelled: the closing handshake is still made, within its own timeout.
-            self.over.set()
-            if tasks[0].done() and (error := tasks[0].exception()) is not None:
-                self._fail(error)
-            for task in (*tasks, *ends, *self._requests):
-                task.cancel()
-            if self._timer is not None:
-                self._timer.cancel()
-            await self._shut(socket)
-        if self.failure is not None:
-            raise self.failure
-        return self.lost(*socket.ending)
-
-    async def _shut(self, socket: WebSocket) -> None:
-        # The server's half of the closing handshake stands behind what was not read yet.
-        self._held = True
-        socket.resume()
-        try:
-            async with asyncio.timeout(self.connection._close_timeout + 1):
-                await socket.close()
-        except (TimeoutError, asyncio.CancelledError):
-            socket.abort()
-            raise
-        finally:
-            self._held = False
-
-    def lost(self, code: int, reason: str) -> Retry:
-        """The websocket is gone: what the session says to that."""
-        self.is_open = False
-        reason = self._why_lost or reason
-        self.stats.lost += 1
-        self.connection._happened("closed", {"code": code, "reason": reason})
-        if self.verdict is not None:  # its own words, and already told
-            return self.verdict.retry
-        events = self.session.closed(code, reason, self.clock())
-        self.connection._emit(tuple(events))
-        closed = _last_word(events)
-        return closed.retry if closed is not None else Retry(True, reason or f"code {code}")
-
-    async def _send(self) -> None:
-        assert self.socket is not None
-        while True:
-            await self._something_to_send.wait()
-            self._something_to_send.clear()
-            while self._outgoing:
-                message = self._outgoing.popleft()
-                if not await self.socket.deliver(message):
-                    return
-                self._sent(message)
-
-    def _sent(self, message: Message) -> None:
-        self.stats.frames_out += 1
-        self.stats.bytes_out += len(message)
-        if self.recorder is None:
-            return
-        clean = self.session.redact(message)
-        for secret in redact.removed(message, clean):
-            self.recorder.learn(secret)
-        opcode: Opcode = "text" if isinstance(message, str) else "binary"
-        self._record_sent(opcode, clean, redacted=clean != message)
-
-    def _record_sent(self, opcode: Opcode, data: Message, redacted: bool = False) -> None:
-        if self.recorder is None:
-            return
-        frame = Frame(self.venue, self.number, "out", opcode, self.clock(), data, redacted)
-        try:
-            self.recorder.frame(frame)
-        except Exception as error:
-            self._fail(error)
-
-    async def _ping(self) -> None:
-        """Ping, and give up a server from which nothing comes at all within the timeout."""
-        connection, socket = self.connection, self.socket
-        assert socket is not None
-        if connection._ping_interval is None:
-            return
-        while True:
-            await asyncio.sleep(connection._ping_interval)
-            asked = time.monotonic()
-            try:
-                async with asyncio.timeout(connection._ping_timeout):
-                    content = token_bytes(4)
-                    answered = await socket.ping(content)
-                    self._record_sent("ping", content)
-                    self.stats.latency = await answered
-            except TimeoutError:
-                # While the reader holds us up nothing is read, so nothing can be missing.
-                if not self._held and socket.heard < asked:
-                    self._give_up(f"no answer to a ping within {connection._ping_timeout:g} s")
-                    return
-            except Exception:  # closed meanwhile: `run` has seen that too
-                return
-
-
-def _last_word(events: list[Event]) -> Closed | None:
-    return next((event for event in reversed(events) if isinstance(event, Closed)), None)
 
 
 def connect(session: Session, **options: Any) -> Connection:

@@ -122,6 +122,7 @@ class ChainlinkSession(Session):
         self._backfill = Backfill(self.rest)
         self._watchdog = Watchdog(silence)
         self._dialled_at: int | None = None
+        self.heard = 0
 
     def __repr__(self) -> str:
         where = self.rest.endpoint.ws + (f" ({self.origin})" if self.origin else "")
@@ -145,6 +146,7 @@ class ChainlinkSession(Session):
 
     def opened(self, now: int) -> list[Event]:
         gap = self.stream.opened(self, now)
+        self.heard = now
         if self._fills:
             for feed, start in gap.items():
                 self._backfill.begin(feed, max(0, start - self._overlap))
@@ -153,12 +155,20 @@ class ChainlinkSession(Session):
         return [Opened(), accepted, *subscribed, *self._settle(now)]
 
     def received(self, data: Message, now: int) -> list[Event]:
+        self.heard = now
         try:
             report = read_frame(data, self.origin)
-            if report is None:
-                return [Unknown(parse_json(data), data)]
-        except Malformed as error:
-            return [Broken(error, data)]
+        except Malformed:
+            report = None
+        # Whatever is no plain report may repeat a credential: it is read again without.
+        if report is None or report.extra:
+            data = self.redact(data)
+            try:
+                report = read_frame(data, self.origin)
+                if report is None:
+                    return [Unknown(parse_json(data), data)]
+            except Malformed as error:
+                return [Broken(error, data)]
         events = [self._delivered(report, now)]
         if self._backfill.gaps or self._watchdog.limit is not None:
             self._watchdog.fed(now)

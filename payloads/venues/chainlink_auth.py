@@ -29,6 +29,7 @@ from payloads.venues.shared import (
     clock_words,
     header_value,
     refused,
+    status_words,
 )
 
 __all__ = [
@@ -172,19 +173,9 @@ def refusal(
     `signed_at` is the request's own time: against the answer's date it shows a clock that is off.
     Status 0 stands for an answer that never came.
     """
-    meaning = CODES.get(str(status)) or _class_words(status)
+    meaning = CODES.get(str(status)) or status_words(status)
     if status in (400, 401, 403):
         meaning += clock_words(headers, signed_at, CLOCK_WINDOW)
     return refused(
         status, headers, body, redactor, meaning, pause=PAUSE, now=signed_at, about=about
     )
-
-
-def _class_words(status: int) -> str:
-    if status <= 0:
-        return "no answer came"
-    if status < 300:
-        return "an answer, but not the one asked for"
-    if status < 400:
-        return "the service sends elsewhere, where a signature for here would not hold"
-    return "the request is refused" if status < 500 else "the service failed"

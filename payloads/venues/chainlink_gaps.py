@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Protocol
 
 from payloads.chainlink.report import signed_part
 from payloads.errors import Malformed, Misuse, PayloadError
@@ -153,6 +154,13 @@ def _credible(report: StreamReport, now: int) -> int | None:
     return None if time is None or time > now // SECOND + _AHEAD else time
 
 
+class Connection(Protocol):
+    """One of the connections of a subscription."""
+
+    # When it last heard anything, or was opened, in nanoseconds.
+    heard: int
+
+
 class Stream:
     """What the connections of one subscription share."""
 
@@ -162,9 +170,10 @@ class Stream:
         # The newest observationsTimestamp of each feed that reported, in UNIX seconds.
         self.newest: dict[str, int] = {}
         self._wanted = frozenset(self.feeds)
-        self._open: set[object] = set()
-        # Connections that were lost, and what was the newest of each feed then.
-        self._lost: dict[object, dict[str, int]] = {}
+        # Connections that are open, and since when they miss nothing; those that were lost, and how
+        # far each feed had come when they last heard anything.
+        self._open: dict[Connection, int] = {}
+        self._lost: dict[Connection, dict[str, int]] = {}
         self._since: int | None = None
         self._partial = self._full = 0
 
@@ -177,32 +186,42 @@ class Stream:
                 self.newest[feed] = time
         return self.deduplicator.accept(report)
 
-    def opened(self, connection: object, now: int) -> dict[str, int]:
+    def opened(self, connection: Connection, now: int) -> dict[str, int]:
         """A connection is open. Answers the gap behind it: from which second each feed is missing.
 
-        A gap is a time with no connection open, or in which those that are brought nothing new:
-        they may be deaf and not know it yet. A feed that has not reported yet is missing from when
-        the first connection was opened.
+        A feed that has not reported yet is missing from when the first connection was opened.
         """
         again, alone = connection in self._lost, not self._open
         self._partial += again and not alone
         self._full += again and alone
-        deaf = self._lost.pop(connection, None) == self.newest
-        self._open.add(connection)
+        reached = self._lost.pop(connection, self.newest if alone else None)
+        covered = again and self._covers(connection.heard)
+        # One that fills its gap is as good as open all the time.
+        self._open[connection] = connection.heard if again and not covered else now
         if self._since is None:
             self._since = now // SECOND
             return {}
-        if not alone and not deaf:
+        if reached is None or covered:
             return {}
-        return {
-            feed: self.newest[feed] + 1 if feed in self.newest else self._since
-            for feed in self.feeds
-        }
+        return {feed: reached[feed] + 1 if feed in reached else self._since for feed in self.feeds}
 
-    def closed(self, connection: object) -> None:
-        if connection in self._open:
-            self._open.discard(connection)
-            self._lost[connection] = dict(self.newest)
+    def _covers(self, heard: int) -> bool:
+        """Whether a connection that was open at that moment has heard something after it.
+
+        It may be deaf by now and not know it yet, as connections are that a network has dropped.
+        Then it will fill the rest itself, because what was opened later does not cover it.
+        """
+        return any(since <= heard < one.heard for one, since in self._open.items())
+
+    def closed(self, connection: Connection) -> None:
+        if self._open.pop(connection, None) is None:
+            return
+        reached = dict(self.newest)
+        if any(one.heard > connection.heard for one in (*self._open, *self._lost)):
+            # Others have come further since. The clocks may differ by what the service tolerates.
+            heard = connection.heard // SECOND - CLOCK_WINDOW
+            reached = {feed: min(time, heard) for feed, time in reached.items()}
+        self._lost[connection] = reached
 
     @property
     def stats(self) -> StreamStats:
@@ -310,7 +329,8 @@ class Backfill:
         try:
             items = self._rest.items(reply)
         except Malformed as error:
-            return (), [Broken(error, reply.body), self._over(gap, complete=False)]
+            raw = self._rest.redactor.clean(reply.body)
+            return (), [Broken(error, raw), self._over(gap, complete=False)]
         return self._page(gap, items, now)
 
     def _page(

@@ -2,8 +2,8 @@
 
 `Rest` makes signed `Request` objects (each good for about 5 seconds) and reads the `Reply` to each.
 Reading raises `Refused` for a status that is no success, with the venue's words and what they mean,
-and `Malformed` for a success whose body is not what the service sends. `read_report` is the same
-object as in a websocket frame.
+and `Malformed` for a success whose body is not what the service sends. Credentials that a body
+repeats are taken out before it is read. `read_report` is for the same object in a websocket frame.
 """
 
 from __future__ import annotations
@@ -304,7 +304,7 @@ class Rest:
 
     def _body(self, reply: Reply, key: str, kind: type, wanted: tuple[int, ...] = (200,)) -> Any:
         self._expect(reply, wanted)
-        message = parse_json(reply.body)
+        message = parse_json(self.redactor.clean(reply.body))
         found = message.get(key) if isinstance(message, dict) else None
         if not isinstance(found, kind):
             expected = f"an object with {key}"

@@ -174,6 +174,7 @@ class EthgasSession(Conversation):
         """Subscribe, now or as soon as the login has been answered, and after every reconnect."""
         self._want(Channel.of(name, market_type, pricer_only))
         self._ask_held()
+        self._plan()
 
     @by_caller
     def unsubscribe(self, name: str, market_type: str | None = None) -> None:
@@ -195,6 +196,7 @@ class EthgasSession(Conversation):
             raise Misuse("not connected, and a query is not kept for later")
         self._queries.ask(query_type, arguments)
         self._ask_held()
+        self._plan()
 
     @by_caller
     def logout(self) -> None:
@@ -232,11 +234,12 @@ class EthgasSession(Conversation):
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
-        event, retry = upgrade_refused(status, headers, body, self._redactor, meaning(status))
+        own = CODES.get(status, "")
+        event, retry = upgrade_refused(status, headers, body, self._redactor, own)
         again, at_least = retry.again, retry.at_least or (RATE_PAUSE if status == 429 else 0)
         if status == 401 and self._bearer:
             again = self._entry.dial_refused()
-        return event, Retry(again, event.meaning, at_least)
+        return event, Retry(again, retry.why, at_least)
 
     def received(self, data: Message, now: int) -> list[Event]:
         if data in ("pong", b"pong"):
@@ -298,14 +301,15 @@ class EthgasSession(Conversation):
         # For the same reason nothing is asked for while a login is under way.
         if not self._open or self._entry.asking:
             return
-        held = self._wanted.those(HELD) if self._subscribe_again is None else []
-        ready = [one for one in held if self._entry.inside or not one.private]
+        ready = []
+        if HELD in self._wanted.values() and self._subscribe_again is None:
+            held = self._wanted.those(HELD)
+            ready = [one for one in held if self._entry.inside or not one.private]
         if ready:
             self._send_all(self._dialect.on_channels("subscribe", ready))
             self._wanted.update(dict.fromkeys(ready, ASKED))
         if self._queries.release(private=not self._entry.ahead) or ready:
             self._answers.add("answers")
-        self._plan()
 
     def _plan(self) -> None:
         self.deadline = earliest(

@@ -55,6 +55,8 @@ class Queries:
 
     def release(self, private: bool) -> bool:
         """Send what is held, if `private` all of it; whether that was anything."""
+        if not self._held:
+            return False
         ready = [one for one in self._held if private or one[0] not in PRIVATE_QUERIES]
         self._held = [one for one in self._held if one not in ready]
         for query_type, arguments in ready:

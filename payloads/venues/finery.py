@@ -60,6 +60,7 @@ from payloads.venues.session import (
     Event,
     Message,
     Opened,
+    Redactor,
     Rejected,
     Retry,
     Secret,
@@ -123,7 +124,7 @@ class FinerySession(Conversation):
         status_within: int = STATUS_WITHIN,
         reply_within: int = REPLY_WITHIN,
     ) -> None:
-        super().__init__(secret)
+        super().__init__(Redactor(secret, key))
         if ping_every is not None and not 0 < ping_every < IDLE_LIMIT:
             raise Misuse("too late", field="ping_every", expected="less than the 80 s idle limit")
         for field, time in (("status_within", status_within), ("reply_within", reply_within)):
@@ -213,9 +214,7 @@ class FinerySession(Conversation):
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
         code = code_in(body)
-        event, retry = upgrade_refused(
-            status, headers, body, self._redactor, "the upgrade was refused"
-        )
+        event, retry = upgrade_refused(status, headers, body, self._redactor)
         if code is None:
             return event, retry
         words = meaning(code)
@@ -225,9 +224,8 @@ class FinerySession(Conversation):
         if code == _BAD_NONCE:
             self._bad_nonces += 1
             again = self._bad_nonces <= 1
-        return Rejected(str(code), event.message, words, "upgrade"), Retry(
-            again, words, retry.at_least
-        )
+        rejected = Rejected(str(code), event.message, words, "upgrade")
+        return rejected, Retry(again, f"HTTP {status}, error {code}: {words}", retry.at_least)
 
     def tick(self, now: int) -> list[Event]:
         events: list[Event] = []

@@ -84,6 +84,8 @@ class Bindings:
 
     def ask(self) -> None:
         """Bind what is held: the link is up."""
+        if HELD not in self._wanted.values():  # as it is for nearly every frame
+            return
         # The venue may answer a name with a number and not say whose it is: one at a time.
         vague = {one.feed for one in self._wanted.those(ASKED) if self._names.vague(one)}
         for binding in self._wanted.those(HELD):

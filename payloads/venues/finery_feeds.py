@@ -41,6 +41,9 @@ _PARENTS = {"C": "I", "O": "P", "S": "P"}
 
 
 _NAME = re.compile(r"[!-~]{1,64}")
+_SELECTION = re.compile(
+    r"([!-.0-?A-~]{1,64})(?:@([0-9]{1,20}))?(?:/([0-9]{1,20}(?:,[0-9]{1,20})*))?"
+)
 
 
 def _is_number(value: Any) -> bool:
@@ -57,6 +60,15 @@ class Selection(Record, frozen=True):
     instrument: str
     client_id: int | None = None
     makers: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, text: str) -> Selection:
+        """From a text like `BTC-USD@5/1,2`: an instrument, a client, makers."""
+        if not (match := _SELECTION.fullmatch(text)):
+            expected = "an instrument, @ and a client, / and makers with commas between"
+            raise Misuse("no such selection", field="feed_id", expected=expected)
+        makers = tuple(map(int, match[3].split(","))) if match[3] else ()
+        return cls(match[1], int(match[2]) if match[2] else None, makers)
 
     def __str__(self) -> str:
         client = "" if self.client_id is None else f"@{self.client_id}"
@@ -114,8 +126,8 @@ class Binding(Record, frozen=True):
             raise Misuse("no such feed", field="feed", expected=", ".join(sorted(LETTERS)))
         if feed in WITHOUT_ID and feed_id is not None:
             raise Misuse(f"feed {feed} takes no id", field="feed_id", found=elide(repr(feed_id)))
-        if feed == "MD" and isinstance(feed_id, str):  # of all makers
-            feed_id = Selection(feed_id)
+        if isinstance(feed_id, str) and (feed == "MD" or (feed == "F" and "@" in feed_id)):
+            feed_id = Selection.of(feed_id)
         if feed in BOOKS or feed_id is not None:
             _check_id(feed, feed_id)
         return cls(feed, feed_id)

@@ -1,8 +1,8 @@
 """Finery's rows as records: positions, orders, deals, limits, settlements.
 
-`rows_of(feed, action, data)` answers records for the rows it knows, `Described` for those that come
-with names of their own, and `Unread`, with the reason, for everything else; it never raises. Rows
-get longer over time, so they are read by index and what is behind the known fields is `rest`.
+`rows_of(feed, action, data)` answers records for the rows it knows, `Described` for others that
+come with names of their own, and `Unread`, with the reason, for everything else; it never raises.
+Rows get longer over time, so they are read by index, and what is behind the known fields is `rest`.
 
 Prices, sizes and volumes are integers of 1e-8, times are milliseconds since 1970, both as the
 venue sends them; `exact` gives the decimal. The columns are those of the pages of the feeds; where
@@ -12,17 +12,19 @@ a row has had another form before, that is read as well.
 from __future__ import annotations
 
 from decimal import Context, Decimal
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import msgspec
+from msgspec import field
 
-from payloads.errors import elide
+from payloads.errors import Malformed, elide
 from payloads.fields import Record
+from payloads.venues.reading import Reading
 
 __all__ = [
     "CANCEL_REASONS", "ORDER_TYPES", "SIDES", "Currency", "Deal", "Described", "Instrument",
-    "Limit", "Order", "Position", "SettlementDeal", "SettlementOrder", "SettlementRequest",
-    "SettlementTransaction", "Unread", "exact", "rows_of",
+    "Limit", "Order", "Position", "Settlement", "SettlementDeal", "SettlementOrder",
+    "SettlementRequest", "SettlementTransaction", "Unread", "exact", "rows_of",
 ]  # fmt: skip
 
 # --- units ----------------------------------------------------------------------------------------
@@ -171,6 +173,27 @@ class SettlementDeal(SettlementHead, frozen=True):
     rest: tuple[Any, ...] = ()
 
 
+class Settlement(Record, frozen=True):
+    """A row of feed S with names, as its page has them now: an order, and its deal with an id."""
+
+    id: Annotated[int, "settlementOrderId"]
+    counterparty_id: Annotated[int | None, "counterpartyId"] = None
+    client_id: Annotated[int | None, "clientId"] = None
+    currency1: str | None = None
+    size1: int | None = None
+    network1: str | None = None
+    currency2: str | None = None
+    size2: int | None = None
+    network2: str | None = None
+    comment: str | None = None
+    flags: int | None = None
+    created_at: Annotated[int | None, "createdAt"] = None
+    settlement_id: Annotated[int | None, "settlementId"] = None
+    # So spelled by the venue.
+    committed_at: Annotated[int | None, "commitedAt"] = None
+    rest: dict[str, Any] = field(default_factory=dict)
+
+
 class Limit(Record, frozen=True):
     currency: str
     net: int
@@ -247,7 +270,7 @@ _PLANS: dict[type[Record], tuple[int, list[tuple[str, tuple[type, ...] | None]]]
 
 def _row(kind: type[Record], values: Any) -> Record:
     if isinstance(values, dict):
-        return Described(kind.__name__, values)
+        return _named(kind, values)
     if not isinstance(values, list):
         return Unread(values, f"not a row of a {kind.__name__}")
     if kind is SettlementDeal:
@@ -262,6 +285,20 @@ def _row(kind: type[Record], values: Any) -> Record:
     known = values[: len(fields)]
     filled = known + [None] * (len(fields) - len(known))
     return kind(*filled, tuple(values[len(fields) :]))
+
+
+_read = Reading().read
+
+
+def _named(kind: type[Record], values: dict[str, Any]) -> Record:
+    """A row with names of its own, which are known of settlements only."""
+    if not issubclass(kind, SettlementHead):
+        return Described(kind.__name__, values)
+    try:
+        found: Record = _read(Settlement, values)
+    except Malformed as error:
+        return Unread(values, str(error))
+    return found
 
 
 def _with_networks(values: list[Any]) -> list[Any]:

@@ -11,12 +11,11 @@ from decimal import Decimal
 from typing import Any
 
 from payloads.errors import Malformed, elide
-from payloads.venues.session import SECOND, Redactor, Rejected, Retry, parse_json
-from payloads.venues.shared import Headers, upgrade_refused
+from payloads.venues.session import SECOND, Rejected, parse_json
 
 __all__ = [
     "AUTH_WITHIN", "BENIGN", "ERRORS", "MDS_ENDPOINTS", "ORDER_STATUS", "RETRYABLE",
-    "TRADE_ENDPOINTS", "echoed", "error_of", "identity", "meaning", "refused_upgrade", "retry_hint",
+    "TRADE_ENDPOINTS", "echoed", "error_of", "identity", "meaning", "retry_hint",
 ]  # fmt: skip
 
 MDS_ENDPOINTS = {"mainnet": "wss://mds.qfex.com", "uat": "wss://mds.qfex.io"}
@@ -85,15 +84,6 @@ def retry_hint(message: str) -> int | None:
 
 
 # --- refusals -------------------------------------------------------------------------------------
-
-
-def refused_upgrade(
-    status: int, headers: Headers, body: bytes, redactor: Redactor
-) -> tuple[Rejected, Retry]:
-    """What an upgrade that was answered with a status is told as."""
-    words = {401: "not authorised", 403: "forbidden", 429: "too many connections or messages"}
-    meant = words.get(status, "the upgrade was refused")
-    return upgrade_refused(status, headers, body, redactor, meant)
 
 
 def error_of(content: Mapping[str, Any]) -> Rejected:

@@ -51,9 +51,15 @@ class Login:
         elif isinstance(credentials, Jwt):
             self._redactor.add(credentials.token)
         else:
+            # Public by name only: wherever else it goes, in a query or a header, it is hidden.
+            self._redactor.add(credentials.public_key)
             self._redactor.add(credentials.secret)
 
     # --- what it makes ----------------------------------------------------------------------------
+
+    def ready(self, now: int) -> bool:
+        """Whether there is something to dial with, or nothing on its way."""
+        return self._oauth is None or self._oauth.ready(now)
 
     def dial(self, url: str, now: int) -> Dial:
         """The upgrade."""
@@ -103,7 +109,6 @@ class Login:
         """Whether to dial again after a connection; `refused` if the venue closed it to say no."""
         refused = refused or self.refused
         if self._oauth:
-            self._oauth.dropped()
             self._oauth.step(now)
             retry = self._after_refusal(self._oauth, retry.why) if refused else retry
         elif isinstance(self._credentials, Jwt) and self._credentials.expired(now):

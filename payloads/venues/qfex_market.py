@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from payloads.errors import Malformed, Misuse
 from payloads.fields import Record
-from payloads.venues.qfex_codes import MDS_ENDPOINTS, RETRYABLE, error_of, refused_upgrade
+from payloads.venues.qfex_codes import MDS_ENDPOINTS, RETRYABLE, error_of
 from payloads.venues.qfex_reading import LATEST, came_before, flatten, opened, read
 from payloads.venues.qfex_records import CHANNELS
 from payloads.venues.qfex_requests import check_known
@@ -30,7 +30,15 @@ from payloads.venues.session import (
     Unknown,
     by_caller,
 )
-from payloads.venues.shared import Conversation, Duplicate, Repeats, Watchdog, address, closing
+from payloads.venues.shared import (
+    Conversation,
+    Duplicate,
+    Repeats,
+    Watchdog,
+    address,
+    closing,
+    upgrade_refused,
+)
 
 __all__ = ["INTERVALS", "Interest", "QfexMarketSession", "Subscription"]
 
@@ -234,7 +242,7 @@ class QfexMarketSession(Conversation):
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
-        return refused_upgrade(status, headers, body, self._redactor)
+        return upgrade_refused(status, headers, body, self._redactor)
 
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
         messages = (message for one in flatten(content) for message in opened(one))
@@ -276,9 +284,10 @@ class QfexMarketSession(Conversation):
             return [Broken(error, raw)]
         stream = _stream_of(name, record)
         label = f"{name}:{stream[1]}" + (f"/{stream[2]}" if stream[2] else "")
-        if came_before(self._repeats, label, record):
-            return [Duplicate(name, record)]
-        return [*self._first(label, stream), Data(name, record)]
+        # After a reconnect the first may be one that came before: it is in force all the same.
+        first = self._first(label, stream)
+        again = came_before(self._repeats, label, record)
+        return [*first, Duplicate(name, record) if again else Data(name, record)]
 
     def _refused(self, content: dict[str, Any]) -> Event:
         event = error_of(content)

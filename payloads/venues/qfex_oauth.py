@@ -174,6 +174,10 @@ class OAuth:
         """The access token, while it is valid."""
         return self._token if self._expires is None or now < self._expires else None
 
+    def ready(self, now: int) -> bool:
+        """Whether the token is valid, or none is on its way."""
+        return self.token(now) is not None or not self._waiting
+
     def pause(self, now: int) -> int:
         """How long to wait before the next request, after one that failed."""
         return max(0, self._not_before - now)
@@ -223,11 +227,6 @@ class OAuth:
     def take_requests(self) -> list[Request]:
         taken, self._requests = self._requests, []
         return taken
-
-    def dropped(self) -> None:
-        """A request that is under way will not be answered any more."""
-        if not self._requests:
-            self._waiting = False
 
     # --- what the venue made of a token -----------------------------------------------------------
 

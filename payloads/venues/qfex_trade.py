@@ -19,7 +19,6 @@ from payloads.venues.qfex_codes import (
     echoed,
     error_of,
     identity,
-    refused_upgrade,
     retry_hint,
 )
 from payloads.venues.qfex_login import Credentials, Login
@@ -54,12 +53,22 @@ from payloads.venues.session import (
     Unsubscribed,
     by_caller,
 )
-from payloads.venues.shared import Conversation, Duplicate, Repeats, address, closing, earliest
+from payloads.venues.shared import (
+    Conversation,
+    Duplicate,
+    Repeats,
+    address,
+    closing,
+    earliest,
+    upgrade_refused,
+)
 
 __all__ = ["Acknowledged", "Credentials", "QfexTradeSession"]
 
 # A server that closes before it has authenticated us says no, unless it says that it is itself.
 _NOT_A_NO = frozenset({1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015})
+# How long a server that said no may take to close; then the connection is left.
+_TO_CLOSE = 5 * SECOND
 # What holds for later connections, too.
 _LASTING = ("subscribe", "unsubscribe", "cancel_on_disconnect")
 # Where the venue refuses for the moment and names no pause.
@@ -226,6 +235,9 @@ class QfexTradeSession(Conversation):
     def take_requests(self) -> list[Request]:
         return self._login.take_requests()
 
+    def ready(self, now: int) -> bool:
+        return self._login.ready(now)
+
     def dial(self, now: int) -> Dial:
         return self._login.dial(self._url, now)
 
@@ -240,7 +252,7 @@ class QfexTradeSession(Conversation):
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
-        event, retry = refused_upgrade(status, headers, body, self._redactor)
+        event, retry = upgrade_refused(status, headers, body, self._redactor)
         return event, self._login.after_upgrade(status, retry)
 
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
@@ -261,13 +273,18 @@ class QfexTradeSession(Conversation):
         events: list[Event] = [*self._pending.late(now)]
         if self._auth_until is not None and now >= self._auth_until:
             self._auth_until = None
-            events.append(Rejected("timeout", "", "not authenticated within the minute", "auth"))
-            events += [] if self._login.refused else [Stalled(AUTH_WITHIN)]
+            events += self._not_inside()
         if self._tell_again is not None and now >= self._tell_again:
             self._tell(now)
         self._login.step(now)
         self._schedule(now)
         return events
+
+    def _not_inside(self) -> list[Event]:
+        if self._login.refused:
+            return [Stalled(_TO_CLOSE)]
+        words = "not authenticated within the minute"
+        return [Rejected("timeout", "", words, "auth"), Stalled(AUTH_WITHIN)]
 
     def closed(self, code: int, reason: str, now: int) -> list[Event]:
         refused = self._open and not self._authenticated and code not in _NOT_A_NO
@@ -319,7 +336,8 @@ class QfexTradeSession(Conversation):
     def _answer(self, accepted: bool, now: int) -> list[Event]:
         """The answer to the login."""
         if not accepted:
-            self._login.refused, self._authenticated, self._auth_until = True, False, None
+            self._authenticated = False
+            self._refused(now)
             return [Rejected("authenticated: false", "", "the credentials are refused", "auth")]
         again, self._auth_until = self._authenticated, None
         self._authenticated = True
@@ -373,10 +391,16 @@ class QfexTradeSession(Conversation):
         """Before we are authenticated only a login can have failed."""
         if event.code == "AlreadyAuthenticated":
             return self._answer(True, now)
-        if event.code not in BENIGN:
+        if event.code in RETRYABLE:
             # With nothing to be said again in place, the minute runs out and the driver redials.
-            self._login.refused = event.code not in RETRYABLE
+            self._login.refused = False
+        elif event.code not in BENIGN:
+            self._refused(now)
         return [Rejected(event.code, event.message, event.meaning, event.about or "auth")]
+
+    def _refused(self, now: int) -> None:
+        self._login.refused = True
+        self._auth_until = earliest(self._auth_until, now + _TO_CLOSE)
 
     def _acknowledged(self, ack: dict[str, Any]) -> Event:
         kind, params = echoed(ack)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import partial
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -28,11 +27,13 @@ __all__ = ["Parse", "Reading", "flag", "whole"]
 
 # The value of a type; None for what is none.
 Parse = Callable[[Any], Any]
-_Reader = Callable[[Any, str], Any]
+_Reader = Callable[[Any], Any]
 
 
 def whole(value: Any) -> int | None:
     """An integer, given as JSON number or as decimal string."""
+    if type(value) is int:
+        return value
     number = exact_decimal(value)
     # Its exponent is at most three digits, so this is a number that fits in memory.
     return int(number) if number is not None and number == number.to_integral_value() else None
@@ -51,6 +52,25 @@ _SCALARS: dict[Any, Parse] = {
 }
 
 
+class _Wrong(Exception):
+    """A value that is none; its path grows on the way out, and costs nothing before."""
+
+    def __init__(self, reason: str, found: str | None = None) -> None:
+        self.reason, self.found = reason, found
+        self.path = ""
+
+    def below(self, part: str) -> _Wrong:
+        dot = "." if self.path and self.path[0] != "[" else ""
+        self.path = part + dot + self.path
+        return self
+
+
+def _not(expected: str, value: Any) -> _Wrong:
+    return _Wrong(
+        f"not {expected}", elide(value if isinstance(value, str) else type(value).__name__)
+    )
+
+
 class Reading:
     """Reads records whose fields are of the usual types, of these others, or records themselves."""
 
@@ -60,7 +80,11 @@ class Reading:
 
     def read(self, kind: Any, content: Any, path: str = "") -> Any:
         """The value of this type from JSON; `path` is what it is called in the error."""
-        return self._reader(kind)(content, path)
+        try:
+            return self._reader(kind)(content)
+        except _Wrong as wrong:
+            where = wrong.below(path).path if path else wrong.path
+            raise Malformed(wrong.reason, field=where or "message", found=wrong.found) from None
 
     def _reader(self, kind: Any) -> _Reader:
         if kind not in self._readers:
@@ -71,10 +95,10 @@ class Reading:
         if NoneType in get_args(kind):
             kind = next(one for one in get_args(kind) if one is not NoneType)
         if kind in self._scalars:
-            return partial(_scalar, self._scalars[kind])
+            return _scalar(self._scalars[kind])
         if get_origin(kind) is tuple:
-            return partial(_rows, self._reader(get_args(kind)[0]))
-        return partial(_record, kind, self._plan(kind))
+            return _rows(self._reader(get_args(kind)[0]))
+        return _record(kind, self._plan(kind))
 
     def _plan(self, kind: type[Record]) -> dict[str, tuple[str, _Reader]]:
         """For each of the venue's names the field's own, and its reader."""
@@ -89,41 +113,54 @@ class Reading:
         return plan
 
 
-def _scalar(parse: Parse, value: Any, path: str) -> Any:
-    if (found := parse(value)) is None:
-        raise _not("what this field holds", value, path)
-    return found
+def _scalar(parse: Parse) -> _Reader:
+    def read(value: Any) -> Any:
+        if (found := parse(value)) is None:
+            raise _not("what this field holds", value)
+        return found
+
+    return read
 
 
-def _rows(reader: _Reader, value: Any, path: str) -> tuple[Any, ...]:
-    if value is None:  # a list of nothing, as some servers write it
-        return ()
-    if not isinstance(value, list):
-        raise _not("a list", value, path)
-    return tuple(reader(row, f"{path}[{index}]") for index, row in enumerate(value))
+def _rows(reader: _Reader) -> _Reader:
+    def read(value: Any) -> tuple[Any, ...]:
+        if value is None:  # a list of nothing, as some servers write it
+            return ()
+        if not isinstance(value, list):
+            raise _not("a list", value)
+        rows = []
+        for row in value:
+            try:
+                rows.append(reader(row))
+            except _Wrong as wrong:
+                raise wrong.below(f"[{len(rows)}]") from None
+        return tuple(rows)
+
+    return read
 
 
-def _record(
-    kind: type[Record], plan: dict[str, tuple[str, _Reader]], content: Any, path: str
-) -> Record:
-    if not isinstance(content, dict):
-        raise _not("an object", content, path)
-    prefix = f"{path}." if path else ""
-    values = {
-        name: reader(given, prefix + wire)
-        for wire, (name, reader) in plan.items()
-        if (given := content.get(wire)) is not None
-    }
+def _record(kind: type[Record], plan: dict[str, tuple[str, _Reader]]) -> _Reader:
     fields = kind.__struct_fields__
-    for name in fields[: len(fields) - len(kind.__struct_defaults__)]:
-        if name not in values:
-            wire = next(wire for wire, (known, _) in plan.items() if known == name)
-            raise Malformed("missing", field=prefix + wire)
-    if "rest" in fields:
-        values["rest"] = {key: value for key, value in content.items() if key not in plan}
-    return kind(**values)
+    required = fields[: len(fields) - len(kind.__struct_defaults__)]
+    missing = {name: wire for wire, (name, _) in plan.items() if name in required}
+    steps = [(wire, name, reader) for wire, (name, reader) in plan.items()]
+    keeps_rest = "rest" in fields
 
+    def read(content: Any) -> Record:
+        if not isinstance(content, dict):
+            raise _not("an object", content)
+        values: dict[str, Any] = {}
+        for wire, name, reader in steps:
+            if (given := content.get(wire)) is not None:
+                try:
+                    values[name] = reader(given)
+                except _Wrong as wrong:
+                    raise wrong.below(wire) from None
+        for name, wire in missing.items():
+            if name not in values:
+                raise _Wrong("missing").below(wire)
+        if keeps_rest and len(values) < len(content):
+            values["rest"] = {key: value for key, value in content.items() if key not in plan}
+        return kind(**values)
 
-def _not(expected: str, value: Any, path: str) -> Malformed:
-    shown = value if isinstance(value, str) else type(value).__name__
-    return Malformed(f"not {expected}", field=path or "message", found=elide(shown))
+    return read

@@ -352,6 +352,10 @@ class Session(ABC):
         """Whether nothing is left to come of all the subscriptions that were asked for."""
         return False
 
+    def ready(self, now: int) -> bool:
+        """Whether `dial` may be called: not while a reply is on its way that it needs."""
+        return True
+
     @abstractmethod
     def dial(self, now: int) -> Dial:
         """Where to connect now, with fresh credentials."""

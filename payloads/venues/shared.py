@@ -39,7 +39,8 @@ __all__ = [
     "ASKED", "CLOSE_CODES", "ENDED", "HELD", "IN_FORCE", "OVERDUE", "SERVER_ERRORS",
     "Conversation", "Duplicate", "Headers", "Pings", "Repeats", "Standing", "Watchdog", "address",
     "check_base", "clock_ahead", "clock_words", "close_words", "closing", "earliest", "header",
-    "header_value", "refused", "said", "upgrade_refused", "wait_asked", "worth_retrying",
+    "header_value", "refused", "said", "status_words", "upgrade_refused", "wait_asked",
+    "worth_retrying",
 ]  # fmt: skip
 
 Headers = Sequence[tuple[str, str]]
@@ -70,6 +71,13 @@ SERVER_ERRORS = {
     "502": "the service cannot be reached for the moment",
     "503": "the service is not available for the moment",
     "504": "the service did not answer in time",
+}
+_STATUSES = {
+    "401": "the credentials are missing or not valid",
+    "403": "the credentials are not allowed to do this",
+    "404": "nothing is there: no such path on this host",
+    "429": "too many requests or connections",
+    **SERVER_ERRORS,
 }
 
 # No server that means it asks for more; what does is broken, and must not stop a client for good.
@@ -177,6 +185,18 @@ def worth_retrying(status: int) -> bool:
     return status in (408, 425, 429) or status >= 500 or status <= 0
 
 
+def status_words(status: int) -> str:
+    """What an HTTP status means, where the venue has no words of its own for it."""
+    if status <= 0:
+        return "no answer came"
+    if status < 300:
+        return "an answer, but not the one asked for"
+    if status < 400:
+        return "the service sends elsewhere, where credentials for here do not go"
+    other = "the request is refused" if status < 500 else SERVER_ERRORS["500"]
+    return _STATUSES.get(str(status), other)
+
+
 def refused(
     status: int,
     headers: Headers,
@@ -196,11 +216,12 @@ def refused(
 
 
 def upgrade_refused(
-    status: int, headers: Headers, body: bytes, redactor: Redactor, meaning: str
+    status: int, headers: Headers, body: bytes, redactor: Redactor, meaning: str = ""
 ) -> tuple[Rejected, Retry]:
     """A refused upgrade of a venue that has no codes of its own for it."""
-    event = Rejected(f"HTTP {status}", said(body, redactor), meaning, "upgrade")
-    return event, Retry(worth_retrying(status), meaning, wait_asked(headers))
+    code, meaning = f"HTTP {status}", meaning or status_words(status)
+    event = Rejected(code, said(body, redactor), meaning, "upgrade")
+    return event, Retry(worth_retrying(status), f"{code}: {meaning}", wait_asked(headers))
 
 
 def said(body: bytes, redactor: Redactor) -> str:

@@ -22,7 +22,14 @@ from payloads.venues.session import (
     Secret,
     parse_json,
 )
-from payloads.venues.shared import SERVER_ERRORS, Headers, address, header_value, refused
+from payloads.venues.shared import (
+    SERVER_ERRORS,
+    Headers,
+    address,
+    header_value,
+    refused,
+    status_words,
+)
 
 __all__ = [
     "CODES", "DEV", "ENDPOINTS", "MAIN", "PAUSE", "SECRET_HEADERS", "TAXONOMY_PATH", "Taxonomy",
@@ -90,11 +97,12 @@ def taxonomy_request(token: Secret, endpoint: str = MAIN) -> Request:
 
 def read_taxonomy(reply: Reply, redactor: Redactor | None = None) -> Taxonomy:
     """The taxonomy; `Refused` for a status that is no success, `Malformed` for another body."""
+    redactor = redactor or Redactor()
     if reply.status != 200:
-        rejected, _ = refusal(reply.status, reply.headers, reply.body, redactor or Redactor())
+        rejected, _ = refusal(reply.status, reply.headers, reply.body, redactor)
         found = f"{rejected.code} {rejected.message}".strip()
         raise Refused(rejected.meaning, field=reply.purpose, expected="success", found=found)
-    message = parse_json(reply.body)
+    message = parse_json(redactor.clean(reply.body))
     assets = message.get("assets") if isinstance(message, dict) else None
     if not isinstance(assets, list):
         raise Malformed("no taxonomy", field="assets", expected="a list", found=shown(message))
@@ -128,6 +136,5 @@ def refusal(
     about: str = "",
 ) -> tuple[Rejected, Retry]:
     """A status in words, and whether to ask again. Status 0: an answer that never came."""
-    other = "no answer came" if status <= 0 else "an answer, but not the one asked for"
-    meaning = CODES.get(str(status), SERVER_ERRORS["500"] if status >= 500 else other)
+    meaning = CODES.get(str(status)) or status_words(status)
     return refused(status, headers, body, redactor, meaning, pause=PAUSE, now=now, about=about)

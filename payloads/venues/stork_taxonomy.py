@@ -66,7 +66,7 @@ class TaxonomyReader:
         except Malformed as error:
             self.stop()
             self.gave_up = f"the taxonomy cannot be read: {error}"
-            return [Broken(error, reply.body)]
+            return [Broken(error, self._redactor.clean(reply.body))]
         self.stop()
         before, self.latest = self.latest, taxonomy
         return [TaxonomyRead(taxonomy, before is not None and before != taxonomy)]

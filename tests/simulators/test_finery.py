@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from payloads.errors import Refused
 from payloads.simulators import FinerySimulator
 from payloads.venues.finery import (
+    MAX_CONNECTIONS_PER_IP,
     Answered,
     Binding,
     FinerySession,
@@ -228,6 +230,20 @@ def test_silence_is_not_liked() -> None:
             async with dialled(venue.url, headers_for(venue)) as socket:
                 await socket.wait_closed()
                 assert (socket.close_code, socket.close_reason) == (1001, "idle")
+
+    run(test())
+
+
+def test_more_connections_than_one_may_have() -> None:
+    async def test() -> None:
+        async with FinerySimulator() as venue, contextlib.AsyncExitStack() as open_ones:
+            for nonce in range(1, MAX_CONNECTIONS_PER_IP + 1):
+                headers = headers_for(venue, nonce)
+                await open_ones.enter_async_context(dialled(venue.url, headers))
+            session = venue.session(nonces=NonceSequence())
+            async with driven(session) as connection:
+                (event,) = await collect(connection, lambda all_: kinds(all_)["Rejected"] == 1)
+            assert event.values[:2] == ("HTTP 429", "too many connections")
 
     run(test())
 

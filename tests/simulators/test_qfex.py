@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from payloads.errors import Refused
 from payloads.simulators import QfexSimulator
+from payloads.venues import qfex_trade
 from payloads.venues.jwt import make_token
 from payloads.venues.qfex import (
     CHANNELS,
@@ -23,6 +27,7 @@ from payloads.venues.qfex import (
     OAuth,
     Position,
     QfexMarketSession,
+    QfexTradeSession,
     RateBudget,
     StopOrder,
     Subscription,
@@ -531,6 +536,26 @@ def test_a_token_that_ends_cannot_be_used_again() -> None:
                 await collect(connection, lambda all_: kinds(all_)["Authenticated"] > 0)
                 venue.expire()
                 with pytest.raises(Refused, match=r"credentials|not authorised"):
+                    await collect(connection, lambda _: False)
+
+    run(test())
+
+
+def test_a_venue_that_refuses_and_does_not_close_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qfex_trade, "_TO_CLOSE", SECOND // 10)
+
+    async def refuse(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send('{"authenticated":false}')
+        await socket.wait_closed()
+
+    async def test() -> None:
+        async with serve(refuse, "127.0.0.1", 0) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            nonces = partial(secrets.token_hex, 16)
+            session = QfexTradeSession(KEY, nonces=nonces, endpoint=f"ws://127.0.0.1:{port}")
+            async with driven(session) as connection:
+                with pytest.raises(Refused, match="does not accept the credentials"):
                     await collect(connection, lambda _: False)
 
     run(test())

@@ -809,13 +809,14 @@ def test_requests_are_made_before_the_dial_and_answered(web: str) -> None:
             async with connect(session, recorder=notes) as connection:
                 await read_until(connection, 1)
         assert session.calls[:7] == ["replied"] * 5 + ["dial", "opened"]
-        assert [reply.status for reply in session.replies] == [200, 200, 206, 302, 0]
-        assert [reply.purpose for reply in session.replies] == [ask.purpose for ask in asks]
-        assert b"refused" in session.replies[-1].body
-        method, path, sent, body = Web.seen[0]
-        assert (method, path, body) == ("POST", "/login?addr=1,2&sig=%2C%2c", b"body")
-        assert sent["Authorization"] == headers[0][1]
-        assert Web.seen[1][:2] == ("HEAD", "/")
+        replies = {reply.purpose: reply for reply in session.replies}
+        statuses = {purpose: reply.status for purpose, reply in replies.items()}
+        assert statuses == {"login": 200, "origins": 200, "bulk": 206, "redirect": 302, "nobody": 0}
+        assert b"refused" in replies["nobody"].body
+        seen = {(method, path): (sent, body) for method, path, sent, body in Web.seen}
+        sent, body = seen["POST", "/login?addr=1,2&sig=%2C%2c"]
+        assert (sent["Authorization"], body) == (headers[0][1], b"body")
+        assert ("HEAD", "/") in seen
         assert len(Web.seen) == 4  # the redirect was not followed
         kept = repr([one.detail for one in notes.kept if isinstance(one, Happening)])
         assert "nobody-may-see" not in kept
@@ -823,6 +824,79 @@ def test_requests_are_made_before_the_dial_and_answered(web: str) -> None:
             SECRET.reveal(), "header-value-that-nobody-may-see",
             "cookie-value-that-nobody-may-see", "token-value-that-nobody-may-see",
         } <= notes.secrets  # fmt: skip
+
+    run(work())
+
+
+def test_a_reply_outlives_the_websocket_that_was_there_when_it_was_asked_for() -> None:
+    """Lost while a request is under way: the answer is told all the same, once, and in time."""
+
+    async def work() -> None:
+        asked, gone, told = asyncio.Event(), asyncio.Event(), []
+
+        async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            asked.set()
+            await gone.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            writer.close()
+
+        class Asking(Numbered):
+            needed = True
+
+            def opened(self, now: int) -> list[Event]:
+                if self.calls.count("opened") == 0:
+                    self._requests.append(Request("GET", f"{web}/token", purpose="token"))
+                return super().opened(now)
+
+            def closed(self, code: int, reason: str, now: int) -> list[Event]:
+                gone.set()
+                return super().closed(code, reason, now)
+
+            def ready(self, now: int) -> bool:
+                return bool(self.replies) or self.calls.count("opened") == 0
+
+        async def handler(socket: ServerConnection) -> None:
+            await count(socket, 1)
+            if not gone.is_set():
+                await asked.wait()
+                socket.transport.abort()
+            await socket.wait_closed()
+
+        server = await asyncio.start_server(slow, "127.0.0.1", 0)
+        web = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, serving(handler) as url:
+            session = Asking(url)
+            async with connect(session, backoff=QUICK) as connection:
+                while session.calls.count("opened") < 2:
+                    told.append(await anext(connection))
+        assert [(one.purpose, one.status, one.body) for one in session.replies] == [
+            ("token", 200, b"ok")
+        ]
+        # The second dial needed it, and waited.
+        calls = [call for call in session.calls if call in ("dial", "replied")]
+        assert calls == ["dial", "replied", "dial"]
+
+    run(work())
+
+
+def test_attempts_are_counted_from_the_last_message_on() -> None:
+    async def work() -> None:
+        dials = 0
+
+        async def handler(socket: ServerConnection) -> None:
+            nonlocal dials
+            dials += 1
+            if dials % 2:
+                await count(socket, (dials + 1) // 2)
+            await socket.close()
+
+        async with serving(handler) as url:
+            session = Numbered(url)
+            async with connect(session, backoff=Backoff(0.01, 0.01, attempts=2)) as connection:
+                await read_until(connection, 3)
+        # Every second dial brought nothing: never two in a row.
+        assert dials >= 5
 
     run(work())
 

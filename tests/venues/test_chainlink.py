@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from payloads import chainlink
@@ -739,8 +739,8 @@ def test_a_connection_lost_while_another_is_open_leaves_no_gap() -> None:
     first.received(frame(), NOW)
     first.closed(1006, "", NOW)
     assert one.alive
-    second.received(frame(time=1001), NOW)
-    opened(first)
+    second.received(frame(time=1001), NOW + 1)
+    opened(first, NOW + 2)
     assert first.take_requests() == []
     assert one.stats.partial_reconnects == 1
     for connection in (first, second):
@@ -1176,6 +1176,77 @@ def test_backfill_under_the_sdks_rule() -> None:
     assert sorted(service.delivered(F1)) == list(range(1, sent + 1))
 
 
+class Origins:
+    """A service of several origins behind HA mode: a report a second, and its archive.
+
+    A connection may be cut, which its session is told at once, or go deaf, which it is not.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.ha = ha(server.origins_headers(names))
+        self.now, self.archive, self.events = NOW, list[dict[str, Any]](), list[Event]()
+        self.hearing, self.up = set[int](), set[int]()
+
+    def do(self, what: str, index: int) -> None:
+        one = self.ha.sessions[index]
+        if what == "open" and index not in self.up:
+            self.events += opened(one, self.now)
+            self.hearing.add(index)
+            self.up.add(index)
+        elif what == "cut" and index in self.up:
+            self.events += one.closed(1006, "", self.now)
+            self.up.discard(index)
+        if what in ("cut", "deafen"):
+            self.hearing.discard(index)
+
+    def pass_a_second(self) -> None:
+        message = report(F1, self.now // SECOND, len(self.archive))
+        self.archive.append(message)
+        text = json.dumps({"report": message})
+        for index in sorted(self.hearing):
+            self.events += self.ha.sessions[index].received(text, self.now)
+        self.now += SECOND
+        for one in self.ha.sessions:
+            while one.deadline is not None and one.deadline <= self.now:
+                self.events += one.tick(self.now)
+                for request in one.take_requests():
+                    query = server.read_query(request.url.removeprefix(HERE.rest))
+                    answer = server.answer(query, {F1: self.archive, F2: []})
+                    self.events += one.replied(Reply(request.purpose, *answer), self.now)
+
+    def delivered(self) -> list[str]:
+        data = [one for one in self.events if isinstance(one, Data)]
+        return [f"0x{one.content.full_report.hex()}" for one in data]
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["cut", "deafen", "open", "pass"]), st.sampled_from([0, 1, 2])),
+        max_size=30,
+    )
+)
+def test_whatever_befalls_connections_nothing_is_lost_or_doubled(
+    steps: list[tuple[str, int]],
+) -> None:
+    service = Origins(("a", "b", "c"))
+    for index in (0, 1, 2):
+        service.do("open", index)
+    service.pass_a_second()
+    for what, index in steps:
+        service.do(what, index)
+        service.pass_a_second()
+    for what in ("cut", "open"):
+        for index in (0, 1, 2):
+            if index not in service.hearing:
+                service.do(what, index)
+        service.pass_a_second()
+    for _ in range(15):
+        service.pass_a_second()
+    published = [one["fullReport"] for one in service.archive]
+    assert sorted(service.delivered()) == sorted(published)
+
+
 # --- life cycles ----------------------------------------------------------------------------------
 
 STEPS = st.lists(
@@ -1246,6 +1317,38 @@ def test_no_secret_in_what_is_said(padding: bytes, at: int, secret: str) -> None
     for event in (rejected, *closed, *refused):
         for value in event.values:
             assert SECRET not in str(value)
+
+
+@pytest.mark.parametrize("secret", [KEY, SECRET])
+def test_no_secret_in_messages_that_repeat_it(secret: str) -> None:
+    one = session()
+    opened(one)
+    whole = report()
+    told: list[Event] = []
+    for message in (
+        {"error": secret}, {"report": {**whole, "feedID": secret}}, {"report": [secret]},
+        {"report": {**whole, "fullReport": secret}}, {"report": {**whole, "note": secret}},
+    ):  # fmt: skip
+        told += one.received(json.dumps(message), NOW)
+    told += one.received(f'{{"{secret}', NOW)
+    assert kinds(told) == [Unknown, Broken, Broken, Broken, Data, Broken]
+    one.closed(1006, "", NOW)
+    for status, reports in (
+        (200, [{"feedID": secret}, {**whole, "note": secret}]), (200, secret), (403, secret),
+    ):  # fmt: skip
+        one = session()
+        opened(one)
+        one.closed(1006, "", NOW)
+        opened(one, NOW + SECOND)
+        (request, *_) = one.take_requests()
+        body = json.dumps({"reports": reports}).encode()
+        told += one.replied(Reply(request.purpose, status, body), NOW + SECOND)
+    assert {Rejected, Broken, Data} <= set(kinds(told[6:]))
+    for event in told:
+        assert secret not in str([getattr(value, "values", value) for value in event.values])
+    with pytest.raises(PayloadError) as caught:
+        one.rest.read_feeds(Reply("feeds", 200, json.dumps({"feeds": [secret]}).encode()))
+    assert secret not in str(caught.value.to_dict())
 
 
 # --- the simulator's checks -----------------------------------------------------------------------

@@ -12,7 +12,19 @@ from payloads.venues.qfex import Jwt, QfexMarketSession, meaning
 from payloads.venues.qfex_server import err
 from payloads.venues.session import SECOND, Closed, Secret
 
-from .qfex import JWT_KEY, KEY, NOW, SECRET, data_messages, market, messages, ready, say, trade
+from .qfex import (
+    JWT_KEY,
+    KEY,
+    NOW,
+    PUBLIC,
+    SECRET,
+    data_messages,
+    market,
+    messages,
+    ready,
+    say,
+    trade,
+)
 
 
 @given(st.lists(st.one_of(messages, data_messages), max_size=8), st.booleans())
@@ -52,13 +64,13 @@ def test_every_code_has_words(code: str) -> None:
 def test_no_secret_shows() -> None:
     jwt = make_token(JWT_KEY, "x", NOW)
     for credentials in (KEY, Jwt(Secret(jwt))):
-        for key_in in ("headers", "query"):
+        for key_in in ("headers", "query", "none"):
             session = trade(credentials, key_in=key_in)
             dial = session.dial(NOW)
             session.opened(NOW)
             (message,) = session.take()
             params = json.loads(message)["params"]
-            secrets = [SECRET.reveal(), jwt]
+            secrets = [PUBLIC, SECRET.reveal(), jwt]
             if "hmac" in params:
                 secrets += [params["hmac"]["signature"]]
                 secrets += [v for k, v in dial.headers if k == "x-qfex-hmac-signature"]

@@ -135,11 +135,14 @@ def test_the_minute() -> None:
     assert session.deadline is None
 
 
-@pytest.mark.parametrize(
+REFUSALS = pytest.mark.parametrize(
     "message",
     [{"authenticated": False}, {"type": "auth", "result": "failure"},
      err("PermissionDenied", "no"), {"type": "error", "message": "no", "code": "KycRequired"}],
 )  # fmt: skip
+
+
+@REFUSALS
 def test_a_refused_login_is_not_tried_again(message: Any) -> None:
     session = trade()
     session.opened(NOW)
@@ -150,6 +153,29 @@ def test_a_refused_login_is_not_tried_again(message: Any) -> None:
     assert not closed.retry.again
     session.renew(HmacKey("another", SECRET))
     session.opened(NOW)
+    assert session.closed(1006, "", NOW)[-1].retry.again
+
+
+@REFUSALS
+def test_a_server_that_refuses_and_does_not_close_is_left(message: Any) -> None:
+    session = trade()
+    session.opened(NOW)
+    for seconds in (0, 1, 2):  # saying it again makes it no later
+        say(session, message, NOW + seconds * SECOND)
+    assert session.deadline == NOW + 5 * SECOND
+    assert session.tick(NOW + 4 * SECOND) == []
+    assert session.tick(NOW + 5 * SECOND) == [Stalled(5 * SECOND)]
+    assert session.deadline is None
+    assert not session.closed(1006, "", NOW)[-1].retry.again
+
+
+def test_a_server_that_takes_its_refusal_back_is_not_left() -> None:
+    session = trade()
+    session.opened(NOW)
+    say(session, err("PermissionDenied", "not yet"))
+    say(session, {"authenticated": True})
+    say(session, {"subscribed": "order_responses"})
+    assert session.deadline is None
     assert session.closed(1006, "", NOW)[-1].retry.again
 
 

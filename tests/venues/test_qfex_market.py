@@ -166,10 +166,11 @@ def test_the_spec_s_level2() -> None:
     assert session.repeated == 1
     session.closed(1006, "", NOW)
     session.opened(NOW)
-    assert [type(event) for event in say(session, again)] == [Duplicate]
     assert session.subscribed == []
+    assert [type(event) for event in say(session, again)] == [Subscribed, Duplicate]
     other = BOOK | {"bid": []}
-    assert [type(event) for event in say(session, other)] == [Subscribed, Data]
+    assert [type(event) for event in say(session, other)] == [Data]
+    assert session.subscribed == ["level2:AAPL-USD"]
 
 
 def test_only_what_can_be_told_apart_is_a_repeat() -> None:

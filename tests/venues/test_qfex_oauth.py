@@ -311,17 +311,22 @@ def test_a_refresh_token_is_good_once() -> None:
     assert (status, content["error"]) == (400, "invalid_grant")
 
 
-def test_an_answer_that_does_not_come_is_asked_for_again() -> None:
-    """A connection that goes takes the requests with it that are under way."""
+def test_a_renewal_outlives_the_connection() -> None:
+    """The venue has changed the refresh token by then: asking again would be refused for good."""
     server = desk()
     session = trade(OAuth(CLIENT, Secret(server.new_refresh_token())))
     renewed(server, session)
     logged_in(session)
     due = NOW + HOUR - 60 * SECOND
     session.tick(due)
-    session.take_requests()
-    session.closed(1006, "", due)
-    assert len(session.take_requests()) == 1
+    (request,) = session.take_requests()
+    late = due + 61 * SECOND
+    session.closed(1006, "", late)
+    assert session.take_requests() == []
+    assert not session.ready(late)
+    events = session.replied(answer(server, request, late), late)
+    assert [type(event) for event in events] == [TokensRenewed]
+    assert session.ready(late)
 
 
 @given(st.integers(0, 599), st.one_of(

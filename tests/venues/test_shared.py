@@ -28,6 +28,7 @@ from payloads.venues.shared import (
     clock_words,
     closing,
     refused,
+    status_words,
     upgrade_refused,
     worth_retrying,
 )
@@ -107,6 +108,13 @@ def test_what_is_worth_another_try(status: int, again: bool) -> None:
     assert retry == Retry(again, f"{status}: busy", SECOND if again else 0)
 
 
+def test_what_statuses_mean_where_a_venue_has_no_words_of_its_own() -> None:
+    told = {status: status_words(status) for status in (0, 204, 302, 401, 403, 404, 418, 429, 503)}
+    assert len({*told.values()}) == len(told)
+    assert told[418] == "the request is refused"
+    assert status_words(504) != status_words(599) == status_words(500)
+
+
 def test_clocks_that_differ() -> None:
     dated = [("Date", "Mon, 09 Aug 2021 06:05:10 GMT")]
     now = 1_628_489_110 * SECOND
@@ -165,3 +173,18 @@ def test_ethgas_by_name() -> None:
     for options in ({"dialect": "other"}, {"dialect": "draft", "endpoint": "testnet"}):
         with pytest.raises(Misuse):
             made("ethgas", **options)
+
+
+@pytest.mark.parametrize(
+    ("venue", "what"),
+    [("chainlink", "0x" + "00" * 32), ("stork", "1"), ("finery", "I"),
+     ("ethgas", "blockBuilderUpdate"), ("qfex", "level2:A"), ("qfex-trade", "fills")],
+)  # fmt: skip
+@pytest.mark.parametrize("status", [200, 302, 401, 404, 418, 429, 503, 599])
+def test_every_venue_says_what_a_refused_upgrade_means(venue: str, what: str, status: int) -> None:
+    options = {"client_id": "me"} if venue == "qfex-trade" else {}
+    rejected, retry = made(venue, what, **options).rejected(status, [], b"")
+    assert str(status) in rejected.code
+    assert str(status) in retry.why
+    assert rejected.meaning in retry.why
+    assert rejected.meaning not in ("", "the upgrade was refused", "a code that is not documented")

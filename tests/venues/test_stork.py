@@ -690,6 +690,12 @@ def test_no_secret_in_what_is_said(padding: bytes, at: int) -> None:
     for event in (*events, *refused):
         for value in event.values:
             assert secret not in str(value)
+    for said in ({"error": secret}, {"taxonomy_id": 1, "assets": [{"name": 7, "id": secret}]}):
+        one.opened(NOW)
+        answer = Reply("taxonomy", 200, json.dumps(said).encode())
+        (broken,) = one.replied(answer, NOW)
+        assert isinstance(broken, Broken)
+        assert secret not in f"{broken.values} {broken.error.to_dict()}"
     assert secret not in one.redact(f'{{"token":"{secret}"}}')
     assert secret.encode() not in one.redact(secret.encode())
     assert one.redact('{"type":"subscribe","assets":[1]}') == '{"type":"subscribe","assets":[1]}'
