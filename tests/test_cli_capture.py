@@ -280,6 +280,17 @@ def test_a_full_disk_ends_the_capture_with_a_word(tmp_path: Path) -> None:
     assert path.stat().st_size == 8192
 
 
+def test_a_part_that_cannot_be_begun_ends_the_capture_with_a_word(tmp_path: Path) -> None:
+    third = tmp_path / "c.0003.jsonl"
+    third.write_text("mine")
+    with simulators.start("stork", rate=50) as venue:
+        ran = capture(venue, tmp_path / "c.jsonl", "--rotate-size", "1kB", "--flush", "0s")
+    assert ran.exit_code == 1
+    assert f"error: {third}: cannot be written any more: File exists" in ran.stderr
+    assert "File exists" in ran.stdout
+    assert third.read_text() == "mine"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
 def test_a_result_that_cannot_be_written_is_told() -> None:
     with open("/dev/full", "w") as full:
