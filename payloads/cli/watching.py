@@ -165,7 +165,7 @@ class Watch:
         yield f"{self.frames:,} messages"
         yield f"{(self.frames - frames) / (now - then):,.0f}/s"
         yield f"{(self.bytes - size) / (now - then) / 1e3:,.1f} kB/s"
-        yield "not connected" if self.lost else f"gaps {len(self.gaps)}"
+        yield "not connected" if self.lost and not self._open else f"gaps {len(self.gaps)}"
         yield f"broken {self.events['Broken']}"
         if twice := self.events["Duplicate"]:
             yield f"duplicates {twice:,}"
