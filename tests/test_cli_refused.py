@@ -76,6 +76,20 @@ def test_where_something_is_left_the_capture_goes_on(
     assert given_up(tmp_path / "c.jsonl") == []
 
 
+def test_an_origin_that_says_no_is_told_and_the_other_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    with simulators.start("chainlink", rate=50) as venue:
+        venue.refuse(401)
+        ran = CliRunner(env=venue.environment).invoke(
+            main, [*venue.capture(str(path)), "--set", "ha=yes", *WITHIN, "--frames", "200"]
+        )
+    assert ran.exit_code == 1
+    assert "as many as were asked for" in ran.stdout
+    assert "will not come            connection" in ran.stdout
+    assert "of 2 (401: " in ran.stdout
+    assert len(given_up(path)) == 1
+
+
 def test_where_nothing_is_refused_nothing_is_said_of_it(tmp_path: Path) -> None:
     ran = capture("finery", "B:BTC-USD", *WITHIN, "--frames", "3", path=tmp_path / "c.jsonl")
     assert ran.exit_code == 0, ran.stderr

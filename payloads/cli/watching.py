@@ -86,7 +86,12 @@ class Watch:
 
     def denied_now(self) -> dict[str, str]:
         """What the venue has refused for good, as it stands."""
-        return {what: why for one in self.connections for what, why in one.session.denied.items()}
+        found: dict[str, str] = {}
+        for number, one in enumerate(self.connections, 1):
+            found |= one.session.denied
+            if isinstance(one.ended_by, Refused) and len(self.connections) > 1:
+                found[f"connection {number} of {len(self.connections)}"] = one.ended_by.reason
+        return found
 
     def count(self, moment: Moment) -> None:
         if moment.frame is not None:
