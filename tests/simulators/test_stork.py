@@ -29,11 +29,9 @@ from payloads.venues.stork import StorkSession
 
 from .kit import (
     ask,
-    by_connection,
     collect,
     dialled,
     driven,
-    in_order,
     kinds,
     received,
     refusal,
@@ -235,66 +233,6 @@ def test_our_client_is_told_why(wrong: dict[str, Any], code: str) -> None:
             assert rejected.code == code
             assert rejected.meaning
             assert venue.counters.dials == 1, "not tried again"
-
-    run(test())
-
-
-def test_a_token_that_is_withdrawn() -> None:
-    """What is open goes on; the next dial is refused with the service's status, and is the last."""
-
-    async def test() -> None:
-        async with StorkSimulator(rate=100) as venue:
-            async with driven(venue.session(3)) as connection:
-                before = await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
-                venue.expire()
-                during = await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
-                venue.cut()
-                with pytest.raises(Refused, match="401"):
-                    await collect(connection, lambda _: False)
-            (numbers,) = by_connection([*before, *during], number_of)
-            assert in_order(numbers)
-            assert venue.counters.dials == 2
-
-    run(test())
-
-
-@pytest.mark.parametrize("message_type", ["signed_ecdsa", "unsigned"])
-@pytest.mark.parametrize("plan", ["restart@20:0.2", "cut@20,cut@50", "close@30", "duplicate/3"])
-def test_nothing_is_lost_or_doubled(plan: str, message_type: str) -> None:
-    """On every connection the numbers are whole, and after the trouble all is as before."""
-
-    def number(data: Data) -> int:
-        if message_type == "unsigned":
-            return int(data.content.assets[0].value % 10**9)
-        return number_of(data)
-
-    async def test() -> None:
-        async with StorkSimulator(rate=100, misbehave=plan) as venue:
-            session = venue.session("BTCUSD", "ETHUSD", message_type=message_type)
-            async with driven(session) as connection:
-                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 80)
-            connections = by_connection(events, number)
-            assert all(in_order(numbers) for numbers in connections)
-            if plan.startswith("duplicate"):
-                assert len(connections) == 1
-                assert kinds(events)["Duplicate"] == session.repeated > 20
-            else:
-                assert len(connections) == 1 + plan.count("@")
-                assert len(connections[-1]) > 20, "and it goes on"
-
-    run(test())
-
-
-def test_a_stream_that_stops_is_dialled_again() -> None:
-    async def test() -> None:
-        async with StorkSimulator(rate=100, misbehave="stall@20:60") as venue:
-            async with driven(venue.session(3, silence=SECOND // 2)) as connection:
-                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 60)
-            assert kinds(events)["Stalled"] == 1
-            first, second = by_connection(events, number_of)
-            assert in_order(first)
-            assert in_order(second)
-            assert len(first) == 19
 
     run(test())
 
