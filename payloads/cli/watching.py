@@ -85,8 +85,16 @@ class Watch:
             if self._limit is not None and self.frames >= self._limit:
                 return
             # What is still to be read says why.
-            if not moments.waiting and all(one.session.hopeless for one in self.connections):
+            if self._refused and not moments.waiting and self._hopeless:
                 raise NothingLeft(_words(self.denied_now()))
+
+    @property
+    def _refused(self) -> bool:
+        return bool(self.events["Rejected"] or self.events["Broken"])
+
+    @property
+    def _hopeless(self) -> bool:
+        return all(one.session.hopeless for one in self.connections)
 
     def denied_now(self) -> dict[str, str]:
         """What the venue has refused for good, as it stands."""
