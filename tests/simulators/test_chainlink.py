@@ -11,7 +11,7 @@ import pytest
 
 from payloads import chainlink
 from payloads.chainlink.verifier import judge
-from payloads.errors import Misuse
+from payloads.errors import Misuse, Refused
 from payloads.simulators import ChainlinkSimulator
 from payloads.simulators.venue_chainlink import FEEDS, feed_id, sequence_of
 from payloads.state import V03, V04, V05, State
@@ -23,7 +23,7 @@ from payloads.venues.chainlink import (
     SdkDeduplicator,
 )
 from payloads.venues.chainlink_auth import signed_headers
-from payloads.venues.session import SECOND, Data
+from payloads.venues.session import SECOND, Data, Event, Rejected
 
 from .kit import ask, collect, dial_of, dialled, driven, kinds, received, refusal, run, until
 
@@ -109,14 +109,58 @@ def test_twenty_connections_and_no_more() -> None:
     run(test())
 
 
-def test_our_client_is_told_why() -> None:
+@pytest.mark.parametrize(
+    ("wrong", "status", "words"),
+    [
+        ({"leave_out": "Authorization"}, 400, "Authorization"),
+        ({"leave_out": "X-Authorization-Timestamp"}, 400, "X-Authorization-Timestamp"),
+        ({"leave_out": "X-Authorization-Signature-SHA256"}, 400, "Signature-SHA256"),
+        ({"Authorization": "11111111-1111-1111-1111-111111111111"}, 401, "unknown API key"),
+        ({"credentials": Credentials.of(GOOD.key.reveal(), "wrong")}, 401, "signature mismatch"),
+        ({"late": 6 * SECOND}, 401, "-6000 ms off"),
+        ({"late": -6 * SECOND}, 401, "+6000 ms off"),
+    ],
+)
+def test_requests_are_refused_for_the_same(wrong: Any, status: int, words: str) -> None:
+    async def test() -> None:
+        async with ChainlinkSimulator(clock=lambda: 1_700_000_000 * SECOND) as venue:
+            for path in ("/api/v1/feeds", f"/api/v1/reports/latest?feedID={BTC}"):
+                found, body = await get(venue, path, **wrong)
+                assert (found, words in body["error"]) == (status, True), body
+            path = "/api/v1/feeds"
+            reply = await ask("POST", venue.http_url + path, headers_for(venue, path))
+            assert reply.status == 405
+            strange = f"/api/v1/reports/latest?feedID={feed_id(3, 'nobody knows')}"
+            assert (await get(venue, strange))[0] == 401
+            assert (await get(venue, "/api/v1/other"))[0] == 404
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("key", "unknown API key"), ("secret", "signature mismatch"),
+        ("late clock", "timestamp"), ("early clock", "timestamp"), ("feed", "not permitted"),
+    ],
+)  # fmt: skip
+def test_our_client_is_told_why_and_does_not_try_again(wrong: str, told: str) -> None:
     async def test() -> None:
         async with ChainlinkSimulator() as venue:
-            wrong = Credentials.of(GOOD.key.reveal(), "wrong-secret")
-            session = ChainlinkSession(wrong, [BTC], endpoint=venue.endpoint)
-            async with driven(session) as connection:
-                with pytest.raises(ValueError, match="401"):
-                    await collect(connection, lambda _: False)
+            key = "11111111-1111-4111-8111-111111111111" if wrong == "key" else GOOD.key.reveal()
+            secret = "wrong-secret" if wrong == "secret" else GOOD.secret.reveal()
+            feed = feed_id(3, "nobody knows") if wrong == "feed" else BTC
+            session = ChainlinkSession(Credentials.of(key, secret), [feed], endpoint=venue.endpoint)
+            skew = {"late clock": -6, "early clock": 6}.get(wrong, 0) * SECOND
+            events: list[Event] = []
+            async with driven(session, clock=lambda: venue.now() + skew) as connection:
+                with pytest.raises(Refused, match="401"):
+                    await collect(connection, lambda all_: bool(events.append(all_[-1])))
+            (rejected,) = [event for event in events if isinstance(event, Rejected)]
+            assert rejected.code == "401"
+            assert told in rejected.message
+            assert rejected.meaning
+            assert venue.counters.dials == 1
 
     run(test())
 

@@ -104,6 +104,68 @@ def test_logins_that_are_refused(wrong: dict[str, str], about: str) -> None:
     run(test())
 
 
+def test_what_has_ended_is_refused() -> None:
+    """A nonce after five minutes, a session after seven days, an access token after its lifetime:
+    each with the venue's code."""
+    offset = [0]
+
+    async def test() -> None:
+        began = time.time_ns()
+        async with EthgasSimulator(clock=lambda: began + offset[0] * SECOND) as venue:
+            _, body, _ = await post(venue, "login", addr=venue.address)
+            data = body["data"]
+            key = Secret(venue.credentials["private_key"])
+            signed = signature_of(key, typed_data_digest(json.loads(data["eip712Message"])))
+            form = {"addr": venue.address, "nonceHash": data["nonceHash"], "signature": signed}
+            offset[0] = 301
+            status, body, _ = await post(venue, "login/verify", **form)
+            assert (status, body["errorCode"]) == (401, 1000)
+            assert "nonceHash" in body["message"]
+            status, body, cookie = await logged_in(venue)
+            token = body["data"]["accessToken"]["token"]
+            good = [("Authorization", f"Bearer {token}")]
+            async with dialled(venue.url, good) as socket:
+                offset[0] += 3601
+                await socket.send(json.dumps({"op": "login", "args": [{"accessToken": token}]}))
+                answer = await received(socket)
+                assert (answer["event"], answer["code"]) == ("error", 1001)
+                assert answer["msg"] == "expired token"
+            assert (await refusal(venue.url, good))[0] == 401
+            assert (await post(venue, "login/refresh", [("Cookie", cookie)]))[0] == 200
+            offset[0] += 7 * 24 * 3600
+            for wrong in (cookie, "x_auth_refresh_token=never-given"):
+                status, body, _ = await post(venue, "login/refresh", [("Cookie", wrong)])
+                assert (status, body["errorCode"]) == (401, 1000)
+                assert "refreshToken" in body["message"]
+
+    run(test())
+
+
+@pytest.mark.parametrize("token", [None, 7, "", "a.b.c", "nonsense"])
+@pytest.mark.parametrize("dialect", ["official", "draft"])
+def test_logins_on_the_socket_that_are_refused(dialect: str, token: Any) -> None:
+    async def test() -> None:
+        async with EthgasSimulator(dialect=dialect) as venue, dialled(venue.url) as socket:
+            given = {} if token is None else {"accessToken": token}
+            if dialect == "official":
+                await socket.send(json.dumps({"op": "login", "args": [given]}))
+                answer = await received(socket)
+                assert (answer["event"], answer["code"]) == ("error", 1001)
+                await socket.send(json.dumps({"op": "subscribe", "args": [POSITIONS]}))
+                answer = await received(socket)
+                assert (answer["event"], answer["code"]) == ("error", 1000)
+            else:
+                await socket.send(json.dumps({"cmd": "login", "data": given}))
+                answer = await received(socket)
+                assert (answer["status"], answer["error"]["code"]) == ("error", 401)
+                await socket.send(json.dumps({"cmd": "subscribe", **POSITIONS}))
+                answer = await received(socket)
+                assert (answer["cmd"], answer["error"]["code"]) == ("error", 403)
+            assert sum(venue.counters.refused.values()) == 2
+
+    run(test())
+
+
 def test_a_nonce_is_good_once_and_paths_are_few() -> None:
     async def test() -> None:
         async with EthgasSimulator() as venue:

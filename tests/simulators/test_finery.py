@@ -32,11 +32,12 @@ MS = 10**6
 
 def headers_for(
     venue: FinerySimulator, nonce: Any = 1, *, late: int = 0, key: str = KEY,
-    secret: Secret = SECRET, content: str | None = None,
+    secret: Secret = SECRET, content: str | None = None, **changed: str,
 ) -> list[tuple[str, str]]:  # fmt: skip
     stamp = {"nonce": nonce, "timestamp": venue.now() // MS - late}
     text = json.dumps(stamp) if content is None else content
-    return [("EFX-Key", key), ("EFX-Content", text), ("EFX-Sign", sign(secret, text))]
+    made = {"EFX-Key": key, "EFX-Content": text, "EFX-Sign": sign(secret, text)}
+    return [*(made | changed).items()]
 
 
 WRONG: dict[str, tuple[int, dict[str, Any]]] = {
@@ -45,6 +46,12 @@ WRONG: dict[str, tuple[int, dict[str, Any]]] = {
     "no time": (7, {"content": '{"nonce":1}'}),
     "no nonce": (6, {"content": '{"timestamp":1}'}),
     "a nonce that is text": (6, {"nonce": "1"}),
+    "a nonce below zero": (6, {"nonce": -1}),
+    "a nonce beyond 64 bits": (6, {"nonce": 2**64}),
+    "a time that is text": (7, {"content": '{"nonce":1,"timestamp":"now"}'}),
+    "a signature of other words": (14, {"EFX-Content": '{"nonce":1,"timestamp":1}'}),
+    "a signature that is none": (14, {"EFX-Sign": "%%%"}),
+    "a signature in hex": (14, {"EFX-Sign": "00" * 48}),
     "not JSON": (9, {"content": "nonce 1"}),
     "two minutes late": (7, {"late": 120_000}),
     "two minutes early": (7, {"late": -120_000}),

@@ -281,8 +281,13 @@ def test_headers_and_queries_that_are_wrong_are_refused_at_the_upgrade() -> None
                 left_out = {key: value for key, value in good().items() if key != name}
                 assert await code(left_out) == expected, name
                 assert await code(good() | {name: "00"}) == "PermissionDenied", name
+            for skew in (-120, 120):
+                session = venue.trade_session(key_in="headers")
+                dial = session.dial(venue.now() + skew * SECOND)
+                assert await code(dict(dial.headers)) == "PermissionDenied"
             for headers, query in (
                 ({"Authorization": "Bearer a.b.c"}, ""), ({}, "?jwt=a.b.c"),
+                ({"Authorization": f"Bearer {venue.jwt(-1)}"}, ""),
                 ({}, f"?jwt={venue.jwt(-1)}"), ({}, "?api_key=nobody"),
             ):  # fmt: skip
                 assert await code(headers, query) == "PermissionDenied"

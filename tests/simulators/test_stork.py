@@ -43,23 +43,45 @@ QUERY = "?channel=10ms&message_type=signed_ecdsa"
 
 
 @pytest.mark.parametrize(
-    ("path", "headers", "status"),
+    ("path", "headers", "status", "words"),
     [
-        ("/ws" + QUERY, [], 401),
-        ("/ws" + QUERY, [("Authorization", "Basic wrong")], 401),
-        ("/ws" + QUERY, [("Authorization", "Bearer payloads-insecure-test-token")], 401),
-        ("/ws?channel=3ms", TOKEN, 400),
-        ("/ws?message_type=signed_ed25519", TOKEN, 400),
-        ("/ws?addtl_attrs=xy", TOKEN, 400),
-        ("/other", TOKEN, 404),
+        ("/ws" + QUERY, [], 401, "missing header"),
+        ("/ws" + QUERY, [("Authorization", "Basic wrong")], 401, "invalid token"),
+        ("/ws" + QUERY, [("Authorization", "Basic ")], 401, "Basic <token>"),
+        ("/ws" + QUERY, [("Authorization", "payloads-insecure-test-token")], 401, "Basic <token>"),
+        (
+            "/ws" + QUERY, [("Authorization", "Bearer payloads-insecure-test-token")],
+            401, "Basic <token>",
+        ),
+        # As HTTP libraries make it of a user's name and a password.
+        ("/ws" + QUERY, [("Authorization", "Basic cGF5bG9hZHM6dG9rZW4=")], 401, "invalid token"),
+        ("/ws?channel=3ms", TOKEN, 400, "channel"),
+        ("/ws?message_type=signed_ed25519", TOKEN, 400, "message_type"),
+        ("/ws?addtl_attrs=xy", TOKEN, 400, "addtl_attrs"),
+        ("/other", TOKEN, 404, "no websocket"),
     ],
-)
-def test_refused(path: str, headers: Any, status: int) -> None:
+)  # fmt: skip
+def test_refused(path: str, headers: Any, status: int, words: str) -> None:
     async def test() -> None:
         async with StorkSimulator() as venue:
             found, body = await refusal(venue.base + path, headers)
             assert (found, [*body]) == (status, ["error"])
+            assert words in body["error"]
             assert venue.counters.refused == {str(status): 1}
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "headers", [[], [("Authorization", "Basic wrong")], [("Authorization", "Bearer x")]]
+)
+def test_the_taxonomy_wants_the_token_too(headers: Any) -> None:
+    async def test() -> None:
+        async with StorkSimulator() as venue:
+            reply = await ask("GET", venue.http_url + "/v1/taxonomy", headers)
+            assert (reply.status, [*json.loads(reply.body)]) == (401, ["error"])
+            venue.expire()
+            assert (await ask("GET", venue.http_url + "/v1/taxonomy", TOKEN)).status == 401
 
     run(test())
 
