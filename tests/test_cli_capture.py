@@ -24,7 +24,7 @@ from payloads.simulators.venue_chainlink import FEEDS, sequence_of
 from payloads.transport.capture import Happening, frames, records
 from payloads.transport.playback import rerun
 from payloads.venues.chainlink import Backfilled
-from payloads.venues.registry import VENUES, Asked, make
+from payloads.venues.registry import VENUES, Asked, make, variable
 from payloads.venues.session import Data, Secret
 
 from .venues.outside import Asking
@@ -292,6 +292,38 @@ def test_help_names_the_endpoints_that_there_are(venue: str) -> None:
         make(venue, Asked((_WHAT[venue],), "nowhere", {}, held), Asking())
 
 
+@pytest.mark.parametrize("venue", VENUES)
+def test_an_endpoint_of_no_name_is_told_which_there_are(venue: str, tmp_path: Path) -> None:
+    held = {variable(venue, name): "1" * 64 for name in ("key", "secret", "token", "public_key")}
+    ran = command("capture", venue, _WHAT[venue], "--endpoint", "nowhere", "-o",
+                  str(tmp_path / "c.jsonl"), **held)  # fmt: skip
+    assert ran.exit_code == 2
+    known = ", ".join(VENUES[venue].endpoints)
+    assert ran.stderr == (
+        f"error: endpoint: no such endpoint, expected {known}, or a URL of wss or ws\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("venue", "what", "places"),
+    [
+        ("chainlink", BTC, ["PAYLOADS_CHAINLINK_KEY"]),
+        ("stork", "1", ["PAYLOADS_STORK_TOKEN"]),
+        ("finery", "B:1", ["PAYLOADS_FINERY_KEY"]),
+        ("ethgas", "preconfBundleUpdate",
+         ["PAYLOADS_ETHGAS_PRIVATE_KEY", "PAYLOADS_ETHGAS_ACCESS_TOKEN"]),
+        ("qfex-trade", "fills", ["PAYLOADS_QFEX_TRADE_PUBLIC_KEY", "PAYLOADS_QFEX_TRADE_JWT"]),
+    ],
+)  # fmt: skip
+def test_a_missing_credential_is_told_by_its_variable(
+    venue: str, what: str, places: list[str], tmp_path: Path
+) -> None:
+    ran = command("capture", venue, what, "-o", str(tmp_path / "c.jsonl"))
+    assert ran.exit_code == 2
+    assert f"expected {' or '.join(places)} in the environment, or " in ran.stderr
+    assert "<" not in ran.stderr
+
+
 def test_a_full_disk_ends_the_capture_with_a_word(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     path = tmp_path / "c.jsonl"
@@ -306,6 +338,17 @@ def test_a_full_disk_ends_the_capture_with_a_word(tmp_path: Path) -> None:
     assert "Traceback" not in ran.stderr
     assert "File too large" in ran.stdout
     assert path.stat().st_size == 8192
+
+
+def test_a_part_that_cannot_be_begun_ends_the_capture_with_a_word(tmp_path: Path) -> None:
+    third = tmp_path / "c.0003.jsonl"
+    third.write_text("mine")
+    with simulators.start("stork", rate=50) as venue:
+        ran = capture(venue, tmp_path / "c.jsonl", "--rotate-size", "1kB", "--flush", "0s")
+    assert ran.exit_code == 1
+    assert f"error: {third}: cannot be written any more: File exists" in ran.stderr
+    assert "File exists" in ran.stdout
+    assert third.read_text() == "mine"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
@@ -325,12 +368,6 @@ def test_options_that_make_no_sense(wrong: list[str], tmp_path: Path) -> None:
     assert ran.exit_code == 2
     assert wrong[0] in ran.stderr
     assert not list(tmp_path.iterdir())
-
-
-def test_a_missing_credential_is_named_as_the_environment_names_it(tmp_path: Path) -> None:
-    ran = command("capture", "qfex-trade", "-o", str(tmp_path / "c.jsonl"))
-    assert ran.exit_code == 2
-    assert "expected PAYLOADS_QFEX_TRADE_PUBLIC_KEY in the environment, or public_key" in ran.stderr
 
 
 @pytest.mark.parametrize(

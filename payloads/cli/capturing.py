@@ -166,7 +166,8 @@ def capture(
             asyncio.run(_run(sessions, writer, watch, seconds, attempts, tls))
     except OSError as error:  # a full disk
         failed = watch.ended = error.strerror or str(error)
-        click.echo(show.error_line(output, f"cannot be written any more: {failed}"), err=True)
+        where = str(error.filename or output)
+        click.echo(show.error_line(where, f"cannot be written any more: {failed}"), err=True)
     _summary(watch, writer, as_json, colour)
     if watch.refused is not None or watch.denied or not watch.opened or failed:
         raise SystemExit(1)

@@ -41,10 +41,15 @@ class Asked(Record, frozen=True):
     def credential(self, name: str) -> Secret:
         """A credential that there must be."""
         if name not in self.credentials:
-            place = variable(self.venue, name)
-            expected = f"{place} in the environment, or {name} in a file of --credentials"
-            raise Misuse("a credential is missing", field=name, expected=expected)
+            raise self.missing(name)
         return self.credentials[name]
+
+    def missing(self, *names: str, why: str = "a credential is missing") -> Misuse:
+        """What to say where there is none of these credentials."""
+        places = " or ".join(variable(self.venue, name) for name in names)
+        field = " or ".join(names)
+        expected = f"{places} in the environment, or {field} in a file of --credentials"
+        return Misuse(why, field=field, expected=expected)
 
     def flag(self, name: str, default: bool = False) -> bool:
         """An option that is yes or no."""
@@ -108,8 +113,10 @@ def _chainlink(asked: Asked, outside: Outside) -> Sequence[Session]:
     credentials = auth.Credentials(asked.credential("key"), asked.credential("secret"))
     endpoint = auth.ENDPOINTS.get(asked.endpoint or "mainnet")
     if endpoint is None:
-        rest = asked.options.get("rest") or "http" + asked.endpoint.removeprefix("ws")
-        endpoint = auth.Endpoint(asked.endpoint, rest)
+        known = {name: one.ws for name, one in auth.ENDPOINTS.items()}
+        where = _module("shared").address(asked.endpoint, known)
+        rest = asked.options.get("rest") or "http" + where.removeprefix("ws")
+        endpoint = auth.Endpoint(where, rest)
     options = {
         "endpoint": endpoint,
         "backfill": asked.flag("backfill", True),
@@ -204,6 +211,9 @@ def _ethgas(asked: Asked, outside: Outside) -> Sequence[Session]:
             endpoint=asked.options.get("rest") or endpoint,
             dialect=dialect,
         )
+    if login is None and (private := [one.name for one in channels if one.private]):
+        why = f"{private[0]} is a private channel, and nothing says whose"
+        raise asked.missing("private_key", "access_token", why=why)
     session = module.EthgasSession(
         channels,
         login=login,
@@ -237,6 +247,8 @@ def _qfex_trade(asked: Asked, outside: Outside) -> Sequence[Session]:
         credentials = _qfex_oauth(asked)
     elif "jwt" in asked.credentials:
         credentials = module.Jwt(asked.credentials["jwt"])
+    elif "public_key" not in asked.credentials:
+        raise asked.missing("public_key", "jwt")
     else:
         public = asked.credential("public_key").reveal()
         credentials = module.HmacKey(public, asked.credential("secret"))
