@@ -325,7 +325,7 @@ class CaptureWriter:
         if not self._waiting:
             return
         waiting, self._waiting, self._waiting_size = self._waiting, [], 0
-        held = self._redactor.finds_any([frame.data for frame in waiting])
+        held = self._redactor.may_find([frame.data for frame in waiting])
         lines = []
         for frame in waiting:
             data = self._redactor.clean(frame.data) if held else frame.data
@@ -405,7 +405,7 @@ def _cleaned(value: Any, redactor: Redactor) -> Any:
         return {key: _cleaned(one, redactor) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_cleaned(one, redactor) for one in value]
-    return redactor.text(value) if isinstance(value, str) else value
+    return redactor.clean(value) if isinstance(value, str) else value
 
 
 def _new_id() -> str:

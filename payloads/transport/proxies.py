@@ -40,8 +40,8 @@ def through_socks(proxy: str, host: str, port: int, timeout: float | None) -> so
     kind = ProxyType.SOCKS5 if parts.scheme.startswith("socks5") else ProxyType.SOCKS4
     there = Proxy(
         kind,
-        parts.hostname,
-        parts.port,
+        parts.hostname or "",
+        parts.port or _SOCKS_PORT,
         unquote(parts.username or "") or None,
         unquote(parts.password or "") or None,
         # With these names the proxy looks hosts up, not this machine.

@@ -491,10 +491,14 @@ def test_a_credential_is_found_among_many_frames(
     held = f"before {secret} behind" if as_text else b"\xff" + secret.encode() + b"\xfe"
     messages.insert(at, held)
     redactor = Redactor(secret)
-    assert redactor.finds_any(messages)
-    assert redactor.finds_any(messages) == any(redactor.clean(one) != one for one in messages)
-    others = [one for one in messages if redactor.clean(one) == one]
-    assert not redactor.finds_any(others)
+    assert redactor.may_find(messages)
+    others = [one for one in messages if redactor.clean(one) == one and not escaped(one)]
+    assert not redactor.may_find(others)
+
+
+def escaped(message: str | bytes) -> bool:
+    raw = message if isinstance(message, bytes) else message.encode("utf-8", "surrogatepass")
+    return b"%" in raw or b"\\" in raw
 
 
 def test_a_frame_that_waits_is_cleaned_of_what_is_learnt_before_it_is_written(
