@@ -37,11 +37,12 @@ def through_socks(proxy: str, host: str, port: int, timeout: float | None) -> so
     from python_socks.sync import Proxy
 
     parts = urlsplit(proxy)
+    assert parts.hostname is not None and parts.port is not None
     kind = ProxyType.SOCKS5 if parts.scheme.startswith("socks5") else ProxyType.SOCKS4
     there = Proxy(
         kind,
-        parts.hostname or "",
-        parts.port or _SOCKS_PORT,
+        parts.hostname,
+        parts.port,
         unquote(parts.username or "") or None,
         unquote(parts.password or "") or None,
         # With these names the proxy looks hosts up, not this machine.
