@@ -37,7 +37,8 @@ def through_socks(proxy: str, host: str, port: int, timeout: float | None) -> so
     from python_socks.sync import Proxy
 
     parts = urlsplit(proxy)
-    assert parts.hostname is not None and parts.port is not None
+    assert parts.hostname
+    assert parts.port
     kind = ProxyType.SOCKS5 if parts.scheme.startswith("socks5") else ProxyType.SOCKS4
     there = Proxy(
         kind,
