@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from payloads import simulators
 from payloads.cli.main import main
-from payloads.transport.capture import records
-from payloads.transport.frames import Happening
+from payloads.cli.watching import Watch, lines_of
+from payloads.transport.capture import CaptureWriter, records
+from payloads.transport.frames import Happening, Moment
+from payloads.venues.session import Rejected, Unknown
 
 # All of these end by themselves; the time is for a test that fails.
 WITHIN = ("--for", "20s")
@@ -74,6 +77,44 @@ def test_where_something_is_left_the_capture_goes_on(
     assert "as many as were asked for" in ran.stdout
     assert f"will not come            {denied}" in ran.stdout
     assert given_up(tmp_path / "c.jsonl") == []
+
+
+def test_what_may_be_a_refusal_is_shown(tmp_path: Path) -> None:
+    """Stork publishes no errors; whatever it says instead is for a person to read."""
+    ran = capture("stork", "60000", "--frames", "1", *WITHIN, path=tmp_path / "c.jsonl")
+    assert 'unknown message: {"type":"error","error":"assets[0]: no such asset' in ran.stderr
+    assert ran.exit_code == 0
+
+
+def test_what_a_venue_says_does_nothing_to_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watch = Watch(coloured=False)
+    watch.denied = {"B:1": "\x1b[1A"}
+    event = Rejected("\x1b[2J", "gone\r\x07", "\ud800", "\u202e")
+    watch.count(Moment(1, 1, None, (event, Unknown(None, b"\x1b]0;\xff"))))
+    with CaptureWriter(tmp_path / "c.jsonl") as writer:
+        summary = click.unstyle("".join(lines_of(watch.summary(writer))))
+    told = capsys.readouterr().err
+    assert r"refused, \x1b[2J (\u202e): gone\r\x07: \ud800" in told
+    assert r"unknown message: \x1b]0;" in told
+    assert r"1× \x1b[2J" in summary
+    assert r"B:1 (\x1b[1A)" in summary
+    assert (told.replace("\n", "") + summary).isprintable()
+
+
+def test_an_origin_that_says_no_is_told_and_the_other_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    with simulators.start("chainlink", rate=50) as venue:
+        venue.refuse(401)
+        ran = CliRunner(env=venue.environment).invoke(
+            main, [*venue.capture(str(path)), "--set", "ha=yes", *WITHIN, "--frames", "200"]
+        )
+    assert ran.exit_code == 1
+    assert "as many as were asked for" in ran.stdout
+    assert "will not come            connection" in ran.stdout
+    assert "of 2 (401: " in ran.stdout
+    assert len(given_up(path)) == 1
 
 
 def test_where_nothing_is_refused_nothing_is_said_of_it(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from payloads.cli import show
 from payloads.errors import Refused, elide
 from payloads.venues.session import (
     Authenticated,
@@ -27,6 +28,7 @@ from payloads.venues.session import (
     Opened,
     Rejected,
     Stalled,
+    Unknown,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ __all__ = ["NothingLeft", "Watch", "lines_of"]
 _SHOWN_EVERY = 0.5
 _TOLD_EVERY = 60.0
 _WIDTH = 24
+# It may be a refusal; of more of them the summary tells.
+_UNKNOWN_TOLD = 3
 
 
 class NothingLeft(Refused):
@@ -81,12 +85,25 @@ class Watch:
             if self._limit is not None and self.frames >= self._limit:
                 return
             # What is still to be read says why.
-            if not moments.waiting and all(one.session.hopeless for one in self.connections):
+            if self._refused and not moments.waiting and self._hopeless:
                 raise NothingLeft(_words(self.denied_now()))
+
+    @property
+    def _refused(self) -> bool:
+        return bool(self.events["Rejected"] or self.events["Broken"])
+
+    @property
+    def _hopeless(self) -> bool:
+        return all(one.session.hopeless for one in self.connections)
 
     def denied_now(self) -> dict[str, str]:
         """What the venue has refused for good, as it stands."""
-        return {what: why for one in self.connections for what, why in one.session.denied.items()}
+        found: dict[str, str] = {}
+        for number, one in enumerate(self.connections, 1):
+            found |= one.session.denied
+            if isinstance(one.ended_by, Refused) and len(self.connections) > 1:
+                found[f"connection {number} of {len(self.connections)}"] = one.ended_by.reason
+        return found
 
     def count(self, moment: Moment) -> None:
         if moment.frame is not None:
@@ -115,6 +132,9 @@ class Watch:
         which = f"connection {moment.connection}: " if len(self.connections) > 1 else ""
         if isinstance(event, Broken):
             self.say(f"{which}broken message: {event.error}", bad=True)
+        elif isinstance(event, Unknown) and self.events["Unknown"] <= _UNKNOWN_TOLD:
+            raw = event.raw if isinstance(event.raw, str) else event.raw.decode("utf-8", "replace")
+            self.say(f"{which}unknown message: {elide(raw, 120)}", bad=True)
         elif isinstance(event, Rejected):
             self.refusals[event.code] += 1
             words = dict.fromkeys(part for part in (event.message, event.meaning) if part)
@@ -165,7 +185,7 @@ class Watch:
         yield f"{self.frames:,} messages"
         yield f"{(self.frames - frames) / (now - then):,.0f}/s"
         yield f"{(self.bytes - size) / (now - then) / 1e3:,.1f} kB/s"
-        yield "not connected" if self.lost else f"gaps {len(self.gaps)}"
+        yield "not connected" if self.lost and not self._open else f"gaps {len(self.gaps)}"
         yield f"broken {self.events['Broken']}"
         if twice := self.events["Duplicate"]:
             yield f"duplicates {twice:,}"
@@ -177,6 +197,7 @@ class Watch:
     def say(self, words: str, bad: bool = False) -> None:
         """A line of its own, with the time."""
         self.clear()
+        words = show.printable(words)
         styled = click.style(words, fg="yellow") if bad else words
         click.echo(f"{time.strftime('%H:%M:%S')} {styled}", err=True, color=self._coloured)
 
@@ -229,7 +250,8 @@ def lines_of(record: dict[str, Any]) -> Iterable[str]:
     """A summary for a person."""
     yield click.style("capture", bold=True)
     for name, value in _rows(record):
-        yield f"  {click.style(name.ljust(_WIDTH), fg='cyan')} {value}"
+        styled = click.style(show.printable(name).ljust(_WIDTH), fg="cyan")
+        yield f"  {styled} {show.printable(value)}"
 
 
 def _rows(record: dict[str, Any]) -> Iterable[tuple[str, str]]:

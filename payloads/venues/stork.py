@@ -171,7 +171,9 @@ class StorkSession(Conversation):
 
     @property
     def hopeless(self) -> bool:
-        return bool(self._wanted) and len(self.denied) == len(self._wanted)
+        if self._asked or not self._wanted:
+            return False
+        return len(self.denied) == len(self._wanted)
 
     @property
     def assets(self) -> tuple[int, ...]:

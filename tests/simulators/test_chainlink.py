@@ -11,23 +11,19 @@ import pytest
 
 from payloads import chainlink
 from payloads.chainlink.verifier import judge
-from payloads.errors import Misuse
+from payloads.errors import Misuse, Refused
 from payloads.simulators import ChainlinkSimulator
 from payloads.simulators.venue_chainlink import FEEDS, feed_id, sequence_of
 from payloads.state import V03, V04, V05, State
 from payloads.testing import InsecureTestNetwork
-from payloads.transport.client import merged
 from payloads.transport.http import perform
-from payloads.transport.inbox import Inbox
 from payloads.venues.chainlink import (
-    Backfilled,
     ChainlinkSession,
     Credentials,
-    Duplicate,
     SdkDeduplicator,
 )
 from payloads.venues.chainlink_auth import signed_headers
-from payloads.venues.session import SECOND, Data, Event, Opened
+from payloads.venues.session import SECOND, Data, Event, Rejected
 
 from .kit import ask, collect, dial_of, dialled, driven, kinds, received, refusal, run, until
 
@@ -113,14 +109,58 @@ def test_twenty_connections_and_no_more() -> None:
     run(test())
 
 
-def test_our_client_is_told_why() -> None:
+@pytest.mark.parametrize(
+    ("wrong", "status", "words"),
+    [
+        ({"leave_out": "Authorization"}, 400, "Authorization"),
+        ({"leave_out": "X-Authorization-Timestamp"}, 400, "X-Authorization-Timestamp"),
+        ({"leave_out": "X-Authorization-Signature-SHA256"}, 400, "Signature-SHA256"),
+        ({"Authorization": "11111111-1111-1111-1111-111111111111"}, 401, "unknown API key"),
+        ({"credentials": Credentials.of(GOOD.key.reveal(), "wrong")}, 401, "signature mismatch"),
+        ({"late": 6 * SECOND}, 401, "-6000 ms off"),
+        ({"late": -6 * SECOND}, 401, "+6000 ms off"),
+    ],
+)
+def test_requests_are_refused_for_the_same(wrong: Any, status: int, words: str) -> None:
+    async def test() -> None:
+        async with ChainlinkSimulator(clock=lambda: 1_700_000_000 * SECOND) as venue:
+            for path in ("/api/v1/feeds", f"/api/v1/reports/latest?feedID={BTC}"):
+                found, body = await get(venue, path, **wrong)
+                assert (found, words in body["error"]) == (status, True), body
+            path = "/api/v1/feeds"
+            reply = await ask("POST", venue.http_url + path, headers_for(venue, path))
+            assert reply.status == 405
+            strange = f"/api/v1/reports/latest?feedID={feed_id(3, 'nobody knows')}"
+            assert (await get(venue, strange))[0] == 401
+            assert (await get(venue, "/api/v1/other"))[0] == 404
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("key", "unknown API key"), ("secret", "signature mismatch"),
+        ("late clock", "timestamp"), ("early clock", "timestamp"), ("feed", "not permitted"),
+    ],
+)  # fmt: skip
+def test_our_client_is_told_why_and_does_not_try_again(wrong: str, told: str) -> None:
     async def test() -> None:
         async with ChainlinkSimulator() as venue:
-            wrong = Credentials.of(GOOD.key.reveal(), "wrong-secret")
-            session = ChainlinkSession(wrong, [BTC], endpoint=venue.endpoint)
-            async with driven(session) as connection:
-                with pytest.raises(ValueError, match="401"):
-                    await collect(connection, lambda _: False)
+            key = "11111111-1111-4111-8111-111111111111" if wrong == "key" else GOOD.key.reveal()
+            secret = "wrong-secret" if wrong == "secret" else GOOD.secret.reveal()
+            feed = feed_id(3, "nobody knows") if wrong == "feed" else BTC
+            session = ChainlinkSession(Credentials.of(key, secret), [feed], endpoint=venue.endpoint)
+            skew = {"late clock": -6, "early clock": 6}.get(wrong, 0) * SECOND
+            events: list[Event] = []
+            async with driven(session, clock=lambda: venue.now() + skew) as connection:
+                with pytest.raises(Refused, match="401"):
+                    await collect(connection, lambda all_: bool(events.append(all_[-1])))
+            (rejected,) = [event for event in events if isinstance(event, Rejected)]
+            assert rejected.code == "401"
+            assert told in rejected.message
+            assert rejected.meaning
+            assert venue.counters.dials == 1
 
     run(test())
 
@@ -327,77 +367,6 @@ def test_what_is_no_http_is_answered_and_let_go() -> None:
                 writer.close()
             async with driven(venue.session()) as connection:
                 await collect(connection, lambda all_: kinds(all_)["Data"] > 0)
-
-    run(test())
-
-
-# --- origins and gaps -----------------------------------------------------------------------------
-
-
-def test_high_availability_delivers_once_and_survives_one_origin() -> None:
-    async def test() -> None:
-        async with ChainlinkSimulator(rate=100, origins=("a", "b"), seed=1) as venue:
-            both = venue.high_availability(BTC)
-            both.discovered(await perform(both.discover(venue.now()), proxy=False))
-            assert both.origins == ("a", "b")
-            inbox = Inbox(1000, "block")
-            connections = [driven(session, inbox=inbox) for session in both.sessions]
-            events: list[Event] = []
-            async with merged(*connections) as moments:
-                async for moment in moments:
-                    events += moment.events
-                    if kinds(events)["Data"] == 30 and len(venue.peers) == 2:
-                        venue.peers[0].abort()
-                    if kinds(events)["Data"] >= 200:
-                        break
-            numbers = [sequence_of(e.payload) for e in events if isinstance(e, Data) and e.payload]
-            assert numbers == [*range(numbers[0], numbers[0] + len(numbers))]
-            assert sum(isinstance(event, Duplicate) for event in events) > 50
-            assert {peer.request.header("X-Cll-Origin") for peer in venue.peers} <= {"a", "b"}
-
-    run(test())
-
-
-@pytest.mark.parametrize("plan", ["restart@40:0.5", "cut@30,cut@90", "close@30,duplicate/3"])
-def test_nothing_is_lost_or_doubled(plan: str) -> None:
-    """Over restarts and cuts: the gap is filled from REST, and what came twice is dropped."""
-
-    async def test() -> None:
-        async with ChainlinkSimulator(rate=50, feeds=[BTC], misbehave=plan) as venue:
-            async with driven(venue.session()) as connection:
-
-                def complete(events: list[Event]) -> bool:
-                    # Not amid a gap: reports of the last one come as REST answers.
-                    marks = [type(e) for e in events if isinstance(e, Opened | Backfilled)]
-                    settled = len(marks) > 1 and marks[-1] is Backfilled
-                    return kinds(events)["Data"] >= 200 and settled
-
-                events = await collect(connection, complete)
-            numbers = [sequence_of(e.payload) for e in events if isinstance(e, Data) and e.payload]
-            assert len(numbers) == len(set(numbers)), "doubled"
-            newest = sorted(numbers)
-            assert newest == [*range(newest[0], newest[0] + len(newest))], "lost"
-            assert newest[0] <= 2  # the first is made when the feed is asked for
-            assert venue.counters.dials > 1
-
-    run(test())
-
-
-def test_a_stall_is_noticed_and_the_gap_filled() -> None:
-    async def test() -> None:
-        async with ChainlinkSimulator(rate=50, feeds=[BTC], misbehave="stall@30:60") as venue:
-            session = venue.session(silence=SECOND // 2)
-            async with driven(session) as connection:
-
-                def complete(events: list[Event]) -> bool:
-                    return kinds(events)["Data"] >= 150 and kinds(events)["Backfilled"] > 0
-
-                events = await collect(connection, complete)
-            assert kinds(events)["Stalled"] == 1
-            numbers = sorted(
-                sequence_of(e.payload) for e in events if isinstance(e, Data) and e.payload
-            )
-            assert numbers == [*range(numbers[0], numbers[0] + len(numbers))]
 
     run(test())
 

@@ -32,11 +32,12 @@ MS = 10**6
 
 def headers_for(
     venue: FinerySimulator, nonce: Any = 1, *, late: int = 0, key: str = KEY,
-    secret: Secret = SECRET, content: str | None = None,
+    secret: Secret = SECRET, content: str | None = None, **changed: str,
 ) -> list[tuple[str, str]]:  # fmt: skip
     stamp = {"nonce": nonce, "timestamp": venue.now() // MS - late}
     text = json.dumps(stamp) if content is None else content
-    return [("EFX-Key", key), ("EFX-Content", text), ("EFX-Sign", sign(secret, text))]
+    made = {"EFX-Key": key, "EFX-Content": text, "EFX-Sign": sign(secret, text)}
+    return [*(made | changed).items()]
 
 
 WRONG: dict[str, tuple[int, dict[str, Any]]] = {
@@ -45,6 +46,12 @@ WRONG: dict[str, tuple[int, dict[str, Any]]] = {
     "no time": (7, {"content": '{"nonce":1}'}),
     "no nonce": (6, {"content": '{"timestamp":1}'}),
     "a nonce that is text": (6, {"nonce": "1"}),
+    "a nonce below zero": (6, {"nonce": -1}),
+    "a nonce beyond 64 bits": (6, {"nonce": 2**64}),
+    "a time that is text": (7, {"content": '{"nonce":1,"timestamp":"now"}'}),
+    "a signature of other words": (14, {"EFX-Content": '{"nonce":1,"timestamp":1}'}),
+    "a signature that is none": (14, {"EFX-Sign": "%%%"}),
+    "a signature in hex": (14, {"EFX-Sign": "00" * 48}),
     "not JSON": (9, {"content": "nonce 1"}),
     "two minutes late": (7, {"late": 120_000}),
     "two minutes early": (7, {"late": -120_000}),
@@ -318,24 +325,6 @@ def test_our_client_is_told_the_code(wrong: dict[str, Any], code: str, words: st
     run(test())
 
 
-def test_a_key_that_is_withdrawn() -> None:
-    """What is open goes on; the next dial is refused with the venue's code, and is the last."""
-
-    async def test() -> None:
-        async with FinerySimulator(rate=50) as venue:
-            async with driven(venue.session()) as connection:
-                await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
-                venue.expire()
-                await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
-                venue.cut()
-                with pytest.raises(Refused, match="not authorised"):
-                    await collect(connection, lambda _: False)
-            assert venue.counters.refused["code 3"] == 1
-            assert venue.counters.dials == 2
-
-    run(test())
-
-
 def test_a_nonce_used_before_is_told_and_a_fresh_one_tried() -> None:
     class Stuck(NonceSequence):
         """Gives what it is told to, as two programs with one key may."""
@@ -358,47 +347,6 @@ def test_a_nonce_used_before_is_told_and_a_fresh_one_tried() -> None:
             assert (rejected.code, "bad nonce" in rejected.meaning) == ("6", True)
             told = await refused(venue, venue.session(nonces=Stuck(3, 4, 5)))
             assert [event.code for event in told] == ["6", "6"], "once more, and no more"
-
-    run(test())
-
-
-def books_agree(venue: FinerySimulator, session: FinerySession) -> bool:
-    """Whether the session's book is the venue's to the last level, and everything fitted."""
-    book = session.book("B", "BTC-USD")
-    if book is None or book.odd:
-        return False
-    bids, asks = venue.book("B", "BTC-USD")
-    return [[*one] for one in book.bids()] == bids and [[*one] for one in book.asks()] == asks
-
-
-async def settled(venue: FinerySimulator, session: FinerySession, connection: Any) -> None:
-    """Stop the market; then both books are the same, or this never ends."""
-    for stream in venue._streams.values():
-        assert stream.task is not None
-        stream.task.cancel()
-    while not books_agree(venue, session):
-        await collect(connection, lambda _: True)
-
-
-@pytest.mark.parametrize(
-    "plan", ["restart@30:0.2", "cut@20,cut@60", "close@30", "stall@30:60", "duplicate/2"]
-)
-def test_books_are_right_after_any_trouble(plan: str) -> None:
-    async def test() -> None:
-        async with FinerySimulator(rate=100, feeds=["BTC-USD"], misbehave=plan) as venue:
-            session = venue.session()
-            quick: dict[str, Any] = {"ping_interval": 0.1, "ping_timeout": 0.3}
-            async with driven(session, **quick) as connection:
-                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 120)
-                odd = [event for event in events if isinstance(event, Data) and event.content.odd]
-                assert odd == [], "no update was lost or applied twice"
-                await settled(venue, session, connection)
-            if plan.startswith("duplicate"):
-                assert kinds(events)["Duplicate"] > 50
-                assert kinds(events)["Opened"] == 1
-            else:
-                assert kinds(events)["Opened"] == 1 + plan.count("@")
-                assert kinds(events)["Subscribed"] == kinds(events)["Opened"]
 
     run(test())
 
@@ -491,11 +439,9 @@ def test_a_request_without_a_reply() -> None:
                     events.append(event)
                     if isinstance(event, Status):
                         session.request("add")
-                        session.request("instruments")
                     if kinds(events)["RequestFailed"]:
                         break
             (failed,) = [event for event in events if isinstance(event, RequestFailed)]
             assert (failed.code, failed.about, failed.request_id) == ("timeout", "add #1", 1)
-            assert [e.method for e in events if isinstance(e, Answered)] == ["instruments"]
 
     run(test())

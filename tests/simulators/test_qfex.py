@@ -22,11 +22,9 @@ from payloads.venues.qfex import (
     TRADE_CHANNELS,
     Balance,
     Code,
-    Fill,
     HmacKey,
     OAuth,
     Position,
-    QfexMarketSession,
     QfexTradeSession,
     RateBudget,
     StopOrder,
@@ -45,7 +43,6 @@ from payloads.venues.session import (
     Opened,
     Rejected,
     Secret,
-    Stalled,
 )
 
 from .kit import ask, collect, dialled, driven, kinds, received, refusal, run, until
@@ -284,8 +281,13 @@ def test_headers_and_queries_that_are_wrong_are_refused_at_the_upgrade() -> None
                 left_out = {key: value for key, value in good().items() if key != name}
                 assert await code(left_out) == expected, name
                 assert await code(good() | {name: "00"}) == "PermissionDenied", name
+            for skew in (-120, 120):
+                session = venue.trade_session(key_in="headers")
+                dial = session.dial(venue.now() + skew * SECOND)
+                assert await code(dict(dial.headers)) == "PermissionDenied"
             for headers, query in (
                 ({"Authorization": "Bearer a.b.c"}, ""), ({}, "?jwt=a.b.c"),
+                ({"Authorization": f"Bearer {venue.jwt(-1)}"}, ""),
                 ({}, f"?jwt={venue.jwt(-1)}"), ({}, "?api_key=nobody"),
             ):  # fmt: skip
                 assert await code(headers, query) == "PermissionDenied"
@@ -346,7 +348,7 @@ def test_our_client_is_told_why_and_does_not_try_again(wrong: str, told: str) ->
     run(test())
 
 
-# --- nothing lost, nothing doubled ----------------------------------------------------------------
+# --- overlaps -------------------------------------------------------------------------------------
 
 
 def books(events: Iterable[Event], symbol: str = "AAPL-USD") -> list[int]:
@@ -355,64 +357,7 @@ def books(events: Iterable[Event], symbol: str = "AAPL-USD") -> list[int]:
     return [one.sequence for one in contents if one.symbol == symbol]
 
 
-def sent_books(venue: QfexSimulator, peer: int | None = None) -> list[int]:
-    """The numbers of the books that the venue sent, to everybody or on one connection; the message
-    at which it closes a connection is not."""
-    return [
-        json.loads(one.message)["sequence"]
-        for one in venue.sent if peer in (None, one.peer) and "close" not in one.fate
-    ]  # fmt: skip
-
-
 BOOKS = Subscription(("level2",), ("AAPL-USD",))
-
-
-@pytest.mark.parametrize(
-    ("plan", "opened", "doubled"),
-    [
-        ("restart@40:0.3", 2, False), ("close@40:1012,close@80", 3, False),
-        ("stall@40:0.5", 1, False), ("duplicate/1", 1, True), ("duplicate%30", 1, True),
-        ("duplicate/2,restart@40:0.3,stall@90:0.3", 2, True),
-    ],
-)  # fmt: skip
-def test_every_book_comes_once(plan: str, opened: int, doubled: bool) -> None:
-    """Over restarts, closings and stalls, and however often the venue says it."""
-
-    async def test() -> None:
-        async with QfexSimulator(rate=100, misbehave=plan) as venue:
-            async with driven(venue.session(BOOKS)) as connection:
-                events = await collect(connection, lambda all_: len(books(all_)) >= 150)
-            numbers = books(events)
-            assert len(numbers) == len(set(numbers)), "doubled"
-            assert numbers == sorted(numbers), "out of order"
-            assert numbers == sent_books(venue)[: len(numbers)], "lost"
-            assert kinds(events)["Opened"] == opened
-            assert kinds(events)["Subscribed"] == opened
-            assert (kinds(events)["Duplicate"] > 10) == doubled
-            assert not kinds(events)["Broken"]
-
-    run(test())
-
-
-def test_a_connection_that_stalls_is_given_up() -> None:
-    """The dead connection's last books are gone with it; from then on every one comes once."""
-
-    async def test() -> None:
-        async with QfexSimulator(rate=100, misbehave="stall@30:60") as venue:
-            session = QfexMarketSession([BOOKS], endpoint=venue.base, silence=SECOND // 2)
-            async with driven(session) as connection:
-                events = await collect(connection, lambda all_: len(books(all_)) >= 100)
-            assert kinds(events)["Stalled"] == 1
-            assert kinds(events)["Opened"] == 2
-            numbers, at = books(events), [isinstance(event, Stalled) for event in events]
-            before = books(events[: at.index(True)])
-            assert before == sent_books(venue, 1)[: len(before)]
-            assert len(before) == 29
-            after = numbers[len(before) :]
-            assert after == sent_books(venue, 2)[: len(after)]
-            assert len(numbers) == len(set(numbers))
-
-    run(test())
 
 
 def test_overlapping_subscriptions_double_nothing() -> None:
@@ -426,64 +371,6 @@ def test_overlapping_subscriptions_double_nothing() -> None:
             assert books(events) == [*range(1, 21)]
 
     run(test())
-
-
-@pytest.mark.parametrize("how", ["expire", "restart", "cut", "lifetime"])
-def test_no_fill_is_lost_or_doubled(how: str) -> None:
-    """Fills that come while a connection is away, its token over, are asked for when it is back."""
-
-    async def test() -> None:
-        lifetime = 2.0 if how == "lifetime" else 3600.0
-        async with QfexSimulator(rate=20, lifetime=lifetime) as venue:
-            account = venue.account()
-
-            def trade(number: int) -> str:
-                """A numbered order that is filled at once, of another of the account's clients."""
-                order = MARKET | {"client_order_id": f"n-{number}"}
-                told = account.handle("add_order", order, venue.now())
-                for peer in venue.peers:
-                    venue._tell(peer, told)
-                return f"n-{number}"
-
-            credentials = venue.oauth(margin=SECOND // 2)
-            channels = ["fills", "balances"]
-            session = venue.trade_session(credentials=credentials, channels=channels)
-            expected, events = [], list[Event]()
-
-            async def some(connection: Any, enough: Callable[[list[Event]], bool]) -> None:
-                events.extend(await collect(connection, enough))
-
-            async with driven(session) as connection:
-                await some(connection, lambda all_: kinds(all_)["Data"] >= 2)
-                for round_ in range(2):
-                    expected += [trade(10 * round_ + number) for number in range(3)]
-                    if how == "lifetime":  # a token that is renewed while it is in use
-                        await some(connection, lambda all_: kinds(all_)["TokensRenewed"] > 0)
-                        venue.cut()
-                    else:
-                        {"expire": venue.expire, "restart": lambda: venue.restart(0.2),
-                         "cut": venue.cut}[how]()  # fmt: skip
-                    expected += [trade(10 * round_ + number) for number in range(3, 6)]
-                    await some(connection, lambda all_: has(all_, "user_trades_response"))
-                    expected += [trade(10 * round_ + number) for number in range(6, 9)]
-                    last = expected[-1]
-                    await some(connection, lambda all_, last=last: last in fills(all_))
-            assert len(fills(events)) == len(set(fills(events))), "doubled"
-            asked = {
-                one.client_order_id
-                for event in events if isinstance(event, Data)
-                if event.channel == "user_trades_response" for one in event.content
-            }  # fmt: skip
-            assert {*fills(events), *asked} == {*expected}, "lost"
-            assert asked
-            assert kinds(events)["Opened"] >= 2
-
-    run(test())
-
-
-def fills(events: Iterable[Event]) -> list[str]:
-    contents = [event.content for event in events if isinstance(event, Data)]
-    return [one.client_order_id for one in contents if isinstance(one, Fill)]
 
 
 def has(events: Iterable[Event], channel: str) -> bool:
@@ -557,6 +444,25 @@ def test_a_venue_that_refuses_and_does_not_close_is_left(monkeypatch: pytest.Mon
             async with driven(session) as connection:
                 with pytest.raises(Refused, match="does not accept the credentials"):
                     await collect(connection, lambda _: False)
+
+    run(test())
+
+
+def test_a_token_is_renewed_while_it_is_in_use() -> None:
+    """Nothing is interrupted for it, and the next dial has the new one."""
+
+    async def test() -> None:
+        async with QfexSimulator(rate=50, lifetime=3.0) as venue:
+            session = venue.trade_session(
+                credentials=venue.oauth(margin=2 * SECOND), channels=["balances"]
+            )
+            async with driven(session) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["TokensRenewed"] == 2)
+                assert kinds(events)["Opened"] == 1
+                venue.cut()
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] > 5)
+            assert kinds(events)["Authenticated"] == 1
+            assert not venue.counters.refused
 
     run(test())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +24,7 @@ from payloads.transport.client import merged
 from payloads.transport.frames import Moment
 from payloads.transport.http import perform
 from payloads.transport.inbox import Inbox
-from payloads.venues.chainlink import Backfilled
+from payloads.venues.chainlink import Backfilled, ChainlinkSession
 from payloads.venues.ethgas import Channel
 from payloads.venues.finery import FinerySession
 from payloads.venues.qfex import Fill, Subscription
@@ -208,6 +209,12 @@ def test_chainlink_over_two_origins(plan: str, tmp_path: Path) -> None:
     """What one connection misses the other has; only where both are gone is there a gap."""
     connections = 2 + endings(plan) + plan.count("restart")
 
+    def enough(moments: list[Moment], sessions: Sequence[ChainlinkSession]) -> bool:
+        opened = [at for at, one in enumerate(moments) if happened([one], Opened)]
+        if len(opened) < connections or any(one._backfill.gaps for one in sessions):
+            return False
+        return len(happened(moments[opened[-1] :], Data)) >= 40
+
     async def test() -> Run:
         async with CHAINLINK.start(plan) as venue:
             assert isinstance(venue, ChainlinkSimulator)
@@ -218,16 +225,10 @@ def test_chainlink_over_two_origins(plan: str, tmp_path: Path) -> None:
                 inbox = Inbox(1000, "block")
                 options: dict[str, Any] = {"inbox": inbox, "recorder": writer}
                 async with merged(*(driven(one, **options) for one in both.sessions)) as moments:
-                    async for moment in moments:
-                        found.moments.append(moment)
-                        opened = [at for at, one in enumerate(found.moments)
-                                  if happened([one], Opened)]  # fmt: skip
-                        if (
-                            len(opened) == connections
-                            and not any(one._backfill.gaps for one in both.sessions)
-                            and len(happened(found.moments[opened[-1] :], Data)) >= 40
-                        ):
-                            break
+                    while not enough(found.moments, both.sessions):
+                        found.moments += await moments.get_all()
+                    # What the sessions have delivered meanwhile waits there.
+                    found.moments += await moments.get_all()
         return found
 
     found = run(test())
