@@ -17,13 +17,17 @@ from click.testing import CliRunner, Result
 from payloads import simulators
 from payloads.cli.main import main
 from payloads.errors import Misuse
-from payloads.simulators import QfexSimulator, Simulator
+from payloads.simulators import ChainlinkSimulator, QfexSimulator, Simulator
+from payloads.simulators.base import running
+from payloads.simulators.http import Response, answer
 from payloads.simulators.venue_chainlink import FEEDS, sequence_of
 from payloads.transport.capture import Happening, frames, records
 from payloads.transport.playback import rerun
 from payloads.venues.chainlink import Backfilled
-from payloads.venues.registry import VENUES, Asked, make
-from payloads.venues.session import Data, Reply, Request, Secret
+from payloads.venues.registry import VENUES, Asked, make, variable
+from payloads.venues.session import Data, Secret
+
+from .venues.outside import Asking
 
 BTC = next(iter(FEEDS.values()))
 STORK = ("capture", "stork", "BTCUSD", "--endpoint")
@@ -159,6 +163,41 @@ def test_an_origin_that_is_lost_is_no_gap(tmp_path: Path) -> None:
     assert sorted(set(numbers)) == [*range(min(numbers), max(numbers) + 1)], "lost"
 
 
+def test_high_availability_that_is_not_to_be_had_is_told(tmp_path: Path) -> None:
+    with simulators.start("chainlink", rate=50, origins=[]) as venue:
+        ran = capture(venue, tmp_path / "c.jsonl", "--set", "ha=yes", "--frames", "3")
+    assert ran.exit_code == 0, ran.stderr
+    assert "the service names no origins: one connection only" in ran.stderr
+
+
+class Busy(ChainlinkSimulator):
+    """Cannot say at first which origins there are."""
+
+    times = 1
+
+    async def answer_http(self, request: Any) -> Response:
+        if request.method == "HEAD" and self.times:
+            self.times -= 1
+            return answer(503, {"error": "busy"})
+        return await super().answer_http(request)
+
+
+def test_a_service_that_does_not_name_its_origins_at_once_is_asked_again(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    with running(Busy(rate=50)) as venue:
+        ran = capture(venue, path, "--set", "ha=yes", "--frames", "20", "--json")
+    assert ran.exit_code == 0, ran.stderr
+    assert "refused, 503 (which origins there are): " in ran.stderr
+    assert "asking again in 1.0 s" in ran.stderr
+    assert "one connection only" not in ran.stderr
+    summary = json.loads(ran.stdout)
+    assert (summary["refusals"], summary["dials"]) == ({"503": 1}, 2)
+    happened = [one for one in records(path) if isinstance(one, Happening)]
+    assert [one.what for one in happened][:4] == ["request", "reply"] * 2
+    assert [one.detail["status"] for one in happened if one.what == "reply"] == [503, 200]
+    assert venue.environment["PAYLOADS_CHAINLINK_KEY"] not in path.read_text()
+
+
 @pytest.mark.parametrize("how", ["--rotate-size=2kB", "--rotate-every=0.2s"])
 def test_files_are_rotated(how: str, tmp_path: Path) -> None:
     with simulators.start("stork", rate=50, feeds=["BTCUSD"]) as venue:
@@ -248,13 +287,41 @@ _WHAT = {"chainlink": BTC, "stork": "1", "finery": "B:1", "ethgas": "blockBuilde
 def test_help_names_the_endpoints_that_there_are(venue: str) -> None:
     held = {name: Secret("1" * 64) for name in ("key", "secret", "token", "public_key")}
     for endpoint in VENUES[venue].endpoints:
-        assert make(venue, Asked((_WHAT[venue],), endpoint, {}, held), no_answer, 1)
+        assert make(venue, Asked((_WHAT[venue],), endpoint, {}, held), Asking())
     with pytest.raises(Misuse):
-        make(venue, Asked((_WHAT[venue],), "nowhere", {}, held), no_answer, 1)
+        make(venue, Asked((_WHAT[venue],), "nowhere", {}, held), Asking())
 
 
-def no_answer(request: Request) -> Reply:
-    return Reply(request.purpose, 0, b"")
+@pytest.mark.parametrize("venue", VENUES)
+def test_an_endpoint_of_no_name_is_told_which_there_are(venue: str, tmp_path: Path) -> None:
+    held = {variable(venue, name): "1" * 64 for name in ("key", "secret", "token", "public_key")}
+    ran = command("capture", venue, _WHAT[venue], "--endpoint", "nowhere", "-o",
+                  str(tmp_path / "c.jsonl"), **held)  # fmt: skip
+    assert ran.exit_code == 2
+    known = ", ".join(VENUES[venue].endpoints)
+    assert ran.stderr == (
+        f"error: endpoint: no such endpoint, expected {known}, or a URL of wss or ws\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("venue", "what", "places"),
+    [
+        ("chainlink", BTC, ["PAYLOADS_CHAINLINK_KEY"]),
+        ("stork", "1", ["PAYLOADS_STORK_TOKEN"]),
+        ("finery", "B:1", ["PAYLOADS_FINERY_KEY"]),
+        ("ethgas", "preconfBundleUpdate",
+         ["PAYLOADS_ETHGAS_PRIVATE_KEY", "PAYLOADS_ETHGAS_ACCESS_TOKEN"]),
+        ("qfex-trade", "fills", ["PAYLOADS_QFEX_TRADE_PUBLIC_KEY", "PAYLOADS_QFEX_TRADE_JWT"]),
+    ],
+)  # fmt: skip
+def test_a_missing_credential_is_told_by_its_variable(
+    venue: str, what: str, places: list[str], tmp_path: Path
+) -> None:
+    ran = command("capture", venue, what, "-o", str(tmp_path / "c.jsonl"))
+    assert ran.exit_code == 2
+    assert f"expected {' or '.join(places)} in the environment, or " in ran.stderr
+    assert "<" not in ran.stderr
 
 
 def test_a_full_disk_ends_the_capture_with_a_word(tmp_path: Path) -> None:
@@ -271,6 +338,17 @@ def test_a_full_disk_ends_the_capture_with_a_word(tmp_path: Path) -> None:
     assert "Traceback" not in ran.stderr
     assert "File too large" in ran.stdout
     assert path.stat().st_size == 8192
+
+
+def test_a_part_that_cannot_be_begun_ends_the_capture_with_a_word(tmp_path: Path) -> None:
+    third = tmp_path / "c.0003.jsonl"
+    third.write_text("mine")
+    with simulators.start("stork", rate=50) as venue:
+        ran = capture(venue, tmp_path / "c.jsonl", "--rotate-size", "1kB", "--flush", "0s")
+    assert ran.exit_code == 1
+    assert f"error: {third}: cannot be written any more: File exists" in ran.stderr
+    assert "File exists" in ran.stdout
+    assert third.read_text() == "mine"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
@@ -290,12 +368,6 @@ def test_options_that_make_no_sense(wrong: list[str], tmp_path: Path) -> None:
     assert ran.exit_code == 2
     assert wrong[0] in ran.stderr
     assert not list(tmp_path.iterdir())
-
-
-def test_a_missing_credential_is_named_as_the_environment_names_it(tmp_path: Path) -> None:
-    ran = command("capture", "qfex-trade", "-o", str(tmp_path / "c.jsonl"))
-    assert ran.exit_code == 2
-    assert "expected PAYLOADS_QFEX_TRADE_PUBLIC_KEY in the environment, or public_key" in ran.stderr
 
 
 @pytest.mark.parametrize(

@@ -249,11 +249,10 @@ _MOST_SHAPED = 64
 
 Words = tuple[bytes, ...]
 Reader = Callable[..., tuple[Any, ...]]
-# How to take a canonical payload apart: what reads it up to the count of rs, what reads the words
-# of rs or ss, and what reads only what is signed and what must be checked; then what must stand
-# there: the offsets, the blob's padding with the count behind it; and where the first r stands,
-# and the count of ss, which is the same word again.
-Shape = tuple[Reader, Reader, Reader, bytes, bytes, int, int, bytes]
+# How to take a canonical payload apart: what reads it up to the count of rs, and what reads the
+# words of rs or ss; then what must stand there: the offsets, the blob's padding with the count
+# behind it; and where the first r stands, and the count of ss, which is the same word again.
+Shape = tuple[Reader, Reader, bytes, bytes, int, int, bytes]
 # The fields of a FullReport up to `raw_vs`.
 Fields = tuple[HexBytes, bytes, int, int, bytes, bytes, Words, Words, bytes]
 
@@ -271,18 +270,15 @@ def _shape(size: int, length: bytes) -> Shape | None:
     heads = b"".join(offset.to_bytes(WORD, "big") for offset in (_HEAD_SIZE, second, third))
     start = struct.Struct(f">{CONTEXT.codes}96s32s32x{blob}s{padding + WORD}s").unpack_from
     words = struct.Struct(">" + "32s" * count).unpack_from
-    signed = struct.Struct(
-        f">{3 * WORD}s96s{2 * WORD}x{blob}s{padding + WORD}s{WORD * count}x{WORD}s"
-    ).unpack_from
     counted = count.to_bytes(WORD, "big")
-    return start, words, signed, heads, bytes(padding) + counted, second + WORD, third, counted
+    return start, words, heads, bytes(padding) + counted, second + WORD, third, counted
 
 
 def _split_canonical(raw: bytes) -> Fields | None:
     """The one layout an encoder writes, checked word by word; None for any other."""
     if (shape := _shape(len(raw), raw[_LENGTH])) is None:
         return None
-    start, words, _, heads, between, first_r, count_of_s, counted = shape
+    start, words, heads, between, first_r, count_of_s, counted = shape
     digest, padding, epoch, round_, extra, offsets, raw_vs, blob, gap = start(raw, 0)
     first_s = count_of_s + WORD
     if offsets != heads or gap != between or raw[count_of_s:first_s] != counted:
@@ -391,17 +387,6 @@ def decode_envelope(value: Input, *, profile: Profile = AS_CONTRACT) -> FullRepo
     payload = FullReport(*fields, report, guess, raw)
     profile.settle(payload)
     return payload
-
-
-def signed_part(raw: bytes) -> bytes:
-    """Context and blob, which are what is signed; the report in the blob is not read."""
-    if (shape := _shape(len(raw), raw[_LENGTH])) is not None:
-        # The checks of `_split_canonical`, without the signatures: every streamed report comes by.
-        _, _, signed, heads, between, _, _, counted = shape
-        context, offsets, blob, gap, again = signed(raw)
-        if offsets == heads and gap == between and again == counted:
-            return context + blob  # type: ignore[no-any-return]
-    return raw[: 3 * WORD] + _split_general(raw)[0][5]
 
 
 class BareReport(Record, frozen=True):

@@ -14,24 +14,22 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from payloads.cli import show
 from payloads.cli.run import guarded
-from payloads.cli.watching import Watch, lines_of
+from payloads.cli.watching import NothingLeft, Watch, lines_of
 from payloads.errors import Misuse, Refused
 from payloads.venues import registry
-from payloads.venues.session import (
-    Session,
-)
+from payloads.venues.session import Event, Reply, Request, Session
 
 if TYPE_CHECKING:
     import ssl
 
     from payloads.transport.capture import CaptureWriter
+    from payloads.transport.frames import Happening
 
 __all__ = ["capture"]
 
@@ -135,9 +133,10 @@ def capture(
     PAYLOADS_STORK_TOKEN is [stork] token = "…"), never from the command line. They do not reach
     the capture.
 
-    A lost connection is dialled again, for as long as it takes; a venue that says no is not. The
-    exit code is 0 after a capture, 1 where the venue said no or no connection came about, and 2
-    where this was called wrongly.
+    A lost connection is dialled again, for as long as it takes; a venue that says no is not. What
+    it says no to is told, and the capture goes on as long as something is left that can come. The
+    exit code is 0 after a capture, 1 where the venue said no, also to a part of what was asked for,
+    or no connection came about, and 2 where this was called wrongly.
 
     \b
     Examples:
@@ -151,9 +150,10 @@ def capture(
     if output == "-":
         raise Misuse("a capture is a file", field="-o", expected="its name", found=output)
     tls = _trusting(ca)
-    sessions, asked = _sessions(venue, what, endpoint, options, credentials, tls)
-    held = [secret for session in sessions for secret in _secrets(session)]
     watch = Watch(show.colours(colour, sys.stderr), frames)
+    outside = _Outside(venue, watch, tls)
+    sessions, asked = _sessions(venue, what, endpoint, options, credentials, outside)
+    held = [*outside.learnt, *(secret for session in sessions for secret in _secrets(session))]
     writer = CaptureWriter(
         output, venue=venue, asked=asked, secrets=held, flush_every=flush, sync=sync,
         max_bytes=rotate_size, max_seconds=rotate_every,
@@ -161,12 +161,15 @@ def capture(
     failed = None
     try:
         with writer:
+            for one in outside.happened:
+                writer.happening(one)
             asyncio.run(_run(sessions, writer, watch, seconds, attempts, tls))
     except OSError as error:  # a full disk
         failed = watch.ended = error.strerror or str(error)
-        click.echo(show.error_line(output, f"cannot be written any more: {failed}"), err=True)
+        where = str(error.filename or output)
+        click.echo(show.error_line(where, f"cannot be written any more: {failed}"), err=True)
     _summary(watch, writer, as_json, colour)
-    if watch.refused is not None or not watch.opened or failed:
+    if watch.refused is not None or watch.denied or not watch.opened or failed:
         raise SystemExit(1)
 
 
@@ -176,10 +179,10 @@ def _sessions(
     endpoint: str,
     options: Iterable[str],
     credentials: str | None,
-    tls: ssl.SSLContext | None,
+    outside: _Outside,
 ) -> tuple[Sequence[Session], dict[str, Any]]:
     """The sessions, and what was asked for, as the capture's header keeps it."""
-    from payloads.transport import http, secrets
+    from payloads.transport import secrets
 
     chosen: dict[str, str] = {}
     for option in options:
@@ -197,9 +200,47 @@ def _sessions(
         tokens = secrets.TokenFile(chosen.pop("token_file"))
         found["refresh_token"], keep = tokens.read(), tokens.keep
     asked = registry.Asked(what, endpoint, chosen, found, keep=keep)
-    ask = partial(http.perform_now, tls=tls)
-    sessions = registry.make(venue, asked, ask, time.time_ns())
+    sessions = registry.make(venue, asked, outside)
     return sessions, {"what": list(what), "endpoint": endpoint or "mainnet", "options": chosen}
+
+
+class _Outside:
+    """Does what a venue wants done before there is a session, and keeps it for the capture."""
+
+    def __init__(self, venue: str, watch: Watch, tls: ssl.SSLContext | None) -> None:
+        self.happened: list[Happening] = []
+        self.learnt: list[str] = []
+        self._venue, self._watch, self._tls = venue, watch, tls
+
+    def now(self) -> int:
+        return time.time_ns()
+
+    def ask(self, request: Request) -> Reply:
+        from payloads.transport import http, redact
+
+        self.learnt += redact.secrets_of(request)
+        self._keep("request", redact.request_detail(request))
+        reply = http.perform_now(request, tls=self._tls)
+        secret, learn = request.secret_reply, self.learnt.append
+        self._keep("reply", redact.reply_detail(reply, learn, secret=secret))
+        return reply
+
+    def _keep(self, what: str, detail: dict[str, Any]) -> None:
+        from payloads.transport.frames import Happening
+
+        self.happened.append(Happening(self._venue, 0, self.now(), what, detail))
+
+    def wait(self, nanoseconds: int) -> None:
+        self._watch.say(f"asking again in {nanoseconds / 1e9:.1f} s")
+        time.sleep(nanoseconds / 1e9)
+
+    def tell(self, event: Event) -> None:
+        from payloads.transport.frames import Moment
+
+        self._watch.count(Moment(self.now(), 0, None, (event,)))
+
+    def warn(self, words: str) -> None:
+        self._watch.say(words, bad=True)
 
 
 def _trusting(ca: str | None) -> ssl.SSLContext | None:
@@ -235,6 +276,7 @@ async def _run(
     tls: ssl.SSLContext | None,
 ) -> None:
     from payloads.transport.client import Backoff, Connection, merged
+    from payloads.transport.frames import Happening
     from payloads.transport.inbox import Inbox
 
     inbox = Inbox()
@@ -252,6 +294,7 @@ async def _run(
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             watch.ended = stopping.result() if stopping.done() else "as many as were asked for"
         finally:
+            watch.denied = watch.denied_now()
             for task in (reading, stopping, showing):
                 task.cancel()
             ended = await asyncio.gather(reading, stopping, showing, return_exceptions=True)
@@ -259,6 +302,9 @@ async def _run(
     error = ended[0]
     if isinstance(error, Refused):
         watch.refused, watch.ended = error, f"given up: {error.reason}"
+        if isinstance(error, NothingLeft):
+            why = {"why": error.reason}
+            writer.happening(Happening(sessions[0].venue, 0, time.time_ns(), "gave up", why))
     elif isinstance(error, Exception):
         raise error
 

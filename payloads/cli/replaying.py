@@ -20,6 +20,7 @@ from payloads.errors import Malformed, Misuse, PayloadError
 
 if TYPE_CHECKING:
     from payloads.transport.capture import CaptureRecord
+    from payloads.transport.rotation import Continuity
 
 __all__ = ["replay"]
 
@@ -58,9 +59,10 @@ def replay(
 ) -> None:
     """Play captures again: as JSON lines, or as a websocket for any client.
 
-    Reads captures (also cut off, compressed or in parts), HAR files of Chrome and Firefox,
-    mitmproxy flow files, logs of wscat and websocat, and hex, a payload a line. Lines that cannot
-    be read are reported with their number, and the rest is played.
+    Reads captures (also cut off or compressed), HAR files of Chrome and Firefox, mitmproxy flow
+    files, logs of wscat and websocat, and hex, a payload a line. Lines that cannot be read are
+    reported with their number, and the rest is played. A capture that was rotated is played as a
+    whole when its first file is named; parts are put in order, and missing ones reported.
 
     \b
     Examples:
@@ -98,24 +100,36 @@ class _Player:
         self.quiet = False
 
     def records(self) -> Iterator[CaptureRecord]:
+        from payloads.transport.rotation import Continuity, grouped
+
+        # What a file is said to be, it is.
+        groups = grouped(self.files) if self.kind in (None, "capture") else [self.files]
+        for names in groups:
+            parts = Continuity()
+            for name in names:
+                yield from self._of(name, parts)
+            if (missing := parts.over()) is not None:
+                self._report(names[-1], missing)
+
+    def _of(self, name: str, parts: Continuity) -> Iterator[CaptureRecord]:
+        """The records of one file."""
         from payloads.transport.capture import BrokenLine
         from payloads.transport.frames import Frame, Happening
         from payloads.transport.readers import read
 
-        for name in self.files:
-            try:
-                source: Any = sys.stdin.buffer if name == "-" else name
-                for where, record in read(source, kind=self.kind, venue=self.venue):
-                    if isinstance(record, BrokenLine):
-                        self._report(f"{name}: {where}", record.error)
-                    elif isinstance(record, Frame | Happening) and not self._wanted(record):
-                        continue
-                    else:
-                        yield record
-            except OSError as error:
-                raise Misuse(f"cannot read {name}: {error.strerror}") from None
-            except Malformed as error:
-                self._report(name, error)
+        try:
+            source: Any = sys.stdin.buffer if name == "-" else name
+            for where, record in read(source, kind=self.kind, venue=self.venue):
+                if (missing := parts.saw(record)) is not None:
+                    self._report(f"{name}: {where}", missing)
+                if isinstance(record, BrokenLine):
+                    self._report(f"{name}: {where}", record.error)
+                elif not isinstance(record, Frame | Happening) or self._wanted(record):
+                    yield record
+        except OSError as error:
+            raise Misuse(f"cannot read {name}: {error.strerror}") from None
+        except Malformed as error:
+            self._report(name, error)
 
     def _wanted(self, record: Any) -> bool:
         if self.connection is not None and record.connection != self.connection:

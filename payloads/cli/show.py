@@ -45,6 +45,11 @@ def _note(text: str) -> str:
     return click.style(text, fg="yellow")
 
 
+def printable(text: str) -> str:
+    """What somebody else said, unable to do anything to a terminal."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 def error_line(where: str, message: str) -> str:
     """One line for what went wrong, after the place where it did."""
     return f"{click.style('error', fg='red', bold=True)}: {where + ': ' if where else ''}{message}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from payloads.cli import simulated
 from payloads.cli.run import guarded
 from payloads.errors import Misuse
 
@@ -28,7 +29,7 @@ _SHOWN_EVERY = 0.5
 _WIDTH = 14
 
 
-@click.command()
+@click.command(epilog=simulated.described())
 @click.argument("venue", type=click.Choice(_VENUES))
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0: a free one.")
@@ -37,6 +38,9 @@ _WIDTH = 14
 @click.option("--misbehave", default="", metavar="RULE,…", help="What to do wrong, and when.")
 @click.option("--bad-share", type=float, metavar="SHARE", help="Share of bad payloads, 0 to 1.")
 @click.option("--seed", type=int, default=0, help="The same seed makes the same data.")
+@click.option(
+    "--set", "given", multiple=True, metavar="NAME=VALUE", help="An option of the venue's; below."
+)
 @click.option("--certificate", metavar="FILE", help="Serve wss: PEM, the certificate and its key.")
 @click.option("--state", "state_path", metavar="FILE", help="Write what verifies its payloads.")
 @click.option("--for", "seconds", type=float, metavar="SECONDS", help="Stop after so long.")
@@ -51,6 +55,7 @@ def simulate(
     misbehave: str,
     bad_share: float | None,
     seed: int,
+    given: tuple[str, ...],
     certificate: str | None,
     state_path: str | None,
     seconds: float | None,
@@ -78,10 +83,11 @@ def simulate(
       payloads simulate chainlink
       payloads simulate stork --rate 50 --bad-share 0.1 --state state.json
       payloads simulate finery --port 9000 --misbehave 'drop/50,restart@30s:2'
+      payloads simulate ethgas --set dialect=draft --set lifetime=30
     """
     from payloads import simulators
 
-    options: dict[str, Any] = {
+    options: dict[str, Any] = simulated.options(venue, given) | {
         "host": host, "port": port, "rate": rate, "misbehave": misbehave, "seed": seed,
     }  # fmt: skip
     if feeds is not None:

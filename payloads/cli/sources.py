@@ -12,12 +12,18 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
 from payloads.errors import Malformed, Misuse
 from payloads.inputs import MAX_TEXT_CHARACTERS, check_nesting
+
+if TYPE_CHECKING:
+    from payloads.transport.capture import CaptureRecord
+
+    # Where it stood, the number of its line there, and what it is.
+    Placed = tuple[str, int, CaptureRecord]
 
 __all__ = ["Item", "items"]
 
@@ -52,15 +58,41 @@ def items(sources: Iterable[str]) -> Iterator[Item]:
             raise Misuse("no input", expected="a payload, a file, or - for standard input")
         named = ["-"]
     found = False
-    for index, source in enumerate(named, 1):
-        for item in _of(source, f"argument {index}"):
+    for group, label in _groups(named):
+        for item in _of(group, label):
             found = True
             yield item
     if not found:
         raise Malformed("empty input", expected="a payload", found="nothing but white space")
 
 
-def _of(source: str, label: str) -> Iterator[Item]:
+def _groups(named: list[str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is read as one, each with its label: a source, or the parts of one capture."""
+    groups: list[tuple[str, ...]] = [(source,) for source in named]
+    if any(_looks_captured(source) for source in named):
+        from payloads.transport.rotation import grouped
+
+        groups = grouped(named)
+    places: dict[str, list[int]] = {}
+    for index, source in enumerate(named, 1):
+        places.setdefault(source, []).append(index)
+    for group in groups:
+        index = places[group[0]].pop(0) if len(group) == 1 else 0
+        yield group, f"argument {index}"
+
+
+def _looks_captured(source: str) -> bool:
+    try:
+        with (_file(source) or Path()).open("rb") as stream:
+            return stream.read(len(_CAPTURES[0])).startswith(_CAPTURES)
+    except OSError:  # no file, or one that says so when it is read
+        return False
+
+
+def _of(group: tuple[str, ...], label: str) -> Iterator[Item]:
+    source, *others = group
+    if others:
+        return _captured(_parts(group), f"{source}: ")
     if source == "-":
         return _stream(sys.stdin.buffer, "")
     if (path := _file(source)) is not None:
@@ -107,7 +139,7 @@ def _stream(stream: IO[bytes], prefix: str) -> Iterator[Item]:
     # Some editors put a byte order mark before text; no payload starts with one.
     head = stream.read(_SNIFFED).removeprefix(codecs.BOM_UTF8)
     if head.startswith(_CAPTURES):
-        yield from _captured(head, stream, prefix)
+        yield from _captured(_placed(head, stream, prefix), prefix)
     elif _is_binary(head):
         yield _whole(head, stream, f"{prefix}the whole input", text=False)
     elif _is_document(head):
@@ -116,19 +148,39 @@ def _stream(stream: IO[bytes], prefix: str) -> Iterator[Item]:
         yield from _lines(head, stream, prefix)
 
 
-def _captured(head: bytes, stream: IO[bytes], prefix: str) -> Iterator[Item]:
+def _parts(names: Iterable[str]) -> Iterator[Placed]:
+    """The records of several files."""
+    for name in names:
+        try:
+            with open(name, "rb") as stream:
+                yield from _placed(b"", stream, f"{name}: ")
+        except OSError as error:
+            raise Misuse(f"cannot read {name}: {error.strerror}") from None
+
+
+def _placed(head: bytes, stream: IO[bytes], prefix: str) -> Iterator[Placed]:
+    from payloads.transport.capture import numbered
+    from payloads.transport.codecs import unsqueezed
+
+    for number, record in numbered(unsqueezed(stream, head)):
+        yield f"{prefix}line {number}", number, record
+
+
+def _captured(records: Iterable[Placed], prefix: str) -> Iterator[Item]:
     """The received messages of a capture that may hold a signed payload, or do not decode as JSON.
 
     A venue sends more than those: acknowledgements and the like are passed over. So are the answers
     to HTTP requests that hold none; what filled a gap is in others.
     """
-    from payloads.transport.capture import BrokenLine, numbered
-    from payloads.transport.codecs import unsqueezed
+    from payloads.transport.capture import BrokenLine
     from payloads.transport.frames import Frame, Happening
+    from payloads.transport.rotation import Continuity
 
+    parts = Continuity()
     found = others = 0
-    for number, record in numbered(unsqueezed(stream, head)):
-        where = f"{prefix}line {number}"
+    for where, number, record in records:
+        if (missing := parts.saw(record)) is not None:
+            yield Item(where, "", number, missing)
         if isinstance(record, BrokenLine) and isinstance(record.error, Malformed):
             yield Item(where, "", number, record.error)
         elif isinstance(record, Frame) and record.direction == "in" and record.is_message:
@@ -141,6 +193,8 @@ def _captured(head: bytes, stream: IO[bytes], prefix: str) -> Iterator[Item]:
             if reply.status // 100 == 2 and _may_hold_payload(reply.body):
                 found += 1
                 yield Item(f"{where}, reply", reply.body, number, provenance="reply")
+    if (missing := parts.over()) is not None:
+        yield Item(f"{prefix}the end", "", error=missing)
     if not found:
         what = f"{others} other messages"
         error = Malformed("no payload in this capture", field="frames", found=what)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from payloads.cli import show
 from payloads.errors import Refused, elide
 from payloads.venues.session import (
     Authenticated,
@@ -27,18 +28,26 @@ from payloads.venues.session import (
     Opened,
     Rejected,
     Stalled,
+    Unknown,
 )
 
 if TYPE_CHECKING:
     from payloads.transport.capture import CaptureWriter
     from payloads.transport.client import Connection
     from payloads.transport.frames import Moment
+    from payloads.transport.inbox import Inbox
 
-__all__ = ["Watch", "lines_of"]
+__all__ = ["NothingLeft", "Watch", "lines_of"]
 
 _SHOWN_EVERY = 0.5
 _TOLD_EVERY = 60.0
 _WIDTH = 24
+# It may be a refusal; of more of them the summary tells.
+_UNKNOWN_TOLD = 3
+
+
+class NothingLeft(Refused):
+    """The venue has said no to everything that was asked for."""
 
 
 class Watch:
@@ -54,6 +63,8 @@ class Watch:
         # Why it is over, in words, and what the venue said if that was it.
         self.ended = ""
         self.refused: Refused | None = None
+        # What of all that was asked for will not come, and why.
+        self.denied: dict[str, str] = {}
         # From the last message before all connections were lost to the first after, in seconds.
         self.gaps: list[float] = []
         self._open = self._newest = 0
@@ -67,12 +78,32 @@ class Watch:
         """How many websockets came about."""
         return sum(one.stats.opened for one in self.connections)
 
-    async def read(self, moments: Any) -> None:
-        """Count what comes, until the limit or the end."""
+    async def read(self, moments: Inbox) -> None:
+        """Count what comes, until the limit or the end; `NothingLeft` where nothing more can."""
         async for moment in moments:
             self.count(moment)
             if self._limit is not None and self.frames >= self._limit:
                 return
+            # What is still to be read says why.
+            if self._refused and not moments.waiting and self._hopeless:
+                raise NothingLeft(_words(self.denied_now()))
+
+    @property
+    def _refused(self) -> bool:
+        return bool(self.events["Rejected"] or self.events["Broken"])
+
+    @property
+    def _hopeless(self) -> bool:
+        return all(one.session.hopeless for one in self.connections)
+
+    def denied_now(self) -> dict[str, str]:
+        """What the venue has refused for good, as it stands."""
+        found: dict[str, str] = {}
+        for number, one in enumerate(self.connections, 1):
+            found |= one.session.denied
+            if isinstance(one.ended_by, Refused) and len(self.connections) > 1:
+                found[f"connection {number} of {len(self.connections)}"] = one.ended_by.reason
+        return found
 
     def count(self, moment: Moment) -> None:
         if moment.frame is not None:
@@ -101,6 +132,9 @@ class Watch:
         which = f"connection {moment.connection}: " if len(self.connections) > 1 else ""
         if isinstance(event, Broken):
             self.say(f"{which}broken message: {event.error}", bad=True)
+        elif isinstance(event, Unknown) and self.events["Unknown"] <= _UNKNOWN_TOLD:
+            raw = event.raw if isinstance(event.raw, str) else event.raw.decode("utf-8", "replace")
+            self.say(f"{which}unknown message: {elide(raw, 120)}", bad=True)
         elif isinstance(event, Rejected):
             self.refusals[event.code] += 1
             words = dict.fromkeys(part for part in (event.message, event.meaning) if part)
@@ -151,7 +185,7 @@ class Watch:
         yield f"{self.frames:,} messages"
         yield f"{(self.frames - frames) / (now - then):,.0f}/s"
         yield f"{(self.bytes - size) / (now - then) / 1e3:,.1f} kB/s"
-        yield "not connected" if self.lost else f"gaps {len(self.gaps)}"
+        yield "not connected" if self.lost and not self._open else f"gaps {len(self.gaps)}"
         yield f"broken {self.events['Broken']}"
         if twice := self.events["Duplicate"]:
             yield f"duplicates {twice:,}"
@@ -163,6 +197,7 @@ class Watch:
     def say(self, words: str, bad: bool = False) -> None:
         """A line of its own, with the time."""
         self.clear()
+        words = show.printable(words)
         styled = click.style(words, fg="yellow") if bad else words
         click.echo(f"{time.strftime('%H:%M:%S')} {styled}", err=True, color=self._coloured)
 
@@ -192,6 +227,7 @@ class Watch:
             "broken": self.events["Broken"],
             "unknown": self.events["Unknown"],
             "refusals": dict(self.refusals),
+            "denied": self.denied,
             "events": dict(self.events),
             "channels": dict(self.channels.most_common(50)),
             "held_up": self.connections[0].inbox.blocked if self.connections else 0,
@@ -202,11 +238,20 @@ class Watch:
         }
 
 
+def _words(denied: dict[str, str]) -> str:
+    """What is refused, by the venue's words for it."""
+    by_words: dict[str, list[str]] = {}
+    for what, why in denied.items():
+        by_words.setdefault(why, []).append(what)
+    return elide("; ".join(f"{', '.join(some)} ({why})" for why, some in by_words.items()), 300)
+
+
 def lines_of(record: dict[str, Any]) -> Iterable[str]:
     """A summary for a person."""
     yield click.style("capture", bold=True)
     for name, value in _rows(record):
-        yield f"  {click.style(name.ljust(_WIDTH), fg='cyan')} {value}"
+        styled = click.style(show.printable(name).ljust(_WIDTH), fg="cyan")
+        yield f"  {styled} {show.printable(value)}"
 
 
 def _rows(record: dict[str, Any]) -> Iterable[tuple[str, str]]:
@@ -226,6 +271,8 @@ def _rows(record: dict[str, Any]) -> Iterable[tuple[str, str]]:
         yield "unknown", f"{record['unknown']:,} messages of no kind that is known"
     refused = ", ".join(f"{count}× {code}" for code, count in record["refusals"].items())
     yield "refused", refused or "never"
+    if record["denied"]:
+        yield "will not come", _words(record["denied"])
     if record["redacted"]:
         yield "redacted", f"credentials in {record['redacted']:,} of the messages"
     if record["held_up"]:

@@ -218,8 +218,10 @@ class EthgasSimulator(Simulator):
         return self.stream(f"{channel.label} {peer.number}", make)
 
     def _update(self, peer: Peer, channel: Channel, memory: dict[str, int]) -> Iterable[Made]:
-        if channel.private and not peer.memory["desk"].authenticated(self.now()):
-            self._lapse(peer)
+        desk: SocketDesk = peer.memory["desk"]
+        if channel.private and not desk.authenticated(self.now()):
+            if channel in desk.subscribed:  # else it has been told, and this is the rest of a burst
+                self._lapse(peer)
             return
         memory["count"] += 1
         payload = self._market.payload(channel, memory["count"])

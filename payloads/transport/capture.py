@@ -183,6 +183,8 @@ class CaptureWriter:
         self._flush_every, self._sync, self._clock = flush_every, sync, clock
         self._max_bytes, self._max_seconds = max_bytes, max_seconds
         self._rotates = max_bytes is not None or max_seconds is not None
+        if self._rotates and (second := _part(self._path, 2)).exists():
+            raise _there(second)
         self._redactor = Redactor(*secrets)
         self._id = _new_id()
         self._lock = threading.RLock()
@@ -274,10 +276,12 @@ class CaptureWriter:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
         try:
             self._file = os.open(path, flags, 0o600)
-        except FileExistsError:
-            wanted = "the name of a file that is not there yet"
-            raise Misuse("is already there", field=str(path), expected=wanted) from None
         except OSError as error:
+            if self._files:  # too late to be called otherwise
+                self._error = error
+                raise
+            if isinstance(error, FileExistsError):
+                raise _there(path) from None
             raise Misuse(f"cannot be written: {error.strerror}", field=str(path)) from None
         self._stream = squeeze(compression_of(path.name))
         self._pending = bytearray()
@@ -321,7 +325,7 @@ class CaptureWriter:
         if not self._waiting:
             return
         waiting, self._waiting, self._waiting_size = self._waiting, [], 0
-        held = self._redactor.finds_any([frame.data for frame in waiting])
+        held = self._redactor.may_find([frame.data for frame in waiting])
         lines = []
         for frame in waiting:
             data = self._redactor.clean(frame.data) if held else frame.data
@@ -362,14 +366,19 @@ class CaptureWriter:
 
     def _to_file(self, durable: bool) -> None:
         assert self._file is not None
+        self._raise_stored()  # what stands behind a hole cannot be read
         view, self._pending = memoryview(self._pending), bytearray()
-        while view:
-            written = os.write(self._file, view)
-            self._file_bytes += written
-            self._part_bytes += written
-            view = view[written:]
-        if durable:
-            os.fsync(self._file)
+        try:
+            while view:
+                written = os.write(self._file, view)
+                self._file_bytes += written
+                self._part_bytes += written
+                view = view[written:]
+            if durable:
+                os.fsync(self._file)
+        except OSError as error:
+            self._error = error
+            raise
 
     def _raise_stored(self) -> None:
         if self._error is not None:
@@ -386,12 +395,17 @@ class CaptureWriter:
                     return
 
 
+def _there(path: Path) -> Misuse:
+    wanted = "the name of a file that is not there yet"
+    return Misuse("is already there", field=str(path), expected=wanted)
+
+
 def _cleaned(value: Any, redactor: Redactor) -> Any:
     if isinstance(value, dict):
         return {key: _cleaned(one, redactor) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_cleaned(one, redactor) for one in value]
-    return redactor.text(value) if isinstance(value, str) else value
+    return redactor.clean(value) if isinstance(value, str) else value
 
 
 def _new_id() -> str:

@@ -118,6 +118,8 @@ class Connection:
         # What came of requests while there was no websocket: the end of this, or an error here.
         self._said: Retry | None = None
         self._error: BaseException | None = None
+        # Why this is over, where nobody closed it; what the reader is told, if it was the first.
+        self.ended_by: BaseException | None = None
 
     # --- the reader's side ---
 
@@ -174,16 +176,15 @@ class Connection:
     # --- dialling, again and again ---
 
     async def _run(self) -> None:
-        error: BaseException | None = None
         try:
             await self._keep_dialling()
         except asyncio.CancelledError:
             pass
         except BaseException as raised:
-            error = raised
+            self.ended_by = raised
         finally:
             await self._errands.stop()
-            self.inbox.leave(error)
+            self.inbox.leave(self.ended_by)
 
     async def _keep_dialling(self) -> None:
         attempt = failures = 0

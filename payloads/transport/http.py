@@ -16,10 +16,12 @@ import contextlib
 import ssl
 import threading
 import urllib.request
-from http.client import HTTPException
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 
 from payloads.errors import Misuse
 from payloads.transport.agent import agent
+from payloads.transport.proxies import proxy_for, through_socks
 from payloads.venues.session import MAX_MESSAGE_BYTES, Reply, Request
 
 __all__ = ["NO_ANSWER", "perform", "perform_now"]
@@ -80,7 +82,8 @@ def perform_now(
     if not request.url.startswith(("http://", "https://")) or not request.url.isascii():
         raise Misuse("not a URL to ask", field="url", expected="http:// or https://, in ASCII")
     try:
-        with _opener(proxy, tls).open(_prepared(request), timeout=timeout) as answer:
+        opener = _opener(proxy_for(request.url, proxy), tls)
+        with opener.open(_prepared(request), timeout=timeout) as answer:
             body = answer.read(MAX_MESSAGE_BYTES + 1)
             headers = tuple(answer.headers.items())
             status = answer.status
@@ -100,16 +103,53 @@ def _prepared(request: Request) -> urllib.request.Request:
     return prepared
 
 
-def _opener(proxy: str | bool, tls: ssl.SSLContext | None) -> urllib.request.OpenerDirector:
+def _opener(proxy: str | None, tls: ssl.SSLContext | None) -> urllib.request.OpenerDirector:
     """An opener that hands out every status as it is, and follows nothing."""
-    proxies: dict[str, str] | None = None if proxy is True else {}
-    if isinstance(proxy, str):
-        proxies = {"http": proxy, "https": proxy}
+    tls = tls or ssl.create_default_context()
     opener = urllib.request.OpenerDirector()
-    opener.add_handler(urllib.request.ProxyHandler(proxies))
+    if proxy is not None and proxy.startswith("socks"):
+        opener.add_handler(_ThroughSocks(proxy, tls))
+        return opener
+    if proxy is not None and proxy.startswith("https:"):
+        expected = "http:// or socks5h:// for HTTP requests"
+        raise Misuse("cannot be used as a proxy", field="proxy", expected=expected)
+    opener.add_handler(
+        urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {})
+    )
     opener.add_handler(urllib.request.HTTPHandler())
-    opener.add_handler(urllib.request.HTTPSHandler(context=tls or ssl.create_default_context()))
+    opener.add_handler(urllib.request.HTTPSHandler(context=tls))
     return opener
+
+
+class _ThroughSocks(urllib.request.AbstractHTTPHandler):
+    """Requests through a SOCKS proxy, which urllib by itself does not know."""
+
+    def __init__(self, proxy: str, tls: ssl.SSLContext) -> None:
+        super().__init__()
+        self._proxy, self._tls = proxy, tls
+
+    def http_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(partial(_Socks, proxy=self._proxy, tls=None), request)
+
+    def https_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(partial(_Socks, proxy=self._proxy, tls=self._tls), request)
+
+    http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
+
+
+class _Socks(HTTPConnection):
+    """A connection whose socket comes from a SOCKS proxy."""
+
+    def __init__(
+        self, host: str, *, proxy: str, tls: ssl.SSLContext | None, timeout: float
+    ) -> None:
+        self.default_port = 443 if tls else 80
+        super().__init__(host, timeout=timeout)
+        self._proxy, self._tls = proxy, tls
+
+    def connect(self) -> None:
+        sock = through_socks(self._proxy, self.host, self.port, self.timeout)
+        self.sock = self._tls.wrap_socket(sock, server_hostname=self.host) if self._tls else sock
 
 
 def _why(error: Exception) -> str:

@@ -83,6 +83,11 @@ class Inbox:
         """Whether a socket should not be read now."""
         return self.when_full == "block" and len(self._waiting) >= self.limit
 
+    @property
+    def waiting(self) -> int:
+        """How many moments have not been read yet."""
+        return len(self._kept) + len(self._waiting)
+
     def hold(self, resume: Callable[[], None]) -> None:
         """Call `resume` once there is room again."""
         if not self._held:

@@ -8,7 +8,6 @@ recorder learns the values, and takes them out wherever they appear; no frame is
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -16,8 +15,16 @@ from urllib.parse import unquote, unquote_plus
 
 import msgspec
 
-from payloads.inputs import check_nesting
-from payloads.venues.session import REDACTED, Dial, Message, Reply, Request, Secret
+from payloads.errors import Malformed
+from payloads.venues.session import (
+    REDACTED,
+    Dial,
+    Message,
+    Reply,
+    Request,
+    Secret,
+    parse_json,
+)
 
 __all__ = [
     "dial_detail", "removed", "reply_detail", "request_detail", "secrets_in", "secrets_of",
@@ -28,8 +35,14 @@ _ALWAYS_SECRET = frozenset(
 )
 # Names under which a reply, a form or a query carries something that lets one in. A signature does
 # only where it is asked with: in replies it is what this package is about.
-_TELLING = re.compile(r"token|secret|passw|passphrase|jwt|private.?key|api.?key|cookie", re.I)
+_TELLING = re.compile(
+    r"token|secret|passw|passphrase|jwt|private.?key|api.?key|cookie|bearer|credential|session"
+    r"|auth(?!or(?!i[sz]))|(?<![a-z])sid(?![a-z])",
+    re.I,
+)
 _ASKING = re.compile(_TELLING.pattern + "|sign", re.I)
+# Such a name within a text, as in a URL or in JSON that is cut off, and not in a sentence.
+_NAMED = re.compile(rf"""({_TELLING.pattern})[\w.-]*(=|["']\s*:)""", re.I)
 # Shorter values than these are words, not credentials.
 _SHORTEST = 16
 _DEEPEST = 4
@@ -42,8 +55,9 @@ def secrets_of(one: Dial | Request) -> Iterator[str]:
     for name, value in one.headers:
         if name.lower() in names:
             yield value
-            # `Bearer <token>`: the token by itself is the credential.
+            # `Bearer <token>`, `name=<cookie>; …`: what is in it by itself is the credential.
             yield from value.split()[1:]
+            yield from (_cookie(one) for one in value.split(";") if "=" in one)
     parameters = set(one.secret_parameters) if isinstance(one, Dial) else set()
     for name, value in _query(one.url):
         if name in parameters or (isinstance(one, Request) and _ASKING.search(name)):
@@ -109,9 +123,7 @@ def reply_detail(
     """
     for name, value in reply.headers:
         if name.lower() == "set-cookie":
-            cookie = value.partition(";")[0].partition("=")[2]
-            for text in (value, cookie):
-                learn(text)
+            learn(_cookie(value.partition(";")[0]))
     content = _json(reply.body)
     told = list(_telling(content))
     for text in told:
@@ -130,25 +142,38 @@ def _harmless(body: bytes, content: Any) -> str | None:
         text = body.decode()
     except UnicodeDecodeError:
         return None
-    word = text.strip()
     if isinstance(content, dict | list):
         return text
-    if word[:1] in ("{", "["):  # JSON that is broken: nothing was found in it, but may be there
-        return None if _TELLING.search(word) else text
-    # One long word may be a token.
-    return text if " " in word or len(word) < _SHORTEST else None
+    # A sentence, a page, broken JSON: there is no telling which of it goes with such a name, nor
+    # in what is not spelled in the open. One long word may be a token.
+    word = text.strip()
+    if _TELLING.search(word) or "\0" in word:
+        return None
+    return text if _starts_json(word) or " " in word or len(word) < _SHORTEST else None
+
+
+def _cookie(pair: str) -> str:
+    """The value of a cookie."""
+    return pair.partition("=")[2].strip(' "')
 
 
 def _telling(value: Any, told: bool = False) -> Iterator[str]:
-    """Texts under a telling name, at any depth below it."""
+    """Texts under a telling name, at any depth below it; also in JSON that is a text in JSON."""
     if isinstance(value, dict):
         for key, one in value.items():
             yield from _telling(one, told or _TELLING.search(str(key)) is not None)
     elif isinstance(value, list):
         for one in value:
             yield from _telling(one, told)
-    elif told and isinstance(value, str) and value:
-        yield value
+    elif isinstance(value, str) and value:
+        inner = _json(value) if _starts_json(value.strip()) else None
+        if told or (inner is None and _NAMED.search(value)):
+            yield value
+        yield from _telling(inner, told)
+
+
+def _starts_json(text: str) -> bool:
+    return text.startswith(("{", "["))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -163,9 +188,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _json(data: Message) -> Any:
     try:
-        check_nesting(data)
-        return json.loads(data)
-    except (ValueError, RecursionError):
+        return parse_json(data)
+    except Malformed:
         return None
 
 

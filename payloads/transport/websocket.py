@@ -13,14 +13,17 @@ the library, whole frames at a time. The tests hold both ways to the same frames
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import re
 import socket
 import ssl
 import struct
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+from http.client import HTTPException, parse_headers
+from io import BytesIO
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -28,6 +31,7 @@ from payloads.errors import Misuse
 from payloads.fields import Record
 from payloads.transport.agent import agent
 from payloads.transport.frames import Opcode
+from payloads.transport.proxies import proxy_for
 from payloads.venues.session import Dial
 
 try:
@@ -63,6 +67,11 @@ _HEAD = struct.Struct(">HH").unpack_from
 _NAMES: dict[int, Opcode] = {
     Op.TEXT: "text", Op.BINARY: "binary", Op.PING: "ping", Op.PONG: "pong", Op.CLOSE: "close",
 }  # fmt: skip
+
+
+# The library would log handshakes and messages, and with them credentials.
+_SILENT = logging.Logger("payloads.websocket")
+_SILENT.disabled = True
 
 
 class Listener(Protocol):
@@ -132,6 +141,8 @@ class WebSocket(ClientConnection):
         # What has come of something whose end decides who gets it: the end of the handshake's last
         # line, and later a frame's header.
         self._begun = b""
+        # The head of the server's answer to the upgrade.
+        self._answer = b""
 
     def data_received(self, data: bytes) -> None:
         # One reading of the clock for all that came together: that is when it came.
@@ -158,8 +169,9 @@ class WebSocket(ClientConnection):
         answer = self._begun + data
         end = answer.find(b"\r\n\r\n")
         if end < 0:
-            self._begun = answer[-3:]
+            self._begun = answer
             return self._to_library(data)
+        self._answer = answer[: end + 4]
         end += 4 - len(self._begun)
         self._begun = b""
         self._to_library(data[:end])
@@ -211,6 +223,18 @@ class WebSocket(ClientConnection):
             data = b"".join(self._parts)
             self._parts = []
             self.listener.on_frame(_NAMES[self._first], data, self._at)
+
+    def refusal(self) -> Refusal | None:
+        """What the answer to the upgrade says, if it says no and its body never came whole."""
+        line, _, lines = self._answer.partition(b"\r\n")
+        status = re.match(rb"HTTP/1\.[01] ([2-5][0-9]{2})\b", line)
+        if status is None:
+            return None
+        try:
+            headers = parse_headers(BytesIO(lines)).items()
+        except HTTPException:
+            headers = []
+        return Refusal(int(status[1]), headers, b"")
 
     def pause(self) -> None:
         """Read no more from the socket."""
@@ -269,8 +293,9 @@ async def open_websocket(
     dial: Dial, listener: Listener, options: Options, clock: Callable[[], int]
 ) -> WebSocket:
     """Dial. Raises `Refusal` or `Failed`, or `Misuse` for a URL that is none."""
+    made: list[WebSocket] = []
     try:
-        connecting = _connecting(dial, listener, options, clock)
+        connecting = _connecting(dial, listener, options, clock, made)
         return cast(WebSocket, await connecting)
     except InvalidStatus as error:
         answer = error.response
@@ -284,16 +309,27 @@ async def open_websocket(
     except InvalidProxyStatus as error:
         status = error.response.status_code
         raise Failed(f"the proxy refused: HTTP {status}", again=status not in (403, 407)) from None
-    except TimeoutError:
-        raise Failed(f"no websocket within {options.open_timeout:g} s") from None
     except (OSError, InvalidHandshake, EOFError) as error:
+        if made and (refusal := made[-1].refusal()) is not None:
+            raise refusal from None
+        if isinstance(error, TimeoutError):
+            raise Failed(f"no websocket within {options.open_timeout:g} s") from None
         raise Failed(_words(error)) from None
 
 
 def _connecting(
-    dial: Dial, listener: Listener, options: Options, clock: Callable[[], int]
+    dial: Dial,
+    listener: Listener,
+    options: Options,
+    clock: Callable[[], int],
+    made: list[WebSocket],
 ) -> _Connect:
-    made = partial(WebSocket, listener, clock, _target(dial.url), options.max_bytes)
+    target = _target(dial.url)
+
+    def make(protocol: ClientProtocol, **rest: Any) -> WebSocket:
+        made.append(WebSocket(listener, clock, target, options.max_bytes, protocol, **rest))
+        return made[-1]
+
     options_of_tls: dict[str, Any] = {}
     if options.tls is not None and urlsplit(dial.url).scheme == "wss":
         options_of_tls["ssl"] = options.tls
@@ -301,13 +337,14 @@ def _connecting(
         dial.url,
         additional_headers=Headers(dial.headers),
         user_agent_header=agent(),
-        proxy=options.proxy if options.proxy is not False else None,
+        proxy=proxy_for(dial.url, options.proxy),
         open_timeout=options.open_timeout,
         close_timeout=options.close_timeout,
         # The client sends its own pings: it knows when it is not reading on purpose.
         ping_interval=None,
         max_size=options.max_bytes,
-        create_connection=made,  # type: ignore[arg-type]
+        logger=_SILENT,
+        create_connection=make,  # type: ignore[arg-type]
         **options_of_tls,
     )
 

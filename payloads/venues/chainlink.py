@@ -4,15 +4,16 @@
 changing them means dialling again. There is no acknowledgement either: an accepted upgrade means
 that the credentials are good and every feed is permitted, since one that is not gets a 401. Reports
 come as `Data` whose content is a `StreamReport` and whose payload is the `fullReport`; one that was
-delivered before comes as `Duplicate` instead. The URL must be dialled byte for byte as it is given,
-because it is signed.
+delivered before, signatures and all, comes as `Duplicate` instead. The URL must be dialled byte for
+byte as it is given, because it is signed.
 
 After a time without any connection the session asks `/reports/page` for what was missed (requests
 in `take_requests`, answers to `replied`; status 0 for an answer that never came) and delivers it
 flagged `backfilled`, with a `Backfilled` event at the end of each feed's gap.
 
 `HighAvailability` is one session for each origin that the service names, over one `Stream`: what
-the first of them delivers, the others do not deliver again.
+the first of them delivers, the others do not deliver again. The same content under other signatures
+is delivered, too, because the first may be damaged: only who verifies can tell.
 
 The service publishes neither heartbeat nor close codes: ping it (the vendor's SDKs do so every 2 to
 30 s), and offer permessage-deflate (the Go SDK does). What statuses mean is in `CODES`.
@@ -219,8 +220,9 @@ class HighAvailability:
     """One subscription over several origins: `discover`, then drive each of `sessions`.
 
     Discovery that fails, or names no origin, leaves one plain session, as in the vendor's Go SDK.
-    A session whose origin is down goes on being retried while the others deliver; the subscription
-    as a whole is down only when no session is `alive`.
+    Who would rather have several asks again, while `retry` says that it may help. A session whose
+    origin is down goes on being retried while the others deliver; the subscription as a whole is
+    down only when no session is `alive`.
     """
 
     def __init__(
@@ -238,7 +240,9 @@ class HighAvailability:
         self.stream = Stream(feeds, deduplicator)
         self.rest = Rest(credentials, endpoint, comma=comma)
         self.sessions: tuple[ChainlinkSession, ...] = ()
-        self._credentials = credentials
+        # Whether asking again may help, where the last answer was a refusal.
+        self.retry: Retry | None = None
+        self._credentials, self._asked_at = credentials, 0
         self._backfill, self._overlap, self._silence = backfill, overlap, silence
 
     def __repr__(self) -> str:
@@ -246,17 +250,20 @@ class HighAvailability:
 
     def discover(self, now: int) -> Request:
         """The request that asks for the origins; its answer goes to `discovered`."""
+        self._asked_at = now
         return self.rest.origins(now)
 
     def discovered(self, reply: Reply) -> list[Event]:
         """Make the sessions; a refusal is told, and leaves the one plain session."""
+        events: list[Event] = []
         try:
-            origins, events = self.rest.read_origins(reply), []
+            origins, self.retry = self.rest.read_origins(reply), None
         except Refused:
-            origins = ()
-            events = [self.rest.refusal(reply, about="which origins there are")[0]]
+            origins, about = (), "which origins there are"
+            refused = self.rest.refusal(reply, signed_at=self._asked_at, about=about)
+            events, self.retry = [refused[0]], refused[1]
         self.sessions = tuple(self._session(origin) for origin in origins or ("",))
-        return list(events)
+        return events
 
     def _session(self, origin: str) -> ChainlinkSession:
         return ChainlinkSession(

@@ -1,9 +1,13 @@
 """What Chainlink's stream delivers once: duplicates dropped but counted, gaps filled from REST.
 
-* `ExactDeduplicator` (the default) drops a report only if the same signed content (context and
-  blob) was delivered before. `SdkDeduplicator` is the vendor's Go SDK's rule: for each feed, what
-  is not newer than the newest delivered is dropped; two reports of one second collapse into one,
-  and late ones are lost.
+* `ExactDeduplicator` (the default) drops a report only if the very same bytes were delivered
+  before, signatures included. Nothing is verified here, so of two reports that differ in their
+  signatures alone nobody can tell yet which is good, and the first must not hide the second. Both
+  may be: origins, or REST, may pass on signatures of other oracles. To have each content once,
+  take the first that verifies for its `context` and `report_blob`.
+* `SdkDeduplicator` is the vendor's Go SDK's rule: for each feed, what is not newer than the newest
+  delivered is dropped. Two reports of one second collapse into one, late ones are lost, and a
+  damaged report hides the good one of its second.
 * `Stream` is what the connections of one subscription share: the deduplicator, the newest time of
   each feed, and which connections are open, which is how a gap is noticed.
 * `Backfill` asks `/reports/page` for what a gap swallowed, page after page, at the service's pace.
@@ -19,8 +23,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
 
-from payloads.chainlink.report import signed_part
-from payloads.errors import Malformed, Misuse, PayloadError
+from payloads.errors import Malformed, Misuse
 from payloads.fields import Record
 from payloads.venues.chainlink_auth import CLOCK_WINDOW, PAUSE, feed_ids
 from payloads.venues.chainlink_rest import Rest, StreamReport, read_report
@@ -29,7 +32,7 @@ from payloads.venues.shared import earliest
 
 __all__ = [
     "Backfill", "Backfilled", "Deduplicator", "ExactDeduplicator", "SdkDeduplicator", "Stream",
-    "StreamStats", "signed_content",
+    "StreamStats",
 ]  # fmt: skip
 
 
@@ -48,26 +51,14 @@ class Backfilled(Event, frozen=True):
 # --- duplicates -----------------------------------------------------------------------------------
 
 
-# Longer content is remembered by its hash. Hashing what is shorter costs more than keeping it.
+# Longer reports are remembered by their hash. Hashing what is shorter costs more than keeping it.
 _LONG = 1024
-
-
-def signed_content(full_report: bytes) -> bytes:
-    """What identifies a report: context and blob, whoever's signatures are on it.
-
-    Bytes that are no `fullReport` are identified by themselves, and long content by its hash.
-    """
-    try:
-        content = signed_part(full_report)
-    except PayloadError:
-        content = full_report
-    return content if len(content) <= _LONG else sha256(content).digest()
 
 
 class Deduplicator(ABC):
     """Decides which reports are new, and counts both kinds.
 
-    It remembers the latest `remember` reports, and at most twice as many (in some 40 MB): an hour
+    It remembers the latest `remember` reports, and at most twice as many (in some 75 MB): an hour
     of ten feeds, or three seconds at 10,000 a second. A duplicate that comes later counts as new.
     """
 
@@ -101,10 +92,12 @@ class Deduplicator(ABC):
 
 
 class ExactDeduplicator(Deduplicator):
-    """Drops the same signed content as was delivered before, and nothing that is new."""
+    """Drops the same bytes as were delivered before, and nothing that differs in anything."""
 
     def _is_new(self, report: StreamReport) -> bool:
-        key = signed_content(report.full_report)
+        key = report.full_report
+        if len(key) > _LONG:
+            key = sha256(key).digest()
         if key in self._newer or key in self._older:
             return False
         self._keep(key)

@@ -130,6 +130,8 @@ class EthgasSession(Conversation):
         # What a login waits for, as long as it does, and subscriptions for the venue to recover.
         self._answers = Waiting[str](ANSWERS_WITHIN)
         self._subscribe_again: int | None = None
+        # How channels were refused of which it is not known yet which ones.
+        self._unplaced: list[str] = []
         for channel in channels:
             self._want(channel)
 
@@ -142,6 +144,21 @@ class EthgasSession(Conversation):
     def subscribed(self) -> list[str]:
         """The labels of the subscriptions in force."""
         return [channel.label for channel in self._wanted.those(IN_FORCE)]
+
+    @property
+    def denied(self) -> dict[str, str]:
+        found = super().denied
+        if self._entry.denied:
+            found |= {one.label: self._entry.denied for one in self._wanted if one.private}
+        if self._unplaced:
+            asked = ", ".join(channel.label for channel in self._wanted.those(ASKED))
+            found[f"{len(self._unplaced)} of {asked}"] = self._unplaced[-1]
+        return found
+
+    @property
+    def hopeless(self) -> bool:
+        left = [one for one in self._wanted if not (one.private and self._entry.denied)]
+        return bool(self.denied) and not left
 
     @property
     def repeated(self) -> int:
@@ -165,6 +182,7 @@ class EthgasSession(Conversation):
         for channel, state in list(self._wanted.items()):
             if (channel.name, channel.market_type) == (name, market_type):
                 del self._wanted[channel]
+                self._place()
                 if state != HELD and self._open:
                     self._send_all(self._dialect.on_channels("unsubscribe", [channel]))
 
@@ -191,6 +209,7 @@ class EthgasSession(Conversation):
         if channel.private and self._login is None:
             raise Misuse("a private channel without a login", field="channel", found=channel.name)
         self._wanted.setdefault(channel, HELD)
+        self._denied.pop(channel.label, None)
 
     def _send_all(self, messages: Iterable[Mapping[str, Any]]) -> None:
         for message in messages:
@@ -259,6 +278,7 @@ class EthgasSession(Conversation):
         self._queries.lost()
         self._answers.clear()
         self._subscribe_again = None
+        self._unplaced.clear()
         self._pings.stop()
         self._repeats.forget()
         self._wanted.hold()
@@ -345,11 +365,21 @@ class EthgasSession(Conversation):
         if code in PASSING and asked:
             self._wanted.update(dict.fromkeys(asked, HELD))
             self._subscribe_again = now + RATE_PAUSE
-        elif about and asked:
-            del self._wanted[asked[0]]
+        elif asked and not self._queries.open:
+            self._unplaced.append(f"{code}: {meaning(code)}")
+            self._place()
         elif about:
             self._queries.failed()
         return [Rejected(str(code), message, meaning(code), about)]
+
+    def _place(self) -> None:
+        """Which channels were refused is certain once as many are left without an answer."""
+        asked = self._wanted.those(ASKED)
+        if self._unplaced and len(asked) <= len(self._unplaced):
+            for channel, words in zip(asked, self._unplaced, strict=False):
+                del self._wanted[channel]
+                self._denied[channel.label] = words
+            self._unplaced.clear()
 
     def _acknowledged(self, said: Acknowledged) -> list[Event]:
         label = said.channel.label
@@ -358,6 +388,7 @@ class EthgasSession(Conversation):
         known = [channel for channel in self._wanted if channel.label == label]
         new = not known or any(self._wanted[channel] != IN_FORCE for channel in known)
         self._wanted.update(dict.fromkeys(known, IN_FORCE))
+        self._place()
         return [Subscribed(label)] if new else []
 
     def _update(self, content: dict[str, Any], raw: Message) -> list[Event]:
@@ -379,4 +410,5 @@ class EthgasSession(Conversation):
         if len(same) != 1 or self._wanted[same[0]] != ASKED:
             return []
         self._wanted[same[0]] = IN_FORCE
+        self._place()
         return [Subscribed(same[0].label)]

@@ -40,6 +40,8 @@ class Entry:
         self._again: int | None = None
         self._renewal: int | None = None
         self._failures = 0
+        # Why there is no login on this connection, and none to come.
+        self.denied = ""
 
     @property
     def authenticated(self) -> bool:
@@ -75,7 +77,7 @@ class Entry:
 
     def closed(self) -> None:
         """Forget what belonged to the connection."""
-        self._stage, self._sent_token = NONE, None
+        self._stage, self._sent_token, self.denied = NONE, None, ""
         self._until = self._again = None
 
     # --- towards a login --------------------------------------------------------------------------
@@ -104,6 +106,7 @@ class Entry:
         if token is None and not login.can_renew:
             self._stage = OUT
             words = login.stopped or "the token has expired, and nothing can renew it"
+            self.denied = words
             return [Rejected("no token", "", words, "login")]
         if token is None or token == self._sent_token:
             return []
@@ -125,7 +128,7 @@ class Entry:
     # --- answers ----------------------------------------------------------------------------------
 
     def accepted(self, detail: str) -> list[Event]:
-        self._stage, self._until, self._failures = IN, None, 0
+        self._stage, self._until, self._failures, self.denied = IN, None, 0, ""
         return [Authenticated(detail)]
 
     def refused(self, code: int, message: str, now: int) -> list[Event]:
@@ -135,7 +138,7 @@ class Entry:
         if code in RATE_LIMITED:
             self._stage, self._again = BEFORE, now + RATE_PAUSE
         elif code in FORBIDDEN or self._failures > MOST_FAILURES or self._login is None:
-            self._stage = OUT
+            self._stage, self.denied = OUT, f"{code}: {meaning(code)}"
         else:
             # Whatever the code says: 1001 alone has two meanings, and a new token settles it.
             self._stage = BEFORE

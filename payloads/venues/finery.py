@@ -155,6 +155,14 @@ class FinerySession(Conversation):
         """The labels of the feeds in force."""
         return [binding.label for binding in self._bindings.in_force]
 
+    @property
+    def denied(self) -> dict[str, str]:
+        return {binding.label: why for binding, why in self._bindings.denied.items()}
+
+    @property
+    def hopeless(self) -> bool:
+        return self._bindings.hopeless
+
     def book(self, feed: str, feed_id: FeedId) -> Book | None:
         """The order book of a feed, by the id it was bound with; None before its snapshot."""
         return self._bindings.book(Binding.of(feed, feed_id))

@@ -47,10 +47,17 @@ class Bindings:
         # The latest update of each feed, for what comes twice.
         self._latest: dict[Binding, Message] = {}
         self.repeated = 0
+        # What was refused for good, and how.
+        self.denied: dict[Binding, str] = {}
 
     @property
     def in_force(self) -> list[Binding]:
         return self._wanted.those(IN_FORCE)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether all that was wanted is refused."""
+        return bool(self.denied) and not self._wanted
 
     @property
     def deadline(self) -> int | None:
@@ -63,11 +70,13 @@ class Bindings:
 
     def want(self, binding: Binding) -> None:
         """Bind it when that is possible, and again after every reconnect."""
+        self.denied.pop(binding, None)
         if self._wanted.get(binding, ENDED) in (ENDED, OVERDUE):
             self._wanted[binding] = HELD
 
     def give_up(self, binding: Binding, up: bool) -> None:
         """Unbind it, if it is bound."""
+        self.denied.pop(binding, None)
         asked = self._wanted.pop(binding, HELD) != HELD
         self._shed(binding)
         if asked and up:
@@ -143,6 +152,7 @@ class Bindings:
         else:
             del self._wanted[binding]
             self._shed(binding)
+            self.denied[binding] = f"{code}: {meaning(code)}"
         return [Rejected(str(code), "", meaning(code), f"bind {binding.label}")]
 
     def unbound(self, feed: str, feed_id: FeedId) -> list[Event]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from payloads.errors import Malformed, Misuse
 from payloads.fields import Record
-from payloads.venues.qfex_codes import MDS_ENDPOINTS, error_of
+from payloads.venues.qfex_codes import MDS_ENDPOINTS, RETRYABLE, error_of
 from payloads.venues.qfex_reading import LATEST, came_before, flatten, opened, read
 from payloads.venues.qfex_records import CHANNELS
 from payloads.venues.qfex_requests import check_known
@@ -277,7 +277,7 @@ class QfexMarketSession(Conversation):
         kind = CHANNELS.get(name) if isinstance(name, str) else None
         if kind is None or not isinstance(name, str):
             refused = name == "error" or "err" in content
-            return [error_of(content) if refused else Unknown(content, raw)]
+            return [self._refused(content) if refused else Unknown(content, raw)]
         try:
             record = read(kind, content)
         except Malformed as error:
@@ -288,6 +288,12 @@ class QfexMarketSession(Conversation):
         first = self._first(label, stream)
         again = came_before(self._repeats, label, record)
         return [*first, Duplicate(name, record) if again else Data(name, record)]
+
+    def _refused(self, content: dict[str, Any]) -> Event:
+        event = error_of(content)
+        if event.code not in RETRYABLE:
+            self._denied[event.about or "a subscription"] = f"{event.code}: {event.meaning}"
+        return event
 
     def _first(self, label: str, stream: Stream) -> list[Event]:
         """That a subscription is in force, when its first data comes."""

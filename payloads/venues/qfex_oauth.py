@@ -260,13 +260,14 @@ class OAuth:
             return [Broken(error, f"({len(reply.body)} bytes in answer to {reply.purpose})")]
 
     def _failed(self, reply: Reply, now: int) -> Rejected:
-        code, words = _refusal(reply)
+        body = self._redactor.clean(reply.body)
+        code, words = _refusal(reply.status, body)
         if worth_retrying(reply.status):
             self._later(now, wait_asked(reply.headers, now))
             meaning = "no token for now: try again later"
         else:
             self._stopped = meaning = f"no token is given any more ({code}): log in again"
-        message = self._redactor.text(words) if words else said(reply.body, self._redactor)
+        message = words or said(body, self._redactor)
         return Rejected(code, elide(message, 300), meaning, "oauth")
 
     def _later(self, now: int, at_least: int = 0) -> None:
@@ -299,15 +300,15 @@ class OAuth:
         return TokensRenewed(expires, self._refresh)
 
 
-def _refusal(reply: Reply) -> tuple[str, str]:
+def _refusal(status: int, body: bytes) -> tuple[str, str]:
     """An OAuth error's code and words; the HTTP status where it has none."""
     try:
-        content = parse_json(reply.body)
+        content = parse_json(body)
     except Malformed:
         content = None
     fields = content if isinstance(content, dict) else {}
     code, words = fields.get("error"), fields.get("error_description")
-    fallback = f"HTTP {reply.status}" if reply.status else "no answer"
+    fallback = f"HTTP {status}" if status else "no answer"
     return (
         elide(code, 80) if isinstance(code, str) and code else fallback,
         words if isinstance(words, str) else "",

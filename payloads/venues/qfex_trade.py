@@ -148,6 +148,10 @@ class QfexTradeSession(Conversation):
         """How many fills came twice and were dropped."""
         return self._repeats.count
 
+    @property
+    def hopeless(self) -> bool:
+        return bool(self._channels) and self._channels.keys() <= self._denied.keys()
+
     # --- what the caller wants --------------------------------------------------------------------
 
     @by_caller
@@ -177,9 +181,16 @@ class QfexTradeSession(Conversation):
             self._cod = params["cancel_on_disconnect"]
         elif kind == "subscribe":
             self._channels.update(dict.fromkeys(params["channels"]))
+            self._forgive(params["channels"])
         else:
             for channel in params["channels"]:
                 self._channels.pop(channel, None)
+            self._forgive(params["channels"])
+
+    def _forgive(self, channels: Iterable[str]) -> None:
+        """What the venue said of these is not its last word any more."""
+        for channel in channels:
+            self._denied.pop(channel, None)
 
     @by_caller
     def send(
@@ -364,7 +375,17 @@ class QfexTradeSession(Conversation):
                 self.budget.hold(kind, until)
             if kind in ("subscribe", "cancel_on_disconnect"):
                 self._tell_again = until
+        elif kind in ("subscribe", "cancel_on_disconnect") and event.code not in BENIGN:
+            self._deny(kind, params, event)
         return [event]
+
+    def _deny(self, kind: str, params: Mapping[str, Any], event: Rejected) -> None:
+        """The venue says no for good to what every connection is told."""
+        channels = params.get("channels", ()) if kind == "subscribe" else [kind]
+        words = f"{event.code}: {event.meaning or event.message}"
+        for channel in channels if isinstance(channels, list | tuple) else ():
+            if isinstance(channel, str) and channel not in self._in_force:
+                self._denied[channel] = words
 
     def _login_failed(self, event: Rejected, now: int) -> list[Event]:
         """Before we are authenticated only a login can have failed."""
@@ -389,12 +410,14 @@ class QfexTradeSession(Conversation):
         if kind == "cancel_on_disconnect":
             stated = params.get("cancel_on_disconnect")
             self._cod_in_force = stated if isinstance(stated, bool) else None
+            self._forgive([kind])
         return Acknowledged(kind, params)
 
     def _subscription(self, verb: str, channel: str) -> list[Event]:
         self._pending.answered(verb, {"channel": channel})
         if verb == "subscribed" and channel in TRADE_CHANNELS:
             self._in_force.add(channel)
+            self._forgive([channel])
         elif verb == "unsubscribed":
             self._in_force.discard(channel)
         return [_SUBSCRIPTIONS[verb](channel)]

@@ -9,15 +9,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from payloads.errors import Misuse
 from payloads.fields import Record
-from payloads.venues.session import Reply, Request, Secret, Session
+from payloads.venues.session import Event, Reply, Request, Secret, Session
 
-__all__ = ["VENUES", "Asked", "Venue", "make", "variable", "venue"]
+__all__ = ["VENUES", "Asked", "Outside", "Venue", "make", "variable", "venue"]
 
 SECOND = 10**9
 
@@ -41,10 +41,15 @@ class Asked(Record, frozen=True):
     def credential(self, name: str) -> Secret:
         """A credential that there must be."""
         if name not in self.credentials:
-            place = variable(self.venue, name)
-            expected = f"{place} in the environment, or {name} in a file of --credentials"
-            raise Misuse("a credential is missing", field=name, expected=expected)
+            raise self.missing(name)
         return self.credentials[name]
+
+    def missing(self, *names: str, why: str = "a credential is missing") -> Misuse:
+        """What to say where there is none of these credentials."""
+        places = " or ".join(variable(self.venue, name) for name in names)
+        field = " or ".join(names)
+        expected = f"{places} in the environment, or {field} in a file of --credentials"
+        return Misuse(why, field=field, expected=expected)
 
     def flag(self, name: str, default: bool = False) -> bool:
         """An option that is yes or no."""
@@ -62,8 +67,26 @@ class Asked(Record, frozen=True):
         return int(value) * SECOND
 
 
-Ask = Callable[[Request], Reply]
-Make = Callable[[Asked, Ask, int], Sequence[Session]]
+class Outside(Protocol):
+    """What a venue may want done before there is a session."""
+
+    def now(self) -> int:
+        """Nanoseconds since 1970."""
+
+    def ask(self, request: Request) -> Reply:
+        """Make an HTTP request; status 0 for no answer."""
+
+    def wait(self, nanoseconds: int) -> None:
+        """Wait before the next."""
+
+    def tell(self, event: Event) -> None:
+        """Pass on what the venue said."""
+
+    def warn(self, words: str) -> None:
+        """Say what is not as it was asked for."""
+
+
+Make = Callable[[Asked, Outside], Sequence[Session]]
 
 
 class Venue(Record, frozen=True):
@@ -85,13 +108,15 @@ def _module(name: str) -> Any:
     return import_module(f"payloads.venues.{name}")
 
 
-def _chainlink(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+def _chainlink(asked: Asked, outside: Outside) -> Sequence[Session]:
     module, auth = _module("chainlink"), _module("chainlink_auth")
     credentials = auth.Credentials(asked.credential("key"), asked.credential("secret"))
     endpoint = auth.ENDPOINTS.get(asked.endpoint or "mainnet")
     if endpoint is None:
-        rest = asked.options.get("rest") or "http" + asked.endpoint.removeprefix("ws")
-        endpoint = auth.Endpoint(asked.endpoint, rest)
+        known = {name: one.ws for name, one in auth.ENDPOINTS.items()}
+        where = _module("shared").address(asked.endpoint, known)
+        rest = asked.options.get("rest") or "http" + where.removeprefix("ws")
+        endpoint = auth.Endpoint(where, rest)
     options = {
         "endpoint": endpoint,
         "backfill": asked.flag("backfill", True),
@@ -100,11 +125,32 @@ def _chainlink(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
     if not asked.flag("ha"):
         return [module.ChainlinkSession(credentials, asked.what, **options)]
     several = module.HighAvailability(credentials, asked.what, **options)
-    several.discovered(ask(several.discover(now)))
+    _find_origins(several, outside)
     return tuple(several.sessions)
 
 
-def _stork(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+# Before the origins are asked for again; and how long a service may have us wait for that.
+_PAUSES = (SECOND, 3 * SECOND, None)
+_LONGEST_WAIT = 10 * SECOND
+
+
+def _find_origins(several: Any, outside: Outside) -> None:
+    """Ask more than once if need be: once the sessions run, nobody asks any more."""
+    for pause in _PAUSES:
+        for event in several.discovered(outside.ask(several.discover(outside.now()))):
+            outside.tell(event)
+        retry = several.retry
+        if not pause or not retry or not retry.again or retry.at_least > _LONGEST_WAIT:
+            break
+        outside.wait(max(pause, retry.at_least))
+    if len(several.origins) > 1:
+        return
+    named = "names one origin" if several.origins[0] else "names no origins"
+    why = "does not say which origins there are" if several.retry else named
+    outside.warn(f"the service {why}: one connection only")
+
+
+def _stork(asked: Asked, outside: Outside) -> Sequence[Session]:
     module = _module("stork")
     assets = [int(one) if one.isdigit() else one for one in asked.what]
     given = {
@@ -122,7 +168,7 @@ def _stork(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
     return [session]
 
 
-def _finery(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+def _finery(asked: Asked, outside: Outside) -> Sequence[Session]:
     module = _module("finery")
     bindings = []
     for one in asked.what:
@@ -143,7 +189,7 @@ def _finery(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
     ]
 
 
-def _ethgas(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+def _ethgas(asked: Asked, outside: Outside) -> Sequence[Session]:
     module = _module("ethgas")
     channels = []
     for one in asked.what:
@@ -165,6 +211,9 @@ def _ethgas(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
             endpoint=asked.options.get("rest") or endpoint,
             dialect=dialect,
         )
+    if login is None and (private := [one.name for one in channels if one.private]):
+        why = f"{private[0]} is a private channel, and nothing says whose"
+        raise asked.missing("private_key", "access_token", why=why)
     session = module.EthgasSession(
         channels,
         login=login,
@@ -175,7 +224,7 @@ def _ethgas(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
     return [session]
 
 
-def _qfex(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+def _qfex(asked: Asked, outside: Outside) -> Sequence[Session]:
     module = _module("qfex")
     subscriptions = []
     for one in asked.what:
@@ -192,12 +241,14 @@ def _qfex(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
     ]
 
 
-def _qfex_trade(asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+def _qfex_trade(asked: Asked, outside: Outside) -> Sequence[Session]:
     module = _module("qfex")
     if "refresh_token" in asked.credentials:
         credentials = _qfex_oauth(asked)
     elif "jwt" in asked.credentials:
         credentials = module.Jwt(asked.credentials["jwt"])
+    elif "public_key" not in asked.credentials:
+        raise asked.missing("public_key", "jwt")
     else:
         public = asked.credential("public_key").reveal()
         credentials = module.HmacKey(public, asked.credential("secret"))
@@ -305,13 +356,13 @@ def venue(name: str) -> Venue:
     return VENUES[name]
 
 
-def make(name: str, asked: Asked, ask: Ask, now: int) -> Sequence[Session]:
+def make(name: str, asked: Asked, outside: Outside) -> Sequence[Session]:
     """The sessions for what is asked: one, or one for each of several origins.
 
-    `ask` makes an HTTP request, for venues that have to be asked first where to connect.
+    `outside` is for venues that have to be asked first where to connect.
     """
     found = venue(name)
     if unknown := sorted(set(asked.options) - set(found.options)):
         expected = ", ".join(found.options) or "none"
         raise Misuse("no such option", field=f"{name} {unknown[0]}", expected=expected)
-    return found.make(msgspec.structs.replace(asked, venue=name), ask, now)
+    return found.make(msgspec.structs.replace(asked, venue=name), outside)

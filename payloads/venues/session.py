@@ -27,141 +27,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import partial, wraps
-from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar, overload
-from urllib.parse import quote, quote_plus
+from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar
 
 import msgspec
 
-from payloads.errors import Malformed, Misuse, PayloadError, elide
+from payloads.errors import Malformed, PayloadError, elide
 from payloads.fields import Record
 from payloads.inputs import check_nesting
+from payloads.venues.redactor import REDACTED, Message, Redactor, Secret
 
 __all__ = [
     "Authenticated", "Broken", "Closed", "Data", "Dial", "Driver", "Event", "Message", "Opened",
-    "Redactor", "Rejected", "Reply", "Request", "Retry", "Secret", "Session", "Stalled",
+    "REDACTED", "Redactor", "Rejected", "Reply", "Request", "Retry", "Secret", "Session", "Stalled",
     "Subscribed", "Unknown", "Unsubscribed", "by_caller", "exact_decimal", "parse_json",
 ]  # fmt: skip
 
 SECOND = 10**9
 # No venue sends more in one message; it is the bound that the transport sets on frames as well.
 MAX_MESSAGE_BYTES = 16 * 2**20
-
-Message = str | bytes
-# What stands where a credential stood.
-REDACTED = "[redacted]"
-
-
-class Secret:
-    """A credential: readable by `reveal()` only, and never by printing, logging or pickling."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        if not isinstance(value, str) or not value:
-            raise Misuse("a secret is empty", field="secret", expected="text")
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-    __str__ = __repr__
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a secret is not pickled")
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash((Secret, self._value))
-
-
-def _in_url(value: str) -> tuple[str, str]:
-    raw = value.encode("utf-8", "surrogatepass")
-    return quote(raw, safe=""), quote_plus(raw)
-
-
-# What messages are full of, the most frequent first: hex digits, JSON, words.
-_FREQUENT = '0123456789abcdef":,{}x.[]_ tionrslmpuhdgvyTDkwSAPEUICNRMO-'
-
-
-def _rarest(text: str) -> str:
-    """The character of a text that messages have least of."""
-    return max(text, key=lambda one: _FREQUENT.find(one) % 256)
-
-
-class Redactor:
-    """Credentials by value, and what takes them out of anything a server echoes or a client sends.
-
-    The newest few are remembered, so that yesterday's tokens do not slow down every message.
-    """
-
-    # Shorter ones would be found in places where they mean nothing.
-    SHORTEST = 8
-    MOST = 32
-
-    def __init__(self, *secrets: Secret | str | None) -> None:
-        self._spellings: dict[str, bytes] = {}
-        # The same, each with its rarest character: one character is found missing much sooner than
-        # a text, and where it is missing, so is the text.
-        self._probes: list[tuple[str, str, bytes, bytes]] = []
-        for secret in secrets:
-            self.add(secret)
-
-    def add(self, secret: Secret | str | None) -> None:
-        value = secret.reveal() if isinstance(secret, Secret) else secret
-        if not value or len(value) < self.SHORTEST:
-            return
-        escaped = (json.dumps(value, ensure_ascii=plain)[1:-1] for plain in (True, False))
-        for spelling in (value, *escaped, *_in_url(value)):
-            self._spellings.pop(spelling, None)
-            self._spellings[spelling] = spelling.encode("utf-8", "surrogatepass")
-        for spelling in list(self._spellings)[: -self.MOST]:
-            del self._spellings[spelling]
-        self._probes = [
-            (_rarest(text), text, _rarest(text).encode("utf-8", "surrogatepass"), raw)
-            for text, raw in self._spellings.items()
-        ]
-
-    def finds_any(self, messages: Sequence[Message]) -> bool:
-        """Whether any known credential stands in any of them; much faster than one by one."""
-        try:
-            text, raw = "", b"\n".join(messages)  # type: ignore[arg-type]
-        except TypeError:
-            text = "\n".join([one for one in messages if isinstance(one, str)])
-            raw = b"\n".join([one for one in messages if not isinstance(one, str)])
-        for character, spelling, byte, encoded in self._probes:
-            if (character in text and spelling in text) or (byte in raw and encoded in raw):
-                return True
-        return False
-
-    @overload
-    def clean(self, data: str) -> str: ...
-
-    @overload
-    def clean(self, data: bytes) -> bytes: ...
-
-    def clean(self, data: Message) -> Message:
-        """`data` with every known credential replaced by `REDACTED`."""
-        if isinstance(data, str):
-            return self.text(data)
-        for raw in self._spellings.values():
-            if raw in data:
-                data = data.replace(raw, REDACTED.encode())
-        return data
-
-    def text(self, text: str) -> str:
-        """The same for text only."""
-        for spelling in self._spellings:
-            if spelling in text:
-                text = text.replace(spelling, REDACTED)
-        return text
-
-    def __repr__(self) -> str:
-        return f"Redactor(<{len(self._spellings)} spellings>)"
 
 
 class Dial(Record, frozen=True):
@@ -340,6 +223,17 @@ class Session(ABC):
         self.deadline: int | None = None
         # Set while somebody drives this session who wants to hear of its owner's calls.
         self.driver: Driver | None = None
+        self._denied: dict[str, str] = {}
+
+    @property
+    def denied(self) -> dict[str, str]:
+        """What was asked for and will not come, because the venue refused it for good; and why."""
+        return {**self._denied}
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether nothing is left to come of all the subscriptions that were asked for."""
+        return False
 
     def ready(self, now: int) -> bool:
         """Whether `dial` may be called: not while a reply is on its way that it needs."""

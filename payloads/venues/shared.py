@@ -103,7 +103,7 @@ def check_base(url: str, schemes: Sequence[str], field: str) -> str:
     """`url` without a slash at its end, if it is no more than a scheme and a host."""
     try:
         parts = urlsplit(url)
-        spare = parts.path.strip("/") or parts.query or parts.fragment or parts.username
+        spare = parts.path.strip("/") or re.search(r"[@?#\\]", url)
         fits = parts.scheme in schemes and parts.hostname and not spare and parts.port != 0
     except ValueError:
         fits = False
@@ -235,7 +235,7 @@ def said(body: bytes, redactor: Redactor) -> str:
         found = None
     if isinstance(found, dict):
         words = [found[key] for key in ("error", "message") if isinstance(found.get(key), str)]
-        text = redactor.text(": ".join(dict.fromkeys(words)) or text)
+        text = redactor.clean(": ".join(dict.fromkeys(words)) or text)
     return elide(" ".join(text.split()), 300)
 
 

@@ -93,6 +93,7 @@ WS_PATH = "/ws"
 _SILENCE = 5 * SECOND
 # After so long without data a subscription is taken to be in force (or over) all the same.
 _CONFIRM_AFTER = 5 * SECOND
+_NOT_THERE = "not in the taxonomy, as far as this token may see it"
 
 
 class Assumed(Subscribed, frozen=True):
@@ -160,6 +161,19 @@ class StorkSession(Conversation):
     def taxonomy(self) -> Taxonomy | None:
         """The taxonomy as it was read last."""
         return self._reader.latest
+
+    @property
+    def denied(self) -> dict[str, str]:
+        if self._reader.deadline is not None:  # being read
+            return {}
+        why = self._reader.gave_up or (_NOT_THERE if self.taxonomy else "")
+        return dict.fromkeys(self._nameless(), why) if why else {}
+
+    @property
+    def hopeless(self) -> bool:
+        if self._asked or not self._wanted:
+            return False
+        return len(self.denied) == len(self._wanted)
 
     @property
     def assets(self) -> tuple[int, ...]:
@@ -300,8 +314,7 @@ class StorkSession(Conversation):
 
     @staticmethod
     def _not_there(name: str) -> Rejected:
-        meaning = "not in the taxonomy, as far as this token may see it"
-        return Rejected("no such asset", shown(name), meaning, name)
+        return Rejected("no such asset", shown(name), _NOT_THERE, name)
 
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes

@@ -29,6 +29,8 @@ class TaxonomyReader:
 
     def __init__(self, token: Secret, endpoint: str, redactor: Redactor) -> None:
         self.latest: Taxonomy | None = None
+        # Why it will not be read any more on this connection.
+        self.gave_up = ""
         self._token, self._endpoint, self._redactor = token, endpoint, redactor
         self.stop()
 
@@ -41,7 +43,7 @@ class TaxonomyReader:
     def want(self, now: int) -> None:
         """Ask, unless an answer is on its way."""
         if not self._asked:
-            self.deadline = now
+            self.deadline, self.gave_up = now, ""
 
     def due(self, now: int) -> list[Request]:
         """The request, when its time has come."""
@@ -63,6 +65,7 @@ class TaxonomyReader:
             return self._failed(reply, now)
         except Malformed as error:
             self.stop()
+            self.gave_up = f"the taxonomy cannot be read: {error}"
             return [Broken(error, self._redactor.clean(reply.body))]
         self.stop()
         before, self.latest = self.latest, taxonomy
@@ -77,4 +80,6 @@ class TaxonomyReader:
         self.stop()
         if retry.again and attempts < _ATTEMPTS:
             self._attempts, self.deadline = attempts, now + max(retry.at_least, pause)
+        else:
+            self.gave_up = f"the taxonomy was refused, {rejected.code}: {rejected.meaning}"
         return [rejected]

@@ -367,6 +367,47 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         writer.close()
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="wants /dev/full")
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_written_behind_what_could_not_be(name: str, tmp_path: Path) -> None:
+    """The disk has room again, but what would come then could not be read."""
+    writer = CaptureWriter(tmp_path / name, flush_every=0)
+    writer.frame(frame(1))
+    assert writer._file is not None
+    room, full = os.dup(writer._file), os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, writer._file)
+    with pytest.raises(OSError, match="No space left"):
+        writer.frame(frame(2))
+    os.dup2(room, writer._file)
+    size = (tmp_path / name).stat().st_size
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space left"):
+            writer.frame(frame(3))
+    with pytest.raises(OSError, match="No space left"):
+        writer.close()
+    assert (tmp_path / name).stat().st_size == size
+    assert list(frames(tmp_path / name)) == [frame(1)]
+    os.close(room)
+    os.close(full)
+
+
+def test_rotation_into_what_is_there(tmp_path: Path) -> None:
+    second, third = tmp_path / "c.0002.jsonl", tmp_path / "c.0003.jsonl"
+    second.write_text("mine")
+    with pytest.raises(Misuse, match="is already there"):
+        CaptureWriter(tmp_path / "c.jsonl", max_bytes=1)
+    assert [*tmp_path.iterdir()] == [second]
+    second.rename(third)
+    writer = CaptureWriter(tmp_path / "c.jsonl", flush_every=0, max_bytes=1)
+    writer.frame(frame(1))
+    for _ in range(2):
+        with pytest.raises(FileExistsError):
+            writer.frame(frame(2))
+    writer.close()
+    assert third.read_text() == "mine"
+    assert [one for file in parts(tmp_path / "c.jsonl") for one in frames(file)] == [frame(1)]
+
+
 # --- killed ---------------------------------------------------------------------------------------
 
 CHILD = """
@@ -450,10 +491,14 @@ def test_a_credential_is_found_among_many_frames(
     held = f"before {secret} behind" if as_text else b"\xff" + secret.encode() + b"\xfe"
     messages.insert(at, held)
     redactor = Redactor(secret)
-    assert redactor.finds_any(messages)
-    assert redactor.finds_any(messages) == any(redactor.clean(one) != one for one in messages)
-    others = [one for one in messages if redactor.clean(one) == one]
-    assert not redactor.finds_any(others)
+    assert redactor.may_find(messages)
+    others = [one for one in messages if redactor.clean(one) == one and not escaped(one)]
+    assert not redactor.may_find(others)
+
+
+def escaped(message: str | bytes) -> bool:
+    raw = message if isinstance(message, bytes) else message.encode("utf-8", "surrogatepass")
+    return b"%" in raw or b"\\" in raw
 
 
 def test_a_frame_that_waits_is_cleaned_of_what_is_learnt_before_it_is_written(

@@ -6,18 +6,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import ssl
+import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from websockets.asyncio.server import ServerConnection
 
-from payloads.errors import Refused
+from payloads.errors import Misuse, Refused
 from payloads.transport.client import Backoff, connect
+from payloads.transport.http import perform
 from payloads.venues.session import Request
-from tests.transport.kit import QUICK, Numbered, count, serving
+from tests.transport.kit import QUICK, SECRET, Numbered, count, serving
 from tests.transport.test_client import read_until, run
 
 CERTIFICATE = Path(__file__).parent / "fixtures" / "loopback.pem"
@@ -38,7 +42,7 @@ async def serving_tls() -> AsyncIterator[str]:
 
 @pytest.fixture(autouse=True)
 def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "WSS_PROXY", "NO_PROXY"):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "WSS_PROXY", "SOCKS_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 
@@ -90,17 +94,18 @@ def test_https_requests_are_verified_too() -> None:
     run(work())
 
 
+async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+    with contextlib.suppress(OSError):
+        sink.close()
+
+
 @contextlib.asynccontextmanager
 async def proxying(asked: list[bytes], refuse: bytes = b"") -> AsyncIterator[str]:
     """A proxy of forty lines that knows CONNECT."""
-
-    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await source.read(65536):
-                sink.write(data)
-                await sink.drain()
-        with contextlib.suppress(OSError):
-            sink.close()
 
     async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -119,6 +124,157 @@ async def proxying(asked: list[bytes], refuse: bytes = b"") -> AsyncIterator[str
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+
+
+@contextlib.asynccontextmanager
+async def proxying_socks(asked: list[str], user: bytes = b"") -> AsyncIterator[str]:
+    """A proxy that knows SOCKS 5 (RFC 1928), and with a user RFC 1929."""
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _, methods = await reader.readexactly(2)
+        await reader.readexactly(methods)
+        writer.write(bytes([5, 2 if user else 0]))
+        if user:
+            given = [(await reader.readexactly(1))[0]]
+            for _ in range(2):
+                given.append(await reader.readexactly((await reader.readexactly(1))[0]))
+            asked.append(b":".join(given[1:]).decode())
+            writer.write(bytes([1, given[1:] != user.split(b":")]))
+        _, _, _, kind = await reader.readexactly(4)
+        size = 4 if kind == 1 else (await reader.readexactly(1))[0]
+        where = await reader.readexactly(size)
+        host = where.decode() if kind == 3 else ".".join(map(str, where))
+        port = int.from_bytes(await reader.readexactly(2))
+        asked.append(host)
+        there = await asyncio.open_connection(host, port)
+        writer.write(bytes([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]))
+        await asyncio.gather(pump(reader, there[1]), pump(there[0], writer))
+
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0)
+    try:
+        port = server.sockets[0].getsockname()[1]
+        yield f"{user.decode()}@127.0.0.1:{port}" if user else f"127.0.0.1:{port}"
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("name", ["", "wss_proxy", "socks_proxy", "https_proxy", "ALL_PROXY"])
+def test_a_socks_proxy_is_used_for_the_websocket_and_for_requests(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    authority = trustme.CA()
+    server, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(trusting)
+
+    async def work() -> None:
+        async with (
+            serving(_handler, ssl=server) as url,
+            proxying_socks(asked, b"user:passw") as there,
+        ):
+            options: dict[str, Any] = {"proxy": f"socks5h://{there}"}
+            if name:
+                monkeypatch.setenv(name, options.pop("proxy"))
+            here = url.replace("ws://127.0.0.1", "wss://localhost")
+            ask = Request("GET", here.replace("wss://", "https://"), purpose="login")
+            session = Numbered(here, asks=[ask])
+            async with connect(session, tls=trusting, **options) as connection:
+                await read_until(connection, 3)
+        # A websocket server's answer to a request that asks for none.
+        assert session.replies[0].status == 426
+        # The proxy was given the names, not what this machine makes of them.
+        assert asked == ["user:passw", "localhost"] * 2
+
+    run(work())
+
+
+@pytest.mark.parametrize("kind", ["socks5", "socks5h"])
+def test_a_request_in_the_clear_goes_through_socks_too(kind: str) -> None:
+    asked: list[str] = []
+
+    async def work() -> None:
+        async with serving(_handler) as url, proxying_socks(asked) as there:
+            web = url.replace("ws://127.0.0.1", "http://localhost")
+            reply = await perform(Request("GET", web), proxy=f"{kind}://{there}")
+        assert reply.status == 426
+        assert asked == ["localhost" if kind == "socks5h" else "127.0.0.1"]
+
+    run(work())
+
+
+def test_a_socks_proxy_that_is_not_there_is_no_answer() -> None:
+    async def work() -> None:
+        reply = await perform(Request("GET", "http://127.0.0.1:9"), proxy="socks5://127.0.0.1:1")
+        assert reply.status == 0
+        session = Numbered("ws://127.0.0.1:9")
+        options: dict[str, Any] = {"proxy": "socks5://127.0.0.1:1", "backoff": Backoff(attempts=1)}
+        async with connect(session, **options) as connection:
+            with pytest.raises(Refused, match="1 attempts"):
+                await read_until(connection, 1)
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "ftp://user:hunter2secret@host", "http://user:hunter2secret@host:port", "hunter2secret",
+        "http://hunter2secret@host", "socks5://:hunter2secret@", "http://host/hunter2secret",
+        "http://host?hunter2secret", "http://[hunter2secret",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:9", "wss://venue.example"])
+def test_what_cannot_be_a_proxy_is_named_without_its_password(
+    proxy: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    raised = []
+
+    async def work() -> None:
+        for session in (Numbered(url), Numbered(url, asks=[Request("GET", "http://127.0.0.1:9")])):
+            async with connect(session) as connection:
+                with pytest.raises(Misuse, match="cannot be used as a proxy") as caught:
+                    await anext(connection)
+                raised.append("".join(traceback.format_exception(caught.value)))
+
+    run(work())
+    assert len(raised) == 2
+    assert not [text for text in raised if "hunter2secret" in text]
+
+
+def test_nothing_that_is_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def work() -> None:
+        async with serving(_handler) as url:
+            async with connect(Numbered(f"{url}?key={SECRET.reveal()}")) as connection:
+                await read_until(connection, 3)
+
+    run(work())
+    ours = [one for one in caplog.records if not one.name.startswith("websockets.server")]
+    assert not [one for one in ours if SECRET.reveal() in one.getMessage()]
+
+
+@pytest.mark.parametrize("ending", ["closed", "stalled"])
+def test_a_refusal_whose_body_never_comes_whole_is_a_refusal(ending: str) -> None:
+    async def work() -> None:
+        async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 401 Unauthorized\r\nX-Why: key\r\nContent-Length: 99\r\n\r\nno")
+            if ending == "stalled":
+                await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+        async with server:
+            session = Numbered(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            async with connect(session, open_timeout=0.3) as connection:
+                with pytest.raises(Refused, match="HTTP 401"):
+                    await read_until(connection, 1)
+        assert session.calls == ["dial", "rejected 401"]
+
+    run(work())
 
 
 @pytest.mark.parametrize("how", ["environment", "argument"])

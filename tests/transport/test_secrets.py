@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from payloads.errors import Misuse
 from payloads.transport import secrets
-from payloads.transport.redact import reply_detail, secrets_in
-from payloads.venues.session import Reply, Secret
-from tests.transport.kit import SECRET, Numbered
+from payloads.transport.client import connect
+from payloads.transport.redact import reply_detail, secrets_in, secrets_of
+from payloads.venues.session import Data, Reply, Request, Secret
+from tests.transport.kit import QUICK, SECRET, Numbered, count, serving
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes")
 
@@ -104,6 +109,20 @@ def test_every_secret_of_a_session_is_found() -> None:
     assert list(secrets_in(Numbered("ws://x"))) == [SECRET]
 
 
+def test_no_log_holds_a_credential(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        server = serving(lambda socket: count(socket, 1))
+        async with server as url, connect(Numbered(url), backoff=QUICK) as connection:
+            async for event in connection.events():
+                if isinstance(event, Data):
+                    break
+
+    with caplog.at_level(logging.DEBUG):
+        asyncio.run(work())
+    ours = [one.getMessage() for one in caplog.records if one.name != "websockets.server"]
+    assert SECRET.reveal() not in "\n".join(ours)
+
+
 def kept(body: bytes, learnt: list[str] | None = None, *, secret: bool = False) -> str | None:
     """What a capture has of a reply's body."""
     learnt = [] if learnt is None else learnt
@@ -122,7 +141,11 @@ def kept(body: bytes, learnt: list[str] | None = None, *, secret: bool = False) 
         b"",
         b"OK",
         b"the service is not available",
+        b"<html> the service is not available </html>",
         b'{"reports": [ {"fullReport":"0x',
+        b'{"author":"somebody", "authority":"some", "side":"buy", "query":"a=b", "list":"[1]"}',
+        b'{"message":"Unauthorized: no such token"}',
+        b'{"number":1e400, "whole":%s}' % (b"9" * 5000),
     ],
 )
 def test_a_reply_with_nothing_to_hide_is_kept_to_the_byte(body: bytes) -> None:
@@ -130,16 +153,60 @@ def test_a_reply_with_nothing_to_hide_is_kept_to_the_byte(body: bytes) -> None:
     assert kept(body, secret=True) is None
 
 
-def test_a_reply_that_lets_one_in_is_not_kept() -> None:
+TOKEN = "abcdefghijklmnopqrst"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": {"accessToken": {"token": TOKEN}, "n": 1.5}, "user": "me"},
+        {"bearer": TOKEN},
+        {"session_id": TOKEN},
+        {"credential": [TOKEN]},
+        {"x_auth": TOKEN},
+        {"authorization": TOKEN},
+        {"sid": TOKEN},
+        {"data": json.dumps({"data": json.dumps([{"accessToken": TOKEN}])}, indent=1)},
+        {"token": json.dumps({"value": TOKEN})},
+    ],
+)
+def test_a_reply_that_lets_one_in_is_not_kept_but_learnt(body: dict[str, Any]) -> None:
+    for text in (json.dumps(body), json.dumps(body | {"n": 0}).replace("0", "9" * 5000)):
+        learnt: list[str] = []
+        assert kept(text.encode(), learnt) is None
+        assert TOKEN in learnt
+
+
+def test_cookies_are_learnt_and_not_what_a_browser_does_with_them() -> None:
     learnt: list[str] = []
-    body = b'{"data":{"accessToken":{"token":"abcdefghijklmnopqrst"},"n":1.50},"user":"me"}'
-    assert kept(body, learnt) is None
-    assert learnt == ["abcdefghijklmnopqrst"]
+    cookies = ('a="first-value"; Path=/; HttpOnly', "b=second=value", "nothing")
+    headers = tuple(("Set-Cookie", cookie) for cookie in cookies)
+    reply_detail(Reply("asked", 200, b"", headers), learnt.append)
+    assert learnt == ["first-value", "second=value", ""]
+
+
+def test_what_a_request_is_made_with_is_secret() -> None:
+    headers = (
+        ("Authorization", "Bearer the-token"), ("Cookie", "a=first-value; b=second=value"),
+        ("X-Key", "the-key"), ("Accept", "anything"),
+    )  # fmt: skip
+    request = Request("GET", "http://h/?a=1&sign=x%2Fy", headers, secret_headers=("x-key",))
+    found = set(secrets_of(request))
+    assert {"the-token", "first-value", "second=value", "the-key", "x/y", "x%2Fy"} <= found
+    assert not {"a", "1", "anything", "Bearer"} & found
+
+
+def test_a_reply_in_which_nobody_can_tell_is_not_kept() -> None:
     for body in (
         b'{"password":"short"}',
         b'{"token":"abcdefghijklmnopqrst"',  # cut off
         b"eyJhbGciOiJFUzI1NiJ9.e30.abcdefghij",
         b'"eyJhbGciOiJFUzI1NiJ9.e30.abcdefghij"',
         b"\xff\xfe{}",
+        b"<html> your token is abcdefghijklmnopqrst </html>",
+        b'{"data":"{\\"accessToken\\": \\"abcdefghijklmnop"}',  # cut off, and then put into JSON
+        b'{"goto":"https://example.org/?access_token=abcdefghijklmnop"}',
+        '{"token":"abcdefghijklmnopqrst"}'.encode("utf-16-le"),
+        b"\xef\xbb\xbf" + b'{"token":"abcdefghijklmnopqrst"}',
     ):
         assert kept(body) is None, body

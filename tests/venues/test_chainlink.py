@@ -12,7 +12,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from payloads import chainlink
-from payloads.chainlink.report import signed_part
 from payloads.chainlink.schemas import schema_named
 from payloads.errors import Malformed, Misuse, PayloadError, Refused
 from payloads.testing import InsecureTestNetwork
@@ -59,9 +58,8 @@ from payloads.venues.session import (
     parse_json,
 )
 
-from .. import corpus
 from ..checks import outcome
-from ..strategies import FRAMES, JSON, damaged
+from ..strategies import FRAMES, JSON
 
 KEY, SECRET = "00000000-1111-2222-3333-444444444444", "example-secret"
 T_MS = 1716211845123
@@ -596,12 +594,30 @@ def test_exact_rule_keeps_what_the_sdk_drops() -> None:
     assert (sdk.accepted, sdk.duplicates) == (2, 2)
 
 
-def test_the_same_content_by_other_signers_is_a_duplicate() -> None:
-    one, other = report(by=[0, 1]), report(by=[2, 3])
-    assert one["fullReport"] != other["fullReport"]
+def test_the_same_content_under_other_signatures_is_delivered_too() -> None:
+    """Nobody has verified the first, so it must not hide the second; each comes once."""
+    reports = [read(report(by=signers)) for signers in ([0, 1], [2, 3], [1, 0])]
     exact = ExactDeduplicator()
-    assert exact.accept(read(one))
-    assert not exact.accept(read(other))
+    assert [exact.accept(one) for one in reports] == [True, True, True]
+    assert [exact.accept(one) for one in reports] == [False, False, False]
+
+
+def test_a_damaged_report_hides_no_good_one() -> None:
+    """Whichever byte was changed on the way: the origin that is not damaged is heard."""
+    good = read(report())
+    one = ha(server.origins_headers(["a", "b"]))
+    first, second = one.sessions
+    opened(first)
+    opened(second)
+    for at, byte in enumerate(good.full_report):
+        raw = good.full_report[:at] + bytes([byte ^ 1]) + good.full_report[at + 1 :]
+        bad = report() | {"fullReport": f"0x{raw.hex()}"}
+        exact = ExactDeduplicator()
+        assert exact.accept(read(bad))
+        assert exact.accept(good)
+    first.received(json.dumps({"report": bad}), NOW)
+    assert kinds(second.received(frame(), NOW)) == [Data]
+    assert kinds(first.received(frame(), NOW)) == [Duplicate]
 
 
 def test_unreadable_payloads_are_told_apart_by_their_bytes() -> None:
@@ -1477,18 +1493,3 @@ def test_a_page_ends_with_a_second() -> None:
         2
     ] * 3
     assert server.answer(server.Query("latest", (F2,)), archive)[0] == 404
-
-
-# --- what identifies a report ---------------------------------------------------------------------
-
-
-@given(damaged([one.raw for one in corpus.some_of_each_schema()]))
-def test_what_is_signed_is_what_the_decoder_finds(raw: bytes) -> None:
-    """Context and blob, without reading the rest; and nothing where there is no payload."""
-    try:
-        payload = chainlink.decode_envelope(raw)
-    except PayloadError:
-        with pytest.raises(PayloadError):
-            signed_part(raw)
-    else:
-        assert signed_part(raw) == b"".join(payload.context) + payload.report_blob

@@ -361,9 +361,9 @@ def test_no_secret_shows() -> None:
     for secret in secrets:
         shown.append(str(session.redact(f'{{"jwt":"{secret}"}}')))
         shown.append(repr(session.received(json.dumps(err("ServerError", secret)), NOW)[0].values))
-    broken = trade(OAuth(CLIENT, Secret(refresh)))
-    (request,) = broken.take_requests()
-    shown.append(
-        repr([e.values for e in broken.replied(Reply(request.purpose, 400, refresh.encode()), NOW)])
-    )
+    for body in (refresh, json.dumps({"error": refresh, "error_description": f"no {refresh}"})):
+        broken = trade(OAuth(CLIENT, Secret(refresh)))
+        (request,) = broken.take_requests()
+        refused = broken.replied(Reply(request.purpose, 400, body.encode()), NOW)
+        shown += [repr([event.values for event in refused]), repr(refused[-1].retry)]
     assert not [text for text in shown for secret in secrets if secret in text]
