@@ -33,9 +33,9 @@ class Stream:
         self.task: asyncio.Task[None] | None = None
 
     async def flow(self, deliver: Deliver, counters: Counters) -> None:
-        """Make messages for ever, and deliver each to everybody."""
+        """Make messages until it is ended, and deliver each to everybody."""
         due, made = time.monotonic(), 0
-        while True:
+        while self.task is not None:  # it may be ended by what it delivers, and has not paused yet
             wait = due - time.monotonic()
             if wait > 0 or made % _BURST == 0:
                 await asyncio.sleep(max(0.0, wait))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosedError
 
 from payloads.errors import Misuse
-from payloads.simulators import KINDS, Plan, Rule, StorkSimulator
+from payloads.simulators import KINDS, Made, Plan, Rule, StorkSimulator
 from payloads.simulators.venue_stork import sequence_of
 from payloads.venues.session import Closed, Data, Message, Rejected
 
@@ -324,5 +324,28 @@ def test_whoever_leaves_amid_a_stall_is_let_go() -> None:
                 assert socket.close_code == 1000
             await until(lambda: not venue.peers)
         assert trouble == []
+
+    run(test())
+
+
+def test_what_has_ended_makes_nothing_more() -> None:
+    """Also a stream that is behind, and so makes its messages without a pause."""
+
+    async def test() -> None:
+        async with StorkSimulator(rate=1000) as venue:
+            made: list[int] = []
+
+            def make() -> list[Made]:
+                made.append(1)
+                time.sleep(0.002)  # slower than the rate: it is always behind
+                if len(made) == 20:
+                    venue.end(stream)
+                return []
+
+            stream = venue.stream("slow", make)
+            venue.run(stream)
+            await until(lambda: not venue._streams)
+            await asyncio.sleep(0.05)
+            assert len(made) == 20
 
     run(test())
