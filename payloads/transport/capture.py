@@ -13,67 +13,45 @@ them); the rest still comes out. It raises `Malformed` for a capture of a later 
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 import threading
 import time
-from base64 import b64encode
-from binascii import Error as Base64Error
-from binascii import a2b_base64
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
 
-import msgspec
-
-from payloads.errors import Malformed, Misuse, PayloadError, elide
+from payloads.errors import Malformed, Misuse
 from payloads.fields import Record
-from payloads.inputs import check_nesting
 from payloads.transport.agent import agent
-from payloads.transport.codecs import Torn, compression_of, squeeze, unsqueezed
-from payloads.transport.frames import Direction, Frame, Happening, Opcode
-from payloads.venues.session import MAX_MESSAGE_BYTES, Message, Redactor, Secret
+from payloads.transport.codecs import compression_of, squeeze, unsqueezed
+from payloads.transport.frames import Frame, Happening
+from payloads.transport.lines import (
+    FORMAT,
+    MAX_LINE_BYTES,
+    BrokenLine,
+    CaptureRecord,
+    Header,
+    Later,
+    frame_line,
+    frame_lines,
+    happening_line,
+    header_line,
+    line_of,
+    new_id,
+    record_of,
+)
+from payloads.venues.session import Redactor, Secret
 
 __all__ = [
     "FORMAT", "BrokenLine", "CaptureRecord", "CaptureWriter", "Header", "Summary", "frame_line",
     "frames", "header_line", "line_of", "numbered", "parts", "records", "split_lines",
 ]  # fmt: skip
 
-FORMAT = 1
-# A message of control characters takes six characters each in JSON; the rest is what is around it.
-MAX_LINE_BYTES = 6 * MAX_MESSAGE_BYTES + 64 * 1024
 _BUFFER = 64 * 1024
 # What stands in a line besides the message, about.
 _AROUND = 100
 _NAME_PARTS = (".jsonl", ".ndjson", ".json")
-
-
-class Header(Record, frozen=True):
-    """The first line of a file: what was asked for, of whom, and when.
-
-    `id` is the same in all parts of one capture, which `part` numbers from 1.
-    """
-
-    capture: int
-    id: str = ""
-    part: int = 1
-    created: int = 0
-    venue: str = ""
-    asked: dict[str, Any] = msgspec.field(default_factory=dict)
-    flush_every: float = 0
-    by: str = ""
-
-
-class BrokenLine(Record, frozen=True):
-    """A line that could not be read, and why."""
-
-    line: int
-    error: PayloadError
-
-
-CaptureRecord = Header | Frame | Happening | BrokenLine
 
 
 class Summary(Record, frozen=True):
@@ -84,72 +62,6 @@ class Summary(Record, frozen=True):
     file_bytes: int
     redacted: int
     files: tuple[str, ...]
-
-
-class _FrameLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    at: int
-    venue: str
-    conn: int
-    dir: str
-    op: str
-    text: str | None = None
-    base64: str | None = None
-    redacted: bool = False
-
-
-class _HappeningLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    at: int
-    venue: str
-    conn: int
-    what: str
-    detail: msgspec.Raw
-    redacted: bool = False
-
-
-_encoder = msgspec.json.Encoder()
-_encode = _encoder.encode
-
-
-def frame_line(frame: Frame, data: Message, redacted: bool) -> bytes:
-    """A frame as a line, without the line's end."""
-    return _encode(_frame_line(frame, data, redacted))
-
-
-def _frame_line(frame: Frame, data: Message, redacted: bool) -> _FrameLine:
-    text, base64 = None, None
-    try:
-        if isinstance(data, bytes):
-            text = data.decode()
-        else:
-            if not data.isascii():
-                data.encode()  # a lone surrogate has no place in JSON, nor in a websocket
-            text = data
-    except UnicodeError:
-        raw = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
-        base64 = b64encode(raw).decode()
-    return _FrameLine(
-        frame.at, frame.venue, frame.connection, frame.direction, frame.opcode, text, base64,
-        redacted,
-    )  # fmt: skip
-
-
-def _happening_line(one: Happening) -> bytes:
-    detail = json.dumps(one.detail, ensure_ascii=False, separators=(",", ":"), default=str)
-    raw = msgspec.Raw(detail.encode("utf-8", "replace"))
-    line = _HappeningLine(one.at, one.venue, one.connection, one.what, raw, one.redacted)
-    return _encode(line)
-
-
-def line_of(record: Header | Frame | Happening) -> bytes:
-    """A record as its line, without the line's end; nothing is redacted."""
-    if isinstance(record, Frame):
-        return frame_line(record, record.data, record.redacted)
-    return _encode(record) if isinstance(record, Header) else _happening_line(record)
-
-
-def header_line(venue: str, asked: dict[str, Any]) -> bytes:
-    """The first line of a capture that begins now."""
-    return _encode(Header(FORMAT, _new_id(), 1, time.time_ns(), venue, asked, 0, agent(" ")))
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -186,7 +98,7 @@ class CaptureWriter:
         if self._rotates and (second := _part(self._path, 2)).exists():
             raise _there(second)
         self._redactor = Redactor(*secrets)
-        self._id = _new_id()
+        self._id = new_id()
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._error: OSError | None = None
@@ -292,7 +204,7 @@ class CaptureWriter:
             FORMAT, self._id, len(self._files), self._began, self._venue, self._asked,
             self._flush_every, agent(" "),
         )  # fmt: skip
-        self._write_line(self._redactor.clean(_encode(header)))
+        self._write_line(self._redactor.clean(line_of(header)))
         self._flush()
 
     def _end(self, following: str) -> None:
@@ -325,15 +237,17 @@ class CaptureWriter:
         if not self._waiting:
             return
         waiting, self._waiting, self._waiting_size = self._waiting, [], 0
-        held = self._redactor.may_find([frame.data for frame in waiting])
-        lines = []
-        for frame in waiting:
-            data = self._redactor.clean(frame.data) if held else frame.data
-            lines.append(_frame_line(frame, data, frame.redacted or data is not frame.data))
+        kept = messages = [frame.data for frame in waiting]
+        if self._redactor.may_find(messages):
+            kept = [self._redactor.clean(message) for message in messages]
+        changed = [
+            frame.redacted or data is not frame.data
+            for frame, data in zip(waiting, kept, strict=True)
+        ]
         self._frames += len(waiting)
         self._message_bytes += sum(frame.size for frame in waiting)
-        self._redacted += sum(line.redacted for line in lines)
-        self._write(_encoder.encode_lines(lines))
+        self._redacted += sum(changed)
+        self._write(frame_lines(zip(waiting, kept, changed, strict=True)))
 
     def _happening(self, one: Happening) -> None:
         self._put_down()
@@ -341,7 +255,7 @@ class CaptureWriter:
         detail = _cleaned(one.detail, self._redactor)
         if detail != one.detail:
             one = Happening(one.venue, one.connection, one.at, one.what, detail, True)
-        self._write_line(self._redactor.clean(_happening_line(one)))
+        self._write_line(self._redactor.clean(happening_line(one)))
 
     def _write_line(self, line: bytes) -> None:
         self._write(line + b"\n")
@@ -408,10 +322,6 @@ def _cleaned(value: Any, redactor: Redactor) -> Any:
     return redactor.clean(value) if isinstance(value, str) else value
 
 
-def _new_id() -> str:
-    return secrets.token_hex(8)
-
-
 def _check(fits: bool, field: str, expected: str, found: object) -> None:
     if not fits:
         raise Misuse("no such bound", field=field, expected=expected, found=str(found))
@@ -440,26 +350,6 @@ def parts(path: str | os.PathLike[str]) -> Iterator[Path]:
 # --- reading --------------------------------------------------------------------------------------
 
 
-class _AnyLine(msgspec.Struct, frozen=True, gc=False):
-    """A line of any kind. What a later version adds to one is ignored."""
-
-    capture: int | None = None
-    at: int | None = None
-    venue: str = ""
-    conn: int = 0
-    dir: Direction | None = None
-    op: Opcode | None = None
-    text: str | None = None
-    base64: str | None = None
-    redacted: bool = False
-    what: str | None = None
-    detail: dict[str, Any] = msgspec.field(default_factory=dict)
-
-
-_decode_line = msgspec.json.Decoder(_AnyLine).decode
-_decode_header = msgspec.json.Decoder(Header).decode
-
-
 def records(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[CaptureRecord]:
     """Everything in one file of a capture, in order."""
     with _opened(source) as stream:
@@ -473,8 +363,8 @@ def numbered(pieces: Iterable[bytes]) -> Iterator[tuple[int, CaptureRecord]]:
     try:
         for number, (line, whole) in enumerate(split_lines(pieces), 1):
             if line is None or line.strip():
-                yield number, _record(line, number, whole)
-    except _Later as error:
+                yield number, record_of(line, number, whole)
+    except Later as error:
         raise error.why from None
     except Malformed as error:  # of the compression, for one
         yield number + 1, BrokenLine(number + 1, error)
@@ -483,11 +373,6 @@ def numbered(pieces: Iterable[bytes]) -> Iterator[tuple[int, CaptureRecord]]:
 def frames(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Frame]:
     """Only the frames; what is broken is passed over (`records` tells)."""
     return (record for record in records(source) if isinstance(record, Frame))
-
-
-class _Later(Exception):
-    def __init__(self, why: Malformed) -> None:
-        self.why = why
 
 
 @contextmanager
@@ -517,67 +402,3 @@ def split_lines(pieces: Iterable[bytes]) -> Iterator[tuple[bytes | None, bool]]:
         begun, size = [others[-1]], len(others[-1])
     if size:
         yield (b"".join(begun) if size <= MAX_LINE_BYTES else None), False
-
-
-def _record(line: bytes | None, number: int, whole: bool) -> CaptureRecord:
-    try:
-        if line is None:
-            limit = f"at most {MAX_LINE_BYTES} bytes"
-            raise Malformed("longer than any line", field="line", expected=limit, found="more")
-        return _parsed(line)
-    except Malformed as error:
-        if whole:
-            return BrokenLine(number, error)
-        size = len(line or b"")
-        return BrokenLine(number, Torn("the last line is cut off", field="line", offset=size))
-
-
-def _parsed(line: bytes) -> CaptureRecord:
-    check_nesting(line)
-    try:
-        found = _decode_line(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        found_there = elide(str(error), 120)
-        raise Malformed("not a line of a capture", field="line", found=found_there) from None
-    if found.capture is not None:
-        return _header(line, found.capture)
-    if found.at is None:
-        raise Malformed("not a line of a capture", field="line", expected='"at"')
-    if found.what is not None:
-        return Happening(
-            found.venue, found.conn, found.at, found.what, found.detail, found.redacted
-        )
-    if found.dir is None or found.op is None:
-        expected = '"dir" and "op", or "what"'
-        raise Malformed("not a line of a capture", field="line", expected=expected)
-    data = _data(found)
-    return Frame(found.venue, found.conn, found.dir, found.op, found.at, data, found.redacted)
-
-
-def _header(line: bytes, version: int) -> Header:
-    if version != FORMAT:
-        expected, found = f"format {FORMAT}", f"format {version}"
-        reason = "a capture of another format"
-        raise _Later(Malformed(reason, field="capture", expected=expected, found=found))
-    try:
-        return _decode_header(line)
-    except msgspec.DecodeError as error:
-        raise Malformed("a broken header", field="capture", found=elide(str(error), 120)) from None
-
-
-def _data(line: _AnyLine) -> Message:
-    """The message as it was: text only where the opcode says so and the bytes allow it."""
-    if line.text is not None:
-        return line.text if line.op == "text" else line.text.encode()
-    if line.base64 is None:
-        raise Malformed("a frame without its bytes", field="line", expected='"text" or "base64"')
-    try:
-        raw = a2b_base64(line.base64, strict_mode=True)
-    except (Base64Error, ValueError) as error:
-        raise Malformed("not base64", field="base64", found=str(error)) from None
-    if line.op != "text":
-        return raw
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw
