@@ -72,8 +72,9 @@ def rerun(session: Session, records: Iterable[CaptureRecord]) -> Iterator[Moment
         elif isinstance(record, Frame) and record.is_message and record.direction == "in":
             yield from _ticks(session, record.at, record.connection)
             events = session.received(record.data, record.at)
-        elif isinstance(record, Happening) and record.what in ("request", "reply") and is_open:
-            yield from _ticks(session, record.at, record.connection)
+        elif isinstance(record, Happening) and record.what in ("request", "reply"):
+            if is_open:  # an answer may come when the websocket has gone
+                yield from _ticks(session, record.at, record.connection)
             if (reply := record.reply) is not None:
                 events = session.replied(reply, record.at)
         else:

@@ -20,7 +20,7 @@ from payloads.transport import client
 from payloads.transport.capture import CaptureWriter, Header, frames, records
 from payloads.transport.frames import Frame, Happening
 from payloads.transport.playback import paced, rerun, serve
-from payloads.venues.session import Data
+from payloads.venues.session import Data, Reply
 from tests.transport.kit import QUICK, Numbered, count, serving
 from tests.transport.test_client import read_until, run
 
@@ -108,6 +108,20 @@ def test_anybodys_client_gets_what_was_received() -> None:
                     pass
 
     run(work())
+
+
+def test_an_answer_that_came_after_the_websocket_had_gone_is_given_to_the_session() -> None:
+    def happened(at: int, what: str, **detail: Any) -> Happening:
+        return Happening("numbered", 1, at, what, detail)
+
+    session = Numbered("ws://x")
+    story = [
+        happened(1, "opened"), happened(2, "request", purpose="page"),
+        happened(3, "closed", code=1006, reason=""),
+        happened(4, "reply", purpose="page", status=200, body="[]"),
+    ]  # fmt: skip
+    list(rerun(session, story))
+    assert session.replies == [Reply("page", 200, b"[]")]
 
 
 def test_replay_writes_a_capture(tmp_path: Path) -> None:
