@@ -289,7 +289,7 @@ class QfexTradeSession(Conversation):
     def closed(self, code: int, reason: str, now: int) -> list[Event]:
         refused = self._open and not self._authenticated and code not in _NOT_A_NO
         lost = self._pending.lost()
-        if self._away_since is None:  # else nobody has been asked yet what happened since
+        if self._away_since is None:  # else nobody has told us yet what happened since
             self._away_since = self._heard
         self._drop()
         event = closing(code, reason, 0, self._redactor)
@@ -357,12 +357,17 @@ class QfexTradeSession(Conversation):
 
     def _catch_up(self, now: int) -> None:
         """Ask for what nobody sends again: what became of orders while we were away, and fills."""
-        since, self._away_since = self._away_since, None
-        if since is not None and "order_responses" in self._channels:
+        since = self._away_since
+        if since is None:
+            return
+        if "order_responses" in self._channels:
             self._say("get_user_orders", {}, now, by_itself=True)
-        if since is not None and "fills" in self._channels:
+        if "fills" in self._channels:
             # Inclusive, and in whole seconds; a fill that came already comes again in the list.
+            # Until that has come, a connection that is lost as well must not move the beginning.
             self._say("get_user_trades", {"start_ts": since // SECOND}, now, by_itself=True)
+        else:
+            self._away_since = None
 
     def _failed(self, content: Mapping[str, Any], now: int) -> list[Event]:
         event, (kind, params) = error_of(content), echoed(content)
@@ -427,6 +432,8 @@ class QfexTradeSession(Conversation):
             name: getattr(record, name, None) for name in getattr(record, "__struct_fields__", ())
         }
         self._pending.answered(key, identity("", ids))
+        if key == "user_trades_response":
+            self._away_since = None
         if isinstance(record, Fill) and came_before(self._repeats, key, record):
             return Duplicate(key, record)
         return Data(key, record)

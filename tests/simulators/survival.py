@@ -33,7 +33,7 @@ __all__ = [
 
 RATE = 500.0
 # How long a connection may be silent before it is given up.
-PATIENCE = SECOND // 2
+PATIENCE = SECOND
 PINGS: dict[str, Any] = {"ping_interval": 0.1, "ping_timeout": PATIENCE / SECOND}
 
 
@@ -47,7 +47,7 @@ class Subject:
     of_event: Callable[[Data], Any] = lambda _: None
     of_message: Callable[[Any], Any] = lambda _: None
     options: dict[str, Any] = field(default_factory=dict)
-    # For the transport: how a stall is noticed, where the session does not do that.
+    # For the transport.
     client: dict[str, Any] = field(default_factory=dict)
     # Messages that replace what was said before, and are no duplicates when they come again.
     replaces: Callable[[Any], bool] = lambda _: False
@@ -178,9 +178,11 @@ async def lived(
     async with subject.start("" if begin else plan) as venue:
         run = Run(venue, silent=any(for_good(rule) for rule in Plan(plan).rules))
         session = subject.session(venue)
+        # Nobody is hurried where nobody is to be given up: a busy machine is silent, too.
+        client = {**subject.client, **(PINGS if run.silent else {})}
         async with (
             captured(run, folder) as writer,
-            driven(session, recorder=writer, **subject.client) as connection,
+            driven(session, recorder=writer, **client) as connection,
         ):
             try:
                 async for moment in connection:

@@ -120,6 +120,24 @@ def test_what_is_asked_after_a_reconnect_begins_where_we_last_heard() -> None:
     assert asked["params"] == {"start_ts": (NOW + 7 * SECOND) // SECOND}
 
 
+def test_what_was_asked_and_not_answered_is_asked_again() -> None:
+    """From where it began, although something was heard since."""
+    session = ready(channels=("fills",))
+    began = {"start_ts": NOW // SECOND}
+    for later in (100, 200):
+        session.closed(1006, "", NOW + later * SECOND)
+        session.opened(NOW + later * SECOND)
+        say(session, {"authenticated": True}, NOW + later * SECOND)
+        (asked,) = [one for one in sent(session) if one["type"] == "get_user_trades"]
+        assert asked["params"] == began
+    say(session, {"user_trades_response": []}, NOW + 201 * SECOND)
+    session.closed(1006, "", NOW + 300 * SECOND)
+    session.opened(NOW + 300 * SECOND)
+    say(session, {"authenticated": True}, NOW + 300 * SECOND)
+    (asked,) = [one for one in sent(session) if one["type"] == "get_user_trades"]
+    assert asked["params"] == {"start_ts": (NOW + 201 * SECOND) // SECOND}
+
+
 def test_the_minute() -> None:
     session = trade()
     session.opened(NOW)
