@@ -124,6 +124,7 @@ class ChainlinkSession(Session):
         self._watchdog = Watchdog(silence)
         self._dialled_at: int | None = None
         self.heard = 0
+        self.told: int | None = None
 
     def __repr__(self) -> str:
         where = self.rest.endpoint.ws + (f" ({self.origin})" if self.origin else "")
@@ -147,7 +148,7 @@ class ChainlinkSession(Session):
 
     def opened(self, now: int) -> list[Event]:
         gap = self.stream.opened(self, now)
-        self.heard = now
+        self.heard, self.told = now, None
         if self._fills:
             for feed, start in gap.items():
                 self._backfill.begin(feed, max(0, start - self._overlap))
@@ -170,6 +171,7 @@ class ChainlinkSession(Session):
                     return [Unknown(parse_json(data), data)]
             except Malformed as error:
                 return [Broken(error, data)]
+        self.told = report.observations_timestamp
         events = [self._delivered(report, now)]
         if self._backfill.gaps or self._watchdog.limit is not None:
             self._watchdog.fed(now)

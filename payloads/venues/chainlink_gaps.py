@@ -152,6 +152,19 @@ class Connection(Protocol):
 
     # When it last heard anything, or was opened, in nanoseconds.
     heard: int
+    # The time that the last report it brought says of itself, in seconds; None since it was opened.
+    told: int | None
+
+
+def _reached(one: Connection) -> int:
+    """Up to when a connection has missed nothing, in nanoseconds.
+
+    A report may be read long after it was sent, and then the report's own time says more. The
+    clocks may differ by what the service tolerates.
+    """
+    if one.told is None:
+        return one.heard
+    return min(one.heard, (one.told - CLOCK_WINDOW) * SECOND)
 
 
 class Stream:
@@ -188,9 +201,9 @@ class Stream:
         self._partial += again and not alone
         self._full += again and alone
         reached = self._lost.pop(connection, self.newest if alone else None)
-        covered = again and self._covers(connection.heard)
+        covered = again and self._covers(connection)
         # One that fills its gap is as good as open all the time.
-        self._open[connection] = connection.heard if again and not covered else now
+        self._open[connection] = _reached(connection) if again and not covered else now
         if self._since is None:
             self._since = now // SECOND
             return {}
@@ -198,23 +211,23 @@ class Stream:
             return {}
         return {feed: reached[feed] + 1 if feed in reached else self._since for feed in self.feeds}
 
-    def _covers(self, heard: int) -> bool:
-        """Whether a connection that was open at that moment has heard something after it.
+    def _covers(self, lost: Connection) -> bool:
+        """Whether a connection that was open when this one was lost has heard something since.
 
         It may be deaf by now and not know it yet, as connections are that a network has dropped.
         Then it will fill the rest itself, because what was opened later does not cover it.
         """
-        return any(since <= heard < one.heard for one, since in self._open.items())
+        reached = _reached(lost)
+        return any(since <= reached and lost.heard < one.heard for one, since in self._open.items())
 
     def closed(self, connection: Connection) -> None:
         if self._open.pop(connection, None) is None:
             return
-        reached = dict(self.newest)
-        if any(one.heard > connection.heard for one in (*self._open, *self._lost)):
-            # Others have come further since. The clocks may differ by what the service tolerates.
-            heard = connection.heard // SECOND - CLOCK_WINDOW
-            reached = {feed: min(time, heard) for feed, time in reached.items()}
-        self._lost[connection] = reached
+        newest, reached = dict(self.newest), _reached(connection)
+        if any(one.heard > reached for one in (*self._open, *self._lost)):
+            # Others may have come further since.
+            newest = {feed: min(time, reached // SECOND) for feed, time in newest.items()}
+        self._lost[connection] = newest
 
     @property
     def stats(self) -> StreamStats:
