@@ -53,8 +53,8 @@ def test_a_venue_that_says_no_is_asked_once(tmp_path: Path) -> None:
         ran = capture(venue, tmp_path / "c.jsonl", PAYLOADS_STORK_TOKEN="another-token")
         assert venue.counters.dials == 1
     assert ran.exit_code == 1
-    assert "refused, 401: invalid token: the token is missing or not valid" in ran.stderr
-    assert "given up: 401: the token is missing or not valid" in ran.stdout
+    assert "refused, HTTP 401: invalid token: the token is missing or not valid" in ran.stderr
+    assert "given up: HTTP 401: the token is missing or not valid" in ran.stdout
     whats = [one.what for one in records(tmp_path / "c.jsonl") if isinstance(one, Happening)]
     assert whats == ["dialling", "refused", "gave up", "end"]
 

@@ -42,7 +42,7 @@ from payloads.venues.session import (
     Secret,
     parse_json,
 )
-from payloads.venues.shared import header_value, said, wait_asked, worth_retrying
+from payloads.venues.shared import header_value, said, status_code, wait_asked, worth_retrying
 
 __all__ = ["EthgasLogin", "TokenRenewed", "check_login_data", "jwt_expiry"]
 
@@ -263,9 +263,9 @@ class EthgasLogin:
             self._not_before, self._force_login = now, True
         else:
             self._waiting = ""
-            self._stopped = f"{what}: HTTP {reply.status}, {meaning}"
+            self._stopped = f"{what}: {status_code(reply.status)}, {meaning}"
         message = said(reply.body, self.redactor)
-        return [Rejected(f"HTTP {reply.status}", message, meaning, what)]
+        return [Rejected(status_code(reply.status), message, meaning, what)]
 
     def _accepted(self, reply: Reply, now: int) -> list[Event]:
         content = parse_json(reply.body)

@@ -42,7 +42,7 @@ from payloads.venues.session import (
     Secret,
     parse_json,
 )
-from payloads.venues.shared import address, said, wait_asked, worth_retrying
+from payloads.venues.shared import address, said, status_code, wait_asked, worth_retrying
 
 __all__ = [
     "OAUTH_ENDPOINTS", "Code", "OAuth", "TokensRenewed", "authorize_url", "code_challenge",
@@ -308,8 +308,7 @@ def _refusal(status: int, body: bytes) -> tuple[str, str]:
         content = None
     fields = content if isinstance(content, dict) else {}
     code, words = fields.get("error"), fields.get("error_description")
-    fallback = f"HTTP {status}" if status else "no answer"
     return (
-        elide(code, 80) if isinstance(code, str) and code else fallback,
+        elide(code, 80) if isinstance(code, str) and code else status_code(status),
         words if isinstance(words, str) else "",
     )

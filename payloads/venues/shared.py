@@ -39,8 +39,8 @@ __all__ = [
     "ASKED", "CLOSE_CODES", "ENDED", "HELD", "IN_FORCE", "OVERDUE", "SERVER_ERRORS",
     "Conversation", "Duplicate", "Headers", "Pings", "Repeats", "Standing", "Watchdog", "address",
     "check_base", "clock_ahead", "clock_words", "close_words", "closing", "earliest", "header",
-    "header_value", "refused", "said", "status_words", "upgrade_refused", "wait_asked",
-    "worth_retrying",
+    "header_value", "refused", "said", "status_code", "status_words", "upgrade_refused",
+    "wait_asked", "worth_retrying",
 ]  # fmt: skip
 
 Headers = Sequence[tuple[str, str]]
@@ -197,6 +197,11 @@ def status_words(status: int) -> str:
     return _STATUSES.get(str(status), other)
 
 
+def status_code(status: int) -> str:
+    """An HTTP status as a code, which is not to be taken for one of a venue's own."""
+    return f"HTTP {status}" if status > 0 else "no answer"
+
+
 def refused(
     status: int,
     headers: Headers,
@@ -207,19 +212,22 @@ def refused(
     pause: int,
     now: int | None = None,
     about: str = "",
+    code: str = "",
 ) -> tuple[Rejected, Retry]:
-    """A refusal whose code is the HTTP status; what passes is asked again after `pause` or more."""
-    rejected = Rejected(str(status), said(body, redactor), meaning, about)
+    """A refusal whose code is the HTTP status, if none is given; what passes is asked again after
+    `pause` or more."""
+    code = code or str(status)
+    rejected = Rejected(code, said(body, redactor), meaning, about)
     again = worth_retrying(status)
     wait = max(pause, wait_asked(headers, now)) if again else 0
-    return rejected, Retry(again, f"{status}: {meaning}", wait)
+    return rejected, Retry(again, f"{code}: {meaning}", wait)
 
 
 def upgrade_refused(
     status: int, headers: Headers, body: bytes, redactor: Redactor, meaning: str = ""
 ) -> tuple[Rejected, Retry]:
     """A refused upgrade of a venue that has no codes of its own for it."""
-    code, meaning = f"HTTP {status}", meaning or status_words(status)
+    code, meaning = status_code(status), meaning or status_words(status)
     event = Rejected(code, said(body, redactor), meaning, "upgrade")
     return event, Retry(worth_retrying(status), f"{code}: {meaning}", wait_asked(headers))
 

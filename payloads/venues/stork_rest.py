@@ -28,6 +28,7 @@ from payloads.venues.shared import (
     address,
     header_value,
     refused,
+    status_code,
     status_words,
 )
 
@@ -137,4 +138,7 @@ def refusal(
 ) -> tuple[Rejected, Retry]:
     """A status in words, and whether to ask again. Status 0: an answer that never came."""
     meaning = CODES.get(str(status)) or status_words(status)
-    return refused(status, headers, body, redactor, meaning, pause=PAUSE, now=now, about=about)
+    code = status_code(status)
+    return refused(
+        status, headers, body, redactor, meaning, pause=PAUSE, now=now, about=about, code=code
+    )

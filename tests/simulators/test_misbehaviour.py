@@ -229,7 +229,7 @@ def test_refused_by_plan_and_requests_too() -> None:
                     connection, lambda all_: kinds(all_)["Data"] > 2 and kinds(all_)["Rejected"] > 1
                 )
             codes = [event.code for event in events if isinstance(event, Rejected)]
-            assert codes == ["503", "500"]
+            assert codes == ["HTTP 503", "HTTP 500"]
 
     run(test())
 

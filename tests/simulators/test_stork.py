@@ -235,7 +235,7 @@ def number_of(data: Data) -> int:
 
 @pytest.mark.parametrize(
     ("wrong", "code"),
-    [({"token": Secret("another-token")}, "401"), ({"path": "/elsewhere"}, "404")],
+    [({"token": Secret("another-token")}, "HTTP 401"), ({"path": "/elsewhere"}, "HTTP 404")],
 )
 def test_our_client_is_told_why(wrong: dict[str, Any], code: str) -> None:
     class Astray(StorkSession):

@@ -273,7 +273,7 @@ def test_chainlink_over_two_origins(stages: list[str], tmp_path: Path) -> None:
 # --- tokens ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "code"), [("stork", "401"), ("finery", "3")])
+@pytest.mark.parametrize(("name", "code"), [("stork", "HTTP 401"), ("finery", "3")])
 def test_a_credential_that_is_withdrawn(name: str, code: str, tmp_path: Path) -> None:
     """What is open goes on whole; the next dial is refused with the venue's code, and the last."""
     subject = replace(SUBJECTS[name], finally_=None)

@@ -176,7 +176,7 @@ def test_stork_without_a_taxonomy() -> None:
         one.tick(NOW + 3600 * SECOND)
         one.replied(Reply("taxonomy", 403, b""), NOW + 3600 * SECOND)
         (why,) = one.denied.values()
-        assert why.startswith("the taxonomy was refused, 403: ")
+        assert why.startswith("the taxonomy was refused, HTTP 403: ")
     assert (session.hopeless, numbered.hopeless) == (True, False)
 
 

@@ -18,6 +18,7 @@ from payloads.venues.ethgas import DRAFT
 from payloads.venues.ethgas_login import EthgasLogin, TokenRenewed, check_login_data, jwt_expiry
 from payloads.venues.ethgas_server import check_token, login_data, make_token
 from payloads.venues.session import SECOND, Broken, Reply, Secret
+from payloads.venues.shared import status_code
 
 from .ethgas import (
     ADDRESS,
@@ -161,7 +162,7 @@ def test_a_refused_login(status: int, stops: bool) -> None:
     login.take_requests()
     headers = (("Retry-After", "60"),)
     (event,) = login.replied(Reply("ethgas login", status, b'{"message":"no"}', headers), NOW)
-    assert (event.code, event.message) == (f"HTTP {status}", "no")
+    assert (event.code, event.message) == (status_code(status), "no")
     assert bool(login.stopped) == stops
     assert login.due(NOW) == (None if stops else NOW + 60 * SECOND)
 

@@ -27,6 +27,7 @@ from payloads.venues.shared import (
     clock_words,
     closing,
     refused,
+    status_code,
     status_words,
     upgrade_refused,
     worth_retrying,
@@ -113,11 +114,19 @@ def test_codes_after_which_nobody_dials_again() -> None:
 def test_what_is_worth_another_try(status: int, again: bool) -> None:
     assert worth_retrying(status) == again
     event, retry = upgrade_refused(status, [("Retry-After", "3")], b"no", Redactor(), "refused")
-    assert (event.code, event.message, event.about) == (f"HTTP {status}", "no", "upgrade")
+    assert (event.code, event.message, event.about) == (status_code(status), "no", "upgrade")
+    assert retry.why == f"{event.code}: refused"
     assert (retry.again, retry.at_least) == (again, 3 * SECOND)
     event, retry = refused(status, [], b"no", Redactor(), "busy", pause=SECOND, about="a login")
     assert event == Rejected(str(status), "no", "busy", "a login")
     assert retry == Retry(again, f"{status}: busy", SECOND if again else 0)
+    event, retry = refused(status, [], b"", Redactor(), "busy", pause=0, code="B7")
+    assert (event.code, retry.why) == ("B7", "B7: busy")
+
+
+def test_a_status_as_a_code() -> None:
+    codes = {status: status_code(status) for status in (429, 503, 0, -1)}
+    assert codes == {429: "HTTP 429", 503: "HTTP 503", 0: "no answer", -1: "no answer"}
 
 
 def test_what_statuses_mean_where_a_venue_has_no_words_of_its_own() -> None:

@@ -568,7 +568,7 @@ def test_a_refused_taxonomy_is_not_asked_for_again() -> None:
     one.take_requests()
     (event,) = one.replied(Reply("taxonomy", 401, b'{"error":"bad token"}'), NOW)
     assert isinstance(event, Rejected)
-    assert (event.code, event.message, event.about) == ("401", "bad token", "taxonomy")
+    assert (event.code, event.message, event.about) == ("HTTP 401", "bad token", "taxonomy")
     assert one.deadline is None
 
 
@@ -578,7 +578,7 @@ def test_a_taxonomy_that_never_comes() -> None:
     one.take_requests()
     (event,) = one.tick(NOW + 60 * SECOND)
     assert isinstance(event, Rejected)
-    assert event.meaning == "no answer came"
+    assert (event.code, event.meaning) == ("no answer", "no answer came")
     one.tick(NOW + 61 * SECOND)
     assert len(one.take_requests()) == 1
 
@@ -592,7 +592,7 @@ def test_a_taxonomy_that_never_comes() -> None:
 )
 def test_refusals(status: int, again: bool) -> None:
     rejected, retry = session().rejected(status, [("Retry-After", "9")], b'{"error":"why"}')
-    assert (rejected.code, rejected.message) == (str(status), "why")
+    assert (rejected.code, rejected.message) == (f"HTTP {status}", "why")
     assert rejected.meaning == CODES[str(status)]
     assert retry.again == again
     assert retry.at_least == (9 * SECOND if again else 0)
