@@ -389,3 +389,10 @@ def test_without_the_websocket_library_it_is_said_what_to_install(
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "is not installed, expected pip install 'payloads[live]'" in ran.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["hex.txt"]
+
+
+def test_the_demo_fails_where_nothing_came() -> None:
+    from payloads.cli import live
+
+    with pytest.raises(SystemExit, match="nothing came from chainlink, stork, finery"):
+        live.main(0)
