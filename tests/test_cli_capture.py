@@ -209,12 +209,32 @@ def test_files_are_rotated(how: str, tmp_path: Path) -> None:
     assert sum(1 for name in summary["files"] for _ in frames(name)) == summary["frames_written"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_closes_the_connection_and_the_file(number: int, tmp_path: Path) -> None:
+# What a loop on Windows says to whoever wants to handle a signal.
+AS_ON_WINDOWS = """
+import asyncio.unix_events, runpy
+def add_signal_handler(*_):
+    raise NotImplementedError
+asyncio.unix_events._UnixSelectorEventLoop.add_signal_handler = add_signal_handler
+runpy.run_module("payloads", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "python"),
+    [
+        (signal.SIGINT, ["-m", "payloads"]),
+        (signal.SIGTERM, ["-m", "payloads"]),
+        (signal.SIGINT, ["-c", AS_ON_WINDOWS]),
+    ],
+    ids=["SIGINT", "SIGTERM", "Windows"],
+)
+def test_stopping_closes_the_connection_and_the_file(
+    number: int, python: list[str], tmp_path: Path
+) -> None:
     path = tmp_path / "c.jsonl.gz"
     with simulators.start("chainlink", rate=20) as venue:
         child = subprocess.Popen(
-            [sys.executable, "-m", "payloads", *venue.capture(str(path)), "--json"],
+            [sys.executable, *python, *venue.capture(str(path)), "--json"],
             env={**os.environ, **venue.environment},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import re
-import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ import click
 
 from payloads.cli import show
 from payloads.cli.run import guarded
+from payloads.cli.stopping import stoppable
 from payloads.cli.watching import NothingLeft, Watch, lines_of
 from payloads.errors import Misuse, Refused
 from payloads.venues import registry
@@ -285,9 +285,9 @@ async def _run(
         Connection(session, recorder=writer, inbox=inbox, backoff=backoff, tls=tls)
         for session in sessions
     ]
-    async with merged(*watch.connections) as moments:
+    async with stoppable() as stop, merged(*watch.connections) as moments:
         reading = asyncio.ensure_future(watch.read(moments))
-        stopping = asyncio.ensure_future(_stopped(seconds))
+        stopping = asyncio.ensure_future(_stopped(stop, seconds))
         showing = asyncio.ensure_future(watch.show())
         try:
             both: list[asyncio.Future[Any]] = [reading, stopping]
@@ -309,13 +309,8 @@ async def _run(
         raise error
 
 
-async def _stopped(seconds: float | None) -> str:
+async def _stopped(stop: asyncio.Event, seconds: float | None) -> str:
     """Until the time is over, or somebody says stop; which of them, in words."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows, or no main thread
-            loop.add_signal_handler(number, stop.set)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()

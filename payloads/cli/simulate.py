@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ import click
 
 from payloads.cli import simulated
 from payloads.cli.run import guarded
+from payloads.cli.stopping import stoppable
 from payloads.errors import Misuse
 
 if TYPE_CHECKING:
@@ -119,12 +119,7 @@ def _serving(certificate: str) -> ssl.SSLContext:
 async def _run(
     simulator: Simulator, state_path: str | None, seconds: float | None, as_json: bool
 ) -> None:
-    done = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signal_ in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows
-            loop.add_signal_handler(signal_, done.set)
-    async with contextlib.AsyncExitStack() as stack:
+    async with stoppable() as done, contextlib.AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(simulator)
         except OSError as error:
