@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -168,6 +169,32 @@ def test_high_availability_that_is_not_to_be_had_is_told(tmp_path: Path) -> None
         ran = capture(venue, tmp_path / "c.jsonl", "--set", "ha=yes", "--frames", "3")
     assert ran.exit_code == 0, ran.stderr
     assert "the service names no origins: one connection only" in ran.stderr
+
+
+def test_stopping_while_the_origins_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = ["--endpoint", f"ws://127.0.0.1:{silent.getsockname()[1]}"]
+        child = subprocess.Popen(
+            [sys.executable, "-m", "payloads", "capture", "chainlink", BTC, *where,
+             "--set", "ha=yes", "-o", str(path), "--json"],
+            env={**os.environ, "PAYLOADS_CHAINLINK_KEY": "the-key-of-nobody",
+                 "PAYLOADS_CHAINLINK_SECRET": "the-secret-of-nobody"},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        asking, _ = silent.accept()
+        with asking:
+            asking.recv(1)
+            child.send_signal(signal.SIGINT)
+            stdout, stderr = child.communicate(timeout=10)
+    summary = json.loads(stdout)
+    assert (child.returncode, summary["ended"], summary["dials"]) == (1, "stopped", 0)
+    assert stderr == ""
+    *_, asked, end = records(path)
+    assert isinstance(asked, Happening)
+    assert isinstance(end, Happening)
+    assert (asked.what, end.what) == ("request", "end")
+    assert "of-nobody" not in path.read_text()
 
 
 class Busy(ChainlinkSimulator):

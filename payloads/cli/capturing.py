@@ -152,10 +152,15 @@ def capture(
     tls = _trusting(ca)
     watch = Watch(show.colours(colour, sys.stderr), frames)
     outside = _Outside(venue, watch, tls)
-    sessions, asked = _sessions(venue, what, endpoint, options, credentials, outside)
+    asked = _asked(venue, what, endpoint, options, credentials)
+    sessions: Sequence[Session] = ()
+    try:
+        sessions = registry.make(venue, asked, outside)
+    except KeyboardInterrupt:  # while the venue is asked where to connect, no loop hears of it
+        watch.ended = "stopped"
     held = [*outside.learnt, *(secret for session in sessions for secret in _secrets(session))]
     writer = CaptureWriter(
-        output, venue=venue, asked=asked, secrets=held, flush_every=flush, sync=sync,
+        output, venue=venue, asked=_header(asked), secrets=held, flush_every=flush, sync=sync,
         max_bytes=rotate_size, max_seconds=rotate_every,
     )  # fmt: skip
     failed = None
@@ -163,7 +168,8 @@ def capture(
         with writer:
             for one in outside.happened:
                 writer.happening(one)
-            asyncio.run(_run(sessions, writer, watch, seconds, attempts, tls))
+            if sessions:
+                asyncio.run(_run(sessions, writer, watch, seconds, attempts, tls))
     except OSError as error:  # a full disk
         failed = watch.ended = error.strerror or str(error)
         where = str(error.filename or output)
@@ -173,15 +179,14 @@ def capture(
         raise SystemExit(1)
 
 
-def _sessions(
+def _asked(
     venue: str,
     what: tuple[str, ...],
     endpoint: str,
     options: Iterable[str],
     credentials: str | None,
-    outside: _Outside,
-) -> tuple[Sequence[Session], dict[str, Any]]:
-    """The sessions, and what was asked for, as the capture's header keeps it."""
+) -> registry.Asked:
+    """What the command was called with, and the credentials that it finds."""
     from payloads.transport import secrets
 
     chosen: dict[str, str] = {}
@@ -199,9 +204,13 @@ def _sessions(
     if "token_file" in chosen and "token_file" in registry.venue(venue).options:
         tokens = secrets.TokenFile(chosen.pop("token_file"))
         found["refresh_token"], keep = tokens.read(), tokens.keep
-    asked = registry.Asked(what, endpoint, chosen, found, keep=keep)
-    sessions = registry.make(venue, asked, outside)
-    return sessions, {"what": list(what), "endpoint": endpoint or "mainnet", "options": chosen}
+    return registry.Asked(what, endpoint, chosen, found, keep=keep)
+
+
+def _header(asked: registry.Asked) -> dict[str, Any]:
+    """The same, as the capture's header keeps it."""
+    endpoint = asked.endpoint or "mainnet"
+    return {"what": list(asked.what), "endpoint": endpoint, "options": dict(asked.options)}
 
 
 class _Outside:
