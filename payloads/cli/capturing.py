@@ -92,7 +92,7 @@ def _about(venue: registry.Venue) -> Iterator[str]:
     "--set", "options", multiple=True, metavar="NAME=VALUE", help="An option of the venue."
 )
 @click.option("--credentials", metavar="FILE", help="A TOML file with mode 0600: [venue] name = …")
-@click.option("--ca", metavar="FILE", help="Trust this certificate authority (PEM), too.")
+@click.option("--ca", metavar="FILE", help="Trust this authority, or certificate (PEM), too.")
 @click.option("--for", "seconds", type=_duration, metavar="TIME", help="Stop after so long: 5m.")
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many messages.")
 @click.option(
@@ -259,6 +259,8 @@ def _trusting(ca: str | None) -> ssl.SSLContext | None:
     import ssl
 
     context = ssl.create_default_context()
+    # A server's own certificate will do, too, as from Python 3.13 on it does by itself.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
         context.load_verify_locations(ca)
     except OSError as error:  # ssl.SSLError is one
