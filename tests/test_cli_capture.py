@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +225,23 @@ def test_a_service_that_does_not_name_its_origins_at_once_is_asked_again(tmp_pat
     assert [one.what for one in happened][:4] == ["request", "reply"] * 2
     assert [one.detail["status"] for one in happened if one.what == "reply"] == [503, 200]
     assert venue.environment["PAYLOADS_CHAINLINK_KEY"] not in path.read_text()
+
+
+class Slow(ChainlinkSimulator):
+    """Takes its time to say which origins there are."""
+
+    async def answer_http(self, request: Any) -> Response:
+        await asyncio.sleep(1)
+        return await super().answer_http(request)
+
+
+def test_the_time_is_that_of_the_capture(tmp_path: Path) -> None:
+    with running(Slow(rate=50)) as venue:
+        began = time.monotonic()
+        ran = capture(venue, tmp_path / "c.jsonl", "--set", "ha=yes", "--frames", "1", "--json")
+        took = time.monotonic() - began
+    assert ran.exit_code == 0, ran.stderr
+    assert json.loads(ran.stdout)["seconds"] <= took - 1
 
 
 @pytest.mark.parametrize("how", ["--rotate-size=2kB", "--rotate-every=0.2s"])

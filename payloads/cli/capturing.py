@@ -299,6 +299,7 @@ async def _run(
     async with stoppable() as stop, merged(*watch.connections) as moments:
         reading = asyncio.ensure_future(watch.read(moments))
         stopping = asyncio.ensure_future(_stopped(stop, seconds))
+        watch.begin()  # as `--for` does: not with what the venue was asked before
         showing = asyncio.ensure_future(watch.show())
         try:
             both: list[asyncio.Future[Any]] = [reading, stopping]
