@@ -196,7 +196,8 @@ def _say_hello(
         record = {
             "venue": simulator.venue, "url": simulator.url, "endpoint": simulator.base,
             "http": simulator.http_url, "credentials": simulator.credentials,
-            "environment": simulator.environment, "capture": [*simulator.capture("FILE"), *trusting],
+            "environment": simulator.environment,
+            "capture": [*simulator.capture("FILE"), *trusting],
         }  # fmt: skip
         if isinstance(simulator, QfexSimulator):
             record["trade_endpoint"] = simulator.trade_base

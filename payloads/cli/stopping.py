@@ -23,7 +23,7 @@ async def stoppable() -> AsyncIterator[asyncio.Event]:
     def ask(number: int, frame: object) -> None:
         loop.call_soon_threadsafe(asked.set)
 
-    before: dict[int, Any] = {}
+    before: dict[signal.Signals, Any] = {}
     try:
         with contextlib.suppress(ValueError):  # no main thread: signals are somebody else's
             for number in (signal.SIGINT, signal.SIGTERM):

@@ -154,7 +154,7 @@ def test_what_can_be_read_once_is_not_served(tmp_path: Path) -> None:
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False,
         )  # fmt: skip
         assert result.returncode == 2
-        assert f"error: {once}: can be read only once, expected a file, for --serve" in result.stderr
+        assert f"error: {once}: can be read only once, expected a file" in result.stderr
 
 
 def test_decode_reads_captures(tmp_path: Path) -> None:
