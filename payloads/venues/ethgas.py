@@ -9,7 +9,7 @@ on its way nor one that is refused. Without a login there are public channels on
 Messages with data become `Data` events: an `Update`, whose payload is what `ethgas_records` has for
 its channel. One that came before on this connection, letter for letter and with a time of its own,
 is a `Duplicate`. Queries have no id, so replies, which are `Answered` events, are matched by query
-type in order; a query without one is told, as `Rejected`.
+type in order. A query or a subscription without an answer is told, as `Rejected`.
 
 `subscribe`, `unsubscribe` and `query` raise `Misuse` for what the venue would not take; nothing is
 raised for anything it sends. Its error codes mean different things on different pages of its own
@@ -127,6 +127,8 @@ class EthgasSession(Conversation):
         self._pings, self._repeats = Pings(ping_every), Repeats()
         self._wanted = Standing[Channel]()
         self._queries = Queries(dialect, self._send, reply_within)
+        # Subscriptions that are waited for, and some that came to something else meanwhile.
+        self._until = Waiting[Channel](reply_within)
         # What a login waits for, as long as it does, and subscriptions for the venue to recover.
         self._answers = Waiting[str](ANSWERS_WITHIN)
         self._subscribe_again: int | None = None
@@ -208,7 +210,10 @@ class EthgasSession(Conversation):
         channel = Channel.of(*channel.values)
         if channel.private and self._login is None:
             raise Misuse("a private channel without a login", field="channel", found=channel.name)
-        self._wanted.setdefault(channel, HELD)
+        # What had no answer in time may be asked for once more.
+        overdue = self._wanted.get(channel) == ASKED and channel not in self._until
+        if overdue or channel not in self._wanted:
+            self._wanted[channel] = HELD
         self._denied.pop(channel.label, None)
 
     def _send_all(self, messages: Iterable[Mapping[str, Any]]) -> None:
@@ -255,7 +260,8 @@ class EthgasSession(Conversation):
         if self._subscribe_again is not None and now >= self._subscribe_again:
             self._subscribe_again = None
         self._answers.ripe(now)
-        return [*self._entry.late(now), *self._queries.late(now), *self._go_on(now)]
+        late = [*self._entry.late(now), *self._queries.late(now), *self._late(now)]
+        return [*late, *self._go_on(now)]
 
     def replied(self, reply: Reply, now: int) -> list[Event]:
         events = self._login.replied(reply, now) if self._login else []
@@ -277,6 +283,7 @@ class EthgasSession(Conversation):
         self._entry.closed()
         self._queries.lost()
         self._answers.clear()
+        self._until.clear()
         self._subscribe_again = None
         self._unplaced.clear()
         self._pings.stop()
@@ -291,7 +298,7 @@ class EthgasSession(Conversation):
         waits = self._answers and (self._queries.open or self._wanted.those(ASKED))
         events = self._entry.step(now, self._open and not waits)
         self._ask_held()
-        for clock in (self._entry, self._answers, self._queries.waiting):
+        for clock in (self._entry, self._answers, self._until, self._queries.waiting):
             clock.told(now)
         self._plan()
         return events
@@ -308,14 +315,23 @@ class EthgasSession(Conversation):
         if ready:
             self._send_all(self._dialect.on_channels("subscribe", ready))
             self._wanted.update(dict.fromkeys(ready, ASKED))
+            for channel in ready:
+                self._until.add(channel)
         if self._queries.release(private=not self._entry.ahead) or ready:
             self._answers.add("answers")
+
+    def _late(self, now: int) -> list[Event]:
+        """Subscriptions that nothing has answered in time; an answer may still come."""
+        late = [one for one in self._until.ripe(now) if self._wanted.get(one) == ASKED]
+        words = "no answer came" + (", or it was one of the refusals" if self._unplaced else "")
+        return [Rejected("timeout", "", words, one.label) for one in late]
 
     def _plan(self) -> None:
         self.deadline = earliest(
             self._pings.deadline,
             self._entry.deadline,
             self._answers.deadline,
+            self._until.deadline,
             self._queries.waiting.deadline,
             self._subscribe_again,
         )
@@ -386,7 +402,7 @@ class EthgasSession(Conversation):
         if said.verb == "unsubscribe":
             return [Unsubscribed(label)]
         known = [channel for channel in self._wanted if channel.label == label]
-        new = not known or any(self._wanted[channel] != IN_FORCE for channel in known)
+        new = any(self._wanted[channel] != IN_FORCE for channel in known)
         self._wanted.update(dict.fromkeys(known, IN_FORCE))
         self._place()
         return [Subscribed(label)] if new else []

@@ -10,7 +10,7 @@ goes, because the venue has no sequence numbers and starts every feed with a sna
 Nothing is waited for in silence: a link that is down, no word about the link within
 `status_within`, a bind and a request without an answer are all told, as `Rejected`; the second ends
 in `Stalled`, because a gateway that says nothing is not there. An update that repeats the one
-before it, letter for letter, changes nothing, and is a `Duplicate`.
+before it, letter for letter, changes nothing, and is a `Duplicate`; a snapshot never is.
 
 `bind`, `unbind` and `request` raise `Misuse` for what the venue would not take; nothing is raised
 for what it sends. A request is never sent while the link is down, and never sent twice: one that is

@@ -19,8 +19,9 @@ event, because what became of it is not known.
 Cancel-on-disconnect cancels *all* orders of the account by the current documentation (by older
 pages, those of the connection). Assume the wider one.
 
-Trades, fills, books and prices that come a second time, word for word, are `Duplicate`s. Messages
-and keys that are not known pass through as `Unknown`.
+Trades, fills, books and prices that come a second time, word for word, are `Duplicate`s; positions,
+balances and orders, which say how things stand, are not. Messages and keys that are not known pass
+through as `Unknown`.
 
 What the caller asks for and the venue would not take raises `Misuse`; nothing the venue sends
 raises. Numbers are `Decimal`, in both directions. `RateBudget` tells when a message may go. The

@@ -2,8 +2,9 @@
 
 A credential is found as it is, and under up to `LAYERS` layers of JSON's escapes and percent signs
 in any order and any mixture. Few messages have either, so the rest are searched for the credentials
-themselves only. In a message over `LARGE` bytes one layer is looked under: a server must not be
-able to keep us busy for long by what it escapes.
+themselves only. A server must not be able to keep us busy for long by what it escapes: in a message
+over `LARGE` bytes one layer is looked under, and one with more than `MOST` escapes and credentials,
+over all layers, is redacted whole, because nobody knows what else is in it.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from typing import Any, NamedTuple, overload
 
 from payloads.errors import Misuse
 
-__all__ = ["LARGE", "LAYERS", "REDACTED", "Message", "Redactor", "Secret"]
+__all__ = ["LARGE", "LAYERS", "MOST", "REDACTED", "Message", "Redactor", "Secret"]
 
 Message = str | bytes
 # What stands where a credential stood.
 REDACTED = "[redacted]"
 LAYERS = 3
 LARGE = 2**20
+MOST = 2**17
 
 Span = tuple[int, int]
 
@@ -131,6 +133,22 @@ _ESCAPES = (
 _SHORT = {one: json.dumps(one)[1:-1] for one in '"\\\b\f\n\r\t'} | {"/": "\\/"}
 
 
+class _Overdone(Exception):
+    """A message has more in it than is read."""
+
+
+class _Steps:
+    """How many escapes and credentials a message may still have, over all layers."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def take(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise _Overdone
+
+
 # --- taking it out --------------------------------------------------------------------------------
 
 
@@ -210,15 +228,22 @@ class Redactor:
         return data if cleaned is raw else cleaned.decode("utf-8", "surrogatepass")
 
     def _cleaned(self, raw: bytes) -> bytes:
-        spans = self._places(raw, LAYERS if len(raw) <= LARGE else 1)
+        layers = LAYERS if len(raw) <= LARGE else 1
+        try:
+            spans = self._places(raw, layers, _Steps(MOST))
+        except _Overdone:
+            return REDACTED.encode()
         return _without(raw, spans) if spans else raw
 
-    def _places(self, raw: bytes, layers: int) -> list[Span]:
+    def _places(self, raw: bytes, layers: int, steps: _Steps) -> list[Span]:
         """Where credentials stand, however they are spelled."""
         found = [span for known in self._known for span in known.places(raw)]
+        steps.take(len(found))
         for escapes in _ESCAPES if layers else ():
+            steps.take(raw.count(escapes.mark))
             if escapes.mark in raw and (undone := escapes.undone(raw)) != raw:
-                found += escapes.places(raw, self._places(undone, layers - 1))
+                spans = self._places(undone, layers - 1, steps)
+                found += escapes.places(raw, spans) if spans else ()
         return found
 
     def __repr__(self) -> str:

@@ -245,6 +245,54 @@ def test_a_login_waits_for_answers_only_so_long() -> None:
     assert [m["op"] for m in sent(session)] == ["login"]
 
 
+def test_a_subscription_without_an_answer_is_told_once() -> None:
+    other = Channel.of("blockBuilderUpdate")
+    session = EthgasSession([BOOK, other])
+    session.opened(NOW)
+    session.take()
+    say(session, ack(other))
+    assert session.tick(NOW + 5 * SECOND) == []
+    assert session.deadline == NOW + 10 * SECOND
+    (event,) = session.tick(NOW + 10 * SECOND)
+    assert (event.code, event.meaning, event.about) == ("timeout", "no answer came", BOOK.label)
+    assert session.tick(NOW + 100 * SECOND) == []
+    assert session.denied == {}
+    session.take()
+    session.subscribe(*BOOK.values)
+    assert sent(session) == [{"op": "subscribe", "args": [BOOK.argument]}]
+    session.tick(NOW + 101 * SECOND)
+    session.subscribe(*BOOK.values)
+    assert sent(session) == [], "it is waited for"
+    assert [event.code for event in session.tick(NOW + 111 * SECOND)] == ["timeout"]
+    assert say(session, ack(BOOK)) == [Subscribed(BOOK.label)]
+    assert session.tick(NOW + 200 * SECOND) == []
+
+
+def test_a_refusal_of_one_of_two_leaves_both_without_an_answer() -> None:
+    session = EthgasSession([BOOK, Channel.of("blockBuilderUpdate")])
+    session.opened(NOW)
+    say(session, {"event": "error", "code": 1002, "msg": "no"})
+    events = session.tick(NOW + 10 * SECOND)
+    assert [event.about for event in events] == [BOOK.label, "blockBuilderUpdate"]
+    assert {event.meaning for event in events} == {"no answer came, or it was one of the refusals"}
+
+
+def test_a_connection_that_is_lost_has_nothing_to_answer() -> None:
+    session = EthgasSession([BOOK])
+    session.opened(NOW)
+    session.closed(1006, "", NOW)
+    assert session.tick(NOW + 60 * SECOND) == []
+
+
+def test_an_answer_for_what_is_given_up_is_no_subscription() -> None:
+    session = EthgasSession([BOOK])
+    session.opened(NOW)
+    session.unsubscribe(*BOOK.values[:2])
+    assert say(session, ack(BOOK)) == []
+    assert session.subscribed == []
+    assert session.tick(NOW + 60 * SECOND) == []
+
+
 def test_data_acknowledges_too() -> None:
     other = Channel.of(BOOK.name, "wholeBlock")
     session = EthgasSession([BOOK, other])

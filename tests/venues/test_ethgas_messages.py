@@ -102,6 +102,7 @@ def test_a_private_query_waits_for_the_login_and_a_public_one_does_not() -> None
     assert [one["op"] for one in sent(session)] == ["login"]
     say(session, LOGGED_IN)
     assert [one["op"] for one in sent(session)] == ["subscribe", "query"]
+    say(session, ack(ORDERS))
     # Its time begins now.
     (event,) = session.tick(NOW + 10 * SECOND)
     assert (event.code, event.about) == ("timeout", "query openOrders")

@@ -252,6 +252,14 @@ def test_no_word_about_the_link_is_told() -> None:
         make(status_within=0)
 
 
+def test_a_snapshot_that_comes_twice_is_delivered_twice() -> None:
+    session = up(Binding("B", 42))
+    for _ in range(2):
+        (*_, data) = say(session, ["B", 42, "S", [[[5, 1]], []]])
+        assert isinstance(data, Data)
+    assert session.repeated == 0
+
+
 def test_an_update_that_comes_twice_is_delivered_once() -> None:
     session = up(Binding("B", 42), Binding("P"))
     say(session, ["B", 42, "S", [[[5, 1]], []]])

@@ -387,6 +387,17 @@ def test_a_fill_counts_once() -> None:
     assert [type(event) for event in say(session, [unnamed, unnamed])] == [Data, Data]
 
 
+def test_what_says_how_things_stand_is_no_repeat() -> None:
+    session = ready()
+    for message in (
+        {"position_response": {"symbol": "AAPL-USD", "position": "1"}},
+        {"balance_response": {"available_balance": "1"}},
+        {"order_response": {"order_id": "o1", "status": "ACK"}},
+    ):
+        assert [type(event) for event in say(session, [message, message])] == [Data, Data]
+    assert session.repeated == 0
+
+
 def test_errors_name_what_they_are_about_and_nothing_else() -> None:
     session = ready()
     message = {"type": "add_order", "params": {**ORDER, "quantity": "1", "note": "private"}}

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from payloads.venues.redactor import LAYERS, REDACTED, Redactor, Secret
+from payloads.venues.redactor import LARGE, LAYERS, MOST, REDACTED, Redactor, Secret
 
 KEY = "KCn9rlqILiifROYfgpG+Rtvg/zSCJa"
 
@@ -213,3 +213,46 @@ def test_yesterday_s_tokens_are_forgotten_but_not_the_one_in_use() -> None:
     assert redactor.clean("the one in use") == REDACTED
     assert redactor.clean("token number 99") == REDACTED
     assert redactor.clean("token number 1") == "token number 1"
+
+
+# --- what is too much -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", ["%25", "%2541", "\\u0025", "\\u0025\\u0032%35", "%%", KEY])
+@pytest.mark.parametrize("times", [MOST + 1, 8 * MOST])
+def test_more_escapes_than_are_read_hide_the_whole_message(unit: str, times: int) -> None:
+    redactor, message = Redactor(Secret(KEY)), unit * times
+    assert redactor.clean(message) == REDACTED
+    assert redactor.clean(message.encode()) == REDACTED.encode()
+
+
+def test_escapes_are_counted_again_in_each_layer() -> None:
+    """A third of the most, with as many in the second layer and the third."""
+    once, over = MOST // 3, MOST // 3 + 1
+    redactor = Redactor(Secret(KEY))
+    for spelled in ("%252541", "%25255A"):
+        message = "x" + spelled * once
+        assert redactor.clean(message) is message
+        assert redactor.clean("x" + spelled * over) == REDACTED
+    assert redactor.clean(KEY + "%252541" * (once - 9)).startswith(REDACTED + "%")
+
+
+def test_as_many_escapes_as_there_may_be() -> None:
+    redactor = Redactor(Secret(KEY))
+    for unit in ("%41", "\\u0041"):
+        message = unit * MOST
+        assert redactor.clean(message) is message
+        assert redactor.clean(message[len(unit) * 2 :] + KEY) == unit * (MOST - 2) + REDACTED
+
+
+def test_escapes_that_hide_nothing_are_not_counted() -> None:
+    """Line ends and quotes, of which credentials have none."""
+    text = json.dumps(json.dumps({"a": "b\n"})) * MOST
+    assert Redactor(Secret(KEY)).clean(text) is text
+    assert Redactor().clean("%25" * 2 * MOST) == "%25" * 2 * MOST
+
+
+def test_a_large_message_with_a_few_escapes_is_read() -> None:
+    redactor, message = Redactor(Secret(KEY)), "x" * LARGE + "%41"
+    assert redactor.clean(message) is message
+    assert redactor.clean(message + quote(KEY, safe="")) == message + REDACTED
