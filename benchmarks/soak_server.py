@@ -33,7 +33,7 @@ from payloads.simulators.venue_chainlink import feed_id
 from payloads.stork.update import Asset
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 
-# When the frames repeat, what Chainlink's session remembers of them (65,536) is forgotten already,
+# When the frames repeat, what Chainlink's session remembers of them (32,768) is forgotten already,
 # so that none is a duplicate to it.
 POOL = 132_000
 FEED = feed_id(3, "SOAK/USD")

@@ -105,6 +105,13 @@ def test_wrong_ones_are_refused(venue: str, given: str, words: str) -> None:
     assert words in ran.stderr
 
 
+def test_ports_that_there_are_not_are_refused() -> None:
+    for venue, port, last in (("qfex", "65535", 65534), ("stork", "65536", 65535)):
+        ran = command(venue, "--port", port, "--for", "0")
+        assert ran.exit_code == 2, ran.exception
+        assert str(last) in ran.stderr
+
+
 def test_help_lists_them() -> None:
     said = command("--help").stdout
     for venue, name in ALL:

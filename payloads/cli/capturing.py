@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import re
-import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ import click
 
 from payloads.cli import show
 from payloads.cli.run import guarded
+from payloads.cli.stopping import stoppable
 from payloads.cli.watching import NothingLeft, Watch, lines_of
 from payloads.errors import Misuse, Refused
 from payloads.venues import registry
@@ -92,7 +92,7 @@ def _about(venue: registry.Venue) -> Iterator[str]:
     "--set", "options", multiple=True, metavar="NAME=VALUE", help="An option of the venue."
 )
 @click.option("--credentials", metavar="FILE", help="A TOML file with mode 0600: [venue] name = …")
-@click.option("--ca", metavar="FILE", help="Trust this certificate authority (PEM), too.")
+@click.option("--ca", metavar="FILE", help="Trust this authority, or certificate (PEM), too.")
 @click.option("--for", "seconds", type=_duration, metavar="TIME", help="Stop after so long: 5m.")
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many messages.")
 @click.option(
@@ -152,10 +152,15 @@ def capture(
     tls = _trusting(ca)
     watch = Watch(show.colours(colour, sys.stderr), frames)
     outside = _Outside(venue, watch, tls)
-    sessions, asked = _sessions(venue, what, endpoint, options, credentials, outside)
+    asked = _asked(venue, what, endpoint, options, credentials)
+    sessions: Sequence[Session] = ()
+    try:
+        sessions = registry.make(venue, asked, outside)
+    except KeyboardInterrupt:  # while the venue is asked where to connect, no loop hears of it
+        watch.ended = "stopped"
     held = [*outside.learnt, *(secret for session in sessions for secret in _secrets(session))]
     writer = CaptureWriter(
-        output, venue=venue, asked=asked, secrets=held, flush_every=flush, sync=sync,
+        output, venue=venue, asked=_header(asked), secrets=held, flush_every=flush, sync=sync,
         max_bytes=rotate_size, max_seconds=rotate_every,
     )  # fmt: skip
     failed = None
@@ -163,7 +168,8 @@ def capture(
         with writer:
             for one in outside.happened:
                 writer.happening(one)
-            asyncio.run(_run(sessions, writer, watch, seconds, attempts, tls))
+            if sessions:
+                asyncio.run(_run(sessions, writer, watch, seconds, attempts, tls))
     except OSError as error:  # a full disk
         failed = watch.ended = error.strerror or str(error)
         where = str(error.filename or output)
@@ -173,15 +179,14 @@ def capture(
         raise SystemExit(1)
 
 
-def _sessions(
+def _asked(
     venue: str,
     what: tuple[str, ...],
     endpoint: str,
     options: Iterable[str],
     credentials: str | None,
-    outside: _Outside,
-) -> tuple[Sequence[Session], dict[str, Any]]:
-    """The sessions, and what was asked for, as the capture's header keeps it."""
+) -> registry.Asked:
+    """What the command was called with, and the credentials that it finds."""
     from payloads.transport import secrets
 
     chosen: dict[str, str] = {}
@@ -199,9 +204,13 @@ def _sessions(
     if "token_file" in chosen and "token_file" in registry.venue(venue).options:
         tokens = secrets.TokenFile(chosen.pop("token_file"))
         found["refresh_token"], keep = tokens.read(), tokens.keep
-    asked = registry.Asked(what, endpoint, chosen, found, keep=keep)
-    sessions = registry.make(venue, asked, outside)
-    return sessions, {"what": list(what), "endpoint": endpoint or "mainnet", "options": chosen}
+    return registry.Asked(what, endpoint, chosen, found, keep=keep)
+
+
+def _header(asked: registry.Asked) -> dict[str, Any]:
+    """The same, as the capture's header keeps it."""
+    endpoint = asked.endpoint or "mainnet"
+    return {"what": list(asked.what), "endpoint": endpoint, "options": dict(asked.options)}
 
 
 class _Outside:
@@ -250,6 +259,8 @@ def _trusting(ca: str | None) -> ssl.SSLContext | None:
     import ssl
 
     context = ssl.create_default_context()
+    # A server's own certificate will do, too, as from Python 3.13 on it does by itself.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
         context.load_verify_locations(ca)
     except OSError as error:  # ssl.SSLError is one
@@ -285,9 +296,10 @@ async def _run(
         Connection(session, recorder=writer, inbox=inbox, backoff=backoff, tls=tls)
         for session in sessions
     ]
-    async with merged(*watch.connections) as moments:
+    async with stoppable() as stop, merged(*watch.connections) as moments:
         reading = asyncio.ensure_future(watch.read(moments))
-        stopping = asyncio.ensure_future(_stopped(seconds))
+        stopping = asyncio.ensure_future(_stopped(stop, seconds))
+        watch.begin()  # as `--for` does: not with what the venue was asked before
         showing = asyncio.ensure_future(watch.show())
         try:
             both: list[asyncio.Future[Any]] = [reading, stopping]
@@ -309,13 +321,8 @@ async def _run(
         raise error
 
 
-async def _stopped(seconds: float | None) -> str:
+async def _stopped(stop: asyncio.Event, seconds: float | None) -> str:
     """Until the time is over, or somebody says stop; which of them, in words."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows, or no main thread
-            loop.add_signal_handler(number, stop.set)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()

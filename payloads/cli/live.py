@@ -73,7 +73,10 @@ def _story(folder: Path, seconds: float) -> Iterator[str]:
     yield f"Simulators of {names} start on loopback. Capturing for {seconds:.0f} seconds …"
     sessions = asyncio.run(_capture_all(folder, seconds))
     yield "Captured. Decoding and verifying from the files, each frame at the time it came in …\n"
-    yield from _table([_examined(folder, venue, make()) for venue, make in sessions.items()])
+    tallies = [_examined(folder, venue, make()) for venue, make in sessions.items()]
+    yield from _table(tallies)
+    if silent := [tally.venue for tally in tallies if not tally.decoded]:
+        raise SystemExit(f"error: nothing came from {', '.join(silent)}")
     yield "\nThe same by hand: payloads simulate, payloads capture, payloads replay."
 
 

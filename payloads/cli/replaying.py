@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,6 +72,8 @@ def replay(
       payloads replay --speed 1 reports.jsonl
       payloads replay --serve --port 9000 --speed 10 reports.jsonl
     """
+    if serving and (once := next(filter(_read_once, files), None)) is not None:
+        raise Misuse("can be read only once", field=once, expected="a file, for --serve")
     player = _Player(files, kind, venue, connection, direction)
     if serving:
         for _ in player.records():  # says at once what cannot be read, and not to every client
@@ -81,6 +84,11 @@ def replay(
         _write(player, 0.0 if speed is None else speed)
     if player.broken:
         raise SystemExit(1)
+
+
+def _read_once(name: str) -> bool:
+    """Whether what is checked at the start has nothing left for clients."""
+    return name == "-" or Path(name).is_fifo()
 
 
 class _Player:

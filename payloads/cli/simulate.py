@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -15,6 +15,7 @@ import click
 
 from payloads.cli import simulated
 from payloads.cli.run import guarded
+from payloads.cli.stopping import stoppable
 from payloads.errors import Misuse
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def simulate(
     if certificate is not None:
         options["tls"] = _serving(certificate)
     simulator = simulators.make(venue, **options)
-    asyncio.run(_run(simulator, state_path, seconds, as_json))
+    asyncio.run(_run(simulator, certificate, state_path, seconds, as_json))
 
 
 def _serving(certificate: str) -> ssl.SSLContext:
@@ -117,14 +118,13 @@ def _serving(certificate: str) -> ssl.SSLContext:
 
 
 async def _run(
-    simulator: Simulator, state_path: str | None, seconds: float | None, as_json: bool
+    simulator: Simulator,
+    certificate: str | None,
+    state_path: str | None,
+    seconds: float | None,
+    as_json: bool,
 ) -> None:
-    done = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signal_ in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows
-            loop.add_signal_handler(signal_, done.set)
-    async with contextlib.AsyncExitStack() as stack:
+    async with stoppable() as done, contextlib.AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(simulator)
         except OSError as error:
@@ -132,7 +132,7 @@ async def _run(
             raise Misuse(f"cannot listen: {error.strerror}", field=where) from None
         if state_path is not None:
             _write_state(simulator, state_path)
-        _say_hello(simulator, state_path, as_json)
+        _say_hello(simulator, certificate, state_path, as_json)
         await _watch(simulator, done, seconds)
     if as_json:
         click.echo(json.dumps({"counters": simulator.counters.to_dict()}))
@@ -180,18 +180,24 @@ def _write_state(simulator: Simulator, path: str) -> None:
         raise Misuse(f"cannot be written: {error.strerror}", field=path) from None
 
 
-def _example(venue: str, what: str, endpoint: str) -> tuple[str, str]:
-    return "for example", f"payloads capture {venue} '{what}' --endpoint {endpoint} -o FILE"
+def _example(venue: str, what: str, endpoint: str, trusting: list[str]) -> tuple[str, str]:
+    where = shlex.join(["--endpoint", endpoint, *trusting])
+    return "for example", f"payloads capture {venue} '{what}' {where} -o FILE"
 
 
-def _say_hello(simulator: Simulator, state_path: str | None, as_json: bool) -> None:
+def _say_hello(
+    simulator: Simulator, certificate: str | None, state_path: str | None, as_json: bool
+) -> None:
     from payloads.simulators import QfexSimulator
+
+    trusting = [] if certificate is None else ["--ca", certificate]
 
     if as_json:
         record = {
             "venue": simulator.venue, "url": simulator.url, "endpoint": simulator.base,
             "http": simulator.http_url, "credentials": simulator.credentials,
-            "environment": simulator.environment, "capture": simulator.capture("FILE"),
+            "environment": simulator.environment,
+            "capture": [*simulator.capture("FILE"), *trusting],
         }  # fmt: skip
         if isinstance(simulator, QfexSimulator):
             record["trade_endpoint"] = simulator.trade_base
@@ -203,9 +209,9 @@ def _say_hello(simulator: Simulator, state_path: str | None, as_json: bool) -> N
     rows += [*simulator.credentials.items()]
     rows += [("export", f"{name}={value}") for name, value in simulator.environment.items()]
     first, *_ = simulator.subscriptions
-    rows.append(_example(simulator.venue, first, simulator.base))
+    rows.append(_example(simulator.venue, first, simulator.base, trusting))
     if isinstance(simulator, QfexSimulator):
-        rows.append(_example("qfex-trade", "positions", simulator.trade_base))
+        rows.append(_example("qfex-trade", "positions", simulator.trade_base, trusting))
     if state_path is not None:
         rows.append(("verify", f"payloads verify --state {state_path} SOURCE"))
     click.echo(f"{simulator.venue} on loopback; its credentials and keys are worth nothing.")

@@ -55,7 +55,7 @@ class Watch:
 
     def __init__(self, coloured: bool, limit: int | None = None) -> None:
         self.connections: list[Connection] = []
-        self.began = time.monotonic()
+        self.begin()
         self.events: Counter[str] = Counter()
         self.channels: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
@@ -71,6 +71,10 @@ class Watch:
         self.lost = False
         self._limit, self._coloured = limit, coloured
         self._live = sys.stderr.isatty()
+
+    def begin(self) -> None:
+        """Count the time from now on."""
+        self.began = time.monotonic()
         self._last = (self.began, 0, 0)
 
     @property

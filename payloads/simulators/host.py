@@ -48,8 +48,9 @@ class Host(ABC):
         tls: ssl.SSLContext | None = None,
         ping_every: float = 20.0,
     ) -> None:
-        if not 0 <= port < 2**16:
-            raise Misuse("no such port", field="port", expected="0 to 65535", found=str(port))
+        last = 2**16 - len(self.doors)
+        if not 0 <= port <= last:
+            raise Misuse("no such port", field="port", expected=f"0 to {last}", found=str(port))
         self.host, self.clock = host, clock
         self.counters = Counters()
         self.ports = {door: port + index if port else 0 for index, door in enumerate(self.doors)}

@@ -67,7 +67,8 @@ class Backoff(Record, frozen=True):
     first: float = 1.0
     most: float = 30.0
     lasted: float = 10.0
-    # After how many dials in a row that brought no message to give up; None for never.
+    # After how many dials in a row to give up that neither brought a message nor lasted; None for
+    # never.
     attempts: int | None = None
 
     def wait(self, attempt: int, chance: float) -> int:
@@ -194,10 +195,10 @@ class Connection:
             retry, self._said = self._said or retry, None
             if self._closing.is_set():
                 return
-            lasted = time.monotonic() - began
             was_open = self._live is not None and self._live.was_open
-            attempt = 1 if was_open and lasted >= self._backoff.lasted else attempt + 1
-            failures = 0 if self.stats.frames_in > before else failures + 1
+            lasted = was_open and time.monotonic() - began >= self._backoff.lasted
+            attempt = 1 if lasted else attempt + 1
+            failures = 0 if lasted or self.stats.frames_in > before else failures + 1
             self._check(retry, failures)
             await self._pause(attempt, retry)
 
@@ -216,7 +217,7 @@ class Connection:
             raise Refused(retry.why, field=self.session.venue)
         if self._backoff.attempts is not None and failures >= self._backoff.attempts:
             self._outlet.happened("gave up", {"why": retry.why, "attempts": failures})
-            found = f"{failures} attempts without success"
+            found = f"{failures} attempt{'s' * (failures > 1)} without success"
             raise Refused(retry.why, field=self.session.venue, found=found)
 
     async def _before_dialling(self) -> Retry | None:

@@ -21,7 +21,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 
 from payloads.errors import Misuse
 from payloads.transport.agent import agent
-from payloads.transport.proxies import proxy_for, through_socks
+from payloads.transport.proxies import proxy_for, through
 from payloads.venues.session import MAX_MESSAGE_BYTES, Reply, Request
 
 __all__ = ["NO_ANSWER", "perform", "perform_now"]
@@ -81,8 +81,8 @@ def perform_now(
     """The same, waiting for it."""
     if not request.url.startswith(("http://", "https://")) or not request.url.isascii():
         raise Misuse("not a URL to ask", field="url", expected="http:// or https://, in ASCII")
+    opener = _opener(proxy_for(request.url, proxy), tls)
     try:
-        opener = _opener(proxy_for(request.url, proxy), tls)
         with opener.open(_prepared(request), timeout=timeout) as answer:
             body = answer.read(MAX_MESSAGE_BYTES + 1)
             headers = tuple(answer.headers.items())
@@ -107,38 +107,32 @@ def _opener(proxy: str | None, tls: ssl.SSLContext | None) -> urllib.request.Ope
     """An opener that hands out every status as it is, and follows nothing."""
     tls = tls or ssl.create_default_context()
     opener = urllib.request.OpenerDirector()
-    if proxy is not None and proxy.startswith("socks"):
-        opener.add_handler(_ThroughSocks(proxy, tls))
+    if proxy is not None:
+        opener.add_handler(_ThroughProxy(proxy, tls))
         return opener
-    if proxy is not None and proxy.startswith("https:"):
-        expected = "http:// or socks5h:// for HTTP requests"
-        raise Misuse("cannot be used as a proxy", field="proxy", expected=expected)
-    opener.add_handler(
-        urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {})
-    )
     opener.add_handler(urllib.request.HTTPHandler())
     opener.add_handler(urllib.request.HTTPSHandler(context=tls))
     return opener
 
 
-class _ThroughSocks(urllib.request.AbstractHTTPHandler):
-    """Requests through a SOCKS proxy, which urllib by itself does not know."""
+class _ThroughProxy(urllib.request.AbstractHTTPHandler):
+    """Requests through a tunnel that a proxy makes, as websockets go, with and without TLS."""
 
     def __init__(self, proxy: str, tls: ssl.SSLContext) -> None:
         super().__init__()
         self._proxy, self._tls = proxy, tls
 
     def http_open(self, request: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(partial(_Socks, proxy=self._proxy, tls=None), request)
+        return self.do_open(partial(_Tunnelled, proxy=self._proxy, tls=None), request)
 
     def https_open(self, request: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(partial(_Socks, proxy=self._proxy, tls=self._tls), request)
+        return self.do_open(partial(_Tunnelled, proxy=self._proxy, tls=self._tls), request)
 
     http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
 
 
-class _Socks(HTTPConnection):
-    """A connection whose socket comes from a SOCKS proxy."""
+class _Tunnelled(HTTPConnection):
+    """A connection whose socket comes from a proxy."""
 
     def __init__(
         self, host: str, *, proxy: str, tls: ssl.SSLContext | None, timeout: float
@@ -148,7 +142,7 @@ class _Socks(HTTPConnection):
         self._proxy, self._tls = proxy, tls
 
     def connect(self) -> None:
-        sock = through_socks(self._proxy, self.host, self.port, self.timeout)
+        sock = through(self._proxy, self.host, self.port, self.timeout)
         self.sock = self._tls.wrap_socket(sock, server_hostname=self.host) if self._tls else sock
 
 

@@ -8,7 +8,10 @@
   (opened, closed, refused) is never dropped.
 
 The bound is passed by what one read from the socket holds (64 KiB as a rule): those bytes are
-already here. One reader at a time; several connections may feed one inbox. Not thread-safe.
+already here. So is it by what comes of no frame: an HTTP reply's reports, and what happened to the
+connection, some words a dial.
+
+One reader at a time; several connections may feed one inbox. Not thread-safe.
 """
 
 from __future__ import annotations

@@ -32,6 +32,11 @@ _ISO = re.compile(
     r"(Z|[+-][0-9]{2}:?[0-9]{2})?\]?\s+"
 )
 _EPOCH = re.compile(r"([0-9]{10})(?:\.([0-9]{1,9}))?\s+")
+# As `ts` writes it unless told otherwise: of no year and no zone, so it names no moment.
+_MONTH = re.compile(
+    r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-3][0-9]"
+    r" [0-2][0-9]:[0-5][0-9]:[0-6][0-9]\s+"
+)
 # What the two tools say themselves.
 _WSCAT_SAYS = re.compile(
     r"(?:Connected \(press|Disconnected \(code|error: |Received p[io]ng|Listening on port)"
@@ -72,6 +77,8 @@ def _timed(line: str) -> tuple[int, str]:
             return UNKNOWN_TIME, line
         at = int(when.timestamp()) * 10**9 + int((fraction or "").ljust(9, "0"))
         return at, line[match.end() :]
+    if match := _MONTH.match(line):
+        return UNKNOWN_TIME, line[match.end() :]
     return UNKNOWN_TIME, line
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from payloads.errors import Misuse
 from payloads.transport.capture import CaptureRecord
 from payloads.transport.frames import Frame, Happening, Moment
+from payloads.transport.proxies import is_loopback
 from payloads.venues.session import Event, Session
 
 __all__ = ["paced", "rerun", "serve"]
@@ -67,7 +67,8 @@ def rerun(session: Session, records: Iterable[CaptureRecord]) -> Iterator[Moment
             events = session.closed(code if isinstance(code, int) else 1006, reason, record.at)
         elif isinstance(record, Happening) and record.what == "opened":
             is_open = True
-            session.dial(record.at)
+            with contextlib.suppress(Misuse):  # without the token of then, which no capture holds
+                session.dial(record.at)
             events = session.opened(record.at)
         elif isinstance(record, Frame) and record.is_message and record.direction == "in":
             yield from _ticks(session, record.at, record.connection)
@@ -114,7 +115,7 @@ async def serve(
     except ImportError as error:
         expected = "pip install 'payloads[live]'"
         raise Misuse("the websocket server is not installed", expected=expected) from error
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise Misuse("not a loopback address", field="host", expected="127.0.0.1", found=host)
 
     async def play(client: Any) -> None:
@@ -147,10 +148,3 @@ async def _ignore(client: Any) -> None:
     with contextlib.suppress(Exception):
         async for _ in client:
             pass
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -5,20 +5,26 @@ A proxy's URL may hold a password, so no error repeats it.
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import urllib.request
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from payloads.errors import Misuse
 
-__all__ = ["proxy_for", "through_socks"]
+__all__ = ["is_loopback", "proxy_for", "through"]
 
-_KINDS = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
-_SOCKS_PORT = 1080
+_KINDS = {
+    "http": "HTTP", "socks4": "SOCKS4", "socks4a": "SOCKS4", "socks5": "SOCKS5",
+    "socks5h": "SOCKS5",
+}  # fmt: skip
+_HTTP_PORT, _SOCKS_PORT = 80, 1080
 # What the environment calls the proxy of a URL: the first that is set counts. The library's order.
 _NAMES = {
-    True: ("wss", "socks", "https", "all"),
-    False: ("ws", "socks", "https", "http", "all"),
+    "wss": ("wss", "socks", "https", "all"),
+    "https": ("wss", "socks", "https", "all"),
+    "ws": ("ws", "socks", "https", "http", "all"),
+    "http": ("ws", "socks", "https", "http", "all"),
 }
 
 
@@ -31,17 +37,16 @@ def proxy_for(url: str, proxy: str | bool) -> str | None:
     return None if found is None else _checked(found)
 
 
-def through_socks(proxy: str, host: str, port: int, timeout: float | None) -> socket.socket:
-    """A socket to there, through a SOCKS proxy; `OSError` where none comes about."""
+def through(proxy: str, host: str, port: int, timeout: float | None) -> socket.socket:
+    """A socket to there, through a proxy; `OSError` where none comes about."""
     from python_socks import ProxyError, ProxyType
     from python_socks.sync import Proxy
 
     parts = urlsplit(proxy)
     assert parts.hostname
     assert parts.port
-    kind = ProxyType.SOCKS5 if parts.scheme.startswith("socks5") else ProxyType.SOCKS4
     there = Proxy(
-        kind,
+        ProxyType[_KINDS[parts.scheme]],
         parts.hostname,
         parts.port,
         unquote(parts.username or "") or None,
@@ -56,11 +61,20 @@ def through_socks(proxy: str, host: str, port: int, timeout: float | None) -> so
     return found
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _of_environment(parts: SplitResult) -> str | None:
-    if urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+    # What is on this machine is on no proxy's: simulators, tunnels, local gateways.
+    if is_loopback(parts.hostname or "") or urllib.request.proxy_bypass(parts.netloc):
         return None
     given = urllib.request.getproxies()
-    for name in _NAMES[parts.scheme in ("wss", "https")]:
+    for name in _NAMES[parts.scheme]:
         if found := given.get(name):
             # Some systems' settings name a SOCKS proxy so.
             as_socks = name == "socks" and found.startswith("http://")
@@ -69,7 +83,7 @@ def _of_environment(parts: SplitResult) -> str | None:
 
 
 def _checked(proxy: str) -> str:
-    """A proxy's URL, with the port that SOCKS has where it says none; `Misuse` for any other."""
+    """A proxy's URL, with its usual port where it says none; `Misuse` for any other."""
     try:
         parts = urlsplit(proxy)
         host, port = parts.hostname, parts.port
@@ -81,6 +95,7 @@ def _checked(proxy: str) -> str:
         kinds = ", ".join(f"{kind}://" for kind in _KINDS)
         expected = f"one of {kinds}, with a host, and a port or none"
         raise Misuse("cannot be used as a proxy", field="proxy", expected=expected)
-    if port is None and parts.scheme.startswith("socks"):
-        return f"{parts.scheme}://{parts.netloc.rstrip(':')}:{_SOCKS_PORT}"
-    return proxy
+    if port is not None:
+        return proxy
+    usual = _HTTP_PORT if parts.scheme == "http" else _SOCKS_PORT
+    return f"{parts.scheme}://{parts.netloc.rstrip(':')}:{usual}"

@@ -11,9 +11,11 @@
 
 `read` says which by looking (`sniff`), unless told. It gives each record with the place it stood,
 in order, and goes on after whatever is broken (`BrokenLine`). It raises `Malformed` where a file as
-a whole is not of its kind. Lines may begin with a time, as `ts` writes it (UTC where no zone is
-said); frames without any have `UNKNOWN_TIME`. HAR and flow files are read whole, entry by entry, up
-to `MAX_WHOLE_BYTES`; everything else in bounded memory.
+a whole is not of its kind. Lines may begin with a time: seconds since 1970 (`ts %.s`), or ISO 8601
+with a date (UTC where no zone is said). What `ts` writes by itself (Nov 21 16:00:00) is taken off,
+but says neither year nor zone; such frames have `UNKNOWN_TIME`, as have those without any. HAR and
+flow files are read whole, entry by entry, up to `MAX_WHOLE_BYTES`; everything else in bounded
+memory.
 """
 
 from __future__ import annotations

@@ -125,6 +125,7 @@ class ChainlinkSession(Session):
         self._dialled_at: int | None = None
         self.heard = 0
         self.told: int | None = None
+        self._open = False
 
     def __repr__(self) -> str:
         where = self.rest.endpoint.ws + (f" ({self.origin})" if self.origin else "")
@@ -148,7 +149,7 @@ class ChainlinkSession(Session):
 
     def opened(self, now: int) -> list[Event]:
         gap = self.stream.opened(self, now)
-        self.heard, self.told = now, None
+        self.heard, self.told, self._open = now, None, True
         if self._fills:
             for feed, start in gap.items():
                 self._backfill.begin(feed, max(0, start - self._overlap))
@@ -194,6 +195,10 @@ class ChainlinkSession(Session):
 
     def _settle(self, now: int) -> list[Event]:
         """Make the requests whose turn it is, and say when the next one's is."""
+        if not self._open:
+            # A request is good for seconds: what is missing is asked for on the next connection.
+            self.deadline = None
+            return []
         requests, events = self._backfill.due(now)
         self._requests += requests
         self.deadline = earliest(self._backfill.deadline, self._watchdog.deadline)
@@ -208,10 +213,10 @@ class ChainlinkSession(Session):
     def closed(self, code: int, reason: str, now: int) -> list[Event]:
         self.stream.closed(self)
         self._watchdog.stop()
-        # Requests on their way go with the connection, and one that is made now would be stale by
-        # the time somebody sends it: what is missing is asked for when the next one is open.
-        self._backfill.dropped()
-        self._requests, self.deadline = [], None
+        # Those on their way are answered all the same; nobody has taken these.
+        for request in self._requests:
+            self._backfill.withdraw(request.purpose)
+        self._requests, self.deadline, self._open = [], None, False
         return [closing(code, reason, PAUSE, self.rest.redactor)]
 
     def redact(self, data: Message) -> Message:

@@ -26,7 +26,7 @@ from typing import Protocol
 from payloads.errors import Malformed, Misuse
 from payloads.fields import Record
 from payloads.venues.chainlink_auth import CLOCK_WINDOW, PAUSE, feed_ids
-from payloads.venues.chainlink_rest import Rest, StreamReport, read_report
+from payloads.venues.chainlink_rest import Rest, StreamReport, page_purpose, read_report
 from payloads.venues.session import SECOND, Broken, Event, Reply, Request
 from payloads.venues.shared import earliest
 
@@ -58,11 +58,11 @@ _LONG = 1024
 class Deduplicator(ABC):
     """Decides which reports are new, and counts both kinds.
 
-    It remembers the latest `remember` reports, and at most twice as many (in some 75 MB): an hour
-    of ten feeds, or three seconds at 10,000 a second. A duplicate that comes later counts as new.
+    It remembers the latest `remember` reports, and at most twice as many (in some 35 MB): half
+    an hour of ten feeds, or 1.6 s at 10,000 a second. A duplicate that comes later counts as new.
     """
 
-    def __init__(self, remember: int = 32_768) -> None:
+    def __init__(self, remember: int = 16_384) -> None:
         if remember < 1:
             raise Misuse("no such number", field="remember", expected="at least 1")
         self.accepted = self.duplicates = 0
@@ -290,10 +290,11 @@ class Backfill:
         else:
             self.gaps[feed] = _Gap(feed, start, start)
 
-    def dropped(self) -> None:
-        """No answer comes any more to what was asked; it is asked again when its turn comes."""
+    def withdraw(self, purpose: str) -> None:
+        """A request was never made; it is asked for again when its turn comes."""
         for gap in self.gaps.values():
-            gap.purpose = ""
+            if gap.purpose == purpose:
+                gap.purpose = ""
 
     def live(self, feed: str, time: int | None) -> None:
         """A report of this feed was streamed: from its time on, nothing is missing."""
@@ -324,11 +325,14 @@ class Backfill:
     def replied(self, reply: Reply, now: int) -> tuple[Sequence[StreamReport], list[Event]]:
         """The reports of a page, and what else there is to say. Answers to nothing asked are not.
 
-        The reports are all flagged as backfilled.
+        The reports are all flagged as backfilled. A page that fits is taken early, too: when a
+        capture is run again, the requests are not made at the same moments as they were then.
         """
-        gap = next((one for one in self.gaps.values() if one.purpose == reply.purpose), None)
-        if gap is None or not reply.purpose:
+        gap = next((one for one in self.gaps.values() if _fits(reply, one)), None)
+        if gap is None:
             return (), []
+        if not gap.purpose:
+            gap.asked_at = now
         if reply.status != 200:
             return (), self._failed(gap, reply, now)
         gap.purpose, gap.attempts = "", 0
@@ -369,6 +373,11 @@ class Backfill:
     def _over(self, gap: _Gap, *, complete: bool) -> Backfilled:
         del self.gaps[gap.feed]
         return Backfilled(gap.feed, gap.start, gap.found, complete)
+
+
+def _fits(reply: Reply, gap: _Gap) -> bool:
+    """Whether this answers the gap's request, or the one that would be made next."""
+    return reply.purpose == (gap.purpose or page_purpose(gap.feed, gap.cursor))
 
 
 def _read_each(items: list[object]) -> tuple[list[StreamReport], list[Event]]:

@@ -87,6 +87,11 @@ class Page(Record, frozen=True):
     next_timestamp: int | None
 
 
+def page_purpose(feed: str, start: int) -> str:
+    """What the request for a page, and its answer, is known by."""
+    return f"page:{feed}:{start}"
+
+
 # --- reading a report object ----------------------------------------------------------------------
 
 
@@ -238,7 +243,7 @@ class Rest:
         query = f"feedID={feed}&startTimestamp={_seconds(start)}"
         if limit is not None:
             query += f"&limit={_seconds(limit, 'limit')}"
-        return self._get(f"{PAGE_PATH}?{query}", now, f"page:{feed}:{start}")
+        return self._get(f"{PAGE_PATH}?{query}", now, page_purpose(feed, start))
 
     def _get(self, path: str, now: int, purpose: str) -> Request:
         return self._request("GET", self.endpoint.rest, path, now, purpose)

@@ -122,17 +122,20 @@ def test_the_commands_over_tls(authority: Authority, tmp_path: Path) -> None:
         assert server.stdout is not None
         hello = json.loads(server.stdout.readline())
         assert hello["endpoint"].startswith("wss://")
+        *plain, option, certificate = hello["capture"]
+        assert (option, certificate) == ("--ca", str(authority.certificate))
         environment = {**os.environ, **hello["environment"]}
         environment.pop("SSL_CERT_FILE", None)
 
         def capture(name: str, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
-            arguments = [str(tmp_path / name) if one == "FILE" else one for one in hello["capture"]]
+            arguments = [str(tmp_path / name) if one == "FILE" else one for one in plain]
             return subprocess.run(
                 [*payloads, *arguments, "--frames", "3", "--for", "20s", *more],
                 env=environment | variables, capture_output=True, text=True, check=False,
             )  # fmt: skip
 
         for ran in (
+            capture("copied.jsonl", option, certificate),
             capture("option.jsonl", "--ca", str(authority.ca)),
             capture("environment.jsonl", SSL_CERT_FILE=str(authority.ca)),
         ):

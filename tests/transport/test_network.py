@@ -20,6 +20,7 @@ from websockets.asyncio.server import ServerConnection
 from payloads.errors import Misuse, Refused
 from payloads.transport.client import Backoff, connect
 from payloads.transport.http import perform
+from payloads.transport.proxies import proxy_for
 from payloads.venues.session import Request
 from tests.transport.kit import QUICK, SECRET, Numbered, count, serving
 from tests.transport.test_client import read_until, run
@@ -30,6 +31,15 @@ CERTIFICATE = Path(__file__).parent / "fixtures" / "loopback.pem"
 async def _handler(socket: ServerConnection) -> None:
     await count(socket, 3)
     await socket.wait_closed()
+
+
+def certified() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """What a server at venue.example has, and what trusts it."""
+    authority = trustme.CA()
+    server, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("venue.example").configure_cert(server)
+    authority.configure_trust(trusting)
+    return server, trusting
 
 
 @contextlib.asynccontextmanager
@@ -105,7 +115,7 @@ async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None
 
 @contextlib.asynccontextmanager
 async def proxying(asked: list[bytes], refuse: bytes = b"") -> AsyncIterator[str]:
-    """A proxy of forty lines that knows CONNECT."""
+    """A proxy of forty lines that knows CONNECT, and takes every host for this machine."""
 
     async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -114,8 +124,8 @@ async def proxying(asked: list[bytes], refuse: bytes = b"") -> AsyncIterator[str
             writer.write(refuse)
             writer.close()
             return
-        host, _, port = head.split(b" ")[1].decode().rpartition(":")
-        there = await asyncio.open_connection(host, int(port))
+        port = head.split(b" ")[1].decode().rpartition(":")[2]
+        there = await asyncio.open_connection("127.0.0.1", int(port))
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         await asyncio.gather(pump(reader, there[1]), pump(there[0], writer))
 
@@ -146,7 +156,7 @@ async def proxying_socks(asked: list[str], user: bytes = b"") -> AsyncIterator[s
         host = where.decode() if kind == 3 else ".".join(map(str, where))
         port = int.from_bytes(await reader.readexactly(2))
         asked.append(host)
-        there = await asyncio.open_connection(host, port)
+        there = await asyncio.open_connection("127.0.0.1", port)
         writer.write(bytes([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]))
         await asyncio.gather(pump(reader, there[1]), pump(there[0], writer))
 
@@ -163,10 +173,7 @@ def test_a_socks_proxy_is_used_for_the_websocket_and_for_requests(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    authority = trustme.CA()
-    server, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
-    authority.issue_cert("localhost").configure_cert(server)
-    authority.configure_trust(trusting)
+    server, trusting = certified()
 
     async def work() -> None:
         async with (
@@ -176,7 +183,7 @@ def test_a_socks_proxy_is_used_for_the_websocket_and_for_requests(
             options: dict[str, Any] = {"proxy": f"socks5h://{there}"}
             if name:
                 monkeypatch.setenv(name, options.pop("proxy"))
-            here = url.replace("ws://127.0.0.1", "wss://localhost")
+            here = url.replace("ws://127.0.0.1", "wss://venue.example")
             ask = Request("GET", here.replace("wss://", "https://"), purpose="login")
             session = Numbered(here, asks=[ask])
             async with connect(session, tls=trusting, **options) as connection:
@@ -184,7 +191,7 @@ def test_a_socks_proxy_is_used_for_the_websocket_and_for_requests(
         # A websocket server's answer to a request that asks for none.
         assert session.replies[0].status == 426
         # The proxy was given the names, not what this machine makes of them.
-        assert asked == ["user:passw", "localhost"] * 2
+        assert asked == ["user:passw", "venue.example"] * 2
 
     run(work())
 
@@ -210,7 +217,7 @@ def test_a_socks_proxy_that_is_not_there_is_no_answer() -> None:
         session = Numbered("ws://127.0.0.1:9")
         options: dict[str, Any] = {"proxy": "socks5://127.0.0.1:1", "backoff": Backoff(attempts=1)}
         async with connect(session, **options) as connection:
-            with pytest.raises(Refused, match="1 attempts"):
+            with pytest.raises(Refused, match="1 attempt without"):
                 await read_until(connection, 1)
 
     run(work())
@@ -221,10 +228,10 @@ def test_a_socks_proxy_that_is_not_there_is_no_answer() -> None:
     [
         "ftp://user:hunter2secret@host", "http://user:hunter2secret@host:port", "hunter2secret",
         "http://hunter2secret@host", "socks5://:hunter2secret@", "http://host/hunter2secret",
-        "http://host?hunter2secret", "http://[hunter2secret",
+        "http://host?hunter2secret", "http://[hunter2secret", "https://user:hunter2secret@host",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("url", ["ws://127.0.0.1:9", "wss://venue.example"])
+@pytest.mark.parametrize("url", ["ws://venue.example:9", "wss://venue.example"])
 def test_what_cannot_be_a_proxy_is_named_without_its_password(
     proxy: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,7 +239,8 @@ def test_what_cannot_be_a_proxy_is_named_without_its_password(
     raised = []
 
     async def work() -> None:
-        for session in (Numbered(url), Numbered(url, asks=[Request("GET", "http://127.0.0.1:9")])):
+        asks = [Request("GET", "https://venue.example")]
+        for session in (Numbered(url), Numbered(url, asks=asks)):
             async with connect(session) as connection:
                 with pytest.raises(Misuse, match="cannot be used as a proxy") as caught:
                     await anext(connection)
@@ -280,35 +288,52 @@ def test_a_refusal_whose_body_never_comes_whole_is_a_refusal(ending: str) -> Non
 @pytest.mark.parametrize("how", ["environment", "argument"])
 def test_a_proxy_is_used(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bytes] = []
+    server, trusting = certified()
 
     async def work() -> None:
-        async with serving_tls() as url, proxying(asked) as proxy:
+        async with serving(_handler, ssl=server) as url, proxying(asked) as proxy:
             options: dict[str, Any] = {"proxy": proxy}
             if how == "environment":
                 monkeypatch.setenv("HTTPS_PROXY", proxy)
                 options = {}
-            trusting = ssl.create_default_context(cafile=str(CERTIFICATE))
-            async with connect(Numbered(url), tls=trusting, **options) as connection:
+            here = url.replace("ws://127.0.0.1", "wss://venue.example")
+            asks = [Request("GET", here.replace("wss://", "https://"), purpose="login")]
+            session = Numbered(here, asks=asks)
+            async with connect(session, tls=trusting, **options) as connection:
                 await read_until(connection, 3)
-        assert len(asked) == 1
-        assert asked[0].startswith(b"CONNECT 127.0.0.1:")
-        assert b"X-Token" not in asked[0]
+        assert session.replies[0].status == 426
+        assert len(asked) == 2
+        assert all(head.startswith(b"CONNECT venue.example:") for head in asked)
+        assert not [head for head in asked if b"X-Token" in head]
 
     run(work())
 
 
-def test_no_proxy_and_false_go_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_this_machine_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         async with serving(_handler) as url:
-            monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-            monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-            async with connect(Numbered(url), proxy=False) as connection:
+            for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
+                monkeypatch.setenv(name, "http://127.0.0.1:1")
+            session = Numbered(url, asks=[Request("GET", url.replace("ws:", "http:"))])
+            async with connect(session) as connection:
                 await read_until(connection, 3)
-            monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-            async with connect(Numbered(url)) as connection:
-                await read_until(connection, 3)
+        assert session.replies[0].status == 426
 
     run(work())
+
+
+def test_which_proxy_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://one")
+    assert proxy_for("wss://venue.example/x", True) == "http://one:80"
+    assert proxy_for("ws://venue.example", True) == "http://one:80"
+    assert proxy_for("wss://[::1]:9/x", True) is None
+    assert proxy_for("wss://venue.example", False) is None
+    monkeypatch.setenv("WSS_PROXY", "socks5h://two")
+    assert proxy_for("https://venue.example", True) == "socks5h://two:1080"
+    assert proxy_for("https://venue.example", "http://three:3") == "http://three:3"
+    monkeypatch.setenv("NO_PROXY", "venue.example")
+    assert proxy_for("wss://venue.example:443/x", True) is None
+    assert proxy_for("https://venue.example", "http://three:3") == "http://three:3"
 
 
 def test_a_proxy_that_wants_credentials_is_not_asked_again() -> None:

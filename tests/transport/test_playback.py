@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -141,6 +142,19 @@ def test_replay_writes_a_capture(tmp_path: Path) -> None:
     only = command("replay", "--direction", "out", str(path))
     assert [json.loads(line)["dir"] for line in only.stdout.splitlines()[1:]] == ["out"]
     assert command("replay", str(tmp_path / "missing")).exit_code == 2
+
+
+def test_what_can_be_read_once_is_not_served(tmp_path: Path) -> None:
+    path = capture_of(tmp_path / "c.jsonl", at(0, "one"))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for once in ("-", str(pipe)):
+        result = subprocess.run(
+            [sys.executable, "-m", "payloads", "replay", "--serve", str(path), once],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False,
+        )  # fmt: skip
+        assert result.returncode == 2
+        assert f"error: {once}: can be read only once, expected a file" in result.stderr
 
 
 def test_decode_reads_captures(tmp_path: Path) -> None:

@@ -244,6 +244,13 @@ def test_lines_with_times_in_front() -> None:
     ]  # fmt: skip
 
 
+def test_times_of_no_year_are_taken_off() -> None:
+    for kind, message in (("lines", '{"a": 1}'), ("wscat", "< ping"), ("hex", "0xaabb")):
+        stamped = of(f"Nov 21 16:00:00 {message}\nFeb  1 23:59:60 {message}\n")
+        assert stamped == of(f"{message}\n{message}\n"), kind
+    assert of("Nov 21 of 2026")[0].data == "Nov 21 of 2026"
+
+
 def test_log_of_websocat() -> None:
     records = [record for _, record in read(FIXTURES / "websocat.log")]
     assert isinstance(records.pop(1), BrokenLine)  # a binary message, which it prints as it is

@@ -1112,9 +1112,8 @@ def test_an_answer_that_never_comes_is_asked_for_again() -> None:
     assert second.headers != first.headers
 
 
-def test_a_backfill_goes_on_after_another_loss() -> None:
-    """What was on its way when the connection went is asked for again, once the next one is open:
-    not before, because signatures do not keep."""
+def test_a_page_that_comes_after_another_loss_is_taken() -> None:
+    """Nothing is asked for while nothing is open, since signatures do not keep; nor twice."""
     one = ChainlinkSession(CREDENTIALS, [F1], endpoint=HERE)
     opened(one)
     one.received(frame(), NOW)
@@ -1123,15 +1122,29 @@ def test_a_backfill_goes_on_after_another_loss() -> None:
     (first,) = one.take_requests()
     one.received(frame(time=2000), NOW)
     one.closed(1006, "", NOW)
+    body = json.dumps({"reports": [report(time=1500)]}).encode()
+    late, *_ = one.replied(Reply(first.purpose, 200, body), NOW + SECOND)
+    assert isinstance(late, Data)
+    assert late.content.backfilled
     assert (one.take_requests(), one.deadline) == ([], None)
     later = NOW + 30 * SECOND
     opened(one, later)
     (second,) = one.take_requests()
-    assert second.url == first.url, "all of it, and not only what the second loss added"
+    assert second.url.endswith("startTimestamp=1501"), "on from where it was"
     assert dict(second.headers)["X-Authorization-Timestamp"] == str(later // 10**6)
     (over,) = one.replied(Reply(second.purpose, 200, b'{"reports":[]}'), later)
     assert isinstance(over, Backfilled)
     assert over.complete
+
+
+def test_a_page_that_nobody_fetched_is_asked_for_again() -> None:
+    one = ChainlinkSession(CREDENTIALS, [F1], endpoint=HERE)
+    opened(one)
+    one.closed(1006, "", NOW)
+    one.opened(NOW)
+    one.closed(1006, "", NOW)
+    one.opened(NOW + SECOND)
+    assert len(one.take_requests()) == 1
 
 
 def test_requests_keep_the_services_pace() -> None:
