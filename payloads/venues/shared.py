@@ -216,7 +216,7 @@ def refused(
 ) -> tuple[Rejected, Retry]:
     """A refusal whose code is the HTTP status, if none is given; what passes is asked again after
     `pause` or more."""
-    code = code or str(status)
+    code = code or (str(status) if status > 0 else status_code(status))
     rejected = Rejected(code, said(body, redactor), meaning, about)
     again = worth_retrying(status)
     wait = max(pause, wait_asked(headers, now)) if again else 0

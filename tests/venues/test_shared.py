@@ -118,7 +118,7 @@ def test_what_is_worth_another_try(status: int, again: bool) -> None:
     assert retry.why == f"{event.code}: refused"
     assert (retry.again, retry.at_least) == (again, 3 * SECOND)
     event, retry = refused(status, [], b"no", Redactor(), "busy", pause=SECOND, about="a login")
-    assert event == Rejected(str(status), "no", "busy", "a login")
+    assert event == Rejected(str(status or "no answer"), "no", "busy", "a login")
     assert retry == Retry(again, f"{status}: busy", SECOND if again else 0)
     event, retry = refused(status, [], b"", Redactor(), "busy", pause=0, code="B7")
     assert (event.code, retry.why) == ("B7", "B7: busy")
@@ -232,7 +232,7 @@ def test_origins_are_asked_for_again_while_that_may_help() -> None:
     found, outside = origins(BUSY, Reply("origins", 0, b"no route"), named("{a,b}"))
     assert found == ["a", "b"]
     assert outside.waits == [SECOND, 3 * SECOND]
-    assert [event.code for event in outside.told] == ["503", "0"]
+    assert [event.code for event in outside.told] == ["503", "no answer"]
     signed = [dict(one.headers)["X-Authorization-Timestamp"] for one in outside.requests]
     assert signed == [str((NOW + wait * SECOND) // 10**6) for wait in (0, 1, 4)], "each anew"
 
