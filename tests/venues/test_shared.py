@@ -119,7 +119,7 @@ def test_what_is_worth_another_try(status: int, again: bool) -> None:
     assert (retry.again, retry.at_least) == (again, 3 * SECOND)
     event, retry = refused(status, [], b"no", Redactor(), "busy", pause=SECOND, about="a login")
     assert event == Rejected(str(status or "no answer"), "no", "busy", "a login")
-    assert retry == Retry(again, f"{status}: busy", SECOND if again else 0)
+    assert retry == Retry(again, f"{event.code}: busy", SECOND if again else 0)
     event, retry = refused(status, [], b"", Redactor(), "busy", pause=0, code="B7")
     assert (event.code, retry.why) == ("B7", "B7: busy")
 
