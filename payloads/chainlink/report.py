@@ -248,8 +248,8 @@ _LENGTH = slice(_HEAD_SIZE, _FIRST_TAIL)
 _MOST_SHAPED = 64
 
 Words = tuple[bytes, ...]
-Reader = Callable[..., tuple[Any, ...]]
-# How to take a canonical payload apart: what reads it up to the count of rs, and what reads the
+Reader = Callable[[bytes, int], tuple[Any, ...]]
+# How to take a canonical payload apart: what reads it up to the count of rs and what reads the
 # words of rs or ss; then what must stand there: the offsets, the blob's padding with the count
 # behind it; and where the first r stands, and the count of ss, which is the same word again.
 Shape = tuple[Reader, Reader, bytes, bytes, int, int, bytes]

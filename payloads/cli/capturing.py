@@ -230,8 +230,7 @@ class _Outside:
         self.learnt += redact.secrets_of(request)
         self._keep("request", redact.request_detail(request))
         reply = http.perform_now(request, tls=self._tls)
-        secret, learn = request.secret_reply, self.learnt.append
-        self._keep("reply", redact.reply_detail(reply, learn, secret=secret))
+        self._keep("reply", redact.reply_detail(request, reply, self.learnt.append))
         return reply
 
     def _keep(self, what: str, detail: dict[str, Any]) -> None:

@@ -141,7 +141,7 @@ class Connection:
 
     def _see_to_it(self) -> None:
         """The session's owner has asked it for something."""
-        if self._live is not None and self._live.is_open and not self._live.over.is_set():
+        if self._live is not None and self._live.usable:
             self._live.ask(list)
 
     async def close(self) -> None:
@@ -268,15 +268,15 @@ class Connection:
     def _answered(self, reply: Reply) -> None:
         """A reply came, with or without a websocket to tell of it."""
         live = self._live
-        if live is None or not live.is_open:
+        if live is not None and live.usable:
+            live.ask(lambda: self.session.replied(reply, self._clock()))
+        elif live is not None and live.is_open:
+            self._late.append(reply)
+        else:
             events = self.session.replied(reply, self._clock())
             self._outlet.emit(tuple(events))
             if (closed := last_word(events)) is not None:
                 self._said = closed.retry
-        elif live.over.is_set():
-            self._late.append(reply)
-        else:
-            live.ask(lambda: self.session.replied(reply, self._clock()))
 
     def _failed(self, error: BaseException) -> None:
         """A request could not be made at all, or a reply not be dealt with."""

@@ -48,10 +48,6 @@ class Errands:
         self._answered, self._failed = answered, failed
         self._under_way: set[asyncio.Task[None]] = set()
 
-    @property
-    def under_way(self) -> bool:
-        return bool(self._under_way)
-
     def begin(self, requests: Iterable[Request]) -> None:
         """Make requests."""
         for request in requests:
@@ -85,8 +81,7 @@ class Errands:
         work = perform(request, timeout=asking.timeout, proxy=asking.proxy, tls=asking.tls)
         reply = await unless(self._closing, work)
         if reply is not None and outlet.recorder is not None:
-            secret, learn = request.secret_reply, outlet.recorder.learn
-            outlet.happened("reply", redact.reply_detail(reply, learn, secret=secret))
+            outlet.happened("reply", redact.reply_detail(request, reply, outlet.recorder.learn))
         return reply
 
 

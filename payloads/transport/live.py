@@ -58,6 +58,11 @@ class Live:
         self._held = False
         self._why_lost = ""
 
+    @property
+    def usable(self) -> bool:
+        """Whether the session can be told something, and what it wants be sent."""
+        return self.is_open and not self.over.is_set()
+
     # --- what the websocket calls ---
 
     def on_open(self, at: int) -> None:

@@ -113,13 +113,11 @@ def request_detail(request: Request) -> dict[str, Any]:
     }
 
 
-def reply_detail(
-    reply: Reply, learn: Callable[[str], None], *, secret: bool = False
-) -> dict[str, Any]:
+def reply_detail(request: Request, reply: Reply, learn: Callable[[str], None]) -> dict[str, Any]:
     """A reply as a capture keeps it; what in it lets one in is learnt.
 
-    Its body is kept as it is, or not at all: not where it is `secret`, has anything in it that lets
-    one in, or is no text, in which that could not be seen.
+    Its body is kept as it is, or not at all: not where the request says that it is secret, where it
+    has anything in it that lets one in, or is no text, in which that could not be seen.
     """
     for name, value in reply.headers:
         if name.lower() == "set-cookie":
@@ -131,7 +129,8 @@ def reply_detail(
             learn(text)
     size = len(reply.body)
     detail = {"purpose": reply.purpose, "status": reply.status, "body_bytes": size}
-    if not secret and not told and (body := _harmless(reply.body, content)) is not None:
+    secret = request.secret_reply or told
+    if not secret and (body := _harmless(reply.body, content)) is not None:
         detail["body"] = body
     return detail
 

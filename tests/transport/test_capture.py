@@ -39,7 +39,15 @@ from payloads.transport.capture import (
 from payloads.transport.codecs import Torn
 from payloads.transport.frames import Frame, Happening
 from payloads.transport.redact import reply_detail, secrets_in
-from payloads.venues.session import REDACTED, Authenticated, Redactor, Reply, Secret, Session
+from payloads.venues.session import (
+    REDACTED,
+    Authenticated,
+    Redactor,
+    Reply,
+    Request,
+    Secret,
+    Session,
+)
 from tests.transport.kit import SECRET, Numbered, count, serving
 from tests.transport.test_client import read_until, run
 
@@ -521,7 +529,8 @@ def test_a_reply_is_kept_to_the_byte_and_cleaned_of_credentials(tmp_path: Path) 
     with CaptureWriter(path, secrets=[Secret(secret)]) as writer:
         for body in bodies:
             reply = Reply("page", 200, body.encode())
-            writer.happening(Happening("v", 1, 1, "reply", reply_detail(reply, writer.learn)))
+            detail = reply_detail(Request("GET", "https://venue.example"), reply, writer.learn)
+            writer.happening(Happening("v", 1, 1, "reply", detail))
     first, second, end = (one for one in records(path) if isinstance(one, Happening))
     assert first.reply == Reply("page", 200, exact.encode())
     assert second.reply == Reply("page", 200, json.dumps({"echo": REDACTED}).encode())

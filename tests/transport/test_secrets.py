@@ -126,7 +126,8 @@ def test_no_log_holds_a_credential(caplog: pytest.LogCaptureFixture) -> None:
 def kept(body: bytes, learnt: list[str] | None = None, *, secret: bool = False) -> str | None:
     """What a capture has of a reply's body."""
     learnt = [] if learnt is None else learnt
-    detail = reply_detail(Reply("asked", 200, body), learnt.append, secret=secret)
+    request = Request("GET", "https://venue.example/asked", secret_reply=secret)
+    detail = reply_detail(request, Reply("asked", 200, body), learnt.append)
     assert (detail["purpose"], detail["status"], detail["body_bytes"]) == ("asked", 200, len(body))
     found: str | None = detail.get("body")
     return found
@@ -181,7 +182,8 @@ def test_cookies_are_learnt_and_not_what_a_browser_does_with_them() -> None:
     learnt: list[str] = []
     cookies = ('a="first-value"; Path=/; HttpOnly', "b=second=value", "nothing")
     headers = tuple(("Set-Cookie", cookie) for cookie in cookies)
-    reply_detail(Reply("asked", 200, b"", headers), learnt.append)
+    asked = Request("GET", "https://venue.example/asked")
+    reply_detail(asked, Reply("asked", 200, b"", headers), learnt.append)
     assert learnt == ["first-value", "second=value", ""]
 
 
