@@ -17,6 +17,7 @@ from payloads.errors import Misuse, elide
 from payloads.fields import Record
 from payloads.venues.qfex_codes import identity
 from payloads.venues.session import SECOND, Rejected, exact_decimal
+from payloads.venues.waiting import Waiting
 
 __all__ = [
     "MESSAGES", "REQUIRED", "TRADE_CHANNELS", "WEIGHTS", "Kind", "Pending", "RateBudget",
@@ -259,12 +260,11 @@ ANSWER_WITHIN = 10 * SECOND
 _BY_CHANNEL = ("subscribe", "unsubscribe")
 
 
-@dataclass(frozen=True)
-class _Waiting:
+@dataclass(frozen=True, eq=False)  # two that say the same are two
+class _Sent:
     kind: str
     answer: str
     ids: Mapping[str, str]
-    until: int
     by_itself: bool
 
     @property
@@ -282,51 +282,50 @@ class Pending:
     """The messages that wait for an answer. Replies have no number: ids and keys must do."""
 
     def __init__(self) -> None:
-        self._waiting: list[_Waiting] = []
+        self._waiting = Waiting[_Sent](ANSWER_WITHIN)
 
     @property
     def deadline(self) -> int | None:
-        return self._waiting[0].until if self._waiting else None
+        return self._waiting.deadline
 
     def sent(self, kind: str, params: Mapping[str, Any], now: int, by_itself: bool = False) -> None:
         """A message went out; `by_itself` if every connection sends it."""
-        until, answer = now + ANSWER_WITHIN, answer_of(kind)
+        answer = answer_of(kind)
         if kind in _BY_CHANNEL:
             for channel in params.get("channels", ()):
-                self._waiting.append(_Waiting(kind, answer, {"channel": channel}, until, True))
+                self._waiting.add(_Sent(kind, answer, {"channel": channel}, True))
         elif answer and "twap" not in str(params.get("cancel_order_id_type")):
             # What answers the cancelling of a TWAP is not documented.
             ids = identity(kind, params)
-            self._waiting.append(_Waiting(kind, answer, ids, until, by_itself))
+            self._waiting.add(_Sent(kind, answer, ids, by_itself))
+        self._waiting.told(now)
 
     def answered(self, answer: str, ids: Mapping[str, str], kind: str = "") -> None:
         """Something came that answers the first of those that it can be for."""
         for one in self._waiting:
             if one.answer == answer and kind in ("", one.kind) and one.agrees(ids):
-                self._waiting.remove(one)
+                self._waiting.discard(one)
                 return
 
     def failed(self, kind: str, params: Mapping[str, Any]) -> None:
         """An error came; one that does not say what for is taken for the oldest."""
-        if kind in _BY_CHANNEL:  # all of the message's channels at once
-            self._waiting = [one for one in self._waiting if one.kind != kind]
-            return
-        ids = identity(kind, params)
+        together = kind in _BY_CHANNEL  # all of the message's channels at once
+        ids = {} if together else identity(kind, params)
         for one in self._waiting:
             if kind in ("", one.kind) and one.agrees(ids):
-                self._waiting.remove(one)
-                return
+                self._waiting.discard(one)
+                if not together:
+                    return
 
     def late(self, now: int) -> list[Rejected]:
         """Those whose time is over."""
-        late = [one for one in self._waiting if now >= one.until]
-        self._waiting = [one for one in self._waiting if now < one.until]
         words = "no answer within 10 s: what became of it is not known"
-        return [Rejected("timeout", "", words, one.about) for one in late]
+        return [Rejected("timeout", "", words, one.about) for one in self._waiting.ripe(now)]
 
     def lost(self) -> list[Rejected]:
         """The connection is gone, and no answer will come. What the next one is told and asked
         again by itself is not worth a word."""
-        waiting, self._waiting = self._waiting, []
+        lost = [one for one in self._waiting if not one.by_itself]
+        self._waiting.clear()
         words = "no answer before the connection went: what became of it is not known"
-        return [Rejected("lost", "", words, one.about) for one in waiting if not one.by_itself]
+        return [Rejected("lost", "", words, one.about) for one in lost]

@@ -69,6 +69,7 @@ from payloads.venues.stork_rest import (
     taxonomy_request,
 )
 from payloads.venues.stork_taxonomy import TaxonomyRead, TaxonomyReader
+from payloads.venues.waiting import Waiting
 
 __all__ = [
     "CHANNELS", "CODES", "DEV", "ENDPOINTS", "MAIN", "MESSAGE_TYPES", "Assumed", "StorkSession",
@@ -138,14 +139,13 @@ class StorkSession(Conversation):
         self._market_status, self._reads_taxonomy = market_status, taxonomy
         fixed = CHANNELS[channel] is not None
         self._watchdog = Watchdog(_SILENCE if silence is None and fixed else silence)
-        self._confirm_after = confirm_after
         self._repeats = Repeats()
         # What the caller wants, and the ids that this connection was asked for.
         self._wanted: dict[int | str, None] = dict.fromkeys(_checked(assets))
         self._asked: dict[int, None] = {}
         # When a subscription, or its end, is taken to be in force without a sign of it.
-        self._joining: dict[int, int] = {}
-        self._leaving: dict[int, int] = {}
+        self._joining = Waiting[int](confirm_after)
+        self._leaving = Waiting[int](confirm_after)
 
     def __repr__(self) -> str:
         return f"StorkSession({self.endpoint!r}, {self.channel!r}, {self.message_type!r})"
@@ -211,11 +211,10 @@ class StorkSession(Conversation):
         self._plan()
 
     def _plan(self) -> None:
-        # What waits was put there in the order of its time, so the first is the earliest.
         self.deadline = earliest(
             self._watchdog.deadline,
-            next(iter(self._joining.values()), None),
-            next(iter(self._leaving.values()), None),
+            self._joining.deadline,
+            self._leaving.deadline,
             self._reader.deadline,
         )
 
@@ -233,13 +232,14 @@ class StorkSession(Conversation):
             self._watchdog.stop()
 
     def _announce(
-        self, kind: str, ids: list[int], begun: dict[int, int], ended: dict[int, int], now: int
+        self, kind: str, ids: list[int], begun: Waiting[int], ended: Waiting[int], now: int
     ) -> None:
         if ids:
             self._send({"type": kind, "assets": ids})
         for asset_id in ids:
-            begun[asset_id] = now + self._confirm_after
-            ended.pop(asset_id, None)
+            begun.add(asset_id)
+            ended.discard(asset_id)
+        begun.told(now)
 
     # --- what a driver calls ---
 
@@ -268,7 +268,8 @@ class StorkSession(Conversation):
             return self._echoed(content) or [Unknown(content, raw)]
         if self._asked:
             self._watchdog.fed(now)
-        confirmed = self._confirmed(found) if self._joining else []
+        # Nothing else acknowledges a subscription.
+        confirmed = self._confirmed(_asset_ids(found)) if self._joining else []
         new = not self._repeats.again(raw)
         return [*confirmed, found if new else Duplicate(found.channel, found.content)]
 
@@ -279,26 +280,21 @@ class StorkSession(Conversation):
             self.deadline = self._watchdog.deadline
         return []
 
-    def _confirmed(self, data: Data) -> list[Event]:
-        """What data says about subscriptions that nothing else acknowledges."""
-        ids = _asset_ids(data)
-        return [Subscribed(str(one)) for one in ids if self._joining.pop(one, None) is not None]
+    def _confirmed(self, ids: list[int]) -> list[Event]:
+        """Of these, what was asked for and is in force now."""
+        return [Subscribed(str(one)) for one in ids if self._joining.discard(one)]
 
     def _echoed(self, message: Any) -> list[Event]:
         """An echo of what was sent, which is not documented, is taken as an acknowledgement."""
         kind, ids = _echo(message)
         if kind == "subscribe":
-            heard = [one for one in ids if self._joining.pop(one, None) is not None]
-            events: list[Event] = [Subscribed(str(one)) for one in heard]
-        else:
-            heard = [one for one in ids if self._leaving.pop(one, None) is not None]
-            events = [Unsubscribed(str(one)) for one in heard]
-        return events
+            return self._confirmed(ids)
+        return [Unsubscribed(str(one)) for one in ids if self._leaving.discard(one)]
 
     def tick(self, now: int) -> list[Event]:
         events: list[Event] = [*self._watchdog.check(now)]
-        events += [Assumed(str(one)) for one in _ripe(self._joining, now)]
-        events += [Unsubscribed(str(one)) for one in _ripe(self._leaving, now)]
+        events += [Assumed(str(one)) for one in self._joining.ripe(now)]
+        events += [Unsubscribed(str(one)) for one in self._leaving.ripe(now)]
         events += self._reader.check(now)
         self._settle(now)
         return events
@@ -380,11 +376,3 @@ def _echo(message: Any) -> tuple[str, list[int]]:
     ids = message.get("assets")
     listed = ids if isinstance(ids, list) else []
     return message["type"], [one for one in listed if type(one) is int]
-
-
-def _ripe(waiting: dict[int, int], now: int) -> list[int]:
-    """Those whose time has come, which wait no longer."""
-    ripe = [one for one, at in waiting.items() if now >= at]
-    for one in ripe:
-        del waiting[one]
-    return ripe
