@@ -132,6 +132,7 @@ def _text(line: bytes | None, number: int) -> str:
 def wscat(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
     """What wscat shows on a terminal. A message of several lines goes on on lines of its own."""
     last: tuple[str, Frame] | None = None
+    more: list[str] = []
     for where, line in _numbered(pieces):
         if isinstance(line, BrokenLine):
             yield where, line
@@ -143,11 +144,11 @@ def wscat(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
         text = text.removeprefix("> ") if text.startswith("> <") else text
         begins = text[:2] in ("< ", "> ") or _WSCAT_SAYS.match(text.lstrip("<> "))
         if not begins and last is not None and text.strip(" >"):
-            last = last[0], replace(last[1], data=f"{last[1].data!s}\n{text}")
+            more.append(text)
             continue
         if last is not None:
-            yield last
-        last = None
+            yield _continued(*last, more)
+        last, more = None, []
         if begins and text[2:].strip() and not _WSCAT_SAYS.match(text.lstrip("<> ")):
             direction: Direction = "in" if text[0] == "<" else "out"
             last = where, Frame(venue, 1, direction, "text", at, text[2:])
@@ -155,7 +156,11 @@ def wscat(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
             error = Malformed("neither sent nor received", field="line", found=elide(text))
             yield where, BrokenLine(_number(where), error)
     if last is not None:
-        yield last
+        yield _continued(*last, more)
+
+
+def _continued(where: str, frame: Frame, more: list[str]) -> Placed:
+    return where, replace(frame, data="\n".join([str(frame.data), *more])) if more else frame
 
 
 def _plain_line(line: str, venue: str) -> Frame | None:

@@ -210,6 +210,12 @@ def test_log_of_wscat_on_a_terminal() -> None:
     assert not [one for one in records if isinstance(one, BrokenLine)]
 
 
+def test_a_message_of_very_many_lines_is_one_message() -> None:
+    """Each line is looked at once: what a pretty-printed snapshot has, a log has too."""
+    whole = "\n".join(["{"] + ['"price": 1,'] * 100_000 + ["}"])
+    assert simple(of(f"Connected (press CTRL+C to quit)\n< {whole}\n")) == [("in", "text", whole)]
+
+
 def test_log_of_wscat_in_a_file() -> None:
     records = [record for _, record in read(FIXTURES / "wscat-piped.log")]
     assert records[0].data == '{"type":"signed_ecdsa","p":"0xaa"}'
