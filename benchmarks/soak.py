@@ -28,23 +28,23 @@ from websockets.asyncio.client import connect as bare_connect
 
 from benchmarks.soak_server import FEED, POOL, STORK_ASSETS, STORK_BEGAN
 from payloads import chainlink, stork
-from payloads.transport.capture import CaptureWriter, records
-from payloads.transport.client import Connection
-from payloads.transport.frames import Frame
-from payloads.venues.chainlink import ChainlinkSession, Credentials, Endpoint
-from payloads.venues.session import (
+from payloads.capture.frames import Frame
+from payloads.capture.writer import CaptureWriter, records
+from payloads.live.connection import Connection
+from payloads.venues.chainlink.auth import Credentials, Endpoint
+from payloads.venues.chainlink.session import ChainlinkSession
+from payloads.venues.common.redactor import Message, Secret
+from payloads.venues.common.session import (
     Closed,
     Data,
     Dial,
     Event,
-    Message,
     Opened,
     Rejected,
     Retry,
-    Secret,
     Session,
 )
-from payloads.venues.stork import StorkSession
+from payloads.venues.stork.session import StorkSession
 
 ROOT = Path(__file__).parent.parent
 SCRATCH = ROOT / ".cache" / "bench" / "soak"
@@ -230,15 +230,15 @@ async def through(server: Server, soak: Soak, writer: CaptureWriter, every: floa
     began, cpu = 0.0, time.process_time()
     session = session_of(venue, server.address)
     async with Connection(session, recorder=writer, proxy=False) as connection:
-        async for moment in connection:
+        async for delivery in connection:
             ended = False
-            for event in moment.events:
+            for event in delivery.events:
                 if isinstance(event, Data) and event.payload is not None:
                     began = began or time.monotonic()
                     numbers.take(number_in(venue, event.payload))
                 elif isinstance(event, Closed):
                     ended = True
-                elif moment.frame is not None and type(event).__name__ != "Subscribed":
+                elif delivery.frame is not None and type(event).__name__ != "Subscribed":
                     soak.refused += 1
             if ended:
                 break
@@ -321,10 +321,10 @@ async def bare_payload(server: Server) -> Arrivals:
 async def _ours(session: Session, writer: CaptureWriter | None) -> Arrivals:
     arrivals: Arrivals = []
     async with Connection(session, recorder=writer, proxy=False) as connection:
-        async for moment in connection:
-            if moment.frame is not None:
+        async for delivery in connection:
+            if delivery.frame is not None:
                 arrivals.append(time.monotonic_ns())
-            elif moment.events and isinstance(moment.events[-1], Closed):
+            elif delivery.events and isinstance(delivery.events[-1], Closed):
                 break
     return arrivals
 

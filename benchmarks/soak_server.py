@@ -29,7 +29,7 @@ from websockets.frames import Frame, Opcode
 
 from payloads.chainlink.schemas import REGISTRY
 from payloads.simulators.market import E18, Walk, synthetic_report
-from payloads.simulators.venue_chainlink import feed_id
+from payloads.simulators.venues.chainlink import feed_id
 from payloads.stork.update import Asset
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 

@@ -14,16 +14,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from payloads import chainlink, stork
+from payloads.abi.strictness import AS_CONTRACT, CANONICAL
 from payloads.errors import Malformed, Misuse, PayloadError, Refused
 from payloads.inspection import inspect
 from payloads.recognise import Decoded, Note, decode
-from payloads.strictness import AS_CONTRACT, CANONICAL
 
 if TYPE_CHECKING:
-    from payloads.state import State
-    from payloads.verdict import Verdict
+    from payloads.verdicts.state import State
+    from payloads.verdicts.verdict import Verdict
 
-__version__ = "0.1.0"
+from payloads._version import __version__ as __version__
 
 __all__ = [
     "AS_CONTRACT", "CANONICAL", "Decoded", "Malformed", "Misuse", "Note", "PayloadError",
@@ -31,7 +31,7 @@ __all__ = [
 ]  # fmt: skip
 
 # Imported when first asked for: who only decodes does not pay for what verifying needs.
-_LATER = {"State": "state", "Verdict": "verdict"}
+_LATER = {"State": "verdicts.state", "Verdict": "verdicts.verdict"}
 
 
 def __getattr__(name: str) -> Any:

@@ -21,11 +21,6 @@ from typing import Any
 
 from payloads.errors import Misuse
 
-__all__ = [
-    "BACKENDS", "address_of", "checksum", "keccak256", "recover", "reference_keccak256",
-    "reference_recover", "reference_sign", "sign",
-]  # fmt: skip
-
 CURVE_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 _UNCOMPRESSED = 2
 

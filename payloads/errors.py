@@ -18,8 +18,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Malformed", "Misuse", "PayloadError", "Refused", "elide", "panic", "shown"]
-
 _SHOWN = 48
 
 

@@ -12,10 +12,6 @@ from binascii import unhexlify
 
 from payloads.errors import Malformed, Misuse, elide
 
-__all__ = [
-    "MAX_NESTING", "MAX_PAYLOAD_BYTES", "MAX_TEXT_CHARACTERS", "check_nesting", "to_bytes",
-]  # fmt: skip
-
 # A 60-million-gas block at 16 gas a byte carries 3.75 MB of calldata, so no payload that a chain
 # could check is larger than this.
 MAX_PAYLOAD_BYTES = 4 * 2**20

@@ -7,13 +7,11 @@ from typing import Any
 import msgspec
 
 from payloads import chainlink, stork
-from payloads.annotate import View, complete
-from payloads.calls import function_of
+from payloads.abi.annotate import View, complete
+from payloads.abi.calldata import function_of
 from payloads.chainlink.calldata import FUNCTIONS as PROXY_FUNCTIONS
 from payloads.errors import Malformed, Misuse
 from payloads.recognise import Found, Options, Several, find, find_inside
-
-__all__ = ["inspect", "inspect_each"]
 
 
 def inspect(

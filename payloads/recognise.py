@@ -14,23 +14,17 @@ from typing import Any
 import msgspec
 
 from payloads import chainlink, stork
-from payloads.calls import Call, function_of
+from payloads.abi.calldata import Call, function_of
+from payloads.abi.fields import WORD, Record
+from payloads.abi.strictness import AS_CONTRACT, Profile
 from payloads.chainlink.calldata import FUNCTIONS as PROXY_FUNCTIONS
 from payloads.chainlink.compressed import uncompressed_size
 from payloads.chainlink.report import BareReport, FullReport, UnknownReport
 from payloads.chainlink.schemas import REGISTRY
 from payloads.errors import Malformed, Misuse, PayloadError, elide, shown
-from payloads.fields import WORD, Record
 from payloads.inputs import MAX_PAYLOAD_BYTES, MAX_TEXT_CHARACTERS, check_nesting, to_bytes
 from payloads.stork.calldata import FUNCTIONS as STORK_FUNCTIONS
 from payloads.stork.update import SignedUpdate, UnsignedUpdate, fits_plain
-from payloads.strictness import AS_CONTRACT, Profile
-
-__all__ = [
-    "FORMS", "Decoded", "Found", "Note", "Options", "Payload", "Several", "decode", "find",
-    "find_inside",
-    "form_of", "to_dict", "to_dicts",
-]  # fmt: skip
 
 Payload = FullReport | BareReport | SignedUpdate | UnsignedUpdate | Call
 FORMS = ("full_report", "report", "snappy", "signed_ecdsa", "call", "frame")

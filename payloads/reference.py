@@ -13,8 +13,6 @@ from payloads.chainlink.report import CONTEXT, FULL_REPORT
 from payloads.chainlink.schemas import REGISTRY, Schema
 from payloads.stork.update import ASSETS, BODIES, PLAIN, SIGNATURE, VERSIONED
 
-__all__ = ["page"]
-
 _HEAD = """\
 # Layouts
 

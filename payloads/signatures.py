@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterable
 
 from hexbytes import HexBytes
 
+from payloads.abi.fields import Record, hexed
 from payloads.crypto import CURVE_ORDER, checksum, recover
 from payloads.errors import Misuse, Refused, shown
-from payloads.fields import Record, hexed
-
-__all__ = ["Recovered", "address_bytes", "expect", "recovered"]
 
 _HALF_ORDER = CURVE_ORDER // 2
 _ADDRESS = re.compile("0[xX][0-9a-fA-F]{40}")

@@ -12,14 +12,12 @@ from functools import cached_property
 
 import msgspec
 
+from payloads.abi.fields import hexed
 from payloads.chainlink.report import AnyReport, FullReport, UnknownReport
 from payloads.chainlink.schemas import Report
 from payloads.crypto import address_of, checksum, keccak256, sign
 from payloads.errors import Misuse
-from payloads.fields import hexed
 from payloads.stork.update import PLAIN, VALUE_BIT, VERSIONED, Asset, SignedUpdate
-
-__all__ = ["InsecureTestNetwork", "InsecureTestStorkSigner"]
 
 
 def _insecure_key(seed: str, index: int) -> bytes:

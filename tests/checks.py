@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from payloads import PayloadError
-from payloads.annotate import View
+from payloads.abi.annotate import View
 from payloads.errors import Malformed
 
 

@@ -12,7 +12,7 @@ FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 
 
 @dataclass(frozen=True)
-class Entry:
+class SocketLogin:
     """One published payload and what its entry says about it."""
 
     id: str
@@ -39,29 +39,29 @@ class Entry:
 
 
 @cache
-def entries() -> tuple[Entry, ...]:
+def entries() -> tuple[SocketLogin, ...]:
     lines = (FIXTURES / "payloads.jsonl").read_text().splitlines()
     return tuple(_entry(json.loads(line)) for line in lines)
 
 
-def _entry(record: dict[str, Any]) -> Entry:
+def _entry(record: dict[str, Any]) -> SocketLogin:
     raw = bytes.fromhex(record["hex"].removeprefix("0x"))
     keys = ("id", "system", "payload", "kind")
-    return Entry(*(record[key] for key in keys), raw, record)
+    return SocketLogin(*(record[key] for key in keys), raw, record)
 
 
-def entry(name: str) -> Entry:
+def entry(name: str) -> SocketLogin:
     return next(one for one in entries() if one.id == name)
 
 
-def of(payload: str, *, valid: bool = True) -> list[Entry]:
+def of(payload: str, *, valid: bool = True) -> list[SocketLogin]:
     """The entries of one form: `fullReport`, `reportBlob`, `snappy`, `signed_ecdsa`."""
     return [one for one in entries() if one.payload == payload and (one.kind != "invalid") == valid]
 
 
-def some_of_each_schema() -> list[Entry]:
+def some_of_each_schema() -> list[SocketLogin]:
     """A signed payload of every schema that has been published in this form."""
-    first: dict[bytes, Entry] = {}
+    first: dict[bytes, SocketLogin] = {}
     for one in of("fullReport"):
         first.setdefault(one.raw[256:258], one)
     return list(first.values())

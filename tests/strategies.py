@@ -10,12 +10,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from payloads.abi.fields import AbiType, Field
 from payloads.chainlink.schemas import REGISTRY, Report, Schema
-from payloads.fields import AbiType, Field
 from payloads.stork.update import ASSETS, Asset
-
-from . import corpus
-from .onchain.mutate import mutate, mutate_calldata, splice
+from tests import corpus
+from tests.onchain.mutate import mutate, mutate_calldata, splice
 
 # What a decoder of anything may be given.
 JSON = st.recursive(

@@ -17,13 +17,12 @@ from hypothesis import strategies as st
 
 import payloads
 from payloads import chainlink, inputs, stork
+from payloads.abi.solidity import MAX_ELEMENT_BYTES
 from payloads.errors import Malformed, Misuse, PayloadError
 from payloads.inputs import MAX_PAYLOAD_BYTES, MAX_TEXT_CHARACTERS, to_bytes
-from payloads.solidity import MAX_ELEMENT_BYTES
 from payloads.testing import InsecureTestStorkSigner
-
-from . import corpus
-from .checks import assert_sound, outcome
+from tests import corpus
+from tests.checks import assert_sound, outcome
 
 V3 = corpus.entry("cl-001")
 UPDATE = corpus.entry("st-001")
@@ -444,8 +443,9 @@ sys.setrecursionlimit(100_000)  # as py_ecc does, which many Ethereum tools impo
 import payloads
 from payloads.cli import sources
 from payloads.errors import Malformed
-from payloads.transport import capture, redact
-from payloads.venues.session import parse_json
+from payloads.capture import writer
+from payloads.capture import redaction
+from payloads.venues.common.session import parse_json
 
 deep = '{"detail":' + "[" * 99_000 + "]" * 99_000 + "}"
 for read in (payloads.inspect, parse_json):
@@ -453,9 +453,9 @@ for read in (payloads.inspect, parse_json):
         read(deep)
     except Malformed as error:
         print(error.reason)
-for _, record in capture.numbered([deep.encode() + b"\\n"]):
+for _, record in writer.numbered([deep.encode() + b"\\n"]):
     print(record.error.reason)
-print(redact.removed(deep, deep + " ").__class__.__name__, list(redact.removed(deep, "{}")))
+print(redaction.removed(deep, deep + " ").__class__.__name__, list(redaction.removed(deep, "{}")))
 print(sources._may_hold_payload(deep.encode()), sources._is_document(deep.encode()))
 """
 

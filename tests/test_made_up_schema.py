@@ -13,15 +13,14 @@ from hypothesis import strategies as st
 
 import payloads
 from payloads import CANONICAL, chainlink, reference
+from payloads.abi.fields import field
+from payloads.abi.units import NANOSECONDS, PRICE
 from payloads.chainlink.schemas import FACTS, REGISTRY, ReportHead, schema
 from payloads.cli.main import main
 from payloads.errors import Malformed, Misuse
-from payloads.fields import field
 from payloads.testing import InsecureTestNetwork
-from payloads.units import NANOSECONDS, PRICE
-
-from .checks import assert_partitions
-from .strategies import reports
+from tests.checks import assert_partitions
+from tests.strategies import reports
 
 VERSION = 0x0F0F
 NETWORK = InsecureTestNetwork("made up", size=4, f=1)

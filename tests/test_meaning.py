@@ -9,14 +9,14 @@ import msgspec
 import pytest
 
 import payloads
-from payloads import CANONICAL, chainlink, stork, units
+from payloads import CANONICAL, chainlink, stork
+from payloads.abi import units
 from payloads.crypto import CURVE_ORDER
 from payloads.errors import Malformed, Misuse, Refused
 from payloads.signatures import recovered
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
-
-from . import corpus
-from .checks import assert_partitions
+from tests import corpus
+from tests.checks import assert_partitions
 
 NETWORK = InsecureTestNetwork("meaning", size=7, f=2)
 BLOB = corpus.entry("cl-blob-v03").raw

@@ -13,19 +13,18 @@ from hypothesis import strategies as st
 
 import payloads
 from payloads import AS_CONTRACT, CANONICAL, PayloadError, chainlink, stork
+from payloads.abi.fields import PACKED, WORDS, AbiType, Field, Table, jsonable
 from payloads.chainlink.report import FullReport
 from payloads.chainlink.schemas import REGISTRY, Schema
 from payloads.crypto import reference_keccak256
 from payloads.errors import Malformed, Misuse
-from payloads.fields import PACKED, WORDS, AbiType, Field, Table, jsonable
 from payloads.inspection import inspect_each
 from payloads.recognise import FORMS, to_dicts
 from payloads.stork.update import ASSETS, VERSIONED, Asset
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
-
-from . import corpus
-from .checks import assert_covers, assert_partitions, outcome
-from .strategies import FRAMES, JSON, assets, damaged, honest_blobs, reports, values_of
+from tests import corpus
+from tests.checks import assert_covers, assert_partitions, outcome
+from tests.strategies import FRAMES, JSON, assets, damaged, honest_blobs, reports, values_of
 
 NETWORK = InsecureTestNetwork("properties", size=7, f=2)
 STORK = InsecureTestStorkSigner("properties")

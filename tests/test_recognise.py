@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 
 import payloads
 from payloads import chainlink, stork
-from payloads.calls import Call
+from payloads.abi.calldata import Call
 from payloads.chainlink.report import BareReport, FullReport, UnknownReport
 from payloads.chainlink.schemas import REGISTRY, schema_named
 from payloads.errors import Malformed, Misuse
 from payloads.recognise import FORMS, to_dicts
 from payloads.stork.update import Asset, SignedUpdate, UnsignedUpdate
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
-
-from . import corpus
+from tests import corpus
 
 NETWORK = InsecureTestNetwork("recognise", size=4, f=1)
 STORK = InsecureTestStorkSigner("recognise")
@@ -275,7 +274,7 @@ LEGACY = [one for one in corpus.of("fullReport") if one.decoded.get("legacy_v1_f
 
 
 @pytest.mark.parametrize("one", LEGACY, ids=str)
-def test_a_legacy_feed_id_is_a_guess_that_says_so(one: corpus.Entry) -> None:
+def test_a_legacy_feed_id_is_a_guess_that_says_so(one: corpus.SocketLogin) -> None:
     found = payloads.decode(one.raw)
     assert codes(found) == ["layout-inferred"]
     assert "guessed from its shape" in found.value.guess

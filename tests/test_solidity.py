@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from payloads.abi.solidity import Argument, Part, decode, decode_calldata, departures, encode
 from payloads.errors import Malformed, Misuse, panic
-from payloads.solidity import Argument, Part, decode, decode_calldata, departures, encode
 
 BYTES = Argument("data", "bytes")
 WORDS = Argument("words", "bytes32[]")

@@ -16,10 +16,10 @@ import pytest
 from payloads.chainlink import calldata as chainlink_calldata
 from payloads.chainlink import verifier as chainlink
 from payloads.crypto import keccak256
-from payloads.state import ChainlinkState, State, StorkState
 from payloads.stork import calldata as stork_calldata
 from payloads.stork import verifier as stork
-from payloads.verdict import Verdict
+from payloads.verdicts.state import ChainlinkState, State, StorkState
+from payloads.verdicts.verdict import Verdict
 
 VECTORS = Path(__file__).parents[1] / "fixtures" / "onchain-outcomes.jsonl.gz"
 

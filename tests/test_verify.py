@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from payloads import state as state_module
+from payloads.abi.solidity import encode
 from payloads.chainlink import quotes, verifier
 from payloads.chainlink.calldata import VERIFY_BULK, encode_verify, parameter
 from payloads.chainlink.findings import HAZARDS
 from payloads.chainlink.report import FULL_REPORT, decode_envelope
 from payloads.crypto import CURVE_ORDER, address_of, checksum, keccak256, sign
 from payloads.errors import Malformed, Misuse, Refused
-from payloads.solidity import encode
-from payloads.state import SCALE, ChainlinkState, State, StorkState
 from payloads.stork import verifier as stork
-from payloads.verdict import ContractRefusal, Reverted, Verdict, read_revert
+from payloads.verdicts import state as state_module
+from payloads.verdicts.state import SCALE, ChainlinkState, State, StorkState
+from payloads.verdicts.verdict import ContractRefusal, Reverted, Verdict, read_revert
 
 NOW = 1_700_000_000
 KEYS = [(index + 1).to_bytes(32, "big") for index in range(12)]

@@ -27,9 +27,9 @@ from benchmarks.runners.loop import (
 )
 from payloads import State, chainlink
 from payloads.crypto import BACKENDS, keccak256, recover
-from payloads.state import V03, V04, V05, ChainlinkState
 from payloads.testing import InsecureTestNetwork
-from payloads.verdict import Verdict
+from payloads.verdicts.state import V03, V04, V05, ChainlinkState
+from payloads.verdicts.verdict import Verdict
 
 Fields = tuple[tuple[Any, ...], tuple[Any, ...]]
 Signature = tuple[bytes, bytes, bytes, int]

@@ -7,21 +7,14 @@
     [signature.address for signature in chainlink.recover(payload)]
     chainlink.judge(payload, state).accepted
 
-`state` is what the chain knows: see `payloads.state`.
+`state` is what the chain knows: see `payloads.verdicts.state`.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from payloads.chainlink.annotated import view_call, view_full_report, view_report
 from payloads.chainlink.calldata import decode_call, encode_verify, encode_verify_bulk
 from payloads.chainlink.compressed import compress, decompress
-from payloads.chainlink.records import (
-    full_report_from_dict,
-    full_report_to_dict,
-    report_from_dict,
-    report_to_dict,
-)
 from payloads.chainlink.report import (
     BareReport,
     Context,
@@ -33,6 +26,13 @@ from payloads.chainlink.report import (
 )
 from payloads.chainlink.schemas import REGISTRY, Report, ReportHead, Schema, schema, schema_named
 from payloads.chainlink.signers import expect_signers, recover
+from payloads.chainlink.to_json import (
+    full_report_from_dict,
+    full_report_to_dict,
+    report_from_dict,
+    report_to_dict,
+)
+from payloads.chainlink.view import view_call, view_full_report, view_report
 
 if TYPE_CHECKING:
     from payloads.chainlink.quotes import quote, quote_bulk

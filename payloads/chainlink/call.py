@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from payloads.abi.solidity import FREE_MEMORY, Argument, decode
 from payloads.chainlink.report import FULL_REPORT
 from payloads.crypto import keccak256, recover
 from payloads.errors import Malformed
-from payloads.solidity import FREE_MEMORY, Argument, decode
-from payloads.state import V04, ChainlinkState, Config
-
-__all__ = ["PAIR", "Call", "Item", "Recover", "split"]
+from payloads.verdicts.state import V04, ChainlinkState, Config
 
 Recover = Callable[[bytes, bytes, bytes, int], bytes | None]
 

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from payloads import calls
-from payloads.calls import Call, Function
+from payloads.abi import calldata
+from payloads.abi.calldata import Call, Function
+from payloads.abi.solidity import Argument
+from payloads.abi.strictness import AS_CONTRACT, Profile
 from payloads.chainlink.report import Input
 from payloads.crypto import checksum
 from payloads.inputs import to_bytes
 from payloads.signatures import address_bytes
-from payloads.solidity import Argument
-from payloads.strictness import AS_CONTRACT, Profile
-
-__all__ = [
-    "FUNCTIONS", "VERIFY", "VERIFY_BULK", "decode_call", "encode_verify", "encode_verify_bulk",
-    "parameter", "token_named",
-]  # fmt: skip
 
 _PARAMETER = Argument("parameter_payload", "bytes")
 VERIFY = Function.of("verify", Argument("payload", "bytes"), _PARAMETER)
@@ -26,7 +21,7 @@ FUNCTIONS = (VERIFY, VERIFY_BULK)
 
 def decode_call(value: Input, *, profile: Profile = AS_CONTRACT) -> Call:
     """Transaction data sent to a verifier proxy."""
-    return calls.decode_call(FUNCTIONS, value, profile)
+    return calldata.decode_call(FUNCTIONS, value, profile)
 
 
 def parameter(fee_token: str | bytes | None) -> bytes:

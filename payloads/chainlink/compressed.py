@@ -8,8 +8,6 @@ from __future__ import annotations
 from payloads.errors import Malformed
 from payloads.inputs import MAX_PAYLOAD_BYTES
 
-__all__ = ["compress", "decompress", "uncompressed_size"]
-
 
 def uncompressed_size(data: bytes) -> int:
     """The size in a snappy header: a little-endian base-128 number of at most five bytes."""

@@ -9,11 +9,9 @@ from typing import Any
 
 from hexbytes import HexBytes
 
+from payloads.abi.fields import Record, hexed
 from payloads.crypto import checksum
-from payloads.fields import Record, hexed
-from payloads.state import SCALE, V03, ChainlinkState
-
-__all__ = ["Charge", "charge"]
+from payloads.verdicts.state import SCALE, V03, ChainlinkState
 
 
 class Charge(Record, frozen=True):

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from payloads.abi.units import MILLISECONDS, PRICE
 from payloads.chainlink.call import Call, Item
 from payloads.chainlink.report import BareReport, UnknownReport, decode_envelope, decode_report
 from payloads.crypto import CURVE_ORDER
 from payloads.errors import Malformed
-from payloads.state import V04, V05
-from payloads.units import MILLISECONDS, PRICE
-from payloads.verdict import Finding, Hazard
-
-__all__ = ["HAZARDS", "findings"]
+from payloads.verdicts.state import V04, V05
+from payloads.verdicts.verdict import Finding, Hazard
 
 # A state older than this may have missed a rotation of signers.
 OLD_SECONDS = 86_400

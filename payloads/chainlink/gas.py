@@ -8,8 +8,6 @@ their own differ too.
 
 from __future__ import annotations
 
-__all__ = ["MEASURED", "expected_gas"]
-
 # measured: begin
 MEASURED: dict[str, dict[str, dict[int, int]]] = {
     "v0.3.0": {

@@ -12,20 +12,18 @@ from typing import Any
 
 from hexbytes import HexBytes
 
+from payloads.abi.fields import Record, hexed, jsonable
+from payloads.abi.solidity import decode
 from payloads.chainlink.call import PAIR, split
 from payloads.chainlink.calldata import parameter
+from payloads.chainlink.checks import VERSION_1
 from payloads.chainlink.fees import Charge, charge
 from payloads.chainlink.gas import expected_gas
 from payloads.chainlink.schemas import COMMON_HEAD
-from payloads.chainlink.steps import VERSION_1
 from payloads.chainlink.verifier import Payload, raw_of
 from payloads.errors import Malformed, Misuse
-from payloads.fields import Record, hexed, jsonable
 from payloads.signatures import address_bytes
-from payloads.solidity import decode
-from payloads.state import ChainlinkState
-
-__all__ = ["BulkQuote", "Quote", "quote", "quote_bulk"]
+from payloads.verdicts.state import ChainlinkState
 
 
 class Quote(Record, frozen=True):

@@ -18,6 +18,12 @@ from typing import Annotated, Any
 
 from hexbytes import HexBytes
 
+from payloads.abi.fields import PACKED, WORD, Record, Table, field, hexed
+from payloads.abi.solidity import Argument, Departure, Part, departures
+from payloads.abi.solidity import decode as abi_decode
+from payloads.abi.solidity import encode as abi_encode
+from payloads.abi.strictness import AS_CONTRACT, Profile
+from payloads.abi.units import COUNT, DIGEST
 from payloads.chainlink.schemas import (
     COMMON_HEAD,
     FACTS,
@@ -28,18 +34,7 @@ from payloads.chainlink.schemas import (
 )
 from payloads.crypto import keccak256
 from payloads.errors import Malformed, Misuse, elide
-from payloads.fields import PACKED, WORD, Record, Table, field, hexed
 from payloads.inputs import to_bytes
-from payloads.solidity import Argument, Departure, Part, departures
-from payloads.solidity import decode as abi_decode
-from payloads.solidity import encode as abi_encode
-from payloads.strictness import AS_CONTRACT, Profile
-from payloads.units import COUNT, DIGEST
-
-__all__ = [
-    "AnyReport", "BareReport", "CONTEXT", "Context", "FULL_REPORT", "FullReport", "Input",
-    "UnknownReport", "decode", "decode_envelope", "decode_report",
-]  # fmt: skip
 
 # The outer tuple, as the verifier contracts decode it.
 FULL_REPORT = (

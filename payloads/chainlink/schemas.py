@@ -1,7 +1,8 @@
 """The report schemas of Chainlink Data Streams: one class each, and nothing else to change.
 
-A class's annotations are its table (see `payloads.fields`); `@schema` compiles and registers it.
-Decoding, encoding, the annotated view, JSON, strategies and the reference page follow from that.
+A class's annotations are its table (see `payloads.abi.fields`); `@schema` compiles and registers
+it. Decoding, encoding, the annotated view, JSON, strategies and the reference page follow from
+that.
 
 The signed blob chooses its schema: the first two bytes of its feed ID are the version. Where the
 version is no published fact but a reading (`inferred`), a blob that does not fit is shown as an
@@ -16,9 +17,8 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from hexbytes import HexBytes
 
-from payloads.errors import Misuse, shown
-from payloads.fields import WORDS, Field, Record, Table, field
-from payloads.units import (
+from payloads.abi.fields import WORDS, Field, Record, Table, field
+from payloads.abi.units import (
     BLOCK,
     COUNT,
     DIGEST,
@@ -37,8 +37,7 @@ from payloads.units import (
     VOLUME,
     WEI,
 )
-
-__all__ = ["FACTS", "REGISTRY", "Report", "ReportHead", "Schema", "schema", "schema_named"]
+from payloads.errors import Misuse, shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,6 @@ from payloads.chainlink.report import FullReport
 from payloads.errors import Refused
 from payloads.signatures import Recovered, expect, recovered
 
-__all__ = ["expect_signers", "recover"]
-
 
 def recover(payload: FullReport) -> tuple[Recovered, ...]:
     """Every signature that has an r, an s and a recovery id, with its signer."""

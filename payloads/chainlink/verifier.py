@@ -19,23 +19,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from payloads.bulk import judge_distinct
-from payloads.calls import function_of
+from payloads.abi.calldata import function_of
+from payloads.abi.fields import hexed
+from payloads.abi.solidity import decode_bulk_calldata, decode_calldata
 from payloads.chainlink.call import Call, Recover
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK
-from payloads.chainlink.explain import explain
+from payloads.chainlink.checks import run
+from payloads.chainlink.explanation import explain
 from payloads.chainlink.report import FullReport, Input
-from payloads.chainlink.steps import run
 from payloads.crypto import recover
 from payloads.errors import Malformed, Misuse
-from payloads.fields import hexed
 from payloads.inputs import to_bytes
 from payloads.signatures import address_bytes
-from payloads.solidity import decode_bulk_calldata, decode_calldata
-from payloads.state import ChainlinkState
-from payloads.verdict import Accepted, Check, Explanation, Reverted, Verdict
-
-__all__ = ["Payload", "judge", "judge_bulk", "judge_calldata", "judge_many", "verify"]
+from payloads.verdicts.parallel import judge_distinct
+from payloads.verdicts.state import ChainlinkState
+from payloads.verdicts.verdict import Accepted, Check, Explanation, Reverted, Verdict
 
 Payload = Input | FullReport
 

@@ -23,8 +23,6 @@ from payloads.cli import live, show
 from payloads.recognise import Decoded, Payload
 from payloads.stork.update import SignedUpdate
 
-__all__ = ["main"]
-
 # A mainnet report with six signatures, Stork's documented example, and a report whose version was
 # edited after it was signed.
 _SHOWN = {"cl-003": 18, "st-001": None}

@@ -21,17 +21,15 @@ from typing import Any
 import click
 
 from payloads import PayloadError, State, chainlink, decode, simulators, stork
+from payloads.capture.frames import Frame
+from payloads.capture.writer import CaptureWriter, frames
 from payloads.chainlink.calldata import parameter
 from payloads.cli import show
+from payloads.live.connection import connect
 from payloads.simulators import ChainlinkSimulator, Simulator, StorkSimulator
-from payloads.state import StorkState
-from payloads.transport.capture import CaptureWriter, frames
-from payloads.transport.client import connect
-from payloads.transport.frames import Frame
-from payloads.venues.session import SECOND, Broken, Data, Session, Unknown
-from payloads.verdict import Verdict
-
-__all__ = ["main"]
+from payloads.venues.common.session import SECOND, Broken, Data, Session, Unknown
+from payloads.verdicts.state import StorkState
+from payloads.verdicts.verdict import Verdict
 
 SECONDS = 6.0
 _SPOILT = {"bad_share": 0.08}
@@ -119,8 +117,8 @@ async def _capture(venue: Simulator, folder: Path, seconds: float, counts: Count
         async with connect(venue.session(), recorder=recorder) as connection:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    async for moment in connection:
-                        counts[venue.venue] += moment.frame is not None
+                    async for delivery in connection:
+                        counts[venue.venue] += delivery.frame is not None
 
 
 async def _progress(counts: Counter[str]) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import click
 
-from payloads import __version__
-from payloads.cli.capturing import capture
-from payloads.cli.decoding import decode, inspect, recover
-from payloads.cli.encoding import encode
-from payloads.cli.quoting import quote
-from payloads.cli.replaying import replay
+from payloads._version import __version__
+from payloads.cli.capture import capture
+from payloads.cli.decode import decode, inspect, recover
+from payloads.cli.encode import encode
+from payloads.cli.quote import quote
+from payloads.cli.replay import replay
 from payloads.cli.simulate import simulate
 from payloads.cli.state import state
-from payloads.cli.verifying import verify
+from payloads.cli.verify import verify
 from payloads.crypto import BACKENDS
-
-__all__ = ["main"]
 
 _VERSION = f"%(prog)s %(version)s ({', '.join(f'{k}: {v}' for k, v in BACKENDS.items())})"
 

@@ -22,8 +22,6 @@ from payloads.cli import show
 from payloads.cli.sources import Item, items
 from payloads.errors import Misuse, PayloadError
 
-__all__ = ["Run", "command_options", "guarded"]
-
 P = ParamSpec("P")
 _PROGRESS_EVERY = 0.5
 

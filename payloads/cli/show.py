@@ -11,18 +11,16 @@ from typing import Any
 import click
 
 from payloads import chainlink, stork
-from payloads.annotate import View
-from payloads.calls import Call
+from payloads.abi.annotate import View
+from payloads.abi.calldata import Call
+from payloads.abi.fields import Span, Table
+from payloads.abi.units import Unit, scaled
 from payloads.chainlink.report import CONTEXT, AnyReport, BareReport, FullReport, UnknownReport
 from payloads.chainlink.schemas import COMMON_HEAD
 from payloads.errors import elide
-from payloads.fields import Span, Table
 from payloads.recognise import Decoded
 from payloads.signatures import Recovered
 from payloads.stork.update import ASSETS, PLAIN, SignedUpdate, UnsignedUpdate
-from payloads.units import Unit, scaled
-
-__all__ = ["colours", "error_line", "payload_lines", "recovered_lines", "view_lines"]
 
 _NAME_WIDTH = 24
 # Units that say no more than the field's name does.
@@ -170,7 +168,7 @@ def _assets(update: SignedUpdate | UnsignedUpdate) -> Iterator[str]:
 
 
 def _instant(nanoseconds: int) -> str:
-    from payloads.units import NANOSECONDS
+    from payloads.abi.units import NANOSECONDS
 
     return NANOSECONDS.say(nanoseconds)
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from payloads.cli import simulated
+from payloads.cli import simulate_options
 from payloads.cli.run import guarded
-from payloads.cli.stopping import stoppable
+from payloads.cli.stop import stoppable
 from payloads.errors import Misuse
 
 if TYPE_CHECKING:
@@ -23,14 +23,12 @@ if TYPE_CHECKING:
 
     from payloads.simulators import Simulator
 
-__all__ = ["simulate"]
-
 _VENUES = ("chainlink", "stork", "finery", "ethgas", "qfex")
 _SHOWN_EVERY = 0.5
 _WIDTH = 14
 
 
-@click.command(epilog=simulated.described())
+@click.command(epilog=simulate_options.described())
 @click.argument("venue", type=click.Choice(_VENUES))
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0: a free one.")
@@ -88,7 +86,7 @@ def simulate(
     """
     from payloads import simulators
 
-    options: dict[str, Any] = simulated.options(venue, given) | {
+    options: dict[str, Any] = simulate_options.options(venue, given) | {
         "host": host, "port": port, "rate": rate, "misbehave": misbehave, "seed": seed,
     }  # fmt: skip
     if feeds is not None:

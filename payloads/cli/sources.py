@@ -20,12 +20,10 @@ from payloads.errors import Malformed, Misuse
 from payloads.inputs import MAX_TEXT_CHARACTERS, check_nesting
 
 if TYPE_CHECKING:
-    from payloads.transport.capture import CaptureRecord
+    from payloads.capture.format import CaptureRecord
 
     # Where it stood, the number of its line there, and what it is.
     Placed = tuple[str, int, CaptureRecord]
-
-__all__ = ["Item", "items"]
 
 _SNIFFED = 64 * 1024
 # How a capture begins, as it is or compressed; nothing else of this kind holds payloads.
@@ -70,7 +68,7 @@ def _groups(named: list[str]) -> Iterator[tuple[tuple[str, ...], str]]:
     """What is read as one, each with its label: a source, or the parts of one capture."""
     groups: list[tuple[str, ...]] = [(source,) for source in named]
     if any(_looks_captured(source) for source in named):
-        from payloads.transport.rotation import grouped
+        from payloads.capture.parts import grouped
 
         groups = grouped(named)
     places: dict[str, list[int]] = {}
@@ -159,8 +157,8 @@ def _parts(names: Iterable[str]) -> Iterator[Placed]:
 
 
 def _placed(head: bytes, stream: IO[bytes], prefix: str) -> Iterator[Placed]:
-    from payloads.transport.capture import numbered
-    from payloads.transport.codecs import unsqueezed
+    from payloads.capture.compression import unsqueezed
+    from payloads.capture.writer import numbered
 
     for number, record in numbered(unsqueezed(stream, head)):
         yield f"{prefix}line {number}", number, record
@@ -172,9 +170,9 @@ def _captured(records: Iterable[Placed], prefix: str) -> Iterator[Item]:
     A venue sends more than those: acknowledgements and the like are passed over. So are the answers
     to HTTP requests that hold none; what filled a gap is in others.
     """
-    from payloads.transport.capture import BrokenLine
-    from payloads.transport.frames import Frame, Happening
-    from payloads.transport.rotation import Continuity
+    from payloads.capture.format import BrokenLine
+    from payloads.capture.frames import Frame, Incident
+    from payloads.capture.parts import Continuity
 
     parts = Continuity()
     found = others = 0
@@ -189,7 +187,7 @@ def _captured(records: Iterable[Placed], prefix: str) -> Iterator[Item]:
                 yield Item(where, record.data, number)
             else:
                 others += 1
-        elif isinstance(record, Happening) and (reply := record.reply) is not None:
+        elif isinstance(record, Incident) and (reply := record.reply) is not None:
             if reply.status // 100 == 2 and _may_hold_payload(reply.body):
                 found += 1
                 yield Item(f"{where}, reply", reply.body, number, provenance="reply")

@@ -10,14 +10,12 @@ from typing import Any
 
 import click
 
-from payloads import registry
+from payloads import published
+from payloads.cli.chain_options import AnyState, amount, instant, load_state, said_instant
 from payloads.cli.run import Run, guarded
-from payloads.cli.states import AnyState, amount, instant, load_state, said_instant
 from payloads.crypto import checksum
 from payloads.errors import Misuse
-from payloads.state import SCALE, ChainlinkState, Config, StorkState
-
-__all__ = ["state"]
+from payloads.verdicts.state import SCALE, ChainlinkState, Config, StorkState
 
 _WIDTH = 22
 
@@ -81,7 +79,7 @@ def fetch(
       payloads state fetch --rpc $RPC_URL 0x478A… -o state.json
       payloads state fetch 0x478A… --block 250000000 --subscriber 0x… > then.json
     """
-    from payloads.transport.chain import fetch_state, save_state
+    from payloads.chain.fetch import fetch_state, save_state
 
     progress = _Progress()
     found = fetch_state(
@@ -175,7 +173,7 @@ def _address(raw: bytes) -> str:
 
 
 def _documented(address: bytes) -> str:
-    labels = [known.label for known in registry.proxies(bytes(address))]
+    labels = [known.label for known in published.proxies(bytes(address))]
     more = f" and {len(labels) - 3} more networks" if len(labels) > 3 else ""
     return f"  (documented for {', '.join(labels[:3])}{more}; unverified)" if labels else ""
 

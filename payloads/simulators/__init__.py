@@ -21,13 +21,15 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal, overload
 
 from payloads.errors import Misuse, shown
-from payloads.simulators.base import Counters, Made, Sent, Simulator, running
-from payloads.simulators.misbehaviour import CORRUPTIONS, KINDS, Plan, Rule
-from payloads.simulators.venue_chainlink import ChainlinkSimulator
-from payloads.simulators.venue_ethgas import EthgasSimulator
-from payloads.simulators.venue_finery import FinerySimulator
-from payloads.simulators.venue_qfex import QfexSimulator
-from payloads.simulators.venue_stork import StorkSimulator
+from payloads.simulators.base import Simulator
+from payloads.simulators.faults import CORRUPTIONS, KINDS, Plan, Rule
+from payloads.simulators.options import Counters, Made, Sent
+from payloads.simulators.threaded import running
+from payloads.simulators.venues.chainlink import ChainlinkSimulator
+from payloads.simulators.venues.ethgas import EthgasSimulator
+from payloads.simulators.venues.finery import FinerySimulator
+from payloads.simulators.venues.qfex import QfexSimulator
+from payloads.simulators.venues.stork import StorkSimulator
 
 __all__ = [
     "CORRUPTIONS", "KINDS", "VENUES", "ChainlinkSimulator", "Counters", "EthgasSimulator",

@@ -23,17 +23,15 @@ from collections.abc import Callable, Iterable
 from typing import ClassVar, Self, Unpack
 
 from payloads.errors import Misuse
+from payloads.simulators.faults import KINDS, Plan, Rule
 from payloads.simulators.host import Host
 from payloads.simulators.http import answer
-from payloads.simulators.misbehaviour import KINDS, Plan, Rule
+from payloads.simulators.options import Made, Sent, Server
 from payloads.simulators.peer import Peer
-from payloads.simulators.records import Common, Counters, Made, Sent, Server
-from payloads.simulators.running import running
 from payloads.simulators.streams import Stream
-from payloads.transport.secrets import variable
-from payloads.venues.session import SECOND, Message, Session
-
-__all__ = ["Common", "Counters", "Made", "Sent", "Simulator", "Stream", "running", "seconds_of"]
+from payloads.venues.common.redactor import Message
+from payloads.venues.common.session import SECOND, Session
+from payloads.venues.common.venue import variable
 
 
 class Simulator(Host):

@@ -17,12 +17,10 @@ from typing import Any, ClassVar, Self
 
 from payloads.errors import Malformed, Misuse
 from payloads.simulators.http import Request, Response, answer, read_request
-from payloads.simulators.listening import Listener
+from payloads.simulators.options import Counters
 from payloads.simulators.peer import Peer
-from payloads.simulators.records import Counters
-from payloads.venues.session import Message
-
-__all__ = ["Host"]
+from payloads.simulators.ports import Listener
+from payloads.venues.common.redactor import Message
 
 _HEAD_TIMEOUT = 10.0
 # How long clients have for their half of the closing handshake when everybody is sent away.

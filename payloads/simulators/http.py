@@ -15,9 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from payloads.errors import Malformed
-from payloads.venues.shared import header
-
-__all__ = ["Request", "Response", "answer", "read_request"]
+from payloads.venues.common.shared import header
 
 # A thousand feed IDs in a URL are 67 kB, and more than the venue takes; web servers allow 1 MiB of
 # body by default.

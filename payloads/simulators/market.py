@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import random
 
-from payloads.chainlink.schemas import Report, Schema
-from payloads.crypto import keccak256
-from payloads.fields import Field, hexed
-from payloads.units import (
+from payloads.abi.fields import Field, hexed
+from payloads.abi.units import (
     BLOCK,
     DIGEST,
     JUELS,
@@ -25,8 +23,8 @@ from payloads.units import (
     WEI,
     Unit,
 )
-
-__all__ = ["Walk", "synthetic_report"]
+from payloads.chainlink.schemas import Report, Schema
+from payloads.crypto import keccak256
 
 E18 = 10**18
 _MILLION = 10**6

@@ -17,11 +17,10 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from payloads.errors import Misuse
+from payloads.simulators.faults import CORRUPTIONS
 from payloads.simulators.http import Request
-from payloads.simulators.misbehaviour import CORRUPTIONS
-from payloads.venues.session import MAX_MESSAGE_BYTES, Message
-
-__all__ = ["Peer"]
+from payloads.venues.common.redactor import Message
+from payloads.venues.common.session import MAX_MESSAGE_BYTES
 
 # More than any client that reads at all lets pile up; a second of the fastest stream is below it.
 MOST_WAITING = 32 * 2**20

@@ -6,10 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
+from payloads.simulators.options import Counters, Made
 from payloads.simulators.peer import Peer
-from payloads.simulators.records import Counters, Made
-
-__all__ = ["Deliver", "Stream"]
 
 Deliver = Callable[[Peer, str, Made], None]
 

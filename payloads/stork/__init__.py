@@ -7,15 +7,14 @@
     stork.recover(update)[0].address
     stork.judge(update, state).accepted
 
-`state` is what the contract knows: see `payloads.state`.
+`state` is what the contract knows: see `payloads.verdicts.state`.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from payloads.stork.annotated import view_call, view_update
 from payloads.stork.calldata import decode_call, encode_call
-from payloads.stork.records import signed_from_dict, signed_to_dict, unsigned_to_dict
+from payloads.stork.to_json import signed_from_dict, signed_to_dict, unsigned_to_dict
 from payloads.stork.update import (
     Asset,
     SignedUpdate,
@@ -25,6 +24,7 @@ from payloads.stork.update import (
     expect_signer,
     recover,
 )
+from payloads.stork.view import view_call, view_update
 
 if TYPE_CHECKING:
     from payloads.stork.verifier import judge, judge_calldata, judge_many, verify

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from payloads import calls
-from payloads.calls import Call, Function
+from payloads.abi import calldata
+from payloads.abi.calldata import Call, Function
+from payloads.abi.solidity import Argument
+from payloads.abi.strictness import AS_CONTRACT, Profile
 from payloads.errors import Misuse
 from payloads.inputs import to_bytes
-from payloads.solidity import Argument
 from payloads.stork.update import Input
-from payloads.strictness import AS_CONTRACT, Profile
-
-__all__ = ["DESERIALIZE", "FUNCTIONS", "VERIFY", "decode_call", "encode_call"]
 
 _PAYLOAD = Argument("payload", "bytes")
 VERIFY = Function.of("verifySignedECDSAPayload", _PAYLOAD)
@@ -20,7 +18,7 @@ FUNCTIONS = (VERIFY, DESERIALIZE)
 
 def decode_call(value: Input, *, profile: Profile = AS_CONTRACT) -> Call:
     """Transaction data sent to a Stork Fast contract."""
-    return calls.decode_call(FUNCTIONS, value, profile)
+    return calldata.decode_call(FUNCTIONS, value, profile)
 
 
 def encode_call(payload: Input, function: str = VERIFY.name) -> bytes:

@@ -10,19 +10,14 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
+from payloads.abi.fields import PACKED, Record, Table, field, hexed
+from payloads.abi.solidity import Departure
+from payloads.abi.strictness import AS_CONTRACT, Profile
+from payloads.abi.units import IDENTIFIER, NANOSECONDS, STORK_MARKET_STATUS, STORK_VALUE
 from payloads.crypto import keccak256
 from payloads.errors import Malformed, Misuse, shown
-from payloads.fields import PACKED, Record, Table, field, hexed
 from payloads.inputs import to_bytes
 from payloads.signatures import Recovered, expect, recovered
-from payloads.solidity import Departure
-from payloads.strictness import AS_CONTRACT, Profile
-from payloads.units import IDENTIFIER, NANOSECONDS, STORK_MARKET_STATUS, STORK_VALUE
-
-__all__ = [
-    "ASSETS", "Asset", "BODIES", "Input", "PLAIN", "SIGNATURE", "SignedUpdate", "UnsignedUpdate",
-    "VERSIONED", "decode", "decode_unsigned", "expect_signer", "fits_plain", "recover",
-]  # fmt: skip
 
 Input = str | bytes | bytearray | memoryview
 

@@ -16,18 +16,18 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from payloads.bulk import judge_distinct
-from payloads.calls import Function, function_of
+from payloads.abi.calldata import Function, function_of
+from payloads.abi.fields import Record
+from payloads.abi.solidity import decode_calldata
 from payloads.crypto import CURVE_ORDER, checksum, keccak256, recover
 from payloads.errors import Malformed, Misuse, panic
-from payloads.fields import Record
 from payloads.inputs import to_bytes
-from payloads.repairs import repairs
-from payloads.solidity import decode_calldata
-from payloads.state import ZERO, StorkState
 from payloads.stork.calldata import DESERIALIZE, FUNCTIONS, VERIFY
 from payloads.stork.update import Input, SignedUpdate
-from payloads.verdict import (
+from payloads.verdicts.parallel import judge_distinct
+from payloads.verdicts.signature_hints import repairs
+from payloads.verdicts.state import ZERO, StorkState
+from payloads.verdicts.verdict import (
     INSUFFICIENT_FEE,
     INVALID_PAYLOAD,
     INVALID_SIGNATURE,
@@ -42,8 +42,6 @@ from payloads.verdict import (
     Verdict,
     read_revert,
 )
-
-__all__ = ["HAZARDS", "StoredAsset", "judge", "judge_calldata", "judge_many", "verify"]
 
 Payload = Input | SignedUpdate
 

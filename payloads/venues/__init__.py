@@ -1,6 +1,49 @@
-"""One sans-I/O session for each of the five venues.
+"""The five venues: one folder each, and one sans-I/O session for each kind of connection.
 
-A session is a plain object: it says where to dial and with which fresh credentials, what to send
-next, and turns received messages into typed events. Clock, randomness and secrets are arguments,
-so the same session runs under asyncio, in a test, in a replay of a capture and in a fuzzer.
+`VENUES` is the catalogue: what the command line, the simulators and the importers know of a venue.
+Adding a venue is one folder and one line here. Sessions are imported when they are first asked for.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from payloads.errors import Misuse
+from payloads.venues import chainlink, ethgas, finery, qfex, stork
+from payloads.venues.common.session import Session
+from payloads.venues.common.venue import Asked, Outside, Venue, variable
+
+__all__ = ["VENUES", "Asked", "Outside", "Venue", "make", "variable", "venue"]
+
+VENUES: dict[str, Venue] = {
+    one.name: one
+    for one in (
+        chainlink.VENUE,
+        stork.VENUE,
+        finery.VENUE,
+        ethgas.VENUE,
+        qfex.VENUE,
+        qfex.TRADE_VENUE,
+    )
+}
+
+
+def venue(name: str) -> Venue:
+    """The venue of that name."""
+    if name not in VENUES:
+        raise Misuse("no such venue", field="venue", expected=", ".join(VENUES), found=name)
+    return VENUES[name]
+
+
+def make(name: str, asked: Asked, outside: Outside) -> Sequence[Session]:
+    """The sessions for what is asked: one, or one for each of several origins.
+
+    `outside` is for venues that have to be asked first where to connect.
+    """
+    found = venue(name)
+    if unknown := sorted(set(asked.options) - set(found.options)):
+        expected = ", ".join(found.options) or "none"
+        raise Misuse("no such option", field=f"{name} {unknown[0]}", expected=expected)
+    return found.make(msgspec.structs.replace(asked, venue=name), outside)

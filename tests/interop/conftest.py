@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .node import Script, packages
+from tests.interop.node import Script, packages
 
 HERE = Path(__file__).resolve().parent
 ASKED_FOR = os.environ.get("PAYLOADS_INTEROP") == "1"

@@ -15,24 +15,17 @@ from typing import Any
 import pytest
 
 from payloads import chainlink
+from payloads.capture.frames import Frame
 from payloads.errors import Refused
-from payloads.transport.client import Connection, connect, merged
-from payloads.transport.frames import Frame
-from payloads.transport.http import perform
-from payloads.transport.inbox import Inbox
-from payloads.venues.chainlink import (
-    ENCODED,
-    LITERAL,
-    ChainlinkSession,
-    Credentials,
-    Duplicate,
-    Endpoint,
-    HighAvailability,
-)
-from payloads.venues.session import Data, Event, Rejected, Unknown
-
-from ..corpus import of
-from .node import Script
+from payloads.live.connection import Connection, connect, merged
+from payloads.live.http import perform
+from payloads.live.inbox import Inbox
+from payloads.venues.chainlink.auth import ENCODED, LITERAL, Credentials, Endpoint
+from payloads.venues.chainlink.session import ChainlinkSession, HighAvailability
+from payloads.venues.common.session import Data, Event, Rejected, Unknown
+from payloads.venues.common.shared import Duplicate
+from tests.corpus import of
+from tests.interop.node import Script
 
 Node = Callable[[str], Script]
 
@@ -97,10 +90,10 @@ async def read(connection: Any, frames: int) -> tuple[list[Frame], list[Event]]:
     got: list[Frame] = []
     events: list[Event] = []
     async with asyncio.timeout(20):
-        async for moment in connection:
-            if moment.frame is not None and moment.frame.is_message:
-                got.append(moment.frame)
-            events += moment.events
+        async for delivery in connection:
+            if delivery.frame is not None and delivery.frame.is_message:
+                got.append(delivery.frame)
+            events += delivery.events
             if len(got) == frames:
                 break
     return got, events
@@ -146,8 +139,8 @@ def test_high_availability(node: Node) -> None:
         assert both.origins == tuple(ORIGINS)
         inbox = Inbox(1000, "block")
         connections = [client(session, inbox=inbox) for session in both.sessions]
-        async with merged(*connections) as moments:
-            frames, events = await read(moments, 2 * len(messages()))
+        async with merged(*connections) as deliveries:
+            frames, events = await read(deliveries, 2 * len(messages()))
         return frames, events, both
 
     frames, events, both = asyncio.run(test())

@@ -19,8 +19,7 @@ from typing import Any
 import pytest
 
 from payloads.simulators import QfexSimulator
-
-from .node import CACHE
+from tests.interop.node import CACHE
 
 PINNED = "qfex==0.1.0"
 SYMBOLS = ["AAPL-USD", "PLTR-USD"]

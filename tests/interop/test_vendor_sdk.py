@@ -16,9 +16,8 @@ import pytest
 
 from payloads import chainlink, simulators
 from payloads.simulators import ChainlinkSimulator
-from payloads.simulators.venue_chainlink import feed_id, sequence_of
-
-from .node import Failed, Script
+from payloads.simulators.venues.chainlink import feed_id, sequence_of
+from tests.interop.node import Failed, Script
 
 Node = Callable[[str], Script]
 

@@ -16,9 +16,15 @@ from hypothesis import strategies as st
 
 from payloads.crypto import CURVE_ORDER, address_of, sign
 from payloads.errors import elide
-
-from .mutate import mutate, mutate_calldata
-from .oracle import STORK_DESERIALIZE, STORK_VERIFY, VERIFY, VERIFY_BULK, keccak256, selector
+from tests.onchain.mutate import mutate, mutate_calldata
+from tests.onchain.oracle import (
+    STORK_DESERIALIZE,
+    STORK_VERIFY,
+    VERIFY,
+    VERIFY_BULK,
+    keccak256,
+    selector,
+)
 
 NOW: Final = 1_700_000_000
 SCALE: Final = 10**18

@@ -12,9 +12,8 @@ from typing import Any, Final
 
 from payloads.chainlink.schemas import ReportV3
 from payloads.testing import InsecureTestNetwork
-
-from .build import ensure_artifacts
-from .rpcnode import HardhatNode, calldata
+from tests.onchain.build import ensure_artifacts
+from tests.onchain.rpcnode import HardhatNode, calldata
 
 NOWHERE: Final = "0x" + "00" * 20
 LINK, NATIVE = "0x" + "1c" * 20, "0x" + "2d" * 20

@@ -21,11 +21,10 @@ import pyrevm
 from eth_abi.abi import encode
 
 from payloads.crypto import sign
-
-from .cases import DIGESTS, FULL, KEYS, LINK, NATIVE, NOW, SIGNERS, SUBSCRIBER, word
-from .evm import Chain
-from .oracle import VERIFY, keccak256, selector
-from .worlds import RealChainlink
+from tests.onchain.cases import DIGESTS, FULL, KEYS, LINK, NATIVE, NOW, SIGNERS, SUBSCRIBER, word
+from tests.onchain.evm import Chain
+from tests.onchain.oracle import VERIFY, keccak256, selector
+from tests.onchain.worlds import RealChainlink
 
 MODULE: Final = Path(__file__).resolve().parents[2] / "payloads" / "chainlink" / "gas.py"
 BEGIN, END = "# measured: begin\n", "# measured: end\n"

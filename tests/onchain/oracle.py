@@ -10,8 +10,8 @@ from typing import Final
 
 from Crypto.Hash import keccak
 
-from .build import ensure_artifacts
-from .evm import Chain, Outcome
+from tests.onchain.build import ensure_artifacts
+from tests.onchain.evm import Chain, Outcome
 
 SCHEMAS: Final = (*(f"schema{number}" for number in range(1, 14)), "schemaHighFrequency")
 FUNCTIONS: Final = ("full", "pair", "quote", "head", "times", *SCHEMAS)

@@ -22,8 +22,16 @@ from typing import Any, Final
 import msgspec
 from eth_abi.abi import decode, encode
 
-from .build import CACHE, INSTALL, INSTALL_SECONDS, _require, _run, _say, ensure_artifacts
-from .oracle import keccak256
+from tests.onchain.build import (
+    CACHE,
+    INSTALL,
+    INSTALL_SECONDS,
+    _require,
+    _run,
+    _say,
+    ensure_artifacts,
+)
+from tests.onchain.oracle import keccak256
 
 HERE: Final = Path(__file__).resolve().parent / "node"
 STARTED_IN_SECONDS: Final = 60

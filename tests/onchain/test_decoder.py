@@ -19,21 +19,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from payloads import calls, chainlink, solidity, stork
-from payloads.calls import Function
+from payloads import chainlink, stork
+from payloads.abi import calldata, solidity
+from payloads.abi.calldata import Function
+from payloads.abi.fields import WORDS, Table
+from payloads.abi.solidity import Argument
 from payloads.chainlink.calldata import VERIFY, VERIFY_BULK
 from payloads.chainlink.report import FULL_REPORT
 from payloads.chainlink.schemas import COMMON_HEAD, Schema, schema_named
 from payloads.errors import Malformed
-from payloads.fields import WORDS, Table
-from payloads.solidity import Argument
 from payloads.stork.calldata import DESERIALIZE
 from payloads.stork.calldata import VERIFY as STORK_VERIFY
-
-from .. import corpus
-from .evm import Outcome
-from .mutate import calldata_mutations, mutate, mutate_calldata, mutations, splice
-from .oracle import SCHEMAS, DecoderOracle
+from tests import corpus
+from tests.onchain.evm import Outcome
+from tests.onchain.mutate import calldata_mutations, mutate, mutate_calldata, mutations, splice
+from tests.onchain.oracle import SCHEMAS, DecoderOracle
 
 pytestmark = pytest.mark.onchain
 
@@ -244,7 +244,7 @@ _THREE = [b"abc", b"", b"x" * 70]
 _REPORT = _payload(b"r" * 33, 1)
 
 
-def _call(decode: Callable[[bytes], calls.Call]) -> Ours:
+def _call(decode: Callable[[bytes], calldata.Call]) -> Ours:
     def read(calldata: bytes) -> bytes:
         try:
             call = decode(calldata)
@@ -262,7 +262,7 @@ def _call(decode: Callable[[bytes], calls.Call]) -> Ours:
     return read
 
 
-def _calldata(function: Function, decode: Callable[[bytes], calls.Call], *bases: Any) -> Lane:
+def _calldata(function: Function, decode: Callable[[bytes], calldata.Call], *bases: Any) -> Lane:
     return Lane(
         function.name,
         lambda: [function.calldata(*values) for values in bases],
@@ -273,8 +273,8 @@ def _calldata(function: Function, decode: Callable[[bytes], calls.Call], *bases:
     )
 
 
-def _forwarded(calldata: bytes) -> calls.Call:
-    return calls.decode_call((_FORWARD_BULK,), calldata)
+def _forwarded(calldata: bytes) -> calldata.Call:
+    return calldata.decode_call((_FORWARD_BULK,), calldata)
 
 
 CALLDATA = [

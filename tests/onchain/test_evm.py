@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .evm import Chain, Halted, Outcome
+from tests.onchain.evm import Chain, Halted, Outcome
 
 pytestmark = pytest.mark.onchain
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from eth_abi.abi import decode
 
-from . import recorded
-from .evm import Outcome
-from .oracle import keccak256
-from .worlds import RealChainlink, StorkWorld
+from tests.onchain import recorded
+from tests.onchain.evm import Outcome
+from tests.onchain.oracle import keccak256
+from tests.onchain.worlds import RealChainlink, StorkWorld
 
 pytestmark = [
     pytest.mark.onchain,

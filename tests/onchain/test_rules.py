@@ -9,10 +9,10 @@ from random import Random
 import pytest
 from eth_abi.abi import encode
 
-from . import recorded, rules
-from .evm import Outcome
-from .mutate import calldata_mutations, mutate, mutate_calldata, mutations
-from .oracle import (
+from tests.onchain import recorded, rules
+from tests.onchain.evm import Outcome
+from tests.onchain.mutate import calldata_mutations, mutate, mutate_calldata, mutations
+from tests.onchain.oracle import (
     FORWARD_BULK,
     STORK_DESERIALIZE,
     STORK_VERIFY,
@@ -21,7 +21,7 @@ from .oracle import (
     DecoderOracle,
     selector,
 )
-from .worlds import RealChainlink, World
+from tests.onchain.worlds import RealChainlink, World
 
 pytestmark = pytest.mark.onchain
 

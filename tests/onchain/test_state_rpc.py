@@ -21,24 +21,23 @@ from payloads.chainlink.quotes import quote
 from payloads.chainlink.verifier import judge, judge_calldata
 from payloads.cli.main import main
 from payloads.errors import Misuse, Refused
-from payloads.state import ChainlinkState, State, StorkState
 from payloads.stork import Asset
 from payloads.stork.calldata import DESERIALIZE, VERIFY
 from payloads.stork.verifier import judge_calldata as judge_stork
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
-from payloads.verdict import ContractRefusal
+from payloads.verdicts.state import ChainlinkState, State, StorkState
+from payloads.verdicts.verdict import ContractRefusal
 
 pytest.importorskip("web3")
 
 from web3 import HTTPProvider, Web3
 from web3.types import TxParams, Wei
 
-from payloads.transport.chain import fetch_state, save_state
-from payloads.transport.guard import judge_transaction, send_guarded
-from payloads.transport.rpc import Unavailable
-
-from .deployed import FEED, LINK, NATIVE, OTHER_FEED, STORIES, Deployment, report
-from .rpcnode import Failed, HardhatNode
+from payloads.chain.fetch import fetch_state, save_state
+from payloads.chain.guard import judge_transaction, send_guarded
+from payloads.chain.rpc import Unavailable
+from tests.onchain.deployed import FEED, LINK, NATIVE, OTHER_FEED, STORIES, Deployment, report
+from tests.onchain.rpcnode import Failed, HardhatNode
 
 FIRST = InsecureTestNetwork("first", 10, 3)
 SECOND = InsecureTestNetwork("second", 7, 2)
@@ -246,7 +245,7 @@ class Stingy:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("payloads.transport.rpc.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("payloads.chain.rpc.FIRST_PAUSE", 0.0)
 
 
 def test_small_ranges_and_busy_nodes(deployment: Deployment, newest: ChainlinkState) -> None:

@@ -16,17 +16,16 @@ from eth_abi.abi import decode
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import payloads.chainlink.call as call_module
-import payloads.chainlink.steps as steps
+import payloads.chainlink.checks as steps
 import payloads.stork.verifier as stork_verifier
 from payloads.chainlink.verifier import judge, judge_bulk, judge_calldata
 from payloads.errors import Malformed, panic
-from payloads.state import ChainlinkState, FeeManager, State, StorkState
 from payloads.stork.calldata import DESERIALIZE, VERIFY
-from payloads.verdict import EXPIRED_REPORT, Stop, Verdict
-
-from .cases import Case, Example, chainlink, stork
-from .evm import Halted, Outcome
-from .worlds import RealChainlink, StorkWorld
+from payloads.verdicts.state import ChainlinkState, FeeManager, State, StorkState
+from payloads.verdicts.verdict import EXPIRED_REPORT, Stop, Verdict
+from tests.onchain.cases import Case, Example, chainlink, stork
+from tests.onchain.evm import Halted, Outcome
+from tests.onchain.worlds import RealChainlink, StorkWorld
 
 pytestmark = pytest.mark.onchain
 

@@ -15,9 +15,16 @@ from typing import Any, Final, TypedDict
 
 from eth_abi.abi import decode, encode
 
-from .build import ensure_artifacts
-from .evm import DEPLOYER, Chain, Outcome
-from .oracle import STORK_DESERIALIZE, STORK_VERIFY, VERIFY, VERIFY_BULK, keccak256, selector
+from tests.onchain.build import ensure_artifacts
+from tests.onchain.evm import DEPLOYER, Chain, Outcome
+from tests.onchain.oracle import (
+    STORK_DESERIALIZE,
+    STORK_VERIFY,
+    VERIFY,
+    VERIFY_BULK,
+    keccak256,
+    selector,
+)
 
 NOWHERE: Final = "0x" + "00" * 20
 PLENTY_OF_TOKENS: Final = 2**254

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
+from payloads.live.connection import Backoff, Connection
+from payloads.live.connection import connect as drive
+from payloads.live.http import perform
 from payloads.simulators import Simulator
-from payloads.transport.client import Backoff, Connection
-from payloads.transport.client import connect as drive
-from payloads.transport.http import perform
-from payloads.venues.session import Data, Dial, Event, Opened, Reply, Request, Session
+from payloads.venues.common.session import Data, Dial, Event, Opened, Reply, Request, Session
 
 T = TypeVar("T")
 Headers = Iterable[tuple[str, str]]

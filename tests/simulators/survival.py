@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from payloads import simulators
+from payloads.capture.frames import Delivery, Frame, Retrying
+from payloads.capture.writer import CaptureWriter, frames
 from payloads.errors import Refused
+from payloads.live.connection import Connection
 from payloads.simulators import Plan, Rule, Sent, Simulator
-from payloads.transport.capture import CaptureWriter, frames
-from payloads.transport.client import Connection
-from payloads.transport.frames import Frame, Moment, Retrying
-from payloads.venues.session import SECOND, Closed, Data, Event, Opened, Session
-
-from .kit import driven
+from payloads.venues.common.session import SECOND, Closed, Data, Event, Opened, Session
+from tests.simulators.kit import driven
 
 __all__ = [
     "PATIENCE", "PINGS", "Life", "Run", "Subject", "captured", "check", "check_capture",
@@ -74,17 +73,17 @@ def is_duplicate(event: Event) -> bool:
     return type(event).__name__ == "Duplicate"
 
 
-def happened(moments: Iterable[Moment], *kinds: type[Event]) -> list[Any]:
+def happened(deliveries: Iterable[Delivery], *kinds: type[Event]) -> list[Any]:
     """The events of these kinds, in order."""
-    return [event for one in moments for event in one.events if isinstance(event, kinds)]
+    return [event for one in deliveries for event in one.events if isinstance(event, kinds)]
 
 
-def settled(plan: str, of_data: int = 25) -> Callable[[list[Moment]], bool]:
+def settled(plan: str, of_data: int = 25) -> Callable[[list[Delivery]], bool]:
     """After all that is planned, some data more."""
     last = max([rule.number for rule in Plan(plan).rules if rule.number] or [60])
 
-    def enough(moments: list[Moment]) -> bool:
-        told = [event for one in moments for event in one.events]
+    def enough(deliveries: list[Delivery]) -> bool:
+        told = [event for one in deliveries for event in one.events]
         opened = [index for index, event in enumerate(told) if isinstance(event, Opened)]
         if len(opened) != 1 + endings(plan):
             return False
@@ -102,7 +101,7 @@ def settled(plan: str, of_data: int = 25) -> Callable[[list[Moment]], bool]:
 class Life:
     """One websocket: what the reader was told, what the capture has of it, what was due on it."""
 
-    moments: list[Moment]
+    deliveries: list[Delivery]
     captured: list[Frame]
     due: list[Sent]
     last: bool
@@ -110,7 +109,7 @@ class Life:
     @property
     def came(self) -> list[tuple[Frame, Event]]:
         """What was delivered or told as a duplicate, and the frame that it came in."""
-        told = [(one.frame, event) for one in self.moments if one.frame for event in one.events]
+        told = [(one.frame, event) for one in self.deliveries if one.frame for event in one.events]
         return [(frame, one) for frame, one in told if isinstance(one, Data) or is_duplicate(one)]
 
 
@@ -119,7 +118,7 @@ class Run:
     """All of a session's websockets, and how it ended if the venue would have no more of it."""
 
     venue: Simulator
-    moments: list[Moment] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
     captured: list[Frame] = field(default_factory=list)
     refused: Refused | None = None
     silent: bool = False
@@ -129,11 +128,13 @@ class Run:
     @property
     def lives(self) -> list[Life]:
         opened = [
-            one.connection for one in self.moments if any(isinstance(e, Opened) for e in one.events)
+            one.connection
+            for one in self.deliveries
+            if any(isinstance(e, Opened) for e in one.events)
         ]
         return [
             Life(
-                [one for one in self.moments if one.connection == connection],
+                [one for one in self.deliveries if one.connection == connection],
                 [one for one in self.captured if one.connection == connection],
                 self._went_out(peer),
                 connection == opened[-1] and self.refused is None,
@@ -168,8 +169,8 @@ async def lived(
     subject: Subject,
     plan: str,
     folder: Path,
-    enough: Callable[[list[Moment]], bool],
-    begin: Callable[[list[Moment]], bool] | None = None,
+    enough: Callable[[list[Delivery]], bool],
+    begin: Callable[[list[Delivery]], bool] | None = None,
 ) -> Run:
     """Drive a session through a plan until that is enough, or until it is refused.
 
@@ -185,13 +186,13 @@ async def lived(
             driven(session, recorder=writer, **client) as connection,
         ):
             try:
-                async for moment in connection:
-                    run.moments.append(moment)
-                    if begin and begin(run.moments):
+                async for delivery in connection:
+                    run.deliveries.append(delivery)
+                    if begin and begin(run.deliveries):
                         venue.misbehave(plan)
                         begin = None
                     # All moments are looked through each time: that need not be every time.
-                    if len(run.moments) % 8 == 0 and enough(run.moments):
+                    if len(run.deliveries) % 8 == 0 and enough(run.deliveries):
                         break
             except Refused as refused:
                 run.refused = refused
@@ -238,7 +239,7 @@ def check_events(life: Life, subject: Subject) -> None:
 
 def check_gap_told(before: Life, after: Life) -> None:
     """What was missed between two connections lies between a `Closed` and an `Opened`."""
-    told: Sequence[Event] = happened([*before.moments, *after.moments], Event)
+    told: Sequence[Event] = happened([*before.deliveries, *after.deliveries], Event)
     kinds = [type(event) for event in told]
     closed, opened = kinds.index(Closed), kinds.index(Opened, 1)
     assert Retrying in kinds[closed:opened]

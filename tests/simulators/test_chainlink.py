@@ -12,20 +12,27 @@ import pytest
 from payloads import chainlink
 from payloads.chainlink.verifier import judge
 from payloads.errors import Misuse, Refused
+from payloads.live.http import perform
 from payloads.simulators import ChainlinkSimulator
-from payloads.simulators.venue_chainlink import FEEDS, feed_id, sequence_of
-from payloads.state import V03, V04, V05, State
+from payloads.simulators.venues.chainlink import FEEDS, feed_id, sequence_of
 from payloads.testing import InsecureTestNetwork
-from payloads.transport.http import perform
-from payloads.venues.chainlink import (
-    ChainlinkSession,
-    Credentials,
-    SdkDeduplicator,
+from payloads.venues.chainlink.auth import Credentials, signed_headers
+from payloads.venues.chainlink.gaps import SdkDeduplicator
+from payloads.venues.chainlink.session import ChainlinkSession
+from payloads.venues.common.session import SECOND, Data, Event, Rejected
+from payloads.verdicts.state import V03, V04, V05, State
+from tests.simulators.kit import (
+    ask,
+    collect,
+    dial_of,
+    dialled,
+    driven,
+    kinds,
+    received,
+    refusal,
+    run,
+    until,
 )
-from payloads.venues.chainlink_auth import signed_headers
-from payloads.venues.session import SECOND, Data, Event, Rejected
-
-from .kit import ask, collect, dial_of, dialled, driven, kinds, received, refusal, run, until
 
 BTC, ETH = FEEDS["BTC/USD"], FEEDS["ETH/USD"]
 GOOD = Credentials.of("00000000-1111-4222-8333-444444444444", "payloads-insecure-test-secret")

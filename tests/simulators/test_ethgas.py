@@ -9,17 +9,17 @@ from urllib.parse import urlencode
 
 import pytest
 
-from payloads.fields import Record
+from payloads.abi.fields import Record
 from payloads.simulators import EthgasSimulator
-from payloads.venues.eip712 import signature_of, typed_data_digest
-from payloads.venues.ethgas import PRIVATE, PUBLIC, Answered, Book, Channel, Trade
-from payloads.venues.ethgas_login import EthgasLogin
-from payloads.venues.ethgas_protocol import PRIVATE_QUERIES
-from payloads.venues.ethgas_records import CHANNELS, QUERIES
-from payloads.venues.ethgas_server import make_token
-from payloads.venues.session import SECOND, Data, Event, Opened, Rejected, Secret
-
-from .kit import (
+from payloads.venues.common.jwt import make_token
+from payloads.venues.common.redactor import Secret
+from payloads.venues.common.session import SECOND, Data, Event, Opened, Rejected
+from payloads.venues.ethgas.auth import EthgasLogin
+from payloads.venues.ethgas.eip712 import signature_of, typed_data_digest
+from payloads.venues.ethgas.protocol import PRIVATE, PRIVATE_QUERIES, PUBLIC, Channel
+from payloads.venues.ethgas.records import CHANNELS, QUERIES, Book, Trade
+from payloads.venues.ethgas.updates import Answered
+from tests.simulators.kit import (
     ask,
     by_connection,
     collect,

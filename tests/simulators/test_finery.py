@@ -10,21 +10,24 @@ import pytest
 
 from payloads.errors import Refused
 from payloads.simulators import FinerySimulator
-from payloads.venues.finery import (
-    MAX_CONNECTIONS_PER_IP,
-    Answered,
-    Binding,
-    FinerySession,
-    NonceSequence,
-    RequestFailed,
-    Selection,
-    Status,
-    sign,
+from payloads.venues.common.redactor import Secret
+from payloads.venues.common.session import SECOND, Data, Dial, Event, Rejected, Unsubscribed
+from payloads.venues.finery.auth import NonceSequence, sign
+from payloads.venues.finery.feeds import Binding, Selection
+from payloads.venues.finery.records import Unread
+from payloads.venues.finery.requests import Answered, RequestFailed
+from payloads.venues.finery.session import MAX_CONNECTIONS_PER_IP, FinerySession, Status
+from tests.simulators.kit import (
+    collect,
+    dial_of,
+    dialled,
+    driven,
+    kinds,
+    received,
+    refusal,
+    run,
+    until,
 )
-from payloads.venues.finery_rows import Unread
-from payloads.venues.session import SECOND, Data, Dial, Event, Rejected, Secret, Unsubscribed
-
-from .kit import collect, dial_of, dialled, driven, kinds, received, refusal, run, until
 
 KEY, SECRET = "payloads-insecure-test-key", Secret("payloads-insecure-test-secret")
 MS = 10**6

@@ -15,10 +15,20 @@ from websockets.exceptions import ConnectionClosedError
 
 from payloads.errors import Misuse
 from payloads.simulators import KINDS, Made, Plan, Rule, StorkSimulator
-from payloads.simulators.venue_stork import sequence_of
-from payloads.venues.session import Closed, Data, Message, Rejected
-
-from .kit import collect, dial_of, dialled, driven, kinds, received, refusal, run, until
+from payloads.simulators.venues.stork import sequence_of
+from payloads.venues.common.redactor import Message
+from payloads.venues.common.session import Closed, Data, Rejected
+from tests.simulators.kit import (
+    collect,
+    dial_of,
+    dialled,
+    driven,
+    kinds,
+    received,
+    refusal,
+    run,
+    until,
+)
 
 # --- plans ----------------------------------------------------------------------------------------
 

@@ -14,38 +14,17 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from payloads.errors import Refused
 from payloads.simulators import QfexSimulator
-from payloads.venues import qfex_trade
-from payloads.venues.jwt import make_token
-from payloads.venues.qfex import (
-    CHANNELS,
-    REPLIES,
-    TRADE_CHANNELS,
-    Balance,
-    Code,
-    HmacKey,
-    OAuth,
-    Position,
-    QfexTradeSession,
-    RateBudget,
-    StopOrder,
-    Subscription,
-    TokensRenewed,
-    auth_message,
-    authorize_url,
-    code_in,
-    retry_hint,
-)
-from payloads.venues.session import (
-    SECOND,
-    Authenticated,
-    Data,
-    Event,
-    Opened,
-    Rejected,
-    Secret,
-)
-
-from .kit import ask, collect, dialled, driven, kinds, received, refusal, run, until
+from payloads.venues.common.jwt import make_token
+from payloads.venues.common.redactor import Secret
+from payloads.venues.common.session import SECOND, Authenticated, Data, Event, Opened, Rejected
+from payloads.venues.qfex.auth import HmacKey, auth_message
+from payloads.venues.qfex.codes import retry_hint
+from payloads.venues.qfex.market_session import Subscription
+from payloads.venues.qfex.oauth import Code, OAuth, TokensRenewed, authorize_url, code_in
+from payloads.venues.qfex.records import CHANNELS, REPLIES, Balance, Position, StopOrder
+from payloads.venues.qfex.requests import TRADE_CHANNELS, RateBudget
+from payloads.venues.qfex.trade_session import QfexTradeSession
+from tests.simulators.kit import ask, collect, dialled, driven, kinds, received, refusal, run, until
 
 KEY = HmacKey("qfex_pub_payloads_insecure", Secret("payloads-insecure-test-secret"))
 NONCE = "c0ffee" * 4
@@ -429,7 +408,7 @@ def test_a_token_that_ends_cannot_be_used_again() -> None:
 
 
 def test_a_venue_that_refuses_and_does_not_close_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qfex_trade, "_TO_CLOSE", SECOND // 10)
+    monkeypatch.setattr("payloads.venues.qfex.trade_session._TO_CLOSE", SECOND // 10)
 
     async def refuse(socket: ServerConnection) -> None:
         await socket.recv()

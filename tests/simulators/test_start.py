@@ -18,12 +18,11 @@ import pytest
 from payloads import simulators
 from payloads.chainlink.verifier import judge
 from payloads.errors import Misuse
+from payloads.live.connection import stream
 from payloads.simulators import KINDS, Rule
-from payloads.state import State
-from payloads.transport.client import stream
-from payloads.venues.session import Data
-
-from .kit import driven, run
+from payloads.venues.common.session import Data
+from payloads.verdicts.state import State
+from tests.simulators.kit import driven, run
 
 VENUES = [*simulators.VENUES]
 
@@ -32,8 +31,8 @@ VENUES = [*simulators.VENUES]
 def test_in_one_line_without_asyncio(venue: str) -> None:
     with simulators.start(venue, rate=50) as simulator:
         count = 0
-        for moment in stream(simulator.session(), proxy=False):
-            count += sum(isinstance(event, Data) for event in moment.events)
+        for delivery in stream(simulator.session(), proxy=False):
+            count += sum(isinstance(event, Data) for event in delivery.events)
             if count >= 5:
                 break
         assert simulator.counters.frames >= 5
@@ -61,13 +60,13 @@ def test_a_client_can_be_waited_for() -> None:
     with simulators.start("stork") as venue:
         with pytest.raises(TimeoutError):
             venue.wait_connected(seconds=0.02)
-        moments = stream(venue.session(), proxy=False)
-        client = threading.Thread(target=lambda: next(moments))
+        deliveries = stream(venue.session(), proxy=False)
+        client = threading.Thread(target=lambda: next(deliveries))
         client.start()
         venue.wait_connected()
         assert len(venue.peers) == 1
         client.join()
-        moments.close()
+        deliveries.close()
     with pytest.raises(Misuse, match="not running"):
         venue.wait_connected()
 

@@ -18,8 +18,7 @@ import trustme
 
 from payloads.simulators import StorkSimulator
 from payloads.simulators.http import Request, Response
-
-from .kit import dial_of, dialled, run, until
+from tests.simulators.kit import dial_of, dialled, run, until
 
 LARGE = b"x" * 2**25  # more than the buffers of two sockets
 

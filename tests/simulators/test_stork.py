@@ -12,22 +12,14 @@ import pytest
 from payloads import stork
 from payloads.errors import Misuse, Refused
 from payloads.simulators import StorkSimulator
-from payloads.simulators.venue_stork import ASSETS, sequence_of
-from payloads.state import State
+from payloads.simulators.venues.stork import ASSETS, sequence_of
 from payloads.stork.update import PLAIN, VERSIONED, UnsignedUpdate
 from payloads.stork.verifier import judge
-from payloads.venues.session import (
-    SECOND,
-    Closed,
-    Data,
-    Event,
-    Rejected,
-    Secret,
-    Unsubscribed,
-)
-from payloads.venues.stork import StorkSession
-
-from .kit import (
+from payloads.venues.common.redactor import Secret
+from payloads.venues.common.session import SECOND, Closed, Data, Event, Rejected, Unsubscribed
+from payloads.venues.stork.session import StorkSession
+from payloads.verdicts.state import State
+from tests.simulators.kit import (
     ask,
     collect,
     dialled,

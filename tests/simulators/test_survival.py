@@ -15,19 +15,16 @@ from typing import Any
 
 import pytest
 
+from payloads.capture.frames import Delivery
+from payloads.live.connection import merged
+from payloads.live.http import perform
+from payloads.live.inbox import Inbox
 from payloads.simulators import ChainlinkSimulator, FinerySimulator, Plan, QfexSimulator
-from payloads.simulators.venue_chainlink import FEEDS
-from payloads.simulators.venue_chainlink import sequence_of as report_number
-from payloads.simulators.venue_stork import sequence_of as update_number
-from payloads.transport.client import merged
-from payloads.transport.frames import Moment
-from payloads.transport.http import perform
-from payloads.transport.inbox import Inbox
-from payloads.venues.chainlink import Backfilled
-from payloads.venues.ethgas import Channel
-from payloads.venues.finery import FinerySession
-from payloads.venues.qfex import Fill, Subscription
-from payloads.venues.session import (
+from payloads.simulators.venues.chainlink import FEEDS
+from payloads.simulators.venues.chainlink import sequence_of as report_number
+from payloads.simulators.venues.stork import sequence_of as update_number
+from payloads.venues.chainlink.gaps import Backfilled
+from payloads.venues.common.session import (
     SECOND,
     Authenticated,
     Closed,
@@ -37,9 +34,12 @@ from payloads.venues.session import (
     Session,
     Stalled,
 )
-
-from .kit import collect, driven, in_order, run, until
-from .survival import (
+from payloads.venues.ethgas.protocol import Channel
+from payloads.venues.finery.session import FinerySession
+from payloads.venues.qfex.market_session import Subscription
+from payloads.venues.qfex.records import Fill
+from tests.simulators.kit import collect, driven, in_order, run, until
+from tests.simulators.survival import (
     PATIENCE,
     PINGS,
     Run,
@@ -61,7 +61,13 @@ from .survival import (
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Venues that ask for a pause of a second before a dial have a shorter one here."""
-    for module in ("stork", "stork_rest", "chainlink", "chainlink_auth", "chainlink_gaps"):
+    for module in (
+        "stork.session",
+        "stork.rest",
+        "chainlink.session",
+        "chainlink.auth",
+        "chainlink.gaps",
+    ):
         monkeypatch.setattr(f"payloads.venues.{module}.PAUSE", SECOND // 20)
 
 
@@ -166,18 +172,18 @@ def test_nothing_is_lost_or_doubled(name: str, plan: str, tmp_path: Path) -> Non
     check(found, subject)
     assert len(found.lives) == 1 + endings(plan)
     assert {rule.kind for rule in Plan(plan).rules} == {*found.venue.counters.misbehaved}
-    assert len(found.lives) > 1 or not happened(found.moments, Closed)
-    assert not happened(found.moments, Stalled) or "stall" in plan
+    assert len(found.lives) > 1 or not happened(found.deliveries, Closed)
+    assert not happened(found.deliveries, Stalled) or "stall" in plan
 
 
 @pytest.mark.parametrize("plan", PLANS)
 def test_chainlinks_gaps_are_filled_and_nothing_doubled(plan: str, tmp_path: Path) -> None:
     """All that was made is delivered once: streamed, or, while nobody was there, from REST."""
 
-    def enough(moments: list[Moment]) -> bool:
-        marks = happened(moments, Opened, Backfilled)
+    def enough(deliveries: list[Delivery]) -> bool:
+        marks = happened(deliveries, Opened, Backfilled)
         filled = isinstance(marks[-1], Backfilled) if endings(plan) and marks else True
-        return settled(plan)(moments) and filled
+        return settled(plan)(deliveries) and filled
 
     found = run(lived(CHAINLINK, plan, tmp_path, enough))
     check_reports(found)
@@ -190,36 +196,37 @@ def test_chainlinks_gaps_are_filled_and_nothing_doubled(plan: str, tmp_path: Pat
     for before, after in pairwise(lives):
         check_gap_told(before, after)
     assert len(lives) == 1 + endings(plan)
-    assert (happened(found.moments, Backfilled) != []) == (endings(plan) > 0)
+    assert (happened(found.deliveries, Backfilled) != []) == (endings(plan) > 0)
 
 
 def check_reports(found: Run) -> None:
-    data = happened(found.moments, Data)
+    data = happened(found.deliveries, Data)
     numbers = [CHAINLINK.of_event(one) for one in data]
     assert len(numbers) == len({*numbers}), "doubled"
     assert {*numbers} == {*range(min(numbers), max(numbers) + 1)}, "lost"
     assert min(numbers) <= 2, "the first is made when the feed is asked for"
-    assert all(event.complete for event in happened(found.moments, Backfilled))
-    assert not [one for one in happened(found.moments, Rejected) if one.code != "503"]
+    assert all(event.complete for event in happened(found.deliveries, Backfilled))
+    assert not [one for one in happened(found.deliveries, Rejected) if one.code != "503"]
 
 
-def both_there(latest: list[Moment], moments: list[Moment], opened: int) -> bool:
+def both_there(latest: list[Delivery], deliveries: list[Delivery], opened: int) -> bool:
     """Whether so many connections have been opened in all, both deliver, and no gap is open."""
-    marks = happened(moments, Opened, Closed)
+    marks = happened(deliveries, Opened, Closed)
     if sum(isinstance(one, Opened) for one in marks) < opened:
         return False
     at = [index for index, one in enumerate(latest) if happened([one], Opened, Backfilled)]
     events = [event for one in latest[at[-1] if at else 0 :] for event in one.events]
     if sum(is_duplicate(event) for event in events) < 20:
         return False
-    full = marks_of_gaps(moments)
-    return full <= len(happened(moments, Backfilled)) and any(isinstance(e, Data) for e in events)
+    full = marks_of_gaps(deliveries)
+    filled = len(happened(deliveries, Backfilled))
+    return full <= filled and any(isinstance(e, Data) for e in events)
 
 
-def marks_of_gaps(moments: list[Moment]) -> int:
+def marks_of_gaps(deliveries: list[Delivery]) -> int:
     """How often a connection was opened again while none was open."""
     there, gaps = 0, 0
-    for index, one in enumerate(happened(moments, Opened, Closed)):
+    for index, one in enumerate(happened(deliveries, Opened, Closed)):
         gaps += isinstance(one, Opened) and not there and index > 0
         there += 1 if isinstance(one, Opened) else -1
     return gaps
@@ -251,18 +258,18 @@ def test_chainlink_over_two_origins(stages: list[str], tmp_path: Path) -> None:
             async with captured(found, tmp_path) as writer:
                 inbox = Inbox(1000, "block")
                 options: dict[str, Any] = {"inbox": inbox, "recorder": writer}
-                async with merged(*(driven(one, **options) for one in both.sessions)) as moments:
+                async with merged(*(driven(one, **options) for one in both.sessions)) as deliveries:
                     for stage in ["", *stages]:
                         venue.misbehave(stage)
                         opened += endings(stage) + stage.count("restart")
-                        while not both_there(found.moments[since:], found.moments, opened):
-                            found.moments += await moments.get_all()
-                        since = len(found.moments)
+                        while not both_there(found.deliveries[since:], found.deliveries, opened):
+                            found.deliveries += await deliveries.get_all()
+                        since = len(found.deliveries)
         return found
 
     found = run(test())
     check_reports(found)
-    told = [one.events for one in found.moments if one.frame is not None]
+    told = [one.events for one in found.deliveries if one.frame is not None]
     came = [[one for one in events if isinstance(one, Data) or is_duplicate(one)]
             for events in told]  # fmt: skip
     assert {len(events) for events in came} == {1}, "one event for each frame"
@@ -281,7 +288,7 @@ def test_a_credential_that_is_withdrawn(name: str, code: str, tmp_path: Path) ->
     check(found, subject)
     (life,) = found.lives
     assert len({one.number for one in life.due}) == 59
-    (rejected,) = happened(found.moments, Rejected)
+    (rejected,) = happened(found.deliveries, Rejected)
     assert rejected.code == code
     assert found.refused is not None
     assert found.venue.counters.dials == 2
@@ -300,19 +307,19 @@ def test_a_token_that_ends_takes_nothing_with_it(dialect: str, plan: str, tmp_pa
         of_event=lambda data: data.channel, of_message=lambda one: one["e"], client=fast,
     )  # fmt: skip
 
-    def both(moments: list[Moment]) -> bool:
-        return len({one.channel for one in happened(moments, Data)}) == 2
+    def both(deliveries: list[Delivery]) -> bool:
+        return len({one.channel for one in happened(deliveries, Data)}) == 2
 
-    def enough(moments: list[Moment]) -> bool:
-        logins = [at for at, one in enumerate(moments) if happened([one], Authenticated)]
-        return len(logins) == 2 and both(moments[logins[-1] :])
+    def enough(deliveries: list[Delivery]) -> bool:
+        logins = [at for at, one in enumerate(deliveries) if happened([one], Authenticated)]
+        return len(logins) == 2 and both(deliveries[logins[-1] :])
 
     found = run(lived(subject, plan, tmp_path, enough, begin=both))
     check(found, subject)
     assert len(found.lives) == 1
-    trades = [one for one in happened(found.moments, Data) if one.channel == TRADES.name]
+    trades = [one for one in happened(found.deliveries, Data) if one.channel == TRADES.name]
     assert in_order([one.content.payload[0].index for one in trades])
-    codes = [one.code for one in happened(found.moments, Rejected)]
+    codes = [one.code for one in happened(found.deliveries, Rejected)]
     assert codes == ["401" if dialect == "official" else "token_expired"]
 
 
@@ -359,9 +366,9 @@ def test_no_fill_is_lost_or_doubled(plan: str, tmp_path: Path) -> None:
                 driven(session, recorder=writer, **(PINGS if found.silent else {})) as connection,
             ):
                 trading = asyncio.create_task(trade(venue))
-                async for moment in connection:
-                    found.moments.append(moment)
-                    for data in happened([moment], Data):
+                async for delivery in connection:
+                    found.deliveries.append(delivery)
+                    for data in happened([delivery], Data):
                         known.update(int(row.client_order_id) for row in rows_of(data))
                     if len(known) == FILLS:
                         break
@@ -370,12 +377,14 @@ def test_no_fill_is_lost_or_doubled(plan: str, tmp_path: Path) -> None:
 
     found = run(test())
     assert known == {*range(1, FILLS + 1)}, "lost"
-    fills = [one.content for one in happened(found.moments, Data) if isinstance(one.content, Fill)]
+    fills = [
+        one.content for one in happened(found.deliveries, Data) if isinstance(one.content, Fill)
+    ]
     assert len(fills) == len({fill.client_order_id for fill in fills}), "doubled"
     lives = found.lives
     for life in lives:
         # What was asked for came as an answer, which is nothing that is due.
-        life.moments = [one for one in life.moments if not any(
+        life.deliveries = [one for one in life.deliveries if not any(
             data.channel == "user_trades_response" for data in happened([one], Data))]  # fmt: skip
         check_capture(life)
         check_events(life, TRADE_SOCKET)
@@ -404,19 +413,19 @@ def test_what_nothing_can_fill_is_told_as_a_gap(plan: str, tmp_path: Path) -> No
                 captured(found, tmp_path) as writer,
                 driven(subject.session(venue), recorder=writer) as connection,
             ):
-                async for moment in connection:
-                    found.moments.append(moment)
-                    count = len(happened(found.moments, Data))
+                async for delivery in connection:
+                    found.deliveries.append(delivery)
+                    count = len(happened(found.deliveries, Data))
                     if count == 5:  # of two clients the other one comes first: even ones are ours
                         venue.misbehave(plan)
-                    if count > 60 and len(happened(found.moments, Opened)) == 2:
+                    if count > 60 and len(happened(found.deliveries, Opened)) == 2:
                         break
         return found
 
     found = run(test())
     check(found, subject)
     seen = [
-        [one.content.sequence for one in happened(life.moments, Data)] for life in found.lives
+        [one.content.sequence for one in happened(life.deliveries, Data)] for life in found.lives
     ]  # fmt: skip
     for numbers in seen:
         assert numbers == [*range(numbers[0], numbers[-1] + 1)], "whole while it was connected"

@@ -16,14 +16,13 @@ import pytest
 import trustme
 
 from payloads import simulators
+from payloads.capture.writer import frames
 from payloads.errors import Refused
+from payloads.live.http import perform
 from payloads.simulators import ChainlinkSimulator, EthgasSimulator, QfexSimulator, StorkSimulator
-from payloads.transport.capture import frames
-from payloads.transport.http import perform
-from payloads.venues.chainlink import Backfilled
-from payloads.venues.session import Authenticated, Reply
-
-from .kit import collect, driven, kinds, run
+from payloads.venues.chainlink.gaps import Backfilled
+from payloads.venues.common.session import Authenticated, Reply
+from tests.simulators.kit import collect, driven, kinds, run
 
 VENUES = [*simulators.VENUES]
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from payloads.venues.session import SECOND, Event, Reply, Request
-
-__all__ = ["NOW", "Asking"]
+from payloads.venues.common.session import SECOND, Event, Reply, Request
 
 NOW = 1_700_000_000 * SECOND
 
 
-class Asking:
+class HttpOptions:
     """Gives the answers it was made with, one after the other; none when there are no more."""
 
     def __init__(self, *answers: Reply) -> None:

@@ -1,0 +1,208 @@
+"""Compressed streams that can be cut off anywhere: plain, gzip and zstd, by a file's first bytes.
+
+Everything written before a `flush` is readable, whatever happens afterwards. A reader hands out all
+that can be decompressed, in pieces of bounded size, and says at the end whether the stream was cut
+off (`Torn`) or is broken inside (`Malformed`); neither takes away what was read before.
+
+zstd is the standard library's from Python 3.14 on, and backports.zstd before.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any, Literal, Protocol
+
+from payloads.errors import Malformed, Misuse
+
+Compression = Literal["plain", "gzip", "zstd"]
+
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_READ = 64 * 1024
+_STEP = 1024
+# What one step of a reader may hand out; a bomb is thus no more than a long file.
+_PIECE = 256 * 1024
+
+
+class Torn(Malformed):
+    """The file ends in the middle of something: what was writing it did not get to finish."""
+
+
+class Squeeze(Protocol):
+    """What a capture is written through."""
+
+    def add(self, data: bytes) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+    def finish(self) -> bytes: ...
+
+
+class _Plain:
+    def add(self, data: bytes) -> bytes:
+        return data
+
+    def flush(self) -> bytes:
+        return b""
+
+    def finish(self) -> bytes:
+        return b""
+
+
+class _Gzip:
+    def __init__(self, level: int) -> None:
+        self._stream = zlib.compressobj(level, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+
+    def add(self, data: bytes) -> bytes:
+        return self._stream.compress(data)
+
+    def flush(self) -> bytes:
+        return self._stream.flush(zlib.Z_SYNC_FLUSH)
+
+    def finish(self) -> bytes:
+        return self._stream.flush(zlib.Z_FINISH)
+
+
+class _Zstd:
+    def __init__(self, level: int) -> None:
+        zstd = _zstd()
+        self._stream = zstd.ZstdCompressor(level=level)
+        self._block = zstd.ZstdCompressor.FLUSH_BLOCK
+
+    def add(self, data: bytes) -> bytes:
+        return bytes(self._stream.compress(data))
+
+    def flush(self) -> bytes:
+        return bytes(self._stream.flush(self._block))
+
+    def finish(self) -> bytes:
+        return bytes(self._stream.flush())
+
+
+def _zstd() -> Any:
+    try:
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            import backports.zstd as zstd
+    except ImportError:
+        wanted = "pip install 'payloads[live]'"
+        raise Misuse("zstd is not installed", expected=wanted) from None
+    return zstd
+
+
+def compression_of(name: str) -> Compression:
+    """What a file of that name is to be written as."""
+    if name.endswith(".gz"):
+        return "gzip"
+    return "zstd" if name.endswith((".zst", ".zstd")) else "plain"
+
+
+def squeeze(compression: Compression) -> Squeeze:
+    """A fresh stream to write through. The levels are the fast ones: a capture must keep up."""
+    if compression == "gzip":
+        return _Gzip(4)
+    return _Zstd(3) if compression == "zstd" else _Plain()
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def unsqueezed(stream: IO[bytes], head: bytes = b"") -> Iterator[bytes]:
+    """The content of a file of any of the three kinds. Raises `Torn` or `Malformed` at its end.
+
+    `head` is what was read of it before.
+    """
+    head = head or stream.read(_READ)
+    if head.startswith(_GZIP):
+        return _unpacked(head, stream, _Inflate, "gzip")
+    if head.startswith(_ZSTD):
+        return _unpacked(head, stream, _Unzstd, "zstd")
+    return _plain(head, stream)
+
+
+def _plain(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:
+    while head:
+        yield head
+        head = stream.read(_READ)
+
+
+class _Inflate:
+    """One gzip member."""
+
+    broken: type[Exception] = zlib.error
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        self._full = False
+
+    def piece(self, data: bytes) -> bytes:
+        out = self._stream.decompress(self._stream.unconsumed_tail + data, _PIECE)
+        # A full piece may leave the end of a match inside zlib, with no input left to show for it.
+        self._full = len(out) == _PIECE
+        return out
+
+    @property
+    def more(self) -> bool:
+        return not self._stream.eof and (self._full or bool(self._stream.unconsumed_tail))
+
+    @property
+    def ended(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def rest(self) -> bytes:
+        return self._stream.unused_data
+
+
+class _Unzstd:
+    """One zstd frame."""
+
+    def __init__(self) -> None:
+        zstd = _zstd()
+        self.broken: type[Exception] = zstd.ZstdError
+        self._stream = zstd.ZstdDecompressor()
+
+    def piece(self, data: bytes) -> bytes:
+        return bytes(self._stream.decompress(data, _PIECE))
+
+    @property
+    def more(self) -> bool:
+        return not self._stream.eof and not self._stream.needs_input
+
+    @property
+    def ended(self) -> bool:
+        return bool(self._stream.eof)
+
+    @property
+    def rest(self) -> bytes:
+        return bytes(self._stream.unused_data)
+
+
+def _unpacked(head: bytes, stream: IO[bytes], make: Any, name: str) -> Iterator[bytes]:
+    """Members or frames, one after the other: tools that append to such files write several."""
+    member, read = None, 0
+    for data in _steps(head, stream):
+        read += len(data)
+        while data:
+            member = member or make()
+            try:
+                yield member.piece(data)
+                while member.more:
+                    yield member.piece(b"")
+            except member.broken as error:
+                reason = f"the {name} stream is broken, and nothing after it can be read"
+                raise Malformed(reason, offset=read, field="file", found=str(error)) from None
+            data, member = (member.rest, None) if member.ended else (b"", member)
+    if member is not None:
+        raise Torn(f"the {name} stream is cut off", offset=read, field="file")
+
+
+def _steps(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:
+    """Small steps: the one in which a stream breaks is lost as a whole."""
+    for at in range(0, len(head), _STEP):
+        yield head[at : at + _STEP]
+    while data := stream.read(_STEP):
+        yield data

@@ -1,0 +1,114 @@
+"""mitmproxy's flow files: tnetstrings, one flow after the other, and the websockets in them.
+
+Read here instead of with mitmproxy, which is a hundred megabytes of packages for a format of eight
+types. Every length is checked against what is there before anything is made from it; a flow larger
+than `MAX_FLOW_BYTES` is refused. Raises `Malformed` with the byte offset, and `Torn` for a file
+that ends within a flow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from typing import IO, Any
+
+from payloads.capture.compression import Torn
+from payloads.errors import Malformed
+
+# A flow holds all messages of a websocket, and is read at once.
+MAX_FLOW_BYTES = 2**30
+_DEEPEST = 32
+_LONGEST_PREFIX = 12
+
+
+def flows(stream: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """The flows of a file."""
+    at = 0
+    while prefix := _prefix(stream, at):
+        size = int(prefix)
+        if size > MAX_FLOW_BYTES:
+            limit = f"at most {MAX_FLOW_BYTES} bytes"
+            raise Malformed("a flow too large", offset=at, field="flow", expected=limit)
+        body = stream.read(size + 1)
+        begin = at + len(prefix) + 1
+        if len(body) < size + 1:
+            raise Torn("the last flow is cut off", offset=begin + len(body), field="flow")
+        value, _ = _value(memoryview(body), 0, size, begin, 0)
+        if not isinstance(value, dict):
+            raise Malformed("not a flow", offset=at, field="flow", expected="a dictionary")
+        yield value
+        at = begin + size + 1
+
+
+def _prefix(stream: IO[bytes], at: int) -> bytes:
+    digits = b""
+    while (byte := stream.read(1)) not in (b":", b""):
+        digits += byte
+        if not byte.isdigit() or len(digits) > _LONGEST_PREFIX:
+            found = repr(digits)
+            raise Malformed("not a flow file", offset=at, field="length", found=found)
+    if digits and not byte:
+        raise Torn("the last flow is cut off", offset=at + len(digits), field="flow")
+    return digits
+
+
+def _value(data: memoryview, begin: int, size: int, base: int, depth: int) -> tuple[Any, int]:
+    """The value of `size` bytes from `begin`, whose type stands behind them."""
+    kind, end = data[begin + size], begin + size
+    raw = data[begin:end]
+    if kind in b"]}":
+        if depth >= _DEEPEST:
+            raise Malformed("nested too deeply", offset=base + begin, field="flow")
+        items = list(_items(data, begin, end, base, depth + 1))
+        return (items if kind == ord("]") else _pairs(items, base + begin)), end + 1
+    try:
+        return _scalar(kind, bytes(raw)), end + 1
+    except (ValueError, InvalidOperation):
+        found = repr(bytes(raw[:40]))
+        raise Malformed("not a value", offset=base + begin, field="flow", found=found) from None
+
+
+def _scalar(kind: int, raw: bytes) -> Any:
+    if kind == ord(","):
+        return raw
+    if kind == ord(";"):
+        return raw.decode()
+    if kind == ord("#"):
+        return int(raw)
+    if kind == ord("^"):
+        return Decimal(raw.decode())
+    if kind == ord("!") and raw in (b"true", b"false"):
+        return raw == b"true"
+    if kind == ord("~") and not raw:
+        return None
+    raise ValueError
+
+
+def _items(data: memoryview, begin: int, end: int, base: int, depth: int) -> Iterator[Any]:
+    while begin < end:
+        prefix = bytes(data[begin : begin + _LONGEST_PREFIX + 1]).partition(b":")[0]
+        start = begin + len(prefix) + 1
+        if not prefix.isdigit() or start + int(prefix) >= end:
+            raise Malformed("not a length that fits", offset=base + begin, field="flow")
+        value, begin = _value(data, start, int(prefix), base, depth)
+        yield value
+
+
+def _pairs(items: list[Any], at: int) -> dict[Any, Any]:
+    keys = [key.decode("utf-8", "replace") if isinstance(key, bytes) else key for key in items[::2]]
+    if len(items) % 2 or not all(isinstance(key, str) for key in keys):
+        raise Malformed("not a dictionary", offset=at, field="flow")
+    return dict(zip(keys, items[1::2], strict=True))
+
+
+def messages(flow: dict[str, Any]) -> tuple[str, list[Any]]:
+    """The host of a websocket's flow and its messages; no messages for any other flow.
+
+    Since version 7 the websocket is part of the HTTP flow; before, it had a flow of its own.
+    """
+    holder = flow.get("websocket") if flow.get("type") == "http" else flow
+    if not isinstance(holder, dict) or not isinstance(holder.get("messages"), list):
+        return "", []
+    request = flow.get("request")
+    host = request.get("host", "") if isinstance(request, dict) else ""
+    return host if isinstance(host, str) else "", holder["messages"]

@@ -1,0 +1,179 @@
+"""Logs as lines of text: what wscat shows, what websocat prints, payloads in hex.
+
+`wscat`, `lines` and `hexes` give the frames of a log, each with the place it stood, and a
+`BrokenLine` for whatever is none; `kind_of` tells by looking which of them a text wants. What a
+terminal, `script` and `ts` add to a line is taken off again. Nothing is raised for what a file
+holds.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Literal
+
+from msgspec.structs import replace
+
+from payloads.capture.format import BrokenLine, CaptureRecord
+from payloads.capture.frames import UNKNOWN_TIME, Direction, Frame
+from payloads.capture.writer import split_lines
+from payloads.errors import Malformed, PayloadError, elide
+from payloads.inputs import to_bytes
+
+Placed = tuple[str, CaptureRecord]
+
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_HEX_LINE = re.compile(r"(?:0[xX])?[0-9a-fA-F]+")
+_ISO = re.compile(
+    r"\[?([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,]([0-9]{1,9}))?"
+    r"(Z|[+-][0-9]{2}:?[0-9]{2})?\]?\s+"
+)
+_EPOCH = re.compile(r"([0-9]{10})(?:\.([0-9]{1,9}))?\s+")
+# As `ts` writes it unless told otherwise: of no year and no zone, so it names no moment.
+_MONTH = re.compile(
+    r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-3][0-9]"
+    r" [0-2][0-9]:[0-5][0-9]:[0-6][0-9]\s+"
+)
+# What the two tools say themselves.
+_WSCAT_SAYS = re.compile(
+    r"(?:Connected \(press|Disconnected \(code|error: |Received p[io]ng|Listening on port)"
+)
+_WEBSOCAT_SAYS = re.compile(r"(?:\[(?:INFO|DEBUG|TRACE|WARN|ERROR) |websocat: )")
+# What `script` adds; it repeats the command, and with it whatever credential was in that.
+_SCRIPT_SAYS = re.compile(r"Script (?:started|done) on ")
+
+
+def kind_of(text: str) -> Literal["wscat", "lines", "hex"]:
+    """Which reader the first lines of a text want."""
+    found = [line for line in map(_bare, text.split("\n")[:50]) if line]
+    found = [line for line in found if not _SCRIPT_SAYS.match(line)]
+    if any(re.match(r"(?:> )?< ", line) or _WSCAT_SAYS.match(line) for line in found):
+        return "wscat"
+    return "hex" if found and all(map(_HEX_LINE.fullmatch, found)) else "lines"
+
+
+def _bare(line: str) -> str:
+    """A line without what a terminal and `ts` add to it."""
+    return _timed(_undressed(line))[1]
+
+
+def _undressed(line: str) -> str:
+    return _COLOUR.sub("", line).replace("\r", "")
+
+
+def _timed(line: str) -> tuple[int, str]:
+    if match := _EPOCH.match(line):
+        nanoseconds = int((match[2] or "").ljust(9, "0"))
+        return int(match[1]) * 10**9 + nanoseconds, line[match.end() :]
+    if match := _ISO.match(line):
+        day, clock, fraction, zone = match.groups()
+        zone = (zone or "Z").replace("Z", "+00:00")
+        try:
+            when = datetime.fromisoformat(f"{day}T{clock}{zone}").astimezone(UTC)
+        except (ValueError, OverflowError):
+            return UNKNOWN_TIME, line
+        at = int(when.timestamp()) * 10**9 + int((fraction or "").ljust(9, "0"))
+        return at, line[match.end() :]
+    if match := _MONTH.match(line):
+        return UNKNOWN_TIME, line[match.end() :]
+    return UNKNOWN_TIME, line
+
+
+def lines(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
+    """A message a line."""
+    return _each(pieces, lambda line: _plain_line(line, venue))
+
+
+def hexes(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
+    """A payload's bytes a line, in hex."""
+    return _each(pieces, lambda line: _hex_line(line, venue))
+
+
+def _each(pieces: Iterable[bytes], make: Callable[[str], Frame | None]) -> Iterator[Placed]:
+    for where, line in _numbered(pieces):
+        try:
+            record = line if isinstance(line, BrokenLine) else make(line)
+        except PayloadError as error:
+            record = BrokenLine(_number(where), error)
+        if record is not None:
+            yield where, record
+
+
+def _number(where: str) -> int:
+    return int(where.rpartition(" ")[2])
+
+
+def _numbered(pieces: Iterable[bytes]) -> Iterator[tuple[str, str | BrokenLine]]:
+    """Lines of text, each with its place."""
+    number = 0
+    try:
+        for number, (raw, _) in enumerate(split_lines(pieces), 1):
+            try:
+                yield f"line {number}", _text(raw, number)
+            except Malformed as error:
+                yield f"line {number}", BrokenLine(number, error)
+    except Malformed as error:  # of the compression
+        yield f"line {number + 1}", BrokenLine(number + 1, error)
+
+
+def _text(line: bytes | None, number: int) -> str:
+    if line is None:
+        raise Malformed("longer than any line", field="line", expected="a message")
+    try:
+        return (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).decode()
+    except UnicodeDecodeError as error:
+        reason = "not UTF-8 text"
+        raise Malformed(reason, offset=error.start, field="line", found=error.reason) from None
+
+
+def wscat(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
+    """What wscat shows on a terminal. A message of several lines goes on on lines of its own."""
+    last: tuple[str, Frame] | None = None
+    more: list[str] = []
+    for where, line in _numbered(pieces):
+        if isinstance(line, BrokenLine):
+            yield where, line
+            continue
+        at, text = _timed(_undressed(line))
+        if _SCRIPT_SAYS.match(text):
+            continue
+        # Where something came while the prompt stood there, the line has both.
+        text = text.removeprefix("> ") if text.startswith("> <") else text
+        begins = text[:2] in ("< ", "> ") or _WSCAT_SAYS.match(text.lstrip("<> "))
+        if not begins and last is not None and text.strip(" >"):
+            more.append(text)
+            continue
+        if last is not None:
+            yield _continued(*last, more)
+        last, more = None, []
+        if begins and text[2:].strip() and not _WSCAT_SAYS.match(text.lstrip("<> ")):
+            direction: Direction = "in" if text[0] == "<" else "out"
+            last = where, Frame(venue, 1, direction, "text", at, text[2:])
+        elif not begins and text.strip(" >"):
+            error = Malformed("neither sent nor received", field="line", found=elide(text))
+            yield where, BrokenLine(_number(where), error)
+    if last is not None:
+        yield _continued(*last, more)
+
+
+def _continued(where: str, frame: Frame, more: list[str]) -> Placed:
+    return where, replace(frame, data="\n".join([str(frame.data), *more])) if more else frame
+
+
+def _plain_line(line: str, venue: str) -> Frame | None:
+    # wscat prints its prompt where it prints messages alone, too, in front of whatever comes first.
+    line = _undressed(line) if "\x1b" in line else line.strip("\r")
+    at, text = _timed(line.removeprefix("> "))
+    text = text.removeprefix("> ")
+    if not text.strip(" >") or _WEBSOCAT_SAYS.match(text) or _SCRIPT_SAYS.match(text):
+        return None
+    return Frame(venue, 1, "in", "text", at, text)
+
+
+def _hex_line(line: str, venue: str) -> Frame | None:
+    at, text = _timed(line.strip())
+    if not text:
+        return None
+    return Frame(venue, 1, "in", "binary", at, to_bytes(text))

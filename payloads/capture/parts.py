@@ -1,0 +1,105 @@
+"""Which files are one capture: the parts that rotation made of it, put together again.
+
+`grouped` goes by what stands in the files, not by the order in which somebody's shell lists them.
+`Continuity` is told of the records as they are read, and notices which parts are missing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+from payloads.capture.compression import unsqueezed
+from payloads.capture.format import CaptureRecord, Header
+from payloads.capture.frames import Incident
+from payloads.capture.writer import numbered, parts
+from payloads.errors import Malformed
+
+_BEGINS = b'{"capture":'
+
+
+def grouped(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Sources to be read one after the other; the parts of a capture together, in their order.
+
+    A capture's first part brings the others that lie beside it. What is no capture stays as it is.
+    """
+    groups: list[dict[str, tuple[int, str]]] = []
+    captures: dict[str, dict[str, tuple[int, str]]] = {}
+    for name in names:
+        header = _header(name)
+        if header is None or not header.id:
+            groups.append({name: (1, name)})
+            continue
+        if header.id not in captures:
+            captures[header.id] = {}
+            groups.append(captures[header.id])
+        for part, found in _with_others(name, header):
+            captures[header.id].setdefault(os.path.realpath(found), (part, found))
+    return [tuple(name for _, name in sorted(group.values())) for group in groups]
+
+
+def _with_others(name: str, header: Header) -> Iterator[tuple[int, str]]:
+    yield header.part, name
+    if header.part != 1:
+        return
+    for beside in [*parts(name)][1:]:
+        other = _header(str(beside))
+        if other is not None and other.id == header.id:
+            yield other.part, str(beside)
+
+
+def _header(name: str) -> Header | None:
+    """The header of a file that is a capture. One that cannot be opened says so when it is read."""
+    try:
+        # A pipe can be read only once.
+        if not Path(name).is_file():
+            return None
+        with open(name, "rb") as stream:
+            pieces = unsqueezed(stream)
+            head = next(pieces, b"")
+            if not head.startswith(_BEGINS):
+                return None
+            _, first = next(numbered(chain([head], pieces)))
+    except (OSError, ValueError):  # a payload can be too long for a file's name, or hold a zero
+        return None
+    return first if isinstance(first, Header) else None
+
+
+class Continuity:
+    """Whether the parts of a capture follow one another, and all are there.
+
+    Whoever begins with the first part wants the whole; from a later one on, what is there will do.
+    """
+
+    def __init__(self) -> None:
+        self._id, self._first, self._part = "", 0, 0
+        # The name of the part that follows, once this one has said that one does.
+        self._next = ""
+
+    def saw(self, record: CaptureRecord) -> Malformed | None:
+        """The next record; what is missing before it."""
+        if isinstance(record, Incident) and record.what == "end":
+            self._next = str(record.detail.get("next", ""))
+        if not isinstance(record, Header):
+            return None
+        if record.id != self._id or record.part <= self._part:
+            missing, self._first = self.over(), record.part
+        else:
+            missing = _missing(self._part + 1, record.part - 1)
+        self._id, self._part, self._next = record.id, record.part, ""
+        return missing
+
+    def over(self) -> Malformed | None:
+        """Nothing more comes; what is missing at the end."""
+        if not self._next or self._first != 1:
+            return None
+        return _missing(self._part + 1, self._part + 1, self._next)
+
+
+def _missing(first: int, last: int, name: str | None = None) -> Malformed | None:
+    if last < first:
+        return None
+    which = f"part {first} is" if first == last else f"parts {first} to {last} are"
+    return Malformed(f"{which} not here", field="capture", expected=name)

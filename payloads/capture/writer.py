@@ -1,0 +1,397 @@
+"""Captures: what came over websockets, kept a line each, so that it can be trusted later.
+
+`CaptureWriter` only ever appends, to files that it created itself. Every `flush_every` seconds what
+it has goes to the operating system, so a process that is killed loses at most that much; with
+`sync=True` it goes to the disk as well. Credentials never reach it: `learn` them, and whatever
+holds one is written with `[redacted]` in its place and marked so.
+
+`records` reads a capture in bounded memory: the header, frames and happenings in order, and a
+`BrokenLine` with its number and error for whatever cannot be read (a line cut off by a crash among
+them); the rest still comes out. It raises `Malformed` for a capture of a later format. Both let
+`OSError` through. The format is described in docs/captures.md.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Self
+
+from payloads._version import agent
+from payloads.abi.fields import Record
+from payloads.capture.compression import compression_of, squeeze, unsqueezed
+from payloads.capture.format import (
+    FORMAT,
+    MAX_LINE_BYTES,
+    BrokenLine,
+    CaptureRecord,
+    Header,
+    Later,
+    frame_lines,
+    happening_line,
+    line_of,
+    new_id,
+    record_of,
+)
+from payloads.capture.frames import Frame, Incident
+from payloads.errors import Malformed, Misuse
+from payloads.venues.common.redactor import Redactor, Secret
+
+_BUFFER = 64 * 1024
+# What stands in a line besides the message, about.
+_AROUND = 100
+_NAME_PARTS = (".jsonl", ".ndjson", ".json")
+
+
+class Summary(Record, frozen=True):
+    """What a writer has written so far. `files` are all parts, in order."""
+
+    frames: int
+    message_bytes: int
+    file_bytes: int
+    redacted: int
+    files: tuple[str, ...]
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+class CaptureWriter:
+    """Writes one capture; thread-safe; a context manager.
+
+    `path` says the compression by its end (.gz, .zst) and must not exist. A part is closed and the
+    next begun (`name.0002.jsonl`) when it holds `max_bytes` or is `max_seconds` old.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        venue: str = "",
+        asked: dict[str, Any] | None = None,
+        secrets: Iterable[Secret | str] = (),
+        flush_every: float = 1.0,
+        sync: bool = False,
+        max_bytes: int | None = None,
+        max_seconds: float | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        _check(flush_every >= 0, "flush_every", "0 or more seconds", flush_every)
+        _check(max_bytes is None or max_bytes > 0, "max_bytes", "1 or more", max_bytes)
+        _check(max_seconds is None or max_seconds > 0, "max_seconds", "more than 0", max_seconds)
+        self._path = Path(path)
+        self._venue, self._asked = venue, asked or {}
+        self._flush_every, self._sync, self._clock = flush_every, sync, clock
+        self._max_bytes, self._max_seconds = max_bytes, max_seconds
+        self._rotates = max_bytes is not None or max_seconds is not None
+        if self._rotates and (second := _part(self._path, 2)).exists():
+            raise _there(second)
+        self._redactor = Redactor(*secrets)
+        self._id = new_id()
+        self._lock = threading.RLock()
+        self._stop = threading.Event()
+        self._error: OSError | None = None
+        self._file: int | None = None
+        self._connections = 0
+        # Frames that are no lines yet: many at once are looked through for credentials much faster.
+        self._waiting: list[Frame] = []
+        self._waiting_size = 0
+        self._frames = self._message_bytes = self._file_bytes = self._redacted = 0
+        self._files: list[str] = []
+        self._begin()
+        self._flusher: threading.Thread | None = None
+        if flush_every:
+            self._flusher = threading.Thread(
+                target=self._keep_flushing, name="capture flush", daemon=True
+            )
+            self._flusher.start()
+
+    # What the client calls a recorder: `connection`, `learn`, `frame`, `incident`.
+
+    def connection(self) -> int:
+        """A number for a websocket that is about to be opened."""
+        with self._lock:
+            self._connections += 1
+            return self._connections
+
+    def learn(self, secret: Secret | str) -> None:
+        """A credential that must not be written from now on."""
+        with self._lock:
+            self._redactor.add(secret)
+
+    def frame(self, frame: Frame) -> None:
+        """Keep a frame."""
+        with self._lock:
+            if self._rotates or self._file is None or self._error is not None:
+                self._ready(frame.at)
+            self._waiting.append(frame)
+            self._waiting_size += len(frame.data) + _AROUND
+            if self._waiting_size >= _BUFFER:
+                self._put_down()
+            elif not self._flush_every:
+                self._flush()
+
+    def incident(self, incident: Incident) -> None:
+        """Keep anything else."""
+        with self._lock:
+            self._ready(incident.at)
+            self._incident(incident)
+
+    def flush(self) -> None:
+        """Hand over to the operating system all there is."""
+        with self._lock:
+            self._raise_stored()
+            self._flush()
+
+    def close(self) -> None:
+        """End the capture: a last line, then the file is closed. May be called again."""
+        self._stop.set()
+        if self._flusher is not None and self._flusher is not threading.current_thread():
+            self._flusher.join()
+        with self._lock:
+            if self._file is not None:
+                self._end("")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def summary(self) -> Summary:
+        with self._lock:
+            if self._file is not None:
+                self._put_down()
+            return Summary(
+                self._frames, self._message_bytes, self._file_bytes, self._redacted,
+                tuple(self._files),
+            )  # fmt: skip
+
+    # Everything below is called with the lock held.
+
+    def _begin(self) -> None:
+        path = _part(self._path, len(self._files) + 1)
+        # Created here and now, or not at all: a capture is never written over or into another.
+        # For its owner's eyes: it holds an account's messages.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        try:
+            self._file = os.open(path, flags, 0o600)
+        except OSError as error:
+            if self._files:  # too late to be called otherwise
+                self._error = error
+                raise
+            if isinstance(error, FileExistsError):
+                raise _there(path) from None
+            raise Misuse(f"cannot be written: {error.strerror}", field=str(path)) from None
+        self._stream = squeeze(compression_of(path.name))
+        self._pending = bytearray()
+        self._dirty = False
+        self._part_bytes, self._began = 0, self._clock()
+        self._files.append(str(path))
+        header = Header(
+            FORMAT, self._id, len(self._files), self._began, self._venue, self._asked,
+            self._flush_every, agent(" "),
+        )  # fmt: skip
+        self._write_line(self._redactor.clean(line_of(header)))
+        self._flush()
+
+    def _end(self, following: str) -> None:
+        assert self._file is not None
+        try:
+            self._put_down()
+            detail: dict[str, Any] = {"frames": self._frames}
+            if following:
+                detail["next"] = following
+            self._incident(Incident(self._venue, 0, self._clock(), "end", detail))
+            self._pending += self._stream.finish()
+            self._to_file(durable=self._sync)
+        finally:
+            file, self._file = self._file, None
+            os.close(file)
+
+    def _ready(self, now: int) -> None:
+        self._raise_stored()
+        if self._file is None:
+            raise Misuse("the capture is closed", field=str(self._path))
+        full = self._max_bytes is not None and self._part_bytes >= self._max_bytes
+        if full or (
+            self._max_seconds is not None and now - self._began >= self._max_seconds * 10**9
+        ):
+            self._end(_part(self._path, len(self._files) + 1).name)
+            self._begin()
+
+    def _put_down(self) -> None:
+        """Make lines of the frames that wait, without what must not be in them."""
+        if not self._waiting:
+            return
+        waiting, self._waiting, self._waiting_size = self._waiting, [], 0
+        kept = messages = [frame.data for frame in waiting]
+        if self._redactor.may_find(messages):
+            kept = [self._redactor.clean(message) for message in messages]
+        changed = [
+            frame.redacted or data is not frame.data
+            for frame, data in zip(waiting, kept, strict=True)
+        ]
+        self._frames += len(waiting)
+        self._message_bytes += sum(frame.size for frame in waiting)
+        self._redacted += sum(changed)
+        self._write(frame_lines(zip(waiting, kept, changed, strict=True)))
+
+    def _incident(self, one: Incident) -> None:
+        self._put_down()
+        # Before it is JSON: a text that is JSON itself is escaped twice in there.
+        detail = _cleaned(one.detail, self._redactor)
+        if detail != one.detail:
+            one = Incident(one.venue, one.connection, one.at, one.what, detail, True)
+        self._write_line(self._redactor.clean(happening_line(one)))
+
+    def _write_line(self, line: bytes) -> None:
+        self._write(line + b"\n")
+        if not self._flush_every:
+            self._flush()
+
+    def _write(self, lines: bytes) -> None:
+        self._pending += self._stream.add(lines)
+        self._dirty = True
+        if len(self._pending) >= _BUFFER:
+            self._to_file(durable=False)
+
+    def _flush(self) -> None:
+        if self._file is None:
+            return
+        self._put_down()
+        if not self._dirty:
+            return
+        self._pending += self._stream.flush()
+        self._to_file(durable=self._sync)
+        self._dirty = False
+
+    def _to_file(self, durable: bool) -> None:
+        assert self._file is not None
+        self._raise_stored()  # what stands behind a hole cannot be read
+        view, self._pending = memoryview(self._pending), bytearray()
+        try:
+            while view:
+                written = os.write(self._file, view)
+                self._file_bytes += written
+                self._part_bytes += written
+                view = view[written:]
+            if durable:
+                os.fsync(self._file)
+        except OSError as error:
+            self._error = error
+            raise
+
+    def _raise_stored(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _keep_flushing(self) -> None:
+        # In a thread, so that the interval holds also while an event loop is busy elsewhere.
+        while not self._stop.wait(self._flush_every):
+            with self._lock:
+                try:
+                    self._flush()
+                except OSError as error:  # a full disk: whoever writes next is told
+                    self._error = error
+                    return
+
+
+def _there(path: Path) -> Misuse:
+    wanted = "the name of a file that is not there yet"
+    return Misuse("is already there", field=str(path), expected=wanted)
+
+
+def _cleaned(value: Any, redactor: Redactor) -> Any:
+    if isinstance(value, dict):
+        return {key: _cleaned(one, redactor) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(one, redactor) for one in value]
+    return redactor.clean(value) if isinstance(value, str) else value
+
+
+def _check(fits: bool, field: str, expected: str, found: object) -> None:
+    if not fits:
+        raise Misuse("no such bound", field=field, expected=expected, found=str(found))
+
+
+def _part(path: Path, number: int) -> Path:
+    """`name.jsonl.zst`, then `name.0002.jsonl.zst` and so on."""
+    if number == 1:
+        return path
+    stem, ends = path.name, ""
+    for group in ((".gz", ".zst", ".zstd"), _NAME_PARTS):
+        end = next((end for end in group if stem.endswith(end) and stem != end), "")
+        stem, ends = stem.removesuffix(end), end + ends
+    return path.with_name(f"{stem}.{number:04d}{ends}")
+
+
+def parts(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A capture's first file and those that rotation made after it, as far as they are there."""
+    yield Path(path)
+    number = 2
+    while (following := _part(Path(path), number)).exists():
+        yield following
+        number += 1
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def records(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[CaptureRecord]:
+    """Everything in one file of a capture, in order."""
+    with _opened(source) as stream:
+        for _, record in numbered(unsqueezed(stream)):
+            yield record
+
+
+def numbered(pieces: Iterable[bytes]) -> Iterator[tuple[int, CaptureRecord]]:
+    """The same of what is in a file, in pieces, each with the number of its line."""
+    number = 0
+    try:
+        for number, (line, whole) in enumerate(split_lines(pieces), 1):
+            if line is None or line.strip():
+                yield number, record_of(line, number, whole)
+    except Later as error:
+        raise error.why from None
+    except Malformed as error:  # of the compression, for one
+        yield number + 1, BrokenLine(number + 1, error)
+
+
+def frames(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Frame]:
+    """Only the frames; what is broken is passed over (`records` tells)."""
+    return (record for record in records(source) if isinstance(record, Frame))
+
+
+@contextmanager
+def _opened(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
+    if isinstance(source, str | os.PathLike):
+        with open(source, "rb") as stream:
+            yield stream
+    else:
+        yield source
+
+
+def split_lines(pieces: Iterable[bytes]) -> Iterator[tuple[bytes | None, bool]]:
+    """Lines and whether their end was there; None in place of one longer than any can be."""
+    begun: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        first, *others = piece.split(b"\n")
+        size += len(first)
+        begun.append(first)
+        if size > MAX_LINE_BYTES:
+            begun.clear()
+        if not others:
+            continue
+        yield (b"".join(begun) if size <= MAX_LINE_BYTES else None), True
+        for line in others[:-1]:
+            yield line, True
+        begun, size = [others[-1]], len(others[-1])
+    if size:
+        yield (b"".join(begun) if size <= MAX_LINE_BYTES else None), False

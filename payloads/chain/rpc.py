@@ -1,0 +1,424 @@
+"""A JSON-RPC node as this library asks it: few methods, bounded retries, no secrets in errors.
+
+`connect(where)` takes a URL, a `Web3`, or a provider of web3.py. Everything is then asked through
+the provider's `make_request`, so that a node's answers and revert data arrive as it sent them.
+
+`Unavailable` (a `Misuse`: nothing is wrong with any payload) is raised where a node cannot be
+reached, does not know a block's state any more, or answers what no node should. A call that reverts
+raises `Reverts`, which stays inside this package. An RPC URL may hold a key in its path, query or
+user name: none of the three is kept in clear, and they are cut out of whatever a server says.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from payloads.abi.fields import Record
+from payloads.crypto import checksum
+from payloads.errors import Misuse, elide
+
+# Called with blocks read, blocks to read, and events found so far.
+Progress = Callable[[int, int, int], None]
+
+ATTEMPTS = 5
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+TIMEOUT_SECONDS = 30
+# Nodes that limit the range of eth_getLogs allow 500 to 10,000 blocks: halving finds it from here.
+WIDEST_RANGE = 2_000_000
+# After so many good answers, a range that was refused once is tried again.
+PATIENCE = 16
+
+_BUSY = re.compile(r"rate.?limit|too many requests|compute units|capacity|try again|busy", re.I)
+_NO_STATE = re.compile(
+    r"missing trie node|historical state|state .{0,40}(?:not available|unavailable|pruned)"
+    r"|header not found|unknown block|block .{0,20}not found|archive|pruned|distance to target",
+    re.I,
+)
+SLOW = "no answer in time"
+_BUSY_STATUS = (429, 502, 503, 504)
+
+
+class Unavailable(Misuse):
+    """What a chain knows could not be found out."""
+
+
+class Reverts(Exception):
+    """A call that the node ran, and that reverted. Never leaves `payloads.transport`."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__("0x" + data.hex())
+        self.data = data
+
+
+class _Answered(Exception):
+    """The node answered with an error."""
+
+    def __init__(self, code: Any, message: str, data: Any) -> None:
+        super().__init__(message)
+        self.code, self.message, self.data = code, message, data
+
+    @property
+    def busy(self) -> bool:
+        return self.code in (429, -32029) or bool(_BUSY.search(self.message))
+
+
+class _Unreached(Exception):
+    """No answer came. `passing`: it may come if asked again."""
+
+    def __init__(self, why: str, passing: bool) -> None:
+        super().__init__(why)
+        self.why, self.passing = why, passing
+
+
+class Block(Record, frozen=True):
+    """A block's number, hash and time."""
+
+    number: int
+    hash: str
+    time: int
+
+
+class Log(Record, frozen=True):
+    """An event as a node returns it."""
+
+    block: int
+    index: int
+    address: bytes
+    topics: tuple[bytes, ...]
+    data: bytes
+    transaction: str
+
+
+# --- connecting -----------------------------------------------------------------------------------
+
+
+def connect(where: Any, *, pause: Callable[[float], None] = time.sleep) -> Node:
+    """A node by URL (http, https, or the path of an .ipc file), `Web3` or provider."""
+    if isinstance(where, Node):
+        return where
+    if isinstance(where, str):
+        return Node(_provider(where), host_of(where), _secrets(where), pause)
+    provider = getattr(where, "provider", where)
+    if not callable(getattr(provider, "make_request", None)):
+        found = type(where).__name__
+        raise Misuse("not a node", field="rpc", expected="a URL, a Web3 or a provider", found=found)
+    url = str(getattr(provider, "endpoint_uri", "") or "")
+    return Node(provider, host_of(url), _secrets(url), pause)
+
+
+def _provider(url: str) -> Any:
+    try:
+        from web3 import HTTPProvider, IPCProvider
+    except ImportError:
+        problem = "web3 is not installed"
+    else:
+        if urlsplit(url).scheme in ("http", "https"):
+            options = {"timeout": TIMEOUT_SECONDS}
+            # Retries are this module's own: theirs would come on top.
+            return HTTPProvider(url, request_kwargs=options, exception_retry_configuration=None)
+        if url.endswith(".ipc"):
+            return IPCProvider(url)
+        expected = "an http or https URL, or the path of an .ipc file"
+        raise Misuse("no such kind of node", field="rpc", expected=expected, found=host_of(url))
+    raise Misuse(problem, field="rpc", expected="pip install 'payloads[rpc]'")
+
+
+def host_of(url: str) -> str:
+    """The URL without user name, path and query, any of which may hold a key."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "a node"
+    if not host:
+        return "a local node" if url.endswith(".ipc") else "a node"
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+
+
+def _secrets(url: str) -> tuple[str, ...]:
+    """Pieces of a URL that may be keys, longest first."""
+    try:
+        parts = urlsplit(url)
+        pieces = [parts.username, parts.password, parts.query, *parts.path.split("/")]
+    except ValueError:
+        return (url,)
+    pieces += [value for _, value in parse_qsl(parts.query)]
+    found = {piece for piece in pieces if piece and len(piece) > 3}
+    return tuple(sorted({url, *found}, key=len, reverse=True)) if url else ()
+
+
+# --- asking ---------------------------------------------------------------------------------------
+
+
+class Node:
+    """One node. `calls` counts the requests that were sent."""
+
+    def __init__(
+        self,
+        provider: Any,
+        host: str,
+        secrets: Sequence[str] = (),
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._provider, self._secrets, self._pause = provider, tuple(secrets), pause
+        self.host = host
+        self.calls = 0
+        self._blocks: dict[int, Block] = {}
+        self._range = WIDEST_RANGE
+
+    def __repr__(self) -> str:
+        return f"Node({self.host})"
+
+    def redacted(self, text: str) -> str:
+        """What somebody else said, on one line and without pieces of the URL."""
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
+        return elide(" ".join(text.split()), 200)
+
+    def request(self, method: str, params: Sequence[Any]) -> Any:
+        """The result; `Unavailable` for anything else."""
+        try:
+            return self._request(method, params)
+        except _Answered as answer:
+            problem = self._unavailable(method, answer, params)
+        raise problem
+
+    def _request(self, method: str, params: Sequence[Any]) -> Any:
+        """The result, `_Answered` for an error of the node's, `Unavailable` where it is silent."""
+        wait, why = FIRST_PAUSE, ""
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                self._pause(wait)
+                wait = min(2 * wait, LONGEST_PAUSE)
+            try:
+                return self._once(method, params)
+            except _Answered as answer:
+                if not answer.busy or attempt == ATTEMPTS - 1:
+                    raise
+            except _Unreached as failure:
+                why = failure.why
+                if not failure.passing:
+                    break
+        # Outside the handler: its exception's text, and its context's, may hold the URL.
+        raise Unavailable(f"{self.host} cannot be asked", field=method, found=self.redacted(why))
+
+    def _once(self, method: str, params: Sequence[Any]) -> Any:
+        self.calls += 1
+        failure: Exception | None = None
+        try:
+            response = self._provider.make_request(method, list(params))
+        except Exception as error:  # whatever a transport raises; its kind is all that is kept
+            failure = _failure(error)
+        if failure is not None:
+            raise failure
+        if not isinstance(response, dict):
+            raise _Unreached("an answer that is not JSON-RPC", False)
+        if (said := response.get("error")) is not None:
+            raise _answered(said)
+        if "result" not in response:
+            raise _Unreached("an answer with neither result nor error", True)
+        return response["result"]
+
+    def _unavailable(self, method: str, answer: _Answered, params: Sequence[Any]) -> Unavailable:
+        said = self.redacted(answer.message)
+        if _NO_STATE.search(answer.message):
+            block = params[-1] if params and isinstance(params[-1], str) else ""
+            at = f" at block {int(block, 16)}" if block.startswith("0x") else ""
+            return Unavailable(
+                f"{self.host} does not have the state{at}",
+                field=method, expected="an archive node, or a newer block", found=said,
+            )  # fmt: skip
+        return Unavailable(f"{self.host} refuses {method}", found=said)
+
+    # What is asked.
+
+    def chain_id(self) -> int:
+        return self._integer(self.request("eth_chainId", []), "eth_chainId")
+
+    def head(self) -> int:
+        return self._integer(self.request("eth_blockNumber", []), "eth_blockNumber")
+
+    def block(self, number: int) -> Block:
+        """A block by number, asked once."""
+        if number not in self._blocks:
+            self._blocks[number] = self.block_now(number)
+        return self._blocks[number]
+
+    def block_now(self, number: int) -> Block:
+        """A block by number, whatever was answered before."""
+        found = self.request("eth_getBlockByNumber", [hex(number), False])
+        if not isinstance(found, dict):
+            raise Unavailable(f"{self.host} has no block {number}", field="block")
+        time_ = self._integer(found.get("timestamp"), "timestamp")
+        return Block(number, str(found.get("hash")), time_)
+
+    def code(self, address: bytes, number: int) -> bytes:
+        return self._bytes(self.request("eth_getCode", [checksum(address), hex(number)]))
+
+    def storage(self, address: bytes, slot: int, number: int) -> bytes:
+        """One word of a contract's storage."""
+        word = self.request("eth_getStorageAt", [checksum(address), hex(slot), hex(number)])
+        return self._bytes(word).rjust(32, b"\0")
+
+    def call(
+        self,
+        to: bytes,
+        data: bytes,
+        number: int | str,
+        sender: bytes | None = None,
+        value: int = 0,
+    ) -> bytes:
+        """What a call returns at a block; `Reverts` with its revert data."""
+        call = {"to": checksum(to), "data": "0x" + data.hex()}
+        if sender is not None:
+            call["from"] = checksum(sender)
+        if value:
+            call["value"] = hex(value)
+        block = number if isinstance(number, str) else hex(number)
+        problem: Exception
+        try:
+            return self._bytes(self._request("eth_call", [call, block]))
+        except _Answered as answer:
+            reverted = _revert_data(answer)
+            if reverted is None:
+                problem = self._unavailable("eth_call", answer, [call, block])
+            else:
+                problem = Reverts(reverted)
+        raise problem
+
+    def transaction(self, hash_: str) -> dict[str, Any] | None:
+        found = self.request("eth_getTransactionByHash", [hash_])
+        return found if isinstance(found, dict) else None
+
+    def logs(
+        self,
+        addresses: Sequence[bytes],
+        topics: Sequence[Any],
+        first: int,
+        last: int,
+        progress: Progress | None = None,
+    ) -> list[Log]:
+        """All logs from block `first` to `last`, in order, in as few pieces as the node allows."""
+        found: list[Log] = []
+        at, good = first, 0
+        while at <= last:
+            upto = min(last, at + self._range - 1)
+            logs = self._piece(addresses, topics, at, upto)
+            if logs is None:
+                self._range, good = max(1, (upto - at + 1) // 2), 0
+                continue
+            found += logs
+            at, good = upto + 1, good + 1
+            if good % PATIENCE == 0:
+                self._range = min(2 * self._range, WIDEST_RANGE)
+            if progress is not None:
+                progress(at - first, last - first + 1, len(found))
+        return sorted(found, key=lambda log: (log.block, log.index))
+
+    def _piece(
+        self, addresses: Sequence[bytes], topics: Sequence[Any], first: int, last: int
+    ) -> list[Log] | None:
+        """The logs of a range; None where it is too wide.
+
+        Nodes word that in a hundred ways, and some just time out, so any refusal counts as one
+        while the range can be halved.
+        """
+        wanted = {
+            "address": [checksum(address) for address in addresses],
+            "topics": list(topics),
+            "fromBlock": hex(first),
+            "toBlock": hex(last),
+        }
+        problem: Exception
+        try:
+            found = self._request("eth_getLogs", [wanted])
+        except _Answered as answer:
+            problem = self._unavailable("eth_getLogs", answer, [wanted])
+        except Unavailable as silent:
+            problem = silent
+            if silent.found != SLOW:
+                raise
+        else:
+            return [log for raw in found for log in self._log(raw, addresses, first, last)]
+        if last > first:
+            return None
+        raise problem
+
+    def _log(self, raw: Any, addresses: Sequence[bytes], first: int, last: int) -> Iterator[Log]:
+        try:
+            log = Log(
+                int(raw["blockNumber"], 16),
+                int(raw["logIndex"], 16),
+                bytes.fromhex(raw["address"][2:]),
+                tuple(self._bytes(topic) for topic in raw["topics"]),
+                self._bytes(raw["data"]),
+                str(raw.get("transactionHash")),
+            )
+        except (KeyError, TypeError, ValueError):
+            raise self._nonsense("eth_getLogs", raw) from None
+        if log.address not in addresses or not first <= log.block <= last:
+            raise self._nonsense("eth_getLogs", "a log that was not asked for")
+        yield log
+
+    # Reading answers.
+
+    def _integer(self, value: Any, method: str) -> int:
+        try:
+            return value if type(value) is int else int(value, 16)
+        except (TypeError, ValueError):
+            raise self._nonsense(method, value) from None
+
+    def _bytes(self, value: Any) -> bytes:
+        if isinstance(value, bytes):
+            return bytes(value)
+        try:
+            return bytes.fromhex(value.removeprefix("0x"))
+        except (AttributeError, ValueError):
+            raise self._nonsense("hex data", value) from None
+
+    def _nonsense(self, field: str, value: Any) -> Unavailable:
+        found = self.redacted(repr(value))
+        return Unavailable(f"{self.host} answers what no node should", field=field, found=found)
+
+
+def _answered(error: Any) -> _Answered:
+    if not isinstance(error, dict):
+        return _Answered(None, str(error), None)
+    return _Answered(error.get("code"), str(error.get("message")), error.get("data"))
+
+
+def _failure(error: Exception) -> Exception:
+    """What went wrong, in words that cannot hold the URL."""
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    if isinstance(status, int):
+        said = str(getattr(response, "text", ""))[:300]
+        if status in _BUSY_STATUS:
+            return _Unreached(f"HTTP status {status}", True)
+        # Some nodes refuse a range of logs with a status of 400 or 413.
+        return _Answered(status, f"HTTP status {status}: {said}", None)
+    name = type(error).__name__
+    if "Timeout" in name:
+        return _Unreached(SLOW, True)
+    if isinstance(error, OSError) or "Connection" in name:
+        return _Unreached("no connection", True)
+    if "JSON" in name or "BadResponse" in name or isinstance(error, ValueError):
+        return _Unreached("an answer that is not JSON-RPC", False)
+    return _Unreached(name, False)
+
+
+_HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
+
+
+def _revert_data(answer: _Answered) -> bytes | None:
+    """The data of a revert, in each of the places where nodes put it; None if it is no revert."""
+    data = answer.data
+    if isinstance(data, dict):
+        data = data.get("data", data.get("result"))
+    if isinstance(data, str) and (found := _HEX.search(data)) and len(found[0]) % 2 == 0:
+        return bytes.fromhex(found[0][2:])
+    return b"" if "revert" in answer.message.lower() or answer.code == 3 else None

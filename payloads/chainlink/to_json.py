@@ -1,0 +1,103 @@
+"""Chainlink payloads as JSON objects with stable keys, and back.
+
+The keys are the fields' names. A report of a known schema is spelled out field by field; one of an
+unknown schema is its `words`. What does not follow from the fields is kept beside them, so that
+`from_dict(to_dict(payload))` encodes to the very same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from payloads.abi.fields import hexed, json_object
+from payloads.chainlink.report import (
+    CONTEXT,
+    AnyReport,
+    BareReport,
+    FullReport,
+    UnknownReport,
+)
+from payloads.chainlink.schemas import Schema, schema_named
+from payloads.chainlink.signers import recover
+from payloads.json_in import bytes_in, field_values, list_in
+
+
+def _schema_keys(report: AnyReport) -> dict[str, Any]:
+    if isinstance(report, UnknownReport):
+        return {"schema_version": report.schema_version, "schema": "unknown"}
+    return {"schema_version": report.schema_version, "schema": report.schema.key}
+
+
+def _report_keys(report: AnyReport, blob: bytes) -> dict[str, Any]:
+    if isinstance(report, UnknownReport):
+        record: dict[str, Any] = {
+            "words": list(report.words),
+            "tail": report.tail,
+            "why_unknown": report.why,
+        }
+        if report.head is not None:
+            record["head_if_usual"] = report.head
+        return record
+    record = {row.name: getattr(report, row.name) for row in report.schema.table.fields}
+    if trailing := blob[report.schema.size :]:
+        record["report_trailing"] = trailing
+    return record
+
+
+def report_to_dict(bare: BareReport) -> dict[str, Any]:
+    """An unsigned report."""
+    record = {"system": "chainlink", "form": "report", **_schema_keys(bare.report)}
+    if bare.guess:
+        record["guess"] = bare.guess
+    return json_object(record | _report_keys(bare.report, bare.raw))
+
+
+def full_report_to_dict(payload: FullReport, signers: bool = True) -> dict[str, Any]:
+    """A `fullReport`; `signers` are recovered unless that is not wanted."""
+    record: dict[str, Any] = {"system": "chainlink", "form": "full_report"}
+    record |= _schema_keys(payload.report)
+    if payload.guess:
+        record["guess"] = payload.guess
+    record |= _report_keys(payload.report, payload.report_blob)
+    record |= {row.name: getattr(payload, row.name) for row in CONTEXT.fields}
+    record |= {"sequence": payload.sequence, "don_id": payload.don_id}
+    record |= {"rs": payload.rs, "ss": payload.ss, "raw_vs": payload.raw_vs}
+    record |= {"report_hash": payload.report_hash, "signing_digest": payload.signing_digest}
+    if signers:
+        record["signers"] = [found.address for found in recover(payload)]
+    if payload.departures:
+        record["departures"] = [str(departure) for departure in payload.departures]
+        record["raw"] = payload.raw
+    return json_object(record)
+
+
+# --- and back -------------------------------------------------------------------------------------
+
+
+def _schema(record: dict[str, Any]) -> Schema:
+    return schema_named(record.get("schema") or record.get("schema_version") or "")
+
+
+def report_from_dict(record: dict[str, Any]) -> bytes:
+    """The report blob that an object describes."""
+    if record.get("schema") == "unknown":
+        return b"".join(list_in(record, "words", 32)) + bytes_in(record, "tail", None, b"")
+    schema = _schema(record)
+    values = field_values(schema.table.fields, record)
+    return schema.record(**values).encode() + bytes_in(record, "report_trailing", None, b"")
+
+
+def full_report_from_dict(record: dict[str, Any]) -> FullReport:
+    """The payload that an object describes."""
+    blob = report_from_dict(record)
+    context = field_values(CONTEXT.fields, record)
+    report = UnknownReport(None, None, (), hexed(blob), "")  # its bytes are all that is encoded
+    return FullReport(
+        **context,
+        report_blob=blob,
+        rs=list_in(record, "rs", 32),
+        ss=list_in(record, "ss", 32),
+        raw_vs=bytes_in(record, "raw_vs", 32),
+        report=report,
+        raw=bytes_in(record, "raw", None, b""),
+    )

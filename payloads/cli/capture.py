@@ -1,0 +1,340 @@
+"""`payloads capture`: what a venue sends, kept in a file, with its rates while it runs.
+
+A summary ends it: on standard output, as everything that a program may want. What `Watch` says on
+the way goes to standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from payloads import venues as catalog
+from payloads.cli import show
+from payloads.cli.run import guarded
+from payloads.cli.stop import stoppable
+from payloads.cli.watch import NothingLeft, Watch, lines_of
+from payloads.errors import Misuse, Refused
+from payloads.venues.common.session import Event, Reply, Request, Session
+
+if TYPE_CHECKING:
+    import ssl
+
+    from payloads.capture.frames import Incident
+    from payloads.capture.writer import CaptureWriter
+
+# What is streamed to whoever is logged in, without any word of it.
+_ASKS_FOR_NOTHING = frozenset({"qfex-trade"})
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZES = {"": 1, "B": 1, "k": 10**3, "kB": 10**3, "M": 10**6, "MB": 10**6, "G": 10**9, "GB": 10**9}
+
+
+def _duration(value: str) -> float:
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)", value)
+    if not match:
+        raise click.BadParameter(f"{value!r} is no duration: 90s, 5m, 2h or 1d")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _time(value: str) -> float:
+    if not (seconds := _duration(value)):
+        raise click.BadParameter("no time at all")
+    return seconds
+
+
+def _size(value: str) -> int:
+    match = re.fullmatch(r"([0-9]+)([a-zA-Z]*)", value)
+    if not match or match[2] not in _SIZES or not int(match[1]):
+        raise click.BadParameter(f"{value!r} is no size: 500kB, 100MB or 1GB")
+    return int(match[1]) * _SIZES[match[2]]
+
+
+def _venues() -> str:
+    """The venues, for the help; each with what it is asked for."""
+    return "\n\n".join("\b\n" + "\n".join(_about(one)) for one in catalog.VENUES.values())
+
+
+def _about(venue: catalog.Venue) -> Iterator[str]:
+    yield f"  {venue.name}: {venue.title}"
+    yield f"    WHAT        {venue.what}"
+    yield f"    --endpoint  {', '.join(venue.endpoints)}, or a URL"
+    if venue.credentials:
+        names = ", ".join(catalog.variable(venue.name, name) for name in venue.credentials)
+        yield f"    credentials {names}"
+    for name, words in venue.options.items():
+        yield f"    --set       {name}={words}"
+
+
+@click.command(
+    short_help="Keep what a venue sends, until Ctrl-C.", epilog="Venues:\n\n" + _venues()
+)
+@click.argument("venue", type=click.Choice(list(catalog.VENUES)), metavar="VENUE")
+@click.argument("what", nargs=-1)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    help="A new file; .gz or .zst at its end compresses it.",
+)
+@click.option("--endpoint", default="", metavar="NAME|URL", help="mainnet (default), or another.")
+@click.option(
+    "--set", "options", multiple=True, metavar="NAME=VALUE", help="An option of the venue."
+)
+@click.option("--credentials", metavar="FILE", help="A TOML file with mode 0600: [venue] name = …")
+@click.option("--ca", metavar="FILE", help="Trust this authority, or certificate (PEM), too.")
+@click.option("--for", "seconds", type=_duration, metavar="TIME", help="Stop after so long: 5m.")
+@click.option("--frames", type=click.IntRange(1), help="Stop after so many messages.")
+@click.option(
+    "--flush",
+    type=_duration,
+    default="1s",
+    metavar="TIME",
+    help="What may be lost if this is killed (1s).",
+)
+@click.option("--sync", is_flag=True, help="At each flush wait for the disk, too.")
+@click.option("--rotate-size", type=_size, metavar="SIZE", help="Begin a new file at this size.")
+@click.option("--rotate-every", type=_time, metavar="TIME", help="Begin a new file so often.")
+@click.option("--attempts", type=click.IntRange(1), help="Give up after so many failures in a row.")
+@click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
+@click.option("--color", "colour", type=click.Choice(["auto", "always", "never"]), default="auto")
+@guarded
+def capture(
+    venue: str,
+    what: tuple[str, ...],
+    output: str,
+    endpoint: str,
+    options: tuple[str, ...],
+    credentials: str | None,
+    ca: str | None,
+    seconds: float | None,
+    frames: int | None,
+    flush: float,
+    sync: bool,
+    rotate_size: int | None,
+    rotate_every: float | None,
+    attempts: int | None,
+    as_json: bool,
+    colour: str,
+) -> None:
+    """Keep what a venue sends, with nanosecond times and every byte, until Ctrl-C.
+
+    Credentials come from the environment or from a TOML file that only you can read (there
+    PAYLOADS_STORK_TOKEN is [stork] token = "…"), never from the command line. They do not reach
+    the capture.
+
+    A lost connection is dialled again, for as long as it takes; a venue that says no is not. What
+    it says no to is told, and the capture goes on as long as something is left that can come. The
+    exit code is 0 after a capture, 1 where the venue said no, also to a part of what was asked for,
+    or no connection came about, and 2 where this was called wrongly.
+
+    \b
+    Examples:
+      payloads capture stork BTCUSD ETHUSD -o stork.jsonl.zst
+      payloads capture chainlink 0x0003… --endpoint testnet --for 5m -o reports.jsonl
+      payloads capture qfex level2:AAPL-USD --rotate-every 1h -o qfex.jsonl.gz
+    """
+    from payloads.capture.writer import CaptureWriter
+    from payloads.live import websocket  # noqa: F401 (says before anything if it cannot run)
+
+    if output == "-":
+        raise Misuse("a capture is a file", field="-o", expected="its name", found=output)
+    tls = _trusting(ca)
+    watch = Watch(show.colours(colour, sys.stderr), frames)
+    outside = _Outside(venue, watch, tls)
+    asked = _asked(venue, what, endpoint, options, credentials)
+    sessions: Sequence[Session] = ()
+    try:
+        sessions = catalog.make(venue, asked, outside)
+    except KeyboardInterrupt:  # while the venue is asked where to connect, no loop hears of it
+        watch.ended = "stopped"
+    held = [*outside.learnt, *(secret for session in sessions for secret in _secrets(session))]
+    writer = CaptureWriter(
+        output, venue=venue, asked=_header(asked), secrets=held, flush_every=flush, sync=sync,
+        max_bytes=rotate_size, max_seconds=rotate_every,
+    )  # fmt: skip
+    failed = None
+    try:
+        with writer:
+            for one in outside.happened:
+                writer.incident(one)
+            if sessions:
+                asyncio.run(_run(sessions, writer, watch, seconds, attempts, tls))
+    except OSError as error:  # a full disk
+        failed = watch.ended = error.strerror or str(error)
+        where = str(error.filename or output)
+        click.echo(show.error_line(where, f"cannot be written any more: {failed}"), err=True)
+    _summary(watch, writer, as_json, colour)
+    if watch.refused is not None or watch.denied or not watch.opened or failed:
+        raise SystemExit(1)
+
+
+def _asked(
+    venue: str,
+    what: tuple[str, ...],
+    endpoint: str,
+    options: Iterable[str],
+    credentials: str | None,
+) -> catalog.Asked:
+    """What the command was called with, and the credentials that it finds."""
+    from payloads.live.credentials import TokenFile, find
+
+    chosen: dict[str, str] = {}
+    for option in options:
+        name, mark, value = option.partition("=")
+        if not mark:
+            raise Misuse("not an option", field="--set", expected="NAME=VALUE", found=option)
+        chosen[name.replace("-", "_")] = value
+    if not what and venue not in _ASKS_FOR_NOTHING:
+        asked_for = catalog.venue(venue).what
+        raise Misuse("nothing to capture", field=f"{venue} WHAT", expected=asked_for)
+    names = catalog.venue(venue).credentials
+    found = find(venue, names, file=credentials)
+    keep = None
+    if "token_file" in chosen and "token_file" in catalog.venue(venue).options:
+        tokens = TokenFile(chosen.pop("token_file"))
+        found["refresh_token"], keep = tokens.read(), tokens.keep
+    return catalog.Asked(what, endpoint, chosen, found, keep=keep)
+
+
+def _header(asked: catalog.Asked) -> dict[str, Any]:
+    """The same, as the capture's header keeps it."""
+    endpoint = asked.endpoint or "mainnet"
+    return {"what": list(asked.what), "endpoint": endpoint, "options": dict(asked.options)}
+
+
+class _Outside:
+    """Does what a venue wants done before there is a session, and keeps it for the capture."""
+
+    def __init__(self, venue: str, watch: Watch, tls: ssl.SSLContext | None) -> None:
+        self.happened: list[Incident] = []
+        self.learnt: list[str] = []
+        self._venue, self._watch, self._tls = venue, watch, tls
+
+    def now(self) -> int:
+        return time.time_ns()
+
+    def ask(self, request: Request) -> Reply:
+        from payloads.capture import redaction
+        from payloads.live import http
+
+        self.learnt += redaction.secrets_of(request)
+        self._keep("request", redaction.request_detail(request))
+        reply = http.perform_now(request, tls=self._tls)
+        self._keep("reply", redaction.reply_detail(request, reply, self.learnt.append))
+        return reply
+
+    def _keep(self, what: str, detail: dict[str, Any]) -> None:
+        from payloads.capture.frames import Incident
+
+        self.happened.append(Incident(self._venue, 0, self.now(), what, detail))
+
+    def wait(self, nanoseconds: int) -> None:
+        self._watch.say(f"asking again in {nanoseconds / 1e9:.1f} s")
+        time.sleep(nanoseconds / 1e9)
+
+    def tell(self, event: Event) -> None:
+        from payloads.capture.frames import Delivery
+
+        self._watch.count(Delivery(self.now(), 0, None, (event,)))
+
+    def warn(self, words: str) -> None:
+        self._watch.say(words, bad=True)
+
+
+def _trusting(ca: str | None) -> ssl.SSLContext | None:
+    """What this machine trusts, and this authority. None for what the transport does by itself."""
+    if ca is None:
+        return None
+    import ssl
+
+    context = ssl.create_default_context()
+    # A server's own certificate will do, too, as from Python 3.13 on it does by itself.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(ca)
+    except OSError as error:  # ssl.SSLError is one
+        found = error.strerror or type(error).__name__
+        raise Misuse("cannot be used", field="--ca", expected="a PEM file", found=found) from None
+    return context
+
+
+def _secrets(session: Session) -> Iterable[Any]:
+    from payloads.capture.redaction import secrets_in
+
+    return secrets_in(session)
+
+
+# --- while it runs --------------------------------------------------------------------------------
+
+
+async def _run(
+    sessions: Sequence[Session],
+    writer: CaptureWriter,
+    watch: Watch,
+    seconds: float | None,
+    attempts: int | None,
+    tls: ssl.SSLContext | None,
+) -> None:
+    from payloads.capture.frames import Incident
+    from payloads.live.connection import Backoff, Connection, merged
+    from payloads.live.inbox import Inbox
+
+    inbox = Inbox()
+    backoff = Backoff(attempts=attempts)
+    watch.connections = [
+        Connection(session, recorder=writer, inbox=inbox, backoff=backoff, tls=tls)
+        for session in sessions
+    ]
+    async with stoppable() as stop, merged(*watch.connections) as deliveries:
+        reading = asyncio.ensure_future(watch.read(deliveries))
+        stopping = asyncio.ensure_future(_stopped(stop, seconds))
+        watch.begin()  # as `--for` does: not with what the venue was asked before
+        showing = asyncio.ensure_future(watch.show())
+        try:
+            both: list[asyncio.Future[Any]] = [reading, stopping]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            watch.ended = stopping.result() if stopping.done() else "as many as were asked for"
+        finally:
+            watch.denied = watch.denied_now()
+            for task in (reading, stopping, showing):
+                task.cancel()
+            ended = await asyncio.gather(reading, stopping, showing, return_exceptions=True)
+            watch.clear()
+    error = ended[0]
+    if isinstance(error, Refused):
+        watch.refused, watch.ended = error, f"given up: {error.reason}"
+        if isinstance(error, NothingLeft):
+            why = {"why": error.reason}
+            writer.incident(Incident(sessions[0].venue, 0, time.time_ns(), "gave up", why))
+    elif isinstance(error, Exception):
+        raise error
+
+
+async def _stopped(stop: asyncio.Event, seconds: float | None) -> str:
+    """Until the time is over, or somebody says stop; which of them, in words."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+            return "stopped"
+    return "as long as was asked for"
+
+
+# --- at the end -----------------------------------------------------------------------------------
+
+
+def _summary(watch: Watch, writer: CaptureWriter, as_json: bool, colour: str) -> None:
+    record = watch.summary(writer)
+    if as_json:
+        click.echo(json.dumps(record))
+        return
+    for line in lines_of(record):
+        click.echo(line, color=show.colours(colour, sys.stdout))

@@ -1,0 +1,176 @@
+"""`payloads quote`: what verifying payloads will cost, before it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from payloads.chainlink import decode_call
+from payloads.chainlink.fees import Charge
+from payloads.chainlink.quotes import BulkQuote, Quote
+from payloads.chainlink.quotes import quote as quote_one
+from payloads.cli.chain_options import (
+    AnyState,
+    amount,
+    givens,
+    instant,
+    load_state,
+    said_instant,
+    seconds,
+    state_options,
+)
+from payloads.cli.run import Run, command_options, guarded
+from payloads.cli.sources import Item
+from payloads.verdicts.state import SCALE, StorkState
+
+_WIDTH = 22
+_WAYS = {"link": "paid in LINK", "native": "paid in native", "free": "nothing paid"}
+
+
+@click.command(short_help="Say what verifying payloads costs.")
+@command_options
+@state_options
+@guarded
+def quote(
+    sources: tuple[str, ...],
+    as_json: bool,
+    colour: str,
+    state_path: str,
+    now: str | None,
+    at: str | None,
+    sender: str | None,
+) -> None:
+    """Say what verifying payloads costs: fee, reward, value to send, gas, and time left.
+
+    Exact to the wei, in LINK and in native, under the state's surcharge and the sender's discounts.
+    With several payloads the totals of one verifyBulk follow. Whether the contract would accept
+    them is another question: payloads verify answers it.
+
+    \b
+    Examples:
+      payloads quote --state fixtures/examples/state.json fixtures/examples/report.hex
+      payloads quote --state state.json --now now --sender 0x… report.hex
+      cat frames.jsonl | payloads quote --state state.json --json | jq .value
+    """
+    run = Run(as_json, colour)
+    state = load_state(state_path)
+    then, clock = instant(at, "at"), instant(now, "now")
+    if then is not None:
+        state, clock = state.at(then), then if clock is None else clock
+    if isinstance(state, StorkState):
+        _show_stork(run, state)
+        return
+    quotes: list[Quote] = []
+
+    def act(item: Item) -> None:
+        for given in givens(item.value):
+            if given.error is not None:
+                run.fail(item.where, given.error, item.line)
+                continue
+            for raw in decode_call(given.raw).payloads if given.is_call else (given.raw,):
+                found = quote_one(raw, state, sender=sender, now=clock)
+                quotes.append(found)
+                _show(run, found, item)
+
+    run.each(sources, act)
+    if len(quotes) > 1 and not as_json:
+        run.lines(_bulk_lines(BulkQuote(tuple(quotes))))
+    if not as_json:
+        run.lines(_state_lines(state, clock))
+    run.finish()
+
+
+def _show(run: Run, found: Quote, item: Item) -> None:
+    if run.as_json:
+        place = {"where": item.where} | ({} if item.line is None else {"line": item.line})
+        run.record(found.to_dict() | place)
+    else:
+        run.lines(_quote_lines(found, item.where))
+
+
+def _show_stork(run: Run, state: StorkState) -> None:
+    """Stork charges for a call, whatever is in it."""
+    fee = state.verification_fee
+    if run.as_json:
+        run.record({"contract": state.contract, "fee": str(fee), "value": str(fee)})
+    else:
+        run.lines([_row("value to send", f"{amount(fee, 'native')}, for any payload")])
+
+
+# --- words for a person ---------------------------------------------------------------------------
+
+
+def _row(name: str, value: str) -> str:
+    return f"  {click.style(name.ljust(_WIDTH), fg='cyan')} {value}"
+
+
+def _quote_lines(found: Quote, where: str) -> Iterator[str]:
+    title = click.style(f"feed 0x{found.feed_id.hex()}", bold=True)
+    yield f"{title}  {click.style(where, dim=True)}"
+    if found.free:
+        yield _row("fee", f"none: {found.free}")
+    if found.link is not None:
+        yield from _charge_lines("LINK", found.link)
+    if found.native is not None:
+        yield from _charge_lines("native", found.native)
+        yield _row("value to send", f"{amount(found.value, 'native')}, or 0 to pay wrapped or LINK")
+    if found.expires_at is not None:
+        yield _row("expires", _expiry(found))
+    yield _row("signatures", str(found.signatures))
+    if gas := _gas(found.gas):
+        yield _row("gas to expect", gas)
+    yield ""
+
+
+def _charge_lines(token: str, charge: Charge) -> Iterator[str]:
+    yield _row(f"fee in {token}", amount(charge.fee, token))
+    how = [f"{charge.base} in the report"]
+    if charge.surcharged != charge.base:
+        how.append(f"{charge.surcharged} with the surcharge")
+    if charge.discount:
+        how.append(f"{_percent(charge.discount)} discount")
+    yield _row("", click.style(", ".join(how), dim=True))
+    yield _row("  reward", amount(charge.reward, "LINK"))
+
+
+def _percent(share: int) -> str:
+    whole, part = divmod(share * 100, SCALE)
+    return f"{whole}.{part:018d}".rstrip("0").rstrip(".") + "%"
+
+
+def _expiry(found: Quote) -> str:
+    said = said_instant(found.expires_at)
+    left = found.expires_in
+    if left is None:
+        return said
+    if left < 0:
+        return f"{said}: {click.style(f'expired {seconds(left)} ago', fg='red')}"
+    return f"{said}: {seconds(left)} left"
+
+
+def _gas(gas: dict[str, int | None]) -> str:
+    said = [f"{count:,} {_WAYS[way]}" for way, count in gas.items() if count is not None]
+    return ", ".join(said) + (" (measured from cold state)" if said else "")
+
+
+def _bulk_lines(bulk: BulkQuote) -> Iterator[str]:
+    yield click.style(f"all {len(bulk.quotes)} in one verifyBulk", bold=True)
+    yield _row("fee in LINK", amount(bulk.link, "LINK"))
+    yield _row("  reward", amount(bulk.reward("link"), "LINK"))
+    yield _row("fee in native", amount(bulk.native, "native"))
+    yield _row("  reward", amount(bulk.reward("native"), "LINK"))
+    yield _row("value to send", f"{amount(bulk.value, 'native')}, or 0 to pay wrapped or LINK")
+    if (left := bulk.expires_in) is not None:
+        said = f"{seconds(left)} left" if left >= 0 else f"expired {seconds(left)} ago"
+        yield _row("first to expire", said)
+    yield ""
+
+
+def _state_lines(state: AnyState, clock: int | None) -> Iterator[str]:
+    yield "state used"
+    yield f"  {state.described()}"
+    when = state.now if clock is None else clock
+    age = state.age(clock)
+    old = "its age is not known" if age is None else f"{seconds(age)} old at that time"
+    yield f"  quoted at {said_instant(when)}; {old}"

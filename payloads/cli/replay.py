@@ -1,0 +1,184 @@
+"""`payloads replay`: the frames of a capture, or of any file that can be read as one, once more.
+
+To standard output as the lines of a capture (so that any file becomes one, and can be piped on), or
+as a websocket on this machine for other people's clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from payloads.cli import show
+from payloads.cli.run import guarded
+from payloads.errors import Malformed, Misuse, PayloadError
+
+if TYPE_CHECKING:
+    from payloads.capture.format import CaptureRecord
+    from payloads.capture.parts import Continuity
+
+_KINDS = ("capture", "har", "mitmproxy", "wscat", "lines", "hex")
+
+
+@click.command(short_help="Play captures again.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--speed",
+    type=float,
+    default=None,
+    metavar="X",
+    help="How many times as fast; 0: without waiting (default; with --serve 1).",
+)
+@click.option("--serve", "serving", is_flag=True, help="Serve what was received on a websocket.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="A loopback address to serve on."
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0: a free one.")
+@click.option("--kind", type=click.Choice(_KINDS), help="What the files are (default: by looking).")
+@click.option("--venue", default="", help="Whose frames they are, where the file does not say.")
+@click.option("--connection", type=int, help="Only this one of several connections.")
+@click.option("--direction", type=click.Choice(["in", "out"]), help="Only received, or sent.")
+@guarded
+def replay(
+    files: tuple[str, ...],
+    speed: float | None,
+    serving: bool,
+    host: str,
+    port: int,
+    kind: str | None,
+    venue: str,
+    connection: int | None,
+    direction: str | None,
+) -> None:
+    """Play captures again: as JSON lines, or as a websocket for any client.
+
+    Reads captures (also cut off or compressed), HAR files of Chrome and Firefox, mitmproxy flow
+    files, logs of wscat and websocat, and hex, a payload a line. Lines that cannot be read are
+    reported with their number, and the rest is played. A capture that was rotated is played as a
+    whole when its first file is named; parts are put in order, and missing ones reported.
+
+    \b
+    Examples:
+      payloads replay stork.jsonl.zst | payloads decode --json
+      payloads replay session.har > session.jsonl
+      payloads replay --speed 1 reports.jsonl
+      payloads replay --serve --port 9000 --speed 10 reports.jsonl
+    """
+    if serving and (once := next(filter(_read_once, files), None)) is not None:
+        raise Misuse("can be read only once", field=once, expected="a file, for --serve")
+    player = _Player(files, kind, venue, connection, direction)
+    if serving:
+        for _ in player.records():  # says at once what cannot be read, and not to every client
+            pass
+        player.quiet = True
+        asyncio.run(_serve(player, host, port, 1.0 if speed is None else speed))
+    else:
+        _write(player, 0.0 if speed is None else speed)
+    if player.broken:
+        raise SystemExit(1)
+
+
+def _read_once(name: str) -> bool:
+    """Whether what is checked at the start has nothing left for clients."""
+    return name == "-" or Path(name).is_fifo()
+
+
+class _Player:
+    """The records of some files, filtered; what is broken is reported as it comes."""
+
+    def __init__(
+        self,
+        files: tuple[str, ...],
+        kind: str | None,
+        venue: str,
+        connection: int | None,
+        direction: str | None,
+    ) -> None:
+        self.files, self.kind, self.venue = files, kind, venue
+        self.connection, self.direction = connection, direction
+        self.broken = 0
+        self.quiet = False
+
+    def records(self) -> Iterator[CaptureRecord]:
+        from payloads.capture.parts import Continuity, grouped
+
+        # What a file is said to be, it is.
+        groups = grouped(self.files) if self.kind in (None, "capture") else [self.files]
+        for names in groups:
+            parts = Continuity()
+            for name in names:
+                yield from self._of(name, parts)
+            if (missing := parts.over()) is not None:
+                self._report(names[-1], missing)
+
+    def _of(self, name: str, parts: Continuity) -> Iterator[CaptureRecord]:
+        """The records of one file."""
+        from payloads.capture.format import BrokenLine
+        from payloads.capture.frames import Frame, Incident
+        from payloads.capture.importers.readers import read
+
+        try:
+            source: Any = sys.stdin.buffer if name == "-" else name
+            for where, record in read(source, kind=self.kind, venue=self.venue):
+                if (missing := parts.saw(record)) is not None:
+                    self._report(f"{name}: {where}", missing)
+                if isinstance(record, BrokenLine):
+                    self._report(f"{name}: {where}", record.error)
+                elif not isinstance(record, Frame | Incident) or self._wanted(record):
+                    yield record
+        except OSError as error:
+            raise Misuse(f"cannot read {name}: {error.strerror}") from None
+        except Malformed as error:
+            self._report(name, error)
+
+    def _wanted(self, record: Any) -> bool:
+        if self.connection is not None and record.connection != self.connection:
+            return False
+        received = getattr(record, "what", "") == "reply"
+        direction = "in" if received else getattr(record, "direction", None)
+        return self.direction in (None, direction)
+
+    def _report(self, where: str, error: PayloadError) -> None:
+        if not self.quiet:
+            self.broken += 1
+            click.echo(show.error_line(where, str(error)), err=True)
+
+
+def _write(player: _Player, speed: float) -> None:
+    from payloads.capture.format import BrokenLine, Header, header_line, line_of
+    from payloads.capture.replay import paced
+
+    out = sys.stdout.buffer
+    begun = False
+    for record in paced(player.records(), speed):
+        if isinstance(record, BrokenLine):  # reported where it was read
+            continue
+        if not begun and not isinstance(record, Header):
+            out.write(header_line(player.venue, {"replayed": list(player.files)}) + b"\n")
+        begun = True
+        out.write(line_of(record) + b"\n")
+        if speed:
+            out.flush()
+    out.flush()
+
+
+async def _serve(player: _Player, host: str, port: int, speed: float) -> None:
+    from payloads.capture.replay import serve
+
+    def told(words: str) -> None:
+        click.echo(words, err=True)
+
+    try:
+        async with serve(player.records, host=host, port=port, speed=speed, told=told) as url:
+            click.echo(f"serving {url}")
+            sys.stdout.flush()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+    except OSError as error:
+        raise Misuse(f"cannot listen: {error.strerror}", field=f"{host}:{port}") from None

@@ -1,0 +1,149 @@
+"""Where credentials may come from: the environment, a file that nobody else can read, an argument.
+
+`find` looks for each credential of a venue in that order of trust: what the caller passed, then
+`PAYLOADS_<VENUE>_<NAME>` in the environment, then `[venue] name = "…"` in a TOML file. They come
+out as `Secret`, whose `repr` hides them. A token that is good once, and answered with the next, is
+kept in a `TokenFile`. Command-line arguments are no place for a credential (any
+user of the machine can list them), so the command line takes none.
+
+Everything that is wrong is `Misuse`, and no message shows a credential.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from payloads.errors import Misuse
+from payloads.venues.common.redactor import Secret
+from payloads.venues.common.venue import variable
+
+# A private key in PEM is three thousand bytes; this is a file of many.
+_MAX_FILE_BYTES = 64 * 1024
+
+
+def from_environment(name: str, environ: Mapping[str, str] | None = None) -> Secret:
+    """The credential in an environment variable."""
+    value = (os.environ if environ is None else environ).get(name, "").strip()
+    if not value:
+        raise Misuse("not set", field=name, expected="a credential in the environment")
+    return Secret(value)
+
+
+def from_file(path: str | os.PathLike[str]) -> Secret:
+    """The credential that a file consists of; white space around it is not part of it."""
+    value = _read(Path(path)).strip()
+    if not value:
+        raise Misuse("is empty", field=str(path), expected="a credential")
+    return Secret(value)
+
+
+class TokenFile:
+    """A file that consists of a token, in the place of which another may come."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        # What a link points to is replaced, not the link.
+        self._path = Path(path).expanduser().resolve()
+
+    def read(self) -> Secret:
+        """The token; `Misuse` also where the next one could not be kept."""
+        token = from_file(self._path)
+        if not os.access(self._path.parent, os.W_OK):
+            expected = "a folder in which the token's file can be replaced"
+            raise Misuse("cannot be written to", field=str(self._path.parent), expected=expected)
+        return token
+
+    def keep(self, token: Secret) -> None:
+        """Put another token in: the file has either, whole, whatever happens meanwhile."""
+        try:
+            # `mkstemp` makes it for its owner only.
+            file, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
+            try:
+                with os.fdopen(file, "w") as stream:
+                    stream.write(token.reveal() + "\n")
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.replace(name, self._path)
+            except BaseException:
+                os.unlink(name)
+                raise
+        except OSError as error:
+            raise Misuse(f"cannot be written: {error.strerror}", field=str(self._path)) from None
+
+
+def find(
+    venue: str,
+    names: Iterable[str],
+    *,
+    given: Mapping[str, Secret] | None = None,
+    environ: Mapping[str, str] | None = None,
+    file: str | os.PathLike[str] | None = None,
+) -> dict[str, Secret]:
+    """Those of a venue's credentials that can be found. Which of them it needs, the venue knows."""
+    environ = os.environ if environ is None else environ
+    from_table = _table(Path(file), venue) if file is not None else {}
+    found: dict[str, Secret] = {}
+    for name in names:
+        if given and name in given:
+            found[name] = given[name]
+        elif environ.get(variable(venue, name), "").strip():
+            found[name] = from_environment(variable(venue, name), environ)
+        elif name in from_table:
+            found[name] = from_table[name]
+    return found
+
+
+def _table(path: Path, venue: str) -> dict[str, Secret]:
+    try:
+        table: Any = tomllib.loads(_read(path)).get(venue, {})
+    except tomllib.TOMLDecodeError as error:
+        # The position only: the line itself may hold a credential.
+        place = f"{error}".rpartition("(")[2].rstrip(")")
+        raise Misuse("is not TOML", field=str(path), found=f"an error {place}") from None
+    if not isinstance(table, dict) or not all(
+        isinstance(value, str) and value for value in table.values()
+    ):
+        expected = f'[{venue}] with name = "value" lines'
+        raise Misuse("no table of credentials", field=str(path), expected=expected)
+    return {name: Secret(value) for name, value in table.items()}
+
+
+def _read(path: Path) -> str:
+    """The text of a file, once it is clear that only its owner can read it."""
+    try:
+        # Opened first and looked at then, so that what is checked is what is read.
+        with path.open("rb") as stream:
+            _check(os.fstat(stream.fileno()), path)
+            raw = stream.read(_MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise Misuse(f"cannot be read: {error.strerror}", field=str(path)) from None
+    if len(raw) > _MAX_FILE_BYTES:
+        limit = f"at most {_MAX_FILE_BYTES} bytes"
+        raise Misuse("too large for credentials", field=str(path), expected=limit)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise Misuse("is not UTF-8 text", field=str(path), expected="credentials") from None
+
+
+def _check(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise Misuse("is not a regular file", field=str(path), expected="a file of credentials")
+    if os.name != "posix":
+        return  # elsewhere the mode says nothing about who may read
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o077:
+        raise Misuse(
+            "holds credentials and can be read by others", field=str(path),
+            expected=f"mode 0600 (chmod 600 {path})", found=f"mode {mode:04o}",
+        )  # fmt: skip
+    if status.st_uid not in (os.geteuid(), 0):
+        raise Misuse(
+            "holds credentials and belongs to another user", field=str(path),
+            expected=f"owner {os.geteuid()}", found=f"owner {status.st_uid}",
+        )  # fmt: skip

@@ -1,0 +1,149 @@
+"""The HTTP requests that sessions ask for: exact, verified, through the proxy that is set up.
+
+The standard library, in a thread of its own, because a signature covers the request as it goes on
+the wire: it sends the URL byte for byte, where other clients put it into a form of their own. A
+session asks for few of these (a login, a backfill), so threads cost nothing. Redirects are not
+followed: they would carry credentials to somewhere else.
+
+`perform` never raises for what the network does: no answer is a `Reply` with status 0, whose body
+says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import threading
+import urllib.request
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+
+from payloads._version import agent
+from payloads.errors import Misuse
+from payloads.live.proxies import proxy_for, through
+from payloads.venues.common.session import MAX_MESSAGE_BYTES, Reply, Request
+
+# The status of a `Reply` that stands for no answer at all.
+NO_ANSWER = 0
+
+
+async def perform(
+    request: Request,
+    *,
+    timeout: float = 10,
+    proxy: str | bool = True,
+    tls: ssl.SSLContext | None = None,
+) -> Reply:
+    """Make a request without keeping the event loop waiting. Cancelling leaves it to its timeout.
+
+    Not `asyncio.to_thread`: the loop's own threads would have to end before the loop can, and
+    Ctrl-C would wait for a server that does not answer.
+    """
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[Reply] = loop.create_future()
+
+    def settle(reply: Reply | None, error: BaseException | None) -> None:
+        if answered.done():
+            return
+        if error is not None:
+            answered.set_exception(error)
+        elif reply is not None:
+            answered.set_result(reply)
+
+    def work() -> None:
+        reply, error = None, None
+        try:
+            reply = perform_now(request, timeout=timeout, proxy=proxy, tls=tls)
+        except BaseException as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, reply, error)
+
+    threading.Thread(target=work, name="http request", daemon=True).start()
+    try:
+        # The thread's own timeout is for each read; this one is for all of it.
+        async with asyncio.timeout(timeout):
+            return await answered
+    except TimeoutError:
+        return Reply(request.purpose, NO_ANSWER, f"no answer within {timeout:g} s".encode())
+
+
+def perform_now(
+    request: Request,
+    *,
+    timeout: float = 10,
+    proxy: str | bool = True,
+    tls: ssl.SSLContext | None = None,
+) -> Reply:
+    """The same, waiting for it."""
+    if not request.url.startswith(("http://", "https://")) or not request.url.isascii():
+        raise Misuse("not a URL to ask", field="url", expected="http:// or https://, in ASCII")
+    opener = _opener(proxy_for(request.url, proxy), tls)
+    try:
+        with opener.open(_prepared(request), timeout=timeout) as answer:
+            body = answer.read(MAX_MESSAGE_BYTES + 1)
+            headers = tuple(answer.headers.items())
+            status = answer.status
+    except (OSError, HTTPException, ValueError) as error:
+        return Reply(request.purpose, NO_ANSWER, _why(error).encode())
+    if len(body) > MAX_MESSAGE_BYTES:
+        return Reply(request.purpose, NO_ANSWER, b"the answer is larger than any a venue sends")
+    return Reply(request.purpose, status, body, headers)
+
+
+def _prepared(request: Request) -> urllib.request.Request:
+    data = request.body or (b"" if request.method in ("POST", "PUT", "PATCH") else None)
+    prepared = urllib.request.Request(request.url, data=data, method=request.method)
+    prepared.add_header("User-Agent", agent())
+    for name, value in request.headers:
+        prepared.add_header(name, value)
+    return prepared
+
+
+def _opener(proxy: str | None, tls: ssl.SSLContext | None) -> urllib.request.OpenerDirector:
+    """An opener that hands out every status as it is, and follows nothing."""
+    tls = tls or ssl.create_default_context()
+    opener = urllib.request.OpenerDirector()
+    if proxy is not None:
+        opener.add_handler(_ThroughProxy(proxy, tls))
+        return opener
+    opener.add_handler(urllib.request.HTTPHandler())
+    opener.add_handler(urllib.request.HTTPSHandler(context=tls))
+    return opener
+
+
+class _ThroughProxy(urllib.request.AbstractHTTPHandler):
+    """Requests through a tunnel that a proxy makes, as websockets go, with and without TLS."""
+
+    def __init__(self, proxy: str, tls: ssl.SSLContext) -> None:
+        super().__init__()
+        self._proxy, self._tls = proxy, tls
+
+    def http_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(partial(_Tunnelled, proxy=self._proxy, tls=None), request)
+
+    def https_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(partial(_Tunnelled, proxy=self._proxy, tls=self._tls), request)
+
+    http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
+
+
+class _Tunnelled(HTTPConnection):
+    """A connection whose socket comes from a proxy."""
+
+    def __init__(
+        self, host: str, *, proxy: str, tls: ssl.SSLContext | None, timeout: float
+    ) -> None:
+        self.default_port = 443 if tls else 80
+        super().__init__(host, timeout=timeout)
+        self._proxy, self._tls = proxy, tls
+
+    def connect(self) -> None:
+        sock = through(self._proxy, self.host, self.port, self.timeout)
+        self.sock = self._tls.wrap_socket(sock, server_hostname=self.host) if self._tls else sock
+
+
+def _why(error: Exception) -> str:
+    reason = getattr(error, "reason", None)
+    return str(reason or error) or type(error).__name__

@@ -1,0 +1,169 @@
+"""What stands between a connection and its reader: a bounded queue with a stated policy.
+
+* `block`: when the queue is full the socket is not read any more until the reader has made room.
+  Nothing is lost here (the server may give up on a client so slow); how often and how long is
+  counted.
+* `drop-oldest`: the oldest frames make room for new ones. How many were dropped is counted, and the
+  reader finds a `Dropped` event in the place where they were. What happened to the connection
+  (opened, closed, refused) is never dropped.
+
+The bound is passed by what one read from the socket holds (64 KiB as a rule): those bytes are
+already here. So is it by what comes of no frame: an HTTP reply's reports, and what happened to the
+connection, some words a dial.
+
+One reader at a time; several connections may feed one inbox. Not thread-safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Literal
+
+from payloads.capture.frames import Delivery, Dropped
+from payloads.errors import Misuse
+
+WhenFull = Literal["block", "drop-oldest"]
+
+
+class Inbox:
+    """Moments that wait for a reader."""
+
+    def __init__(self, limit: int = 4096, when_full: WhenFull = "block") -> None:
+        if limit < 1:
+            raise Misuse("no such bound", field="queue", expected="1 or more", found=str(limit))
+        if when_full not in ("block", "drop-oldest"):
+            expected = "block or drop-oldest"
+            raise Misuse("no such policy", field="when_full", expected=expected, found=when_full)
+        self.limit, self.when_full = limit, when_full
+        self.dropped = self.blocked = self.blocked_ns = self.most = 0
+        self._waiting: deque[Delivery] = deque()
+        # What must not be dropped, and where something was: read before everything that waits.
+        self._kept: deque[Delivery] = deque()
+        self._held: list[Callable[[], None]] = []
+        self._held_since = 0
+        self._reader: asyncio.Future[None] | None = None
+        self._feeding = 0
+        self._error: BaseException | None = None
+        self.abandoned = False
+
+    # --- for connections ---
+
+    def join(self) -> None:
+        """One more connection feeds this inbox."""
+        self._feeding += 1
+
+    def leave(self, error: BaseException | None = None) -> None:
+        """One connection is done; the reader is told the first error when all are."""
+        self._feeding -= 1
+        self._error = self._error or error
+        self._wake()
+
+    def put(self, delivery: Delivery) -> bool:
+        """Add a moment; False means that whoever reads a socket should stop doing so."""
+        if self.abandoned:
+            return True
+        self._waiting.append(delivery)
+        if self._reader is not None:
+            self._wake()
+        size = len(self._waiting)
+        if size > self.most:
+            self.most = size
+        if size < self.limit:
+            return True
+        if self.when_full == "block":
+            return False
+        if size > self.limit:
+            self._drop()
+        return True
+
+    @property
+    def full(self) -> bool:
+        """Whether a socket should not be read now."""
+        return self.when_full == "block" and len(self._waiting) >= self.limit
+
+    @property
+    def waiting(self) -> int:
+        """How many moments have not been read yet."""
+        return len(self._kept) + len(self._waiting)
+
+    def hold(self, resume: Callable[[], None]) -> None:
+        """Call `resume` once there is room again."""
+        if not self._held:
+            self.blocked += 1
+            self._held_since = time.monotonic_ns()
+        self._held.append(resume)
+
+    def _drop(self) -> None:
+        oldest = self._waiting.popleft()
+        if oldest.frame is None:
+            self._kept.append(oldest)
+            return
+        self.dropped += 1
+        last = self._kept[-1].events[-1] if self._kept and self._kept[-1].events else None
+        count = 1
+        if isinstance(last, Dropped):
+            count += last.count
+            self._kept.pop()
+        self._kept.append(Delivery(oldest.at, oldest.connection, None, (Dropped(count),)))
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    # --- for the reader ---
+
+    async def get_all(self) -> list[Delivery]:
+        """All that waits, one at least; none at the end."""
+        if not self._waiting and not self._kept and not await self._more():
+            return []
+        deliveries = [*self._kept, *self._waiting]
+        self._kept.clear()
+        self._waiting.clear()
+        if self._held:
+            self._release()
+        return deliveries
+
+    def __aiter__(self) -> AsyncIterator[Delivery]:
+        return self
+
+    async def __anext__(self) -> Delivery:
+        if not self._waiting and not self._kept and not await self._more():
+            raise StopAsyncIteration
+        delivery = self._kept.popleft() if self._kept else self._waiting.popleft()
+        if self._held and len(self._waiting) <= self.limit // 2:
+            self._release()
+        return delivery
+
+    def abandon(self) -> None:
+        """Nobody will read any more."""
+        self.abandoned = True
+        self._waiting.clear()
+        self._kept.clear()
+        if self._held:
+            self._release()
+
+    async def _more(self) -> bool:
+        if self._reader is not None:
+            raise Misuse("an inbox has one reader at a time")
+        while not self._waiting and not self._kept:
+            if not self._feeding:
+                # Told once: whoever asks again is at the end.
+                error, self._error = self._error, None
+                if error is not None:
+                    raise error
+                return False
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        return True
+
+    def _release(self) -> None:
+        self.blocked_ns += time.monotonic_ns() - self._held_since
+        held, self._held = self._held, []
+        for resume in held:
+            resume()

@@ -1,0 +1,37 @@
+"""Payloads that verification should refuse: which, how many, and how they are spoilt."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from payloads.errors import Misuse
+
+
+class Spoiler:
+    """Chooses, by its seed, which payloads are bad and in which of the ways asked for."""
+
+    def __init__(self, share: float, ways: Sequence[str], known: Sequence[str], seed: int) -> None:
+        if not 0 <= share <= 1:
+            raise Misuse("not a share", field="bad_share", expected="0 to 1", found=str(share))
+        for way in ways:
+            if way not in known:
+                raise Misuse("no such way", field="bad", expected=", ".join(known), found=way)
+        if share and not ways:
+            raise Misuse("no way to be bad", field="bad", expected=", ".join(known))
+        self._share, self._ways = share, tuple(ways)
+        self._dice = random.Random(f"{seed} bad")
+
+    def choose(self) -> str:
+        """How the next payload is spoilt; "" for not at all."""
+        bad = self._share and self._dice.random() < self._share
+        return self._dice.choice(self._ways) if bad else ""
+
+    def truncate(self, raw: bytes) -> bytes:
+        """Without its end, but with enough of it that something is missing."""
+        return raw[: self._dice.randrange(len(raw) // 4, len(raw) - 1)]
+
+    def flip(self, raw: bytes, start: int, end: int) -> bytes:
+        """With one bit changed between two positions."""
+        at = self._dice.randrange(start, end)
+        return raw[:at] + bytes([raw[at] ^ 1 << self._dice.randrange(8)]) + raw[at + 1 :]

@@ -1,0 +1,322 @@
+"""Chainlink Data Streams on loopback: signed reports over websocket and REST.
+
+Every feed has one sequence of reports, whoever asks: all connections to it, whatever their origin,
+get the same, and REST answers from what was made so far. It begins when a feed is first asked for
+and goes on while nobody is connected, so that a gap can be filled. The number of a report in its
+feed's sequence is in its signed context, `epoch << 8 | round`, from 1.
+
+Credentials and queries are checked by `payloads.venues.chainlink.server`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Unpack
+
+import msgspec
+
+from payloads import chainlink
+from payloads.chainlink.calldata import parameter
+from payloads.chainlink.report import FullReport
+from payloads.chainlink.schemas import REGISTRY, Report
+from payloads.chainlink.verifier import judge
+from payloads.crypto import keccak256
+from payloads.errors import Misuse
+from payloads.simulators.bad_payloads import Spoiler
+from payloads.simulators.base import Simulator, seconds_of
+from payloads.simulators.http import Request, Response
+from payloads.simulators.market import E18, Walk, synthetic_report
+from payloads.simulators.options import Common, Made
+from payloads.simulators.peer import Peer
+from payloads.testing import InsecureTestNetwork
+from payloads.venues.chainlink import server as checks
+from payloads.venues.chainlink.auth import Credentials, Endpoint, feed_ids
+from payloads.venues.chainlink.session import ChainlinkSession, HighAvailability
+from payloads.venues.common.redactor import Message, Secret
+from payloads.venues.common.session import Rejected
+from payloads.verdicts.state import V03, V04, V05, ChainlinkState, State
+from payloads.verdicts.verdict import Verdict
+
+
+def feed_id(version: int, name: str) -> str:
+    """The ID of a made-up feed of a schema: anybody can tell that it is none of Chainlink's."""
+    prefix = version.to_bytes(2, "big")
+    return "0x" + (prefix + keccak256(f"payloads insecure test feed {name}".encode())[2:]).hex()
+
+
+# What is streamed where nothing else is asked for: name, schema and first price.
+_MADE_UP = {
+    "BTC/USD": (3, 65_000 * E18),
+    "ETH/USD": (3, 3_200 * E18),
+    "LINK/USD": (2, 14 * E18),
+    "wstETH/ETH": (7, 12 * E18 // 10),
+    "XAU/USD": (8, 2_400 * E18),
+    "AAPL": (11, 230 * E18),
+}
+FEEDS = {name: feed_id(version, name) for name, (version, _) in _MADE_UP.items()}
+_FIRST_PRICES = {FEEDS[name]: price for name, (_, price) in _MADE_UP.items()}
+
+# Seconds after its observations until which a report is accepted: 30 days, as in published ones.
+_LIFETIME = 30 * 86_400
+_LINK, _NATIVE = "0x" + "11" * 20, "0x" + "22" * 20
+_CALLER = "0x" + "33" * 20
+
+
+class ChainlinkSimulator(Simulator):
+    """Data Streams on loopback.
+
+    `feeds` are feed IDs, of any schema this library knows. `binary` chooses the frames' opcode.
+    Reports carry the second they are made in; with `rising` each is a second later than the one
+    before whatever the clock says, for clients that collapse reports of one second. `bad_share` of
+    the payloads are spoilt in one of the ways of `bad`; `expired` is something that only a state
+    with fees refuses.
+    """
+
+    venue: ClassVar[str] = "chainlink"
+    ws_path: ClassVar[str] = "/api/v1/ws"
+    BAD: ClassVar[tuple[str, ...]] = ("wrong_signer", "expired", "truncated", "flipped")
+
+    def __init__(
+        self,
+        *,
+        feeds: Iterable[str] = tuple(FEEDS.values()),
+        binary: bool = True,
+        origins: Sequence[str] = ("001", "002"),
+        rising: bool = False,
+        bad_share: float = 0.0,
+        bad: Sequence[str] = BAD,
+        network: InsecureTestNetwork | None = None,
+        key: str = "00000000-1111-4222-8333-444444444444",
+        secret: str = "payloads-insecure-test-secret",
+        history: int = 10_000,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(**common)
+        self.network = network or InsecureTestNetwork(f"simulator {self.seed}")
+        self._stranger = InsecureTestNetwork(
+            self.network.seed + " stranger", self.network.size, self.network.f,
+            self.network.don_id, self.network.config_digest,
+        )  # fmt: skip
+        self.key, self.secret = key, secret
+        self.origins, self.binary, self.rising = tuple(origins), binary, rising
+        self.accounts = {key: checks.Account(Secret(secret))}
+        self._spoiler = Spoiler(bad_share, bad, self.BAD, self.seed)
+        self._feeds = {feed: _Feed(feed, self.seed, history) for feed in feed_ids(feeds)}
+        self._asked: dict[tuple[str, str], deque[int]] = {}
+
+    # --- what to connect to ---
+
+    @property
+    def feeds(self) -> tuple[str, ...]:
+        return tuple(self._feeds)
+
+    @property
+    def url(self) -> str:
+        """Where to connect for all feeds."""
+        return f"{super().url}?feedIDs={','.join(self.feeds)}"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        return {"key": self.key, "secret": self.secret}
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        return self.feeds
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(self.base, self.http_url)
+
+    def session(self, *feeds: str, origin: str = "", **options: Any) -> ChainlinkSession:
+        """A session for these feeds, or for all."""
+        return ChainlinkSession(
+            self._mine(), feeds or self.feeds, endpoint=self.endpoint, origin=origin, **options
+        )
+
+    def high_availability(self, *feeds: str, **options: Any) -> HighAvailability:
+        """The same over all origins."""
+        mine = self._mine()
+        return HighAvailability(mine, feeds or self.feeds, endpoint=self.endpoint, **options)
+
+    def _mine(self) -> Credentials:
+        return Credentials.of(self.key, self.secret)
+
+    # --- what verifies ---
+
+    def state(
+        self, contract: str = V05, *, fees: bool = False, now: int | None = None
+    ) -> ChainlinkState:
+        """A verifier's state under which what is signed here is accepted.
+
+        With `fees` it has a fee manager, which also refuses expired reports; pay in LINK with
+        `parameter_payload`. `now` is the time to judge at, the simulator's own if none is given.
+        """
+        config: dict[str, Any] = {"signers": self.network.signers, "f": self.network.f}
+        digest = {"config_digest": self.network.config_digest}
+        configs = {
+            V03: [config | digest | {"feed_id": feed} for feed in self.feeds],
+            V04: [config | {"activation_time": 0}],
+            V05: [config | digest],
+        }
+        if contract not in configs:
+            known = ", ".join(configs)
+            raise Misuse("no such contract", field="contract", expected=known, found=contract)
+        record = {
+            "contract": contract,
+            "world": f"simulator, seed {self.seed}",
+            "source": "payloads.simulators: keys that everyone knows",
+            "now": seconds_of(self.now()) if now is None else now,
+            "subscriber": _CALLER,
+            "configs": configs[contract],
+        }
+        if fees:
+            record["fee_manager"] = {"link": _LINK, "native": _NATIVE}
+        state = State.from_dict(record)
+        assert isinstance(state, ChainlinkState)
+        return state
+
+    @property
+    def parameter_payload(self) -> bytes:
+        """What pays in LINK under a state with fees."""
+        return parameter(bytes.fromhex(_LINK[2:]))
+
+    def judge(self, payload: bytes) -> Verdict:
+        """What the contract would do with a payload now, fees and expiry included."""
+        return judge(payload, self.state(fees=True), parameter_payload=self.parameter_payload)
+
+    # --- dials and requests ---
+
+    def admit(self, request: Request, memory: dict[str, Any]) -> Response | None:
+        rejected = checks.check_upgrade(
+            request.target,
+            request.headers,
+            self.now(),
+            self.accounts,
+            feeds=self.feeds,
+            origins=self.origins,
+            open_connections=len(self.peers),
+        )
+        if rejected is not None:
+            return _refusal(rejected)
+        memory["feeds"] = checks.read_query(request.target).feeds
+        return None
+
+    async def answer_http(self, request: Request) -> Response:
+        now = self.now()
+        asked = self._asked.setdefault(
+            (request.header("Authorization"), request.path), deque(maxlen=20)
+        )
+        rejected = checks.check_request(
+            request.method, request.target, request.headers, now, self.accounts,
+            body=request.body, feeds=self.feeds, recent=asked,
+        )  # fmt: skip
+        asked.append(now)
+        if rejected is not None:
+            return _refusal(rejected)
+        query = checks.read_query(request.target)
+        if query.kind == "origins":
+            return Response(200, b"", checks.origins_headers(self.origins))
+        for feed in query.feeds:
+            self._begin(feed)
+        archive = {feed: one.archive for feed, one in self._feeds.items()}
+        status, body = checks.answer(self._whole_seconds(query), archive)
+        return Response(status, body, _JSON)
+
+    def _whole_seconds(self, query: checks.Query) -> checks.Query:
+        """A page that ends within a second would lose the rest of it, since the next one starts a
+        second later: it ends with the second instead."""
+        if query.kind != "page":
+            return query
+        archive = self._feeds[query.feeds[0]].archive
+        later = [t for one in archive if (t := one["observationsTimestamp"]) >= query.timestamp]
+        limit = max(1, query.limit)
+        while 0 < limit < len(later) and later[limit] == later[limit - 1]:
+            limit += 1
+        return msgspec.structs.replace(query, limit=limit)
+
+    # --- the streams ---
+
+    def joined(self, peer: Peer) -> None:
+        for feed in peer.memory["feeds"]:
+            self.join(peer, self._begin(feed))
+
+    def received(self, peer: Peer, message: Message) -> None:
+        """The service has no message to it, and says nothing to one."""
+
+    def _begin(self, name: str) -> Any:
+        feed = self._feeds[name]
+        stream = self.stream(name, lambda: (self._report(feed),), lasts=True)
+        if not feed.archive:
+            # Whoever asks first finds a report already there.
+            self._report(feed)
+        self.run(stream)
+        return stream
+
+    def _report(self, feed: _Feed) -> Made:
+        """Make, sign and keep the next report of a feed."""
+        bad = self._spoiler.choose()
+        report = feed.next_report(seconds_of(self.now()), self.rising, bad == "expired")
+        payload = self._signed(report, feed.number, bad)
+        message = {
+            "feedID": feed.name,
+            "fullReport": "0x" + payload.hex(),
+            "validFromTimestamp": feed.valid_from,
+            "observationsTimestamp": feed.observed,
+        }
+        feed.archive.append(message)
+        text = json.dumps({"report": message}, separators=(",", ":"))
+        return Made(text.encode() if self.binary else text, bad)
+
+    def _signed(self, report: Report, number: int, bad: str) -> bytes:
+        network = self._stranger if bad == "wrong_signer" else self.network
+        signed = network.sign(report, epoch=number >> 8, round=number & 0xFF)
+        raw = bytes(signed.raw)
+        if bad == "truncated":
+            return self._spoiler.truncate(raw)
+        if bad == "flipped":
+            # The seventh word is a value in every schema: all that is wrong is the signatures.
+            end = raw.index(bytes(signed.report_blob)) + 7 * 32
+            return self._spoiler.flip(raw, end - 4, end)
+        return raw
+
+
+_JSON = (("Content-Type", "application/json"),)
+
+
+def _refusal(rejected: Rejected) -> Response:
+    return Response(int(rejected.code), checks.body_of(rejected), _JSON)
+
+
+class _Feed:
+    """A feed's sequence of reports."""
+
+    def __init__(self, name: str, seed: int, history: int) -> None:
+        self.name, self.raw = name, bytes.fromhex(name[2:])
+        schema = REGISTRY.get(self.raw[:2])
+        if schema is None:
+            known = ", ".join("0x" + prefix.hex() for prefix in REGISTRY)
+            raise Misuse("a feed of no known schema", field="feeds", expected=known, found=name)
+        self.schema = schema
+        self.walk = Walk(f"{seed} {name}", _FIRST_PRICES.get(name, 100 * E18))
+        self.number = self.observed = self.valid_from = 0
+        self.archive: deque[dict[str, Any]] = deque(maxlen=history)
+
+    def next_report(self, now: int, rising: bool, expired: bool) -> Report:
+        """The next report, observed at `now`, valid since the one before."""
+        before, self.number = self.observed, self.number + 1
+        # A clock that is set back does not make a feed go back.
+        self.observed = max(now, before + 1 if rising else before)
+        self.valid_from = min(before + 1, self.observed) if before else self.observed
+        expires = self.observed - 60 if expired else self.observed + _LIFETIME
+        return synthetic_report(
+            self.schema, self.raw, self.walk,
+            valid_from=self.valid_from, observed=self.observed, expires=expires,
+        )  # fmt: skip
+
+
+def sequence_of(payload: bytes | FullReport) -> int:
+    """The number of a report in its feed's sequence, from 1."""
+    found = payload if isinstance(payload, FullReport) else chainlink.decode_envelope(payload)
+    return found.epoch << 8 | found.round

@@ -1,0 +1,303 @@
+"""ETHGas on loopback: login over REST and on the socket, channels public and private, queries.
+
+Any account may log in, as at the venue; its tokens end after `lifetime` seconds, or when `expire`
+is called. What happens then to what is open on a socket is not documented. Here private channels
+end, with an error 401 (in the draft's dialect with `token_expired`).
+
+Logins, tokens and messages are checked by `payloads.venues.ethgas.server`; what is sent is made by
+`ethgas_market`, with the keys and types of the documentation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import partial
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, ClassVar, Unpack
+
+from payloads.crypto import address_of, checksum, keccak256
+from payloads.errors import Malformed, Misuse
+from payloads.simulators.base import Simulator
+from payloads.simulators.http import Request, Response, answer
+from payloads.simulators.options import Common, Made
+from payloads.simulators.peer import Peer
+from payloads.simulators.streams import Stream
+from payloads.simulators.venues.ethgas_market import ACTIONS, EthgasMarket
+from payloads.venues.common.jwt import check_token
+from payloads.venues.common.redactor import Message, Secret
+from payloads.venues.common.session import SECOND, parse_json
+from payloads.venues.ethgas.auth import EthgasLogin
+from payloads.venues.ethgas.protocol import (
+    DIALECTS,
+    MARKET_TYPES,
+    OFFICIAL,
+    PRIVATE_QUERIES,
+    PUBLIC,
+    Channel,
+)
+from payloads.venues.ethgas.server import LoginDesk, SocketDesk
+from payloads.venues.ethgas.session import EthgasSession
+
+_COOKIE = "x_auth_refresh_token"
+_REST = "/api/v1/user/"
+_INVALID_TOKEN, _VALIDATION_FAILED = 401, 1001
+
+
+class EthgasSimulator(Simulator):
+    """ETHGas on loopback. `dialect` is `official` or `draft`; `lifetime` is in seconds.
+
+    Queries of the types in `unanswered` get no reply.
+    """
+
+    venue: ClassVar[str] = "ethgas"
+    pace: ClassVar[float] = 2.0
+
+    def __init__(
+        self,
+        *,
+        feeds: Sequence[str] = ("orderBookUpdate", "recentTradeUpdate", "blockBuilderUpdate"),
+        dialect: str = "official",
+        lifetime: float = 3600.0,
+        flat: bool = False,
+        unanswered: Iterable[str] = (),
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(**common)
+        if dialect not in DIALECTS:
+            raise Misuse("no such dialect", field="dialect", expected=" or ".join(DIALECTS),
+                         found=dialect)  # fmt: skip
+        for feed in feeds:
+            if feed not in PUBLIC:
+                raise Misuse("no such public channel", field="feeds", expected=", ".join(PUBLIC),
+                             found=feed)  # fmt: skip
+        self.feeds, self.dialect = tuple(feeds), DIALECTS[dialect]
+        self._unanswered = frozenset(unanswered)
+        self.lifetime, self._flat = int(lifetime * SECOND), flat
+        self._account = keccak256(b"payloads insecure test account of ETHGas")
+        self._nonces = self._keys = 0
+        self._desk = self._new_desk()
+        self._market = EthgasMarket(self.seed, self.now, self.address)
+
+    def _new_desk(self) -> LoginDesk:
+        """A desk with a key of its own: tokens of any other are not valid there."""
+        self._keys += 1
+        self._key = Secret(f"payloads insecure token key {self.seed} {self._keys}")
+        return LoginDesk(self._key, self._nonce, lifetime=self.lifetime, flat=self._flat)
+
+    def _nonce(self) -> str:
+        self._nonces += 1
+        return keccak256(f"{self.seed} {self._nonces} nonce".encode())[:4].hex()
+
+    # --- what to connect to ---
+
+    @property
+    def url(self) -> str:
+        """Where to connect: the dialects have different paths."""
+        return self.base + ("/ws" if self.dialect is OFFICIAL else "")
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        return {"private_key": "0x" + self._account.hex()}
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        return tuple(_channel(name).label for name in self.feeds)
+
+    def capture(self, output: str) -> list[str]:
+        """The same, in this simulator's dialect."""
+        return [*super().capture(output), "--set", f"dialect={self.dialect.name}"]
+
+    @property
+    def address(self) -> str:
+        """The test account's address."""
+        return checksum(address_of(self._account))
+
+    def login(self, **options: Any) -> EthgasLogin:
+        """A login with the test account."""
+        key = Secret(self.credentials["private_key"])
+        given = dict[str, Any](endpoint=self.http_url, dialect=self.dialect) | options
+        return EthgasLogin(private_key=key, **given)
+
+    def session(
+        self, *channels: Channel, login: EthgasLogin | None = None, **options: Any
+    ) -> EthgasSession:
+        """A session for these channels, or for `feeds`; with a login it takes private ones too."""
+        wanted = channels or tuple(_channel(name) for name in self.feeds)
+        if login is None and any(channel.private for channel in wanted):
+            login = self.login()
+        options = dict[str, Any](dialect=self.dialect, endpoint=self.url) | options
+        return EthgasSession(wanted, login=login, **options)
+
+    # --- dials and requests ---
+
+    def admit(self, request: Request, memory: dict[str, Any]) -> Response | None:
+        if self.dialect is OFFICIAL and request.path != "/ws":
+            return answer(404, {"error": "no websocket there"})
+        scheme, _, token = request.header("Authorization").partition(" ")
+        if scheme and (scheme != "Bearer" or check_token(self._key, token, self.now())):
+            return answer(401, {"error": "invalid token"})
+        return None
+
+    async def answer_http(self, request: Request) -> Response:
+        step = request.path.removeprefix(_REST) if request.path.startswith(_REST) else ""
+        if step not in ("login", "login/verify", "login/refresh", "logout"):
+            return answer(404, {"error": "no such path"})
+        if request.method != "POST":
+            return answer(405, {"error": "POST is wanted"})
+        form, cookies, now = _form(request), _cookies(request), self.now()
+        if step == "login":
+            return answer(*self._desk.login(form, now))
+        if step == "logout":
+            return answer(*self._desk.logout(cookies))
+        if step == "login/verify":
+            status, content = self._desk.verify(form, now)
+        else:
+            status, content = self._desk.refresh(form, cookies, now)
+        refresh = content.get("data", {}).get("refreshToken")
+        return answer(status, content, *((("Set-Cookie", _cookie(refresh)),) if refresh else ()))
+
+    # --- sockets ---
+
+    def joined(self, peer: Peer) -> None:
+        self._seat(peer)
+
+    def _seat(self, peer: Peer) -> SocketDesk:
+        """A desk for a connection, under the key that is in force."""
+        connection = keccak256(f"{self.seed} {peer.number}".encode())[:4].hex()
+        desk = SocketDesk(self._key, connection, self.dialect)
+        peer.memory |= {"desk": desk, "connection": connection}
+        return desk
+
+    def received(self, peer: Peer, message: Message) -> None:
+        desk: SocketDesk = peer.memory["desk"]
+        text = message if isinstance(message, str) else message.decode("utf-8", "replace")
+        before = set(desk.subscribed)
+        for one in desk.received(text, self.now()):
+            if isinstance(one, dict):
+                self._count(one)
+            peer.send(one if isinstance(one, str) else _compact(one))
+        for channel in sorted(desk.subscribed - before, key=lambda each: each.label):
+            self.join(peer, self._stream(peer, channel))
+        for channel in before - desk.subscribed:
+            self.leave(peer, self._stream(peer, channel))
+        self._queried(peer, text)
+
+    def _count(self, content: dict[str, Any]) -> None:
+        error = content if content.get("event") == "error" else content.get("error")
+        if isinstance(error, dict):
+            self.counters.refused[f"code {error.get('code')}"] += 1
+
+    # --- the end of tokens ---
+
+    def expire_tokens(self) -> None:
+        self._desk = self._new_desk()
+        for peer in self.peers:
+            old: SocketDesk = peer.memory["desk"]
+            was_in = old.authenticated(self.now())
+            desk = self._seat(peer)
+            desk.subscribed = old.subscribed
+            if was_in:
+                self._lapse(peer)
+
+    def _lapse(self, peer: Peer) -> None:
+        """A token is over: tell, and end what was open under it."""
+        desk: SocketDesk = peer.memory["desk"]
+        for channel in [one for one in desk.subscribed if one.private]:
+            desk.subscribed.discard(channel)
+            self.leave(peer, self._stream(peer, channel))
+        error = {"event": "error", "code": _INVALID_TOKEN, "msg": "expired token"}
+        notice = desk.token_expired() or error | {"connId": peer.memory["connection"]}
+        self.counters.refused[f"code {_INVALID_TOKEN}"] += 1
+        peer.send(_compact(notice))
+
+    # --- the streams ---
+
+    def _stream(self, peer: Peer, channel: Channel) -> Stream:
+        """Each client has streams of its own: trades are numbered by connection."""
+        memory = {"count": 0}
+        make = partial(self._update, peer, channel, memory)
+        return self.stream(f"{channel.label} {peer.number}", make)
+
+    def _update(self, peer: Peer, channel: Channel, memory: dict[str, int]) -> Iterable[Made]:
+        desk: SocketDesk = peer.memory["desk"]
+        if channel.private and not desk.authenticated(self.now()):
+            if channel in desk.subscribed:  # else it has been told, and this is the rest of a burst
+                self._lapse(peer)
+            return
+        memory["count"] += 1
+        payload = self._market.payload(channel, memory["count"])
+        # The documentation has the instrument where there is one, and nothing where there is none.
+        market = channel.market_type
+        head: dict[str, Any] = {"e": channel.name, "E": self._market.milliseconds}
+        head |= {"s": self._market.instrument(market)} if market else {}
+        head |= {"a": ACTIONS[channel.name]} if channel.name in ACTIONS else {}
+        yield Made(_compact(head | {"P": payload}))
+
+    @property
+    def slot(self) -> int:
+        """The slot by the simulator's clock."""
+        return self._market.slot
+
+    # --- queries ---
+
+    def _queried(self, peer: Peer, text: str) -> None:
+        """Answer the queries of a message that the desk has let pass."""
+        try:
+            content = parse_json(text)
+        except Malformed:
+            return
+        if self.dialect is not OFFICIAL or not isinstance(content, dict):
+            return
+        if content.get("op") != "query" or not isinstance(content.get("args"), list):
+            return
+        for one in content["args"]:
+            if isinstance(one, dict):
+                self._answer_query(peer, one)
+
+    def _answer_query(self, peer: Peer, asked: dict[str, Any]) -> None:
+        kind = asked.get("queryType")
+        if kind in tuple(self._unanswered):
+            return
+        if kind in tuple(PRIVATE_QUERIES) and not peer.memory["desk"].authenticated(self.now()):
+            return
+        reply = self._market.answer(asked)
+        if reply is None:
+            self.counters.refused[f"code {_VALIDATION_FAILED}"] += 1
+            error = {"event": "error", "code": _VALIDATION_FAILED, "msg": "no such query"}
+            peer.send(_compact(error | {"connId": peer.memory["connection"]}))
+            return
+        peer.send(_compact({"q": kind} | reply))
+
+
+def _channel(name: str) -> Channel:
+    return Channel.of(name, MARKET_TYPES[0] if PUBLIC[name] else None)
+
+
+def _compact(message: Any) -> str:
+    return json.dumps(message, separators=(",", ":"))
+
+
+def _form(request: Request) -> dict[str, str]:
+    """The parameters, wherever they are: in the query, in a form, or (the newer page) in JSON."""
+    form = request.query()
+    if request.header("Content-Type").startswith("application/json"):
+        try:
+            content = parse_json(request.body)
+        except Malformed:
+            return form
+        if isinstance(content, dict):
+            form |= {key: value for key, value in content.items() if isinstance(value, str)}
+    return form
+
+
+def _cookies(request: Request) -> dict[str, str]:
+    try:
+        found = SimpleCookie(request.header("Cookie"))
+    except CookieError:
+        return {}
+    return {name: morsel.value for name, morsel in found.items()}
+
+
+def _cookie(refresh: str) -> str:
+    return f"{_COOKIE}={refresh}; Path=/; HttpOnly; SameSite=Strict"

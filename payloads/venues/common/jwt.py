@@ -1,0 +1,63 @@
+"""JSON web tokens: when one ends, for a client; made and checked, for a simulator.
+
+Venues sign theirs with ES256, which a client cannot check; those made here are HS256, same in form.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from payloads.venues.common.redactor import Secret
+from payloads.venues.common.session import SECOND, parse_json
+
+TOKEN_LIFETIME = 3600 * SECOND
+
+
+def jwt_expiry(token: str) -> int | None:
+    """The `exp` of a JWT in nanoseconds; None if it has none, or is no JWT."""
+    parts = token.split(".")
+    try:
+        padded = parts[1] + "=" * (-len(parts[1]) % 4)
+        claims = parse_json(base64.urlsafe_b64decode(padded.encode("ascii")))
+    except (IndexError, ValueError):  # Malformed is one too
+        return None
+    expires = claims.get("exp") if isinstance(claims, dict) else None
+    if isinstance(expires, Decimal) and expires.is_finite() and 0 <= expires < 2**40:
+        expires = int(expires)
+    if type(expires) is not int or not 0 <= expires < 2**40:
+        return None
+    return expires * SECOND
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _mac(key: Secret, text: str) -> str:
+    code = hmac.new(key.reveal().encode(), text.encode("utf-8", "surrogatepass"), hashlib.sha256)
+    return _b64(code.digest())
+
+
+def make_token(key: Secret, subject: str, now: int, lifetime: int = TOKEN_LIFETIME) -> str:
+    """A JWT that says who it is for and when it ends."""
+    claims = {"sub": subject, "iat": now // SECOND, "exp": (now + lifetime) // SECOND}
+    parts = ({"alg": "HS256", "typ": "JWT"}, claims)
+    text = ".".join(_b64(msgspec.json.encode(part)) for part in parts)
+    return f"{text}.{_mac(key, text)}"
+
+
+def check_token(key: Secret, token: Any, now: int) -> str:
+    """ "" if the token is good; else why not."""
+    if not isinstance(token, str) or token.count(".") != 2:
+        return "no token"
+    text, _, signature = token.rpartition(".")
+    if not hmac.compare_digest(_mac(key, text).encode(), signature.encode("utf-8", "replace")):
+        return "invalid token"
+    expires = jwt_expiry(token)
+    return "" if expires is not None and now < expires else "expired token"

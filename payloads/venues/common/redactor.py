@@ -1,0 +1,264 @@
+"""Taking known credentials out of messages, however they are spelled there.
+
+A credential is found as it is, and under up to `LAYERS` layers of JSON's escapes and percent signs
+in any order and any mixture. Few messages have either, so the rest are searched for the credentials
+themselves only. A server must not be able to keep us busy for long by what it escapes: in a message
+over `LARGE` bytes one layer is looked under, and one with more than `MOST` escapes and credentials,
+over all layers, is redacted whole, because nobody knows what else is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, overload
+
+from payloads.errors import Misuse
+
+Message = str | bytes
+# What stands where a credential stood.
+REDACTED = "[redacted]"
+LAYERS = 3
+LARGE = 2**20
+MOST = 2**17
+
+Span = tuple[int, int]
+
+
+class Secret:
+    """A credential: readable by `reveal()` only, and never by printing, logging or pickling."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        if not isinstance(value, str) or not value:
+            raise Misuse("a secret is empty", field="secret", expected="text")
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a secret is not pickled")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+
+# --- what is to be found --------------------------------------------------------------------------
+
+# What messages are full of, the most frequent first: hex digits, JSON, words.
+_FREQUENT = '0123456789abcdef":,{}x.[]_ tionrslmpuhdgvyTDkwSAPEUICNRMO-'
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+class _Known(NamedTuple):
+    """A text to be found, with its rarest character, and both as bytes.
+
+    That one is found missing much sooner than the text, and where it is missing, so is the text.
+    """
+
+    rarest: str
+    text: str
+    rarest_raw: bytes
+    raw: bytes
+
+    @classmethod
+    def of(cls, text: str) -> _Known:
+        rarest = max(text, key=lambda one: _FREQUENT.find(one) % 256)
+        return cls(rarest, text, _encode(rarest), _encode(text))
+
+    def __repr__(self) -> str:
+        return "_Known(…)"
+
+    def places(self, raw: bytes) -> Iterator[Span]:
+        """Where it stands."""
+        start = raw.find(self.raw)
+        while start >= 0:
+            end = start + len(self.raw)
+            yield start, end
+            start = raw.find(self.raw, end)
+
+
+# --- how it may be spelled ------------------------------------------------------------------------
+
+
+class _Escapes:
+    """One way to write a character as several."""
+
+    def __init__(self, mark: bytes, pattern: bytes, value: Callable[[bytes], bytes]) -> None:
+        self.mark, self._pattern = mark, re.compile(pattern)
+        self._value = lru_cache(1024)(value)
+
+    def undone(self, raw: bytes) -> bytes:
+        """What is meant."""
+        return self._pattern.sub(lambda match: self._value(match[0]), raw)
+
+    def places(self, raw: bytes, spans: Sequence[Span]) -> Iterator[Span]:
+        """Where in `raw` stands what has these places in `undone(raw)`."""
+        ends, shifts = [0], [0]
+        for match in self._pattern.finditer(raw):
+            shifts.append(shifts[-1] + len(match[0]) - len(self._value(match[0])))
+            ends.append(match.end() - shifts[-1])
+        for span in spans:
+            start, end = (place + shifts[bisect_right(ends, place) - 1] for place in span)
+            yield start, end
+
+
+_ESCAPES = (
+    _Escapes(
+        b"\\",
+        rb'\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\["\\/bfnrt]',
+        lambda escape: _encode(json.loads(b'"' + escape + b'"')),
+    ),
+    _Escapes(b"%", rb"%[0-9a-fA-F]{2}", lambda escape: bytes.fromhex(escape[1:].decode())),
+)
+# Characters that JSON also escapes with a letter or as they are.
+_SHORT = {one: json.dumps(one)[1:-1] for one in '"\\\b\f\n\r\t'} | {"/": "\\/"}
+
+
+class _Overdone(Exception):
+    """A message has more in it than is read."""
+
+
+class _Steps:
+    """How many escapes and credentials a message may still have, over all layers."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def take(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise _Overdone
+
+
+# --- taking it out --------------------------------------------------------------------------------
+
+
+# Shorter ones would be found in places where they mean nothing.
+_SHORTEST = 8
+
+
+class Redactor:
+    """Credentials by value, and what takes them out of anything a server echoes or a client sends.
+
+    Those given at first are remembered for good. Of what is added the newest are, so that
+    yesterday's tokens do not slow down every message: so many that are a `Secret`, and as many
+    others, which a server can send any number of.
+    """
+
+    MOST = 32
+
+    def __init__(self, *secrets: Secret | str | None) -> None:
+        self._given = dict.fromkeys(filter(None, map(_worth_hiding, secrets)))
+        self._secrets: dict[Secret, None] = {}
+        self._texts: dict[Secret, None] = {}
+        self._learn()
+
+    def add(self, secret: Secret | str | None) -> None:
+        hidden = _worth_hiding(secret)
+        newest = self._secrets if isinstance(secret, Secret) else self._texts
+        if hidden is None:
+            return
+        newest.pop(hidden, None)
+        newest[hidden] = None
+        if len(newest) > self.MOST:
+            del newest[next(iter(newest))]
+        self._learn()
+
+    def _learn(self) -> None:
+        values = [one.reveal() for one in self._given | self._secrets | self._texts]
+        # As forms write it, a space is a plus.
+        texts = dict.fromkeys(text for one in values for text in (one, one.replace(" ", "+")))
+        self._known = [_Known.of(text) for text in texts]
+        short = {_SHORT[one] for one in set().union(*values) if one in _SHORT}
+        self._telling = [(mark, mark.encode()) for mark in ("\\u", *short)]
+
+    def may_find(self, messages: Sequence[Message]) -> bool:
+        """Whether `clean` may change any of them; much faster than one by one."""
+        try:
+            return self._may_stand_in("", b"\n".join(messages))  # type: ignore[arg-type]
+        except TypeError:
+            text = "\n".join([one for one in messages if isinstance(one, str)])
+            raw = b"\n".join([one for one in messages if not isinstance(one, str)])
+            return self._may_stand_in(text, raw)
+
+    def _may_stand_in(self, text: str, raw: bytes) -> bool:
+        for rarest, known, rarest_raw, known_raw in self._known:
+            if (rarest in text and known in text) or (rarest_raw in raw and known_raw in raw):
+                return True
+        if not self._known or "%" in text or b"%" in raw:
+            return bool(self._known)
+        # Most backslashes are before quotes, which few credentials have.
+        return ("\\" in text or b"\\" in raw) and any(
+            mark in text or encoded in raw for mark, encoded in self._telling
+        )
+
+    @overload
+    def clean(self, data: str) -> str: ...
+
+    @overload
+    def clean(self, data: bytes) -> bytes: ...
+
+    def clean(self, data: Message) -> Message:
+        """`data` with every known credential replaced by `REDACTED`; itself if there is none."""
+        if isinstance(data, bytes):
+            return self._cleaned(data) if self._may_stand_in("", data) else data
+        if not self._may_stand_in(data, b""):
+            return data
+        raw = _encode(data)
+        cleaned = self._cleaned(raw)
+        return data if cleaned is raw else cleaned.decode("utf-8", "surrogatepass")
+
+    def _cleaned(self, raw: bytes) -> bytes:
+        layers = LAYERS if len(raw) <= LARGE else 1
+        try:
+            spans = self._places(raw, layers, _Steps(MOST))
+        except _Overdone:
+            return REDACTED.encode()
+        return _without(raw, spans) if spans else raw
+
+    def _places(self, raw: bytes, layers: int, steps: _Steps) -> list[Span]:
+        """Where credentials stand, however they are spelled."""
+        found = [span for known in self._known for span in known.places(raw)]
+        steps.take(len(found))
+        for escapes in _ESCAPES if layers else ():
+            steps.take(raw.count(escapes.mark))
+            if escapes.mark in raw and (undone := escapes.undone(raw)) != raw:
+                spans = self._places(undone, layers - 1, steps)
+                found += escapes.places(raw, spans) if spans else ()
+        return found
+
+    def __repr__(self) -> str:
+        return f"Redactor(<{len(self._given | self._secrets | self._texts)} credentials>)"
+
+
+def _worth_hiding(secret: Secret | str | None) -> Secret | None:
+    """A credential that is long enough to be looked for."""
+    value = secret.reveal() if isinstance(secret, Secret) else secret
+    return Secret(value) if value and len(value) >= _SHORTEST else None
+
+
+def _without(raw: bytes, spans: Sequence[Span]) -> bytes:
+    """`raw` with something else in these places, which may overlap."""
+    parts, done = [], 0
+    for start, end in sorted(spans):
+        if start >= done:
+            parts += [raw[done:start], REDACTED.encode()]
+        done = max(done, end)
+    return b"".join([*parts, raw[done:]])

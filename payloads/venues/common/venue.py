@@ -1,0 +1,105 @@
+"""What everybody else knows of a venue: the record that each venue's folder exports as `VENUE`.
+
+The command line, the simulators and the importers read it; none of them names a venue. A venue's
+session is imported when the first one is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from payloads.abi.fields import Record
+from payloads.errors import Misuse
+from payloads.venues.common.redactor import Secret
+from payloads.venues.common.session import SECOND, Event, Reply, Request, Session
+
+# Help texts of options that more than one venue has.
+SILENCE = "SECONDS without a message after which to dial again"
+REST = "URL of the REST service, where the endpoint is a URL"
+
+
+def variable(venue: str, name: str) -> str:
+    """The environment variable for a venue's credential."""
+    return f"PAYLOADS_{venue}_{name}".upper().replace("-", "_")
+
+
+class Asked(Record, frozen=True):
+    """What somebody wants of a venue: subscriptions, where, how, and with which credentials."""
+
+    what: tuple[str, ...] = ()
+    endpoint: str = ""
+    options: Mapping[str, str] = {}
+    credentials: Mapping[str, Secret] = {}
+    venue: str = ""
+    # Who keeps a token that takes the place of one in `credentials`.
+    keep: Callable[[Secret], None] | None = None
+
+    def credential(self, name: str) -> Secret:
+        """A credential that there must be."""
+        if name not in self.credentials:
+            raise self.missing(name)
+        return self.credentials[name]
+
+    def missing(self, *names: str, why: str = "a credential is missing") -> Misuse:
+        """What to say where there is none of these credentials."""
+        places = " or ".join(variable(self.venue, name) for name in names)
+        field = " or ".join(names)
+        expected = f"{places} in the environment, or {field} in a file of --credentials"
+        return Misuse(why, field=field, expected=expected)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """An option that is yes or no."""
+        value = self.options.get(name, "yes" if default else "no").lower()
+        if value not in ("yes", "true", "1", "no", "false", "0"):
+            raise Misuse("neither yes nor no", field=name, expected="yes or no", found=value)
+        return value in ("yes", "true", "1")
+
+    def seconds(self, name: str) -> int | None:
+        """An option in seconds, as nanoseconds."""
+        if (value := self.options.get(name)) is None:
+            return None
+        if not value.isascii() or not value.isdigit():
+            raise Misuse("not a number of seconds", field=name, expected="digits", found=value)
+        return int(value) * SECOND
+
+
+class Outside(Protocol):
+    """What a venue may want done before there is a session."""
+
+    def now(self) -> int:
+        """Nanoseconds since 1970."""
+
+    def ask(self, request: Request) -> Reply:
+        """Make an HTTP request; status 0 for no answer."""
+
+    def wait(self, nanoseconds: int) -> None:
+        """Wait before the next."""
+
+    def tell(self, event: Event) -> None:
+        """Pass on what the venue said."""
+
+    def warn(self, words: str) -> None:
+        """Say what is not as it was asked for."""
+
+
+class Venue(Record, frozen=True):
+    """A venue as the rest of the package sees it. `what` describes one subscription.
+
+    `endpoints` are those that have a name, and `options` say what each of them takes and does.
+    """
+
+    name: str
+    title: str
+    what: str
+    endpoints: tuple[str, ...]
+    credentials: tuple[str, ...]
+    options: Mapping[str, str]
+    # What a session is made of: one session, or one for each of several origins.
+    make: Callable[[Asked, Outside], Sequence[Session]]
+    # The ends of its hosts' names, by which recorded traffic is known as this venue's.
+    hosts: tuple[str, ...] = ()
+    # Whether a session has to be told what to subscribe to.
+    needs_subscriptions: bool = True
+    # The simulator's class, as "module:Class"; "" for none.
+    simulator: str = ""

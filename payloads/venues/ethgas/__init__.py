@@ -1,0 +1,62 @@
+"""ETHGas: preconfirmation markets over a websocket, public and private."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from payloads.errors import Misuse
+from payloads.venues.common.session import Session
+from payloads.venues.common.venue import REST, Asked, Outside, Venue
+
+
+def _sessions(asked: Asked, outside: Outside) -> Sequence[Session]:
+    from payloads.venues.ethgas.auth import EthgasLogin
+    from payloads.venues.ethgas.protocol import DIALECTS, OFFICIAL, Channel
+    from payloads.venues.ethgas.session import EthgasSession
+
+    channels = []
+    for one in asked.what:
+        name, _, market = one.partition(":")
+        channels.append(Channel.of(name, market or None))
+    endpoint = asked.endpoint or "mainnet"
+    named = asked.options.get("dialect", OFFICIAL.name)
+    dialect = DIALECTS.get(named)
+    if dialect is None:
+        expected = ", ".join(DIALECTS)
+        raise Misuse("no such dialect", field="dialect", expected=expected, found=named)
+    login, held = None, asked.credentials
+    if "private_key" in held or "access_token" in held:
+        login = EthgasLogin(
+            private_key=held.get("private_key"),
+            access_token=held.get("access_token"),
+            refresh_token=held.get("refresh_token"),
+            account_name=asked.options.get("account"),
+            endpoint=asked.options.get("rest") or endpoint,
+            dialect=dialect,
+        )
+    if login is None and (private := [one.name for one in channels if one.private]):
+        why = f"{private[0]} is a private channel, and nothing says whose"
+        raise asked.missing("private_key", "access_token", why=why)
+    session = EthgasSession(
+        channels,
+        login=login,
+        dialect=dialect,
+        endpoint=endpoint,
+        bearer=asked.flag("bearer"),
+    )
+    return [session]
+
+
+VENUE = Venue(
+    "ethgas", "ETHGas", "CHANNEL or CHANNEL:MARKET, as orderBookUpdate:inclusionPreconf",
+    ("mainnet", "hoodi", "testchain"), ("private_key", "access_token", "refresh_token"),
+    {
+        "account": "NAME of the account to log in to",
+        "bearer": "yes: the token in a header of the upgrade, too",
+        "dialect": "official, or draft for the older protocol",
+        "rest": REST,
+    },
+    _sessions,
+    hosts=("ethgas.com",),
+    simulator="payloads.simulators.venues.ethgas:EthgasSimulator",
+)  # fmt: skip

@@ -1,0 +1,161 @@
+"""Logging in on an ETHGas socket: when, with which token, and what a refusal means.
+
+The tokens are `EthgasLogin`'s; here is what has become of the one that was sent on this connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from payloads.venues.common.redactor import Redactor, Secret
+from payloads.venues.common.session import SECOND, Authenticated, Event, Rejected
+from payloads.venues.common.shared import earliest
+from payloads.venues.ethgas.auth import EthgasLogin
+from payloads.venues.ethgas.protocol import FORBIDDEN, RATE_LIMITED, Dialect, meaning
+
+LOGIN_WITHIN = 15 * SECOND
+RATE_PAUSE = 30 * SECOND
+# A login that fails with a new token will fail with the next one too.
+MOST_FAILURES = 2
+# On this connection: before, waiting for, with and without hope of a login.
+NONE, BEFORE, ASKED, IN, IN_AND_ASKED, OUT = "none", "before", "asked", "in", "in, asked", "out"
+
+
+class SocketLogin:
+    """How far the login on this connection has come."""
+
+    def __init__(
+        self,
+        login: EthgasLogin | None,
+        dialect: Dialect,
+        redactor: Redactor,
+        send: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        self._login, self._dialect, self._redactor, self._send = login, dialect, redactor, send
+        self._stage = NONE
+        self._sent_token: Secret | None = None
+        self._until: int | None = None
+        self._again: int | None = None
+        self._renewal: int | None = None
+        self._failures = 0
+        # Why there is no login on this connection, and none to come.
+        self.denied = ""
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the venue accepted a login on this connection."""
+        return self._stage in (IN, IN_AND_ASKED)
+
+    @property
+    def asking(self) -> bool:
+        """Whether an answer is due."""
+        return self._stage in (ASKED, IN_AND_ASKED)
+
+    @property
+    def inside(self) -> bool:
+        """Whether what is private can be asked for now."""
+        return self._stage == IN
+
+    @property
+    def ahead(self) -> bool:
+        """Whether a login is still to come."""
+        return self._stage == BEFORE
+
+    @property
+    def deadline(self) -> int | None:
+        return earliest(self._until, self._again, self._renewal)
+
+    def told(self, now: int) -> None:
+        """The time, which says when the token is renewed."""
+        self._renewal = self._login.due(now) if self._login else None
+
+    def opened(self) -> None:
+        self.closed()
+        self._stage = BEFORE if self._login else NONE
+
+    def closed(self) -> None:
+        """Forget what belonged to the connection."""
+        self._stage, self._sent_token, self.denied = NONE, None, ""
+        self._until = self._again = None
+
+    # --- towards a login --------------------------------------------------------------------------
+
+    def late(self, now: int) -> list[Event]:
+        """Time has passed."""
+        if self._again is not None and now >= self._again:
+            self._again = None
+        if self._until is None or now < self._until:
+            return []
+        self._until = self._sent_token = None
+        self._stage, self._again = BEFORE, now + RATE_PAUSE
+        return [Rejected("timeout", "", "no answer to the login", "login")]
+
+    def step(self, now: int, may: bool) -> list[Event]:
+        """Renew the token if that is due, and send it if it is new and there `may` be a login."""
+        if self._login is None:
+            return []
+        events = self._login.step(now)
+        if may and self._stage in (BEFORE, IN) and self._again is None:
+            events += self._log_in(self._login, now)
+        return events
+
+    def _log_in(self, login: EthgasLogin, now: int) -> list[Event]:
+        token = login.token(now)
+        if token is None and not login.can_renew:
+            self._stage = OUT
+            words = login.stopped or "the token has expired, and nothing can renew it"
+            self.denied = words
+            return [Rejected("no token", "", words, "login")]
+        if token is None or token == self._sent_token:
+            return []
+        self._redactor.add(token)
+        self._send(self._dialect.login(token.reveal()))
+        self._sent_token, self._until = token, now + LOGIN_WITHIN
+        # A renewed token does not interrupt what the old one has opened.
+        self._stage = IN_AND_ASKED if self._stage == IN else ASKED
+        return []
+
+    def leave(self) -> bool:
+        """Log out, if that means anything now; what is private ends with it."""
+        if self._stage != IN:
+            return False
+        self._send(self._dialect.logout())
+        self._stage = OUT
+        return True
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def accepted(self, detail: str) -> list[Event]:
+        self._stage, self._until, self._failures, self.denied = IN, None, 0, ""
+        return [Authenticated(detail)]
+
+    def refused(self, code: int, message: str, now: int) -> list[Event]:
+        """The login was refused; whether another one comes depends on why."""
+        self._until, self._sent_token = None, None
+        self._failures += 1
+        if code in RATE_LIMITED:
+            self._stage, self._again = BEFORE, now + RATE_PAUSE
+        elif code in FORBIDDEN or self._failures > MOST_FAILURES or self._login is None:
+            self._stage, self.denied = OUT, f"{code}: {meaning(code)}"
+        else:
+            # Whatever the code says: 1001 alone has two meanings, and a new token settles it.
+            self._stage = BEFORE
+            self._login.expire()
+        return [Rejected(str(code), message, meaning(code), "login")]
+
+    def expired(self) -> bool:
+        """The venue says that the token has ended; whether a login has ended with it."""
+        if self._login is None or not (self.authenticated or self.asking):
+            return False
+        self._stage, self._until, self._sent_token = BEFORE, None, None
+        self._login.expire()
+        return True
+
+    def dial_refused(self) -> bool:
+        """The token in the upgrade's header was not taken; whether another one may be."""
+        if self._login is None:
+            return False
+        self._failures += 1
+        self._login.expire()  # the next dial goes without it, and a new one is fetched
+        return self._failures <= MOST_FAILURES

@@ -1,0 +1,321 @@
+"""Finery Markets: feeds by letter, order books, and REST methods over a websocket.
+
+`FinerySession` signs the upgrade (`EFX-Key`, `EFX-Content`, `EFX-Sign`: HMAC-SHA384), waits until
+the gateway says that it is connected to the exchange (a frame `X` with code 0), binds what was
+asked for, and binds it again after a reconnect or when that link has been down. Frames become
+`Data` events whose content is a `Frame`; for the feeds B, F and MD it carries the applied changes,
+and `book(letter, id)` is the book they lead to. Books are dropped when the connection or the link
+goes, because the venue has no sequence numbers and starts every feed with a snapshot.
+
+Nothing is waited for in silence: a link that is down, no word about the link within
+`status_within`, a bind and a request without an answer are all told, as `Rejected`; the second ends
+in `Stalled`, because a gateway that says nothing is not there. An update that repeats the one
+before it, letter for letter, changes nothing, and is a `Duplicate`; a snapshot never is.
+
+`bind`, `unbind` and `request` raise `Misuse` for what the venue would not take; nothing is raised
+for what it sends. A request is never sent while the link is down, and never sent twice: one that is
+late or lost is a `RequestFailed`, because whether an order arrived is for the caller to find out.
+
+Cancel-on-disconnect is the venue's: orders with `cod` that were placed over a connection are
+cancelled when it is lost. Nothing has to be stated again after a reconnect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from payloads.errors import Malformed, Misuse
+from payloads.venues.common.redactor import Message, Redactor, Secret
+from payloads.venues.common.session import (
+    SECOND,
+    Authenticated,
+    Broken,
+    Data,
+    Dial,
+    Event,
+    Opened,
+    Rejected,
+    Retry,
+    Stalled,
+    Unknown,
+    by_caller,
+)
+from payloads.venues.common.shared import (
+    Duplicate,
+    JsonSession,
+    Pings,
+    address,
+    clock_words,
+    closing,
+    earliest,
+    header_value,
+    upgrade_refused,
+)
+from payloads.venues.finery.auth import (
+    ENDPOINTS,
+    NonceSequence,
+    compact,
+    signed_headers,
+    stamp,
+)
+from payloads.venues.finery.bindings import Bindings
+from payloads.venues.finery.book import Book
+from payloads.venues.finery.codes import FATAL, TRANSIENT, code_in, code_of, meaning
+from payloads.venues.finery.feeds import (
+    BOOKS,
+    LETTERS,
+    Binding,
+    FeedId,
+    Frame,
+    feed_id_of,
+)
+from payloads.venues.finery.records import rows_of
+from payloads.venues.finery.requests import REPLY_WITHIN, Requests
+
+PATH = "/ws"
+# The venue's limits.
+IDLE_LIMIT = 80 * SECOND
+MAX_CONNECTIONS_PER_IP = 100
+# Well below the idle limit, and it is not said that websocket pings count as activity.
+PING_EVERY = 25 * SECOND
+# The frame X follows the handshake at once; nobody states a time.
+STATUS_WITHIN = 10 * SECOND
+_BAD_NONCE, _BAD_TIMESTAMP = 6, 7
+
+
+class Status(Event, frozen=True):
+    """The gateway's link to the exchange: code 0 is up."""
+
+    code: int
+    meaning: str
+
+    @property
+    def up(self) -> bool:
+        return self.code == 0
+
+
+class FinerySession(JsonSession):
+    """A connection to Finery Markets. All times are in nanoseconds."""
+
+    venue: ClassVar[str] = "finery"
+
+    def __init__(
+        self,
+        key: str,
+        secret: Secret,
+        bindings: Iterable[Binding] = (),
+        *,
+        nonces: NonceSequence,
+        endpoint: str = "mainnet",
+        ping_every: int | None = PING_EVERY,
+        status_within: int = STATUS_WITHIN,
+        reply_within: int = REPLY_WITHIN,
+    ) -> None:
+        super().__init__(Redactor(secret, key))
+        if ping_every is not None and not 0 < ping_every < IDLE_LIMIT:
+            raise Misuse("too late", field="ping_every", expected="less than the 80 s idle limit")
+        for field, time in (("status_within", status_within), ("reply_within", reply_within)):
+            if time <= 0:
+                raise Misuse("no such time", field=field, expected="more than 0")
+        self._key, self._secret, self._nonces = header_value(key, "key"), secret, nonces
+        self._url = address(endpoint, ENDPOINTS) + PATH
+        self._pings, self._status_within = Pings(ping_every), status_within
+        self._bindings, self._calls = Bindings(bindings, self._send), Requests(reply_within)
+        self._status: int | None = None
+        self._opened_at = 0
+        self._status_until: int | None = None
+        self._dialled_at: int | None = None
+        self._bad_nonces = 0
+
+    @property
+    def repeated(self) -> int:
+        """How many updates came twice and were dropped."""
+        return self._bindings.repeated
+
+    @property
+    def up(self) -> bool:
+        """Whether the gateway is connected to the exchange."""
+        return self._open and self._status == 0
+
+    @property
+    def bound(self) -> list[str]:
+        """The labels of the feeds in force."""
+        return [binding.label for binding in self._bindings.in_force]
+
+    @property
+    def denied(self) -> dict[str, str]:
+        return {binding.label: why for binding, why in self._bindings.denied.items()}
+
+    @property
+    def hopeless(self) -> bool:
+        return self._bindings.hopeless
+
+    def book(self, feed: str, feed_id: FeedId) -> Book | None:
+        """The order book of a feed, by the id it was bound with; None before its snapshot."""
+        return self._bindings.book(Binding.of(feed, feed_id))
+
+    # --- what the caller wants --------------------------------------------------------------------
+
+    @by_caller
+    def bind(self, feed: str, feed_id: FeedId | None = None) -> None:
+        """Bind a feed, now or as soon as the link is up, and again after every reconnect."""
+        self._bindings.want(Binding.of(feed, feed_id))
+        self._bind_held()
+        self._plan()
+
+    @by_caller
+    def unbind(self, feed: str, feed_id: FeedId | None = None) -> None:
+        """Unbind a feed; nothing happens if it is not bound."""
+        self._bindings.give_up(Binding.of(feed, feed_id), self.up)
+        self._plan()
+
+    @by_caller
+    def request(self, method: str, content: Mapping[str, Any] | None = None) -> int:
+        """Send a REST method's call; its `reqId`, under which the reply is reported."""
+        if not self.up:
+            raise Misuse("the venue is not connected, and a request is not kept for later")
+        message = self._calls.new(method, content)
+        self._outgoing.append(compact(message))
+        number = self._calls.sent(message)
+        self._plan()
+        return number
+
+    # --- what the driver calls --------------------------------------------------------------------
+
+    def dial(self, now: int) -> Dial:
+        content = compact(stamp(self._nonces, now))
+        headers = signed_headers(self._key, self._secret, content)
+        self._redactor.add(dict(headers)["EFX-Sign"])
+        self._dialled_at = now
+        return Dial(self._url, headers, secret_headers=("EFX-Key", "EFX-Sign"))
+
+    def opened(self, now: int) -> list[Event]:
+        self._drop()
+        self._open, self._bad_nonces, self._opened_at = True, 0, now
+        self._pings.start(now)
+        self._status_until = now + self._status_within
+        accepted = Authenticated("the upgrade's signature was accepted")
+        return [Opened(), accepted, *self._go_on(now)]
+
+    def rejected(
+        self, status: int, headers: Sequence[tuple[str, str]], body: bytes
+    ) -> tuple[Rejected, Retry]:
+        code = code_in(body)
+        event, retry = upgrade_refused(status, headers, body, self._redactor)
+        if code is None:
+            return event, retry
+        words = meaning(code)
+        if code == _BAD_TIMESTAMP:
+            words += clock_words(headers, self._dialled_at)
+        again = code in TRANSIENT or (code not in FATAL and not 400 <= status < 500)
+        if code == _BAD_NONCE:
+            self._bad_nonces += 1
+            again = self._bad_nonces <= 1
+        rejected = Rejected(str(code), event.message, words, "upgrade")
+        return rejected, Retry(again, f"HTTP {status}, error {code}: {words}", retry.at_least)
+
+    def tick(self, now: int) -> list[Event]:
+        events: list[Event] = []
+        if self._pings.due(now):
+            self._send({"event": "ping"})
+        if self._status_until is not None and now >= self._status_until:
+            self._status_until = None
+            events += self._unheard(now)
+        events += self._bindings.late(now)
+        events += self._calls.late(now)
+        return [*events, *self._go_on(now)]
+
+    def _unheard(self, now: int) -> list[Event]:
+        """Nothing can be bound before the frame X, and none has come."""
+        words = "the gateway does not say whether it is connected to the exchange (no frame X)"
+        silent = now - self._opened_at
+        return [Rejected("timeout", "", words, "connection status"), Stalled(silent)]
+
+    def _go_on(self, now: int) -> list[Event]:
+        self._bind_held()
+        self._bindings.told(now)
+        self._calls.waiting.told(now)
+        self._plan()
+        return []
+
+    def _bind_held(self) -> None:
+        # Binds are held until the gateway is connected, or they would fail.
+        if self.up:
+            self._bindings.ask()
+
+    def _plan(self) -> None:
+        self.deadline = earliest(
+            self._pings.deadline,
+            self._status_until,
+            self._bindings.deadline,
+            self._calls.waiting.deadline,
+        )
+
+    def closed(self, code: int, reason: str, now: int) -> list[Event]:
+        lost = self._calls.lost()
+        self._drop()
+        self._go_on(now)
+        return [*lost, closing(code, reason, 0, self._redactor)]
+
+    def _drop(self) -> None:
+        """Forget what belonged to the connection."""
+        self._open, self._status, self._outgoing = False, None, []
+        self._status_until = None
+        self._pings.stop()
+        self._calls.forget()
+        self._bindings.unlink()
+
+    # --- what comes -------------------------------------------------------------------------------
+
+    def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
+        if isinstance(content, list):
+            return self._frame(content, raw)
+        if isinstance(content, dict) and type(content.get("reqId")) is int:
+            return [self._calls.answered(content, raw)]
+        return [Unknown(content, raw)]
+
+    def _frame(self, frame: list[Any], raw: Message) -> list[Event]:
+        """By position, because S and M are letters of feeds as well as actions."""
+        if len(frame) < 4:
+            raise Malformed("not a frame", expected="4 values", found=str(len(frame)))
+        feed, feed_id, action, data = frame[:4]
+        if not isinstance(feed, str) or not isinstance(action, str):
+            raise Malformed("not a frame", expected="text for feed and action")
+        if feed == "X":
+            return self._link(code_of(data))
+        if feed not in LETTERS and feed != "C":
+            return [Unknown(frame, raw)]
+        feed_id = feed_id_of(feed_id)
+        if action == "Z":
+            return self._bindings.refused(feed, feed_id, code_of(data))
+        if action == "U":
+            return self._bindings.unbound(feed, feed_id)
+        if feed in BOOKS and action not in ("S", "M"):
+            return [Unknown(frame, raw)]
+        return self._data(Frame(feed, feed_id, action, data), raw)
+
+    def _link(self, code: int) -> list[Event]:
+        self._status, self._status_until = code, None
+        if code == 0:
+            return [Status(code, "connected to the exchange")]
+        self._bindings.unlink()
+        return [Status(code, meaning(code)), Rejected(str(code), "", meaning(code), "connection")]
+
+    def _data(self, frame: Frame, raw: Message) -> list[Event]:
+        binding, events = self._bindings.arrived(frame)
+        label = binding.label if binding else Binding(frame.feed, frame.feed_id or None).label
+        if binding and self._bindings.again_the_same(binding, frame, raw):
+            return [*events, Duplicate(label)]
+        if frame.feed not in BOOKS:
+            rows = rows_of(frame.feed, frame.action, frame.data)
+            self._bindings.learn(rows)
+            return [*events, Data(label, msgspec.structs.replace(frame, rows=rows))]
+        if binding is None:  # never asked for
+            return [*events, Data(label, frame)]
+        try:
+            return [*events, Data(label, self._bindings.keep(binding, frame))]
+        except Malformed as error:
+            return [*events, Broken(error, raw)]

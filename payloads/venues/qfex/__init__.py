@@ -1,0 +1,125 @@
+"""QFEX: public market data, and the authenticated trade socket.
+
+`QfexMarketSession` subscribes to channels and turns every message into a `Data` event with a
+record: `Level2`, `Bbo`, `Trade`, `Candle` and so on. The venue acknowledges nothing there, so a
+subscription is `Subscribed` when its first data comes. Flat messages, arrays of them, `contents`
+envelopes and numbers given as strings are all taken, because all of them have been seen.
+
+`QfexTradeSession` authenticates as soon as the socket is open, with a fresh nonce, by HMAC, by a
+JWT of yours or by `OAuth`, which gets and renews its own. It states cancel-on-disconnect again,
+because that is off on every new connection, subscribes, and after a reconnect asks for the open
+orders and, with `fills`, for the trades since: as many as the venue lists at once, which it does
+not say, so after a long night `send` for more with an `offset`. `send` sends anything else.
+
+Replies are records, too (`OrderResponse`, `Fill`, `Position`, `Balance` …), and have no number:
+correlate by `client_order_id`, and subscribe to `order_responses`, without which orders are not
+answered at all. What is not answered within 10 s or before the connection goes is a `Rejected`
+event, because what became of it is not known.
+
+Cancel-on-disconnect cancels *all* orders of the account by the current documentation (by older
+pages, those of the connection). Assume the wider one.
+
+Trades, fills, books and prices that come a second time, word for word, are `Duplicate`s; positions,
+balances and orders, which say how things stand, are not. Messages and keys that are not known pass
+through as `Unknown`.
+
+What the caller asks for and the venue would not take raises `Misuse`; nothing the venue sends
+raises. Numbers are `Decimal`, in both directions. `RateBudget` tells when a message may go. The
+server sends websocket pings, which the transport answers; there is no ping of the venue's own.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from payloads.errors import Misuse
+from payloads.venues.common.session import Session
+from payloads.venues.common.venue import SILENCE, Asked, Outside, Venue
+
+
+def _sessions(asked: Asked, outside: Outside) -> Sequence[Session]:
+    from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
+
+    subscriptions = []
+    for one in asked.what:
+        channel, _, named = one.partition(":")
+        symbol, _, interval = named.partition("/")
+        intervals = [interval] if interval else []
+        subscriptions.append(Subscription.of([channel], [symbol or "*"], intervals))
+    return [
+        QfexMarketSession(
+            subscriptions,
+            endpoint=asked.endpoint or "mainnet",
+            silence=asked.seconds("silence"),
+        )
+    ]
+
+
+def _trade_sessions(asked: Asked, outside: Outside) -> Sequence[Session]:
+    from payloads.venues.qfex.auth import HmacKey, Jwt
+    from payloads.venues.qfex.trade_session import QfexTradeSession
+
+    credentials: Any
+    if "refresh_token" in asked.credentials:
+        credentials = _oauth(asked)
+    elif "jwt" in asked.credentials:
+        credentials = Jwt(asked.credentials["jwt"])
+    elif "public_key" not in asked.credentials:
+        raise asked.missing("public_key", "jwt")
+    else:
+        public = asked.credential("public_key").reveal()
+        credentials = HmacKey(public, asked.credential("secret"))
+    options: dict[str, Any] = {"channels": asked.what} if asked.what else {}
+    if "key_in" in asked.options:
+        options["key_in"] = asked.options["key_in"]
+    if "cancel_on_disconnect" in asked.options:
+        options["cancel_on_disconnect"] = asked.flag("cancel_on_disconnect")
+    return [
+        QfexTradeSession(
+            credentials,
+            nonces=lambda: secrets.token_hex(16),
+            account_id=asked.options.get("account_id"),
+            endpoint=asked.endpoint or "mainnet",
+            **options,
+        )
+    ]
+
+
+def _oauth(asked: Asked) -> Any:
+    from payloads.venues.qfex.oauth import OAUTH_ENDPOINTS, OAuth
+
+    endpoint = asked.endpoint or "mainnet"
+    rest = asked.options.get("rest") or endpoint
+    if rest not in OAUTH_ENDPOINTS and rest == endpoint:
+        expected = "the URL of the token service of that endpoint"
+        raise Misuse("not given", field="qfex-trade rest", expected=expected)
+    if not (client_id := asked.options.get("client_id")):
+        raise Misuse("not given", field="qfex-trade client_id", expected="that of the login")
+    token = asked.credentials["refresh_token"]
+    return OAuth(client_id, token, endpoint=rest, keep=asked.keep)
+
+
+VENUE = Venue(
+    "qfex", "QFEX market data",
+    "CHANNEL:SYMBOL, as level2:AAPL-USD, level2:* or candle:AAPL-USD/1MIN",
+    ("mainnet", "uat"), (), {"silence": SILENCE}, _sessions,
+    hosts=("qfex.com", "qfex.io"),
+    simulator="payloads.simulators.venues.qfex:QfexSimulator",
+)  # fmt: skip
+
+TRADE_VENUE = Venue(
+    "qfex-trade", "QFEX trade socket", "a channel, as order_responses",
+    ("mainnet", "uat"), ("public_key", "secret", "jwt"),
+    {
+        "account_id": "ID of a subaccount",
+        "cancel_on_disconnect": "yes or no: orders go when this connection does",
+        "key_in": "query, headers or none: where the key goes besides the message",
+        "token_file": "FILE (mode 0600) with a refresh token, and then with the next ones",
+        "client_id": "ID of the login by OAuth that the token is of",
+        "rest": "URL that gives tokens, where the endpoint is a URL",
+    },
+    _trade_sessions,
+    needs_subscriptions=False,
+)  # fmt: skip

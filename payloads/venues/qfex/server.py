@@ -1,0 +1,329 @@
+"""What QFEX's side checks: for a simulator, and for a user's own tests.
+
+`AuthDesk` judges authentication (signature, clock, nonces, JWT) and `TradeDesk` and `MarketDesk`
+the messages after it; all answer in the venue's own words. `TokenDesk` is the OAuth server: codes
+and refresh tokens in, tokens out. Nothing here does I/O.
+
+How a failed authentication is answered is not documented; an `err` of `PermissionDenied` is what
+its error list has for it. The venue acknowledges nothing on market data, so `MarketDesk` does not.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from payloads.errors import Malformed, Misuse
+from payloads.venues.common.jwt import check_token, make_token
+from payloads.venues.common.redactor import Secret
+from payloads.venues.common.session import SECOND, parse_json
+from payloads.venues.common.shared import Headers, header
+from payloads.venues.qfex.auth import check_nonce, sign
+from payloads.venues.qfex.codes import AUTH_WITHIN
+from payloads.venues.qfex.market_session import INTERVALS, Interest, Stream, Subscription
+from payloads.venues.qfex.oauth import code_challenge
+from payloads.venues.qfex.records import CHANNELS
+from payloads.venues.qfex.requests import MESSAGES, RateBudget, missing_parameter
+
+CLOCK_TOLERANCE = 60 * SECOND
+NONCE_WINDOW = 15 * 60 * SECOND
+
+
+def err(code: str, message: str, incoming: Any = None) -> dict[str, Any]:
+    """An error as the venue sends it."""
+    return {"err": {"error_code": code, "message": message, "incoming_message": incoming}}
+
+
+class AuthDesk:
+    """Judges credentials, and remembers nonces for as long as they must be unique."""
+
+    def __init__(
+        self,
+        keys: Mapping[str, Secret],
+        *,
+        jwt_key: Secret | None = None,
+        accounts: frozenset[str] = frozenset(),
+    ) -> None:
+        self._keys, self._jwt_key, self._accounts = dict(keys), jwt_key, accounts
+        self._nonces: dict[tuple[str, str], int] = {}
+
+    def check(self, message: Any, now: int) -> tuple[str, str] | None:
+        """None if an auth message is good; else an error code and why."""
+        params = message.get("params") if isinstance(message, dict) else None
+        if not isinstance(params, dict) or ("hmac" in params) == ("jwt" in params):
+            return "InvalidParameter", "exactly one of hmac and jwt"
+        account = params.get("account_id")
+        if account is not None and account not in tuple(self._accounts):
+            return "PermissionDenied", "account_id"
+        if "jwt" in params:
+            return self._check_jwt(params["jwt"], now)
+        given = params["hmac"]
+        if not isinstance(given, dict):
+            return "InvalidParameter", "hmac"
+        key, nonce, stamp = (given.get(name) for name in ("public_key", "nonce", "unix_ts"))
+        return self._check_hmac(key, nonce, stamp, given.get("signature"), now)
+
+    def check_headers(self, headers: Headers, now: int) -> tuple[str, str] | None:
+        """The same for the headers of an upgrade."""
+        bearer = header(headers, "Authorization")
+        if bearer:
+            return self._check_jwt(bearer.removeprefix("Bearer "), now)
+        names = ("public-key", "nonce", "timestamp", "hmac-signature")
+        key, nonce, stamp, signature = (header(headers, f"x-qfex-{name}") for name in names)
+        seconds = int(stamp) if stamp.isascii() and stamp.isdecimal() and len(stamp) < 20 else None
+        return self._check_hmac(key, nonce, seconds, signature, now)
+
+    def check_query(self, query: Mapping[str, str], now: int) -> tuple[str, str] | None:
+        """The same for the query of an upgrade, in which a key is only named."""
+        if "jwt" in query:
+            return self._check_jwt(query["jwt"], now)
+        if query.get("api_key", "") not in ("", *self._keys):
+            return "PermissionDenied", "api_key"
+        return None
+
+    def _check_jwt(self, token: Any, now: int) -> tuple[str, str] | None:
+        if self._jwt_key is None:
+            return "PermissionDenied", "jwt"
+        why = check_token(self._jwt_key, token, now)
+        return ("PermissionDenied", why) if why else None
+
+    def _check_hmac(
+        self, key: Any, nonce: Any, stamp: Any, signature: Any, now: int
+    ) -> tuple[str, str] | None:
+        if not isinstance(key, str) or not isinstance(signature, str):
+            return "InvalidParameter", "public_key and signature"
+        if type(stamp) is not int:
+            return "InvalidParameter", "unix_ts"
+        try:
+            check_nonce(nonce)
+        except Misuse:
+            return "InvalidParameter", "nonce"
+        secret = self._keys.get(key)
+        if secret is None:
+            return "PermissionDenied", "public_key"
+        expected = sign(secret, nonce, stamp).encode()
+        if not hmac.compare_digest(expected, signature.encode("utf-8", "replace")):
+            return "PermissionDenied", "signature"
+        if abs(stamp * SECOND - now) > CLOCK_TOLERANCE:
+            return "PermissionDenied", "unix_ts is more than a minute away"
+        if not self._fresh(key, nonce, now):
+            return "PermissionDenied", "nonce used before"
+        return None
+
+    def _fresh(self, key: str, nonce: str, now: int) -> bool:
+        for old in [one for one, at in self._nonces.items() if now - at > NONCE_WINDOW]:
+            del self._nonces[old]
+        if (key, nonce) in self._nonces:
+            return False
+        self._nonces[key, nonce] = now
+        return True
+
+
+class TradeDesk:
+    """Judges the messages of one trade connection, and answers those that are about itself."""
+
+    def __init__(self, auth: AuthDesk, opened_at: int, budget: RateBudget | None = None) -> None:
+        self._auth, self._until = auth, opened_at + AUTH_WITHIN
+        self._budget = budget or RateBudget()
+        self.authenticated = False
+        # The subaccount, "" for the primary; and whether it was by a token, which may end.
+        self.account, self.by_token = "", False
+        self.channels: set[str] = set()
+        self.cancel_on_disconnect = False
+
+    def overdue(self, now: int) -> bool:
+        """Whether the connection is to be closed for not having authenticated in time."""
+        return not self.authenticated and now >= self._until
+
+    def received(
+        self, message: str, now: int
+    ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        """The answers, and the message itself where it is one for an order book to answer."""
+        try:
+            content = parse_json(message)
+        except Malformed:
+            return [err("InvalidJSONFormat", "not JSON", message[:200])], None
+        kind = content.get("type") if isinstance(content, dict) else None
+        if not isinstance(kind, str):
+            return [err("InvalidJSONFormat", "no type", content)], None
+        if kind == "auth":
+            return [self._authenticate(content, now)], None
+        if not self.authenticated:
+            return [err("PermissionDenied", "authenticate first", content)], None
+        return self._judge(kind, content, now)
+
+    def _authenticate(self, content: dict[str, Any], now: int) -> dict[str, Any]:
+        if self.authenticated:
+            return err("AlreadyAuthenticated", "once is enough", {"type": "auth"})
+        if refused := self._auth.check(content, now):
+            return err(*refused, {"type": "auth"})
+        params = content["params"]
+        self.authenticated, self.by_token = True, "jwt" in params
+        self.account = params.get("account_id") or ""
+        return {"authenticated": True}
+
+    def _judge(
+        self, kind: str, content: dict[str, Any], now: int
+    ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+        params = content.get("params", {})
+        if kind not in MESSAGES or not isinstance(params, dict):
+            return [err("InvalidParameter", "type or params", content)], None
+        if wait := self._budget.wait(kind, now):
+            hint = f"rate limited, retry after {wait // 10**6 + 1} ms"
+            return [err("RateLimited", hint, content)], None
+        self._budget.spend(kind, now)
+        if missing := missing_parameter(kind, params):
+            return [err("InvalidParameter", missing, content)], None
+        if kind in ("subscribe", "unsubscribe"):
+            return self._subscribe(kind, params["channels"]), None
+        if kind == "cancel_on_disconnect":
+            self.cancel_on_disconnect = params["cancel_on_disconnect"] is True
+            return [{"ack": {"incoming_message": content}}], None
+        return [], content
+
+    def _subscribe(self, kind: str, channels: list[str]) -> list[dict[str, Any]]:
+        (self.channels.update if kind == "subscribe" else self.channels.difference_update)(channels)
+        return [{f"{kind}d": channel} for channel in channels]
+
+
+class MarketDesk:
+    """What one market data connection has subscribed to, by channel and symbol."""
+
+    def __init__(self) -> None:
+        self._interest = Interest()
+
+    def received(self, message: str) -> bool:
+        """Whether it is a message the venue would act on; it answers none."""
+        try:
+            content = parse_json(message)
+            one = self._subscription(content)
+        except (Malformed, Misuse):
+            return False
+        if content["type"] == "subscribe":
+            self._interest.add(one)
+        else:
+            self._interest.drop(one)
+        return True
+
+    def _subscription(self, content: Any) -> Subscription:
+        if not isinstance(content, dict) or content.get("type") not in ("subscribe", "unsubscribe"):
+            raise Misuse("not a subscription", field="type")
+        lists = [content.get(name, []) for name in ("channels", "symbols", "intervals")]
+        if not all(isinstance(v, list) and all(isinstance(i, str) for i in v) for v in lists):
+            raise Misuse("not lists of text", field="channels")
+        return Subscription.of(*lists)
+
+    def wants(self, channel: str, symbol: str, interval: str = "") -> bool:
+        """Whether a message is one that this connection is to get."""
+        return self._interest.wants(channel, symbol, interval)
+
+    def streams(self, symbols: Iterable[str]) -> set[Stream]:
+        """What it is to get of a venue that has these symbols."""
+        symbols = tuple(symbols)
+        asked = (
+            (channel, symbol, interval)
+            for channel in CHANNELS
+            for symbol in self._symbols(channel, symbols)
+            for interval in (INTERVALS if channel == "candle" else ("",))
+        )
+        return {one for one in asked if self.wants(*one)}
+
+    def _symbols(self, channel: str, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        # The statistics of all symbols are one message, not one for each.
+        together = channel == "market_stats" and self.wants(channel, "*")
+        return ("*",) if together else symbols
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+CODE_LIFETIME = 300 * SECOND
+Answer = tuple[int, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Login:
+    challenge: str
+    redirect_uri: str
+    until: int
+
+
+class TokenDesk:
+    """The OAuth server of one client. `draw` gives text that has never been given before.
+
+    A person's consent is taken for granted.
+    """
+
+    def __init__(
+        self, key: Secret, draw: Callable[[], str], client_id: str, lifetime: int = 3600 * SECOND
+    ) -> None:
+        self._key, self._draw, self._client_id = key, draw, client_id
+        self.lifetime = lifetime
+        self._logins: dict[str, _Login] = {}
+        self._refresh: set[str] = set()
+
+    def renew_key(self, key: Secret) -> None:
+        """From now on sign tokens with this key."""
+        self._key = key
+
+    def new_refresh_token(self) -> str:
+        """A refresh token, as of a login that was before."""
+        token = self._draw()
+        self._refresh.add(token)
+        return token
+
+    def authorize(self, query: Mapping[str, str], now: int) -> tuple[int, str]:
+        """302 and where the browser is sent back to, or 400 and why not."""
+        if query.get("client_id") != self._client_id:
+            return 400, "client_id"
+        if not (back := query.get("redirect_uri")) or query.get("response_type") != "code":
+            return 400, "redirect_uri and response_type"
+        if not (challenge := query.get("code_challenge")):
+            return 400, "code_challenge"
+        if query.get("code_challenge_method") != "S256":
+            return 400, "code_challenge_method"
+        code = self._draw()
+        self._logins[code] = _Login(challenge, back, now + CODE_LIFETIME)
+        return 302, f"{back}?{urlencode({'code': code, 'state': query.get('state', '')})}"
+
+    def token(self, form: Mapping[str, str], now: int) -> Answer:
+        """Tokens for a code or a refresh token, each good once."""
+        if form.get("client_id") != self._client_id:
+            return _no("invalid_client", "client_id")
+        if form.get("grant_type") == "authorization_code":
+            login = self._logins.pop(form.get("code", ""), None)
+            why = "no such code" if login is None else _wrong(login, form, now)
+            return _no("invalid_grant", why) if why else self._tokens(now)
+        if form.get("grant_type") == "refresh_token":
+            if (token := form.get("refresh_token", "")) not in self._refresh:
+                return _no("invalid_grant", "no such refresh token, or used before")
+            self._refresh.remove(token)
+            return self._tokens(now)
+        return _no("unsupported_grant_type", "authorization_code or refresh_token")
+
+    def _tokens(self, now: int) -> Answer:
+        return 200, {
+            "access_token": make_token(self._key, "test", now, self.lifetime),
+            "token_type": "bearer",
+            "expires_in": self.lifetime // SECOND,
+            "refresh_token": self.new_refresh_token(),
+        }
+
+
+def _wrong(login: _Login, form: Mapping[str, str], now: int) -> str:
+    """What is wrong with the exchange of a code; "" if nothing."""
+    if now >= login.until:
+        return "the code has expired"
+    if form.get("redirect_uri") != login.redirect_uri:
+        return "redirect_uri"
+    try:
+        fits = hmac.compare_digest(code_challenge(form.get("code_verifier", "")), login.challenge)
+    except (Misuse, TypeError):
+        fits = False
+    return "" if fits else "code_verifier"
+
+
+def _no(code: str, why: str) -> Answer:
+    return 400, {"error": code, "error_description": why}

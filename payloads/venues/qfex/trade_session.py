@@ -1,0 +1,456 @@
+"""QFEX's trade socket: authenticates, says what every connection must be told, sends and listens.
+
+Once a connection is authenticated it is told, before anything else, about cancel-on-disconnect (off
+on every new one), which channels to send, and, after a reconnect, to list what is open. What the
+venue refuses of this for the moment is said again after the pause that it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from payloads.errors import Malformed, Misuse
+from payloads.venues.common.redactor import Message
+from payloads.venues.common.session import (
+    SECOND,
+    Authenticated,
+    Broken,
+    Closed,
+    Data,
+    Dial,
+    Event,
+    Opened,
+    Rejected,
+    Reply,
+    Request,
+    Retry,
+    Stalled,
+    Subscribed,
+    Unknown,
+    Unsubscribed,
+    by_caller,
+)
+from payloads.venues.common.shared import (
+    Duplicate,
+    JsonSession,
+    Repeats,
+    address,
+    closing,
+    earliest,
+    upgrade_refused,
+)
+from payloads.venues.qfex.codes import (
+    AUTH_WITHIN,
+    BENIGN,
+    RETRYABLE,
+    TRADE_ENDPOINTS,
+    echoed,
+    error_of,
+    identity,
+    retry_hint,
+)
+from payloads.venues.qfex.login import Credentials, Login
+from payloads.venues.qfex.reading import LATEST, came_before, flatten, read
+from payloads.venues.qfex.records import ALSO, OLDER, REPLIES, Fill
+from payloads.venues.qfex.requests import (
+    TRADE_CHANNELS,
+    Pending,
+    RateBudget,
+    answer_of,
+    check_known,
+    check_message,
+    encode,
+)
+
+# A server that closes before it has authenticated us says no, unless it says that it is itself.
+_NOT_A_NO = frozenset({1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015})
+# How long a server that said no may take to close; then the connection is left.
+_TO_CLOSE = 5 * SECOND
+# What holds for later connections, too.
+_LASTING = ("subscribe", "unsubscribe", "cancel_on_disconnect")
+# Where the venue refuses for the moment and names no pause.
+_PAUSE = SECOND
+_SUBSCRIPTIONS: dict[str, type[Subscribed] | type[Unsubscribed]] = {
+    "subscribed": Subscribed,
+    "unsubscribed": Unsubscribed,
+}
+
+
+class Acknowledged(Event, frozen=True):
+    """A message of ours that the venue took, as it echoes it; not what a login is made of."""
+
+    kind: str
+    params: Mapping[str, Any]
+
+
+class QfexTradeSession(JsonSession):
+    """A connection to the trade socket.
+
+    `nonces` gives a fresh nonce at each call (`lambda: secrets.token_hex(16)`). `key_in` says where
+    the public key (or JWT) goes besides the message: `query` as the documentation has it, `headers`
+    as the venue's own client does, or `none`.
+    """
+
+    venue: ClassVar[str] = "qfex"
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        nonces: Callable[[], str],
+        account_id: str | None = None,
+        channels: Iterable[str] = ("order_responses",),
+        cancel_on_disconnect: bool | None = None,
+        key_in: str = "query",
+        endpoint: str = "mainnet",
+        budget: RateBudget | None = None,
+    ) -> None:
+        super().__init__()
+        self._url = address(endpoint, TRADE_ENDPOINTS)
+        self._login = Login(
+            credentials, nonces, account_id=account_id, key_in=key_in, redactor=self._redactor
+        )
+        self._channels = dict.fromkeys(channels)
+        if self._channels:
+            check_known("channels", tuple(self._channels), TRADE_CHANNELS)
+        self._cod, self.budget = cancel_on_disconnect, budget or RateBudget()
+        self._pending, self._repeats = Pending(), Repeats(LATEST)
+        self._authenticated = False
+        # What the venue has confirmed on this connection.
+        self._in_force: set[str] = set()
+        self._cod_in_force: bool | None = None
+        self._auth_until: int | None = None
+        self._tell_again: int | None = None
+        # When we last heard from a connection that was authenticated, and from the one before.
+        self._heard: int | None = None
+        self._away_since: int | None = None
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the venue has accepted the credentials on this connection."""
+        return self._authenticated
+
+    @property
+    def cancel_on_disconnect(self) -> bool | None:
+        """Whether orders go when this connection does, as far as the venue has confirmed it."""
+        return self._cod_in_force
+
+    @property
+    def subscribed(self) -> list[str]:
+        """The channels that the venue has confirmed on this connection."""
+        return sorted(self._in_force)
+
+    @property
+    def repeated(self) -> int:
+        """How many fills came twice and were dropped."""
+        return self._repeats.count
+
+    @property
+    def hopeless(self) -> bool:
+        return bool(self._channels) and self._channels.keys() <= self._denied.keys()
+
+    # --- what the caller wants --------------------------------------------------------------------
+
+    @by_caller
+    def subscribe(self, *channels: str, now: int) -> None:
+        """Subscribe to private channels, now and after every reconnect."""
+        self._want("subscribe", {"channels": channels}, now)
+
+    @by_caller
+    def unsubscribe(self, *channels: str, now: int) -> None:
+        """Unsubscribe from private channels."""
+        self._want("unsubscribe", {"channels": channels}, now)
+
+    @by_caller
+    def set_cancel_on_disconnect(self, wanted: bool, now: int) -> None:
+        """State it, now and after every reconnect."""
+        self._want("cancel_on_disconnect", {"cancel_on_disconnect": wanted}, now)
+
+    def _want(self, kind: str, params: Mapping[str, Any], now: int) -> None:
+        check_message(kind, params)
+        self._note(kind, params)
+        if self._authenticated:
+            self._say(kind, params, now, by_itself=True)
+
+    def _note(self, kind: str, params: Mapping[str, Any]) -> None:
+        """Remember what every later connection is to be told, too."""
+        if kind == "cancel_on_disconnect":
+            self._cod = params["cancel_on_disconnect"]
+        elif kind == "subscribe":
+            self._channels.update(dict.fromkeys(params["channels"]))
+            self._forgive(params["channels"])
+        else:
+            for channel in params["channels"]:
+                self._channels.pop(channel, None)
+            self._forgive(params["channels"])
+
+    def _forgive(self, channels: Iterable[str]) -> None:
+        """What the venue said of these is not its last word any more."""
+        for channel in channels:
+            self._denied.pop(channel, None)
+
+    @by_caller
+    def send(
+        self,
+        kind: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        now: int,
+        unchecked: bool = False,
+    ) -> None:
+        """Send a message; `Misuse` if the venue would not take it, or the budget says to wait.
+
+        Numbers may be `int`, `Decimal` or decimal strings; a float is refused. With `unchecked` a
+        message or parameter may be one that this library does not know.
+        """
+        given = {key: value for key, value in (params or {}).items() if value is not None}
+        if not unchecked:
+            check_message(kind, given)
+        if not self._authenticated:
+            raise Misuse("not authenticated, and nothing is kept for later")
+        if wait := self.budget.wait(kind, now):
+            raise Misuse("over the rate limit", field=kind, expected=f"a pause of {wait} ns")
+        if kind in _LASTING and not unchecked:
+            self._note(kind, given)
+        self._say(kind, given, now, by_itself=kind in _LASTING)
+
+    @by_caller
+    def renew(self, credentials: Credentials) -> None:
+        """Use these from the next connection on; a JWT wants this before it ends."""
+        self._login.renew(credentials)
+
+    def _say(self, kind: str, params: Mapping[str, Any], now: int, by_itself: bool = False) -> None:
+        self._outgoing.append(encode(kind, params))
+        self.budget.spend(kind, now)
+        # Without that channel orders are not answered at all.
+        if answer_of(kind) != "order_response" or "order_responses" in self._channels:
+            self._pending.sent(kind, params, now, by_itself)
+        self._schedule(now)
+
+    # --- what the driver calls --------------------------------------------------------------------
+
+    def take_requests(self) -> list[Request]:
+        return self._login.take_requests()
+
+    def ready(self, now: int) -> bool:
+        return self._login.ready(now)
+
+    def dial(self, now: int) -> Dial:
+        return self._login.dial(self._url, now)
+
+    def opened(self, now: int) -> list[Event]:
+        self._drop()
+        self._open = True
+        self._send(self._login.message(now))
+        self._auth_until = now + AUTH_WITHIN
+        self._schedule(now)
+        return [Opened()]
+
+    def rejected(
+        self, status: int, headers: Sequence[tuple[str, str]], body: bytes
+    ) -> tuple[Rejected, Retry]:
+        event, retry = upgrade_refused(status, headers, body, self._redactor)
+        return event, self._login.after_upgrade(status, retry)
+
+    def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
+        return [event for one in flatten(content) for event in self._guarded(one, raw, now)]
+
+    def _go_on(self, now: int) -> list[Event]:
+        if self._authenticated:
+            self._heard = now
+        self._schedule(now)
+        return []
+
+    def replied(self, reply: Reply, now: int) -> list[Event]:
+        events = self._login.replied(reply, now, is_open=self._open)
+        self._schedule(now)
+        return events
+
+    def tick(self, now: int) -> list[Event]:
+        events: list[Event] = [*self._pending.late(now)]
+        if self._auth_until is not None and now >= self._auth_until:
+            self._auth_until = None
+            events += self._not_inside()
+        if self._tell_again is not None and now >= self._tell_again:
+            self._tell(now)
+        self._login.step(now)
+        self._schedule(now)
+        return events
+
+    def _not_inside(self) -> list[Event]:
+        if self._login.refused:
+            return [Stalled(_TO_CLOSE)]
+        words = "not authenticated within the minute"
+        return [Rejected("timeout", "", words, "auth"), Stalled(AUTH_WITHIN)]
+
+    def closed(self, code: int, reason: str, now: int) -> list[Event]:
+        refused = self._open and not self._authenticated and code not in _NOT_A_NO
+        lost = self._pending.lost()
+        if self._away_since is None:  # else nobody has told us yet what happened since
+            self._away_since = self._heard
+        self._drop()
+        event = closing(code, reason, 0, self._redactor)
+        retry = self._login.after_close(event.retry, refused, now)
+        self._schedule(now)
+        return [*lost, Closed(code, event.reason, retry)]
+
+    def _drop(self) -> None:
+        """Forget what belonged to the connection; cancel-on-disconnect is off on every new one."""
+        self._open = self._authenticated = False
+        self._outgoing, self._auth_until, self._tell_again = [], None, None
+        self._cod_in_force, self._in_force, self._pending = None, set(), Pending()
+
+    def _schedule(self, now: int) -> None:
+        self.deadline = earliest(
+            self._auth_until, self._tell_again, self._pending.deadline, self._login.due(now)
+        )
+
+    # --- what comes -------------------------------------------------------------------------------
+
+    def _guarded(self, content: Any, raw: Message, now: int) -> list[Event]:
+        try:
+            return self._one(content, raw, now)
+        except Malformed as error:
+            return [Broken(error, raw)]
+
+    def _one(self, content: Any, raw: Message, now: int) -> list[Event]:
+        if not isinstance(content, dict):
+            return [Unknown(content, raw)]
+        if isinstance(content.get("authenticated"), bool):
+            return self._answer(content["authenticated"], now)
+        if "err" in content or content.get("type") == "error":
+            return self._failed(content, now)
+        if isinstance(content.get("ack"), dict):
+            return [self._acknowledged(content["ack"])]
+        for verb in _SUBSCRIPTIONS:
+            if isinstance(content.get(verb), str):
+                return self._subscription(verb, content[verb])
+        for key in content:
+            if (name := ALSO.get(key, key)) in REPLIES:
+                return [self._reply(name, read(REPLIES[name], content[key], key))]
+        return self._older(content, raw, now)
+
+    def _answer(self, accepted: bool, now: int) -> list[Event]:
+        """The answer to the login."""
+        if not accepted:
+            self._authenticated = False
+            self._refused(now)
+            return [Rejected("authenticated: false", "", "the credentials are refused", "auth")]
+        again, self._auth_until = self._authenticated, None
+        self._authenticated = True
+        self._login.accepted()
+        if not again:
+            self._tell(now)
+            self._catch_up(now)
+        return [Authenticated()]
+
+    def _tell(self, now: int) -> None:
+        """What every connection has to be told, as far as the venue has not confirmed it."""
+        self._tell_again = None
+        if self._cod is not None and self._cod_in_force is not self._cod:
+            self._say("cancel_on_disconnect", {"cancel_on_disconnect": self._cod}, now, True)
+        if missing := [one for one in self._channels if one not in self._in_force]:
+            self._say("subscribe", {"channels": missing}, now)
+
+    def _catch_up(self, now: int) -> None:
+        """Ask for what nobody sends again: what became of orders while we were away, and fills."""
+        since = self._away_since
+        if since is None:
+            return
+        if "order_responses" in self._channels:
+            self._say("get_user_orders", {}, now, by_itself=True)
+        if "fills" in self._channels:
+            # Inclusive, and in whole seconds; a fill that came already comes again in the list.
+            # Until that has come, a connection that is lost as well must not move the beginning.
+            self._say("get_user_trades", {"start_ts": since // SECOND}, now, by_itself=True)
+        else:
+            self._away_since = None
+
+    def _failed(self, content: Mapping[str, Any], now: int) -> list[Event]:
+        event, (kind, params) = error_of(content), echoed(content)
+        if not self._authenticated and self._open:
+            return self._login_failed(event, now)
+        self._pending.failed(kind, params)
+        if event.code in RETRYABLE:
+            until = now + (retry_hint(event.message) or _PAUSE)
+            if event.code == "RateLimited" and kind:
+                self.budget.hold(kind, until)
+            if kind in ("subscribe", "cancel_on_disconnect"):
+                self._tell_again = until
+        elif kind in ("subscribe", "cancel_on_disconnect") and event.code not in BENIGN:
+            self._deny(kind, params, event)
+        return [event]
+
+    def _deny(self, kind: str, params: Mapping[str, Any], event: Rejected) -> None:
+        """The venue says no for good to what every connection is told."""
+        channels = params.get("channels", ()) if kind == "subscribe" else [kind]
+        words = f"{event.code}: {event.meaning or event.message}"
+        for channel in channels if isinstance(channels, list | tuple) else ():
+            if isinstance(channel, str) and channel not in self._in_force:
+                self._denied[channel] = words
+
+    def _login_failed(self, event: Rejected, now: int) -> list[Event]:
+        """Before we are authenticated only a login can have failed."""
+        if event.code == "AlreadyAuthenticated":
+            return self._answer(True, now)
+        if event.code in RETRYABLE:
+            # With nothing to be said again in place, the minute runs out and the driver redials.
+            self._login.refused = False
+        elif event.code not in BENIGN:
+            self._refused(now)
+        return [Rejected(event.code, event.message, event.meaning, event.about or "auth")]
+
+    def _refused(self, now: int) -> None:
+        self._login.refused = True
+        self._auth_until = earliest(self._auth_until, now + _TO_CLOSE)
+
+    def _acknowledged(self, ack: dict[str, Any]) -> Event:
+        kind, params = echoed(ack)
+        if not kind:
+            raise Malformed("an acknowledgement of nothing", field="ack.incoming_message")
+        self._pending.answered("ack", identity(kind, params), kind)
+        if kind == "cancel_on_disconnect":
+            stated = params.get("cancel_on_disconnect")
+            self._cod_in_force = stated if isinstance(stated, bool) else None
+            self._forgive([kind])
+        return Acknowledged(kind, params)
+
+    def _subscription(self, verb: str, channel: str) -> list[Event]:
+        self._pending.answered(verb, {"channel": channel})
+        if verb == "subscribed" and channel in TRADE_CHANNELS:
+            self._in_force.add(channel)
+            self._forgive([channel])
+        elif verb == "unsubscribed":
+            self._in_force.discard(channel)
+        return [_SUBSCRIPTIONS[verb](channel)]
+
+    def _reply(self, key: str, record: Any) -> Event:
+        ids = {
+            name: getattr(record, name, None) for name in getattr(record, "__struct_fields__", ())
+        }
+        self._pending.answered(key, identity("", ids))
+        if key == "user_trades_response":
+            self._away_since = None
+        if isinstance(record, Fill) and came_before(self._repeats, key, record):
+            return Duplicate(key, record)
+        return Data(key, record)
+
+    def _older(self, content: dict[str, Any], raw: Message, now: int) -> list[Event]:
+        """Forms that were current until 2025 and are still in the venue's examples."""
+        name = content.get("type")
+        if name == "auth" and "result" in content:
+            return self._answer(content["result"] == "success", now)
+        channel = content.get("channel", name)
+        if not isinstance(name, str) or not isinstance(channel, str):
+            return [Unknown(content, raw)]
+        # Every message of the channel says that it is subscribed.
+        channel, key = OLDER.get(channel, (channel, ""))
+        events: list[Event] = []
+        if name in _SUBSCRIPTIONS and (name != "subscribed" or channel not in self._in_force):
+            events = self._subscription(name, channel)
+        rows = content.get("contents")
+        if key and isinstance(rows, list):
+            records = [read(REPLIES[key], row, key) for row in rows]
+            return [*events, *(Data(key, record) for record in records)]
+        return events or [Unknown(content, raw)]

@@ -1,0 +1,255 @@
+"""QFEX: who a session is, where that goes, and what every connection is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from payloads.errors import Misuse
+from payloads.venues.common.jwt import make_token
+from payloads.venues.common.redactor import Secret
+from payloads.venues.common.session import SECOND, Authenticated, Opened, Rejected, Stalled
+from payloads.venues.qfex.auth import HmacKey, Jwt, auth_message, check_nonce, sign
+from payloads.venues.qfex.server import err
+from payloads.venues.qfex.trade_session import Acknowledged
+from tests.venues.qfex.kit import (
+    JWT_KEY,
+    KEY,
+    NONCE,
+    NOW,
+    SECRET,
+    SIGNATURE,
+    ready,
+    say,
+    sent,
+    trade,
+)
+
+
+def test_the_spec_s_vector() -> None:
+    assert sign(SECRET, NONCE, 1760545414) == SIGNATURE
+    session = trade(nonces=lambda: NONCE)
+    session.opened(NOW)
+    assert session.take() == [
+        '{"type":"auth","params":{"hmac":{"public_key":"qfex_pub_xxxxx",'
+        f'"nonce":"{NONCE}","unix_ts":1760545414,"signature":"{SIGNATURE}"}}}}}}'
+    ]
+
+
+def test_a_jwt_and_a_subaccount() -> None:
+    message = auth_message(Jwt(Secret("eyJhbGci")), "", NOW, "0b9d7f3e")
+    assert message == {"type": "auth", "params": {"jwt": "eyJhbGci", "account_id": "0b9d7f3e"}}
+    with_key = auth_message(KEY, NONCE, NOW, "0b9d7f3e")["params"]
+    assert with_key["account_id"] == "0b9d7f3e"
+    assert with_key["hmac"]["signature"] == SIGNATURE  # the account is not signed
+
+
+@pytest.mark.parametrize("nonce", ["", "xyz", "a" * 101, "ab cd", "é", 7])
+def test_nonces_the_venue_would_not_take(nonce: Any) -> None:
+    with pytest.raises(Misuse):
+        check_nonce(nonce)
+    with pytest.raises(Misuse):
+        trade(nonces=lambda: nonce).opened(NOW)
+
+
+def test_a_nonce_is_fresh_at_each_dial() -> None:
+    session, seen = trade(key_in="headers"), set()
+    for _ in range(5):
+        seen.add(dict(session.dial(NOW).headers)["x-qfex-nonce"])
+        session.opened(NOW)
+        seen.add(sent(session)[0]["params"]["hmac"]["nonce"])
+        session.closed(1006, "", NOW)
+    assert len(seen) == 10
+    repeating = trade(nonces=lambda: NONCE)
+    repeating.opened(NOW)
+    with pytest.raises(Misuse):
+        repeating.opened(NOW)
+
+
+def test_where_the_key_goes() -> None:
+    dial = trade().dial(NOW)
+    assert dial.url == "wss://trade.qfex.com/?api_key=qfex_pub_xxxxx"
+    assert dial.headers == ()
+    token = Jwt(Secret("ey.J+x/y"))
+    dial = trade(token, endpoint="uat").dial(NOW)
+    assert dial.url == "wss://trade.qfex.io/?jwt=ey.J%2Bx%2Fy"
+    assert "jwt" in dial.secret_parameters
+    dial = trade(key_in="none").dial(NOW)
+    assert (dial.url, dial.headers) == ("wss://trade.qfex.com", ())
+    dial = trade(key_in="headers").dial(NOW)
+    assert dial.url == "wss://trade.qfex.com"
+    assert [name for name, _ in dial.headers] == [
+        "x-qfex-public-key", "x-qfex-hmac-signature", "x-qfex-nonce", "x-qfex-timestamp",
+    ]  # fmt: skip
+    assert "x-qfex-hmac-signature" in dial.secret_headers
+    dial = trade(token, key_in="headers").dial(NOW)
+    assert dial.headers == (("Authorization", "Bearer ey.J+x/y"),)
+    assert "Authorization" in dial.secret_headers
+    with pytest.raises(Misuse):
+        trade(key_in="cookie")
+
+
+def test_what_every_connection_is_told() -> None:
+    session = trade(channels=("order_responses", "fills"), cancel_on_disconnect=True)
+    for connection in range(3):
+        session.dial(NOW)
+        assert session.opened(NOW) == [Opened()]
+        assert [message["type"] for message in sent(session)] == ["auth"]
+        assert not session.authenticated
+        assert say(session, {"authenticated": True}) == [Authenticated()]
+        messages = sent(session)
+        assert messages[:2] == [
+            {"type": "cancel_on_disconnect", "params": {"cancel_on_disconnect": True}},
+            {"type": "subscribe", "params": {"channels": ["order_responses", "fills"]}},
+        ]
+        since = {"start_ts": NOW // SECOND}
+        reread = [
+            {"type": "get_user_orders", "params": {}},
+            {"type": "get_user_trades", "params": since},
+        ]
+        assert messages[2:] == (reread if connection else [])
+        assert session.cancel_on_disconnect is None
+        assert say(session, {"ack": {"incoming_message": messages[0]}}) == [
+            Acknowledged("cancel_on_disconnect", {"cancel_on_disconnect": True})
+        ]
+        assert session.cancel_on_disconnect is True
+        (closed,) = session.closed(1006, "", NOW)
+        assert closed.retry.again
+        assert session.cancel_on_disconnect is None
+
+
+def test_what_is_asked_after_a_reconnect_begins_where_we_last_heard() -> None:
+    session = ready(channels=("fills",))
+    say(session, {"subscribed": "fills"}, NOW + 7 * SECOND)
+    session.closed(1006, "", NOW + 90 * SECOND)
+    for _ in range(2):  # connections on which nothing could be asked
+        session.opened(NOW + 100 * SECOND)
+        session.closed(1006, "", NOW + 101 * SECOND)
+    session.opened(NOW + 200 * SECOND)
+    say(session, {"authenticated": True}, NOW + 200 * SECOND)
+    (asked,) = [one for one in sent(session) if one["type"] == "get_user_trades"]
+    assert asked["params"] == {"start_ts": (NOW + 7 * SECOND) // SECOND}
+
+
+def test_what_was_asked_and_not_answered_is_asked_again() -> None:
+    """From where it began, although something was heard since."""
+    session = ready(channels=("fills",))
+    began = {"start_ts": NOW // SECOND}
+    for later in (100, 200):
+        session.closed(1006, "", NOW + later * SECOND)
+        session.opened(NOW + later * SECOND)
+        say(session, {"authenticated": True}, NOW + later * SECOND)
+        (asked,) = [one for one in sent(session) if one["type"] == "get_user_trades"]
+        assert asked["params"] == began
+    say(session, {"user_trades_response": []}, NOW + 201 * SECOND)
+    session.closed(1006, "", NOW + 300 * SECOND)
+    session.opened(NOW + 300 * SECOND)
+    say(session, {"authenticated": True}, NOW + 300 * SECOND)
+    (asked,) = [one for one in sent(session) if one["type"] == "get_user_trades"]
+    assert asked["params"] == {"start_ts": (NOW + 201 * SECOND) // SECOND}
+
+
+def test_the_minute() -> None:
+    session = trade()
+    session.opened(NOW)
+    assert session.deadline == NOW + 60 * SECOND
+    assert session.tick(NOW + 59 * SECOND) == []
+    late, stalled = session.tick(NOW + 60 * SECOND)
+    assert (late.code, late.about) == ("timeout", "auth")
+    assert isinstance(stalled, Stalled)
+    assert session.deadline is None
+    session.opened(NOW)
+    say(session, {"authenticated": True})
+    say(session, {"subscribed": "order_responses"})
+    assert session.deadline is None
+
+
+REFUSALS = pytest.mark.parametrize(
+    "message",
+    [{"authenticated": False}, {"type": "auth", "result": "failure"},
+     err("PermissionDenied", "no"), {"type": "error", "message": "no", "code": "KycRequired"}],
+)  # fmt: skip
+
+
+@REFUSALS
+def test_a_refused_login_is_not_tried_again(message: Any) -> None:
+    session = trade()
+    session.opened(NOW)
+    (event,) = say(session, message)
+    assert isinstance(event, Rejected)
+    assert event.about == "auth"
+    (closed,) = session.closed(1006, "", NOW)
+    assert not closed.retry.again
+    session.renew(HmacKey("another", SECRET))
+    session.opened(NOW)
+    assert session.closed(1006, "", NOW)[-1].retry.again
+
+
+@REFUSALS
+def test_a_server_that_refuses_and_does_not_close_is_left(message: Any) -> None:
+    session = trade()
+    session.opened(NOW)
+    for seconds in (0, 1, 2):  # saying it again makes it no later
+        say(session, message, NOW + seconds * SECOND)
+    assert session.deadline == NOW + 5 * SECOND
+    assert session.tick(NOW + 4 * SECOND) == []
+    assert session.tick(NOW + 5 * SECOND) == [Stalled(5 * SECOND)]
+    assert session.deadline is None
+    assert not session.closed(1006, "", NOW)[-1].retry.again
+
+
+def test_a_server_that_takes_its_refusal_back_is_not_left() -> None:
+    session = trade()
+    session.opened(NOW)
+    say(session, err("PermissionDenied", "not yet"))
+    say(session, {"authenticated": True})
+    say(session, {"subscribed": "order_responses"})
+    assert session.deadline is None
+    assert session.closed(1006, "", NOW)[-1].retry.again
+
+
+@pytest.mark.parametrize(
+    ("code", "again"), [(1008, False), (4001, False), (1000, False), (1012, True)]
+)
+def test_a_close_before_the_login_is_a_no_unless_it_says_otherwise(code: int, again: bool) -> None:
+    session = trade()
+    session.opened(NOW)
+    assert session.closed(code, "", NOW)[-1].retry.again == again
+    assert ready().closed(code, "", NOW)[-1].retry.again
+
+
+def test_errors_worth_another_try() -> None:
+    for code in ("RateLimited", "ServerError"):
+        session = trade()
+        session.opened(NOW)
+        (event,) = say(session, err(code, "later"))
+        assert event.code == code
+        assert session.closed(1006, "", NOW)[-1].retry.again
+
+
+def test_benign_errors() -> None:
+    session = trade()
+    session.opened(NOW)
+    assert say(session, err("AlreadyAuthenticated", "")) == [Authenticated()]
+    assert session.authenticated
+    (event,) = say(session, err("AlreadyAuthenticated", ""))
+    assert "nothing to do" in event.meaning
+
+
+def test_the_older_reply() -> None:
+    session = trade()
+    session.opened(NOW)
+    assert say(session, {"type": "auth", "result": "success"}) == [Authenticated()]
+
+
+def test_an_expired_jwt_is_renewed_first() -> None:
+    token = Jwt(Secret(make_token(JWT_KEY, "x", NOW, 60 * SECOND)))
+    session = trade(token)
+    session.opened(NOW)
+    say(session, {"authenticated": True})
+    assert session.closed(1006, "", NOW)[-1].retry.again
+    session.opened(NOW)
+    (closed,) = session.closed(1006, "", NOW + 61 * SECOND)
+    assert not closed.retry.again
+    assert "renew" in closed.retry.why

@@ -1,0 +1,219 @@
+"""What a venue refuses for good is known, and so is whether anything is left that can come."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from payloads.venues.common.jwt import make_token
+from payloads.venues.common.redactor import Secret
+from payloads.venues.common.session import SECOND, Event, Reply, Session
+from payloads.venues.ethgas.auth import EthgasLogin
+from payloads.venues.ethgas.protocol import Channel
+from payloads.venues.ethgas.session import EthgasSession
+from payloads.venues.finery.auth import NonceSequence
+from payloads.venues.finery.feeds import Binding
+from payloads.venues.finery.session import FinerySession
+from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
+from payloads.venues.stork import server
+from payloads.venues.stork.session import StorkSession
+from tests.venues.qfex.kit import ready
+
+NOW = 1_760_000_000 * SECOND
+TOKEN = Secret(make_token(Secret("the key that signs tokens"), "x", NOW, 3600 * SECOND))
+BOOK, TRADES = (
+    Channel("orderBookUpdate", "inclusionPreconf"),
+    Channel("recentTradeUpdate", "wholeBlock"),
+)
+ORDERS = Channel("preconfBundleUpdate")
+FORBIDDEN = "403: insufficient permissions"
+
+
+def say(session: Session, message: Any) -> list[Event]:
+    return session.received(json.dumps(message), NOW)
+
+
+# --- Finery ---------------------------------------------------------------------------------------
+
+
+def finery(*bindings: Binding) -> FinerySession:
+    session = FinerySession("key", Secret("a-secret"), bindings, nonces=NonceSequence())
+    session.dial(NOW)
+    session.opened(NOW)
+    say(session, ["X", 0, "Z", 0])
+    return session
+
+
+def test_finery_s_binds() -> None:
+    session = finery(Binding("F", 7), Binding("F", 8))
+    assert (session.denied, session.hopeless) == ({}, False)
+    say(session, ["F", 7, "Z", 103])
+    assert (session.denied, session.hopeless) == ({"F:7": "103: bad feed id"}, False)
+    say(session, ["F", 8, "Z", 103])
+    assert session.hopeless
+    session.closed(1006, "", NOW)
+    session.opened(NOW)
+    assert session.hopeless
+    session.bind("F", 7)
+    assert ([*session.denied], session.hopeless) == (["F:8"], False)
+    session.unbind("F", 8)
+    assert session.denied == {}
+
+
+def test_a_bind_that_is_refused_for_the_moment_is_not_denied() -> None:
+    session = finery(Binding("F", 7))
+    for message in (["F", 7, "Z", 10], ["F", 7, "U", {}], ["X", 0, "Z", 2]):
+        say(session, message)
+        assert (session.denied, session.hopeless) == ({}, False)
+
+
+def test_nothing_asked_for_is_not_hopeless() -> None:
+    assert not finery().hopeless
+    assert not ethgas().hopeless
+    assert not stork().hopeless
+    assert not ready(channels=()).hopeless
+
+
+# --- ETHGas ---------------------------------------------------------------------------------------
+
+
+def ethgas(*channels: Channel, login: bool = True) -> EthgasSession:
+    made = EthgasLogin(access_token=TOKEN) if login else None
+    session = EthgasSession(channels, login=made)
+    session.opened(NOW)
+    return session
+
+
+def error(code: int) -> dict[str, Any]:
+    return {"event": "error", "code": code, "msg": "no", "connId": "1"}
+
+
+@pytest.mark.parametrize(
+    ("code", "why"), [(401, "the token is not valid, and nothing can renew it"), (403, FORBIDDEN)]
+)
+def test_ethgas_without_a_login(code: int, why: str) -> None:
+    session = ethgas(ORDERS)
+    say(session, {"event": "login", "code": code, "msg": "no"})
+    assert (session.denied, session.hopeless) == ({ORDERS.label: why}, True)
+    both = ethgas(ORDERS, BOOK)
+    say(both, {"event": "subscribe", "arg": BOOK.argument})
+    say(both, {"event": "login", "code": code, "msg": "no"})
+    assert (both.denied, both.hopeless) == ({ORDERS.label: why}, False)
+
+
+def test_ethgas_with_a_token_that_ends() -> None:
+    session = ethgas(ORDERS)
+    say(session, {"event": "login", "code": 0, "msg": ""})
+    say(session, {"event": "subscribe", "arg": ORDERS.argument})
+    assert not session.hopeless
+    say(session, error(401))
+    assert session.hopeless
+    # On the next connection it is tried again: nobody knows before the venue has said so.
+    session.closed(1006, "", NOW)
+    assert (session.denied, session.hopeless) == ({}, False)
+
+
+def test_ethgas_after_a_logout_is_what_was_asked_for() -> None:
+    session = ethgas(ORDERS)
+    say(session, {"event": "login", "code": 0, "msg": ""})
+    session.logout()
+    assert (session.denied, session.hopeless) == ({}, False)
+
+
+def test_ethgas_does_not_say_which_channel() -> None:
+    """It is certain as soon as only so many are without an answer."""
+    session = ethgas(BOOK, TRADES, login=False)
+    say(session, error(1002))
+    assert [*session.denied] == [f"1 of {BOOK.label}, {TRADES.label}"]
+    say(session, {"event": "subscribe", "arg": BOOK.argument})
+    words = "1002: operation failed, or (websocket page) invalid channel"
+    assert (session.denied, session.hopeless) == ({TRADES.label: words}, False)
+    session = ethgas(BOOK, TRADES, login=False)
+    say(session, error(1002))
+    say(session, error(1002))
+    assert (session.denied, session.hopeless) == ({BOOK.label: words, TRADES.label: words}, True)
+    session.subscribe(*BOOK.values)
+    assert ([*session.denied], session.hopeless) == ([TRADES.label], False)
+
+
+def test_ethgas_that_is_busy_is_asked_again() -> None:
+    session = ethgas(BOOK, login=False)
+    say(session, error(429))
+    assert (session.denied, session.hopeless) == ({}, False)
+
+
+# --- Stork ----------------------------------------------------------------------------------------
+
+
+def stork(*assets: int | str) -> StorkSession:
+    session = StorkSession(Secret("a-token"), assets)
+    session.opened(NOW)
+    return session
+
+
+def taxonomy(**ids: int) -> Reply:
+    return Reply("taxonomy", 200, server.taxonomy_body(1, ids))
+
+
+def test_stork_s_names() -> None:
+    session = stork("BTCUSD", "NOPE")
+    assert (session.denied, session.hopeless) == ({}, False)
+    session.replied(taxonomy(BTCUSD=3), NOW)
+    why = "not in the taxonomy, as far as this token may see it"
+    assert (session.denied, session.hopeless) == ({"NOPE": why}, False)
+    session.unsubscribe(["BTCUSD"], NOW)
+    assert session.hopeless
+    session.subscribe(["ETHUSD"], NOW)
+    assert not session.hopeless, "the taxonomy is read again"
+    session.replied(taxonomy(ETHUSD=4), NOW)
+    assert (session.denied, session.hopeless) == ({"NOPE": why}, False)
+
+
+def test_stork_without_a_taxonomy() -> None:
+    session, numbered = stork("BTCUSD"), stork("BTCUSD", 3)
+    for one in (session, numbered):
+        one.replied(Reply("taxonomy", 503, b""), NOW)
+        assert (one.denied, one.hopeless) == ({}, False), "asked again"
+        one.tick(NOW + 3600 * SECOND)
+        one.replied(Reply("taxonomy", 403, b""), NOW + 3600 * SECOND)
+        (why,) = one.denied.values()
+        assert why.startswith("the taxonomy was refused, HTTP 403: ")
+    assert (session.hopeless, numbered.hopeless) == (True, False)
+
+
+# --- QFEX -----------------------------------------------------------------------------------------
+
+
+def refusal(code: str, kind: str, **params: Any) -> dict[str, Any]:
+    message = {"type": kind, "params": params}
+    return {"err": {"error_code": code, "message": "no", "incoming_message": message}}
+
+
+def test_qfex_s_channels() -> None:
+    session = ready(channels=["fills", "positions"], cancel_on_disconnect=True)
+    for code in ("RateLimited", "AlreadySubscribedToLeaderboard"):
+        say(session, refusal(code, "subscribe", channels=["fills"]))
+        assert session.denied == {}
+    say(session, refusal("PermissionDenied", "cancel_on_disconnect", cancel_on_disconnect=True))
+    say(session, refusal("KycRequired", "subscribe", channels=["fills"]))
+    stop = "PermissionDenied: permission denied: stop"
+    kyc = "KycRequired: the account's identity is not verified: stop"
+    assert session.denied == {"cancel_on_disconnect": stop, "fills": kyc}
+    assert not session.hopeless
+    say(session, refusal("PermissionDenied", "subscribe", channels=["positions"]))
+    assert session.hopeless
+    say(session, {"subscribed": "fills"})
+    assert ([*session.denied], session.hopeless) == (["cancel_on_disconnect", "positions"], False)
+
+
+def test_qfex_s_market_data() -> None:
+    session = QfexMarketSession([Subscription.of(["level2"], ["*"])])
+    session.opened(NOW)
+    say(session, {"type": "error", "code": "RateLimited"})
+    assert session.denied == {}
+    say(session, {"type": "error", "code": "InvalidParameter"})
+    ((_, why),) = session.denied.items()
+    # Nobody can tell what it was about, so something may come.
+    assert ("a parameter is not valid" in why, session.hopeless) == (True, False)
