@@ -31,7 +31,7 @@ from payloads.venues import VENUES, Asked, make, variable
 from payloads.venues.chainlink.gaps import Backfilled
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import Data
-from tests.venues.outside import HttpOptions
+from tests.venues.outside import Asking
 
 BTC = next(iter(FEEDS.values()))
 STORK = ("capture", "stork", "BTCUSD", "--endpoint")
@@ -353,9 +353,9 @@ _WHAT = {"chainlink": BTC, "stork": "1", "finery": "B:1", "ethgas": "blockBuilde
 def test_help_names_the_endpoints_that_there_are(venue: str) -> None:
     held = {name: Secret("1" * 64) for name in ("key", "secret", "token", "public_key")}
     for endpoint in VENUES[venue].endpoints:
-        assert make(venue, Asked((_WHAT[venue],), endpoint, {}, held), HttpOptions())
+        assert make(venue, Asked((_WHAT[venue],), endpoint, {}, held), Asking())
     with pytest.raises(Misuse):
-        make(venue, Asked((_WHAT[venue],), "nowhere", {}, held), HttpOptions())
+        make(venue, Asked((_WHAT[venue],), "nowhere", {}, held), Asking())
 
 
 @pytest.mark.parametrize("venue", VENUES)
