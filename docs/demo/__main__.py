@@ -18,7 +18,6 @@ from typing import Any
 import click
 
 from docs.demo import five_venues
-
 from payloads import Malformed, chainlink, decode, inspect, stork
 from payloads.chainlink.report import BareReport, FullReport
 from payloads.cli import show
