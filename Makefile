@@ -31,7 +31,7 @@ $(STAMP)-%: pyproject.toml | $(BIN)/python
 	@touch $@
 
 demo: $(STAMP)-live ## Published payloads decoded; five venues captured live and verified
-	@$(BIN)/python -m payloads.cli.demo fixtures
+	@$(BIN)/python -m docs.demo fixtures
 
 test: $(STAMP)-test ## Run the tests (Python alone; about two minutes on two cores)
 	@echo "About two minutes on two idle cores. Covered: decoding, verdicts against recorded calls of the" >&2
