@@ -53,6 +53,10 @@ EXPORTS: dict[str, set[str]] = {
         *("signed_from_dict", "signed_to_dict", "unsigned_to_dict", "verify", "view_call"),
         "view_update",
     },
+    "payloads.live": {
+        *("Backoff", "Connection", "Delivery", "Dropped", "Frame", "Inbox", "Incident", "Recorder"),
+        *("Retrying", "Secret", "Stats", "TokenFile", "Unreachable", "connect", "merged", "stream"),
+    },
 }
 
 
