@@ -7,7 +7,7 @@ from payloads.venues.common.session import SECOND, Event, Reply, Request
 NOW = 1_700_000_000 * SECOND
 
 
-class HttpOptions:
+class Asking:
     """Gives the answers it was made with, one after the other; none when there are no more."""
 
     def __init__(self, *answers: Reply) -> None:

@@ -26,7 +26,7 @@ from payloads.venues.common.shared import (
     upgrade_refused,
     worth_retrying,
 )
-from tests.venues.outside import NOW, HttpOptions
+from tests.venues.outside import NOW, Asking
 
 NAMED = {"mainnet": "wss://one.example", "test": "wss://two.example"}
 
@@ -144,7 +144,7 @@ def test_clocks_that_differ() -> None:
 
 
 def made(venue: str, *what: str, endpoint: str = "", **options: str) -> Any:
-    outside = HttpOptions()
+    outside = Asking()
     names = ("token", "key", "secret", "access_token", "refresh_token")
     credentials = {name: Secret(f"{name} of a test".replace(" ", "-")) for name in names}
     (session,) = make(venue, Asked(what, endpoint, options, credentials), outside)
@@ -206,9 +206,9 @@ def test_every_venue_says_what_a_refused_upgrade_means(venue: str, what: str, st
 # --- before there is a session --------------------------------------------------------------------
 
 
-def origins(*replies: Reply) -> tuple[list[str], HttpOptions]:
+def origins(*replies: Reply) -> tuple[list[str], Asking]:
     """The origins of the sessions that are made, and what was asked and told for that."""
-    outside = HttpOptions(*replies)
+    outside = Asking(*replies)
     credentials = {"key": Secret("the-key"), "secret": Secret("the-secret")}
     asked = Asked(("0x" + "00" * 32,), options={"ha": "yes"}, credentials=credentials)
     return [session.origin for session in make("chainlink", asked, outside)], outside
