@@ -47,6 +47,7 @@ EXPORTS: dict[str, set[str]] = {
         *("report_to_dict", "schema", "schema_named", "verify", "view_call"),
         *("view_full_report", "view_report"),
     },
+    "payloads.live": {"Backoff", "Connection", "GroupConnection", "connect", "merged", "stream"},
     "payloads.stork": {
         *("Asset", "SignedUpdate", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned"),
         *("encode_call", "expect_signer", "judge", "judge_calldata", "judge_many", "recover"),

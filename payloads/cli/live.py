@@ -25,7 +25,7 @@ from payloads.capture.frames import Frame
 from payloads.capture.writer import CaptureWriter, frames
 from payloads.chainlink.calldata import parameter
 from payloads.cli import show
-from payloads.live.connection import connect
+from payloads.live import connect
 from payloads.simulators import ChainlinkSimulator, Simulator, StorkSimulator
 from payloads.venues.common.session import SECOND, Broken, Data, Session, Unknown
 from payloads.verdicts.state import StorkState

@@ -33,7 +33,7 @@ from payloads.capture.frames import Frame, Incident
 from payloads.capture.redaction import reply_detail, secrets_in
 from payloads.capture.writer import CaptureWriter, frames, parts, records
 from payloads.errors import Malformed, Misuse
-from payloads.live.connection import connect
+from payloads.live import connect
 from payloads.simulators import EthgasSimulator, QfexSimulator
 from payloads.venues.common.redactor import REDACTED, Redactor, Secret
 from payloads.venues.common.session import Authenticated, Reply, Request, Session

@@ -21,7 +21,7 @@ from payloads.capture.replay import paced, rerun, serve
 from payloads.capture.writer import CaptureWriter, frames, records
 from payloads.cli.main import main
 from payloads.errors import Misuse
-from payloads.live.connection import connect
+from payloads.live import connect
 from payloads.venues.common.session import Data, Reply
 from tests.live.kit import QUICK, Numbered, count, serving
 from tests.live.test_connection import read_until, run
