@@ -25,7 +25,7 @@ from payloads.cli.main import main
 from payloads.errors import Misuse
 from payloads.simulators import ChainlinkSimulator, QfexSimulator, Simulator
 from payloads.simulators.http import Response, answer
-from payloads.simulators.threaded import running
+from payloads.simulators.threaded import threaded
 from payloads.simulators.venues.chainlink import FEEDS, sequence_of
 from payloads.venues import VENUES, Asked, make, variable
 from payloads.venues.chainlink.gaps import Backfilled
@@ -212,7 +212,7 @@ class Busy(ChainlinkSimulator):
 
 def test_a_service_that_does_not_name_its_origins_at_once_is_asked_again(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
-    with running(Busy(rate=50)) as venue:
+    with threaded(Busy(rate=50)) as venue:
         ran = capture(venue, path, "--set", "ha=yes", "--frames", "20", "--json")
     assert ran.exit_code == 0, ran.stderr
     assert "refused, 503 (which origins there are): " in ran.stderr
@@ -236,7 +236,7 @@ class Slow(ChainlinkSimulator):
 
 
 def test_the_time_is_that_of_the_capture(tmp_path: Path) -> None:
-    with running(Slow(rate=50)) as venue:
+    with threaded(Slow(rate=50)) as venue:
         began = time.monotonic()
         ran = capture(venue, tmp_path / "c.jsonl", "--set", "ha=yes", "--frames", "1", "--json")
         took = time.monotonic() - began
@@ -455,10 +455,3 @@ def test_without_the_websocket_library_it_is_said_what_to_install(
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "is not installed, expected pip install 'payloads[live]'" in ran.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["hex.txt"]
-
-
-def test_the_demo_fails_where_nothing_came() -> None:
-    from payloads.cli import live
-
-    with pytest.raises(SystemExit, match="nothing came from chainlink, stork, finery"):
-        live.main(0)

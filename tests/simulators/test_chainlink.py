@@ -14,7 +14,7 @@ from payloads.chainlink.verifier import judge
 from payloads.errors import Misuse, Refused
 from payloads.live import stream
 from payloads.simulators import ChainlinkSimulator
-from payloads.simulators.threaded import running
+from payloads.simulators.threaded import threaded
 from payloads.simulators.venues.chainlink import FEEDS, feed_id, sequence_of
 from payloads.testing import InsecureTestNetwork
 from payloads.venues.chainlink.auth import Credentials, signed_headers
@@ -254,7 +254,7 @@ def test_all_origins_are_one_call() -> None:
                 driven(group, no_option=1)
 
     run(test())
-    with running(ChainlinkSimulator(rate=50)) as venue:
+    with threaded(ChainlinkSimulator(rate=50)) as venue:
         group, seen = venue.high_availability(BTC), Counter[int]()
         for delivery in stream(group, proxy=False):
             seen[delivery.connection] += sum(

@@ -24,7 +24,7 @@ from payloads.venues.chainlink.gaps import Backfilled
 from payloads.venues.common.session import Authenticated, Reply
 from tests.simulators.kit import collect, driven, kinds, run
 
-VENUES = [*simulators.VENUES]
+VENUES = [*simulators.names()]
 
 
 class Authority:

@@ -35,6 +35,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from payloads import venues
 from payloads.capture.compression import Torn, unsqueezed
 from payloads.capture.format import BrokenLine, CaptureRecord
 from payloads.capture.frames import UNKNOWN_TIME, Direction, Frame, Opcode
@@ -51,10 +52,6 @@ KINDS: tuple[str, ...] = get_args(Kind)
 MAX_WHOLE_BYTES = MAX_FLOW_BYTES
 _HEAD = 64 * 1024
 
-_HOSTS = {
-    "chain.link": "chainlink", "stork-oracle.network": "stork", "finerymarkets.com": "finery",
-    "ethgas.com": "ethgas", "qfex.com": "qfex", "qfex.io": "qfex",
-}  # fmt: skip
 _OPCODES: dict[int, Opcode] = {1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}
 _SENT, _RECEIVED = ("send", "sent", "out"), ("receive", "received", "in")
 
@@ -67,8 +64,10 @@ def venue_of(url_or_host: str) -> str:
         host = (urlsplit(url_or_host).hostname if "//" in url_or_host else url_or_host) or ""
     except ValueError:  # no URL at all
         return ""
-    found = (venue for end, venue in _HOSTS.items() if host == end or host.endswith("." + end))
-    return next(found, "")
+    for venue in venues.VENUES.values():
+        if any(host == end or host.endswith("." + end) for end in venue.hosts):
+            return venue.name
+    return ""
 
 
 def sniff(head: bytes) -> Kind:
