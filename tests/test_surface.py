@@ -48,6 +48,17 @@ EXPORTS: dict[str, set[str]] = {
         *("view_full_report", "view_report"),
     },
     "payloads.live": {"Backoff", "Connection", "GroupConnection", "connect", "merged", "stream"},
+    "payloads.capture": {
+        *("BrokenLine", "CaptureWriter", "Frame", "Header", "Incident", "Summary", "Torn"),
+        *("import_frames", "import_records", "paced", "part_paths", "read_frames"),
+        *("read_records", "rerun"),
+    },
+    "payloads.simulators": {
+        *("CORRUPTIONS", "KINDS", "ChainlinkSimulator", "Counters", "EthgasSimulator"),
+        *("FinerySimulator", "Made", "Plan", "QfexSimulator", "Rule", "Sent", "Simulator"),
+        *("StorkSimulator", "chainlink", "class_of", "ethgas", "finery", "make", "names", "qfex"),
+        *("start", "stork"),
+    },
     "payloads.stork": {
         *("Asset", "SignedUpdate", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned"),
         *("encode_call", "expect_signer", "judge", "judge_calldata", "judge_many", "recover"),
@@ -136,7 +147,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "loopback", "_version"),
     ("crypto", "inputs"),
     ("abi",),
-    ("signatures", "json_in"),
+    ("signatures", "json_records"),
     ("verdicts",),
     ("chainlink", "stork", "published"),
     ("recognise", "testing", "reference", "venues.common"),
