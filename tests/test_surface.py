@@ -65,8 +65,9 @@ EXPORTS: dict[str, set[str]] = {
         "view_update",
     },
     "payloads.live": {
-        *("Backoff", "Connection", "Delivery", "Dropped", "Frame", "Inbox", "Incident", "Recorder"),
-        *("Retrying", "Secret", "Stats", "TokenFile", "Unreachable", "connect", "merged", "stream"),
+        *("Backoff", "Connection", "Delivery", "Dropped", "Frame", "GroupConnection", "Inbox"),
+        *("Incident", "Recorder", "Retrying", "Secret", "Stats", "TokenFile", "Unreachable"),
+        *("connect", "merged", "stream"),
     },
 }
 

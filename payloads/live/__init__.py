@@ -5,8 +5,8 @@
     for delivery in stream(session):
         for event in delivery.events: ...
 
-`connect` is the same for asyncio, and a `Connection` takes all the options of both. Each name is
-loaded when it is first used, so importing this package costs nothing.
+`connect` is the same for asyncio. Both take a session or a session group, and the options of
+`Connection`. Each name is loaded when it is first used, so importing this package costs nothing.
 """
 
 from importlib import import_module
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
         Retrying,
         Unreachable,
     )
-    from payloads.live.connection import Backoff, Connection, connect, merged, stream
+    from payloads.live.connection import Backoff, Connection, merged
     from payloads.live.credentials import TokenFile
+    from payloads.live.group import GroupConnection
     from payloads.live.inbox import Inbox
     from payloads.live.sink import Recorder, Stats
+    from payloads.live.streaming import connect, stream
     from payloads.venues.common.redactor import Secret
 
 # By name: the module that has it.
@@ -34,6 +36,7 @@ _LATER = {
     "Delivery": "payloads.capture.frames",
     "Dropped": "payloads.capture.frames",
     "Frame": "payloads.capture.frames",
+    "GroupConnection": "payloads.live.group",
     "Inbox": "payloads.live.inbox",
     "Incident": "payloads.capture.frames",
     "Recorder": "payloads.live.sink",
@@ -42,14 +45,15 @@ _LATER = {
     "Stats": "payloads.live.sink",
     "TokenFile": "payloads.live.credentials",
     "Unreachable": "payloads.capture.frames",
-    "connect": "payloads.live.connection",
+    "connect": "payloads.live.streaming",
     "merged": "payloads.live.connection",
-    "stream": "payloads.live.connection",
+    "stream": "payloads.live.streaming",
 }
 
 __all__ = [
-    "Backoff", "Connection", "Delivery", "Dropped", "Frame", "Inbox", "Incident", "Recorder",
-    "Retrying", "Secret", "Stats", "TokenFile", "Unreachable", "connect", "merged", "stream",
+    "Backoff", "Connection", "Delivery", "Dropped", "Frame", "GroupConnection", "Inbox",
+    "Incident", "Recorder", "Retrying", "Secret", "Stats", "TokenFile", "Unreachable",
+    "connect", "merged", "stream",
 ]  # fmt: skip
 
 

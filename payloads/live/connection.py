@@ -1,12 +1,5 @@
 """Runs any session over a real websocket: dials, pings, ticks, reconnects, records.
 
-    async with connect(session) as connection:
-        async for delivery in connection:
-            for event in delivery.events: ...
-
-    for delivery in stream(session):     # the same without asyncio
-        ...
-
 Its promises:
 
 * Every dial asks the session anew, and sends its URL byte for byte. HTTP requests that the session
@@ -43,11 +36,10 @@ import asyncio
 import contextlib
 import random
 import ssl
-import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Self
 
 from payloads.abi.fields import Record
 from payloads.capture import redaction
@@ -68,8 +60,6 @@ from payloads.live.session_runner import KeepAlive, SessionRunner, last_closed
 from payloads.live.sink import Recorder, Sink
 from payloads.live.thread_bridge import LoopCaller
 from payloads.venues.common.session import MAX_MESSAGE_BYTES, Dial, Event, Reply, Retry, Session
-
-T = TypeVar("T")
 
 SECOND = 10**9
 # A session that asks for more requests than this before it dials is going in circles.
@@ -161,6 +151,14 @@ class Connection:
     def _release_session(self, caller: LoopCaller) -> None:
         self.session.driver = None
         caller.end()
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """The connection itself. With a session group there are several."""
+        return (self,)
+
+    async def ready(self) -> None:
+        """Returns when the sessions are known: at once, where there is one."""
 
     def _after_calls(self) -> None:
         """The session's own methods were called: do what it wants now."""
@@ -264,11 +262,13 @@ class Connection:
         """One dial and, if it succeeds, the whole life of a websocket."""
         sink = self._sink
         self.stats.dials += 1
-        sink.number = sink.recorder.connection() if sink.recorder else self.stats.dials
+        sink.number = sink.recorder.connection() if sink.recorder else self.inbox.dialled()
         dial = self.session.dial(self._clock())
         sink.learn_from(dial)
         sink.happened("dialling", redaction.dial_detail(dial))
-        runner = SessionRunner(sink, self._request_tasks, self._keep_alive, self._closing)
+        runner = SessionRunner(
+            self.session, sink, self._request_tasks, self._keep_alive, self._closing
+        )
         self._runner = runner
         try:
             socket = await unless(self._closing, self._open_socket(dial, runner))
@@ -339,11 +339,6 @@ async def _open_websocket(
     return await open_websocket(dial, listener, Options(*bounds, tls, proxy), clock)
 
 
-def connect(session: Session, **options: Any) -> Connection:
-    """A connection for `async with`; the options are those of `Connection`."""
-    return Connection(session, **options)
-
-
 @contextlib.asynccontextmanager
 async def merged(*connections: Connection) -> AsyncIterator[Inbox]:
     """Several connections read as one; they must have been made with the same `inbox`."""
@@ -357,47 +352,3 @@ async def merged(*connections: Connection) -> AsyncIterator[Inbox]:
     finally:
         inbox.abandon()
         await asyncio.gather(*(connection.close() for connection in connections))
-
-
-# --- without asyncio ------------------------------------------------------------------------------
-
-
-def stream(session: Session, **options: Any) -> Iterator[Delivery]:
-    """The deliveries of a connection, for a plain `for` loop. Leaving the loop closes it.
-
-    The connection lives in a thread of its own, so pings are answered and frames get their times
-    while the loop's body is busy.
-    """
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="payloads stream", daemon=True)
-    thread.start()
-
-    def in_thread(work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, loop).result()
-
-    connection = None
-    try:
-        connection = in_thread(_started(session, options))
-        while deliveries := in_thread(connection.inbox.get_all()):
-            yield from deliveries
-    finally:
-        if connection is not None:
-            in_thread(connection.__aexit__())
-        in_thread(_cancel_all())
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
-async def _started(session: Session, options: dict[str, Any]) -> Connection:
-    connection = Connection(session, **options)
-    connection.start()
-    return connection
-
-
-async def _cancel_all() -> None:
-    """Cancel all other tasks, and wait for their end, so that the loop can end."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)

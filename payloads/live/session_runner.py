@@ -17,7 +17,7 @@ from payloads.live.request_tasks import RequestTasks
 from payloads.live.seams import OpenSocket
 from payloads.live.sink import Sink
 from payloads.venues.common.redactor import Message
-from payloads.venues.common.session import Closed, Event, Retry, Stalled
+from payloads.venues.common.session import Closed, Event, Retry, Session, Stalled
 
 SECOND = 10**9
 _ENDINGS = (Stalled, Closed)
@@ -37,9 +37,14 @@ class SessionRunner:
     """A session on one websocket. The listener of the websocket, too."""
 
     def __init__(
-        self, sink: Sink, request_tasks: RequestTasks, keep_alive: KeepAlive, closing: asyncio.Event
+        self,
+        session: Session,
+        sink: Sink,
+        request_tasks: RequestTasks,
+        keep_alive: KeepAlive,
+        closing: asyncio.Event,
     ) -> None:
-        self.sink, self.session, self.stats = sink, sink.session, sink.stats
+        self.sink, self.session, self.stats = sink, session, sink.stats
         self.recorder, self.clock = sink.recorder, sink.clock
         self.venue, self.number = self.session.venue, sink.number
         self.is_open = self.was_open = False

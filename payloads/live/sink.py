@@ -18,6 +18,7 @@ from payloads.errors import elide
 from payloads.live.inbox import Inbox
 from payloads.venues.common.redactor import Redactor, Secret
 from payloads.venues.common.session import Dial, Event, Request, Session
+from payloads.venues.common.session_group import SessionGroup
 
 # Silent by default: without a handler, Python would show warnings by itself.
 logging.getLogger("payloads").addHandler(logging.NullHandler())
@@ -67,7 +68,11 @@ class Sink:
     """
 
     def __init__(
-        self, session: Session, recorder: Recorder | None, inbox: Inbox, clock: Callable[[], int]
+        self,
+        session: Session | SessionGroup,
+        recorder: Recorder | None,
+        inbox: Inbox,
+        clock: Callable[[], int],
     ) -> None:
         self.session, self.recorder, self.inbox, self.clock = session, recorder, inbox, clock
         self.stats = Stats()
