@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from payloads import chainlink
+from payloads.chainlink.state import V03, V04, V05
 from payloads.chainlink.verifier import judge
 from payloads.errors import Misuse, Refused
 from payloads.live.http import perform
@@ -20,7 +21,7 @@ from payloads.venues.chainlink.auth import Credentials, signed_headers
 from payloads.venues.chainlink.gaps import SdkDeduplicator
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.session import SECOND, Data, Event, Rejected
-from payloads.verdicts.state import V03, V04, V05, State
+from payloads.verdicts.state import State
 from tests.simulators.kit import (
     ask,
     collect,
