@@ -47,6 +47,7 @@ EXPORTS: dict[str, set[str]] = {
         *("report_to_dict", "schema", "schema_named", "verify", "view_call"),
         *("view_full_report", "view_report"),
     },
+    "payloads.live": {"Backoff", "Connection", "GroupConnection", "connect", "merged", "stream"},
     "payloads.capture": {
         *("BrokenLine", "CaptureWriter", "Frame", "Header", "Incident", "Summary", "Torn"),
         *("import_frames", "import_records", "paced", "part_paths", "read_frames"),

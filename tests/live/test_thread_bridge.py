@@ -15,7 +15,7 @@ from websockets.sync.server import ServerConnection as Peer
 from websockets.sync.server import serve as serve_from_threads
 
 from payloads.errors import Misuse
-from payloads.live.connection import connect, stream
+from payloads.live import connect, stream
 from payloads.live.thread_bridge import Driver
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.redactor import Message

@@ -44,7 +44,8 @@ from payloads.simulators.text_options import (
 from payloads.testing import InsecureTestNetwork
 from payloads.venues.chainlink import server as checks
 from payloads.venues.chainlink.auth import Credentials, Endpoint, feed_ids
-from payloads.venues.chainlink.session import ChainlinkSession, HighAvailability
+from payloads.venues.chainlink.group import HighAvailability
+from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import Rejected
 from payloads.verdicts.verdict import Verdict
