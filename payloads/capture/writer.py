@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
-from msgspec.structs import replace
-
 from payloads._version import agent
 from payloads.abi.fields import Record
+from payloads.capture import redaction
 from payloads.capture.compression import compression_of, compressor
 from payloads.capture.format import (
     FORMAT,
@@ -235,9 +234,7 @@ class CaptureWriter:
     def _incident(self, incident: Incident) -> None:
         self._put_down()
         # Before it is JSON: a text that is JSON itself is escaped twice in there.
-        detail = _cleaned(incident.detail, self._redactor)
-        if detail != incident.detail:
-            incident = replace(incident, detail=detail, redacted=True)
+        incident = redaction.clean_incident(incident, self._redactor)
         self._write_line(self._redactor.clean(incident_line(incident)))
 
     def _write_line(self, line: bytes) -> None:
@@ -295,14 +292,6 @@ class CaptureWriter:
 def _there(path: Path) -> Misuse:
     wanted = "the name of a file that is not there yet"
     return Misuse("is already there", field=str(path), expected=wanted)
-
-
-def _cleaned(value: Any, redactor: Redactor) -> Any:
-    if isinstance(value, dict):
-        return {key: _cleaned(item, redactor) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_cleaned(item, redactor) for item in value]
-    return redactor.clean(value) if isinstance(value, str) else value
 
 
 def _check(fits: bool, field: str, expected: str, found: object) -> None:
