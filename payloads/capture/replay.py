@@ -2,18 +2,24 @@
 
 `paced` waits between records as long as it took when they were recorded, divided by a speed.
 `rerun` gives a session the same messages at the same times, so that it returns the same events.
+`session_of` makes that session from the header of the capture.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from payloads.capture.format import CaptureRecord
+import msgspec
+
+from payloads import venues
+from payloads.abi.fields import Record
+from payloads.capture.format import CaptureRecord, Header
 from payloads.capture.frames import Delivery, Frame, Incident
-from payloads.errors import Misuse
+from payloads.errors import Malformed, Misuse, elide
+from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import Event, Session
 
 SECOND = 10**9
@@ -45,6 +51,33 @@ def paced(
         if (wait := began + due - time.monotonic()) > 0:
             sleep(wait)
         yield record
+
+
+class _Asked(Record, frozen=True):
+    """The part of a header that says which session wrote the capture."""
+
+    what: tuple[str, ...] = ()
+    endpoint: str = ""
+    options: Mapping[str, str] = {}
+
+
+def session_of(header: Header, **credentials: str) -> Session:
+    """A session like the one that a capture was made with, for `rerun`.
+
+    A rerun does not log in, so any text in the right form will do for a credential.
+    """
+    try:
+        asked = msgspec.convert(header.asked, _Asked)
+    except msgspec.ValidationError as error:
+        found = elide(str(error), 120)
+        raise Malformed("does not describe a session", field="asked", found=found) from None
+    secrets = {name: Secret(text) for name, text in credentials.items()}
+    wanted = venues.Asked(asked.what, asked.endpoint, asked.options, secrets)
+    session = venues.make(header.venue, wanted)
+    if not isinstance(session, Session):
+        reason = "a capture of several sessions at once"
+        raise Misuse(reason, field=header.venue, expected="a session made for one of them")
+    return session
 
 
 def rerun(session: Session, records: Iterable[CaptureRecord]) -> Iterator[Delivery]:
