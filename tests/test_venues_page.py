@@ -1,5 +1,5 @@
-"""docs/venues.md shows how to stream from each venue. Every example is run as it stands: mainnet is a
-simulator here, and the environment has its credentials."""
+"""docs/venues.md shows how to stream from each venue. Every example is run as it stands: mainnet is
+a simulator here, and the environment has its credentials."""
 
 from __future__ import annotations
 
@@ -69,5 +69,5 @@ def test_the_example_streams_data(code: str, monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(Enough):
             exec(compile(code, "docs/venues.md", "exec"), {"print": keep, "__name__": "__main__"})
         assert all(len(line) > 20 for line in printed)
-        # The origins of the service are asked for by a request.
-        assert bool(simulator.counters.requests) == ("ha=True" in code)
+        if name == "chainlink":  # the service is asked for its origins
+            assert bool(simulator.counters.requests) == ("ha=True" in code)
