@@ -50,13 +50,22 @@ EXPORTS: dict[str, set[str]] = {
     "payloads.capture": {
         *("BrokenLine", "CaptureWriter", "Frame", "Header", "Incident", "Summary", "Torn"),
         *("import_frames", "import_records", "paced", "part_paths", "read_frames"),
-        *("read_records", "rerun"),
+        *("read_records", "rerun", "session_of"),
     },
     "payloads.simulators": {
         *("CORRUPTIONS", "KINDS", "ChainlinkSimulator", "Counters", "EthgasSimulator"),
         *("FinerySimulator", "Made", "Plan", "QfexSimulator", "Rule", "Sent", "Simulator"),
         *("StorkSimulator", "chainlink", "class_of", "ethgas", "finery", "make", "names", "qfex"),
         *("start", "stork"),
+    },
+    "payloads.venues": {
+        *("VENUES", "Asked", "Authenticated", "Backfilled", "Binding", "Broken"),
+        *("ChainlinkSession", "Channel", "Closed", "Credentials", "Data", "Degraded"),
+        *("Duplicate", "EthgasLogin", "EthgasSession", "Event", "FinerySession"),
+        *("HighAvailability", "HmacKey", "Jwt", "NonceSequence", "Opened"),
+        *("QfexMarketSession", "QfexTradeSession", "Rejected", "Retry", "Secret", "Session"),
+        *("SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription", "Unknown"),
+        *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
     },
     "payloads.stork": {
         *("Asset", "SignedUpdate", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned"),
@@ -141,6 +150,15 @@ def test_decoding_and_recovering_pull_in_nothing_heavy_either() -> None:
     code = f"import sys, payloads; d = payloads.decode('{update}'); payloads.stork.recover(d.value)"
     loaded = python(code + "; print(' '.join(sys.modules))").split()
     assert HEAVY & set(loaded) == set()
+
+
+def test_the_catalogue_of_the_venues_pulls_in_no_session() -> None:
+    loaded = python("import sys, payloads.venues; print(' '.join(sys.modules))").split()
+    assert HEAVY & set(loaded) == set()
+    sessions = [
+        name for name in loaded if re.fullmatch(r"payloads\.venues\.(?!common)\w+\..+", name)
+    ]
+    assert sessions == []
 
 
 # --- the floors -----------------------------------------------------------------------------------
