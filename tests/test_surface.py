@@ -50,7 +50,7 @@ EXPORTS: dict[str, set[str]] = {
     "payloads.capture": {
         *("BrokenLine", "CaptureWriter", "Frame", "Header", "Incident", "Summary", "Torn"),
         *("import_frames", "import_records", "paced", "part_paths", "read_frames"),
-        *("read_records", "rerun"),
+        *("read_records", "rerun", "session_of"),
     },
     "payloads.simulators": {
         *("CORRUPTIONS", "KINDS", "ChainlinkSimulator", "Counters", "EthgasSimulator"),
