@@ -63,7 +63,7 @@ def refuse_transaction(
 ) -> Verdict:
     """The verdict if the transaction would succeed; `ContractRefusal` (a `Refused`) if not.
 
-    A Stork call that would return false is refused too: it costs as much as one that verifies.
+    A call that would return false is refused, too: it costs as much as a call that verifies.
     """
     return judge_transaction(transaction, state, now=now).raise_if_refused()
 

@@ -277,11 +277,11 @@ def _of_encoding(item: Item) -> Iterator[tuple[str, str]]:
     high = [str(at) for at, s in enumerate(item.ss) if int.from_bytes(s, "big") > half]
     if high:
         yield "high-s", f"signatures {', '.join(high)}"
-    told = ("report-trailing", "unsigned-bytes")  # by findings of their own
+    covered = ("report-trailing", "unsigned-bytes")  # by findings of their own
     found = [
         departure
         for departure in decode_envelope(item.raw).departures
-        if departure.kind not in told
+        if departure.kind not in covered
     ]
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""

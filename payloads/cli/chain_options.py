@@ -87,7 +87,7 @@ def _framed(found: Found | Several) -> Iterator[Given]:
 
 
 def state_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The state to judge with, the clock, and who calls."""
+    """Add the options for the state, the clock and the sender."""
     for option in (
         click.option("--sender", metavar="ADDRESS", help="Who calls (default: the subscriber)."),
         click.option("--at", metavar="TIME", help="Judge with the state as it was then."),
