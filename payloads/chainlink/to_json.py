@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from payloads.abi.fields import hexed, json_object
+from payloads.abi.fields import json_object
 from payloads.chainlink.report import (
     CONTEXT,
     AnyReport,
     BareReport,
     FullReport,
     UnknownReport,
+    unknown_report,
 )
 from payloads.chainlink.schemas import Schema, schema_named
 from payloads.chainlink.signers import recover
@@ -44,16 +45,21 @@ def _report_keys(report: AnyReport, blob: bytes) -> dict[str, Any]:
     return record
 
 
-def report_to_dict(bare: BareReport) -> dict[str, Any]:
-    """An unsigned report."""
+def to_dict(payload: FullReport | BareReport, *, signers: bool = True) -> dict[str, Any]:
+    """The payload as a JSON object; its signers are recovered unless that is not wanted."""
+    if isinstance(payload, BareReport):
+        return _bare_to_dict(payload)
+    return _full_to_dict(payload, signers)
+
+
+def _bare_to_dict(bare: BareReport) -> dict[str, Any]:
     record = {"system": "chainlink", "form": "report", **_schema_keys(bare.report)}
     if bare.guess:
         record["guess"] = bare.guess
     return json_object(record | _report_keys(bare.report, bare.raw))
 
 
-def full_report_to_dict(payload: FullReport, signers: bool = True) -> dict[str, Any]:
-    """A `fullReport`; `signers` are recovered unless that is not wanted."""
+def _full_to_dict(payload: FullReport, signers: bool) -> dict[str, Any]:
     record: dict[str, Any] = {"system": "chainlink", "form": "full_report"}
     record |= _schema_keys(payload.report)
     if payload.guess:
@@ -78,22 +84,16 @@ def _schema(record: dict[str, Any]) -> Schema:
     return schema_named(record.get("schema") or record.get("schema_version") or "")
 
 
-def report_from_dict(record: dict[str, Any]) -> bytes:
-    """The report blob that an object describes."""
-    if record.get("schema") == "unknown":
-        return b"".join(list_in(record, "words", 32)) + bytes_in(record, "tail", None, b"")
-    schema = _schema(record)
-    values = field_values(schema.table.fields, record)
-    return schema.record(**values).encode() + bytes_in(record, "report_trailing", None, b"")
+def from_dict(record: dict[str, Any]) -> FullReport | BareReport:
+    """The payload that an object describes: a `fullReport` if the object has signatures.
 
-
-def full_report_from_dict(record: dict[str, Any]) -> FullReport:
-    """The payload that an object describes."""
-    blob = report_from_dict(record)
-    context = field_values(CONTEXT.fields, record)
-    report = UnknownReport(None, None, (), hexed(blob), "")  # its bytes are all that is encoded
+    Its fields are what is encoded, so an edited field takes effect.
+    """
+    report, blob = _report_from(record)
+    if "rs" not in record:
+        return BareReport(report, raw=blob)
     return FullReport(
-        **context,
+        **field_values(CONTEXT.fields, record),
         report_blob=blob,
         rs=list_in(record, "rs", 32),
         ss=list_in(record, "ss", 32),
@@ -101,3 +101,13 @@ def full_report_from_dict(record: dict[str, Any]) -> FullReport:
         report=report,
         raw=bytes_in(record, "raw", None, b""),
     )
+
+
+def _report_from(record: dict[str, Any]) -> tuple[AnyReport, bytes]:
+    """The report, and its bytes with what stands after its last field."""
+    if record.get("schema") == "unknown":
+        blob = b"".join(list_in(record, "words", 32)) + bytes_in(record, "tail", None, b"")
+        return unknown_report(blob, "described as unknown"), blob
+    schema = _schema(record)
+    report = schema.record(**field_values(schema.table.fields, record))
+    return report, report.encode() + bytes_in(record, "report_trailing", None, b"")

@@ -7,6 +7,7 @@ from typing import Any
 from payloads.abi.fields import json_object, jsonable
 from payloads.errors import Misuse, shown
 from payloads.json_in import field_values, integer_in
+from payloads.stork.signers import recover
 from payloads.stork.update import (
     ASSETS,
     PLAIN,
@@ -15,7 +16,6 @@ from payloads.stork.update import (
     Asset,
     SignedUpdate,
     UnsignedUpdate,
-    recover,
 )
 
 
@@ -23,15 +23,16 @@ def _assets(update: SignedUpdate | UnsignedUpdate) -> list[dict[str, Any]]:
     return [jsonable(asset) for asset in update.assets]
 
 
-def unsigned_to_dict(update: UnsignedUpdate) -> dict[str, Any]:
-    """The unsigned message."""
+def to_dict(payload: SignedUpdate | UnsignedUpdate, *, signers: bool = True) -> dict[str, Any]:
+    """The payload as a JSON object; its signer is recovered unless that is not wanted."""
+    if isinstance(payload, SignedUpdate):
+        return _signed_to_dict(payload, signers)
     record: dict[str, Any] = {"system": "stork", "form": "unsigned"}
-    record |= {"taxonomy_id": update.taxonomy_id, "timestamp_ns": update.timestamp_ns}
-    return json_object(record) | {"assets": _assets(update)}
+    record |= {"taxonomy_id": payload.taxonomy_id, "timestamp_ns": payload.timestamp_ns}
+    return json_object(record) | {"assets": _assets(payload)}
 
 
-def signed_to_dict(update: SignedUpdate, signers: bool = True) -> dict[str, Any]:
-    """A `signed_ecdsa` payload; its signer is recovered unless that is not wanted."""
+def _signed_to_dict(update: SignedUpdate, signers: bool) -> dict[str, Any]:
     record: dict[str, Any] = {"system": "stork", "form": "signed_ecdsa", "layout": update.layout}
     if update.layout != PLAIN:
         record["mask"] = update.mask
@@ -45,8 +46,15 @@ def signed_to_dict(update: SignedUpdate, signers: bool = True) -> dict[str, Any]
     return json_object(record) | {"assets": _assets(update)}
 
 
-def signed_from_dict(record: dict[str, Any]) -> SignedUpdate:
-    """The payload that an object describes."""
+# --- and back -------------------------------------------------------------------------------------
+
+_NO_SIGNATURE = {"r": "0x" + "00" * 32, "s": "0x" + "00" * 32, "v": 0}
+
+
+def from_dict(record: dict[str, Any]) -> SignedUpdate:
+    """The payload that an object describes. An object without a signature gets one of zeros."""
+    if not _NO_SIGNATURE.keys() & record.keys():
+        record = _NO_SIGNATURE | record
     layout = record.get("layout", PLAIN)
     mask = VALUE_BIT if layout == PLAIN else integer_in(record, "mask")
     if mask not in ASSETS:

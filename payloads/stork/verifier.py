@@ -21,9 +21,9 @@ from payloads.abi.fields import Record
 from payloads.abi.solidity import decode_calldata
 from payloads.crypto import CURVE_ORDER, checksum, keccak256, recover
 from payloads.errors import Malformed, Misuse, panic
-from payloads.inputs import to_bytes
 from payloads.stork.calldata import DESERIALIZE, FUNCTIONS, VERIFY
-from payloads.stork.update import Input, SignedUpdate
+from payloads.stork.frames import Payload, raw_of
+from payloads.stork.update import Input
 from payloads.verdicts.parallel import judge_distinct
 from payloads.verdicts.signature_hints import repairs
 from payloads.verdicts.state import ZERO, StorkState
@@ -42,8 +42,6 @@ from payloads.verdicts.verdict import (
     Verdict,
     read_revert,
 )
-
-Payload = Input | SignedUpdate
 
 HEAD, ASSET = 75, 18
 BODY = 65
@@ -194,14 +192,6 @@ def _function(call: str | Function) -> Function:
     raise Misuse("no such function", field="call", expected=names, found=repr(call))
 
 
-def _raw(payload: Payload, name: str = "payload") -> bytes:
-    if isinstance(payload, SignedUpdate):
-        return payload.encode()
-    if payload in (b"", "", "0x", "0X"):
-        return b""
-    return to_bytes(payload, name=name)
-
-
 def judge(
     payload: Payload,
     state: StorkState,
@@ -222,7 +212,7 @@ def judge(
         raise Misuse("not an amount of wei", field="value", found=str(value))
     if at is not None:
         state, now = state.at(at), at if now is None else now
-    ask = _Ask(_raw(payload), state, _function(call), value)
+    ask = _Ask(raw_of(payload), state, _function(call), value)
     now = state.now if now is None else now
     why = partial(_explain, ask)
     try:
@@ -243,7 +233,7 @@ def judge_calldata(
     at: int | None = None,
 ) -> Verdict:
     """What the contract would do with this calldata, its own argument decoder included."""
-    raw = _raw(calldata, "calldata")
+    raw = raw_of(calldata, "calldata")
     function = function_of(FUNCTIONS, raw)
     state = state if at is None else state.at(at)
     try:
@@ -278,7 +268,7 @@ def judge_many(
     """A verdict for each payload as a call of its own, in their order, on all cores; the same bytes
     are judged once."""
     state = state if at is None else state.at(at)
-    raws = [_raw(payload) for payload in payloads]
+    raws = [raw_of(payload) for payload in payloads]
 
     def one(raw: bytes) -> Verdict:
         return judge(raw, state, call=call, value=value, now=now)
