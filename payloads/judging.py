@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from payloads import systems
 from payloads.abi.fields import Record
 from payloads.errors import Malformed, Misuse, PayloadError
-from payloads.inputs import json_text
+from payloads.inputs import hex_text, json_text
 from payloads.recognise import find
 from payloads.system import Found, Options, Several, System, Terms, undecoded
 
@@ -49,7 +49,7 @@ def given(value: Any) -> Iterator[Given]:
         if isinstance(found := _frame(value), Found | Several):
             yield from _each(found)
         else:
-            yield _of_bytes(undecoded(value))
+            yield _of_bytes(_bytes(value))
     else:
         yield from _each(find(value, Options()))
 
@@ -64,6 +64,14 @@ def _frame(value: Any) -> Found | Several | None:
         if isinstance(value, str):
             raise
         return None
+
+
+def _bytes(value: str | bytes | bytearray | memoryview) -> bytes:
+    """The bytes of hex, which may have come as bytes; bytes that are no hex are bytes."""
+    try:
+        return undecoded(hex_text(value))
+    except Malformed:
+        return undecoded(value)
 
 
 def _each(found: Found | Several) -> Iterator[Given]:
@@ -109,10 +117,16 @@ def judge(
     `at=time` judges with the state as it was then. `Misuse` for several payloads in one input and
     for a state of another system than the payload's.
     """
-    if at is not None:
-        state, now = state.at(at), at if now is None else now
+    state, now = _then(state, now, at)
     terms = Terms(function, parameter_payload, value, sender, now)
     return judge_given(_one(payload), state, terms)
+
+
+def _then(state: Any, now: int | None, at: int | None) -> tuple[Any, int | None]:
+    """The state as it was at a time, which is also the time to judge at if no other is given."""
+    if at is None:
+        return state, now
+    return state.at(at), at if now is None else now
 
 
 def _one(payload: Any) -> Given:
@@ -164,8 +178,7 @@ def judge_many(
     workers: int | None = None,
 ) -> list[Verdict]:
     """A verdict for each payload as a call of its own, in their order, on all cores."""
-    if at is not None:
-        state, now = state.at(at), at if now is None else now
+    state, now = _then(state, now, at)
     terms = Terms(function, parameter_payload, value, sender, now)
     items = [_one(payload) for payload in payloads]
     for item in items:

@@ -187,7 +187,8 @@ def _open(message: Any) -> Found | Several:
 
 def _no_frame(found: str) -> Malformed:
     expected = ", or ".join(system.frames for system in systems.SYSTEMS)
-    return Malformed("JSON, but no frame that is known", field="frame", expected=expected, found=found)
+    reason = "JSON, but no frame that is known"
+    return Malformed(reason, field="frame", expected=expected, found=found)
 
 
 def may_hold_payload(message: dict[str, Any]) -> bool:

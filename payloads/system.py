@@ -17,7 +17,7 @@ from payloads.abi.fields import Record
 from payloads.abi.rows import Row
 from payloads.abi.strictness import AS_CONTRACT, Profile
 from payloads.errors import Malformed, Misuse, shown
-from payloads.inputs import hex_text, json_text, parse_json, to_bytes
+from payloads.inputs import json_text, parse_json, to_bytes
 from payloads.signatures import Recovered
 
 if TYPE_CHECKING:
@@ -159,50 +159,26 @@ class System:
 
 
 def framed(
-    value: Any,
-    is_frame: Callable[[dict[str, Any]], bool],
-    open_frame: Callable[[dict[str, Any]], Found | Several | None],
+    value: Any, open_frame: Callable[[dict[str, Any]], Found | Several | None]
 ) -> Found | None:
-    """The payload in a frame, given as a dict, text or bytes; None for what is no JSON.
-
-    Bytes that hold no frame are bytes, whatever they look like. Text and dicts are refused then.
-    """
-    message = value if isinstance(value, dict) else _message(value)
-    given_as_bytes = isinstance(value, bytes | bytearray)
-    if message is None or (given_as_bytes and not (isinstance(message, dict) and is_frame(message))):
+    """The payload in a frame, given as a dict or as text; None for any other input."""
+    if isinstance(value, str) and json_text(value) is not None:
+        value = parse_json(value)
+    elif not isinstance(value, dict):
         return None
-    found = open_frame(message) if isinstance(message, dict) else None
+    found = open_frame(value) if isinstance(value, dict) else None
     if found is None:
-        raise Malformed("JSON, but no frame of this system", field="frame", found=shown(message))
+        raise Malformed("JSON, but no frame of this system", field="frame", found=shown(value))
     if isinstance(found, Several):
         count = str(len(found.items))
         raise Misuse("several payloads in one input", field=found.path, expected="1", found=count)
     return found
 
 
-def _message(value: Any) -> Any:
-    if (text := json_text(value)) is None:
-        return None
-    try:
-        return parse_json(text)
-    except Malformed:
-        if isinstance(value, str):
-            raise
-        return None
-
-
-# Bytes that begin otherwise are no text: neither JSON nor hex.
-MAYBE_TEXT = b"{[0 \t\r\n\v\f"
-
-
 def undecoded(value: Any, name: str = "payload") -> bytes:
     """The bytes of hex text or bytes, for a contract: no bytes at all are a payload, too."""
-    text = hex_text(value)
-    if not text or (isinstance(text, str) and text.strip() in ("", "0x", "0X")):
+    if isinstance(value, str):
+        return b"" if value.strip() in ("", "0x", "0X") else to_bytes(value, name=name)
+    if isinstance(value, bytes | bytearray | memoryview) and not len(value):
         return b""
-    try:
-        return to_bytes(text, name=name)
-    except Malformed:
-        if text is value:
-            raise
-        return to_bytes(value, name=name)
+    return to_bytes(value, name=name)

@@ -202,7 +202,8 @@ def test_a_high_s_is_one_above_half_the_order(s: int, high: bool) -> None:
 def test_a_stork_signer_is_one_of_those_expected() -> None:
     signer = InsecureTestStorkSigner("meaning")
     update = signer.sign([], timestamp_ns=1)
-    assert stork.expect_signers(update, "0x" + "11" * 20, signer.address)[0].address == signer.address
+    (found,) = stork.expect_signers(update, "0x" + "11" * 20, signer.address)
+    assert found.address == signer.address
     with pytest.raises(Refused) as refused:
         stork.expect_signers(update, "0x" + "11" * 20)
     assert refused.value.expected == "0x" + "11" * 20

@@ -12,14 +12,14 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import payloads
-from payloads import AS_CONTRACT, CANONICAL, PayloadError, chainlink, stork
+from payloads import AS_CONTRACT, CANONICAL, PayloadError, chainlink, stork, systems
 from payloads.abi.fields import PACKED, WORDS, AbiType, Field, Table, jsonable
 from payloads.chainlink.report import FullReport
 from payloads.chainlink.schemas import SCHEMAS, Schema
 from payloads.crypto import reference_keccak256
 from payloads.errors import Malformed, Misuse
 from payloads.inspection import inspect_each
-from payloads.recognise import FORMS, to_dicts
+from payloads.recognise import to_dicts
 from payloads.stork.update import ASSETS, VERSIONED, Asset
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from tests import corpus
@@ -39,7 +39,7 @@ CALLS = [
     stork.encode_calldata(UPDATES[1], "verifyAndDeserializeSignedECDSAPayload"),
 ]
 BLOBS = [*honest_blobs(), *UPDATES, *CALLS]
-FORM = st.none() | st.sampled_from(FORMS)
+FORM = st.none() | st.sampled_from(systems.forms())
 SCHEMA = st.none() | st.sampled_from([schema.key for schema in SCHEMAS.values()])
 LAYOUT = st.sampled_from([None, None, "plain", "versioned"])
 
@@ -66,6 +66,9 @@ def _use(found: Any) -> None:
         assert isinstance([str(note) for note in leaf.notes], list)
         if isinstance(leaf.value, FullReport):
             chainlink.recover(leaf.value)
+        if leaf.value is not None:
+            assert payloads.decode(leaf).value == leaf.value
+            assert payloads.decode(leaf.value).value == leaf.value
         if leaf.value is not None and leaf.raw:
             assert leaf.value.encode() == leaf.raw
 
@@ -401,7 +404,9 @@ TOKEN = st.none() | st.binary(min_size=20, max_size=20)
 
 @given(st.binary(min_size=1, max_size=200), TOKEN)
 def test_verify_calldata_both_ways(payload: bytes, token: bytes | None) -> None:
-    call = chainlink.decode_call(chainlink.encode_calldata(payload, fee_token=token), profile=CANONICAL)
+    call = chainlink.decode_call(
+        chainlink.encode_calldata(payload, fee_token=token), profile=CANONICAL
+    )
     assert call.function.signature == "verify(bytes,bytes)"
     assert call.payloads == (payload,)
     assert call.parameter_payload == (b"" if not token else bytes(12) + token)
@@ -409,7 +414,9 @@ def test_verify_calldata_both_ways(payload: bytes, token: bytes | None) -> None:
 
 @given(st.lists(st.binary(min_size=1, max_size=100), max_size=6), TOKEN)
 def test_verify_bulk_calldata_both_ways(inner: list[bytes], token: bytes | None) -> None:
-    call = chainlink.decode_call(chainlink.encode_calldata(inner, fee_token=token), profile=CANONICAL)
+    call = chainlink.decode_call(
+        chainlink.encode_calldata(inner, fee_token=token), profile=CANONICAL
+    )
     assert call.function.signature == "verifyBulk(bytes[],bytes)"
     assert call.payloads == tuple(inner)
     assert call.parameter_payload == (b"" if not token else bytes(12) + token)

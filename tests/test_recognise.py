@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import payloads
-from payloads import chainlink, stork
+from payloads import chainlink, stork, systems
 from payloads.abi.calldata import Call
 from payloads.chainlink.report import BareReport, FullReport, UnknownReport
 from payloads.chainlink.schemas import SCHEMAS, schema_named
 from payloads.errors import Malformed, Misuse
-from payloads.recognise import FORMS, to_dicts
+from payloads.recognise import to_dicts
 from payloads.stork.update import Asset, SignedUpdate, UnsignedUpdate
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from tests import corpus
@@ -129,7 +129,7 @@ def test_what_is_nothing_says_what_would_have_been_something() -> None:
 # --- naming the form ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", [form for form in FORMS if form != "frame"])
+@pytest.mark.parametrize("form", [form for form in systems.forms() if form != "frame"])
 def test_a_named_form_is_not_second_guessed(form: str) -> None:
     for raw in (V3.raw, UPDATE.raw, b"\xee" * 200):
         try:
@@ -256,7 +256,9 @@ def test_records_of_a_call_say_where_they_were() -> None:
     assert [record["path"] for record in records] == ["payloads[0]", "payloads[1]"]
     assert {record["call"] for record in records} == {"verifyBulk"}
     assert {record["parameter_payload"] for record in records} == {"0x" + "00" * 12 + "01" * 20}
-    (stork_record,) = [one for _, one in to_dicts(payloads.decode(stork.encode_calldata(UPDATE.raw)))]
+    (stork_record,) = [
+        one for _, one in to_dicts(payloads.decode(stork.encode_calldata(UPDATE.raw)))
+    ]
     assert (stork_record["path"], stork_record["call"]) == ("payload", "verifySignedECDSAPayload")
 
 

@@ -46,6 +46,17 @@ EXPORTS: dict[str, set[str]] = {
         *("judge", "judge_bulk", "judge_calldata", "judge_many", "quote", "quote_bulk", "recover"),
         *("schema", "schema_named", "to_dict", "verify", "view"),
     },
+    "payloads.capture": {
+        *("BrokenLine", "CaptureWriter", "Frame", "Header", "Incident", "Summary", "Torn"),
+        *("import_frames", "import_records", "paced", "part_paths", "read_frames"),
+        *("read_records", "rerun"),
+    },
+    "payloads.simulators": {
+        *("CORRUPTIONS", "KINDS", "ChainlinkSimulator", "Counters", "EthgasSimulator"),
+        *("FinerySimulator", "Made", "Plan", "QfexSimulator", "Rule", "Sent", "Simulator"),
+        *("StorkSimulator", "chainlink", "class_of", "ethgas", "finery", "make", "names", "qfex"),
+        *("start", "stork"),
+    },
     "payloads.stork": {
         *("Asset", "SignedUpdate", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned"),
         *("encode_calldata", "expect_signers", "from_dict", "judge", "judge_calldata"),
@@ -134,7 +145,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "loopback", "_version"),
     ("crypto", "inputs"),
     ("abi",),
-    ("signatures", "json_in"),
+    ("signatures", "json_records"),
     ("verdicts",),
     ("system",),
     ("chainlink", "stork", "published"),

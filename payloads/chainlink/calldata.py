@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Any
 
 from payloads.abi import calldata
 from payloads.abi.calldata import Call, Function, function_named
@@ -39,7 +40,7 @@ def token_named(parameter_payload: bytes) -> str | None:
 
 
 def encode_calldata(
-    payload: Payload | Sequence[Payload],
+    payload: Payload | Iterable[Payload],
     function: str | None = None,
     *,
     fee_token: str | bytes | None = None,
@@ -52,8 +53,9 @@ def encode_calldata(
     found = VERIFY_BULK if several else VERIFY
     if function is not None:
         found = function_named(FUNCTIONS, function)
-    if several != found.takes_many:
+    if found.takes_many != several:
         expected = "a list of payloads" if found.takes_many else "one payload"
         raise Misuse(f"{found.name} takes {expected}", field="payload", expected=expected)
-    raws = [to_bytes(raw_of(one)) for one in (payload if several else (payload,))]
-    return found.calldata(raws if found.takes_many else raws[0], parameter(fee_token))
+    payloads: Any = payload if several else [payload]
+    raws = [to_bytes(raw_of(item)) for item in payloads]
+    return found.calldata(raws if several else raws[0], parameter(fee_token))

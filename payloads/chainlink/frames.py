@@ -22,7 +22,6 @@ from payloads.chainlink.schemas import SCHEMAS
 from payloads.errors import Malformed, shown
 from payloads.inputs import MAX_PAYLOAD_BYTES, to_bytes
 from payloads.system import (
-    MAYBE_TEXT,
     Claims,
     Evidence,
     Found,
@@ -81,9 +80,9 @@ def raw_of(payload: Payload, name: str = "payload") -> bytes:
     """The bytes of a payload in any form; no bytes at all are a payload too, and a bad one."""
     if isinstance(payload, FullReport | BareReport):
         return payload.encode()
-    if type(payload) is bytes and payload[:1] not in MAYBE_TEXT and len(payload) < 2**16:
+    if type(payload) is bytes and 0 < len(payload) < 2**16:
         return payload
-    if (found := framed(payload, is_frame, open_frame)) is not None:
+    if (found := framed(payload, open_frame)) is not None:
         return found.raw
     return undecoded(payload, name)
 

@@ -13,6 +13,7 @@ from payloads.chainlink.report import BareReport, FullReport, decode
 from payloads.errors import Misuse, Refused
 from payloads.signatures import Recovered, expect, recovered
 
+
 def recover(payload: Payload) -> tuple[Recovered, ...]:
     """Every signature that has an r, an s and a recovery id, with its signer.
 

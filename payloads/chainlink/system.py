@@ -65,7 +65,7 @@ def _compressed(value: FullReport | BareReport) -> bytes:
 
 def _calldata(payloads: Sequence[bytes], function: str, fee_token: str | None) -> bytes:
     if function_named(FUNCTIONS, function).takes_many:
-        return encode_calldata(payloads, function, fee_token=fee_token)
+        return encode_calldata(list(payloads), function, fee_token=fee_token)
     (payload,) = payloads
     return encode_calldata(payload, function, fee_token=fee_token)
 
@@ -95,9 +95,7 @@ def _judge_calldata(calldata: bytes, state: Any, terms: Terms) -> Verdict:
 
     if terms.parameter_payload:
         raise Misuse("calldata says itself what it pays in", field="parameter_payload")
-    return judge_calldata(
-        calldata, state, value=terms.value, sender=terms.sender, now=terms.now
-    )
+    return judge_calldata(calldata, state, value=terms.value, sender=terms.sender, now=terms.now)
 
 
 def _judge_many(

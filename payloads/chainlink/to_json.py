@@ -7,9 +7,11 @@ unknown schema is its `words`. What does not follow from the fields is kept besi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from payloads.abi.fields import json_object
+from hexbytes import HexBytes
+
+from payloads.abi.fields import Record, json_object
 from payloads.chainlink.report import (
     CONTEXT,
     AnyReport,
@@ -20,7 +22,8 @@ from payloads.chainlink.report import (
 )
 from payloads.chainlink.schemas import Schema, schema_named
 from payloads.chainlink.signers import recover
-from payloads.json_in import bytes_in, field_values, list_in
+from payloads.errors import Misuse
+from payloads.json_records import EXACT, Reading, hex_bytes
 
 
 def _schema_keys(report: AnyReport) -> dict[str, Any]:
@@ -80,6 +83,32 @@ def _full_to_dict(payload: FullReport, signers: bool) -> dict[str, Any]:
 # --- and back -------------------------------------------------------------------------------------
 
 
+_READING = Reading(base=EXACT, error=Misuse)
+_Word = Annotated[HexBytes, hex_bytes(32)]
+
+
+class _Unknown(Record, frozen=True):
+    """The report of an unknown schema."""
+
+    words: tuple[_Word, ...]
+    tail: HexBytes = HexBytes(b"")
+
+
+class _Trailing(Record, frozen=True):
+    """What follows the last field of a known schema."""
+
+    report_trailing: HexBytes = HexBytes(b"")
+
+
+class _Signatures(Record, frozen=True):
+    """The signatures, and the bytes of a payload that is not in the canonical layout."""
+
+    rs: tuple[_Word, ...]
+    ss: tuple[_Word, ...]
+    raw_vs: _Word
+    raw: HexBytes = HexBytes(b"")
+
+
 def _schema(record: dict[str, Any]) -> Schema:
     return schema_named(record.get("schema") or record.get("schema_version") or "")
 
@@ -92,22 +121,26 @@ def from_dict(record: dict[str, Any]) -> FullReport | BareReport:
     report, blob = _report_from(record)
     if "rs" not in record:
         return BareReport(report, raw=blob)
+    context = _READING.fields(CONTEXT.fields, record)
+    signatures: _Signatures = _READING.read(_Signatures, record)
     return FullReport(
-        **field_values(CONTEXT.fields, record),
+        **context,
         report_blob=blob,
-        rs=list_in(record, "rs", 32),
-        ss=list_in(record, "ss", 32),
-        raw_vs=bytes_in(record, "raw_vs", 32),
+        rs=signatures.rs,
+        ss=signatures.ss,
+        raw_vs=signatures.raw_vs,
         report=report,
-        raw=bytes_in(record, "raw", None, b""),
+        raw=signatures.raw,
     )
 
 
 def _report_from(record: dict[str, Any]) -> tuple[AnyReport, bytes]:
     """The report, and its bytes with what stands after its last field."""
     if record.get("schema") == "unknown":
-        blob = b"".join(list_in(record, "words", 32)) + bytes_in(record, "tail", None, b"")
+        unknown: _Unknown = _READING.read(_Unknown, record)
+        blob = b"".join(unknown.words) + unknown.tail
         return unknown_report(blob, "described as unknown"), blob
     schema = _schema(record)
-    report = schema.record(**field_values(schema.table.fields, record))
-    return report, report.encode() + bytes_in(record, "report_trailing", None, b"")
+    report = schema.record(**_READING.fields(schema.table.fields, record))
+    trailing: _Trailing = _READING.read(_Trailing, record)
+    return report, report.encode() + trailing.report_trailing

@@ -35,6 +35,7 @@ from payloads.verdicts.parallel import judge_distinct
 from payloads.verdicts.state import ChainlinkState
 from payloads.verdicts.verdict import Accepted, Check, Explanation, Reverted, Verdict
 
+
 def _call(
     payloads: Sequence[bytes | Malformed],
     state: ChainlinkState,

@@ -12,7 +12,13 @@ from payloads.abi.annotate import Expander, View, complete, lay_out
 from payloads.abi.fields import WORD, Span, hexed
 from payloads.abi.solidity import Part, decode
 from payloads.chainlink.calldata import token_named
-from payloads.chainlink.report import CONTEXT, FULL_REPORT, UnknownReport, read_report, unknown_report
+from payloads.chainlink.report import (
+    CONTEXT,
+    FULL_REPORT,
+    UnknownReport,
+    read_report,
+    unknown_report,
+)
 from payloads.chainlink.schemas import COMMON_HEAD, SCHEMAS, Schema, schema_named
 from payloads.chainlink.signers import recover_words
 from payloads.crypto import keccak256

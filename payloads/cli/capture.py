@@ -21,6 +21,7 @@ from payloads import venues as catalog
 from payloads.cli import show
 from payloads.cli.run import guarded
 from payloads.cli.stop import stoppable
+from payloads.cli.venue_names import VenueCommand, VenueName
 from payloads.cli.watch import NothingLeft, Watch, lines_of
 from payloads.errors import Misuse, Refused
 from payloads.venues.common.session import Event, Reply, Request, Session
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from payloads.capture.frames import Incident
     from payloads.capture.writer import CaptureWriter
 
-# What is streamed to whoever is logged in, without any word of it.
-_ASKS_FOR_NOTHING = frozenset({"qfex-trade"})
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"": 1, "B": 1, "k": 10**3, "kB": 10**3, "M": 10**6, "MB": 10**6, "G": 10**9, "GB": 10**9}
 
@@ -59,7 +58,9 @@ def _size(value: str) -> int:
 
 def _venues() -> str:
     """The venues, for the help; each with what it is asked for."""
-    return "\n\n".join("\b\n" + "\n".join(_about(one)) for one in catalog.VENUES.values())
+    return "Venues:\n\n" + "\n\n".join(
+        "\b\n" + "\n".join(_about(one)) for one in catalog.VENUES.values()
+    )
 
 
 def _about(venue: catalog.Venue) -> Iterator[str]:
@@ -74,9 +75,9 @@ def _about(venue: catalog.Venue) -> Iterator[str]:
 
 
 @click.command(
-    short_help="Keep what a venue sends, until Ctrl-C.", epilog="Venues:\n\n" + _venues()
+    cls=VenueCommand, describe=_venues, short_help="Keep what a venue sends, until Ctrl-C."
 )
-@click.argument("venue", type=click.Choice(list(catalog.VENUES)), metavar="VENUE")
+@click.argument("venue", type=VenueName(lambda: catalog.VENUES), metavar="VENUE")
 @click.argument("what", nargs=-1)
 @click.option(
     "-o",
@@ -193,7 +194,7 @@ def _asked(
         if not mark:
             raise Misuse("not an option", field="--set", expected="NAME=VALUE", found=option)
         chosen[name.replace("-", "_")] = value
-    if not what and venue not in _ASKS_FOR_NOTHING:
+    if not what and catalog.venue(venue).needs_subscriptions:
         asked_for = catalog.venue(venue).what
         raise Misuse("nothing to capture", field=f"{venue} WHAT", expected=asked_for)
     names = catalog.venue(venue).credentials

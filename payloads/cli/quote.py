@@ -13,7 +13,6 @@ from payloads.chainlink.quotes import quote as quote_one
 from payloads.cli.chain_options import (
     AnyState,
     amount,
-    givens,
     instant,
     load_state,
     said_instant,
@@ -22,6 +21,7 @@ from payloads.cli.chain_options import (
 )
 from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
+from payloads.judging import given as givens
 from payloads.verdicts.state import SCALE, StorkState
 
 _WIDTH = 22

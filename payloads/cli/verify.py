@@ -11,8 +11,6 @@ from payloads.chainlink import verifier as on_chainlink
 from payloads.chainlink.calldata import parameter
 from payloads.cli.chain_options import (
     AnyState,
-    Given,
-    givens,
     instant,
     load_state,
     said_instant,
@@ -23,6 +21,8 @@ from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
 from payloads.errors import Malformed, Misuse, elide
 from payloads.inputs import to_bytes
+from payloads.judging import Given
+from payloads.judging import given as givens
 from payloads.stork import verifier as on_stork
 from payloads.stork.calldata import FUNCTIONS as STORK_FUNCTIONS
 from payloads.verdicts.state import ChainlinkState

@@ -19,7 +19,6 @@ from payloads.stork.update import (
     fits_plain,
 )
 from payloads.system import (
-    MAYBE_TEXT,
     Claims,
     Evidence,
     Found,
@@ -75,10 +74,10 @@ def raw_of(payload: Payload, name: str = "payload") -> bytes:
     """The bytes of a payload in any form; no bytes at all are a payload too, and a bad one."""
     if isinstance(payload, SignedUpdate):
         return payload.encode()
-    if type(payload) is bytes and payload[:1] not in MAYBE_TEXT and len(payload) < 2**16:
+    if type(payload) is bytes and 0 < len(payload) < 2**16:
         return payload
     found = payload if isinstance(payload, UnsignedUpdate) else None
-    if found is None and (frame := framed(payload, is_frame, open_frame)) is not None:
+    if found is None and (frame := framed(payload, open_frame)) is not None:
         if frame.value is None:
             return frame.raw
         found = frame.value

@@ -96,9 +96,15 @@ def calls(deployment: Deployment) -> list[tuple[bytes, int]]:
         damaged = payload[:-70] + bytes([payload[-70] ^ 1]) + payload[-69:]
         broken = (few, twice, stale, damaged, payload[:99])
         found += [(encode_calldata(one, fee_token=LINK), 0) for one in broken]
-        found += [(encode_calldata(payload, fee_token=token), 0) for token in (NATIVE, deployment.proxy, None)]
+        found += [
+            (encode_calldata(payload, fee_token=token), 0)
+            for token in (NATIVE, deployment.proxy, None)
+        ]
         # The native fee is around this, with and without surcharge and discount.
-        found += [(encode_calldata(payload, fee_token=NATIVE), 10**15 * value // 10) for value in range(24, 44)]
+        found += [
+            (encode_calldata(payload, fee_token=NATIVE), 10**15 * value // 10)
+            for value in range(24, 44)
+        ]
         found.append((encode_calldata([payload, stale], fee_token=LINK), 0))
         found.append((encode_calldata([payload, payload], fee_token=NATIVE), 10**16))
     return found
@@ -467,7 +473,11 @@ def test_the_guard_refuses_what_it_cannot_judge(
     deployment: Deployment, newest: ChainlinkState
 ) -> None:
     payload = current(deployment).sign(report(newest.now or 0)).encode()
-    good = {"to": deployment.proxy, "data": encode_calldata(payload, fee_token=LINK), "chainId": 31337}
+    good = {
+        "to": deployment.proxy,
+        "data": encode_calldata(payload, fee_token=LINK),
+        "chainId": 31337,
+    }
     assert judge_transaction(good, newest).accepted
     assert judge_transaction(good | {"data": "0x" + good["data"].hex()}, newest).accepted
     for change, field in (

@@ -15,8 +15,9 @@ import msgspec
 
 from payloads.abi.fields import Record
 from payloads.errors import Misuse, elide
+from payloads.json_records import exact_decimal
 from payloads.venues.common.pending import Timeouts
-from payloads.venues.common.session import SECOND, Rejected, exact_decimal
+from payloads.venues.common.session import SECOND, Rejected
 from payloads.venues.qfex.codes import identity
 
 TRADE_CHANNELS = ("order_responses", "stop_orders", "positions", "balances", "fills")

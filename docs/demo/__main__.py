@@ -1,6 +1,6 @@
 """`make demo`: published payloads of both systems, then all five venues live from simulators.
 
-python -m payloads.cli.demo FOLDER      (the repository's `fixtures`)
+python -m docs.demo fixtures
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from typing import Any
 
 import click
 
-from payloads import Malformed, chainlink, decode, inspect, stork
-from payloads.chainlink.report import BareReport, FullReport
-from payloads.cli import live, show
-from payloads.recognise import Decoded, Payload
-from payloads.stork.update import SignedUpdate
+from docs.demo import five_venues
+from payloads import Malformed, decode, inspect, recover
+from payloads.cli import show
+from payloads.recognise import Decoded, is_signed
 
 # A mainnet report with six signatures, Stork's documented example, and a report whose version was
 # edited after it was signed.
@@ -30,17 +29,17 @@ _BROKEN = "cl-015"
 
 
 def main(folder: str) -> None:
-    """Decode, annotate and recover, and say how long it took."""
+    """Decode, annotate and recover; then capture from every venue."""
     colour = show.colours("auto")
     for line in _story(Path(folder) / "payloads.jsonl"):
         click.echo(line, color=colour)
-    live.main()
+    five_venues.main()
     command = "payloads" if shutil.which("payloads") else _beside_python("payloads")
     click.echo(f"\nNext: {command} --help, or put any payload of your own behind {command} decode.")
 
 
 def _beside_python(name: str) -> str:
-    """A command of the environment that this runs in, as somebody in this folder calls it."""
+    """The path of a command of this environment, seen from the current folder."""
     path = Path(sys.executable).parent / name
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
@@ -76,7 +75,7 @@ def _survey(entries: list[dict[str, Any]]) -> Iterator[str]:
             for leaf in decode(entry["hex"]).leaves():
                 kind = _kind(leaf)
                 kinds[kind] += 1
-                signatures[kind] += _recovered(leaf.value)
+                signatures[kind] += _recovered(leaf)
         except Malformed as error:
             refused.append((entry["id"], str(error)))
     took = time.perf_counter() - begun
@@ -97,19 +96,14 @@ def _natural(text: str) -> list[tuple[str, int]]:
 
 
 def _kind(leaf: Decoded) -> str:
-    value = leaf.value
-    if isinstance(value, FullReport | BareReport):
-        form = "fullReport" if isinstance(value, FullReport) else "unsigned report"
-        return f"chainlink {form} {value.schema_label}"
-    return f"stork {leaf.form}"
+    label = getattr(leaf.value, "schema_label", "")
+    form = {"full_report": "fullReport", "report": "unsigned report"}.get(leaf.form, leaf.form)
+    return f"{leaf.system} {form} {label}".rstrip()
 
 
-def _recovered(value: Payload | None) -> int:
-    if isinstance(value, FullReport):
-        return sum(found.address is not None for found in chainlink.recover(value))
-    if isinstance(value, SignedUpdate):
-        return sum(found.address is not None for found in stork.recover(value))
-    return 0
+def _recovered(leaf: Decoded) -> int:
+    found = recover(leaf) if is_signed(leaf.value) else ()
+    return sum(signature.address is not None for signature in found)
 
 
 if __name__ == "__main__":
