@@ -204,7 +204,7 @@ def test_a_padded_update_is_refused(extra: int) -> None:
     ("frame", "said"),
     [
         ("{", "frame: not JSON"),
-        ('{"a": 1}', "frame: JSON, but no frame of either system"),
+        ('{"a": 1}', "frame: JSON, but no frame that is known"),
         ('{"fullReport": null}', "fullReport: no payload, expected a hex string, found None"),
         ('{"report": {}}', "report.fullReport: no payload, expected a hex string, found nothing"),
         ('{"report": {"fullReport": "0xz"}}', "report.fullReport at byte 2: not hex"),

@@ -286,7 +286,8 @@ def _split_general(raw: bytes) -> tuple[Fields, int]:
     """Any layout that solc takes, and where its report stands."""
     trace: list[Part] = []
     context, blob, rs, ss, raw_vs = abi_decode(FULL_REPORT, raw, trace=trace)
-    at = next((part.offset for part in trace if part.path == "report_blob"), 0)
+    blobs = (part for part in trace if part.path == "report_blob" and part.role == "value")
+    at = next((part.offset for part in blobs), 0)
     head: Context = CONTEXT.read(b"".join(context))
     words = (head.config_digest, head.context_padding, head.epoch, head.round, head.extra_hash)
     return (*words, blob, rs, ss, raw_vs), at
