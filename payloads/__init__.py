@@ -7,7 +7,7 @@
     found.value.report.benchmark_price    # the decoded payload
     payloads.recover("0x0006…")           # who signed it
     payloads.inspect("0x0006…").spans     # every byte of it
-    payloads.judge("0x0006…", payloads.load_state("state.json")).accepted
+    payloads.judge("0x0006…", payloads.State.load("state.json")).accepted
 
 `payloads.chainlink` and `payloads.stork` hold what is particular to each system. Errors are one
 family, documented in `payloads.errors`; nothing here touches a network or a data-frame library.
@@ -24,7 +24,7 @@ from payloads.recognise import Decoded, decode, recover
 from payloads.system import Note
 
 if TYPE_CHECKING:
-    from payloads.judging import judge, judge_many, load_state
+    from payloads.judging import judge, judge_many
     from payloads.verdicts.state import State
     from payloads.verdicts.verdict import Verdict
 
@@ -33,12 +33,12 @@ from payloads._version import __version__ as __version__
 __all__ = [
     "AS_CONTRACT", "CANONICAL", "Decoded", "Malformed", "Misuse", "Note", "PayloadError",
     "Refused", "State", "Verdict", "chainlink", "decode", "inspect", "judge", "judge_many",
-    "load_state", "recover", "stork",
+    "recover", "stork",
 ]  # fmt: skip
 
 # Imported when first asked for: who only decodes does not pay for what verifying needs.
 _LATER = {
-    **dict.fromkeys(("judge", "judge_many", "load_state"), "judging"),
+    **dict.fromkeys(("judge", "judge_many"), "judging"),
     "State": "verdicts.state",
     "Verdict": "verdicts.verdict",
 }

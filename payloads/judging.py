@@ -1,6 +1,6 @@
 """What a contract would do with anything that `decode` takes: the keeper's door.
 
-    state = payloads.load_state("state.json")
+    state = payloads.State.load("state.json")
     payloads.judge(payload, state, now=…).accepted
 
 The payload picks the system, and a state of another system is `Misuse`. What no system recognises
@@ -10,10 +10,7 @@ for text that is neither hex nor a frame, and for more bytes than any block carr
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from payloads import systems
@@ -187,16 +184,3 @@ def judge_many(
         return [judge_given(item, state, terms) for item in items]
     raws = [item.raw for item in items]
     return systems.of_state(state).judge_many(raws, state, terms, workers)
-
-
-# --- states ---------------------------------------------------------------------------------------
-
-
-def load_state(path: str | Path) -> State:
-    """The state in a JSON file, or in a TOML one if its name ends so."""
-    text = Path(path).read_bytes()
-    try:
-        record = tomllib.loads(text.decode()) if str(path).endswith(".toml") else json.loads(text)
-    except ValueError as error:
-        raise Misuse(f"not a state file: {error}", field=str(path)) from None
-    return systems.read_state(record)

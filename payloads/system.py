@@ -144,9 +144,9 @@ class System:
     # From payloads, a function's name and a token to pay in.
     encode_calldata: Callable[[Sequence[bytes], str, str | None], bytes]
 
-    # Names of contracts, as states have them; how a state is read from its JSON object.
+    # Names of contracts, as states have them; the class of states, imported when it is asked for.
     contracts: tuple[str, ...]
-    read_state: Callable[[dict[str, Any]], State]
+    state_class: Callable[[], type[State]]
     # One call of a function with these payloads, or with whole calldata.
     judge: Callable[[Sequence[bytes], State, Terms], Verdict]
     judge_calldata: Callable[[bytes, State, Terms], Verdict]

@@ -37,7 +37,7 @@ EXPORTS: dict[str, set[str]] = {
     "payloads": {
         *("AS_CONTRACT", "CANONICAL", "Decoded", "Malformed", "Misuse", "Note", "PayloadError"),
         *("Refused", "State", "Verdict", "chainlink", "decode", "inspect", "judge", "judge_many"),
-        *("load_state", "recover", "stork"),
+        *("recover", "stork"),
     },
     "payloads.chainlink": {
         *("SCHEMAS", "BareReport", "Context", "FullReport", "Report", "ReportHead", "Schema"),
@@ -57,10 +57,24 @@ EXPORTS: dict[str, set[str]] = {
         *("StorkSimulator", "chainlink", "class_of", "ethgas", "finery", "make", "names", "qfex"),
         *("start", "stork"),
     },
+    "payloads.venues": {
+        *("VENUES", "Asked", "Authenticated", "Backfilled", "Binding", "Broken"),
+        *("ChainlinkSession", "Channel", "Closed", "Credentials", "Data", "Degraded"),
+        *("Duplicate", "EthgasLogin", "EthgasSession", "Event", "FinerySession"),
+        *("HighAvailability", "HmacKey", "Jwt", "NonceSequence", "Opened"),
+        *("QfexMarketSession", "QfexTradeSession", "Rejected", "Retry", "Secret", "Session"),
+        *("SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription", "Unknown"),
+        *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
+    },
     "payloads.stork": {
         *("Asset", "SignedUpdate", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned"),
         *("encode_calldata", "expect_signers", "from_dict", "judge", "judge_calldata"),
         *("judge_many", "recover", "to_dict", "verify", "view"),
+    },
+    "payloads.live": {
+        *("Backoff", "Connection", "Delivery", "Dropped", "Frame", "GroupConnection", "Inbox"),
+        *("Incident", "Recorder", "Retrying", "Secret", "Stats", "TokenFile", "Unreachable"),
+        *("connect", "merged", "stream"),
     },
 }
 
@@ -137,6 +151,15 @@ def test_decoding_and_recovering_pull_in_nothing_heavy_either() -> None:
     assert HEAVY & set(loaded) == set()
 
 
+def test_the_catalogue_of_the_venues_pulls_in_no_session() -> None:
+    loaded = python("import sys, payloads.venues; print(' '.join(sys.modules))").split()
+    assert HEAVY & set(loaded) == set()
+    sessions = [
+        name for name in loaded if re.fullmatch(r"payloads\.venues\.(?!common)\w+\..+", name)
+    ]
+    assert sessions == []
+
+
 # --- the floors -----------------------------------------------------------------------------------
 
 # From the ground up. An import points to a lower floor, or stays in its own unit: never up, and
@@ -148,8 +171,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("signatures", "json_records"),
     ("verdicts",),
     ("system",),
-    ("chainlink", "stork", "published"),
-    ("systems", "testing", "reference", "venues.common"),
+    ("chainlink", "stork"),
+    ("systems", "published", "testing", "reference", "venues.common"),
     ("recognise", *(f"venues.{name}" for name in VENUE_FOLDERS)),
     ("inspection", "judging", "venues"),
     ("chain", "capture"),

@@ -21,9 +21,9 @@ from payloads.chainlink.fees import Charge, charge
 from payloads.chainlink.frames import Payload, raw_of
 from payloads.chainlink.gas import expected_gas
 from payloads.chainlink.schemas import COMMON_HEAD
+from payloads.chainlink.state import ChainlinkState
 from payloads.errors import Malformed, Misuse
 from payloads.signatures import address_bytes
-from payloads.verdicts.state import ChainlinkState
 
 
 class Quote(Record, frozen=True):

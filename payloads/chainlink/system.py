@@ -73,10 +73,10 @@ def _calldata(payloads: Sequence[bytes], function: str, fee_token: str | None) -
 # --- judging: the contracts' rules are imported when they are first asked for ---------------------
 
 
-def _read_state(record: dict[str, Any]) -> State:
-    from payloads.verdicts.state import State
+def _state_class() -> type[State]:
+    from payloads.chainlink.state import ChainlinkState
 
-    return State.from_dict(record)
+    return ChainlinkState
 
 
 def _judge(payloads: Sequence[bytes], state: Any, terms: Terms) -> Verdict:
@@ -149,7 +149,7 @@ SYSTEM = System(
     calldata_functions=FUNCTIONS,
     encode_calldata=_calldata,
     contracts=CONTRACTS,
-    read_state=_read_state,
+    state_class=_state_class,
     judge=_judge,
     judge_calldata=_judge_calldata,
     judge_many=_judge_many,

@@ -28,11 +28,11 @@ from payloads.chainlink.checks import run
 from payloads.chainlink.explanation import explain
 from payloads.chainlink.frames import Payload, raw_of
 from payloads.chainlink.report import Input
+from payloads.chainlink.state import ChainlinkState
 from payloads.crypto import recover
 from payloads.errors import Malformed, Misuse
 from payloads.signatures import address_bytes
 from payloads.verdicts.parallel import judge_distinct
-from payloads.verdicts.state import ChainlinkState
 from payloads.verdicts.verdict import Accepted, Check, Explanation, Reverted, Verdict
 
 

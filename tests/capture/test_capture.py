@@ -34,7 +34,7 @@ from payloads.capture.reader import numbered_records, read_frames, read_records
 from payloads.capture.redaction import reply_detail, secrets_in
 from payloads.capture.writer import CaptureWriter
 from payloads.errors import Malformed, Misuse
-from payloads.live.connection import connect
+from payloads.live import connect
 from payloads.simulators import EthgasSimulator, QfexSimulator
 from payloads.venues.common.redactor import REDACTED, Redactor, Secret
 from payloads.venues.common.session import Authenticated, Reply, Request, Session
