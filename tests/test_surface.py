@@ -47,11 +47,10 @@ EXPORTS: dict[str, set[str]] = {
         *("report_to_dict", "schema", "schema_named", "verify", "view_call"),
         *("view_full_report", "view_report"),
     },
-    "payloads.live": {"Backoff", "Connection", "GroupConnection", "connect", "merged", "stream"},
     "payloads.capture": {
         *("BrokenLine", "CaptureWriter", "Frame", "Header", "Incident", "Summary", "Torn"),
         *("import_frames", "import_records", "paced", "part_paths", "read_frames"),
-        *("read_records", "rerun"),
+        *("read_records", "rerun", "session_of"),
     },
     "payloads.simulators": {
         *("CORRUPTIONS", "KINDS", "ChainlinkSimulator", "Counters", "EthgasSimulator"),
@@ -73,6 +72,11 @@ EXPORTS: dict[str, set[str]] = {
         *("encode_call", "expect_signer", "judge", "judge_calldata", "judge_many", "recover"),
         *("signed_from_dict", "signed_to_dict", "unsigned_to_dict", "verify", "view_call"),
         "view_update",
+    },
+    "payloads.live": {
+        *("Backoff", "Connection", "Delivery", "Dropped", "Frame", "GroupConnection", "Inbox"),
+        *("Incident", "Recorder", "Retrying", "Secret", "Stats", "TokenFile", "Unreachable"),
+        *("connect", "merged", "stream"),
     },
 }
 
