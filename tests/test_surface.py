@@ -250,6 +250,40 @@ def test_the_architecture_page_has_the_same_floors() -> None:
     }
 
 
+def _types_of_systems(name: str) -> Iterator[tuple[str, str]]:
+    """The types of a system that a module asks about with `isinstance`, and their systems."""
+    path = ROOT.joinpath(*name.split("."))
+    source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
+    nodes = list(ast.walk(ast.parse(source.read_text())))
+    system_of = {
+        alias.asname or alias.name: node.module.split(".")[1]
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        and node.module
+        and node.module.startswith(("payloads.chainlink", "payloads.stork"))
+        for alias in node.names
+    }
+    for node in nodes:
+        if not isinstance(node, ast.Call) or getattr(node.func, "id", "") != "isinstance":
+            continue
+        for part in ast.walk(node.args[1]):
+            if isinstance(part, ast.Name) and part.id in system_of:
+                yield part.id, system_of[part.id]
+            if isinstance(part, ast.Attribute) and getattr(part.value, "id", "") in (
+                "chainlink", "stork",
+            ):  # fmt: skip
+                yield part.attr, part.value.id
+
+
+def test_only_a_systems_own_code_asks_for_its_types() -> None:
+    """Everything else goes through `System`, or through methods of the value."""
+    for name in modules():
+        if unit_of(name) == "testing":  # makes payloads, and takes either form of a report
+            continue
+        for type_, system in _types_of_systems(name):
+            assert system in name.split("."), f"{name} asks for {type_}"
+
+
 def test_only_the_command_line_prints() -> None:
     for name in modules():
         if unit_of(name) in ("cli", "__main__", "reference"):
