@@ -51,7 +51,6 @@ def test_a_changed_state_is_read_or_misuse(data: st.DataObject) -> None:
         record["history"] = data.draw(VALUES)
     try:
         state = State.from_dict(record)
-    except Misuse as error:
-        assert str(error)
-    else:
-        assert State.from_dict(state.to_dict()) == state
+    except Misuse:
+        return
+    assert State.from_dict(state.to_dict()) == state
