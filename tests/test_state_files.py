@@ -31,11 +31,12 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The paths of all values in a JSON object."""
     if path:
         yield path
-    keys = (
-        range(len(value)) if isinstance(value, list) else value if isinstance(value, dict) else ()
-    )
-    for key in keys:
-        yield from places(value[key], (*path, key))
+    if isinstance(value, dict):
+        items = list(value.items())
+    else:
+        items = list(enumerate(value)) if isinstance(value, list) else []
+    for key, inside in items:
+        yield from places(inside, (*path, key))
 
 
 @settings(max_examples=300, deadline=None)
