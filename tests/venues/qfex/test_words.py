@@ -21,7 +21,7 @@ from payloads.venues.qfex.codes import (
 )
 from payloads.venues.qfex.market_session import INTERVALS, QfexMarketSession, Subscription
 from payloads.venues.qfex.records import CHANNELS, REPLIES
-from payloads.venues.qfex.requests import MESSAGES, TRADE_CHANNELS
+from payloads.venues.qfex.requests import REQUESTS, TRADE_CHANNELS, table
 from payloads.venues.qfex.trade_session import QfexTradeSession
 
 NOW = 1_760_545_414 * SECOND
@@ -78,11 +78,12 @@ ASKED = {
 
 
 def test_messages() -> None:
-    assert set(MESSAGES) == set(ASKED)
+    assert set(REQUESTS) == set(ASKED)
     for name, parameters in ASKED.items():
         required, optional = parameters.split("|")
-        assert set(MESSAGES[name].required) == words(required), name
-        assert set(MESSAGES[name].optional) == words(optional), name
+        found = {name: needed for name, (_, needed) in table(REQUESTS[name]).items()}
+        assert {name for name, needed in found.items() if needed} == words(required), name
+        assert {name for name, needed in found.items() if not needed} == words(optional), name
 
 
 def test_statuses() -> None:
