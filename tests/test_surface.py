@@ -135,7 +135,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "loopback", "_version"),
     ("crypto", "inputs"),
     ("abi",),
-    ("signatures", "json_in"),
+    ("signatures", "json_records"),
     ("verdicts",),
     ("chainlink", "stork", "published"),
     ("recognise", "testing", "reference", "venues.common"),

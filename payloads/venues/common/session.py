@@ -22,7 +22,6 @@ nanoseconds since 1970. Numbers never go through a float.
 from __future__ import annotations
 
 import json
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -305,18 +304,6 @@ def _whole(digits: str) -> int | Decimal:
 
 _decode_fast = msgspec.json.Decoder(float_hook=_fraction).decode
 _decoder = json.JSONDecoder(parse_float=_fraction, parse_int=_whole, parse_constant=_no_constant)
-
-
-# What a decimal string may be: no underscores, infinities or digits of other scripts, which
-# `Decimal` would take, and an exponent that no later arithmetic can stumble over.
-_DECIMAL = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{0,400})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
-
-
-def exact_decimal(value: Any) -> Decimal | None:
-    """A number given as JSON number or as decimal string; None if it is none."""
-    if type(value) is int or isinstance(value, Decimal):
-        value = str(value)
-    return Decimal(value) if isinstance(value, str) and _DECIMAL.fullmatch(value) else None
 
 
 def parse_json(data: Message) -> Any:

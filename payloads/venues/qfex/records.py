@@ -16,8 +16,8 @@ from typing import Annotated, Any
 import msgspec
 
 from payloads.abi.fields import Record
-from payloads.venues.common.records import Reading
-from payloads.venues.common.session import SECOND, exact_decimal
+from payloads.json_records import Reading, exact_decimal
+from payloads.venues.common.session import SECOND
 from payloads.venues.common.shared import Repeats
 from payloads.venues.qfex.codes import ORDER_STATUS
 

@@ -5,82 +5,53 @@
 The annotations of a record are its table: a field has the venue's name for the parameter, its type
 says what the parameter may be, and a field with a default may be left out. The checks, the JSON,
 the simulator's reader and the documentation come from it. To describe another message, write a
-class and name it in `REQUESTS`. A record that the venue would not take is `Misuse` when it is made.
+class and name it in `REQUESTS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
-from typing import (
-    Annotated,
-    Any,
-    ClassVar,
-    NamedTuple,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
 from payloads.abi.fields import Record
 from payloads.errors import Misuse, elide
+from payloads.json_records import EXACT, Parse, Reading, Wrong, exact_decimal, found_in, integer
 from payloads.venues.common.pending import Timeouts
-from payloads.venues.common.session import SECOND, Rejected, exact_decimal
+from payloads.venues.common.session import SECOND, Rejected
 from payloads.venues.qfex.codes import identity
 
 # --- what a parameter may be ----------------------------------------------------------------------
 
 
-class Rule(NamedTuple):
-    """What a parameter may be, in words, and its value as it is sent; None for a wrong value."""
+def _choice(*words: str) -> Parse:
+    def parse(value: Any) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise Wrong("not known", expected=" or ".join(words), found=found_in(value))
+        return value
 
-    expected: str
-    to_send: Callable[[Any], Any]
-
-
-def _instance(kind: type, expected: str) -> Rule:
-    return Rule(expected, lambda value: value if isinstance(value, kind) else None)
-
-
-def _choice(*words: str) -> Rule:
-    return Rule(" or ".join(words), lambda value: value if value in words else None)
+    return parse
 
 
 def _number(value: Any) -> Any:
     number = exact_decimal(value)
-    whole = number is not None and number == number.to_integral_value()
-    return int(number) if number is not None and whole else number
-
-
-def _count(least: int) -> Rule:
-    def to_send(value: Any) -> Any:
-        number = _number(value)
-        return number if isinstance(number, int) and number >= least else None
-
-    return Rule(f"a whole number from {least}", to_send)
-
-
-def _channels(value: Any) -> Any:
-    fits = isinstance(value, list | tuple) and value and all(one in TRADE_CHANNELS for one in value)
-    return list(value) if fits else None
+    if number is None:
+        expected = "a Decimal, an integer or a decimal string"
+        raise Wrong("not an exact number", expected=expected, found=found_in(value))
+    return int(number) if number == number.to_integral_value() else number
 
 
 TRADE_CHANNELS = ("order_responses", "stop_orders", "positions", "balances", "fills")
-Channels = Annotated[tuple[str, ...], Rule("a list of " + " or ".join(TRADE_CHANNELS), _channels)]
-Text = Annotated[str, _instance(str, "text")]
-Flag = Annotated[bool, _instance(bool, "true or false")]
+Channel = Annotated[str, _choice(*TRADE_CHANNELS)]
 Side = Annotated[str, _choice("BUY", "SELL")]
 OrderType = Annotated[str, _choice("LIMIT", "MARKET", "ALO")]
 TimeInForce = Annotated[str, _choice("GTC", "IOC", "FOK")]
 IdType = Annotated[str, _choice("order_id", "client_order_id", "twap_id", "client_twap_id")]
-# A decimal string is as exact as a `Decimal`; a float is refused.
-Number = Annotated[Decimal | int | str, Rule("a Decimal, an integer or a decimal string", _number)]
-Count = Annotated[int, _count(0)]
-
+Number = Annotated[Decimal | int | str, _number]
+Count = Annotated[int, integer(0, 2**31)]
 
 # --- the messages ---------------------------------------------------------------------------------
 
@@ -91,40 +62,13 @@ class Request(Record, frozen=True):
     name: ClassVar[str]
     answer: ClassVar[str] = "ack"
 
-    def __post_init__(self) -> None:
-        for name, (rule, required) in table(type(self)).items():
-            value = getattr(self, name)
-            if (required or value is not None) and rule.to_send(value) is None:
-                raise self._needs(name)
-
-    def _needs(self, name: str) -> Misuse:
-        expected = table(type(self))[name][0].expected
-        return Misuse(f"{self.name} needs {name}", field=name, expected=expected)
-
     @property
-    def params(self) -> dict[str, Any]:
-        """The parameters as they are sent."""
-        return {
-            name: rule.to_send(getattr(self, name))
-            for name, (rule, _) in table(type(self)).items()
-            if getattr(self, name) is not None
-        }
-
-
-@cache
-def table(kind: type[Request]) -> dict[str, tuple[Rule, bool]]:
-    """A request's parameters: the rule of each, and whether it is required."""
-    fields, hints = kind.__struct_fields__, get_type_hints(kind, include_extras=True)
-    optional = fields[len(fields) - len(kind.__struct_defaults__) :]
-    rules = {}
-    for name in fields:
-        (rule,) = (
-            part.__metadata__[0]
-            for part in (hints[name], *get_args(hints[name]))
-            if get_origin(part) is Annotated
-        )
-        rules[name] = (rule, name not in optional)
-    return rules
+    def params(self) -> Mapping[str, Any]:
+        """The parameters as they are sent; `Misuse` if the venue would not take them."""
+        names = self.__struct_fields__
+        checked = request_of(self.name, {name: getattr(self, name) for name in names})
+        given = {name: getattr(checked, name) for name in names}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class Unchecked(Record, frozen=True):
@@ -138,21 +82,27 @@ class Unchecked(Record, frozen=True):
         return REQUESTS[self.name].answer if self.name in REQUESTS else ""
 
 
-class Subscribe(Request, frozen=True):
+class _OfChannels(Request, frozen=True):
+    channels: tuple[Channel, ...]
+
+    def check(self) -> None:
+        if not self.channels:
+            raise Wrong("no channels", path="channels", expected=" or ".join(TRADE_CHANNELS))
+
+
+class Subscribe(_OfChannels, frozen=True):
     name, answer = "subscribe", "subscribed"
-    channels: Channels
 
 
-class Unsubscribe(Request, frozen=True):
+class Unsubscribe(_OfChannels, frozen=True):
     name, answer = "unsubscribe", "unsubscribed"
-    channels: Channels
 
 
 class AddOrder(Request, frozen=True):
     """A new order. `price` belongs to LIMIT and ALO; `take_profit` and `stop_loss` are prices."""
 
     name, answer = "add_order", "order_response"
-    symbol: Text
+    symbol: str
     side: Side
     order_type: OrderType
     order_time_in_force: TimeInForce
@@ -160,19 +110,18 @@ class AddOrder(Request, frozen=True):
     price: Number | None = None
     take_profit: Number | None = None
     stop_loss: Number | None = None
-    client_order_id: Text | None = None
-    reduce_only: Flag | None = None
+    client_order_id: str | None = None
+    reduce_only: bool | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
         if self.price is None and self.order_type != "MARKET":
-            raise self._needs("price")
+            raise Wrong("missing", path="price", expected=f"the price of a {self.order_type} order")
 
 
 class ModifyOrder(Request, frozen=True):
     name, answer = "modify_order", "order_response"
-    symbol: Text
-    order_id: Text
+    symbol: str
+    order_id: str
     side: Side
     order_type: OrderType
     price: Number | None = None
@@ -185,8 +134,8 @@ class CancelOrder(Request, frozen=True):
     """`order_id` is an id of the kind that `cancel_order_id_type` names."""
 
     name, answer = "cancel_order", "order_response"
-    symbol: Text
-    order_id: Text
+    symbol: str
+    order_id: str
     cancel_order_id_type: IdType
 
 
@@ -198,8 +147,8 @@ class GetOrder(Request, frozen=True):
     """`order_id` is the venue's id or the client's."""
 
     name, answer = "get_order", "order_response"
-    order_id: Text
-    symbol: Text
+    order_id: str
+    symbol: str
 
 
 class GetUserOrders(Request, frozen=True):
@@ -208,7 +157,7 @@ class GetUserOrders(Request, frozen=True):
     name, answer = "get_user_orders", "all_orders_response"
     limit: Count | None = None
     offset: Count | None = None
-    symbol: Text | None = None
+    symbol: str | None = None
 
 
 class GetUserTrades(Request, frozen=True):
@@ -217,46 +166,46 @@ class GetUserTrades(Request, frozen=True):
     name, answer = "get_user_trades", "user_trades_response"
     limit: Count | None = None
     offset: Count | None = None
-    order_id: Text | None = None
+    order_id: str | None = None
     start_ts: Count | None = None
     end_ts: Count | None = None
 
 
 class ClosePosition(Request, frozen=True):
     name, answer = "close_position", "order_response"
-    symbol: Text
-    client_order_id: Text | None = None
+    symbol: str
+    client_order_id: str | None = None
 
 
 class AddTwap(Request, frozen=True):
     """An order that is placed in parts over time."""
 
     name, answer = "add_twap", "twap_response"
-    symbol: Text
+    symbol: str
     side: Side
     total_quantity: Number
-    num_orders: Annotated[int, _count(2)]
-    order_interval_secs: Annotated[int, _count(30)]
-    reduce_only: Flag
-    client_twap_id: Text | None = None
+    num_orders: Annotated[int, integer(2, 2**31)]
+    order_interval_secs: Annotated[int, integer(30, 2**31)]
+    reduce_only: bool
+    client_twap_id: str | None = None
 
 
 class CancelStopOrder(Request, frozen=True):
     name = "cancel_stop_order"
-    stop_order_id: Text
+    stop_order_id: str
 
 
 class ModifyStopOrder(Request, frozen=True):
     name = "modify_stop_order"
-    stop_order_id: Text
-    symbol: Text
+    stop_order_id: str
+    symbol: str
     price: Number
     quantity: Number
 
 
 class SetUserLeverage(Request, frozen=True):
     name = "set_user_leverage"
-    symbol: Text
+    symbol: str
     leverage: Number
 
 
@@ -276,7 +225,7 @@ class CancelOnDisconnect(Request, frozen=True):
     """Whether the venue cancels orders when this connection is lost."""
 
     name = "cancel_on_disconnect"
-    cancel_on_disconnect: Flag
+    cancel_on_disconnect: bool
 
 
 REQUESTS: dict[str, type[Request]] = {
@@ -289,31 +238,24 @@ REQUESTS: dict[str, type[Request]] = {
 }  # fmt: skip
 
 
-# --- both ways ------------------------------------------------------------------------------------
+_read = Reading(base=EXACT, error=Misuse).read
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def request_of(name: str, params: Mapping[str, Any]) -> Request:
-    """The record of a message, as the venue reads it: parameters unknown to it are ignored."""
+    """The record of a message, `Misuse` unless the venue would take it. As at the venue, parameters
+    that are not known are ignored."""
     if name not in REQUESTS:
         raise Misuse("no such message", field="type", expected=", ".join(REQUESTS))
-    kind, given = REQUESTS[name], {}
-    for parameter, (_, required) in table(kind).items():
-        if required or params.get(parameter) is not None:
-            given[parameter] = params.get(parameter)
-    return kind(**given)
-
-
-_encoder = msgspec.json.Encoder(decimal_format="number")
+    request: Request = _read(REQUESTS[name], params)
+    return request
 
 
 def encode(request: Request | Unchecked) -> str:
     """The message as it is sent. Numbers are exact."""
     params = dict(request.params)
-    for name, value in params.items():
-        if isinstance(value, float):
-            raise Misuse(
-                "a float", field=name, expected="a Decimal, an integer or a decimal string"
-            )
+    if floats := [name for name, value in params.items() if isinstance(value, float)]:
+        raise Misuse("a float", field=floats[0], expected="a Decimal or an integer")
     try:
         return _encoder.encode({"type": request.name, "params": params}).decode()
     except (OverflowError, TypeError, ValueError) as error:
@@ -354,13 +296,14 @@ class Pending:
 
     def sent(self, request: Request | Unchecked, by_itself: bool) -> None:
         """A request went out; `by_itself` if the session makes it on every connection."""
+        params = request.params
         if request.name in _BY_CHANNEL:
-            for channel in request.params.get("channels", ()):
+            for channel in params.get("channels", ()):
                 sent = _Sent(request.name, request.answer, {"channel": channel}, True)
                 self.timeouts.add(sent)
-        elif request.answer and "twap" not in str(request.params.get("cancel_order_id_type")):
+        elif request.answer and "twap" not in str(params.get("cancel_order_id_type")):
             # The reply to the cancelling of a TWAP is not documented.
-            ids = identity(request.name, request.params)
+            ids = identity(request.name, params)
             self.timeouts.add(_Sent(request.name, request.answer, ids, by_itself))
 
     def answered(self, answer: str, ids: Mapping[str, str], name: str = "") -> None:

@@ -167,7 +167,7 @@ class TradeDesk:
         if not isinstance(params, dict):
             return [err("InvalidParameter", "params", content)], None
         try:
-            request_of(kind, params)
+            params = request_of(kind, params).params
         except Misuse as wrong:
             return [err("InvalidParameter", str(wrong.field), content)], None
         if kind in ("subscribe", "unsubscribe"):
@@ -175,7 +175,7 @@ class TradeDesk:
         if kind == "cancel_on_disconnect":
             self.cancel_on_disconnect = params["cancel_on_disconnect"] is True
             return [{"ack": {"incoming_message": content}}], None
-        return [], content
+        return [], {"type": kind, "params": params}
 
     def _subscribe(self, kind: str, channels: list[str]) -> list[dict[str, Any]]:
         (self.channels.update if kind == "subscribe" else self.channels.difference_update)(channels)

@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import msgspec.structs
 import pytest
 
 from payloads.venues.common.redactor import Secret
@@ -21,7 +22,7 @@ from payloads.venues.qfex.codes import (
 )
 from payloads.venues.qfex.market_session import INTERVALS, QfexMarketSession, Subscription
 from payloads.venues.qfex.records import CHANNELS, REPLIES
-from payloads.venues.qfex.requests import REQUESTS, TRADE_CHANNELS, table
+from payloads.venues.qfex.requests import REQUESTS, TRADE_CHANNELS
 from payloads.venues.qfex.trade_session import QfexTradeSession
 
 NOW = 1_760_545_414 * SECOND
@@ -81,7 +82,7 @@ def test_messages() -> None:
     assert set(REQUESTS) == set(ASKED)
     for name, parameters in ASKED.items():
         required, optional = parameters.split("|")
-        found = {name: needed for name, (_, needed) in table(REQUESTS[name]).items()}
+        found = {field.name: field.required for field in msgspec.structs.fields(REQUESTS[name])}
         assert {name for name, needed in found.items() if needed} == words(required), name
         assert {name for name, needed in found.items() if not needed} == words(optional), name
 
