@@ -47,6 +47,17 @@ EXPORTS: dict[str, set[str]] = {
         *("report_to_dict", "schema", "schema_named", "verify", "view_call"),
         *("view_full_report", "view_report"),
     },
+    "payloads.capture": {
+        *("BrokenLine", "CaptureWriter", "Frame", "Header", "Incident", "Summary", "Torn"),
+        *("import_frames", "import_records", "paced", "part_paths", "read_frames"),
+        *("read_records", "rerun"),
+    },
+    "payloads.simulators": {
+        *("CORRUPTIONS", "KINDS", "ChainlinkSimulator", "Counters", "EthgasSimulator"),
+        *("FinerySimulator", "Made", "Plan", "QfexSimulator", "Rule", "Sent", "Simulator"),
+        *("StorkSimulator", "chainlink", "class_of", "ethgas", "finery", "make", "names", "qfex"),
+        *("start", "stork"),
+    },
     "payloads.stork": {
         *("Asset", "SignedUpdate", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned"),
         *("encode_call", "expect_signer", "judge", "judge_calldata", "judge_many", "recover"),

@@ -22,7 +22,8 @@ import click
 
 from payloads import PayloadError, State, chainlink, decode, simulators, stork
 from payloads.capture.frames import Frame
-from payloads.capture.writer import CaptureWriter, frames
+from payloads.capture.reader import read_frames
+from payloads.capture.writer import CaptureWriter
 from payloads.chainlink.calldata import parameter
 from payloads.cli import show
 from payloads.live.connection import connect
@@ -137,7 +138,7 @@ def _examined(folder: Path, venue: str, session: Session) -> Tally:
     tally = Tally(venue)
     state = folder / f"{venue}.state.json"
     judge = _judge(State.load(str(state))) if state.exists() else None
-    for frame in frames(folder / f"{venue}.jsonl.gz"):
+    for frame in read_frames(folder / f"{venue}.jsonl.gz"):
         if frame.direction == "in" and frame.is_message:
             tally.frames += 1
             tally.bytes += len(frame.raw)

@@ -19,8 +19,8 @@ from click.testing import CliRunner, Result
 
 from payloads import simulators
 from payloads.capture.frames import Incident
+from payloads.capture.reader import read_frames, read_records
 from payloads.capture.replay import rerun
-from payloads.capture.writer import frames, records
 from payloads.cli.main import main
 from payloads.errors import Misuse
 from payloads.simulators import ChainlinkSimulator, Simulator
@@ -59,7 +59,7 @@ def test_a_venue_that_says_no_is_asked_once(tmp_path: Path) -> None:
     assert ran.exit_code == 1
     assert "refused, HTTP 401: invalid token: the token is missing or not valid" in ran.stderr
     assert "given up: HTTP 401: the token is missing or not valid" in ran.stdout
-    whats = [one.what for one in records(tmp_path / "c.jsonl") if isinstance(one, Incident)]
+    whats = [one.what for one in read_records(tmp_path / "c.jsonl") if isinstance(one, Incident)]
     assert whats == ["dialling", "refused", "gave up", "end"]
 
 
@@ -129,7 +129,7 @@ def test_gaps_are_told_and_filled(tmp_path: Path) -> None:
         assert len(by_reply - streamed) > 10
         numbers = by_reply | streamed
         assert sorted(numbers) == [*range(min(numbers), max(numbers) + 1)], "lost"
-    said = [event for one in rerun(venue.session(), records(path)) for event in one.events]
+    said = [event for one in rerun(venue.session(), read_records(path)) for event in one.events]
     backfilled = [
         sequence_of(event.payload)
         for event in said
@@ -155,7 +155,7 @@ def test_an_origin_that_is_lost_is_no_gap(tmp_path: Path) -> None:
     assert ran.exit_code == 0, ran.stderr
     assert (summary["gaps"], summary["dials"] > 2) == ([], True)
     assert "connection 1: connection lost" in ran.stderr or "connection 2: connection" in ran.stderr
-    received = [one for one in frames(path) if one.direction == "in" and one.is_message]
+    received = [one for one in read_frames(path) if one.direction == "in" and one.is_message]
     assert len({one.connection for one in received}) >= 2
     # In its first seconds an origin may not make up for another: then replies bring reports, too.
     decoded = command("decode", "--json", "--no-signers", str(path))
@@ -192,7 +192,7 @@ def test_stopping_while_the_origins_are_asked_for(tmp_path: Path) -> None:
     summary = json.loads(stdout)
     assert (child.returncode, summary["ended"], summary["dials"]) == (1, "stopped", 0)
     assert stderr == ""
-    *_, asked, end = records(path)
+    *_, asked, end = read_records(path)
     assert isinstance(asked, Incident)
     assert isinstance(end, Incident)
     assert (asked.what, end.what) == ("request", "end")
@@ -221,7 +221,7 @@ def test_a_service_that_does_not_name_its_origins_at_once_is_asked_again(tmp_pat
     assert "one connection only" not in ran.stderr
     summary = json.loads(ran.stdout)
     assert (summary["refusals"], summary["dials"]) == ({"503": 1}, 2)
-    happened = [one for one in records(path) if isinstance(one, Incident)]
+    happened = [one for one in read_records(path) if isinstance(one, Incident)]
     assert [one.what for one in happened][:4] == ["request", "reply"] * 2
     assert [one.detail["status"] for one in happened if one.what == "reply"] == [503, 200]
     assert venue.environment["PAYLOADS_CHAINLINK_KEY"] not in path.read_text()
@@ -252,7 +252,9 @@ def test_files_are_rotated(how: str, tmp_path: Path) -> None:
     assert ran.exit_code == 0, ran.stderr
     summary = json.loads(ran.stdout)
     assert len(summary["files"]) > 2
-    assert sum(1 for name in summary["files"] for _ in frames(name)) == summary["frames_written"]
+    assert (
+        sum(1 for name in summary["files"] for _ in read_frames(name)) == summary["frames_written"]
+    )
 
 
 # What a loop on Windows says to whoever wants to handle a signal.
@@ -291,7 +293,7 @@ def test_stopping_closes_the_connection_and_the_file(
         stdout, stderr = child.communicate(timeout=10)
     assert (child.returncode, json.loads(stdout)["ended"]) == (0, "stopped")
     assert "Traceback" not in stderr
-    *_, closed, end = records(path)
+    *_, closed, end = read_records(path)
     assert isinstance(closed, Incident)
     assert isinstance(end, Incident)
     assert (closed.what, closed.detail["code"], end.what) == ("closed", 1000, "end")

@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 from payloads import simulators
-from payloads.capture.writer import frames
+from payloads.capture.reader import read_frames
 from payloads.errors import Refused
 from payloads.live.http import perform
 from payloads.simulators import ChainlinkSimulator, EthgasSimulator, QfexSimulator, StorkSimulator
@@ -139,7 +139,7 @@ def test_the_commands_over_tls(authority: Authority, tmp_path: Path) -> None:
             capture("environment.jsonl", SSL_CERT_FILE=str(authority.ca)),
         ):
             assert ran.returncode == 0, ran.stderr
-        assert len([*frames(tmp_path / "option.jsonl")]) >= 3
+        assert len([*read_frames(tmp_path / "option.jsonl")]) >= 3
         refused = capture("none.jsonl")
         assert refused.returncode == 1
         assert "the server's certificate is not trusted" in refused.stderr
