@@ -108,9 +108,9 @@ def _truth(value: Any) -> bool | None:
 
 def integer(low: int = -_NO_LIMIT, high: int = _NO_LIMIT) -> Parse:
     """The reader of an integer between these two, given as number or as decimal digits."""
-    limits = f" from {low} to {high}" if high < 2**20 else f" of at least {low}, and less than 2^"
-    limits += "" if high < 2**20 else str(high.bit_length())
-    expected = "an integer" if high == _NO_LIMIT else "an integer" + limits
+    bits = high.bit_length()
+    top = f"2^{bits} - 1" if bits > 32 and high == 2**bits - 1 else str(high)
+    expected = "an integer" if high == _NO_LIMIT else f"an integer from {low} to {top}"
 
     def parse(value: Any) -> int:
         number = int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value

@@ -58,11 +58,25 @@ EXPORTS: dict[str, set[str]] = {
         *("StorkSimulator", "chainlink", "class_of", "ethgas", "finery", "make", "names", "qfex"),
         *("start", "stork"),
     },
+    "payloads.venues": {
+        *("VENUES", "Asked", "Authenticated", "Backfilled", "Binding", "Broken"),
+        *("ChainlinkSession", "Channel", "Closed", "Credentials", "Data", "Degraded"),
+        *("Duplicate", "EthgasLogin", "EthgasSession", "Event", "FinerySession"),
+        *("HighAvailability", "HmacKey", "NonceSequence", "Opened"),
+        *("QfexMarketSession", "QfexTradeSession", "Rejected", "Retry", "Secret", "Session"),
+        *("SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription", "Unknown"),
+        *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
+    },
     "payloads.stork": {
         *("Asset", "SignedUpdate", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned"),
         *("encode_call", "expect_signer", "judge", "judge_calldata", "judge_many", "recover"),
         *("signed_from_dict", "signed_to_dict", "unsigned_to_dict", "verify", "view_call"),
         "view_update",
+    },
+    "payloads.live": {
+        *("Backoff", "Connection", "Delivery", "Dropped", "Frame", "GroupConnection", "Inbox"),
+        *("Incident", "Recorder", "Retrying", "Secret", "Stats", "Unreachable"),
+        *("connect", "merged", "stream"),
     },
 }
 
@@ -138,6 +152,15 @@ def test_decoding_and_recovering_pull_in_nothing_heavy_either() -> None:
     assert HEAVY & set(loaded) == set()
 
 
+def test_the_catalogue_of_the_venues_pulls_in_no_session() -> None:
+    loaded = python("import sys, payloads.venues; print(' '.join(sys.modules))").split()
+    assert HEAVY & set(loaded) == set()
+    sessions = [
+        name for name in loaded if re.fullmatch(r"payloads\.venues\.(?!common)\w+\..+", name)
+    ]
+    assert sessions == []
+
+
 # --- the floors -----------------------------------------------------------------------------------
 
 # From the ground up. An import points to a lower floor, or stays in its own unit: never up, and
@@ -148,8 +171,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("abi",),
     ("signatures", "json_records"),
     ("verdicts",),
-    ("chainlink", "stork", "published"),
-    ("recognise", "testing", "reference", "venues.common"),
+    ("chainlink", "stork"),
+    ("recognise", "published", "testing", "reference", "venues.common"),
     ("inspection", *(f"venues.{name}" for name in VENUE_FOLDERS)),
     ("venues",),
     ("chain", "capture"),

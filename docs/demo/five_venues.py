@@ -26,10 +26,10 @@ from payloads.capture.reader import read_frames
 from payloads.capture.writer import CaptureWriter
 from payloads.chainlink.calldata import parameter
 from payloads.cli import show
-from payloads.live.connection import connect
+from payloads.live import connect
 from payloads.simulators import ChainlinkSimulator, Simulator, StorkSimulator
+from payloads.stork.state import StorkState
 from payloads.venues.common.session import SECOND, Broken, Data, Session, Unknown
-from payloads.verdicts.state import StorkState
 from payloads.verdicts.verdict import Verdict
 
 SECONDS = 6.0

@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from payloads._version import agent
 from payloads.abi.fields import Record
+from payloads.capture import redaction
 from payloads.capture.compression import compression_of, compressor
 from payloads.capture.format import (
     FORMAT,
@@ -233,9 +234,7 @@ class CaptureWriter:
     def _incident(self, one: Incident) -> None:
         self._put_down()
         # Before it is JSON: a text that is JSON itself is escaped twice in there.
-        detail = _cleaned(one.detail, self._redactor)
-        if detail != one.detail:
-            one = Incident(one.venue, one.connection, one.at, one.what, detail, True)
+        one = redaction.clean_incident(one, self._redactor)
         self._write_line(self._redactor.clean(incident_line(one)))
 
     def _write_line(self, line: bytes) -> None:
@@ -293,14 +292,6 @@ class CaptureWriter:
 def _there(path: Path) -> Misuse:
     wanted = "the name of a file that is not there yet"
     return Misuse("is already there", field=str(path), expected=wanted)
-
-
-def _cleaned(value: Any, redactor: Redactor) -> Any:
-    if isinstance(value, dict):
-        return {key: _cleaned(one, redactor) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_cleaned(one, redactor) for one in value]
-    return redactor.clean(value) if isinstance(value, str) else value
 
 
 def _check(fits: bool, field: str, expected: str, found: object) -> None:

@@ -22,7 +22,7 @@ from payloads.capture.replay import paced, rerun
 from payloads.capture.writer import CaptureWriter
 from payloads.cli.main import main
 from payloads.errors import Misuse
-from payloads.live.connection import connect
+from payloads.live import connect
 from payloads.simulators.replay import serve
 from payloads.venues.common.session import Data, Reply
 from tests.live.kit import QUICK, Numbered, count, serving

@@ -31,7 +31,6 @@ from payloads.venues import VENUES, Asked, make, variable
 from payloads.venues.chainlink.gaps import Backfilled
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import Data
-from tests.venues.outside import Asking
 
 BTC = next(iter(FEEDS.values()))
 STORK = ("capture", "stork", "BTCUSD", "--endpoint")
@@ -222,7 +221,8 @@ def test_a_service_that_does_not_name_its_origins_at_once_is_asked_again(tmp_pat
     summary = json.loads(ran.stdout)
     assert (summary["refusals"], summary["dials"]) == ({"503": 1}, 2)
     happened = [one for one in read_records(path) if isinstance(one, Incident)]
-    assert [one.what for one in happened][:4] == ["request", "reply"] * 2
+    asked = ["request", "reply"]
+    assert [one.what for one in happened][:5] == [*asked, "retrying", *asked]
     assert [one.detail["status"] for one in happened if one.what == "reply"] == [503, 200]
     assert venue.environment["PAYLOADS_CHAINLINK_KEY"] not in path.read_text()
 
@@ -325,9 +325,9 @@ _WHAT = {"chainlink": BTC, "stork": "1", "finery": "B:1", "ethgas": "blockBuilde
 def test_help_names_the_endpoints_that_there_are(venue: str) -> None:
     held = {name: Secret("1" * 64) for name in ("key", "secret", "token", "public_key")}
     for endpoint in VENUES[venue].endpoints:
-        assert make(venue, Asked((_WHAT[venue],), endpoint, {}, held), Asking())
+        assert make(venue, Asked((_WHAT[venue],), endpoint, {}, held))
     with pytest.raises(Misuse):
-        make(venue, Asked((_WHAT[venue],), "nowhere", {}, held), Asking())
+        make(venue, Asked((_WHAT[venue],), "nowhere", {}, held))
 
 
 @pytest.mark.parametrize("venue", VENUES)

@@ -19,7 +19,7 @@ import pytest
 from payloads import simulators
 from payloads.chainlink.verifier import judge
 from payloads.errors import Misuse
-from payloads.live.connection import stream
+from payloads.live import stream
 from payloads.simulators import Rule
 from payloads.venues.common.session import Data
 from payloads.verdicts.state import State

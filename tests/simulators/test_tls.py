@@ -96,10 +96,11 @@ def test_requests_over_tls(authority: Authority) -> None:
                 )
         async with ChainlinkSimulator(misbehave="cut@20", **tls) as chainlink:
             both = chainlink.high_availability()
-            ask = both.discover(chainlink.now())
+            both.tick(chainlink.now())
+            (ask,) = both.take_requests()
             refused: Reply = await perform(ask, proxy=False)
             assert (refused.status, b"CERTIFICATE_VERIFY_FAILED" in refused.body) == (0, True)
-            both.discovered(await perform(ask, proxy=False, tls=authority.trusting))
+            both.replied(await perform(ask, proxy=False, tls=authority.trusting), chainlink.now())
             assert both.origins == ("001", "002")
             async with driven(chainlink.session(), **client) as connection:
                 await collect(

@@ -21,6 +21,7 @@ from payloads import chainlink
 from payloads.chainlink.calldata import parameter
 from payloads.chainlink.report import FullReport
 from payloads.chainlink.schemas import REGISTRY, Report
+from payloads.chainlink.state import V03, V04, V05, ChainlinkState
 from payloads.chainlink.verifier import judge
 from payloads.crypto import keccak256
 from payloads.errors import Misuse
@@ -43,10 +44,10 @@ from payloads.simulators.text_options import (
 from payloads.testing import InsecureTestNetwork
 from payloads.venues.chainlink import server as checks
 from payloads.venues.chainlink.auth import Credentials, Endpoint, feed_ids
-from payloads.venues.chainlink.session import ChainlinkSession, HighAvailability
+from payloads.venues.chainlink.group import HighAvailability
+from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import Rejected
-from payloads.verdicts.state import V03, V04, V05, ChainlinkState, State
 from payloads.verdicts.verdict import Verdict
 
 
@@ -200,9 +201,7 @@ class ChainlinkSimulator(Simulator):
         }
         if fees:
             record["fee_manager"] = {"link": _LINK, "native": _NATIVE}
-        state = State.from_dict(record)
-        assert isinstance(state, ChainlinkState)
-        return state
+        return ChainlinkState.from_dict(record)
 
     @property
     def parameter_payload(self) -> bytes:

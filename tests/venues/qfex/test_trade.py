@@ -88,7 +88,7 @@ def test_a_misspelt_parameter_is_no_order() -> None:
     sent_order, news = sent(session)
     assert sent_order["params"]["post_only"] is True
     assert news == {"type": "news", "params": {"since": 1}}
-    with pytest.raises(Misuse, match="order_interval_secs: .* at least 30"):
+    with pytest.raises(Misuse, match="expected an integer from 30"):
         request_of("add_twap", TWAP | {"order_interval_secs": 29})
     session.request(request_of("add_twap", TWAP))
     for wrong in ({"num_orders": 1}, {"num_orders": "2.5"}, {"reduce_only": 1}):
