@@ -50,7 +50,7 @@ EXPORTS: dict[str, set[str]] = {
     "payloads.capture": {
         *("BrokenLine", "CaptureWriter", "Frame", "Header", "Incident", "Summary", "Torn"),
         *("import_frames", "import_records", "paced", "part_paths", "read_frames"),
-        *("read_records", "rerun"),
+        *("read_records", "rerun", "session_of"),
     },
     "payloads.simulators": {
         *("CORRUPTIONS", "KINDS", "ChainlinkSimulator", "Counters", "EthgasSimulator"),
@@ -66,6 +66,10 @@ EXPORTS: dict[str, set[str]] = {
         *("QfexMarketSession", "QfexTradeSession", "Rejected", "Retry", "Secret", "Session"),
         *("SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription", "Unknown"),
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
+    },
+    "payloads.chain": {
+        *("Node", "Unavailable", "connect", "fetch_state", "judge_transaction"),
+        *("refuse_transaction", "save_state", "send_guarded"),
     },
     "payloads.stork": {
         *("Asset", "SignedUpdate", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned"),
@@ -219,6 +223,13 @@ def test_imports_only_ever_point_down(name: str) -> None:
         other = unit_of(target)
         below = FLOOR_OF[other] < FLOOR_OF[unit]
         assert below or other == unit, f"{name} imports {target}, which is not below it"
+
+
+def test_the_chain_knows_no_venue_and_no_connection() -> None:
+    for name in modules():
+        if unit_of(name) == "chain":
+            others = {unit_of(target).partition(".")[0] for target in imported_by(name)}
+            assert not others & {"venues", "live", "capture", "simulators"}, name
 
 
 def test_imports_make_no_cycle() -> None:

@@ -161,6 +161,8 @@ class SessionRunner:
 
     def _give_up(self, why: str) -> None:
         """Drop the connection to a server that does not answer or does not read."""
+        if self._why_lost:
+            return
         self.stats.stalled += 1
         self._why_lost = why
         self.sink.happened("stalled", {"why": why})
@@ -213,8 +215,11 @@ class SessionRunner:
     async def run(self, socket: OpenSocket) -> Retry:
         """Run until either side closes the websocket."""
         self._socket = socket
+        # What came with the handshake may have filled the queue, or ended all this already.
         if self.sink.inbox.full:
             self._pause()
+        if self._why_lost:
+            socket.abort()
         tasks = [asyncio.ensure_future(task) for task in (self._send(), self._ping())]
         ends = [
             asyncio.ensure_future(task)
@@ -243,7 +248,9 @@ class SessionRunner:
         try:
             async with asyncio.timeout(self._keep_alive.close_timeout + 1):
                 await socket.close()
-        except (TimeoutError, asyncio.CancelledError):
+        except TimeoutError:
+            socket.abort()
+        except asyncio.CancelledError:
             socket.abort()
             raise
         finally:
