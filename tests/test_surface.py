@@ -61,7 +61,7 @@ EXPORTS: dict[str, set[str]] = {
         *("VENUES", "Asked", "Authenticated", "Backfilled", "Binding", "Broken"),
         *("ChainlinkSession", "Channel", "Closed", "Credentials", "Data", "Degraded"),
         *("Duplicate", "EthgasLogin", "EthgasSession", "Event", "FinerySession"),
-        *("HighAvailability", "HmacKey", "Jwt", "NonceSequence", "Opened"),
+        *("HighAvailability", "HmacKey", "NonceSequence", "Opened"),
         *("QfexMarketSession", "QfexTradeSession", "Rejected", "Retry", "Secret", "Session"),
         *("SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription", "Unknown"),
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
@@ -77,7 +77,7 @@ EXPORTS: dict[str, set[str]] = {
     },
     "payloads.live": {
         *("Backoff", "Connection", "Delivery", "Dropped", "Frame", "GroupConnection", "Inbox"),
-        *("Incident", "Recorder", "Retrying", "Secret", "Stats", "TokenFile", "Unreachable"),
+        *("Incident", "Recorder", "Retrying", "Secret", "Stats", "Unreachable"),
         *("connect", "merged", "stream"),
     },
 }
