@@ -322,7 +322,6 @@ def test_json_goes_out_and_in_again() -> None:
     assert calldata == "0x" + CALL.hex()
 
 
-@pytest.mark.xfail(reason="payloads verify does not go through the door yet")
 def test_the_command_line_verifies(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text(json.dumps(STATE))

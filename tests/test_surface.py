@@ -62,7 +62,7 @@ EXPORTS: dict[str, set[str]] = {
         *("VENUES", "Asked", "Authenticated", "Backfilled", "Binding", "Broken"),
         *("ChainlinkSession", "Channel", "Closed", "Credentials", "Data", "Degraded"),
         *("Duplicate", "EthgasLogin", "EthgasSession", "Event", "FinerySession"),
-        *("HighAvailability", "HmacKey", "Jwt", "NonceSequence", "Opened"),
+        *("HighAvailability", "HmacKey", "NonceSequence", "Opened"),
         *("QfexMarketSession", "QfexTradeSession", "Rejected", "Retry", "Secret", "Session"),
         *("SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription", "Unknown"),
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
@@ -78,7 +78,7 @@ EXPORTS: dict[str, set[str]] = {
     },
     "payloads.live": {
         *("Backoff", "Connection", "Delivery", "Dropped", "Frame", "GroupConnection", "Inbox"),
-        *("Incident", "Recorder", "Retrying", "Secret", "Stats", "TokenFile", "Unreachable"),
+        *("Incident", "Recorder", "Retrying", "Secret", "Stats", "Unreachable"),
         *("connect", "merged", "stream"),
     },
 }
@@ -257,10 +257,6 @@ def test_the_architecture_page_has_the_same_floors() -> None:
     }
 
 
-# Modules that still ask for the type of a system's values. The list only ever gets shorter.
-STILL_ASKING: set[str] = {"payloads.chain.guard", "payloads.cli.quote", "payloads.cli.verify"}
-
-
 def types_asked_for(name: str) -> set[str]:
     """The classes of systems that a module outside of their folders compares values with."""
     nodes = list(ast.walk(parsed(name)))
@@ -289,7 +285,7 @@ def types_asked_for(name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", [one for one in modules() if unit_of(one) not in SYSTEM_FOLDERS])
 def test_types_of_a_system_are_asked_for_in_its_own_folder_only(name: str) -> None:
-    assert name in STILL_ASKING or not types_asked_for(name)
+    assert not types_asked_for(name)
 
 
 def test_only_the_command_line_prints() -> None:
