@@ -108,7 +108,7 @@ class WebSocket(asyncio.Protocol):
         self._hang_up: asyncio.TimerHandle | None = None
         self.heard = self._loop.time()
         self._at = 0
-        # A message in fragments: what has come of it.
+        # The fragments of a message so far.
         self._first: Op = Op.CONT
         self._parts: list[bytes] = []
         # How many of the next bytes go to the library unseen: at first all, for the handshake.
