@@ -2,9 +2,8 @@
 
 `find` looks for each credential of a venue in this order: the caller's argument, then
 `PAYLOADS_<VENUE>_<NAME>` in the environment, then `[venue] name = "…"` in a TOML file. They come
-out as `Secret`, whose `repr` hides them. A token that is good once, and answered with the next, is
-kept in a `TokenFile`. The command line takes no credential as an argument, because any user of the
-machine can list the arguments.
+out as `Secret`, whose `repr` hides them. The command line takes no credential as an argument,
+because any user of the machine can list the arguments.
 
 Every error is `Misuse`, and no message shows a credential.
 """
@@ -13,7 +12,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -41,39 +39,6 @@ def from_file(path: str | os.PathLike[str]) -> Secret:
     if not value:
         raise Misuse("is empty", field=str(path), expected="a credential")
     return Secret(value)
-
-
-class TokenFile:
-    """A file with a token that may be replaced by the next."""
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        # The target of a link is replaced, not the link.
-        self._path = Path(path).expanduser().resolve()
-
-    def read(self) -> Secret:
-        """The token; `Misuse` also where the next token could not be kept."""
-        token = from_file(self._path)
-        if not os.access(self._path.parent, os.W_OK):
-            expected = "a folder in which the token's file can be replaced"
-            raise Misuse("cannot be written to", field=str(self._path.parent), expected=expected)
-        return token
-
-    def keep(self, token: Secret) -> None:
-        """Replace the token. The file always has one of the two, whole, whatever happens."""
-        try:
-            # `mkstemp` makes it for its owner only.
-            file, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-            try:
-                with os.fdopen(file, "w") as stream:
-                    stream.write(token.reveal() + "\n")
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                os.replace(name, self._path)
-            except BaseException:
-                os.unlink(name)
-                raise
-        except OSError as error:
-            raise Misuse(f"cannot be written: {error.strerror}", field=str(self._path)) from None
 
 
 def find(
