@@ -302,7 +302,7 @@ def test_stopping_closes_the_connection_and_the_file(
 def test_the_rates_are_told_where_nobody_watches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("payloads.cli.watch._TOLD_EVERY", 0.1)
+    monkeypatch.setattr("payloads.cli.capture_progress._LOGGED_EVERY", 0.1)
     with simulators.start("stork", rate=50, misbehave="duplicate@2") as venue:
         ran = capture(venue, tmp_path / "c.jsonl", "--frames", "30")
     assert "messages" in ran.stderr
