@@ -28,6 +28,7 @@ from tests import corpus
 PACKAGE = Path(payloads.__file__).parent
 ROOT = PACKAGE.parent
 
+SYSTEM_FOLDERS = ("chainlink", "stork")
 VENUE_FOLDERS = ("chainlink", "stork", "finery", "ethgas", "qfex")
 
 # --- the names ------------------------------------------------------------------------------------
@@ -36,16 +37,15 @@ VENUE_FOLDERS = ("chainlink", "stork", "finery", "ethgas", "qfex")
 EXPORTS: dict[str, set[str]] = {
     "payloads": {
         *("AS_CONTRACT", "CANONICAL", "Decoded", "Malformed", "Misuse", "Note", "PayloadError"),
-        *("Refused", "State", "Verdict", "chainlink", "decode", "inspect", "stork"),
+        *("Refused", "State", "Verdict", "chainlink", "decode", "inspect", "judge", "judge_many"),
+        *("recover", "stork"),
     },
     "payloads.chainlink": {
-        *("REGISTRY", "BareReport", "Context", "FullReport", "Report", "ReportHead", "Schema"),
+        *("SCHEMAS", "BareReport", "Context", "FullReport", "Report", "ReportHead", "Schema"),
         *("UnknownReport", "compress", "decode", "decode_call", "decode_envelope"),
-        *("decode_report", "decompress", "encode_verify", "encode_verify_bulk", "expect_signers"),
-        *("full_report_from_dict", "full_report_to_dict", "judge", "judge_bulk"),
-        *("judge_calldata", "judge_many", "quote", "quote_bulk", "recover", "report_from_dict"),
-        *("report_to_dict", "schema", "schema_named", "verify", "view_call"),
-        *("view_full_report", "view_report"),
+        *("decode_report", "decompress", "encode_calldata", "expect_signers", "from_dict"),
+        *("judge", "judge_bulk", "judge_calldata", "judge_many", "quote", "quote_bulk", "recover"),
+        *("schema", "schema_named", "to_dict", "verify", "view"),
     },
     "payloads.capture": {
         *("BrokenLine", "CaptureWriter", "Frame", "Header", "Incident", "Summary", "Torn"),
@@ -62,7 +62,7 @@ EXPORTS: dict[str, set[str]] = {
         *("VENUES", "Asked", "Authenticated", "Backfilled", "Binding", "Broken"),
         *("ChainlinkSession", "Channel", "Closed", "Credentials", "Data", "Degraded"),
         *("Duplicate", "EthgasLogin", "EthgasSession", "Event", "FinerySession"),
-        *("HighAvailability", "HmacKey", "Jwt", "NonceSequence", "Opened"),
+        *("HighAvailability", "HmacKey", "NonceSequence", "Opened"),
         *("QfexMarketSession", "QfexTradeSession", "Rejected", "Retry", "Secret", "Session"),
         *("SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription", "Unknown"),
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
@@ -73,13 +73,12 @@ EXPORTS: dict[str, set[str]] = {
     },
     "payloads.stork": {
         *("Asset", "SignedUpdate", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned"),
-        *("encode_call", "expect_signer", "judge", "judge_calldata", "judge_many", "recover"),
-        *("signed_from_dict", "signed_to_dict", "unsigned_to_dict", "verify", "view_call"),
-        "view_update",
+        *("encode_calldata", "expect_signers", "from_dict", "judge", "judge_calldata"),
+        *("judge_many", "recover", "to_dict", "verify", "view"),
     },
     "payloads.live": {
         *("Backoff", "Connection", "Delivery", "Dropped", "Frame", "GroupConnection", "Inbox"),
-        *("Incident", "Recorder", "Retrying", "Secret", "Stats", "TokenFile", "Unreachable"),
+        *("Incident", "Recorder", "Retrying", "Secret", "Stats", "Unreachable"),
         *("connect", "merged", "stream"),
     },
 }
@@ -91,6 +90,7 @@ def test_exports_are_pinned(name: str) -> None:
     assert set(module.__all__) == EXPORTS[name]
     assert len(module.__all__) == len(set(module.__all__))
     assert all(getattr(module, one) is not None for one in module.__all__)
+    assert set(module.__all__) <= set(dir(module)), "tab completion and help() show every name"
 
 
 def modules() -> Iterator[str]:
@@ -175,10 +175,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("abi",),
     ("signatures", "json_records"),
     ("verdicts",),
+    ("system",),
     ("chainlink", "stork"),
-    ("recognise", "published", "testing", "reference", "venues.common"),
-    ("inspection", *(f"venues.{name}" for name in VENUE_FOLDERS)),
-    ("venues",),
+    ("systems", "published", "testing", "reference", "venues.common"),
+    ("recognise", *(f"venues.{name}" for name in VENUE_FOLDERS)),
+    ("inspection", "judging", "venues"),
     ("chain", "capture"),
     ("live",),
     ("simulators",),
@@ -195,6 +196,12 @@ def unit_of(name: str) -> str:
     parts = name.split(".")[1:]
     in_venue = parts[:1] == ["venues"] and len(parts) > 1
     return ".".join(parts[: 2 if in_venue else 1])
+
+
+def parsed(name: str) -> ast.Module:
+    path = ROOT.joinpath(*name.split("."))
+    source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
+    return ast.parse(source.read_text())
 
 
 def imported_by(name: str) -> set[str]:
@@ -250,6 +257,37 @@ def test_the_architecture_page_has_the_same_floors() -> None:
     }
 
 
+def types_asked_for(name: str) -> set[str]:
+    """The classes of systems that a module outside of their folders compares values with."""
+    nodes = list(ast.walk(parsed(name)))
+    systems = tuple(f"payloads.{system}" for system in SYSTEM_FOLDERS)
+    known = {
+        alias.asname or alias.name
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith(systems)
+        for alias in node.names
+    }
+    compared: list[ast.AST] = [node.cls for node in nodes if isinstance(node, ast.MatchClass)] + [
+        node.args[1]
+        for node in nodes
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("isinstance", "issubclass")
+    ]
+    found = set()
+    for part in (part for whole in compared for part in ast.walk(whole)):
+        if isinstance(part, ast.Name) and part.id in known:
+            found.add(part.id)
+        elif isinstance(part, ast.Attribute) and ast.unparse(part.value) in SYSTEM_FOLDERS:
+            found.add(part.attr)
+    return found
+
+
+@pytest.mark.parametrize("name", [one for one in modules() if unit_of(one) not in SYSTEM_FOLDERS])
+def test_types_of_a_system_are_asked_for_in_its_own_folder_only(name: str) -> None:
+    assert not types_asked_for(name)
+
+
 def test_only_the_command_line_prints() -> None:
     for name in modules():
         if unit_of(name) in ("cli", "__main__", "reference"):
@@ -280,7 +318,7 @@ VALUES: list[Any] = [
     chainlink.decode_report(b"\x77" * 100),
     chainlink.decode_report(b"\x77" * 100).report,
     chainlink.recover(FULL)[0],
-    chainlink.decode_call(chainlink.encode_verify(FULL.encode())),
+    chainlink.decode_call(chainlink.encode_calldata(FULL.encode())),
     payloads.decode(corpus.entry("cl-snappy-01").raw),
     payloads.inspect(FULL.encode()),
     payloads.inspect(FULL.encode()).spans[0],
@@ -314,7 +352,7 @@ def test_a_repr_elides_what_is_long() -> None:
     many = msgspec.structs.replace(UPDATE, assets=UPDATE.assets * 10_000)
     assert f"<{len(UPDATE.assets) * 10_000} × Asset>" in repr(many)
     assert len(repr(many)) < 1_000
-    call = chainlink.decode_call(chainlink.encode_verify(bytes(100_000)))
+    call = chainlink.decode_call(chainlink.encode_calldata(bytes(100_000)))
     assert len(repr(call)) < 1_000
 
 

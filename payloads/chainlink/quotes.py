@@ -18,10 +18,10 @@ from payloads.chainlink.call import PAIR, split
 from payloads.chainlink.calldata import parameter
 from payloads.chainlink.checks import VERSION_1
 from payloads.chainlink.fees import Charge, charge
+from payloads.chainlink.frames import Payload, raw_of
 from payloads.chainlink.gas import expected_gas
 from payloads.chainlink.schemas import COMMON_HEAD
 from payloads.chainlink.state import ChainlinkState
-from payloads.chainlink.verifier import Payload, raw_of
 from payloads.errors import Malformed, Misuse
 from payloads.signatures import address_bytes
 from payloads.verdicts.calls import state_and_time

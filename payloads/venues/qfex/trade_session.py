@@ -1,8 +1,8 @@
-"""QFEX's trade socket: authenticates, says what every connection must be told, sends and listens.
+"""QFEX's trade socket: authentication, subscriptions, requests and replies.
 
-Once a connection is authenticated it is told, before anything else, about cancel-on-disconnect (off
-on every new one), which channels to send, and, after a reconnect, to list what is open. What the
-venue refuses of this for the moment is said again after the pause that it names.
+Every authenticated connection is first told about cancel-on-disconnect (off on a new connection)
+and the channels, and after a reconnect is asked for what happened meanwhile. If the venue refuses
+some of this for the moment, the session says it again after the pause that the venue names.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from payloads.venues.common.session import (
     Event,
     Opened,
     Rejected,
-    Reply,
-    Request,
     Retry,
     Stalled,
     Subscribed,
@@ -40,6 +38,7 @@ from payloads.venues.common.shared import (
     earliest,
     upgrade_refused,
 )
+from payloads.venues.qfex.auth import Credentials, Login
 from payloads.venues.qfex.codes import (
     AUTH_WITHIN,
     BENIGN,
@@ -50,26 +49,34 @@ from payloads.venues.qfex.codes import (
     identity,
     retry_hint,
 )
-from payloads.venues.qfex.login import Credentials, Login
-from payloads.venues.qfex.reading import LATEST, came_before, flatten, read
-from payloads.venues.qfex.records import ALSO, OLDER, REPLIES, Fill
+from payloads.venues.qfex.records import (
+    ALSO,
+    LATEST,
+    OLDER,
+    REPLIES,
+    Fill,
+    came_before,
+    flatten,
+    read,
+)
 from payloads.venues.qfex.requests import (
     TRADE_CHANNELS,
+    CancelOnDisconnect,
+    GetUserOrders,
+    GetUserTrades,
     Pending,
-    RateBudget,
-    answer_of,
-    check_known,
-    check_message,
+    Request,
+    Subscribe,
+    Unchecked,
+    Unsubscribe,
     encode,
 )
 
-# A server that closes before it has authenticated us says no, unless it says that it is itself.
+# A server that closes before it has authenticated us says no, except with these codes.
 _NOT_A_NO = frozenset({1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015})
 # How long a server that said no may take to close; then the connection is left.
 _TO_CLOSE = 5 * SECOND
-# What holds for later connections, too.
-_LASTING = ("subscribe", "unsubscribe", "cancel_on_disconnect")
-# Where the venue refuses for the moment and names no pause.
+# The pause after a refusal for the moment that names none.
 _PAUSE = SECOND
 _SUBSCRIPTIONS: dict[str, type[Subscribed] | type[Unsubscribed]] = {
     "subscribed": Subscribed,
@@ -78,7 +85,7 @@ _SUBSCRIPTIONS: dict[str, type[Subscribed] | type[Unsubscribed]] = {
 
 
 class Acknowledged(Event, frozen=True):
-    """A message of ours that the venue took, as it echoes it; not what a login is made of."""
+    """A message of ours that the venue took, as the venue echoes it, without credentials."""
 
     kind: str
     params: Mapping[str, Any]
@@ -87,9 +94,10 @@ class Acknowledged(Event, frozen=True):
 class QfexTradeSession(JsonSession):
     """A connection to the trade socket.
 
-    `nonces` gives a fresh nonce at each call (`lambda: secrets.token_hex(16)`). `key_in` says where
-    the public key (or JWT) goes besides the message: `query` as the documentation has it, `headers`
-    as the venue's own client does, or `none`.
+    `nonces` returns a fresh nonce at each call (`lambda: secrets.token_hex(16)`). `key_in` says
+    where the public key (or JWT) goes besides the message: `query` as the documentation has it,
+    `headers` as the venue's own client does, or `none`. `payloads.venues.qfex.auth` says what
+    becomes of `credentials` that are a function.
     """
 
     venue: ClassVar[str] = "qfex"
@@ -104,7 +112,6 @@ class QfexTradeSession(JsonSession):
         cancel_on_disconnect: bool | None = None,
         key_in: str = "query",
         endpoint: str = "mainnet",
-        budget: RateBudget | None = None,
     ) -> None:
         super().__init__()
         self._url = address(endpoint, TRADE_ENDPOINTS)
@@ -113,8 +120,8 @@ class QfexTradeSession(JsonSession):
         )
         self._channels = dict.fromkeys(channels)
         if self._channels:
-            check_known("channels", tuple(self._channels), TRADE_CHANNELS)
-        self._cod, self.budget = cancel_on_disconnect, budget or RateBudget()
+            Subscribe(tuple(self._channels))  # which checks them
+        self._cod = cancel_on_disconnect
         self._pending, self._repeats = Pending(), Repeats(LATEST)
         self._authenticated = False
         # What the venue has confirmed on this connection.
@@ -153,104 +160,84 @@ class QfexTradeSession(JsonSession):
     # --- what the caller wants --------------------------------------------------------------------
 
     @by_caller
-    def subscribe(self, *channels: str, now: int) -> None:
+    def subscribe(self, *channels: str) -> None:
         """Subscribe to private channels, now and after every reconnect."""
-        self._want("subscribe", {"channels": channels}, now)
+        self._want(Subscribe(channels))
 
     @by_caller
-    def unsubscribe(self, *channels: str, now: int) -> None:
+    def unsubscribe(self, *channels: str) -> None:
         """Unsubscribe from private channels."""
-        self._want("unsubscribe", {"channels": channels}, now)
+        self._want(Unsubscribe(channels))
 
     @by_caller
-    def set_cancel_on_disconnect(self, wanted: bool, now: int) -> None:
-        """State it, now and after every reconnect."""
-        self._want("cancel_on_disconnect", {"cancel_on_disconnect": wanted}, now)
+    def request(self, request: Request | Unchecked) -> None:
+        """Send a request; `Misuse` before the session is authenticated, as nothing is kept.
 
-    def _want(self, kind: str, params: Mapping[str, Any], now: int) -> None:
-        check_message(kind, params)
-        self._note(kind, params)
-        if self._authenticated:
-            self._say(kind, params, now, by_itself=True)
-
-    def _note(self, kind: str, params: Mapping[str, Any]) -> None:
-        """Remember what every later connection is to be told, too."""
-        if kind == "cancel_on_disconnect":
-            self._cod = params["cancel_on_disconnect"]
-        elif kind == "subscribe":
-            self._channels.update(dict.fromkeys(params["channels"]))
-            self._forgive(params["channels"])
-        else:
-            for channel in params["channels"]:
-                self._channels.pop(channel, None)
-            self._forgive(params["channels"])
-
-    def _forgive(self, channels: Iterable[str]) -> None:
-        """What the venue said of these is not its last word any more."""
-        for channel in channels:
-            self._denied.pop(channel, None)
-
-    @by_caller
-    def send(
-        self,
-        kind: str,
-        params: Mapping[str, Any] | None = None,
-        *,
-        now: int,
-        unchecked: bool = False,
-    ) -> None:
-        """Send a message; `Misuse` if the venue would not take it, or the budget says to wait.
-
-        Numbers may be `int`, `Decimal` or decimal strings; a float is refused. With `unchecked` a
-        message or parameter may be one that this library does not know.
+        Subscriptions and cancel-on-disconnect hold after every reconnect, and may come earlier.
         """
-        given = {key: value for key, value in (params or {}).items() if value is not None}
-        if not unchecked:
-            check_message(kind, given)
-        if not self._authenticated:
+        if isinstance(request, Subscribe | Unsubscribe | CancelOnDisconnect):
+            self._want(request)
+        elif not self._authenticated:
             raise Misuse("not authenticated, and nothing is kept for later")
-        if wait := self.budget.wait(kind, now):
-            raise Misuse("over the rate limit", field=kind, expected=f"a pause of {wait} ns")
-        if kind in _LASTING and not unchecked:
-            self._note(kind, given)
-        self._say(kind, given, now, by_itself=kind in _LASTING)
+        else:
+            self._say(request)
+            self._plan()
 
     @by_caller
     def renew(self, credentials: Credentials) -> None:
-        """Use these from the next connection on; a JWT wants this before it ends."""
+        """Use other credentials from the next connection on; a JWT wants this before it ends."""
         self._login.renew(credentials)
 
-    def _say(self, kind: str, params: Mapping[str, Any], now: int, by_itself: bool = False) -> None:
-        self._outgoing.append(encode(kind, params))
-        self.budget.spend(kind, now)
+    def _want(self, request: Subscribe | Unsubscribe | CancelOnDisconnect) -> None:
+        """Remember what every later connection is to be told, and tell this one."""
+        if isinstance(request, CancelOnDisconnect):
+            self._cod = request.cancel_on_disconnect
+        else:
+            for channel in request.channels:
+                self._channels.pop(channel, None)
+            if isinstance(request, Subscribe):
+                self._channels.update(dict.fromkeys(request.channels))
+            self._forgive(request.channels)
+        if self._authenticated:
+            self._say(request, by_itself=True)
+            self._plan()
+
+    def _forgive(self, channels: Iterable[str]) -> None:
+        """An earlier refusal of these is not the last word any more."""
+        for channel in channels:
+            self._denied.pop(channel, None)
+
+    def _say(self, request: Request | Unchecked, by_itself: bool = False) -> None:
+        self._outgoing.append(encode(request))
         # Without that channel orders are not answered at all.
-        if answer_of(kind) != "order_response" or "order_responses" in self._channels:
-            self._pending.sent(kind, params, now, by_itself)
-        self._schedule(now)
+        if request.answer != "order_response" or "order_responses" in self._channels:
+            self._pending.sent(request, by_itself)
 
     # --- what the driver calls --------------------------------------------------------------------
-
-    def take_requests(self) -> list[Request]:
-        return self._login.take_requests()
-
-    def ready(self, now: int) -> bool:
-        return self._login.ready(now)
 
     def dial(self, now: int) -> Dial:
         return self._login.dial(self._url, now)
 
     def opened(self, now: int) -> list[Event]:
         self._drop()
+        message = self._login.message(now)
+        if message is None:
+            retry = self._login.after_close(Retry(True, ""), False, now)
+            return [Opened(), self._no_token(), Closed(1000, "", retry)]
         self._open = True
-        self._send(self._login.message(now))
+        self._send(message)
         self._auth_until = now + AUTH_WITHIN
-        self._schedule(now)
+        self._plan()
         return [Opened()]
+
+    def _no_token(self) -> Rejected:
+        return Rejected("no token", "", self._login.no_token, "auth")
 
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
         event, retry = upgrade_refused(status, headers, body, self._redactor)
+        event = self._no_token() if self._login.no_token else event
         return event, self._login.after_upgrade(status, retry)
 
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
@@ -259,13 +246,9 @@ class QfexTradeSession(JsonSession):
     def _go_on(self, now: int) -> list[Event]:
         if self._authenticated:
             self._heard = now
-        self._schedule(now)
+        self._pending.timeouts.told(now)
+        self._plan()
         return []
-
-    def replied(self, reply: Reply, now: int) -> list[Event]:
-        events = self._login.replied(reply, now, is_open=self._open)
-        self._schedule(now)
-        return events
 
     def tick(self, now: int) -> list[Event]:
         events: list[Event] = [*self._pending.late(now)]
@@ -273,9 +256,9 @@ class QfexTradeSession(JsonSession):
             self._auth_until = None
             events += self._not_inside()
         if self._tell_again is not None and now >= self._tell_again:
-            self._tell(now)
-        self._login.step(now)
-        self._schedule(now)
+            self._tell()
+        self._pending.timeouts.told(now)
+        self._plan()
         return events
 
     def _not_inside(self) -> list[Event]:
@@ -287,12 +270,11 @@ class QfexTradeSession(JsonSession):
     def closed(self, code: int, reason: str, now: int) -> list[Event]:
         refused = self._open and not self._authenticated and code not in _NOT_A_NO
         lost = self._pending.lost()
-        if self._away_since is None:  # else nobody has told us yet what happened since
+        if self._away_since is None:  # else what happened since is still not known
             self._away_since = self._heard
         self._drop()
         event = closing(code, reason, 0, self._redactor)
         retry = self._login.after_close(event.retry, refused, now)
-        self._schedule(now)
         return [*lost, Closed(code, event.reason, retry)]
 
     def _drop(self) -> None:
@@ -300,11 +282,11 @@ class QfexTradeSession(JsonSession):
         self._open = self._authenticated = False
         self._outgoing, self._auth_until, self._tell_again = [], None, None
         self._cod_in_force, self._in_force, self._pending = None, set(), Pending()
+        self._plan()
 
-    def _schedule(self, now: int) -> None:
-        self.deadline = earliest(
-            self._auth_until, self._tell_again, self._pending.deadline, self._login.due(now)
-        )
+    def _plan(self) -> None:
+        waiting = self._pending.timeouts.deadline
+        self.deadline = earliest(self._auth_until, self._tell_again, waiting)
 
     # --- what comes -------------------------------------------------------------------------------
 
@@ -341,29 +323,29 @@ class QfexTradeSession(JsonSession):
         self._authenticated = True
         self._login.accepted()
         if not again:
-            self._tell(now)
-            self._catch_up(now)
+            self._tell()
+            self._catch_up()
         return [Authenticated()]
 
-    def _tell(self, now: int) -> None:
-        """What every connection has to be told, as far as the venue has not confirmed it."""
+    def _tell(self) -> None:
+        """Say what every connection is told, as far as the venue has not confirmed it."""
         self._tell_again = None
         if self._cod is not None and self._cod_in_force is not self._cod:
-            self._say("cancel_on_disconnect", {"cancel_on_disconnect": self._cod}, now, True)
-        if missing := [one for one in self._channels if one not in self._in_force]:
-            self._say("subscribe", {"channels": missing}, now)
+            self._say(CancelOnDisconnect(self._cod), by_itself=True)
+        if missing := tuple(name for name in self._channels if name not in self._in_force):
+            self._say(Subscribe(missing))
 
-    def _catch_up(self, now: int) -> None:
-        """Ask for what nobody sends again: what became of orders while we were away, and fills."""
+    def _catch_up(self) -> None:
+        """Ask for orders and fills of the time away, which the venue does not send again."""
         since = self._away_since
         if since is None:
             return
         if "order_responses" in self._channels:
-            self._say("get_user_orders", {}, now, by_itself=True)
+            self._say(GetUserOrders(), by_itself=True)
         if "fills" in self._channels:
             # Inclusive, and in whole seconds; a fill that came already comes again in the list.
             # Until that has come, a connection that is lost as well must not move the beginning.
-            self._say("get_user_trades", {"start_ts": since // SECOND}, now, by_itself=True)
+            self._say(GetUserTrades(start_ts=since // SECOND), by_itself=True)
         else:
             self._away_since = None
 
@@ -373,11 +355,8 @@ class QfexTradeSession(JsonSession):
             return self._login_failed(event, now)
         self._pending.failed(kind, params)
         if event.code in RETRYABLE:
-            until = now + (retry_hint(event.message) or _PAUSE)
-            if event.code == "RateLimited" and kind:
-                self.budget.hold(kind, until)
             if kind in ("subscribe", "cancel_on_disconnect"):
-                self._tell_again = until
+                self._tell_again = now + (retry_hint(event.message) or _PAUSE)
         elif kind in ("subscribe", "cancel_on_disconnect") and event.code not in BENIGN:
             self._deny(kind, params, event)
         return [event]
