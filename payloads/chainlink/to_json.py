@@ -1,7 +1,7 @@
 """Chainlink payloads as JSON objects with stable keys, and back.
 
 The keys are the fields' names. A report of a known schema is spelled out field by field. A report
-of an unknown schema is a list of `words`. Bytes that do not follow from the fields are kept, so that
+of an unknown schema is a list of `words`. Bytes that follow from no field are kept, so that
 `from_dict(to_dict(payload))` encodes to the very same bytes.
 """
 
