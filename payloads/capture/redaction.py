@@ -16,8 +16,9 @@ from urllib.parse import unquote, unquote_plus
 import msgspec
 
 from payloads.errors import Malformed
+from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import REDACTED, Message, Secret
-from payloads.venues.common.session import Dial, Reply, Request, parse_json
+from payloads.venues.common.session import Dial, Reply, Request
 
 _ALWAYS_SECRET = frozenset(
     {"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"}

@@ -48,7 +48,8 @@ from payloads.live.request_tasks import HttpOptions, RequestTasks, unless
 from payloads.live.sink import Recorder, Sink
 from payloads.live.socket_loop import KeepAlive, Live, last_word
 from payloads.live.thread_bridge import Driver
-from payloads.venues.common.session import MAX_MESSAGE_BYTES, Event, Reply, Retry, Session
+from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
+from payloads.venues.common.session import Event, Reply, Retry, Session
 
 SECOND = 10**9
 # A session that asks for more requests than this before it dials is going in circles.

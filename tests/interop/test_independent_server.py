@@ -22,8 +22,8 @@ from payloads.live.http import perform
 from payloads.live.inbox import Inbox
 from payloads.venues.chainlink.auth import ENCODED, LITERAL, Credentials, Endpoint
 from payloads.venues.chainlink.session import ChainlinkSession, HighAvailability
+from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.session import Data, Event, Rejected, Unknown
-from payloads.venues.common.shared import Duplicate
 from tests.corpus import of
 from tests.interop.node import Script
 
@@ -176,7 +176,7 @@ def test_a_wrong_secret_is_refused(node: Node) -> None:
 
     (rejected,) = asyncio.run(test())
     assert isinstance(rejected, Rejected)
-    assert rejected.code == "401"
+    assert rejected.code == "HTTP 401"
     assert "HMAC mismatch" in rejected.message
     server.until(lambda: server.of("dial"))
     assert [event["ok"] for event in server.of("dial")] == [False]

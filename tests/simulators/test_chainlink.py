@@ -164,7 +164,7 @@ def test_our_client_is_told_why_and_does_not_try_again(wrong: str, told: str) ->
                 with pytest.raises(Refused, match="401"):
                     await collect(connection, lambda all_: bool(events.append(all_[-1])))
             (rejected,) = [event for event in events if isinstance(event, Rejected)]
-            assert rejected.code == "401"
+            assert rejected.code == "HTTP 401"
             assert told in rejected.message
             assert rejected.meaning
             assert venue.counters.dials == 1

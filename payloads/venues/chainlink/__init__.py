@@ -11,7 +11,7 @@ from payloads.venues.common.venue import REST, SILENCE, Asked, Outside, Venue
 
 def _sessions(asked: Asked, outside: Outside) -> Sequence[Session]:
     from payloads.venues.chainlink import auth, session
-    from payloads.venues.common.shared import address
+    from payloads.venues.common.endpoints import address
 
     credentials = auth.Credentials(asked.credential("key"), asked.credential("secret"))
     endpoint = auth.ENDPOINTS.get(asked.endpoint or "mainnet")

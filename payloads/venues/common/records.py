@@ -21,7 +21,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from payloads.abi.fields import Record
 from payloads.errors import Malformed, elide
-from payloads.venues.common.session import exact_decimal
+from payloads.venues.common.json_text import exact_decimal
 
 # The value of a type; None for what is none.
 Parse = Callable[[Any], Any]

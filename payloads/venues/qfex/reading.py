@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 
 from payloads.abi.fields import Record
+from payloads.venues.common.dedupe import Repeats
+from payloads.venues.common.json_text import exact_decimal
 from payloads.venues.common.records import Reading
-from payloads.venues.common.session import SECOND, exact_decimal
-from payloads.venues.common.shared import Repeats
+from payloads.venues.common.session import SECOND
 
 
 class Time(int):
