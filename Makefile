@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-onchain test-interop lint format bench docs build clean
+.PHONY: help demo test test-onchain test-interop mutants lint format bench docs build clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -31,10 +31,13 @@ $(STAMP)-%: pyproject.toml | $(BIN)/python
 	@touch $@
 
 demo: $(STAMP)-live ## Published payloads decoded; five venues captured live and verified
-	@$(BIN)/python -m payloads.cli.demo fixtures
+	@$(BIN)/python -m docs.demo fixtures
 
-test: $(STAMP)-test ## Run the tests (Python alone)
-	@$(BIN)/python -m pytest -q
+test: $(STAMP)-test ## Run the tests (Python alone; about two minutes on two cores)
+	@echo "About two minutes on two idle cores. Covered: decoding, verdicts against recorded calls of the" >&2
+	@echo "real contracts, five venues over real sockets on loopback, captures, the command line, the docs." >&2
+	@echo "Not covered: the contracts themselves (make test-onchain), vendors' clients (make test-interop)." >&2
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 test-onchain: $(STAMP)-onchain ## Compare with solc and the real contracts in an EVM (wants Node.js)
 	@PAYLOADS_ONCHAIN=1 $(BIN)/python -m pytest -q tests/onchain
@@ -42,10 +45,15 @@ test-onchain: $(STAMP)-onchain ## Compare with solc and the real contracts in an
 test-interop: $(STAMP)-test ## Let the vendor's own client talk to our simulators (wants Node.js)
 	@PAYLOADS_INTEROP=1 $(BIN)/python -m pytest -q tests/interop
 
-lint: $(STAMP)-lint ## Lint, formatting and types
+mutants: $(STAMP)-test ## Break the code in SAMPLE=40 places; the tests must notice 95 % of the breaks
+	@$(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),40)
+
+lint: $(STAMP)-lint ## Lint, formatting and types, those of the tests and of the code in the docs included
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m tests.docs_code .cache/docs_code >/dev/null
+	@$(BIN)/mypy --strict --allow-redefinition .cache/docs_code
 
 format: $(STAMP)-lint ## Format the code
 	@$(BIN)/ruff check --fix .

@@ -29,7 +29,8 @@ from websockets.asyncio.client import connect as bare_connect
 from benchmarks.soak_server import FEED, POOL, STORK_ASSETS, STORK_BEGAN
 from payloads import chainlink, stork
 from payloads.capture.frames import Frame
-from payloads.capture.writer import CaptureWriter, records
+from payloads.capture.reader import read_records
+from payloads.capture.writer import CaptureWriter
 from payloads.live.connection import Connection
 from payloads.venues.chainlink.auth import Credentials, Endpoint
 from payloads.venues.chainlink.session import ChainlinkSession
@@ -256,7 +257,7 @@ def read_back(server: Server, soak: Soak, path: Path) -> None:
     """The capture, read by itself: are the bytes those that were sent, and how fast is it."""
     found = hashlib.sha256()
     began = time.monotonic()
-    for record in records(path):
+    for record in read_records(path):
         if isinstance(record, Frame) and record.is_message and record.direction == "in":
             soak.capture_frames += 1
             found.update(record.raw)
@@ -265,7 +266,7 @@ def read_back(server: Server, soak: Soak, path: Path) -> None:
     # And some of it through a session and the decoder, as `payloads replay` does.
     session, decoded = session_of(server.venue, server.address), 0
     began = time.monotonic()
-    for record in records(path):
+    for record in read_records(path):
         if isinstance(record, Frame) and record.is_message and record.direction == "in":
             for event in session.received(record.data, record.at):
                 if isinstance(event, Data) and event.payload is not None:

@@ -18,9 +18,10 @@ from typing import Any
 from hexbytes import HexBytes
 
 from payloads.abi.fields import Record, hexed
+from payloads.chainlink.state import V05, ChainlinkState
 from payloads.errors import Misuse
 from payloads.signatures import address_bytes
-from payloads.verdicts.state import STORK, V05, ChainlinkState, State, StorkState
+from payloads.stork.state import STORK, StorkState
 
 
 class KnownProxy(Record, frozen=True):
@@ -140,9 +141,7 @@ def unverified_state(
         "f": found.f,
     }
     record = {"contract": contract, "now": now, "configs": [config], "network": found.label}
-    state = State.from_dict(record | {"source": _source("signers", found.source)})
-    assert isinstance(state, ChainlinkState)
-    return state
+    return ChainlinkState.from_dict(record | {"source": _source("signers", found.source)})
 
 
 def _digest(text: str) -> bytes:
@@ -167,6 +166,4 @@ def unverified_stork_state(
         "now": now,
         "source": _source(f"the {label} signer", found.source),
     }
-    state = State.from_dict(record)
-    assert isinstance(state, StorkState)
-    return state
+    return StorkState.from_dict(record)

@@ -12,7 +12,7 @@ FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 
 
 @dataclass(frozen=True)
-class SocketLogin:
+class Entry:
     """One published payload and what its entry says about it."""
 
     id: str
@@ -39,29 +39,29 @@ class SocketLogin:
 
 
 @cache
-def entries() -> tuple[SocketLogin, ...]:
+def entries() -> tuple[Entry, ...]:
     lines = (FIXTURES / "payloads.jsonl").read_text().splitlines()
     return tuple(_entry(json.loads(line)) for line in lines)
 
 
-def _entry(record: dict[str, Any]) -> SocketLogin:
+def _entry(record: dict[str, Any]) -> Entry:
     raw = bytes.fromhex(record["hex"].removeprefix("0x"))
     keys = ("id", "system", "payload", "kind")
-    return SocketLogin(*(record[key] for key in keys), raw, record)
+    return Entry(*(record[key] for key in keys), raw, record)
 
 
-def entry(name: str) -> SocketLogin:
+def entry(name: str) -> Entry:
     return next(one for one in entries() if one.id == name)
 
 
-def of(payload: str, *, valid: bool = True) -> list[SocketLogin]:
+def of(payload: str, *, valid: bool = True) -> list[Entry]:
     """The entries of one form: `fullReport`, `reportBlob`, `snappy`, `signed_ecdsa`."""
     return [one for one in entries() if one.payload == payload and (one.kind != "invalid") == valid]
 
 
-def some_of_each_schema() -> list[SocketLogin]:
+def some_of_each_schema() -> list[Entry]:
     """A signed payload of every schema that has been published in this form."""
-    first: dict[bytes, SocketLogin] = {}
+    first: dict[bytes, Entry] = {}
     for one in of("fullReport"):
         first.setdefault(one.raw[256:258], one)
     return list(first.values())

@@ -18,7 +18,7 @@ from payloads.cli.main import main
 from payloads.errors import Malformed, Refused
 from tests import corpus
 from tests.checks import assert_covers, assert_partitions, assert_sound
-from tests.corpus import SocketLogin
+from tests.corpus import Entry
 from tests.onchain import rules
 
 FULL = corpus.of("fullReport")
@@ -113,7 +113,7 @@ def _lower(signatures: tuple[Any, ...]) -> list[str]:
 
 
 @every("one", FULL, ids=str)
-def test_full_report_says_what_its_entry_says(one: SocketLogin) -> None:
+def test_full_report_says_what_its_entry_says(one: Entry) -> None:
     payload = chainlink.decode(one.text)
     checked = _assert_report(payload.report, one.decoded)
     checked |= _assert_facts(payload.report, payload.guess, one.decoded)
@@ -126,7 +126,7 @@ def test_full_report_says_what_its_entry_says(one: SocketLogin) -> None:
 
 
 @every("one", FULL, ids=str)
-def test_signers_are_those_of_the_entry_in_order(one: SocketLogin) -> None:
+def test_signers_are_those_of_the_entry_in_order(one: Entry) -> None:
     signatures = chainlink.recover(chainlink.decode(one.raw))
     assert _lower(signatures) == one.signers
     assert len(signatures) == one.record["f_plus_1"]
@@ -134,7 +134,7 @@ def test_signers_are_those_of_the_entry_in_order(one: SocketLogin) -> None:
 
 
 @every("one", FULL, ids=str)
-def test_full_report_encodes_back_byte_for_byte(one: SocketLogin) -> None:
+def test_full_report_encodes_back_byte_for_byte(one: Entry) -> None:
     payload = chainlink.decode(one.text)
     assert payload.encode() == one.raw
     assert payload.departures == []
@@ -142,7 +142,7 @@ def test_full_report_encodes_back_byte_for_byte(one: SocketLogin) -> None:
 
 
 @every("one", FULL, ids=str)
-def test_full_report_survives_json(one: SocketLogin) -> None:
+def test_full_report_survives_json(one: Entry) -> None:
     payload = chainlink.decode(one.text)
     record = json.loads(json.dumps(chainlink.full_report_to_dict(payload)))
     assert [address.lower() for address in record["signers"]] == one.signers
@@ -152,7 +152,7 @@ def test_full_report_survives_json(one: SocketLogin) -> None:
 
 
 @every("one", [*FULL, *BLOBS, *UPDATES], ids=str)
-def test_every_byte_is_shown_exactly_once(one: SocketLogin) -> None:
+def test_every_byte_is_shown_exactly_once(one: Entry) -> None:
     view = payloads.inspect(one.text)
     assert_partitions(view, one.raw)
     assert view.error is None
@@ -160,7 +160,7 @@ def test_every_byte_is_shown_exactly_once(one: SocketLogin) -> None:
 
 
 @every("one", FULL, ids=str)
-def test_the_view_shows_the_decoded_values(one: SocketLogin) -> None:
+def test_the_view_shows_the_decoded_values(one: Entry) -> None:
     payload = chainlink.decode(one.text)
     shown = {span.path: span.value for span in payloads.inspect(one.raw).spans}
     for row in payload.report.schema.table.fields:
@@ -172,7 +172,7 @@ def test_the_view_shows_the_decoded_values(one: SocketLogin) -> None:
 
 
 @every("one", BLOBS, ids=str)
-def test_bare_report_says_what_its_entry_says(one: SocketLogin) -> None:
+def test_bare_report_says_what_its_entry_says(one: Entry) -> None:
     bare = chainlink.decode_report(one.text)
     checked = _assert_report(bare.report, one.decoded)
     checked |= _assert_facts(bare.report, bare.guess, one.decoded)
@@ -183,7 +183,7 @@ def test_bare_report_says_what_its_entry_says(one: SocketLogin) -> None:
 
 
 @every("one", BLOBS, ids=str)
-def test_bare_report_survives_json(one: SocketLogin) -> None:
+def test_bare_report_survives_json(one: Entry) -> None:
     bare = chainlink.decode_report(one.raw)
     record = json.loads(json.dumps(chainlink.report_to_dict(bare)))
     assert chainlink.report_from_dict(record) == one.raw
@@ -193,7 +193,7 @@ def test_bare_report_survives_json(one: SocketLogin) -> None:
 
 
 @every("one", SNAPPY, ids=str)
-def test_snappy_opens_to_what_its_entry_says(one: SocketLogin) -> None:
+def test_snappy_opens_to_what_its_entry_says(one: Entry) -> None:
     inside = chainlink.decompress(one.raw)
     assert len(inside) == one.decoded["uncompressed_len"]
     for other in corpus.entries():
@@ -205,7 +205,7 @@ def test_snappy_opens_to_what_its_entry_says(one: SocketLogin) -> None:
 
 
 @every("one", [one for one in SNAPPY if one.signers], ids=str)
-def test_snappy_is_recognised_and_its_signers_recovered(one: SocketLogin) -> None:
+def test_snappy_is_recognised_and_its_signers_recovered(one: Entry) -> None:
     found = payloads.decode(one.text)
     assert found.form == "snappy"
     (leaf,) = found.leaves()
@@ -227,7 +227,7 @@ def test_snappy_of_json_holds_a_payload_that_contradicts_the_json_around_it() ->
 
 
 @every("one", [*UPDATES, *map(corpus.entry, WRONGLY_SIGNED)], ids=str)
-def test_update_says_what_its_entry_says(one: SocketLogin) -> None:
+def test_update_says_what_its_entry_says(one: Entry) -> None:
     update = stork.decode(one.text)
     (signature,) = stork.recover(update)
     assert {
@@ -243,7 +243,7 @@ def test_update_says_what_its_entry_says(one: SocketLogin) -> None:
 
 
 @every("one", [*UPDATES, *map(corpus.entry, WRONGLY_SIGNED)], ids=str)
-def test_update_survives_json(one: SocketLogin) -> None:
+def test_update_survives_json(one: Entry) -> None:
     record = json.loads(json.dumps(stork.signed_to_dict(stork.decode(one.raw))))
     assert stork.signed_from_dict(record).encode() == one.raw
     assert [address.lower() for address in record["signers"]] == one.signers
@@ -276,12 +276,12 @@ def test_rightly_signed_update_passes_the_same_check(name: str) -> None:
 # --- the broken ones ------------------------------------------------------------------------------
 
 
-def _decoder(one: SocketLogin) -> Callable[[str], Any]:
+def _decoder(one: Entry) -> Callable[[str], Any]:
     return chainlink.decode if one.system == "chainlink" else stork.decode
 
 
 @every("one", BROKEN, ids=str)
-def test_broken_payload_is_refused_with_offset_and_reason(one: SocketLogin) -> None:
+def test_broken_payload_is_refused_with_offset_and_reason(one: Entry) -> None:
     for decode in (_decoder(one), payloads.decode):
         with pytest.raises(Malformed) as refused:
             decode(one.text)
@@ -293,7 +293,7 @@ def test_broken_payload_is_refused_with_offset_and_reason(one: SocketLogin) -> N
 
 
 @every("one", BROKEN, ids=str)
-def test_broken_payload_is_shown_up_to_the_first_bad_byte(one: SocketLogin) -> None:
+def test_broken_payload_is_shown_up_to_the_first_bad_byte(one: Entry) -> None:
     view = payloads.inspect(one.text, form=_form(one))
     assert_covers(view, one.raw)
     assert view.error is not None
@@ -301,12 +301,12 @@ def test_broken_payload_is_shown_up_to_the_first_bad_byte(one: SocketLogin) -> N
     assert problem.offset <= view.error.offset <= max(problem.end, problem.offset)
 
 
-def _form(one: SocketLogin) -> str:
+def _form(one: Entry) -> str:
     return "full_report" if one.system == "chainlink" else "signed_ecdsa"
 
 
 @every("one", BROKEN, ids=str)
-def test_broken_payload_is_one_line_and_exit_code_1_on_the_command_line(one: SocketLogin) -> None:
+def test_broken_payload_is_one_line_and_exit_code_1_on_the_command_line(one: Entry) -> None:
     run = CliRunner().invoke(main, ["decode", one.text])
     assert run.exit_code == 1
     assert run.stdout == ""
@@ -341,7 +341,7 @@ def test_truncated_payload_names_the_offset_that_points_past_its_end() -> None:
 
 
 @every("one", [one for one in BROKEN if one.payload == "fullReport-2tuple"], ids=str)
-def test_payload_without_signatures_is_refused_as_the_contract_refuses_it(one: SocketLogin) -> None:
+def test_payload_without_signatures_is_refused_as_the_contract_refuses_it(one: Entry) -> None:
     with pytest.raises(rules.Refused) as contract:
         rules.full(one.raw)
     with pytest.raises(Malformed) as refused:

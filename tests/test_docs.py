@@ -11,26 +11,24 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+from tests.docs_code import PAGES, ROOT, blocks
+
 FLAGS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL | doctest.NORMALIZE_WHITESPACE
-
-
-def blocks(page: Path, language: str) -> str:
-    return "\n".join(re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_examples(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    test = doctest.DocTestParser().get_doctest(blocks(page, "python"), {}, page.name, None, 0)
+    test = doctest.DocTestParser().get_doctest(
+        "\n".join(blocks(page, "python")), {}, page.name, None, 0
+    )
     failures = doctest.DocTestRunner(optionflags=FLAGS).run(test)
     assert failures.failed == 0
 
 
 def commands(page: Path) -> list[tuple[str, str]]:
     """Each command of the page's console blocks, with the output shown below it."""
-    found = re.split(r"^\$ ", blocks(page, "console"), flags=re.M)[1:]
+    found = re.split(r"^\$ ", "\n".join(blocks(page, "console")), flags=re.M)[1:]
     return [(part.partition("\n")[0], part.partition("\n")[2]) for part in found]
 
 

@@ -443,7 +443,7 @@ sys.setrecursionlimit(100_000)  # as py_ecc does, which many Ethereum tools impo
 import payloads
 from payloads.cli import sources
 from payloads.errors import Malformed
-from payloads.capture import writer
+from payloads.capture import reader
 from payloads.capture import redaction
 from payloads.venues.common.json_text import parse_json
 
@@ -453,7 +453,7 @@ for read in (payloads.inspect, parse_json):
         read(deep)
     except Malformed as error:
         print(error.reason)
-for _, record in writer.numbered([deep.encode() + b"\\n"]):
+for _, record in reader.numbered_records([deep.encode() + b"\\n"]):
     print(record.error.reason)
 print(redaction.removed(deep, deep + " ").__class__.__name__, list(redaction.removed(deep, "{}")))
 print(sources._may_hold_payload(deep.encode()), sources._is_document(deep.encode()))

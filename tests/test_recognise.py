@@ -274,7 +274,7 @@ LEGACY = [one for one in corpus.of("fullReport") if one.decoded.get("legacy_v1_f
 
 
 @pytest.mark.parametrize("one", LEGACY, ids=str)
-def test_a_legacy_feed_id_is_a_guess_that_says_so(one: corpus.SocketLogin) -> None:
+def test_a_legacy_feed_id_is_a_guess_that_says_so(one: corpus.Entry) -> None:
     found = payloads.decode(one.raw)
     assert codes(found) == ["layout-inferred"]
     assert "guessed from its shape" in found.value.guess

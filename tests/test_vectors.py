@@ -15,10 +15,12 @@ import pytest
 
 from payloads.chainlink import calldata as chainlink_calldata
 from payloads.chainlink import verifier as chainlink
+from payloads.chainlink.state import ChainlinkState
 from payloads.crypto import keccak256
 from payloads.stork import calldata as stork_calldata
 from payloads.stork import verifier as stork
-from payloads.verdicts.state import ChainlinkState, State, StorkState
+from payloads.stork.state import StorkState
+from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Verdict
 
 VECTORS = Path(__file__).parents[1] / "fixtures" / "onchain-outcomes.jsonl.gz"

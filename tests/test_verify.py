@@ -15,11 +15,12 @@ from payloads.chainlink import quotes, verifier
 from payloads.chainlink.calldata import VERIFY_BULK, encode_verify, parameter
 from payloads.chainlink.findings import HAZARDS
 from payloads.chainlink.report import FULL_REPORT, decode_envelope
+from payloads.chainlink.state import SCALE, ChainlinkState
 from payloads.crypto import CURVE_ORDER, address_of, checksum, keccak256, sign
 from payloads.errors import Malformed, Misuse, Refused
 from payloads.stork import verifier as stork
-from payloads.verdicts import state as state_module
-from payloads.verdicts.state import SCALE, ChainlinkState, State, StorkState
+from payloads.stork.state import StorkState
+from payloads.verdicts.state import State
 from payloads.verdicts.verdict import ContractRefusal, Reverted, Verdict, read_revert
 
 NOW = 1_700_000_000
@@ -62,9 +63,7 @@ def world(generation: str = "v0.5.0", **changes: Any) -> dict[str, Any]:
 
 
 def state(generation: str = "v0.5.0", **changes: Any) -> ChainlinkState:
-    found = State.from_dict(world(generation, **changes))
-    assert isinstance(found, ChainlinkState)
-    return found
+    return ChainlinkState.from_dict(world(generation, **changes))
 
 
 def fees(**changes: Any) -> dict[str, Any]:
@@ -483,6 +482,19 @@ def test_a_bad_state_names_the_key(key: str, change: dict[str, Any]) -> None:
     assert caught.value.field == key
 
 
+def test_a_state_is_read_as_the_system_that_is_asked_for() -> None:
+    signer = {"contract": "stork-fast-1.0.0", "signer": CALLER}
+    assert isinstance(State.from_dict(signer), StorkState)
+    assert isinstance(State.from_dict(world()), ChainlinkState)
+    for kind, record in ((ChainlinkState, signer), (StorkState, world())):
+        with pytest.raises(Misuse, match="another system") as caught:
+            kind.from_dict(record)
+        assert caught.value.field == "contract"
+    for nothing in ([], "", None):
+        with pytest.raises(Misuse):
+            State.from_dict(nothing)  # type: ignore[arg-type]
+
+
 def test_generations_know_what_they_know() -> None:
     with pytest.raises(Misuse, match="activation times must rise"):
         State.from_dict(world("v0.4.0", configs=[world("v0.4.0")["configs"][0]] * 2))
@@ -565,9 +577,7 @@ def test_don_config_id() -> None:
 
 def stork_state(signer: bytes = SIGNERS[0], **changes: Any) -> StorkState:
     record = {"contract": "stork-fast-1.0.0", "signer": "0x" + signer.hex(), **changes}
-    found = State.from_dict(record)
-    assert isinstance(found, StorkState)
-    return found
+    return StorkState.from_dict(record)
 
 
 def update(key: int = 0, ids: tuple[int, ...] = (1, 2), taxonomy: int = 1) -> bytes:
@@ -648,4 +658,4 @@ def test_revert_data_is_read(data: str, name: str) -> None:
 
 
 def test_the_scale_is_one_ether() -> None:
-    assert state_module.SCALE == 10**18
+    assert SCALE == 10**18

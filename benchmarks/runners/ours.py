@@ -25,10 +25,10 @@ from benchmarks.runners.loop import (
     unhex,
     words,
 )
-from payloads import State, chainlink
+from payloads import chainlink
+from payloads.chainlink.state import V03, V04, V05, ChainlinkState
 from payloads.crypto import BACKENDS, keccak256, recover
 from payloads.testing import InsecureTestNetwork
-from payloads.verdicts.state import V03, V04, V05, ChainlinkState
 from payloads.verdicts.verdict import Verdict
 
 Fields = tuple[tuple[Any, ...], tuple[Any, ...]]
@@ -118,7 +118,7 @@ def state(contract: str, fees: bool, digest: str, signers: Sequence[str]) -> Cha
         V04: {"activation_time": int(fields["observations_timestamp"])},
         V05: {"config_digest": digest},
     }
-    made = State.from_dict(
+    return ChainlinkState.from_dict(
         {
             "contract": contract,
             "now": int(fields["observations_timestamp"]),
@@ -127,8 +127,6 @@ def state(contract: str, fees: bool, digest: str, signers: Sequence[str]) -> Cha
             "fee_manager": FEES if fees else None,
         }
     )
-    assert isinstance(made, ChainlinkState)
-    return made
 
 
 def report_state(contract: str, fees: bool = False) -> ChainlinkState:

@@ -1,1 +1,50 @@
-"""TODO."""
+"""Captures: frames in files, and frames out of them.
+
+    with CaptureWriter("stork.jsonl.zst", venue="stork") as writer:
+        connect(session, recorder=writer)
+    read_records("stork.jsonl.zst")       # its header, frames and incidents, in order
+    import_records("session.har")         # the same from a file of another kind, with places
+    rerun(session, records)               # what a session makes of them now
+
+A `Frame` is the same type live and out of a file. The format is described in docs/captures.md. Each
+name is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from payloads.capture.compression import Torn
+    from payloads.capture.format import BrokenLine, Header
+    from payloads.capture.frames import Frame, Incident
+    from payloads.capture.importers.any_file import import_frames, import_records
+    from payloads.capture.parts import part_paths
+    from payloads.capture.reader import read_frames, read_records
+    from payloads.capture.replay import paced, rerun
+    from payloads.capture.writer import CaptureWriter, Summary
+
+__all__ = [
+    "BrokenLine", "CaptureWriter", "Frame", "Header", "Incident", "Summary", "Torn",
+    "import_frames", "import_records", "paced", "part_paths", "read_frames", "read_records",
+    "rerun",
+]  # fmt: skip
+
+_MODULES = {
+    "BrokenLine": "format", "CaptureWriter": "writer", "Frame": "frames", "Header": "format",
+    "Incident": "frames", "Summary": "writer", "Torn": "compression",
+    "import_frames": "importers.any_file", "import_records": "importers.any_file",
+    "paced": "replay", "part_paths": "parts", "read_frames": "reader", "read_records": "reader",
+    "rerun": "replay",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -30,7 +30,7 @@ class Torn(Malformed):
     """The file ends in the middle of something: what was writing it did not get to finish."""
 
 
-class Squeeze(Protocol):
+class Compressor(Protocol):
     """What a capture is written through."""
 
     def add(self, data: bytes) -> bytes: ...
@@ -100,7 +100,7 @@ def compression_of(name: str) -> Compression:
     return "zstd" if name.endswith((".zst", ".zstd")) else "plain"
 
 
-def squeeze(compression: Compression) -> Squeeze:
+def compressor(compression: Compression) -> Compressor:
     """A fresh stream to write through. The levels are the fast ones: a capture must keep up."""
     if compression == "gzip":
         return _Gzip(4)
@@ -110,7 +110,7 @@ def squeeze(compression: Compression) -> Squeeze:
 # --- reading --------------------------------------------------------------------------------------
 
 
-def unsqueezed(stream: IO[bytes], head: bytes = b"") -> Iterator[bytes]:
+def decompressed(stream: IO[bytes], head: bytes = b"") -> Iterator[bytes]:
     """The content of a file of any of the three kinds. Raises `Torn` or `Malformed` at its end.
 
     `head` is what was read of it before.

@@ -1,6 +1,6 @@
 """The lines of a capture: a header, frames, happenings; each to its line and back.
 
-`record_of` raises `Later` for a header of a later format; whatever else cannot be read is a
+`record_of` raises `LaterFormat` for a header of a later format; whatever else cannot be read is a
 `BrokenLine`. The format is described in docs/captures.md.
 """
 
@@ -71,7 +71,7 @@ class _FrameLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     redacted: bool = False
 
 
-class _HappeningLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class _IncidentLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     at: int
     venue: str
     conn: int
@@ -112,10 +112,10 @@ def frame_lines(kept: Iterable[tuple[Frame, Message, bool]]) -> bytes:
     return _encoder.encode_lines([_frame_line(*one) for one in kept])
 
 
-def happening_line(one: Incident) -> bytes:
+def incident_line(one: Incident) -> bytes:
     detail = json.dumps(one.detail, ensure_ascii=False, separators=(",", ":"), default=str)
     raw = msgspec.Raw(detail.encode("utf-8", "replace"))
-    line = _HappeningLine(one.at, one.venue, one.connection, one.what, raw, one.redacted)
+    line = _IncidentLine(one.at, one.venue, one.connection, one.what, raw, one.redacted)
     return _encode(line)
 
 
@@ -123,7 +123,7 @@ def line_of(record: Header | Frame | Incident) -> bytes:
     """A record as its line, without the line's end; nothing is redacted."""
     if isinstance(record, Frame):
         return frame_line(record, record.data, record.redacted)
-    return _encode(record) if isinstance(record, Header) else happening_line(record)
+    return _encode(record) if isinstance(record, Header) else incident_line(record)
 
 
 def header_line(venue: str, asked: dict[str, Any]) -> bytes:
@@ -158,7 +158,7 @@ _decode_line = msgspec.json.Decoder(_AnyLine).decode
 _decode_header = msgspec.json.Decoder(Header).decode
 
 
-class Later(Exception):
+class LaterFormat(Exception):
     def __init__(self, why: Malformed) -> None:
         self.why = why
 
@@ -200,7 +200,7 @@ def _header(line: bytes, version: int) -> Header:
     if version != FORMAT:
         expected, found = f"format {FORMAT}", f"format {version}"
         reason = "a capture of another format"
-        raise Later(Malformed(reason, field="capture", expected=expected, found=found))
+        raise LaterFormat(Malformed(reason, field="capture", expected=expected, found=found))
     try:
         return _decode_header(line)
     except msgspec.DecodeError as error:

@@ -11,13 +11,34 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from payloads.capture.compression import unsqueezed
+from payloads.capture.compression import decompressed
 from payloads.capture.format import CaptureRecord, Header
 from payloads.capture.frames import Incident
-from payloads.capture.writer import numbered, parts
+from payloads.capture.reader import numbered_records
 from payloads.errors import Malformed
 
+_NAME_ENDS = (".jsonl", ".ndjson", ".json")
 _BEGINS = b'{"capture":'
+
+
+def part_path(path: Path, number: int) -> Path:
+    """`name.jsonl.zst`, then `name.0002.jsonl.zst` and so on."""
+    if number == 1:
+        return path
+    stem, ends = path.name, ""
+    for group in ((".gz", ".zst", ".zstd"), _NAME_ENDS):
+        end = next((end for end in group if stem.endswith(end) and stem != end), "")
+        stem, ends = stem.removesuffix(end), end + ends
+    return path.with_name(f"{stem}.{number:04d}{ends}")
+
+
+def part_paths(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A capture's first file and those that rotation made after it, as far as they are there."""
+    yield Path(path)
+    number = 2
+    while (following := part_path(Path(path), number)).exists():
+        yield following
+        number += 1
 
 
 def grouped(names: Iterable[str]) -> list[tuple[str, ...]]:
@@ -44,7 +65,7 @@ def _with_others(name: str, header: Header) -> Iterator[tuple[int, str]]:
     yield header.part, name
     if header.part != 1:
         return
-    for beside in [*parts(name)][1:]:
+    for beside in [*part_paths(name)][1:]:
         other = _header(str(beside))
         if other is not None and other.id == header.id:
             yield other.part, str(beside)
@@ -57,11 +78,11 @@ def _header(name: str) -> Header | None:
         if not Path(name).is_file():
             return None
         with open(name, "rb") as stream:
-            pieces = unsqueezed(stream)
+            pieces = decompressed(stream)
             head = next(pieces, b"")
             if not head.startswith(_BEGINS):
                 return None
-            _, first = next(numbered(chain([head], pieces)))
+            _, first = next(numbered_records(chain([head], pieces)))
     except (OSError, ValueError):  # a payload can be too long for a file's name, or hold a zero
         return None
     return first if isinstance(first, Header) else None

@@ -1,32 +1,29 @@
-"""Captures played again: at the speed they came, to a session, or to other people's clients.
+"""Captures played again: at the speed they came, or to a session.
 
 `paced` waits between records as long as it took then, divided by a speed. `rerun` gives a session
-what it was given then, with the times of then, so that it says now what it said then. `serve` plays
-frames to whoever connects to a websocket on this machine.
+what it was given then, with the times of then, so that its events are those of then.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from payloads.capture.format import CaptureRecord
 from payloads.capture.frames import Delivery, Frame, Incident
 from payloads.errors import Misuse
-from payloads.loopback import is_loopback
 from payloads.venues.common.session import Event, Session
 
 SECOND = 10**9
-# A capture may hold a night between two frames; nobody replays it to sit through that.
+# A capture may hold a night between two frames; a replay does not wait that long.
 LONGEST_PAUSE = 60.0
 
-Played = Callable[[], Iterable[CaptureRecord]]
 
-
-def _waits(records: Iterable[CaptureRecord], speed: float) -> Iterator[tuple[CaptureRecord, float]]:
+def due_times(
+    records: Iterable[CaptureRecord], speed: float
+) -> Iterator[tuple[CaptureRecord, float]]:
     """Records, and when each is due, in seconds from the first."""
     if speed < 0:
         raise Misuse("no such speed", field="speed", expected="0 or more", found=str(speed))
@@ -44,7 +41,7 @@ def paced(
 ) -> Iterator[CaptureRecord]:
     """Records at the speed they came, or any number of times as fast; 0 for no waiting at all."""
     began = time.monotonic()
-    for record, due in _waits(records, speed):
+    for record, due in due_times(records, speed):
         if (wait := began + due - time.monotonic()) > 0:
             sleep(wait)
         yield record
@@ -91,58 +88,3 @@ def _ticks(session: Session, now: int, connection: int) -> Iterator[Delivery]:
         events = session.tick(now)
         if events:
             yield Delivery(now, connection, None, tuple(events))
-
-
-@contextlib.asynccontextmanager
-async def serve(
-    played: Played,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    speed: float = 1.0,
-    told: Callable[[str], None] = lambda _: None,
-) -> AsyncIterator[str]:
-    """A websocket server that plays what was received to every client, from the start.
-
-    `played` is called for each client. What a client sends is read and ignored. Only this machine
-    can connect: `host` must be a loopback address. Its URL comes out.
-    """
-    try:
-        from websockets.asyncio.server import serve as listen
-        from websockets.exceptions import ConnectionClosed
-    except ImportError as error:
-        expected = "pip install 'payloads[live]'"
-        raise Misuse("the websocket server is not installed", expected=expected) from error
-    if not is_loopback(host):
-        raise Misuse("not a loopback address", field="host", expected="127.0.0.1", found=host)
-
-    async def play(client: Any) -> None:
-        told("a client connected")
-        reading = asyncio.ensure_future(_ignore(client))
-        began, count = time.monotonic(), 0
-        try:
-            for record, due in _waits(played(), speed):
-                if not (isinstance(record, Frame) and record.direction == "in"):
-                    continue
-                if not record.is_message:
-                    continue
-                if (wait := began + due - time.monotonic()) > 0:
-                    await asyncio.sleep(wait)
-                await client.send(record.raw, text=record.opcode == "text")
-                count += 1
-            await client.close(1000, "the end of the capture")
-        except ConnectionClosed:
-            pass
-        finally:
-            reading.cancel()
-            told(f"a client got {count:,} frames")
-
-    async with listen(play, host, port) as server:
-        where = next(iter(server.sockets)).getsockname()
-        yield f"ws://{host if ':' not in host else f'[{host}]'}:{where[1]}/"
-
-
-async def _ignore(client: Any) -> None:
-    with contextlib.suppress(Exception):
-        async for _ in client:
-            pass

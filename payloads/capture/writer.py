@@ -1,14 +1,11 @@
-"""Captures: what came over websockets, kept a line each, so that it can be trusted later.
+"""Captures are written here: every message of a websocket, a line each, so that it can be trusted.
 
-`CaptureWriter` only ever appends, to files that it created itself. Every `flush_every` seconds what
-it has goes to the operating system, so a process that is killed loses at most that much; with
-`sync=True` it goes to the disk as well. Credentials never reach it: `learn` them, and whatever
-holds one is written with `[redacted]` in its place and marked so.
+`CaptureWriter` only ever appends, to files that it created itself. Every `flush_every` seconds its
+lines go to the operating system, so a process that is killed loses at most that much; with
+`sync=True` they go to the disk as well. A credential that the writer was told of (`learn`) is never
+written: `[redacted]` stands in its place, and the line is marked.
 
-`records` reads a capture in bounded memory: the header, frames and happenings in order, and a
-`BrokenLine` with its number and error for whatever cannot be read (a line cut off by a crash among
-them); the rest still comes out. It raises `Malformed` for a capture of a later format. Both let
-`OSError` through. The format is described in docs/captures.md.
+An `OSError` of the disk is let through. The format is described in docs/captures.md.
 """
 
 from __future__ import annotations
@@ -16,35 +13,29 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from payloads._version import agent
 from payloads.abi.fields import Record
-from payloads.capture.compression import compression_of, squeeze, unsqueezed
+from payloads.capture.compression import compression_of, compressor
 from payloads.capture.format import (
     FORMAT,
-    MAX_LINE_BYTES,
-    BrokenLine,
-    CaptureRecord,
     Header,
-    Later,
     frame_lines,
-    happening_line,
+    incident_line,
     line_of,
     new_id,
-    record_of,
 )
 from payloads.capture.frames import Frame, Incident
-from payloads.errors import Malformed, Misuse
+from payloads.capture.parts import part_path
+from payloads.errors import Misuse
 from payloads.venues.common.redactor import Redactor, Secret
 
 _BUFFER = 64 * 1024
 # What stands in a line besides the message, about.
 _AROUND = 100
-_NAME_PARTS = (".jsonl", ".ndjson", ".json")
 
 
 class Summary(Record, frozen=True):
@@ -55,9 +46,6 @@ class Summary(Record, frozen=True):
     file_bytes: int
     redacted: int
     files: tuple[str, ...]
-
-
-# --- writing --------------------------------------------------------------------------------------
 
 
 class CaptureWriter:
@@ -88,7 +76,7 @@ class CaptureWriter:
         self._flush_every, self._sync, self._clock = flush_every, sync, clock
         self._max_bytes, self._max_seconds = max_bytes, max_seconds
         self._rotates = max_bytes is not None or max_seconds is not None
-        if self._rotates and (second := _part(self._path, 2)).exists():
+        if self._rotates and (second := part_path(self._path, 2)).exists():
             raise _there(second)
         self._redactor = Redactor(*secrets)
         self._id = new_id()
@@ -175,7 +163,7 @@ class CaptureWriter:
     # Everything below is called with the lock held.
 
     def _begin(self) -> None:
-        path = _part(self._path, len(self._files) + 1)
+        path = part_path(self._path, len(self._files) + 1)
         # Created here and now, or not at all: a capture is never written over or into another.
         # For its owner's eyes: it holds an account's messages.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
@@ -188,7 +176,7 @@ class CaptureWriter:
             if isinstance(error, FileExistsError):
                 raise _there(path) from None
             raise Misuse(f"cannot be written: {error.strerror}", field=str(path)) from None
-        self._stream = squeeze(compression_of(path.name))
+        self._stream = compressor(compression_of(path.name))
         self._pending = bytearray()
         self._dirty = False
         self._part_bytes, self._began = 0, self._clock()
@@ -222,7 +210,7 @@ class CaptureWriter:
         if full or (
             self._max_seconds is not None and now - self._began >= self._max_seconds * 10**9
         ):
-            self._end(_part(self._path, len(self._files) + 1).name)
+            self._end(part_path(self._path, len(self._files) + 1).name)
             self._begin()
 
     def _put_down(self) -> None:
@@ -248,7 +236,7 @@ class CaptureWriter:
         detail = _cleaned(one.detail, self._redactor)
         if detail != one.detail:
             one = Incident(one.venue, one.connection, one.at, one.what, detail, True)
-        self._write_line(self._redactor.clean(happening_line(one)))
+        self._write_line(self._redactor.clean(incident_line(one)))
 
     def _write_line(self, line: bytes) -> None:
         self._write(line + b"\n")
@@ -318,80 +306,3 @@ def _cleaned(value: Any, redactor: Redactor) -> Any:
 def _check(fits: bool, field: str, expected: str, found: object) -> None:
     if not fits:
         raise Misuse("no such bound", field=field, expected=expected, found=str(found))
-
-
-def _part(path: Path, number: int) -> Path:
-    """`name.jsonl.zst`, then `name.0002.jsonl.zst` and so on."""
-    if number == 1:
-        return path
-    stem, ends = path.name, ""
-    for group in ((".gz", ".zst", ".zstd"), _NAME_PARTS):
-        end = next((end for end in group if stem.endswith(end) and stem != end), "")
-        stem, ends = stem.removesuffix(end), end + ends
-    return path.with_name(f"{stem}.{number:04d}{ends}")
-
-
-def parts(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A capture's first file and those that rotation made after it, as far as they are there."""
-    yield Path(path)
-    number = 2
-    while (following := _part(Path(path), number)).exists():
-        yield following
-        number += 1
-
-
-# --- reading --------------------------------------------------------------------------------------
-
-
-def records(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[CaptureRecord]:
-    """Everything in one file of a capture, in order."""
-    with _opened(source) as stream:
-        for _, record in numbered(unsqueezed(stream)):
-            yield record
-
-
-def numbered(pieces: Iterable[bytes]) -> Iterator[tuple[int, CaptureRecord]]:
-    """The same of what is in a file, in pieces, each with the number of its line."""
-    number = 0
-    try:
-        for number, (line, whole) in enumerate(split_lines(pieces), 1):
-            if line is None or line.strip():
-                yield number, record_of(line, number, whole)
-    except Later as error:
-        raise error.why from None
-    except Malformed as error:  # of the compression, for one
-        yield number + 1, BrokenLine(number + 1, error)
-
-
-def frames(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Frame]:
-    """Only the frames; what is broken is passed over (`records` tells)."""
-    return (record for record in records(source) if isinstance(record, Frame))
-
-
-@contextmanager
-def _opened(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
-    if isinstance(source, str | os.PathLike):
-        with open(source, "rb") as stream:
-            yield stream
-    else:
-        yield source
-
-
-def split_lines(pieces: Iterable[bytes]) -> Iterator[tuple[bytes | None, bool]]:
-    """Lines and whether their end was there; None in place of one longer than any can be."""
-    begun: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        first, *others = piece.split(b"\n")
-        size += len(first)
-        begun.append(first)
-        if size > MAX_LINE_BYTES:
-            begun.clear()
-        if not others:
-            continue
-        yield (b"".join(begun) if size <= MAX_LINE_BYTES else None), True
-        for line in others[:-1]:
-            yield line, True
-        begun, size = [others[-1]], len(others[-1])
-    if size:
-        yield (b"".join(begun) if size <= MAX_LINE_BYTES else None), False

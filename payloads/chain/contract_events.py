@@ -11,8 +11,8 @@ from typing import Any
 
 from payloads.abi.fields import Record
 from payloads.chain.rpc import Log, Unavailable
+from payloads.chainlink.state import V03, V04, V05
 from payloads.crypto import keccak256
-from payloads.verdicts.state import V03, V04, V05
 
 
 class Event(Record, frozen=True):

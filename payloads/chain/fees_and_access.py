@@ -20,9 +20,9 @@ from payloads.chain.history import (
     replay_switches,
 )
 from payloads.chain.rpc import Reverts, Unavailable
+from payloads.chainlink.state import V03, V04
 from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, elide
-from payloads.verdicts.state import V03, V04
 
 NOBODY = bytes(20)
 # An address that no list names unless it lets everybody in.

@@ -43,10 +43,12 @@ from payloads.chain.history import (
     replay_destination,
 )
 from payloads.chain.rpc import Unavailable, connect
+from payloads.chainlink.state import V03, V04, V05
 from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, elide
 from payloads.signatures import address_bytes
-from payloads.verdicts.state import STORK, V03, V04, V05, ChainlinkState, State, StorkState
+from payloads.stork.state import STORK
+from payloads.verdicts.state import State
 
 # Called with what is being read, blocks read, blocks to read, and events found so far.
 Progress = Callable[[str, int, int, int], None]
@@ -70,7 +72,7 @@ def fetch_state(
     subscriber: str | bytes | None = None,
     since: int | None = None,
     progress: Progress | None = None,
-) -> ChainlinkState | StorkState:
+) -> State:
     """What the contract at `proxy` knows at `block` (the newest if not given), and knew before.
 
     `rpc` is a URL, a `Web3` or a provider. `subscriber` is who will call: only its discounts are
@@ -132,7 +134,7 @@ def _read(reader: Reader, address: bytes, who: bytes | None) -> tuple[dict[str, 
     )
 
 
-def save_state(state: ChainlinkState | StorkState, path: str | Path) -> None:
+def save_state(state: State, path: str | Path) -> None:
     """Write the state as the JSON that `State.load` reads; never half of it."""
     text = json.dumps(state.to_dict(), indent=1) + "\n"
     target = Path(path)

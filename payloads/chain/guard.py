@@ -20,13 +20,14 @@ from payloads.abi.calldata import function_of
 from payloads.abi.fields import hexed
 from payloads.chain.rpc import connect
 from payloads.chainlink.calldata import FUNCTIONS as PROXY_FUNCTIONS
+from payloads.chainlink.state import ChainlinkState
 from payloads.chainlink.verifier import judge_calldata
 from payloads.crypto import checksum
 from payloads.errors import Misuse, elide
 from payloads.signatures import address_bytes
 from payloads.stork.calldata import FUNCTIONS as STORK_FUNCTIONS
+from payloads.stork.state import StorkState
 from payloads.stork.verifier import judge_calldata as judge_stork_calldata
-from payloads.verdicts.state import ChainlinkState, StorkState
 from payloads.verdicts.verdict import ContractRefusal, Verdict
 
 Transaction = Mapping[str, Any]

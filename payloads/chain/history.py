@@ -16,7 +16,7 @@ from typing import Any
 
 from payloads.abi.fields import Record
 from payloads.chain.rpc import Unavailable
-from payloads.verdicts.state import V03
+from payloads.chainlink.state import V03
 
 
 class TimedEvent(Record, frozen=True):

@@ -11,9 +11,9 @@ from typing import Any
 
 from payloads.abi.solidity import FREE_MEMORY, Argument, decode
 from payloads.chainlink.report import FULL_REPORT
+from payloads.chainlink.state import V04, ChainlinkState, Config
 from payloads.crypto import keccak256, recover
 from payloads.errors import Malformed
-from payloads.verdicts.state import V04, ChainlinkState, Config
 
 Recover = Callable[[bytes, bytes, bytes, int], bytes | None]
 

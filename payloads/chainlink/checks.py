@@ -16,9 +16,9 @@ from payloads.abi.solidity import decode
 from payloads.chainlink.call import QUOTE, Call, Item
 from payloads.chainlink.fees import Charge, charge
 from payloads.chainlink.schemas import COMMON_HEAD
+from payloads.chainlink.state import V03, V04, ChainlinkState
 from payloads.crypto import checksum
 from payloads.errors import Malformed, panic
-from payloads.verdicts.state import V03, V04, ChainlinkState
 from payloads.verdicts.verdict import (
     ACCESS_FORBIDDEN,
     BAD_VERIFICATION,

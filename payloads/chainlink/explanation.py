@@ -15,11 +15,11 @@ import msgspec.structs
 from payloads.chainlink.call import Call, Item
 from payloads.chainlink.checks import BAD, MEMBERS, SIGNATURES, Stage, Step, stages
 from payloads.chainlink.findings import findings
+from payloads.chainlink.state import ChainlinkState, Config
 from payloads.crypto import keccak256
 from payloads.errors import Malformed
 from payloads.signatures import recovered
 from payloads.verdicts.signature_hints import repairs
-from payloads.verdicts.state import ChainlinkState, Config
 from payloads.verdicts.verdict import Check, Explanation, Stop, read_revert
 
 # More configs than this are not tried as what a signature may have been made for.

@@ -10,8 +10,8 @@ from typing import Any
 from hexbytes import HexBytes
 
 from payloads.abi.fields import Record, hexed
+from payloads.chainlink.state import SCALE, V03, ChainlinkState
 from payloads.crypto import checksum
-from payloads.verdicts.state import SCALE, V03, ChainlinkState
 
 
 class Charge(Record, frozen=True):

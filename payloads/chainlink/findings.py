@@ -12,9 +12,9 @@ from typing import Any
 from payloads.abi.units import MILLISECONDS, PRICE
 from payloads.chainlink.call import Call, Item
 from payloads.chainlink.report import BareReport, UnknownReport, decode_envelope, decode_report
+from payloads.chainlink.state import V04, V05
 from payloads.crypto import CURVE_ORDER
 from payloads.errors import Malformed
-from payloads.verdicts.state import V04, V05
 from payloads.verdicts.verdict import Finding, Hazard
 
 # A state older than this may have missed a rotation of signers.

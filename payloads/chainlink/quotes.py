@@ -20,10 +20,10 @@ from payloads.chainlink.checks import VERSION_1
 from payloads.chainlink.fees import Charge, charge
 from payloads.chainlink.gas import expected_gas
 from payloads.chainlink.schemas import COMMON_HEAD
+from payloads.chainlink.state import ChainlinkState
 from payloads.chainlink.verifier import Payload, raw_of
 from payloads.errors import Malformed, Misuse
 from payloads.signatures import address_bytes
-from payloads.verdicts.state import ChainlinkState
 
 
 class Quote(Record, frozen=True):

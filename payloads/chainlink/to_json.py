@@ -7,9 +7,11 @@ unknown schema is its `words`. What does not follow from the fields is kept besi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from payloads.abi.fields import hexed, json_object
+from hexbytes import HexBytes
+
+from payloads.abi.fields import Record, hexed, json_object
 from payloads.chainlink.report import (
     CONTEXT,
     AnyReport,
@@ -19,7 +21,8 @@ from payloads.chainlink.report import (
 )
 from payloads.chainlink.schemas import Schema, schema_named
 from payloads.chainlink.signers import recover
-from payloads.json_in import bytes_in, field_values, list_in
+from payloads.errors import Misuse
+from payloads.json_records import EXACT, Reading, hex_bytes
 
 
 def _schema_keys(report: AnyReport) -> dict[str, Any]:
@@ -74,6 +77,32 @@ def full_report_to_dict(payload: FullReport, signers: bool = True) -> dict[str, 
 # --- and back -------------------------------------------------------------------------------------
 
 
+_READING = Reading(base=EXACT, error=Misuse)
+_Word = Annotated[HexBytes, hex_bytes(32)]
+
+
+class _Unknown(Record, frozen=True):
+    """The report of an unknown schema."""
+
+    words: tuple[_Word, ...]
+    tail: HexBytes = HexBytes(b"")
+
+
+class _Trailing(Record, frozen=True):
+    """What follows the last field of a known schema."""
+
+    report_trailing: HexBytes = HexBytes(b"")
+
+
+class _Signatures(Record, frozen=True):
+    """The signatures, and the bytes of a payload that is not in the canonical layout."""
+
+    rs: tuple[_Word, ...]
+    ss: tuple[_Word, ...]
+    raw_vs: _Word
+    raw: HexBytes = HexBytes(b"")
+
+
 def _schema(record: dict[str, Any]) -> Schema:
     return schema_named(record.get("schema") or record.get("schema_version") or "")
 
@@ -81,23 +110,26 @@ def _schema(record: dict[str, Any]) -> Schema:
 def report_from_dict(record: dict[str, Any]) -> bytes:
     """The report blob that an object describes."""
     if record.get("schema") == "unknown":
-        return b"".join(list_in(record, "words", 32)) + bytes_in(record, "tail", None, b"")
+        unknown: _Unknown = _READING.read(_Unknown, record)
+        return b"".join(unknown.words) + unknown.tail
     schema = _schema(record)
-    values = field_values(schema.table.fields, record)
-    return schema.record(**values).encode() + bytes_in(record, "report_trailing", None, b"")
+    values = _READING.fields(schema.table.fields, record)
+    trailing: _Trailing = _READING.read(_Trailing, record)
+    return schema.record(**values).encode() + trailing.report_trailing
 
 
 def full_report_from_dict(record: dict[str, Any]) -> FullReport:
     """The payload that an object describes."""
     blob = report_from_dict(record)
-    context = field_values(CONTEXT.fields, record)
+    context = _READING.fields(CONTEXT.fields, record)
+    signatures: _Signatures = _READING.read(_Signatures, record)
     report = UnknownReport(None, None, (), hexed(blob), "")  # its bytes are all that is encoded
     return FullReport(
         **context,
         report_blob=blob,
-        rs=list_in(record, "rs", 32),
-        ss=list_in(record, "ss", 32),
-        raw_vs=bytes_in(record, "raw_vs", 32),
+        rs=signatures.rs,
+        ss=signatures.ss,
+        raw_vs=signatures.raw_vs,
         report=report,
-        raw=bytes_in(record, "raw", None, b""),
+        raw=signatures.raw,
     )

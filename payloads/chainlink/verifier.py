@@ -27,12 +27,12 @@ from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK
 from payloads.chainlink.checks import run
 from payloads.chainlink.explanation import explain
 from payloads.chainlink.report import FullReport, Input
+from payloads.chainlink.state import ChainlinkState
 from payloads.crypto import recover
 from payloads.errors import Malformed, Misuse
 from payloads.inputs import to_bytes
 from payloads.signatures import address_bytes
 from payloads.verdicts.parallel import judge_distinct
-from payloads.verdicts.state import ChainlinkState
 from payloads.verdicts.verdict import Accepted, Check, Explanation, Reverted, Verdict
 
 Payload = Input | FullReport

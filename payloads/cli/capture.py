@@ -12,7 +12,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,18 +21,19 @@ from payloads import venues as catalog
 from payloads.cli import show
 from payloads.cli.run import guarded
 from payloads.cli.stop import stoppable
+from payloads.cli.venue_names import VenueCommand, VenueName
 from payloads.cli.watch import NothingLeft, Watch, lines_of
 from payloads.errors import Misuse, Refused
-from payloads.venues.common.session import Event, Reply, Request, Session
+from payloads.venues.common.session import Session
+from payloads.venues.common.session_group import SessionGroup
 
 if TYPE_CHECKING:
     import ssl
 
-    from payloads.capture.frames import Incident
     from payloads.capture.writer import CaptureWriter
+    from payloads.live.connection import Connection
+    from payloads.live.group import GroupConnection
 
-# What is streamed to whoever is logged in, without any word of it.
-_ASKS_FOR_NOTHING = frozenset({"qfex-trade"})
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"": 1, "B": 1, "k": 10**3, "kB": 10**3, "M": 10**6, "MB": 10**6, "G": 10**9, "GB": 10**9}
 
@@ -59,7 +60,9 @@ def _size(value: str) -> int:
 
 def _venues() -> str:
     """The venues, for the help; each with what it is asked for."""
-    return "\n\n".join("\b\n" + "\n".join(_about(one)) for one in catalog.VENUES.values())
+    return "Venues:\n\n" + "\n\n".join(
+        "\b\n" + "\n".join(_about(one)) for one in catalog.VENUES.values()
+    )
 
 
 def _about(venue: catalog.Venue) -> Iterator[str]:
@@ -74,9 +77,9 @@ def _about(venue: catalog.Venue) -> Iterator[str]:
 
 
 @click.command(
-    short_help="Keep what a venue sends, until Ctrl-C.", epilog="Venues:\n\n" + _venues()
+    cls=VenueCommand, describe=_venues, short_help="Keep what a venue sends, until Ctrl-C."
 )
-@click.argument("venue", type=click.Choice(list(catalog.VENUES)), metavar="VENUE")
+@click.argument("venue", type=VenueName(lambda: catalog.VENUES), metavar="VENUE")
 @click.argument("what", nargs=-1)
 @click.option(
     "-o",
@@ -142,6 +145,7 @@ def capture(
       payloads capture chainlink 0x0003… --endpoint testnet --for 5m -o reports.jsonl
       payloads capture qfex level2:AAPL-USD --rotate-every 1h -o qfex.jsonl.gz
     """
+    from payloads.capture.redaction import secrets_in
     from payloads.capture.writer import CaptureWriter
     from payloads.live import websocket  # noqa: F401 (says before anything if it cannot run)
 
@@ -149,25 +153,16 @@ def capture(
         raise Misuse("a capture is a file", field="-o", expected="its name", found=output)
     tls = _trusting(ca)
     watch = Watch(show.colours(colour, sys.stderr), frames)
-    outside = _Outside(venue, watch, tls)
     asked = _asked(venue, what, endpoint, options, credentials)
-    sessions: Sequence[Session] = ()
-    try:
-        sessions = catalog.make(venue, asked, outside)
-    except KeyboardInterrupt:  # while the venue is asked where to connect, no loop hears of it
-        watch.ended = "stopped"
-    held = [*outside.learnt, *(secret for session in sessions for secret in _secrets(session))]
+    session = catalog.make(venue, asked)
     writer = CaptureWriter(
-        output, venue=venue, asked=_header(asked), secrets=held, flush_every=flush, sync=sync,
-        max_bytes=rotate_size, max_seconds=rotate_every,
+        output, venue=venue, asked=_header(asked), secrets=secrets_in(session),
+        flush_every=flush, sync=sync, max_bytes=rotate_size, max_seconds=rotate_every,
     )  # fmt: skip
     failed = None
     try:
         with writer:
-            for one in outside.happened:
-                writer.incident(one)
-            if sessions:
-                asyncio.run(_run(sessions, writer, watch, seconds, attempts, tls))
+            asyncio.run(_run(session, writer, watch, seconds, attempts, tls))
     except OSError as error:  # a full disk
         failed = watch.ended = error.strerror or str(error)
         where = str(error.filename or output)
@@ -193,7 +188,7 @@ def _asked(
         if not mark:
             raise Misuse("not an option", field="--set", expected="NAME=VALUE", found=option)
         chosen[name.replace("-", "_")] = value
-    if not what and venue not in _ASKS_FOR_NOTHING:
+    if not what and catalog.venue(venue).needs_subscriptions:
         asked_for = catalog.venue(venue).what
         raise Misuse("nothing to capture", field=f"{venue} WHAT", expected=asked_for)
     names = catalog.venue(venue).credentials
@@ -209,45 +204,6 @@ def _header(asked: catalog.Asked) -> dict[str, Any]:
     """The same, as the capture's header keeps it."""
     endpoint = asked.endpoint or "mainnet"
     return {"what": list(asked.what), "endpoint": endpoint, "options": dict(asked.options)}
-
-
-class _Outside:
-    """Does what a venue wants done before there is a session, and keeps it for the capture."""
-
-    def __init__(self, venue: str, watch: Watch, tls: ssl.SSLContext | None) -> None:
-        self.happened: list[Incident] = []
-        self.learnt: list[str] = []
-        self._venue, self._watch, self._tls = venue, watch, tls
-
-    def now(self) -> int:
-        return time.time_ns()
-
-    def ask(self, request: Request) -> Reply:
-        from payloads.capture import redaction
-        from payloads.live import http
-
-        self.learnt += redaction.secrets_of(request)
-        self._keep("request", redaction.request_detail(request))
-        reply = http.perform_now(request, tls=self._tls)
-        self._keep("reply", redaction.reply_detail(request, reply, self.learnt.append))
-        return reply
-
-    def _keep(self, what: str, detail: dict[str, Any]) -> None:
-        from payloads.capture.frames import Incident
-
-        self.happened.append(Incident(self._venue, 0, self.now(), what, detail))
-
-    def wait(self, nanoseconds: int) -> None:
-        self._watch.say(f"asking again in {nanoseconds / 1e9:.1f} s")
-        time.sleep(nanoseconds / 1e9)
-
-    def tell(self, event: Event) -> None:
-        from payloads.capture.frames import Delivery
-
-        self._watch.count(Delivery(self.now(), 0, None, (event,)))
-
-    def warn(self, words: str) -> None:
-        self._watch.say(words, bad=True)
 
 
 def _trusting(ca: str | None) -> ssl.SSLContext | None:
@@ -267,17 +223,11 @@ def _trusting(ca: str | None) -> ssl.SSLContext | None:
     return context
 
 
-def _secrets(session: Session) -> Iterable[Any]:
-    from payloads.capture.redaction import secrets_in
-
-    return secrets_in(session)
-
-
 # --- while it runs --------------------------------------------------------------------------------
 
 
 async def _run(
-    sessions: Sequence[Session],
+    session: Session | SessionGroup,
     writer: CaptureWriter,
     watch: Watch,
     seconds: float | None,
@@ -285,46 +235,54 @@ async def _run(
     tls: ssl.SSLContext | None,
 ) -> None:
     from payloads.capture.frames import Incident
-    from payloads.live.connection import Backoff, Connection, merged
-    from payloads.live.inbox import Inbox
+    from payloads.live import connect
+    from payloads.live.connection import Backoff
 
-    inbox = Inbox()
-    backoff = Backoff(attempts=attempts)
-    watch.connections = [
-        Connection(session, recorder=writer, inbox=inbox, backoff=backoff, tls=tls)
-        for session in sessions
-    ]
-    async with stoppable() as stop, merged(*watch.connections) as deliveries:
-        reading = asyncio.ensure_future(watch.read(deliveries))
-        stopping = asyncio.ensure_future(_stopped(stop, seconds))
-        watch.begin()  # as `--for` does: not with what the venue was asked before
+    connection = connect(session, recorder=writer, backoff=Backoff(attempts=attempts), tls=tls)
+    watch.connection = connection
+    async with stoppable() as stop, connection:
+        reading = asyncio.ensure_future(watch.read(connection.inbox))
+        stopping = asyncio.ensure_future(_stopped(stop))
+        timing = asyncio.ensure_future(_time_over(connection, watch, seconds))
         showing = asyncio.ensure_future(watch.show())
         try:
-            both: list[asyncio.Future[Any]] = [reading, stopping]
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            watch.ended = stopping.result() if stopping.done() else "as many as were asked for"
+            ends: list[asyncio.Future[Any]] = [reading, stopping, timing]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            watch.ended = "as many as were asked for"
+            for end in (stopping, timing):
+                if end.done():
+                    watch.ended = end.result()
         finally:
             watch.denied = watch.denied_now()
-            for task in (reading, stopping, showing):
+            for task in (reading, stopping, timing, showing):
                 task.cancel()
-            ended = await asyncio.gather(reading, stopping, showing, return_exceptions=True)
+            ended = await asyncio.gather(reading, stopping, timing, showing, return_exceptions=True)
             watch.clear()
     error = ended[0]
     if isinstance(error, Refused):
         watch.refused, watch.ended = error, f"given up: {error.reason}"
         if isinstance(error, NothingLeft):
             why = {"why": error.reason}
-            writer.incident(Incident(sessions[0].venue, 0, time.time_ns(), "gave up", why))
+            writer.incident(Incident(session.venue, 0, time.time_ns(), "gave up", why))
     elif isinstance(error, Exception):
         raise error
 
 
-async def _stopped(stop: asyncio.Event, seconds: float | None) -> str:
-    """Until the time is over, or somebody says stop; which of them, in words."""
+async def _stopped(stop: asyncio.Event) -> str:
+    await stop.wait()
+    return "stopped"
+
+
+async def _time_over(
+    connection: Connection | GroupConnection, watch: Watch, seconds: float | None
+) -> str:
+    """Wait until the capture has lasted long enough. The time before there is a session, when the
+    venue is asked where to connect, does not count, also not for the rates."""
+    await connection.ready()
+    watch.begin()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await stop.wait()
-            return "stopped"
+            await asyncio.Event().wait()
     return "as long as was asked for"
 
 

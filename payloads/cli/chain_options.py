@@ -1,4 +1,4 @@
-"""What `verify` and `quote` share: the state, the clock, who calls, and how amounts are said."""
+"""What `verify`, `quote` and `state` share: the state, the clock and the sender."""
 
 from __future__ import annotations
 
@@ -16,13 +16,10 @@ from payloads.errors import Malformed, Misuse, PayloadError
 from payloads.inputs import to_bytes
 from payloads.recognise import Found, Options, Several, find
 from payloads.stork.calldata import FUNCTIONS as STORK_FUNCTIONS
-from payloads.verdicts.state import ChainlinkState, State, StorkState
-
-AnyState = ChainlinkState | StorkState
-_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+from payloads.verdicts.state import State
 
 
-def load_state(path: str) -> AnyState:
+def load_state(path: str) -> State:
     """The state in a file; anything wrong with it is misuse."""
     try:
         return State.load(path)
@@ -49,33 +46,6 @@ def instant(text: str | None, name: str) -> int | None:
         expected = "unix seconds, an ISO date and time, or now"
         raise Misuse("not a time", field=name, expected=expected, found=repr(text)) from None
     return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
-
-
-def said_instant(time_: int | None) -> str:
-    """A time for a person."""
-    if time_ is None:
-        return "an unknown time"
-    try:
-        return f"{datetime.fromtimestamp(time_, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (ValueError, OverflowError, OSError):
-        return str(time_)
-
-
-def seconds(count: int) -> str:
-    """A duration for a person: the two largest units."""
-    words, left = [], abs(count)
-    for unit, size in _UNITS:
-        if left >= size:
-            words.append(f"{left // size} {unit}")
-            left %= size
-    return " ".join(words[:2]) or "0 s"
-
-
-def amount(wei: int, token: str) -> str:
-    """An exact amount, and the same in whole tokens."""
-    whole, part = divmod(wei, 10**18)
-    digits = f"{whole}.{part:018d}".rstrip("0").rstrip(".")
-    return f"{wei}  {digits} {token}"
 
 
 class Given(Record, frozen=True):

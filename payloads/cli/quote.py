@@ -10,19 +10,19 @@ from payloads.chainlink import decode_call
 from payloads.chainlink.fees import Charge
 from payloads.chainlink.quotes import BulkQuote, Quote
 from payloads.chainlink.quotes import quote as quote_one
+from payloads.chainlink.state import ChainlinkState, percent
 from payloads.cli.chain_options import (
-    AnyState,
-    amount,
     givens,
     instant,
     load_state,
-    said_instant,
-    seconds,
     state_options,
 )
 from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
-from payloads.verdicts.state import SCALE, StorkState
+from payloads.stork.state import StorkState
+from payloads.verdicts.state import State
+from payloads.verdicts.words import amount, duration
+from payloads.verdicts.words import instant as instant_words
 
 _WIDTH = 22
 _WAYS = {"link": "paid in LINK", "native": "paid in native", "free": "nothing paid"}
@@ -61,6 +61,7 @@ def quote(
     if isinstance(state, StorkState):
         _show_stork(run, state)
         return
+    assert isinstance(state, ChainlinkState)
     quotes: list[Quote] = []
 
     def act(item: Item) -> None:
@@ -129,24 +130,19 @@ def _charge_lines(token: str, charge: Charge) -> Iterator[str]:
     if charge.surcharged != charge.base:
         how.append(f"{charge.surcharged} with the surcharge")
     if charge.discount:
-        how.append(f"{_percent(charge.discount)} discount")
+        how.append(f"{percent(charge.discount)} discount")
     yield _row("", click.style(", ".join(how), dim=True))
     yield _row("  reward", amount(charge.reward, "LINK"))
 
 
-def _percent(share: int) -> str:
-    whole, part = divmod(share * 100, SCALE)
-    return f"{whole}.{part:018d}".rstrip("0").rstrip(".") + "%"
-
-
 def _expiry(found: Quote) -> str:
-    said = said_instant(found.expires_at)
+    said = instant_words(found.expires_at)
     left = found.expires_in
     if left is None:
         return said
     if left < 0:
-        return f"{said}: {click.style(f'expired {seconds(left)} ago', fg='red')}"
-    return f"{said}: {seconds(left)} left"
+        return f"{said}: {click.style(f'expired {duration(left)} ago', fg='red')}"
+    return f"{said}: {duration(left)} left"
 
 
 def _gas(gas: dict[str, int | None]) -> str:
@@ -162,15 +158,15 @@ def _bulk_lines(bulk: BulkQuote) -> Iterator[str]:
     yield _row("  reward", amount(bulk.reward("native"), "LINK"))
     yield _row("value to send", f"{amount(bulk.value, 'native')}, or 0 to pay wrapped or LINK")
     if (left := bulk.expires_in) is not None:
-        said = f"{seconds(left)} left" if left >= 0 else f"expired {seconds(left)} ago"
+        said = f"{duration(left)} left" if left >= 0 else f"expired {duration(left)} ago"
         yield _row("first to expire", said)
     yield ""
 
 
-def _state_lines(state: AnyState, clock: int | None) -> Iterator[str]:
+def _state_lines(state: State, clock: int | None) -> Iterator[str]:
     yield "state used"
     yield f"  {state.described()}"
     when = state.now if clock is None else clock
     age = state.age(clock)
-    old = "its age is not known" if age is None else f"{seconds(age)} old at that time"
-    yield f"  quoted at {said_instant(when)}; {old}"
+    old = "its age is not known" if age is None else f"{duration(age)} old at that time"
+    yield f"  quoted at {instant_words(when)}; {old}"

@@ -121,11 +121,11 @@ class _Player:
         """The records of one file."""
         from payloads.capture.format import BrokenLine
         from payloads.capture.frames import Frame, Incident
-        from payloads.capture.importers.readers import read
+        from payloads.capture.importers.any_file import import_records
 
         try:
             source: Any = sys.stdin.buffer if name == "-" else name
-            for where, record in read(source, kind=self.kind, venue=self.venue):
+            for where, record in import_records(source, kind=self.kind, venue=self.venue):
                 if (missing := parts.saw(record)) is not None:
                     self._report(f"{name}: {where}", missing)
                 if isinstance(record, BrokenLine):
@@ -169,7 +169,7 @@ def _write(player: _Player, speed: float) -> None:
 
 
 async def _serve(player: _Player, host: str, port: int, speed: float) -> None:
-    from payloads.capture.replay import serve
+    from payloads.simulators.replay import serve
 
     def told(words: str) -> None:
         click.echo(words, err=True)

@@ -8,28 +8,63 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from payloads.cli import simulate_options
 from payloads.cli.run import guarded
 from payloads.cli.stop import stoppable
+from payloads.cli.venue_names import VenueCommand, VenueName
 from payloads.errors import Misuse
 
 if TYPE_CHECKING:
     import ssl
 
     from payloads.simulators import Simulator
+    from payloads.simulators.options import Endpoint
+    from payloads.simulators.text_options import TextOption
 
-_VENUES = ("chainlink", "stork", "finery", "ethgas", "qfex")
 _SHOWN_EVERY = 0.5
 _WIDTH = 14
 
 
-@click.command(epilog=simulate_options.described())
-@click.argument("venue", type=click.Choice(_VENUES))
+def _venues() -> tuple[str, ...]:
+    from payloads import simulators
+
+    return simulators.names()
+
+
+def _options_of_venues() -> str:
+    """The options of --set, and what `expire` does, by venue."""
+    from payloads import simulators
+    from payloads.simulators.text_options import COMMON
+
+    groups = [list(_about(name, simulators.class_of(name))) for name in simulators.names()]
+    groups.append(["  all:", *_option_lines(COMMON)])
+    described = ["\b\n" + "\n".join(lines) for lines in groups if len(lines) > 1]
+    return "Options of --set, and the venues where something expires:\n\n" + "\n\n".join(described)
+
+
+def _about(name: str, simulator: type[Simulator]) -> Iterator[str]:
+    from payloads.simulators.text_options import COMMON
+
+    yield f"  {name}:"
+    own = {key: option for key, option in simulator.text_options.items() if key not in COMMON}
+    yield from _option_lines(own)
+    if simulator.expires:
+        yield f"    {'expire@…':24} {simulator.expires}"
+
+
+def _option_lines(options: Mapping[str, TextOption]) -> Iterator[str]:
+    for name, option in options.items():
+        expected = option.expected.replace(" or ", "|")
+        yield f"    {name + '=' + expected:24} {option.meaning}"
+
+
+@click.command(cls=VenueCommand, describe=_options_of_venues)
+@click.argument("venue", type=VenueName(_venues), metavar="VENUE")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0: a free one.")
 @click.option("--rate", type=float, help="Messages a second for each stream (default: as venue).")
@@ -74,8 +109,8 @@ def simulate(
       stall@100:3      silence for 3 seconds at the 100th message
       cut@5s           the connections are gone after 5 seconds; close@5s:1011 says goodbye
       refuse@5s:429    the next dial after that is refused
-      expire@60s       tokens no longer taken (ethgas, qfex), token (stork) or key (finery) gone
-      restart@10s:2    nobody there for 2 seconds
+      expire@60s       tokens end, or the credential is withdrawn: see the venues below
+      restart@10s:2    no server there for 2 seconds
 
     \b
     Examples:
@@ -85,19 +120,21 @@ def simulate(
       payloads simulate ethgas --set dialect=draft --set lifetime=30
     """
     from payloads import simulators
+    from payloads.simulators.text_options import read_options
 
-    options: dict[str, Any] = simulate_options.options(venue, given) | {
+    kind = simulators.class_of(venue)
+    options: dict[str, Any] = read_options(venue, kind.text_options, given) | {
         "host": host, "port": port, "rate": rate, "misbehave": misbehave, "seed": seed,
     }  # fmt: skip
     if feeds is not None:
         options["feeds"] = [name.strip() for name in feeds.split(",") if name.strip()]
     if bad_share is not None:
-        if venue not in ("chainlink", "stork"):
+        if not kind.BAD:
             raise Misuse("signs no payloads", field="--bad-share", found=venue)
         options["bad_share"] = bad_share
     if certificate is not None:
         options["tls"] = _serving(certificate)
-    simulator = simulators.make(venue, **options)
+    simulator = kind(**options)
     asyncio.run(_run(simulator, certificate, state_path, seconds, as_json))
 
 
@@ -178,38 +215,32 @@ def _write_state(simulator: Simulator, path: str) -> None:
         raise Misuse(f"cannot be written: {error.strerror}", field=path) from None
 
 
-def _example(venue: str, what: str, endpoint: str, trusting: list[str]) -> tuple[str, str]:
-    where = shlex.join(["--endpoint", endpoint, *trusting])
-    return "for example", f"payloads capture {venue} '{what}' {where} -o FILE"
+def _example(endpoint: Endpoint, trusting: list[str]) -> tuple[str, str]:
+    where = shlex.join(["--endpoint", endpoint.base, *trusting])
+    return "for example", f"payloads capture {endpoint.venue} '{endpoint.example}' {where} -o FILE"
 
 
 def _say_hello(
     simulator: Simulator, certificate: str | None, state_path: str | None, as_json: bool
 ) -> None:
-    from payloads.simulators import QfexSimulator
-
     trusting = [] if certificate is None else ["--ca", certificate]
 
     if as_json:
         record = {
             "venue": simulator.venue, "url": simulator.url, "endpoint": simulator.base,
+            "endpoints": {one.venue: one.base for one in simulator.endpoints},
             "http": simulator.http_url, "credentials": simulator.credentials,
             "environment": simulator.environment,
             "capture": [*simulator.capture("FILE"), *trusting],
         }  # fmt: skip
-        if isinstance(simulator, QfexSimulator):
-            record["trade_endpoint"] = simulator.trade_base
         click.echo(json.dumps(record))
         return
-    rows = [("connect to", simulator.url), ("requests to", simulator.http_url)]
-    if isinstance(simulator, QfexSimulator):
-        rows.append(("trade socket", simulator.trade_url))
+    first, *others = simulator.endpoints
+    rows = [(first.title, first.url), ("requests to", simulator.http_url)]
+    rows += [(endpoint.title, endpoint.url) for endpoint in others]
     rows += [*simulator.credentials.items()]
     rows += [("export", f"{name}={value}") for name, value in simulator.environment.items()]
-    first, *_ = simulator.subscriptions
-    rows.append(_example(simulator.venue, first, simulator.base, trusting))
-    if isinstance(simulator, QfexSimulator):
-        rows.append(_example("qfex-trade", "positions", simulator.trade_base, trusting))
+    rows += [_example(endpoint, trusting) for endpoint in simulator.endpoints]
     if state_path is not None:
         rows.append(("verify", f"payloads verify --state {state_path} SOURCE"))
     click.echo(f"{simulator.venue} on loopback; its credentials and keys are worth nothing.")

@@ -157,10 +157,10 @@ def _parts(names: Iterable[str]) -> Iterator[Placed]:
 
 
 def _placed(head: bytes, stream: IO[bytes], prefix: str) -> Iterator[Placed]:
-    from payloads.capture.compression import unsqueezed
-    from payloads.capture.writer import numbered
+    from payloads.capture.compression import decompressed
+    from payloads.capture.reader import numbered_records
 
-    for number, record in numbered(unsqueezed(stream, head)):
+    for number, record in numbered_records(decompressed(stream, head)):
         yield f"{prefix}line {number}", number, record
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from payloads import published
-from payloads.cli.chain_options import AnyState, amount, instant, load_state, said_instant
+from payloads.cli.chain_options import instant, load_state
 from payloads.cli.run import Run, guarded
 from payloads.crypto import checksum
 from payloads.errors import Misuse
-from payloads.verdicts.state import SCALE, ChainlinkState, Config, StorkState
+from payloads.verdicts import words
+from payloads.verdicts.state import State
 
 _WIDTH = 22
 
@@ -146,86 +147,28 @@ def _row(name: str, value: str) -> str:
     return f"  {click.style(name.ljust(_WIDTH), fg='cyan')} {value}"
 
 
-def _state_lines(found: AnyState) -> Iterator[str]:
+def _state_lines(found: State) -> Iterator[str]:
     yield click.style(f"{found.contract}", bold=True)
-    yield _row("from", found.source or "nobody says where")
+    yield _row("from", found.source or "an unknown source")
     if found.network:
         yield _row("network", found.network)
     if found.chain_id is not None:
         yield _row("chain id", str(found.chain_id))
     if found.proxy is not None:
-        yield _row("proxy", _address(found.proxy) + _documented(found.proxy))
+        yield _row("proxy", checksum(found.proxy) + _documented(found.proxy))
     if found.block_number is not None:
         yield _row("block", str(found.block_number))
-    yield _row("block time", said_instant(found.now))
-    if isinstance(found, StorkState):
-        unset = "" if any(found.signer) else "  NEVER SET: every invalid signature verifies"
-        yield _row("signer", _address(found.signer) + unset)
-        yield _row("verification fee", amount(found.verification_fee, "native"))
-    else:
-        yield from _chainlink_lines(found)
+    yield _row("block time", words.instant(found.now))
+    for name, value in found.facts():
+        yield _row(name, value)
     if found.history:
         yield _row("remembered changes", str(len(found.history)))
-
-
-def _address(raw: bytes) -> str:
-    return checksum(bytes(raw))
 
 
 def _documented(address: bytes) -> str:
     labels = [known.label for known in published.proxies(bytes(address))]
     more = f" and {len(labels) - 3} more networks" if len(labels) > 3 else ""
     return f"  (documented for {', '.join(labels[:3])}{more}; unverified)" if labels else ""
-
-
-def _chainlink_lines(found: ChainlinkState) -> Iterator[str]:
-    if found.subscriber is not None:
-        yield _row("subscriber", _address(found.subscriber))
-    for config in found.configs:
-        yield from _config_lines(config)
-    for key in ("unset_digests", "deactivated_feeds"):
-        for ended in getattr(found, key):
-            since = "" if ended.at is None else f"  since {said_instant(ended.at)}"
-            yield _row(key.replace("_", " ")[:-1], f"0x{ended.id.hex()}{since}")
-    access = found.access_controller
-    if access is not None:
-        listed = access.allowed
-        who = "anybody" if listed is None else ", ".join(map(_address, listed)) or "nobody"
-        yield _row("may call", who)
-    yield from _fee_lines(found)
-
-
-def _config_lines(config: Config) -> Iterator[str]:
-    digest = config.config_digest
-    name = f"0x{digest.hex()}" if digest is not None else f"DON 0x{config.don_config_id.hex()}"
-    kind = "active" if config.active else "inactive"
-    if config.removed_at is not None:
-        kind = f"removed {said_instant(config.removed_at)}"
-    yield _row("config", f"{name}  {kind}")
-    if config.feed_id is not None:
-        yield _row("  feed", f"0x{config.feed_id.hex()}")
-    if config.activation_time is not None:
-        yield _row("  for observations", f"from {said_instant(config.activation_time)}")
-    if config.set_at is not None:
-        yield _row("  set", said_instant(config.set_at))
-    yield _row("  signers", f"{len(config.signers)}, f = {config.f}")
-    for signer in config.signers:
-        yield _row("", _address(signer))
-
-
-def _fee_lines(found: ChainlinkState) -> Iterator[str]:
-    fees = found.fee_manager
-    if fees is None:
-        yield _row("fee manager", "none: verification is free, and expiry is not checked")
-        return
-    yield _row("fee manager", "unnamed" if fees.address is None else _address(fees.address))
-    yield _row("  LINK", _address(fees.link))
-    yield _row("  wrapped native", _address(fees.native))
-    yield _row("  native surcharge", f"{fees.native_surcharge * 100 / SCALE:g}%")
-    for one in fees.discounts:
-        what = "all feeds" if one.feed_id is None else f"feed 0x{one.feed_id.hex()}"
-        whose = "" if one.subscriber is None else f", {_address(one.subscriber)}"
-        yield _row("  discount", f"{one.discount * 100 / SCALE:g}% in {one.token}, {what}{whose}")
 
 
 # --- diff -----------------------------------------------------------------------------------------
@@ -248,7 +191,7 @@ def diff(before: str, after: str, as_json: bool, colour: str) -> None:
       payloads state diff --json yesterday.json today.json | jq .path
     """
     run = Run(as_json, colour)
-    old, new = (_deciding(load_state(path)) for path in (before, after))
+    old, new = (load_state(path).deciding() for path in (before, after))
     changes = list(_changes(old, new, ""))
     for path, was, now in changes:
         if as_json:
@@ -259,39 +202,6 @@ def diff(before: str, after: str, as_json: bool, colour: str) -> None:
         run.lines(["no difference that decides a verdict"])
     if changes:
         raise SystemExit(1)
-
-
-# What says when and how a state was read, or what it remembers, and decides nothing now.
-_ASIDE = ("kind", "world", "now", "network", "block_number", "fetched_at", "source", "history")
-_PAST = ("set_at", "removed_at", "switched")
-
-
-def _deciding(found: AnyState) -> dict[str, Any]:
-    """The facts that decide verdicts, with lists turned into objects by what names their items."""
-    record = {key: value for key, value in found.to_dict().items() if key not in _ASIDE}
-    if isinstance(found, ChainlinkState):
-        record["configs"] = dict(map(_named_config, found.in_force))
-        for key in ("unset_digests", "deactivated_feeds"):
-            record[key] = {"0x" + one.id.hex(): True for one in getattr(found, key)}
-        if found.fee_manager is not None:
-            fees = found.fee_manager.to_json()
-            record["fee_manager"] = fees | {
-                "discounts": dict(map(_named_discount, fees["discounts"]))
-            }
-    return record
-
-
-def _named_config(config: Config) -> tuple[str, dict[str, Any]]:
-    record = {key: value for key, value in config.to_json().items() if key not in _PAST}
-    parts = (record.pop("feed_id", ""), record.pop("config_digest", ""))
-    record["signers"] = {checksum(bytes(one)): True for one in config.signers}
-    name = "/".join(part for part in parts if part)
-    return name or f"from {config.activation_time}", record
-
-
-def _named_discount(record: dict[str, Any]) -> tuple[str, str]:
-    who, feed = record.get("subscriber", "subscriber"), record["feed_id"] or "all feeds"
-    return f"{who}/{feed}/{record['token']}", record["discount"]
 
 
 def _changes(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:

@@ -9,14 +9,12 @@ import click
 
 from payloads.chainlink import verifier as on_chainlink
 from payloads.chainlink.calldata import parameter
+from payloads.chainlink.state import ChainlinkState
 from payloads.cli.chain_options import (
-    AnyState,
     Given,
     givens,
     instant,
     load_state,
-    said_instant,
-    seconds,
     state_options,
 )
 from payloads.cli.run import Run, command_options, guarded
@@ -25,8 +23,11 @@ from payloads.errors import Malformed, Misuse, elide
 from payloads.inputs import to_bytes
 from payloads.stork import verifier as on_stork
 from payloads.stork.calldata import FUNCTIONS as STORK_FUNCTIONS
-from payloads.verdicts.state import ChainlinkState
+from payloads.stork.state import StorkState
+from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Check, Verdict
+from payloads.verdicts.words import duration
+from payloads.verdicts.words import instant as instant_words
 
 _MARKS = {True: ("ok  ", "green"), False: ("FAIL", "red"), None: ("-   ", "bright_black")}
 _SEVERITIES = {"danger": "red", "warning": "yellow", "note": "cyan"}
@@ -66,6 +67,7 @@ class Terms:
                 return on_chainlink.judge_calldata(
                     given.raw, state, value=self.value, sender=self.sender, now=self.now
                 )
+            assert isinstance(state, StorkState)
             return on_stork.judge_calldata(given.raw, state, value=self.value, now=self.now)
         if isinstance(state, ChainlinkState):
             if self.call == "verifyBulk":
@@ -74,6 +76,7 @@ class Terms:
                 given.raw, state, parameter_payload=self.parameter, **self._rest
             )
         assert self.call is not None
+        assert isinstance(state, StorkState)
         return on_stork.judge(given.raw, state, call=self.call, value=self.value, now=self.now)
 
     def judge_bulk(self, raws: list[bytes]) -> Verdict:
@@ -100,7 +103,7 @@ def wei(text: str) -> int:
     return int(text)
 
 
-def _call_of(state: AnyState, call: str | None) -> str | None:
+def _call_of(state: State, call: str | None) -> str | None:
     if isinstance(state, ChainlinkState):
         names = ["verify", "verifyBulk"]
     else:
@@ -114,7 +117,7 @@ def _call_of(state: AnyState, call: str | None) -> str | None:
     return found[0]
 
 
-def _parameter(state: AnyState, quote: str | None, given: str | None) -> bytes:
+def _parameter(state: State, quote: str | None, given: str | None) -> bytes:
     if quote is not None and given is not None:
         raise Misuse("--quote and --parameter say the same thing twice", field="--quote")
     if not isinstance(state, ChainlinkState):
@@ -276,7 +279,7 @@ def _state_lines(verdict: Verdict) -> Iterator[str]:
     if age is None:
         old = "its age is not known"
     elif age >= 0:
-        old = f"{seconds(age)} old at that time"
+        old = f"{duration(age)} old at that time"
     else:
-        old = f"{seconds(age)} newer than that"
-    yield f"  judged at {said_instant(verdict.now)}; {old}"
+        old = f"{duration(age)} newer than that"
+    yield f"  judged at {instant_words(verdict.now)}; {old}"

@@ -30,11 +30,13 @@ from payloads.venues.common.session import (
     Stalled,
     Unknown,
 )
+from payloads.venues.common.session_group import Degraded
 
 if TYPE_CHECKING:
     from payloads.capture.frames import Delivery
     from payloads.capture.writer import CaptureWriter
     from payloads.live.connection import Connection
+    from payloads.live.group import GroupConnection
     from payloads.live.inbox import Inbox
 
 _SHOWN_EVERY = 0.5
@@ -52,7 +54,7 @@ class Watch:
     """What has come so far, for the line that is shown and for the summary."""
 
     def __init__(self, coloured: bool, limit: int | None = None) -> None:
-        self.connections: list[Connection] = []
+        self.connection: Connection | GroupConnection | None = None
         self.begin()
         self.events: Counter[str] = Counter()
         self.channels: Counter[str] = Counter()
@@ -76,6 +78,11 @@ class Watch:
         self._last = (self.began, 0, 0)
 
     @property
+    def connections(self) -> tuple[Connection, ...]:
+        """One for each session, as soon as the sessions are known."""
+        return () if self.connection is None else self.connection.connections
+
+    @property
     def opened(self) -> int:
         """How many websockets came about."""
         return sum(one.stats.opened for one in self.connections)
@@ -96,7 +103,8 @@ class Watch:
 
     @property
     def _hopeless(self) -> bool:
-        return all(one.session.all_refused for one in self.connections)
+        connections = self.connections
+        return bool(connections) and all(one.session.all_refused for one in connections)
 
     def denied_now(self) -> dict[str, str]:
         """What the venue has refused for good, as it stands."""
@@ -131,7 +139,8 @@ class Watch:
         from payloads.capture.frames import Retrying, Unreachable
         from payloads.venues.chainlink.gaps import Backfilled
 
-        which = f"connection {delivery.connection}: " if len(self.connections) > 1 else ""
+        several = delivery.connection and len(self.connections) > 1
+        which = f"connection {delivery.connection}: " if several else ""
         if isinstance(event, Broken):
             self.say(f"{which}broken message: {event.error}", bad=True)
         elif isinstance(event, Unknown) and self.events["Unknown"] <= _UNKNOWN_TOLD:
@@ -155,7 +164,10 @@ class Watch:
         elif isinstance(event, Unreachable):
             self.say(f"{which}{event.why}", bad=True)
         elif isinstance(event, Retrying):
-            self.say(f"{which}dialling again in {event.wait / 1e9:.1f} s")
+            what = "dialling" if self.connections else "asking"
+            self.say(f"{which}{what} again in {event.wait / 1e9:.1f} s")
+        elif isinstance(event, Degraded):
+            self.say(event.message, bad=True)
         elif isinstance(event, Stalled):
             self.say(f"{which}silent for {event.silent_for / 1e9:.1f} s", bad=True)
         elif isinstance(event, Authenticated):

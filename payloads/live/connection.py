@@ -1,12 +1,5 @@
 """Drives any session over a real websocket: dials, pings, ticks, reconnects, records.
 
-    async with connect(session) as connection:
-        async for moment in connection:
-            for event in moment.events: ...
-
-    for moment in stream(session):     # the same without asyncio
-        ...
-
 What it promises:
 
 * Every dial asks the session anew, and sends its URL byte for byte. HTTP requests that the session
@@ -34,9 +27,8 @@ import asyncio
 import contextlib
 import random
 import ssl
-import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Self
 
 from payloads.abi.fields import Record
@@ -137,6 +129,14 @@ class Connection:
     def _let_go(self, driver: Driver) -> None:
         self.session.driver = None
         driver.end()
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """The connection itself. With a session group there are several."""
+        return (self,)
+
+    async def ready(self) -> None:
+        """Returns when the sessions are known: at once, where there is one."""
 
     def _see_to_it(self) -> None:
         """The session's owner has asked it for something."""
@@ -241,11 +241,13 @@ class Connection:
 
         sink = self._sink
         self.stats.dials += 1
-        sink.number = sink.recorder.connection() if sink.recorder else self.stats.dials
+        sink.number = sink.recorder.connection() if sink.recorder else self.inbox.dialled()
         dial = self.session.dial(self._clock())
         sink.learn(dial)
         sink.happened("dialling", redaction.dial_detail(dial))
-        self._live = live = Live(sink, self._request_tasks, self._keep_alive, self._closing)
+        self._live = live = Live(
+            self.session, sink, self._request_tasks, self._keep_alive, self._closing
+        )
         options = websocket.Options(*self._dialling)
         try:
             opening = websocket.open_websocket(dial, live, options, self._clock)
@@ -303,11 +305,6 @@ class Connection:
         return Retry(failed.again, failed.why)
 
 
-def connect(session: Session, **options: Any) -> Connection:
-    """A connection for `async with`; the options are those of `Connection`."""
-    return Connection(session, **options)
-
-
 @contextlib.asynccontextmanager
 async def merged(*connections: Connection) -> AsyncIterator[Inbox]:
     """Several connections read as one; they must have been made with the same `inbox`."""
@@ -321,47 +318,3 @@ async def merged(*connections: Connection) -> AsyncIterator[Inbox]:
     finally:
         inbox.abandon()
         await asyncio.gather(*(connection.close() for connection in connections))
-
-
-# --- without asyncio ------------------------------------------------------------------------------
-
-
-def stream(session: Session, **options: Any) -> Iterator[Delivery]:
-    """The moments of a connection, for a plain `for` loop. Leaving the loop closes it.
-
-    The connection lives in a thread of its own, so pings are answered and frames get their times
-    while the loop's body is busy.
-    """
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="payloads stream", daemon=True)
-    thread.start()
-
-    def there(work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, loop).result()
-
-    connection = None
-    try:
-        connection = there(_started(session, options))
-        while deliveries := there(connection.inbox.get_all()):
-            yield from deliveries
-    finally:
-        if connection is not None:
-            there(connection.__aexit__())
-        there(_settled())
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
-async def _started(session: Session, options: dict[str, Any]) -> Connection:
-    connection = Connection(session, **options)
-    connection.start()
-    return connection
-
-
-async def _settled() -> None:
-    """Let everything that was cancelled end before its loop does."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)

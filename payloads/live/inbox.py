@@ -45,7 +45,7 @@ class Inbox:
         self._held: list[Callable[[], None]] = []
         self._held_since = 0
         self._reader: asyncio.Future[None] | None = None
-        self._feeding = 0
+        self._feeding = self._dials = 0
         self._error: BaseException | None = None
         self.abandoned = False
 
@@ -54,6 +54,11 @@ class Inbox:
     def join(self) -> None:
         """One more connection feeds this inbox."""
         self._feeding += 1
+
+    def dialled(self) -> int:
+        """The number of another dial of the connections that feed this inbox, from 1."""
+        self._dials += 1
+        return self._dials
 
     def leave(self, error: BaseException | None = None) -> None:
         """One connection is done; the reader is told the first error when all are."""

@@ -10,6 +10,7 @@ from payloads.capture.frames import Delivery, Frame, Incident
 from payloads.live.inbox import Inbox
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import Dial, Event, Request, Session
+from payloads.venues.common.session_group import SessionGroup
 
 
 class Recorder(Protocol):
@@ -40,7 +41,11 @@ class Sink:
     """The reader's inbox and the recorder of one connection; `number` is its current websocket."""
 
     def __init__(
-        self, session: Session, recorder: Recorder | None, inbox: Inbox, clock: Callable[[], int]
+        self,
+        session: Session | SessionGroup,
+        recorder: Recorder | None,
+        inbox: Inbox,
+        clock: Callable[[], int],
     ) -> None:
         self.session, self.recorder, self.inbox, self.clock = session, recorder, inbox, clock
         self.stats = Stats()

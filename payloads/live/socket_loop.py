@@ -15,7 +15,7 @@ from payloads.capture.frames import Delivery, Frame, Opcode
 from payloads.live.request_tasks import RequestTasks
 from payloads.live.sink import Sink
 from payloads.venues.common.redactor import Message
-from payloads.venues.common.session import Closed, Event, Retry, Stalled
+from payloads.venues.common.session import Closed, Event, Retry, Session, Stalled
 
 if TYPE_CHECKING:
     from payloads.live.websocket import WebSocket
@@ -38,9 +38,14 @@ class Live:
     """One open websocket: what runs beside each other while it is open."""
 
     def __init__(
-        self, sink: Sink, request_tasks: RequestTasks, keep_alive: KeepAlive, closing: asyncio.Event
+        self,
+        session: Session,
+        sink: Sink,
+        request_tasks: RequestTasks,
+        keep_alive: KeepAlive,
+        closing: asyncio.Event,
     ) -> None:
-        self.sink, self.session, self.stats = sink, sink.session, sink.stats
+        self.sink, self.session, self.stats = sink, session, sink.stats
         self.recorder, self.clock = sink.recorder, sink.clock
         self.venue, self.number = self.session.venue, sink.number
         self.is_open = self.was_open = False

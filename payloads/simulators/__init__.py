@@ -1,4 +1,4 @@
-"""The five venues on loopback, for tests: no network, and credentials that are worth nothing.
+"""The venues on loopback, for tests: no network, and credentials that are worth nothing.
 
     async with simulators.chainlink(rate=20, misbehave="cut@100") as venue:
         venue.url, venue.credentials       # what any client connects with
@@ -8,52 +8,64 @@
         venue.state()                      # what verifies the signed payloads
 
 A simulator checks credentials and messages as its venue does, streams synthetic data (the same for
-the same seed), and misbehaves as it is told to (see `misbehaviour`). It knows how a venue speaks,
-not what it is worth: prices are made up, and orders meet nobody.
+the same seed), and misbehaves when told to (see `payloads.simulators.faults`). It knows the
+protocol of a venue, not its market: prices are made up, and orders are never matched.
 
-The server is built on the sans-I/O part of `websockets` (the extra `live`). Everything that a user
-gets wrong is `Misuse`; `OSError` comes out where a port cannot be had.
+The simulators are those of the catalogue `payloads.venues.VENUES`, which is read at each call. Each
+is imported when it is first asked for. The server is built on the sans-I/O part of `websockets`
+(the extra `live`). Wrong use raises `Misuse`; a port that cannot be had raises `OSError`.
 """
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any, Literal, overload
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
+from payloads import venues as catalogue
 from payloads.errors import Misuse, shown
 from payloads.simulators.base import Simulator
 from payloads.simulators.faults import CORRUPTIONS, KINDS, Plan, Rule
 from payloads.simulators.options import Counters, Made, Sent
-from payloads.simulators.threaded import running
-from payloads.simulators.venues.chainlink import ChainlinkSimulator
-from payloads.simulators.venues.ethgas import EthgasSimulator
-from payloads.simulators.venues.finery import FinerySimulator
-from payloads.simulators.venues.qfex import QfexSimulator
-from payloads.simulators.venues.stork import StorkSimulator
+from payloads.simulators.threaded import threaded
+
+if TYPE_CHECKING:
+    from payloads.simulators.venues.chainlink import ChainlinkSimulator
+    from payloads.simulators.venues.ethgas import EthgasSimulator
+    from payloads.simulators.venues.finery import FinerySimulator
+    from payloads.simulators.venues.qfex import QfexSimulator
+    from payloads.simulators.venues.stork import StorkSimulator
+
+    chainlink = ChainlinkSimulator
+    stork = StorkSimulator
+    finery = FinerySimulator
+    ethgas = EthgasSimulator
+    qfex = QfexSimulator
 
 __all__ = [
-    "CORRUPTIONS", "KINDS", "VENUES", "ChainlinkSimulator", "Counters", "EthgasSimulator",
-    "FinerySimulator", "Made", "Plan", "QfexSimulator", "Rule", "Sent", "Simulator",
-    "StorkSimulator", "chainlink", "ethgas", "finery", "make", "qfex", "start", "stork",
+    "CORRUPTIONS", "KINDS", "ChainlinkSimulator", "Counters", "EthgasSimulator", "FinerySimulator",
+    "Made", "Plan", "QfexSimulator", "Rule", "Sent", "Simulator", "StorkSimulator", "chainlink",
+    "class_of", "ethgas", "finery", "make", "names", "qfex", "start", "stork",
 ]  # fmt: skip
 
-chainlink = ChainlinkSimulator
-stork = StorkSimulator
-finery = FinerySimulator
-ethgas = EthgasSimulator
-qfex = QfexSimulator
 
-VENUES: dict[str, type[Simulator]] = {
-    one.venue: one for one in (chainlink, stork, finery, ethgas, qfex)
-}
+def names() -> tuple[str, ...]:
+    """The venues of the catalogue that have a simulator."""
+    return tuple(name for name, venue in catalogue.VENUES.items() if venue.simulator)
+
+
+def class_of(venue: str) -> type[Simulator]:
+    """The simulator's class by its venue's name."""
+    if venue not in names():
+        known = ", ".join(names())
+        raise Misuse("no such venue", field="venue", expected=known, found=shown(venue))
+    module, _, name = catalogue.VENUES[venue].simulator.partition(":")
+    return cast(type[Simulator], getattr(import_module(module), name))
 
 
 def make(venue: str, **options: Any) -> Simulator:
     """A simulator by its venue's name, for `async with`."""
-    if venue not in VENUES:
-        known = ", ".join(VENUES)
-        raise Misuse("no such venue", field="venue", expected=known, found=shown(venue))
-    return VENUES[venue](**options)
+    return class_of(venue)(**options)
 
 
 @overload
@@ -74,4 +86,16 @@ def start(venue: str, **options: Any) -> AbstractContextManager[Simulator]: ...
 
 def start(venue: str, **options: Any) -> AbstractContextManager[Any]:
     """A simulator served from a thread of its own, for `with`."""
-    return running(make(venue, **options))
+    return threaded(make(venue, **options))
+
+
+def __getattr__(name: str) -> Any:
+    """A simulator's class, by its own name or by its venue's."""
+    for venue in names():
+        if name in (venue, catalogue.VENUES[venue].simulator.rpartition(":")[2]):
+            return class_of(venue)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

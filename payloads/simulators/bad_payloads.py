@@ -1,4 +1,4 @@
-"""Payloads that verification should refuse: which, how many, and how they are spoilt."""
+"""Payloads that verification should refuse: how many of them, and what is wrong with each."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from payloads.errors import Misuse
 
 
-class Spoiler:
-    """Chooses, by its seed, which payloads are bad and in which of the ways asked for."""
+class BadPayloads:
+    """A seeded choice of the payloads that are bad, and of the kind of each."""
 
     def __init__(self, share: float, ways: Sequence[str], known: Sequence[str], seed: int) -> None:
         if not 0 <= share <= 1:
@@ -23,15 +23,15 @@ class Spoiler:
         self._dice = random.Random(f"{seed} bad")
 
     def choose(self) -> str:
-        """How the next payload is spoilt; "" for not at all."""
+        """What is wrong with the next payload; "" for nothing."""
         bad = self._share and self._dice.random() < self._share
         return self._dice.choice(self._ways) if bad else ""
 
     def truncate(self, raw: bytes) -> bytes:
-        """Without its end, but with enough of it that something is missing."""
+        """The payload without its end."""
         return raw[: self._dice.randrange(len(raw) // 4, len(raw) - 1)]
 
     def flip(self, raw: bytes, start: int, end: int) -> bytes:
-        """With one bit changed between two positions."""
+        """The payload with one bit changed between two positions."""
         at = self._dice.randrange(start, end)
         return raw[:at] + bytes([raw[at] ^ 1 << self._dice.randrange(8)]) + raw[at + 1 :]

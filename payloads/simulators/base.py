@@ -19,16 +19,17 @@ import random
 import time
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Self, Unpack
 
 from payloads.errors import Misuse
 from payloads.simulators.faults import KINDS, Plan, Rule
 from payloads.simulators.host import Host
 from payloads.simulators.http import answer
-from payloads.simulators.options import Made, Sent, Server
+from payloads.simulators.options import Endpoint, Made, Sent, Server
 from payloads.simulators.peer import Peer
 from payloads.simulators.streams import Stream
+from payloads.simulators.text_options import COMMON, TextOption
 from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import SECOND, Session
 from payloads.venues.common.venue import variable
@@ -41,6 +42,12 @@ class Simulator(Host):
     pace: ClassVar[float] = 1.0
     # The path that clients put behind the host.
     ws_path: ClassVar[str] = ""
+    # The kinds of bad payloads, where payloads are signed.
+    BAD: ClassVar[tuple[str, ...]] = ()
+    # What the fault `expire` does at this venue; "" where nothing ends.
+    expires: ClassVar[str] = ""
+    # The options that `payloads simulate --set` takes.
+    text_options: ClassVar[Mapping[str, TextOption]] = COMMON
 
     def __init__(
         self,
@@ -69,6 +76,11 @@ class Simulator(Host):
         return self.base + self.ws_path
 
     @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Its websockets; the first is `url`."""
+        return (Endpoint(self.venue, "connect to", self.url, self.base, self.subscriptions[0]),)
+
+    @property
     @abstractmethod
     def credentials(self) -> dict[str, str]:
         """The test credentials that this simulator takes, by name. They are worth nothing."""
@@ -93,10 +105,10 @@ class Simulator(Host):
         """A session of this library that is ready to talk to this simulator."""
 
     def expire_tokens(self) -> None:
-        """Take no token any more that was given out so far; a venue without any leaves it out."""
+        """Take no longer what was given out so far; see `expires`."""
 
     def _check_tokens(self) -> None:
-        if type(self).expire_tokens is Simulator.expire_tokens:
+        if not self.expires:
             raise Misuse("this venue has no tokens that end", field="expire", found=self.venue)
 
     # --- starting and stopping ---

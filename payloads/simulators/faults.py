@@ -74,11 +74,7 @@ KINDS = {
     "cut": Kind("the connection is gone without a close frame", about="connection"),
     "close": Kind("the connection is closed", "close code", "1011", "connection"),
     "refuse": Kind("the next dial is answered with a status", "HTTP status", "503", "venue"),
-    "expire": Kind(
-        "every token given out so far is no longer taken (ethgas, qfex), the token (stork) or key "
-        "(finery) is withdrawn; chainlink has none",
-        about="venue",
-    ),
+    "expire": Kind("tokens end, or the credential is withdrawn", about="venue"),
     "restart": Kind("all connections close, and nobody listens", "seconds", "1", "venue"),
 }
 _MOMENT = re.compile(r"@(?P<number>[1-9][0-9]*)|@(?P<seconds>[0-9]+(?:\.[0-9]+)?)s"

@@ -64,6 +64,20 @@ class Counters:
         }
 
 
+class Endpoint(Record, frozen=True):
+    """A websocket of a simulator: the session's venue in the catalogue, and where to connect.
+
+    `url` is for any client and `base` for `payloads capture --endpoint`; `example` is something to
+    subscribe to there.
+    """
+
+    venue: str
+    title: str
+    url: str
+    base: str
+    example: str
+
+
 class Made(Record, frozen=True):
     """A message of a stream; `bad` says how its payload was spoilt, if it was."""
 

@@ -1,4 +1,4 @@
-"""A simulator in a thread of its own, for whoever does not write asyncio."""
+"""A simulator in a thread of its own, for programs without asyncio."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ H = TypeVar("H", bound=Host)
 
 
 @contextlib.contextmanager
-def running(simulator: H) -> Iterator[H]:
+def threaded(simulator: H) -> Iterator[H]:
     """The simulator, served from a thread of its own until the block ends."""
     ready, done = threading.Event(), threading.Event()
     failed: list[BaseException] = []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from payloads.abi.fields import json_object, jsonable
+from payloads.abi.fields import Record, json_object, jsonable
 from payloads.errors import Misuse, shown
-from payloads.json_in import field_values, integer_in
+from payloads.json_records import EXACT, Reading
 from payloads.stork.update import (
     ASSETS,
     PLAIN,
@@ -45,26 +45,34 @@ def signed_to_dict(update: SignedUpdate, signers: bool = True) -> dict[str, Any]
     return json_object(record) | {"assets": _assets(update)}
 
 
+_READING = Reading(base=EXACT, error=Misuse)
+
+
+class _Described(Record, frozen=True):
+    """What an object says besides the signature."""
+
+    taxonomy_id: int
+    timestamp_ns: int
+    assets: tuple[Any, ...]
+    layout: str = PLAIN
+    mask: int | None = None
+
+
 def signed_from_dict(record: dict[str, Any]) -> SignedUpdate:
     """The payload that an object describes."""
-    layout = record.get("layout", PLAIN)
-    mask = VALUE_BIT if layout == PLAIN else integer_in(record, "mask")
+    described: _Described = _READING.read(_Described, record)
+    mask = VALUE_BIT if described.layout == PLAIN else described.mask
     if mask not in ASSETS:
         raise Misuse("no such mask", field="mask", expected="0 to 3", found=shown(mask))
-    items = record.get("assets")
-    if not isinstance(items, list):
-        raise Misuse("missing", field="assets", expected="a list of assets")
+    rows = ASSETS[mask].fields
     return SignedUpdate(
-        **field_values(SIGNATURE.fields, record),
-        layout=layout,
+        **_READING.fields(SIGNATURE.fields, record),
+        layout=described.layout,
         mask=mask,
-        taxonomy_id=integer_in(record, "taxonomy_id"),
-        timestamp_ns=integer_in(record, "timestamp_ns"),
-        assets=tuple(_asset(item, mask, f"assets[{i}].") for i, item in enumerate(items)),
+        taxonomy_id=described.taxonomy_id,
+        timestamp_ns=described.timestamp_ns,
+        assets=tuple(
+            Asset(**_READING.fields(rows, asset, f"assets[{index}]"))
+            for index, asset in enumerate(described.assets)
+        ),
     )
-
-
-def _asset(item: Any, mask: int, path: str) -> Asset:
-    if not isinstance(item, dict):
-        raise Misuse("not an object", field=path.rstrip("."), found=shown(item))
-    return Asset(**field_values(ASSETS[mask].fields, item, path))

@@ -23,10 +23,11 @@ from payloads.crypto import CURVE_ORDER, checksum, keccak256, recover
 from payloads.errors import Malformed, Misuse, panic
 from payloads.inputs import to_bytes
 from payloads.stork.calldata import DESERIALIZE, FUNCTIONS, VERIFY
+from payloads.stork.state import StorkState
 from payloads.stork.update import Input, SignedUpdate
 from payloads.verdicts.parallel import judge_distinct
 from payloads.verdicts.signature_hints import repairs
-from payloads.verdicts.state import ZERO, StorkState
+from payloads.verdicts.state import ZERO
 from payloads.verdicts.verdict import (
     INSUFFICIENT_FEE,
     INVALID_PAYLOAD,

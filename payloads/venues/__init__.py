@@ -6,16 +6,15 @@ Adding a venue is one folder and one line here. Sessions are imported when they 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from payloads.errors import Misuse
 from payloads.venues import chainlink, ethgas, finery, qfex, stork
 from payloads.venues.common.session import Session
-from payloads.venues.common.venue import Asked, Outside, Venue, variable
+from payloads.venues.common.session_group import SessionGroup
+from payloads.venues.common.venue import Asked, Venue, variable
 
-__all__ = ["VENUES", "Asked", "Outside", "Venue", "make", "variable", "venue"]
+__all__ = ["VENUES", "Asked", "Venue", "make", "variable", "venue"]
 
 VENUES: dict[str, Venue] = {
     one.name: one
@@ -37,13 +36,10 @@ def venue(name: str) -> Venue:
     return VENUES[name]
 
 
-def make(name: str, asked: Asked, outside: Outside) -> Sequence[Session]:
-    """The sessions for what is asked: one, or one for each of several origins.
-
-    `outside` is for venues that have to be asked first where to connect.
-    """
+def make(name: str, asked: Asked) -> Session | SessionGroup:
+    """The session for what is asked, or the group of sessions."""
     found = venue(name)
     if unknown := sorted(set(asked.options) - set(found.options)):
         expected = ", ".join(found.options) or "none"
         raise Misuse("no such option", field=f"{name} {unknown[0]}", expected=expected)
-    return found.make(msgspec.structs.replace(asked, venue=name), outside)
+    return found.make(msgspec.structs.replace(asked, venue=name))

@@ -25,15 +25,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payloads import simulators
-from payloads.capture import compression
-from payloads.capture import writer as writing
+from payloads.capture import compression, reader
 from payloads.capture.compression import Torn
-from payloads.capture.format import BrokenLine, Header
+from payloads.capture.format import BrokenLine, Header, line_of
 from payloads.capture.frames import Frame, Incident
+from payloads.capture.parts import part_paths
+from payloads.capture.reader import numbered_records, read_frames, read_records
 from payloads.capture.redaction import reply_detail, secrets_in
-from payloads.capture.writer import CaptureWriter, frames, parts, records
+from payloads.capture.writer import CaptureWriter
 from payloads.errors import Malformed, Misuse
-from payloads.live.connection import connect
+from payloads.live import connect
 from payloads.simulators import EthgasSimulator, QfexSimulator
 from payloads.venues.common.redactor import REDACTED, Redactor, Secret
 from payloads.venues.common.session import Authenticated, Reply, Request, Session
@@ -51,7 +52,7 @@ def frame(number: int, data: str | bytes = "x", opcode: Any = None) -> Frame:
 def content(path: Path) -> bytes:
     """What a capture's file says, without its compression."""
     with path.open("rb") as stream:
-        return b"".join(compression.unsqueezed(stream))
+        return b"".join(compression.decompressed(stream))
 
 
 # --- round trips ----------------------------------------------------------------------------------
@@ -100,7 +101,7 @@ def test_what_is_written_is_what_is_read(name: str, tmp_path_factory: Any) -> No
         with CaptureWriter(path, venue="v", asked={"a": 1}, flush_every=flush) as writer:
             for one in written:
                 writer.frame(one) if isinstance(one, Frame) else writer.incident(one)
-        header, *read, end = records(path)
+        header, *read, end = read_records(path)
         assert isinstance(header, Header)
         assert (header.venue, header.asked, header.part) == ("v", {"a": 1}, 1)
         assert read == written
@@ -114,8 +115,8 @@ def test_what_is_written_is_what_is_read(name: str, tmp_path_factory: Any) -> No
 @given(st.binary())
 @settings(max_examples=300)
 def test_text_that_is_not_utf8_keeps_its_bytes(data: bytes) -> None:
-    line = writing.line_of(frame(1, data, "text"))
-    (read,) = [one for _, one in writing.numbered([line + b"\n"])]
+    line = line_of(frame(1, data, "text"))
+    (read,) = [one for _, one in numbered_records([line + b"\n"])]
     assert isinstance(read, Frame)
     assert read.raw == data
     assert isinstance(read.data, str) == _is_utf8(data)
@@ -131,10 +132,10 @@ def _is_utf8(data: bytes) -> bool:
 
 @given(st.binary(max_size=300), st.integers(0, 300))
 def test_whatever_stands_in_a_file_is_reported_and_the_rest_is_read(junk: bytes, at: int) -> None:
-    good = [writing.line_of(frame(number)) for number in range(3)]
+    good = [line_of(frame(number)) for number in range(3)]
     junk = junk.replace(b"\n", b" ")
     pieces = b"\n".join([good[0], junk, *good[1:], b""])
-    read = [one for _, one in writing.numbered([pieces[:at], pieces[at:]])]
+    read = [one for _, one in numbered_records([pieces[:at], pieces[at:]])]
     assert [one for one in read if isinstance(one, Frame)] == [frame(0), frame(1), frame(2)]
     if junk.strip():
         assert [one.line for one in read if isinstance(one, BrokenLine)] == [2]
@@ -154,7 +155,7 @@ def test_a_file_cut_anywhere_gives_everything_before(name: str, tmp_path: Path) 
     last = -1
     for size in range(len(whole)):
         cut.write_bytes(whole[:size])
-        read = list(records(cut))
+        read = list(read_records(cut))
         numbers = [one.at - 10**9 for one in read if isinstance(one, Frame)]
         assert numbers == list(range(len(numbers)))
         assert len(numbers) - 1 >= last, "a longer piece gives less"
@@ -178,9 +179,9 @@ def test_a_broken_line_is_reported_with_its_number(tmp_path: Path) -> None:
     lines[4] = b'{"at":1,"dir":"sideways","op":"text","text":""}'
     lines[5] = b'{"at":1,"dir":"in","op":"binary","base64":"A"}'
     path.write_bytes(b"\n".join(lines))
-    read = list(records(path))
+    read = list(read_records(path))
     assert [one.line for one in read if isinstance(one, BrokenLine)] == [3, 4, 5, 6]
-    assert [one.at for one in frames(path)] == [10**9]
+    assert [one.at for one in read_frames(path)] == [10**9]
 
 
 @pytest.mark.parametrize("name", NAMES[1:])
@@ -193,7 +194,7 @@ def test_a_damaged_compressed_file_is_read_up_to_the_damage(name: str, tmp_path:
     for at in range(len(raw) // 2, len(raw) // 2 + 40):
         raw[at] ^= 0xFF
     path.write_bytes(raw)
-    read = list(records(path))
+    read = list(read_records(path))
     # gzip has no check on the way, so what follows the damage may be anything; it is reported.
     until = next(at for at, one in enumerate(read) if isinstance(one, BrokenLine))
     numbers = [one.at - 10**9 for one in read[:until] if isinstance(one, Frame)]
@@ -205,11 +206,11 @@ def test_a_damaged_compressed_file_is_read_up_to_the_damage(name: str, tmp_path:
 def test_a_line_longer_than_any_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "MAX_LINE_BYTES", 10_000)
+    monkeypatch.setattr(reader, "MAX_LINE_BYTES", 10_000)
     path = tmp_path / "c.jsonl"
-    good = writing.line_of(frame(1))
+    good = line_of(frame(1))
     path.write_bytes(good + b"\n" + b"x" * 1_000_000 + b"\n" + good + b"\n")
-    read = list(records(path))
+    read = list(read_records(path))
     assert [type(one).__name__ for one in read] == ["Frame", "BrokenLine", "Frame"]
 
 
@@ -217,12 +218,12 @@ def test_a_capture_of_a_later_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     path.write_text('{"capture": 2}\n')
     with pytest.raises(Malformed, match="another format"):
-        list(records(path))
+        list(read_records(path))
 
 
 def test_what_a_later_version_adds_is_ignored() -> None:
     line = b'{"at":1,"venue":"v","conn":1,"dir":"in","op":"text","text":"x","later":[1]}\n'
-    ((_, read),) = writing.numbered([line])
+    ((_, read),) = numbered_records([line])
     assert read == Frame("v", 1, "in", "text", 1, "x")
 
 
@@ -233,9 +234,9 @@ def test_other_peoples_compression_is_read(tmp_path: Path) -> None:
             writer.frame(frame(number))
     one, other = tmp_path / "c.jsonl.gz", tmp_path / "two.gz"
     one.write_bytes(gzip.compress(path.read_bytes(), 9))
-    assert list(records(one)) == list(records(path))
+    assert list(read_records(one)) == list(read_records(path))
     other.write_bytes(one.read_bytes() * 2)
-    assert len(list(records(other))) == 2 * len(list(records(one)))
+    assert len(list(read_records(other))) == 2 * len(list(read_records(one)))
 
 
 def test_reading_takes_bounded_memory(tmp_path: Path) -> None:
@@ -245,9 +246,9 @@ def test_reading_takes_bounded_memory(tmp_path: Path) -> None:
             writer.frame(frame(number, "x" * 1_000_000))
     code = textwrap.dedent(f"""
         import resource
-        from payloads.capture.writer import frames
+        from payloads.capture.reader import read_frames
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        assert sum(len(one.data) for one in frames({str(path)!r})) == 200_000_000
+        assert sum(len(one.data) for one in read_frames({str(path)!r})) == 200_000_000
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         assert grown < 40_000, grown
     """)
@@ -295,17 +296,17 @@ def test_rotation_by_size_loses_nothing(name: str, tmp_path: Path) -> None:
     with CaptureWriter(path, flush_every=0, max_bytes=10_000) as writer:
         for one in sent:
             writer.frame(one)
-    files = list(parts(path))
+    files = list(part_paths(path))
     assert [str(file) for file in files] == list(writer.summary.files)
     assert len(files) > 5
     assert files[1].name == name.replace("c.", "c.0002.")
-    assert [one for file in files for one in frames(file)] == sent
-    headers = [next(iter(records(file))) for file in files]
+    assert [one for file in files for one in read_frames(file)] == sent
+    headers = [next(iter(read_records(file))) for file in files]
     assert [header.part for header in headers if isinstance(header, Header)] == list(
         range(1, len(files) + 1)
     )
     assert len({header.id for header in headers if isinstance(header, Header)}) == 1
-    *_, end = records(files[0])
+    *_, end = read_records(files[0])
     assert isinstance(end, Incident)
     assert end.detail["next"] == files[1].name
     assert all(file.stat().st_size < 11_000 for file in files)
@@ -320,7 +321,7 @@ def test_rotation_by_time(tmp_path: Path) -> None:
         now = 10**18 + second * 10**9
         writer.frame(Frame("v", 1, "in", "text", now, "x"))
     writer.close()
-    assert [len(list(frames(file))) for file in parts(tmp_path / "c.jsonl")] == [6] * 5
+    assert [len(list(read_frames(file))) for file in part_paths(tmp_path / "c.jsonl")] == [6] * 5
 
 
 def test_what_was_written_is_in_the_file_within_the_flush_interval(tmp_path: Path) -> None:
@@ -329,7 +330,7 @@ def test_what_was_written_is_in_the_file_within_the_flush_interval(tmp_path: Pat
         with CaptureWriter(path, flush_every=0.1) as writer:
             writer.frame(frame(1))
             time.sleep(0.4)
-            assert len(list(frames(path))) == 1, name
+            assert len(list(read_frames(path))) == 1, name
 
 
 def test_many_threads_may_write(tmp_path: Path) -> None:
@@ -345,9 +346,9 @@ def test_many_threads_may_write(tmp_path: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    read = list(frames(path))
+    read = list(read_frames(path))
     assert len(read) == 2000
-    assert not [one for one in records(path) if isinstance(one, BrokenLine)]
+    assert not [one for one in read_records(path) if isinstance(one, BrokenLine)]
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="wants /dev/full")
@@ -383,7 +384,7 @@ def test_nothing_is_written_behind_what_could_not_be(name: str, tmp_path: Path) 
     with pytest.raises(OSError, match="No space left"):
         writer.close()
     assert (tmp_path / name).stat().st_size == size
-    assert list(frames(tmp_path / name)) == [frame(1)]
+    assert list(read_frames(tmp_path / name)) == [frame(1)]
     os.close(room)
     os.close(full)
 
@@ -402,7 +403,9 @@ def test_rotation_into_what_is_there(tmp_path: Path) -> None:
             writer.frame(frame(2))
     writer.close()
     assert third.read_text() == "mine"
-    assert [one for file in parts(tmp_path / "c.jsonl") for one in frames(file)] == [frame(1)]
+    assert [one for file in part_paths(tmp_path / "c.jsonl") for one in read_frames(file)] == [
+        frame(1)
+    ]
 
 
 # --- killed ---------------------------------------------------------------------------------------
@@ -442,7 +445,7 @@ def test_a_writer_killed_at_any_moment_loses_no_more_than_its_interval(
         killed = time.time_ns()
         child.wait()
         child.stdout.close()
-        read = list(records(path))
+        read = list(read_records(path))
         kept = [one for one in read if isinstance(one, Frame)]
         texts = [f"message {number} " * 10 for number in range(1, len(kept) + 1)]
         assert [one.data for one in kept] == texts, "one is missing or doubled"
@@ -468,7 +471,7 @@ def test_no_credential_is_in_the_file(name: str, tmp_path: Path) -> None:
     for spelling in (secret, json.dumps(secret)[1:-1], "learnt-later-on"):
         assert spelling.encode() not in text
         assert b64encode(spelling.encode())[4:-4] not in text
-    first, second, third, fourth = frames(path)
+    first, second, third, fourth = read_frames(path)
     assert first.data == f'echo {REDACTED} and "{REDACTED}"'
     assert second.raw == b"\xff" + REDACTED.encode() + b"\xfe"
     assert [one.redacted for one in (first, second, third, fourth)] == [True, True, False, True]
@@ -507,7 +510,7 @@ def test_a_frame_that_waits_is_cleaned_of_what_is_learnt_before_it_is_written(
         writer.frame(frame(2, b"plain"))
         writer.learn("issued-a-moment-ago")
     assert b"issued" not in content(path)
-    assert [one.redacted for one in frames(path)] == [True, False]
+    assert [one.redacted for one in read_frames(path)] == [True, False]
 
 
 def test_a_reply_is_kept_to_the_byte_and_cleaned_of_credentials(tmp_path: Path) -> None:
@@ -520,13 +523,13 @@ def test_a_reply_is_kept_to_the_byte_and_cleaned_of_credentials(tmp_path: Path) 
             reply = Reply("page", 200, body.encode())
             detail = reply_detail(Request("GET", "https://venue.example"), reply, writer.learn)
             writer.incident(Incident("v", 1, 1, "reply", detail))
-    first, second, end = (one for one in records(path) if isinstance(one, Incident))
+    first, second, end = (one for one in read_records(path) if isinstance(one, Incident))
     assert first.reply == Reply("page", 200, exact.encode())
     assert second.reply == Reply("page", 200, json.dumps({"echo": REDACTED}).encode())
     assert (first.redacted, second.redacted, end.reply) == (False, True, None)
     # A line that is written once more is the same.
     lines = path.read_bytes().splitlines()
-    assert [writing.line_of(one) for one in records(path)] == lines  # type: ignore[arg-type]
+    assert [line_of(one) for one in read_records(path)] == lines  # type: ignore[arg-type]
 
 
 def test_replies_of_older_captures_are_read() -> None:
@@ -535,7 +538,7 @@ def test_replies_of_older_captures_are_read() -> None:
         b'{"at":1,"venue":"v","conn":1,"what":"reply","detail":{"purpose":"p","status":200,"body":"[]"}}\n'
         b'{"at":1,"venue":"v","conn":1,"what":"reply","detail":{"purpose":"p","status":200,"body":{"a":1}}}\n'
     )
-    _, kept, other = records(io.BytesIO(old))
+    _, kept, other = read_records(io.BytesIO(old))
     assert isinstance(kept, Incident)
     assert kept.reply == Reply("p", 200, b"[]")
     assert isinstance(other, Incident)
@@ -563,7 +566,9 @@ def test_the_answers_to_a_login_are_not_in_the_file(venue: str, tmp_path: Path) 
             assert token.reveal().encode() not in path.read_bytes()
 
     run(work())
-    replies = [one for one in records(path) if isinstance(one, Incident) and one.what == "reply"]
+    replies = [
+        one for one in read_records(path) if isinstance(one, Incident) and one.what == "reply"
+    ]
     assert replies
     for one in replies:
         assert set(one.detail) == {"purpose", "status", "body_bytes"}
@@ -592,7 +597,7 @@ def test_a_capture_over_a_real_connection_holds_no_credential(tmp_path: Path) ->
     raw = path.read_bytes()
     assert SECRET.reveal().encode() not in raw
     assert b"nobody-may-see" not in raw
-    read = list(records(path))
+    read = list(read_records(path))
     words = [one.what for one in read if isinstance(one, Incident)]
     assert words == ["dialling", "opened", "closed", "end"]
     dialling = next(one for one in read if isinstance(one, Incident))

@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payloads import chainlink, stork
-from payloads.capture import writer as writing
 from payloads.capture.compression import Torn
-from payloads.capture.format import BrokenLine
+from payloads.capture.format import BrokenLine, line_of
 from payloads.capture.frames import Frame, Incident
 from payloads.capture.importers import mitmproxy
-from payloads.capture.importers.readers import KINDS, frames, read, sniff, venue_of
+from payloads.capture.importers.any_file import KINDS, import_frames, import_records, sniff
+from payloads.capture.importers.messages import venue_of
+from payloads.capture.reader import read_records
 from payloads.capture.writer import CaptureWriter
 from payloads.errors import Malformed, Misuse
 from payloads.simulators import ChainlinkSimulator, StorkSimulator
@@ -30,7 +31,7 @@ FIXTURES = Path(__file__).parent / "fixtures"
 
 def of(text: str | bytes, **options: Any) -> list[Any]:
     raw = text.encode() if isinstance(text, str) else text
-    return [record for _, record in read(io.BytesIO(raw), **options)]
+    return [record for _, record in import_records(io.BytesIO(raw), **options)]
 
 
 def simple(records: list[Any]) -> list[tuple[str, str, Any]]:
@@ -41,7 +42,7 @@ def simple(records: list[Any]) -> list[tuple[str, str, Any]]:
 
 
 def test_har_of_chrome() -> None:
-    found = list(read(FIXTURES / "chrome.har"))
+    found = list(import_records(FIXTURES / "chrome.har"))
     assert [where for where, _ in found] == [f"entry 2, message {n}" for n in range(1, 6)]
     records = [record for _, record in found]
     assert simple(records) == [
@@ -60,7 +61,7 @@ def test_har_of_chrome() -> None:
 
 
 def test_har_of_firefox() -> None:
-    records = [record for _, record in read(FIXTURES / "firefox.har")]
+    records = [record for _, record in import_records(FIXTURES / "firefox.har")]
     assert simple(records) == [
         ("out", "text", '{"type":"subscribe"}'), ("in", "text", '{"type":"bbo"}'),
     ]  # fmt: skip
@@ -93,7 +94,7 @@ def test_har_without_a_websockets_messages_says_so() -> None:
         {"request": {"method": "GET", "url": url}, "response": {"status": 101}},
     ]
     har = json.dumps({"log": {"entries": entries}})
-    ((where, broken),) = read(io.BytesIO(har.encode()))
+    ((where, broken),) = import_records(io.BytesIO(har.encode()))
     assert where == "entry 2"
     assert isinstance(broken, BrokenLine)
     assert "Firefox leaves them out" in str(broken.error)
@@ -113,7 +114,7 @@ def test_har_that_is_none(text: str) -> None:
 
 
 def test_flows_of_mitmproxy() -> None:
-    found = list(read(FIXTURES / "mitmproxy.flow"))
+    found = list(import_records(FIXTURES / "mitmproxy.flow"))
     start, raw = 1_700_000_000 * 10**9, b"\x00\xff\x10"
     subscribe = '{"type":"subscribe","assets":[1]}'
     assert found == [
@@ -127,7 +128,7 @@ def test_flows_of_mitmproxy() -> None:
 @pytest.mark.parametrize("name", ["mitmproxy-proxied.flow", "mitmproxy-proxied.har"])
 def test_what_went_through_mitmproxy_is_what_was_signed(name: str) -> None:
     """Two captures of simulators through a running mitmproxy: every byte counts in a signature."""
-    found = list(frames(FIXTURES / name, venue="stork"))
+    found = list(import_frames(FIXTURES / name, venue="stork"))
     assert [(one.connection, one.direction, one.opcode) for one in found] == [
         (1, "out", "text"), (1, "in", "text"), (1, "in", "text"), (1, "in", "text"),
         (2, "in", "binary"), (2, "in", "binary"),
@@ -203,7 +204,7 @@ def test_nesting_has_an_end() -> None:
 
 
 def test_log_of_wscat_on_a_terminal() -> None:
-    records = [record for _, record in read(FIXTURES / "wscat-terminal.log")]
+    records = [record for _, record in import_records(FIXTURES / "wscat-terminal.log")]
     assert simple(records)[:2] == [
         ("out", "text", '{"type":"subscribe","assets":[1]}'),
         ("in", "text", '{"type":"signed_ecdsa","p":"0xaa"}'),
@@ -219,7 +220,7 @@ def test_a_message_of_very_many_lines_is_one_message() -> None:
 
 
 def test_log_of_wscat_in_a_file() -> None:
-    records = [record for _, record in read(FIXTURES / "wscat-piped.log")]
+    records = [record for _, record in import_records(FIXTURES / "wscat-piped.log")]
     assert records[0].data == '{"type":"signed_ecdsa","p":"0xaa"}'
     assert [one.data for one in records[2:]] == ["two", "lines", "last"]
 
@@ -260,7 +261,7 @@ def test_times_of_no_year_are_taken_off() -> None:
 
 
 def test_log_of_websocat() -> None:
-    records = [record for _, record in read(FIXTURES / "websocat.log")]
+    records = [record for _, record in import_records(FIXTURES / "websocat.log")]
     assert isinstance(records.pop(1), BrokenLine)  # a binary message, which it prints as it is
     assert [one.data for one in records[1:]] == ["two lines", "last"]
     text = '[INFO  websocat::lints] Auto-inserting the line mode\n{"a":1}\n{"b":2}\n'
@@ -304,7 +305,7 @@ def test_text_that_is_not_utf8_is_reported() -> None:
 def test_files_are_recognised(name: str, kind: str) -> None:
     raw = (FIXTURES / name).read_bytes()
     assert sniff(raw) == kind
-    plain = [record for _, record in read(FIXTURES / name)]
+    plain = [record for _, record in import_records(FIXTURES / name)]
     assert repr(of(gzip.compress(raw))) == repr(plain)
 
 
@@ -312,8 +313,10 @@ def test_captures_are_recognised(tmp_path: Path) -> None:
     for name in ("c.jsonl", "c.jsonl.gz", "c.jsonl.zst"):
         with CaptureWriter(tmp_path / name) as writer:
             writer.frame(Frame("v", 1, "in", "text", 1, "x"))
-        assert list(frames(tmp_path / name)) == [Frame("v", 1, "in", "text", 1, "x")]
-        assert [r for _, r in read(tmp_path / name)] == list(writing.records(tmp_path / name))
+        assert list(import_frames(tmp_path / name)) == [Frame("v", 1, "in", "text", 1, "x")]
+        assert [r for _, r in import_records(tmp_path / name)] == list(
+            read_records(tmp_path / name)
+        )
         torn = (tmp_path / name).read_bytes()[:-3]
         assert [type(one) for one in of(torn)][-1] in (BrokenLine, Incident)
 
@@ -327,7 +330,7 @@ def test_anything_is_read_or_malformed(raw: bytes) -> None:
             continue
         for one in found:
             if isinstance(one, Frame):
-                writing.line_of(one)
+                line_of(one)
 
 
 _names = st.sampled_from(

@@ -17,11 +17,13 @@ from websockets.asyncio.client import connect as plain_connect
 
 from payloads.capture.format import Header
 from payloads.capture.frames import Frame, Incident
-from payloads.capture.replay import paced, rerun, serve
-from payloads.capture.writer import CaptureWriter, frames, records
+from payloads.capture.reader import read_frames, read_records
+from payloads.capture.replay import paced, rerun
+from payloads.capture.writer import CaptureWriter
 from payloads.cli.main import main
 from payloads.errors import Misuse
-from payloads.live.connection import connect
+from payloads.live import connect
+from payloads.simulators.replay import serve
 from payloads.venues.common.session import Data, Reply
 from tests.live.kit import QUICK, Numbered, count, serving
 from tests.live.test_connection import read_until, run
@@ -82,7 +84,7 @@ def test_a_session_says_of_a_capture_what_it_said_then(tmp_path: Path) -> None:
         return deliveries
 
     live = run(work())
-    again = list(rerun(Numbered("ws://x"), records(path)))
+    again = list(rerun(Numbered("ws://x"), read_records(path)))
     said = [(m.frame, m.events) for m in again if m.frame]
     assert said == [(m.frame, m.events) for m in live if m.frame]
     kinds = [type(event).__name__ for m in again for event in m.events]
@@ -132,12 +134,12 @@ def test_replay_writes_a_capture(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     again = tmp_path / "again.jsonl"
     again.write_bytes(result.stdout_bytes)
-    assert list(records(again)) == list(records(path))
+    assert list(read_records(again)) == list(read_records(path))
     har = command("replay", str(ROOT / "tests/capture/fixtures/chrome.har"))
     assert har.exit_code == 1  # two broken messages in it
     assert har.stderr.count("message 4: data: not base64") == 1
     again.write_bytes(har.stdout_bytes)
-    header, *rest = records(again)
+    header, *rest = read_records(again)
     assert isinstance(header, Header)
     assert len(rest) == 3
     only = command("replay", "--direction", "out", str(path))
@@ -246,11 +248,11 @@ def test_capture_of_a_simulated_venue(
     summary = json.loads(result.stdout)
     assert summary["messages"] >= 20
     assert summary["opened"] == 1
-    received = [one for one in frames(path) if one.direction == "in" and one.is_message]
+    received = [one for one in read_frames(path) if one.direction == "in" and one.is_message]
     assert len(received) >= 20
     raw = (
-        b"".join(one.raw for one in frames(path))
-        + str([one.detail for one in records(path) if isinstance(one, Incident)]).encode()
+        b"".join(one.raw for one in read_frames(path))
+        + str([one.detail for one in read_records(path) if isinstance(one, Incident)]).encode()
     )
     for value in credentials.values():
         assert value.encode() not in raw

@@ -397,7 +397,7 @@ def encoded(*arguments: str, stdin: str = "") -> bytes:
 
 
 @pytest.mark.parametrize("one", [V3, OTHER, UPDATE, corpus.entry("cl-blob-v10")], ids=str)
-def test_encode_gives_the_payload_back(one: corpus.SocketLogin) -> None:
+def test_encode_gives_the_payload_back(one: corpus.Entry) -> None:
     assert encoded(one.text) == one.raw
     record = run("decode", "--json", one.text).stdout
     assert encoded(stdin=record) == one.raw

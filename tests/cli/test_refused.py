@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 
 from payloads import simulators
 from payloads.capture.frames import Delivery, Incident
-from payloads.capture.writer import CaptureWriter, records
+from payloads.capture.reader import read_records
+from payloads.capture.writer import CaptureWriter
 from payloads.cli.main import main
 from payloads.cli.watch import Watch, lines_of
 from payloads.venues.common.session import Rejected, Unknown
@@ -33,7 +34,7 @@ def capture(venue: str, *arguments: str, path: Path, **environment: str) -> Resu
 
 
 def given_up(path: Path) -> list[str]:
-    found = (one for one in records(path) if isinstance(one, Incident))
+    found = (one for one in read_records(path) if isinstance(one, Incident))
     return [one.detail["why"] for one in found if one.what == "gave up"]
 
 

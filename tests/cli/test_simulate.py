@@ -11,14 +11,15 @@ from click.testing import CliRunner, Result
 
 from payloads import simulators
 from payloads.cli.main import main
-from payloads.cli.simulate_options import OPTIONS, options
 from payloads.errors import Misuse
 from payloads.simulators import ChainlinkSimulator, EthgasSimulator
 from payloads.simulators.options import Common
+from payloads.simulators.text_options import read_options
 
 # These have options of their own, and the others are for programs.
 ELSEWHERE = {"bad_share", "feeds", "host", "misbehave", "port", "rate", "seed", "tls"}
 FOR_PROGRAMS = {"keep", "signer"}
+OPTIONS = {name: simulators.class_of(name).text_options for name in simulators.names()}
 ALL = [(venue, name) for venue, some in OPTIONS.items() for name in some]
 SAMPLES = {
     "COUNT": "7", "NAME,…": "one, two", "NUMBER,…": "5,6", "SECONDS": "30", "TEXT": "text",
@@ -28,6 +29,10 @@ SAMPLES = {
 
 def command(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["simulate", *arguments])
+
+
+def options(venue: str, given: list[str]) -> dict[str, Any]:
+    return read_options(venue, OPTIONS[venue], given)
 
 
 def sample(venue: str, name: str) -> str:
@@ -45,7 +50,7 @@ def hello(*arguments: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("venue", OPTIONS)
 def test_none_is_missing(venue: str) -> None:
-    own = inspect.signature(simulators.VENUES[venue].__init__).parameters.values()
+    own = inspect.signature(simulators.class_of(venue).__init__).parameters.values()
     named = {one.name for one in own if one.kind is one.KEYWORD_ONLY}
     common = Common.__annotations__.keys()
     assert {*OPTIONS[venue]} == (named | common) - ELSEWHERE - FOR_PROGRAMS

@@ -11,10 +11,11 @@ from click.testing import CliRunner, Result
 
 from payloads import chainlink
 from payloads.chainlink.quotes import quote, quote_bulk
+from payloads.chainlink.state import ChainlinkState
 from payloads.chainlink.verifier import judge
 from payloads.cli.main import main
 from payloads.testing import InsecureTestNetwork
-from payloads.verdicts.state import ChainlinkState, State
+from payloads.verdicts.state import State
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "fixtures" / "examples"
 STATE, LATER, STORK = (

@@ -7,7 +7,6 @@ import asyncio
 import base64
 import json
 import random
-import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -17,13 +16,13 @@ import pytest
 from payloads import chainlink
 from payloads.capture.frames import Frame
 from payloads.errors import Refused
-from payloads.live.connection import Connection, connect, merged
-from payloads.live.http import perform
-from payloads.live.inbox import Inbox
+from payloads.live import connect
 from payloads.venues.chainlink.auth import ENCODED, LITERAL, Credentials, Endpoint
-from payloads.venues.chainlink.session import ChainlinkSession, HighAvailability
+from payloads.venues.chainlink.group import HighAvailability
+from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.session import Data, Event, Rejected, Unknown
+from payloads.venues.common.session_group import Degraded
 from tests.corpus import of
 from tests.interop.node import Script
 
@@ -81,7 +80,7 @@ def serve(
     return server, Endpoint(f"ws://127.0.0.1:{port}", f"http://127.0.0.1:{port}"), script
 
 
-def client(session: ChainlinkSession, **options: Any) -> Connection:
+def client(session: ChainlinkSession | HighAvailability, **options: Any) -> Any:
     return connect(session, proxy=False, **options)
 
 
@@ -134,13 +133,10 @@ def test_high_availability(node: Node) -> None:
 
     async def test() -> tuple[list[Frame], list[Event], HighAvailability]:
         both = HighAvailability(GOOD, FEEDS, endpoint=endpoint)
-        reply = await perform(both.discover(time.time_ns()), proxy=False)
-        assert both.discovered(reply) == []
+        async with client(both) as connection:
+            frames, events = await read(connection, 2 * len(messages()))
         assert both.origins == tuple(ORIGINS)
-        inbox = Inbox(1000, "block")
-        connections = [client(session, inbox=inbox) for session in both.sessions]
-        async with merged(*connections) as deliveries:
-            frames, events = await read(deliveries, 2 * len(messages()))
+        assert not any(isinstance(event, Degraded | Rejected) for event in events)
         return frames, events, both
 
     frames, events, both = asyncio.run(test())
@@ -170,7 +166,7 @@ def test_a_wrong_secret_is_refused(node: Node) -> None:
                 await read_all(connection, events)
         return events
 
-    async def read_all(connection: Connection, events: list[Event]) -> None:
+    async def read_all(connection: Any, events: list[Event]) -> None:
         async for event in connection.events():
             events.append(event)
 

@@ -25,7 +25,8 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from payloads.capture.frames import Delivery, Dropped, Frame, Incident, Retrying, Unreachable
 from payloads.errors import Misuse, Refused
-from payloads.live.connection import Backoff, Connection, connect, merged, stream
+from payloads.live import connect, stream
+from payloads.live.connection import Backoff, Connection, merged
 from payloads.live.inbox import Inbox
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import (
@@ -653,7 +654,7 @@ def test_closing_does_not_wait_for_a_server_that_is_gone() -> None:
 
 CHILD = """
     import asyncio, sys
-    from payloads.live.connection import connect, stream
+    from payloads.live import connect, stream
     from payloads.capture.writer import CaptureWriter
     from tests.live.kit import Numbered
 

@@ -13,8 +13,7 @@ import pytest
 
 from payloads.capture.redaction import reply_detail, secrets_in, secrets_of
 from payloads.errors import Misuse
-from payloads.live import credentials
-from payloads.live.connection import connect
+from payloads.live import connect, credentials
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import Data, Reply, Request
 from tests.live.kit import QUICK, SECRET, Numbered, count, serving

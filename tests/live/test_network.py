@@ -18,7 +18,8 @@ import trustme
 from websockets.asyncio.server import ServerConnection
 
 from payloads.errors import Misuse, Refused
-from payloads.live.connection import Backoff, connect
+from payloads.live import connect
+from payloads.live.connection import Backoff
 from payloads.live.http import perform
 from payloads.live.proxies import proxy_for
 from payloads.venues.common.session import Request

@@ -15,7 +15,7 @@ from websockets.sync.server import ServerConnection as Peer
 from websockets.sync.server import serve as serve_from_threads
 
 from payloads.errors import Misuse
-from payloads.live.connection import connect, stream
+from payloads.live import connect, stream
 from payloads.live.thread_bridge import Driver
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.redactor import Message
@@ -35,7 +35,7 @@ _LOOKS = {"book"}
 SOON = 10
 
 
-class HttpOptions(Numbered):
+class Asking(Numbered):
     """Can be asked for things; says nothing by itself."""
 
     threads: list[int]
@@ -70,7 +70,7 @@ class HttpOptions(Numbered):
         return []
 
 
-def run_with_server(work: Callable[[HttpOptions, asyncio.Queue[Message]], Any]) -> None:
+def run_with_server(work: Callable[[Asking, asyncio.Queue[Message]], Any]) -> None:
     """A server that only listens: nothing that comes from it can move the session on."""
 
     async def whole() -> None:
@@ -81,7 +81,7 @@ def run_with_server(work: Callable[[HttpOptions, asyncio.Queue[Message]], Any]) 
                 await heard.put(message)
 
         async with serving(handler) as url, asyncio.timeout(SOON):
-            session = HttpOptions(url)
+            session = Asking(url)
             async with connect(session, ping_interval=None) as connection:
                 await anext(connection)
                 await work(session, heard)
@@ -90,7 +90,7 @@ def run_with_server(work: Callable[[HttpOptions, asyncio.Queue[Message]], Any]) 
 
 
 def test_a_message_leaves_at_once() -> None:
-    async def work(session: HttpOptions, heard: asyncio.Queue[Message]) -> None:
+    async def work(session: Asking, heard: asyncio.Queue[Message]) -> None:
         assert session.say("one") == "ONE"
         session.say("two")
         assert [await heard.get(), await heard.get()] == ["one", "two"]
@@ -99,7 +99,7 @@ def test_a_message_leaves_at_once() -> None:
 
 
 def test_another_deadline_is_kept() -> None:
-    async def work(session: HttpOptions, heard: asyncio.Queue[Message]) -> None:
+    async def work(session: Asking, heard: asyncio.Queue[Message]) -> None:
         session.wake_at(1)
         assert await heard.get() == "tick"
 
@@ -118,7 +118,7 @@ def test_a_request_is_made_at_once() -> None:
     with HTTPServer(("127.0.0.1", 0), Answer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
-        async def work(session: HttpOptions, heard: asyncio.Queue[Message]) -> None:
+        async def work(session: Asking, heard: asyncio.Queue[Message]) -> None:
             session.fetch(f"http://127.0.0.1:{server.server_port}/")
             assert await heard.get() == "fetched 204"
 
@@ -127,7 +127,7 @@ def test_a_request_is_made_at_once() -> None:
 
 
 def test_another_thread_asks_in_the_loops_own_and_gets_the_answer() -> None:
-    async def work(session: HttpOptions, heard: asyncio.Queue[Message]) -> None:
+    async def work(session: Asking, heard: asyncio.Queue[Message]) -> None:
         assert await asyncio.to_thread(session.say, "from afar") == "FROM AFAR"
         assert await heard.get() == "from afar"
         with pytest.raises(Misuse, match="nothing to say"):
@@ -148,7 +148,7 @@ def test_the_body_of_a_plain_loop_may_ask() -> None:
     with serve_from_threads(handler, "127.0.0.1", 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         host, port = server.socket.getsockname()[:2]
-        session = HttpOptions(f"ws://{host}:{port}/")
+        session = Asking(f"ws://{host}:{port}/")
         for delivery in stream(session, ping_interval=None):
             if isinstance(delivery.events[0], Opened):
                 session.say("from the loop's body")
@@ -160,7 +160,7 @@ def test_the_body_of_a_plain_loop_may_ask() -> None:
 
 
 def test_a_session_that_is_not_driven_is_just_asked() -> None:
-    session = HttpOptions("ws://127.0.0.1:9")
+    session = Asking("ws://127.0.0.1:9")
     session.threads = []
     session.say("kept")
     assert session.take() == ["kept"]
@@ -181,7 +181,7 @@ def test_a_driver_that_is_done_passes_calls_through() -> None:
 
 
 def test_a_session_has_one_connection_at_a_time() -> None:
-    async def work(session: HttpOptions, heard: asyncio.Queue[Message]) -> None:
+    async def work(session: Asking, heard: asyncio.Queue[Message]) -> None:
         with pytest.raises(Misuse, match="another connection"):
             connect(session).start()
 
@@ -197,4 +197,4 @@ def public_methods() -> Iterator[Any]:
 
 @pytest.mark.parametrize("method", list(public_methods()))
 def test_what_a_venues_owner_calls_goes_by_the_driver(method: Any) -> None:
-    assert method.__code__ is HttpOptions.say.__code__
+    assert method.__code__ is Asking.say.__code__

@@ -18,14 +18,16 @@ from hexbytes import HexBytes
 
 from payloads.chainlink.calldata import encode_verify, encode_verify_bulk
 from payloads.chainlink.quotes import quote
+from payloads.chainlink.state import ChainlinkState
 from payloads.chainlink.verifier import judge, judge_calldata
 from payloads.cli.main import main
 from payloads.errors import Misuse, Refused
 from payloads.stork import Asset
 from payloads.stork.calldata import DESERIALIZE, VERIFY
+from payloads.stork.state import StorkState
 from payloads.stork.verifier import judge_calldata as judge_stork
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
-from payloads.verdicts.state import ChainlinkState, State, StorkState
+from payloads.verdicts.state import State
 from payloads.verdicts.verdict import ContractRefusal
 
 pytest.importorskip("web3")

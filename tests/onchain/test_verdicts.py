@@ -18,10 +18,12 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 import payloads.chainlink.call as call_module
 import payloads.chainlink.checks as steps
 import payloads.stork.verifier as stork_verifier
+from payloads.chainlink.state import ChainlinkState, FeeManager
 from payloads.chainlink.verifier import judge, judge_bulk, judge_calldata
 from payloads.errors import Malformed, panic
 from payloads.stork.calldata import DESERIALIZE, VERIFY
-from payloads.verdicts.state import ChainlinkState, FeeManager, State, StorkState
+from payloads.stork.state import StorkState
+from payloads.verdicts.state import State
 from payloads.verdicts.verdict import EXPIRED_REPORT, Stop, Verdict
 from tests.onchain.cases import Case, Example, chainlink, stork
 from tests.onchain.evm import Halted, Outcome

@@ -7,16 +7,18 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
+from payloads.live import connect as drive
 from payloads.live.connection import Backoff, Connection
-from payloads.live.connection import connect as drive
+from payloads.live.group import GroupConnection
 from payloads.live.http import perform
 from payloads.simulators import Simulator
 from payloads.venues.common.session import Data, Dial, Event, Opened, Reply, Request, Session
+from payloads.venues.common.session_group import SessionGroup
 
 T = TypeVar("T")
 Headers = Iterable[tuple[str, str]]
@@ -75,13 +77,19 @@ async def until(condition: Callable[[], Any], seconds: float = 5) -> None:
             await asyncio.sleep(0.005)
 
 
-def driven(session: Session, **options: Any) -> Connection:
+@overload
+def driven(session: Session, **options: Any) -> Connection: ...
+@overload
+def driven(session: SessionGroup, **options: Any) -> GroupConnection: ...
+def driven(session: Any, **options: Any) -> Connection | GroupConnection:
     """This library's own client, in a hurry."""
     return drive(session, **{"backoff": QUICK, "proxy": False, **options})
 
 
 async def collect(
-    connection: Connection, enough: Callable[[list[Event]], bool], seconds: float = 10
+    connection: Connection | GroupConnection,
+    enough: Callable[[list[Event]], bool],
+    seconds: float = 10,
 ) -> list[Event]:
     """The events until there are enough."""
     events: list[Event] = []

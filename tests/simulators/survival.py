@@ -17,7 +17,8 @@ from typing import Any
 
 from payloads import simulators
 from payloads.capture.frames import Delivery, Frame, Retrying
-from payloads.capture.writer import CaptureWriter, frames
+from payloads.capture.reader import read_frames
+from payloads.capture.writer import CaptureWriter
 from payloads.errors import Refused
 from payloads.live.connection import Connection
 from payloads.simulators import Plan, Rule, Sent, Simulator
@@ -162,7 +163,7 @@ async def captured(run: Run, folder: Path) -> AsyncIterator[CaptureWriter]:
     with CaptureWriter(path) as writer:
         yield writer
     sent = {one.message for one in run.venue.sent}
-    run.captured = [one for one in frames(path) if one.direction == "in" and one.data in sent]
+    run.captured = [one for one in read_frames(path) if one.direction == "in" and one.data in sent]
 
 
 async def lived(

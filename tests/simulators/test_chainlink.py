@@ -10,17 +10,21 @@ from typing import Any
 import pytest
 
 from payloads import chainlink
+from payloads.chainlink.state import V03, V04, V05
 from payloads.chainlink.verifier import judge
 from payloads.errors import Misuse, Refused
-from payloads.live.http import perform
+from payloads.live import stream
 from payloads.simulators import ChainlinkSimulator
+from payloads.simulators.threaded import threaded
 from payloads.simulators.venues.chainlink import FEEDS, feed_id, sequence_of
 from payloads.testing import InsecureTestNetwork
 from payloads.venues.chainlink.auth import Credentials, signed_headers
 from payloads.venues.chainlink.gaps import SdkDeduplicator
 from payloads.venues.chainlink.session import ChainlinkSession
+from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.session import SECOND, Data, Event, Rejected
-from payloads.verdicts.state import V03, V04, V05, State
+from payloads.venues.common.session_group import Degraded
+from payloads.verdicts.state import State
 from tests.simulators.kit import (
     ask,
     collect,
@@ -222,13 +226,53 @@ def test_times_can_rise_with_every_report() -> None:
     async def test() -> None:
         async with ChainlinkSimulator(rate=200, rising=True) as venue:
             sessions = venue.high_availability(BTC, deduplicator=SdkDeduplicator())
-            reply = await perform(sessions.discover(venue.now()), proxy=False)
-            sessions.discovered(reply)
-            async with driven(sessions.sessions[0]) as connection:
+            async with driven(sessions) as connection:
                 events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 30)
             numbers = [sequence_of(e.payload) for e in events if isinstance(e, Data) and e.payload]
             # The SDKs' rule, one report a feed and second, loses none of them.
             assert numbers == [*range(numbers[0], numbers[0] + len(numbers))]
+
+    run(test())
+
+
+def test_all_origins_are_one_call() -> None:
+    """In asyncio and without, a group is driven and read like a session."""
+
+    async def test() -> None:
+        async with ChainlinkSimulator(rate=50) as venue:
+            group = venue.high_availability(BTC)
+            async with driven(group) as connection:
+                assert connection.connections == ()
+                await connection.ready()
+                assert [one.session for one in connection.connections] == [*group.sessions]
+                with pytest.raises(Misuse, match="once"):
+                    connection.start()
+                events = await collect(connection, lambda all_: kinds(all_)["Duplicate"] >= 20)
+            assert group.origins == venue.origins == ("001", "002")
+            assert kinds(events)["Opened"] == 2
+            assert not group.alive
+            with pytest.raises(TypeError, match="no_option"):
+                driven(group, no_option=1)
+
+    run(test())
+    with threaded(ChainlinkSimulator(rate=50)) as venue:
+        group, seen = venue.high_availability(BTC), Counter[int]()
+        for delivery in stream(group, proxy=False):
+            seen[delivery.connection] += sum(
+                isinstance(e, Data | Duplicate) for e in delivery.events
+            )
+            if min(seen[1], seen[2]) >= 10:
+                break
+    assert set(seen) == {1, 2}
+
+
+def test_without_origins_the_reader_hears_of_it() -> None:
+    async def test() -> None:
+        async with ChainlinkSimulator(rate=50, origins=[]) as venue:
+            async with driven(venue.high_availability()) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 2)
+            assert isinstance(events[0], Degraded)
+            assert kinds(events)["Opened"] == 1
 
     run(test())
 

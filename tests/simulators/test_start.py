@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,13 +19,13 @@ import pytest
 from payloads import simulators
 from payloads.chainlink.verifier import judge
 from payloads.errors import Misuse
-from payloads.live.connection import stream
-from payloads.simulators import KINDS, Rule
+from payloads.live import stream
+from payloads.simulators import Rule
 from payloads.venues.common.session import Data
 from payloads.verdicts.state import State
 from tests.simulators.kit import driven, run
 
-VENUES = [*simulators.VENUES]
+VENUES = [*simulators.names()]
 
 
 @pytest.mark.parametrize("venue", VENUES)
@@ -103,14 +104,19 @@ def test_only_some_venues_have_tokens() -> None:
 
 
 @pytest.mark.parametrize("venue", VENUES)
-def test_the_words_for_expire_name_the_venues_that_have_tokens(venue: str) -> None:
-    has, _, has_not = KINDS["expire"].meaning.partition(";")
+def test_the_help_names_the_venues_where_something_expires(venue: str) -> None:
+    kind = simulators.class_of(venue)
+    overrides = kind.expire_tokens is not simulators.Simulator.expire_tokens
+    assert bool(kind.expires) == overrides
+    said = subprocess.run(command("simulate", "--help"), capture_output=True, text=True, check=True)
+    (about,) = re.findall(rf"^    {venue}:\n((?:      .*\n)+)", said.stdout, re.M)
+    assert ("expire@…" in about) == overrides
     try:
         simulators.make(venue, misbehave="expire@1")
     except Misuse:
-        assert (venue in has, venue in has_not) == (False, True)
+        assert not overrides
     else:
-        assert (venue in has, venue in has_not) == (True, False)
+        assert overrides
 
 
 # --- the command line -----------------------------------------------------------------------------

@@ -16,9 +16,6 @@ from typing import Any
 import pytest
 
 from payloads.capture.frames import Delivery
-from payloads.live.connection import merged
-from payloads.live.http import perform
-from payloads.live.inbox import Inbox
 from payloads.simulators import ChainlinkSimulator, FinerySimulator, Plan, QfexSimulator
 from payloads.simulators.venues.chainlink import FEEDS
 from payloads.simulators.venues.chainlink import sequence_of as report_number
@@ -206,7 +203,7 @@ def check_reports(found: Run) -> None:
     assert {*numbers} == {*range(min(numbers), max(numbers) + 1)}, "lost"
     assert min(numbers) <= 2, "the first is made when the feed is asked for"
     assert all(event.complete for event in happened(found.deliveries, Backfilled))
-    assert not [one for one in happened(found.deliveries, Rejected) if one.code != "503"]
+    assert not [one for one in happened(found.deliveries, Rejected) if one.code != "HTTP 503"]
 
 
 def both_there(latest: list[Delivery], deliveries: list[Delivery], opened: int) -> bool:
@@ -254,17 +251,16 @@ def test_chainlink_over_two_origins(stages: list[str], tmp_path: Path) -> None:
             assert isinstance(venue, ChainlinkSimulator)
             found, opened, since = Run(venue), 2, 0
             both = venue.high_availability(silence=PATIENCE)
-            both.discovered(await perform(both.discover(venue.now()), proxy=False))
-            async with captured(found, tmp_path) as writer:
-                inbox = Inbox(1000, "block")
-                options: dict[str, Any] = {"inbox": inbox, "recorder": writer}
-                async with merged(*(driven(one, **options) for one in both.sessions)) as deliveries:
-                    for stage in ["", *stages]:
-                        venue.misbehave(stage)
-                        opened += endings(stage) + stage.count("restart")
-                        while not both_there(found.deliveries[since:], found.deliveries, opened):
-                            found.deliveries += await deliveries.get_all()
-                        since = len(found.deliveries)
+            async with (
+                captured(found, tmp_path) as writer,
+                driven(both, queue=1000, recorder=writer) as connection,
+            ):
+                for stage in ["", *stages]:
+                    venue.misbehave(stage)
+                    opened += endings(stage) + stage.count("restart")
+                    while not both_there(found.deliveries[since:], found.deliveries, opened):
+                        found.deliveries += await connection.inbox.get_all()
+                    since = len(found.deliveries)
         return found
 
     found = run(test())

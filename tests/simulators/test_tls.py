@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 from payloads import simulators
-from payloads.capture.writer import frames
+from payloads.capture.reader import read_frames
 from payloads.errors import Refused
 from payloads.live.http import perform
 from payloads.simulators import ChainlinkSimulator, EthgasSimulator, QfexSimulator, StorkSimulator
@@ -24,7 +24,7 @@ from payloads.venues.chainlink.gaps import Backfilled
 from payloads.venues.common.session import Authenticated, Reply
 from tests.simulators.kit import collect, driven, kinds, run
 
-VENUES = [*simulators.VENUES]
+VENUES = [*simulators.names()]
 
 
 class Authority:
@@ -96,10 +96,11 @@ def test_requests_over_tls(authority: Authority) -> None:
                 )
         async with ChainlinkSimulator(misbehave="cut@20", **tls) as chainlink:
             both = chainlink.high_availability()
-            ask = both.discover(chainlink.now())
+            both.tick(chainlink.now())
+            (ask,) = both.take_requests()
             refused: Reply = await perform(ask, proxy=False)
             assert (refused.status, b"CERTIFICATE_VERIFY_FAILED" in refused.body) == (0, True)
-            both.discovered(await perform(ask, proxy=False, tls=authority.trusting))
+            both.replied(await perform(ask, proxy=False, tls=authority.trusting), chainlink.now())
             assert both.origins == ("001", "002")
             async with driven(chainlink.session(), **client) as connection:
                 await collect(
@@ -139,7 +140,7 @@ def test_the_commands_over_tls(authority: Authority, tmp_path: Path) -> None:
             capture("environment.jsonl", SSL_CERT_FILE=str(authority.ca)),
         ):
             assert ran.returncode == 0, ran.stderr
-        assert len([*frames(tmp_path / "option.jsonl")]) >= 3
+        assert len([*read_frames(tmp_path / "option.jsonl")]) >= 3
         refused = capture("none.jsonl")
         assert refused.returncode == 1
         assert "the server's certificate is not trusted" in refused.stderr

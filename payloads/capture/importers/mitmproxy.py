@@ -8,17 +8,60 @@ that ends within a flow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from payloads.capture.compression import Torn
+from payloads.capture.format import BrokenLine
+from payloads.capture.frames import UNKNOWN_TIME, Direction, Frame
+from payloads.capture.importers.messages import (
+    Placed,
+    instant_of,
+    opcode_of,
+    placed,
+    text_or_bytes,
+    venue_of,
+)
+from payloads.capture.importers.pieces import MAX_WHOLE_BYTES, JoinedPieces
 from payloads.errors import Malformed
 
 # A flow holds all messages of a websocket, and is read at once.
-MAX_FLOW_BYTES = 2**30
+MAX_FLOW_BYTES = MAX_WHOLE_BYTES
 _DEEPEST = 32
 _LONGEST_PREFIX = 12
+
+
+def mitmproxy(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
+    """Every message of the websockets in a flow file, with its place."""
+    stream = cast(IO[bytes], JoinedPieces(pieces))
+    connection = number = 0
+    try:
+        for number, flow in enumerate(flows(stream), 1):
+            host, listed = messages(flow)
+            connection += bool(listed)
+            for index, message in enumerate(listed, 1):
+                where = f"flow {number}, message {index}"
+                known = venue or venue_of(host)
+                yield where, placed(index, _mitm_frame, message, known, connection)
+    except Malformed as error:
+        if not number and not isinstance(error, Torn):
+            raise
+        yield f"flow {number + 1}", BrokenLine(number + 1, error)
+
+
+def _mitm_frame(message: Any, venue: str, connection: int) -> Frame:
+    if not isinstance(message, list) or len(message) < 3:
+        raise Malformed("not a message", field="message", expected="type, from_client, content")
+    kind, from_client, content, *more = message
+    opcode = opcode_of(kind)
+    if isinstance(content, str):  # some versions kept text as text
+        content = content.encode()
+    if not isinstance(content, bytes) or not isinstance(from_client, bool):
+        raise Malformed("not a message", field="message", expected="type, from_client, content")
+    at = instant_of(more[0]) if more else UNKNOWN_TIME
+    direction: Direction = "out" if from_client else "in"
+    return Frame(venue, connection, direction, opcode, at, text_or_bytes(opcode, content))
 
 
 def flows(stream: IO[bytes]) -> Iterator[dict[str, Any]]:

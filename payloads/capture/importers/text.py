@@ -16,13 +16,12 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from payloads.capture.format import BrokenLine, CaptureRecord
+from payloads.capture.format import BrokenLine
 from payloads.capture.frames import UNKNOWN_TIME, Direction, Frame
-from payloads.capture.writer import split_lines
+from payloads.capture.importers.messages import Placed
+from payloads.capture.reader import split_lines
 from payloads.errors import Malformed, PayloadError, elide
 from payloads.inputs import to_bytes
-
-Placed = tuple[str, CaptureRecord]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _HEX_LINE = re.compile(r"(?:0[xX])?[0-9a-fA-F]+")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Unpack
 
 import msgspec
@@ -21,22 +21,33 @@ from payloads import chainlink
 from payloads.chainlink.calldata import parameter
 from payloads.chainlink.report import FullReport
 from payloads.chainlink.schemas import REGISTRY, Report
+from payloads.chainlink.state import V03, V04, V05, ChainlinkState
 from payloads.chainlink.verifier import judge
 from payloads.crypto import keccak256
 from payloads.errors import Misuse
-from payloads.simulators.bad_payloads import Spoiler
+from payloads.simulators.bad_payloads import BadPayloads
 from payloads.simulators.base import Simulator, seconds_of
 from payloads.simulators.http import Request, Response
 from payloads.simulators.market import E18, Walk, synthetic_report
 from payloads.simulators.options import Common, Made
 from payloads.simulators.peer import Peer
+from payloads.simulators.text_options import (
+    COMMON,
+    KEY,
+    SECRET,
+    TextOption,
+    count,
+    names,
+    whole_number,
+    yes_or_no,
+)
 from payloads.testing import InsecureTestNetwork
 from payloads.venues.chainlink import server as checks
 from payloads.venues.chainlink.auth import Credentials, Endpoint, feed_ids
-from payloads.venues.chainlink.session import ChainlinkSession, HighAvailability
+from payloads.venues.chainlink.group import HighAvailability
+from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import Rejected
-from payloads.verdicts.state import V03, V04, V05, ChainlinkState, State
 from payloads.verdicts.verdict import Verdict
 
 
@@ -64,6 +75,12 @@ _LINK, _NATIVE = "0x" + "11" * 20, "0x" + "22" * 20
 _CALLER = "0x" + "33" * 20
 
 
+def _network(text: str) -> InsecureTestNetwork:
+    """A network of this many oracles, as many of which may be faulty as can be."""
+    size = whole_number(text)
+    return InsecureTestNetwork(f"simulator of {size}", size, (size - 1) // 3)
+
+
 class ChainlinkSimulator(Simulator):
     """Data Streams on loopback.
 
@@ -77,6 +94,17 @@ class ChainlinkSimulator(Simulator):
     venue: ClassVar[str] = "chainlink"
     ws_path: ClassVar[str] = "/api/v1/ws"
     BAD: ClassVar[tuple[str, ...]] = ("wrong_signer", "expired", "truncated", "flipped")
+    text_options: ClassVar[Mapping[str, TextOption]] = {
+        "bad": names("of --bad-share: wrong_signer, expired, truncated, flipped (all)"),
+        "binary": yes_or_no("binary messages; no: text (yes)"),
+        "history": count("reports of each feed that REST still has (10000)"),
+        "key": KEY,
+        "network": TextOption(_network, "COUNT", "oracles, 4 to 31; a third of them signs (16)"),
+        "origins": names("what HEAD / answers; nothing: no high availability (001,002)"),
+        "rising": yes_or_no("each report a second later than the one before (no)"),
+        "secret": SECRET,
+        **COMMON,
+    }
 
     def __init__(
         self,
@@ -102,7 +130,7 @@ class ChainlinkSimulator(Simulator):
         self.key, self.secret = key, secret
         self.origins, self.binary, self.rising = tuple(origins), binary, rising
         self.accounts = {key: checks.Account(Secret(secret))}
-        self._spoiler = Spoiler(bad_share, bad, self.BAD, self.seed)
+        self._bad_payloads = BadPayloads(bad_share, bad, self.BAD, self.seed)
         self._feeds = {feed: _Feed(feed, self.seed, history) for feed in feed_ids(feeds)}
         self._asked: dict[tuple[str, str], deque[int]] = {}
 
@@ -173,9 +201,7 @@ class ChainlinkSimulator(Simulator):
         }
         if fees:
             record["fee_manager"] = {"link": _LINK, "native": _NATIVE}
-        state = State.from_dict(record)
-        assert isinstance(state, ChainlinkState)
-        return state
+        return ChainlinkState.from_dict(record)
 
     @property
     def parameter_payload(self) -> bytes:
@@ -256,7 +282,7 @@ class ChainlinkSimulator(Simulator):
 
     def _report(self, feed: _Feed) -> Made:
         """Make, sign and keep the next report of a feed."""
-        bad = self._spoiler.choose()
+        bad = self._bad_payloads.choose()
         report = feed.next_report(seconds_of(self.now()), self.rising, bad == "expired")
         payload = self._signed(report, feed.number, bad)
         message = {
@@ -274,11 +300,11 @@ class ChainlinkSimulator(Simulator):
         signed = network.sign(report, epoch=number >> 8, round=number & 0xFF)
         raw = bytes(signed.raw)
         if bad == "truncated":
-            return self._spoiler.truncate(raw)
+            return self._bad_payloads.truncate(raw)
         if bad == "flipped":
             # The seventh word is a value in every schema: all that is wrong is the signatures.
             end = raw.index(bytes(signed.report_blob)) + 7 * 32
-            return self._spoiler.flip(raw, end - 4, end)
+            return self._bad_payloads.flip(raw, end - 4, end)
         return raw
 
 

@@ -11,7 +11,7 @@ Logins, tokens and messages are checked by `payloads.venues.ethgas.server`; what
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, ClassVar, Unpack
@@ -23,6 +23,7 @@ from payloads.simulators.http import Request, Response, answer
 from payloads.simulators.options import Common, Made
 from payloads.simulators.peer import Peer
 from payloads.simulators.streams import Stream
+from payloads.simulators.text_options import COMMON, LIFETIME, TextOption, names, word, yes_or_no
 from payloads.simulators.venues.ethgas_market import ACTIONS, EthgasMarket
 from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.jwt import check_token
@@ -53,6 +54,14 @@ class EthgasSimulator(Simulator):
 
     venue: ClassVar[str] = "ethgas"
     pace: ClassVar[float] = 2.0
+    expires: ClassVar[str] = "every token given out so far is no longer taken"
+    text_options: ClassVar[Mapping[str, TextOption]] = {
+        "dialect": word("official or draft (official)"),
+        "flat": yes_or_no("tokens as text instead of as objects (no)"),
+        "lifetime": LIFETIME,
+        "unanswered": names("types of queries that it does not answer"),
+        **COMMON,
+    }
 
     def __init__(
         self,

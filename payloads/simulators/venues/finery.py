@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Unpack
 
 from payloads.errors import Malformed, Misuse
@@ -23,6 +23,16 @@ from payloads.simulators.http import Request, Response
 from payloads.simulators.market import Walk
 from payloads.simulators.options import Common, Made
 from payloads.simulators.peer import Peer
+from payloads.simulators.text_options import (
+    COMMON,
+    KEY,
+    SECRET,
+    TextOption,
+    names,
+    numbers,
+    seconds,
+    yes_or_no,
+)
 from payloads.simulators.venues.finery_book import E8, MovingBook
 from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import Message, Secret
@@ -57,6 +67,17 @@ class FinerySimulator(Simulator):
     venue: ClassVar[str] = "finery"
     ws_path: ClassVar[str] = "/ws"
     pace: ClassVar[float] = 5.0
+    expires: ClassVar[str] = "the key is withdrawn"
+    text_options: ClassVar[Mapping[str, TextOption]] = {
+        "clients": numbers("clients of the account's, for F and MD (5)"),
+        "idle": seconds("without a message after which it hangs up (80)"),
+        "increasing": yes_or_no("nonces have to increase; no: only to be new (yes)"),
+        "key": KEY,
+        "secret": SECRET,
+        "status_frames": yes_or_no("tells whether it is connected to the exchange (yes)"),
+        "unanswered": names("methods that it does not answer"),
+        **COMMON,
+    }
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ connection that fails to authenticate is not documented; here it is closed with 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar, Unpack
@@ -25,9 +25,10 @@ from payloads.errors import Misuse
 from payloads.simulators.base import Simulator
 from payloads.simulators.http import Request, Response, answer
 from payloads.simulators.market import Walk
-from payloads.simulators.options import Common, Made
+from payloads.simulators.options import Common, Endpoint, Made
 from payloads.simulators.peer import Peer
 from payloads.simulators.streams import Stream
+from payloads.simulators.text_options import COMMON, LIFETIME, SECRET, TextOption, seconds, word
 from payloads.simulators.venues.qfex_account import Account, Told, rfc3339
 from payloads.venues.common.jwt import make_token
 from payloads.venues.common.redactor import Message, Secret
@@ -63,6 +64,16 @@ class QfexSimulator(Simulator):
 
     venue: ClassVar[str] = "qfex"
     doors: ClassVar[tuple[str, ...]] = (_MDS, _TRADE)
+    expires: ClassVar[str] = "every token given out so far is no longer taken"
+    text_options: ClassVar[Mapping[str, TextOption]] = {
+        "account_id": word("the subaccount that there is"),
+        "auth_within": seconds("in which a client has to authenticate (60)"),
+        "client_id": word("the one of logins by OAuth"),
+        "lifetime": LIFETIME,
+        "public_key": word("the public key that it takes"),
+        "secret": SECRET,
+        **COMMON,
+    }
 
     def __init__(
         self,
@@ -134,6 +145,11 @@ class QfexSimulator(Simulator):
     @property
     def subscriptions(self) -> tuple[str, ...]:
         return tuple(f"{channel}:{symbol}" for channel in _DEFAULT for symbol in self.feeds)
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        trade = Endpoint("qfex-trade", "trade socket", self.trade_url, self.trade_base, "positions")
+        return (*super().endpoints, trade)
 
     def jwt(self, lifetime: float = 3600.0) -> str:
         """A token that the trade socket takes, for so many seconds."""

@@ -18,13 +18,15 @@ from functools import partial
 from typing import Any, ClassVar, Unpack
 
 from payloads.errors import Malformed, Misuse
-from payloads.simulators.bad_payloads import Spoiler
+from payloads.simulators.bad_payloads import BadPayloads
 from payloads.simulators.base import Simulator, seconds_of
 from payloads.simulators.http import Request, Response
 from payloads.simulators.market import E18, Walk
 from payloads.simulators.options import Common, Made
 from payloads.simulators.peer import Peer
+from payloads.simulators.text_options import COMMON, TextOption, names, word, yes_or_no
 from payloads.stork.calldata import DESERIALIZE
+from payloads.stork.state import STORK, StorkState
 from payloads.stork.update import STATUS_BIT, VALUE_BIT, Asset, UnsignedUpdate, decode
 from payloads.stork.verifier import judge
 from payloads.testing import InsecureTestStorkSigner
@@ -32,7 +34,6 @@ from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import SECOND, Rejected
 from payloads.venues.stork import server as checks
 from payloads.venues.stork.session import CHANNELS, SIGNED, StorkSession
-from payloads.verdicts.state import STORK, State, StorkState
 from payloads.verdicts.verdict import Verdict
 
 # Name: id and first price. The ids are those of the public taxonomy 1, as clients have them.
@@ -65,6 +66,13 @@ class StorkSimulator(Simulator):
     venue: ClassVar[str] = "stork"
     ws_path: ClassVar[str] = "/ws"
     BAD: ClassVar[tuple[str, ...]] = ("wrong_signer", "truncated", "flipped")
+    expires: ClassVar[str] = "the token is withdrawn"
+    text_options: ClassVar[Mapping[str, TextOption]] = {
+        "bad": names("of --bad-share: wrong_signer, truncated, flipped (all)"),
+        "needs_deflate": yes_or_no("refuses clients that offer no compression (no)"),
+        "token": word("the token that it takes"),
+        **COMMON,
+    }
 
     def __init__(
         self,
@@ -90,7 +98,7 @@ class StorkSimulator(Simulator):
             asset_id: Walk(f"{self.seed} {name}", ASSETS.get(name, (0, 100 * E18))[1])
             for name, asset_id in self.ids.items()
         }
-        self._spoiler = Spoiler(bad_share, bad, self.BAD, self.seed)
+        self._bad_payloads = BadPayloads(bad_share, bad, self.BAD, self.seed)
         self._asked: deque[int] = deque(maxlen=20)
 
     # --- what to connect to ---
@@ -130,9 +138,7 @@ class StorkSimulator(Simulator):
             "signer": self.signer.address,
             "verification_fee": fee,
         }
-        state = State.from_dict(record)
-        assert isinstance(state, StorkState)
-        return state
+        return StorkState.from_dict(record)
 
     def judge(self, payload: bytes) -> Verdict:
         """What the contract would do with a payload that it is to verify and take apart."""
@@ -207,7 +213,7 @@ class StorkSimulator(Simulator):
         if asked.message_type != SIGNED:
             yield Made(_compact(UnsignedUpdate(TAXONOMY_ID, now, assets).to_message()))
             return
-        bad = self._spoiler.choose()
+        bad = self._bad_payloads.choose()
         payload = self._signed(assets, now, status, bad)
         yield Made(_compact({"type": SIGNED, "p": "0x" + payload.hex()}), bad)
 
@@ -230,11 +236,11 @@ class StorkSimulator(Simulator):
         update = signer.sign(assets, timestamp_ns=now, taxonomy_id=TAXONOMY_ID, mask=mask)
         raw = update.encode()
         if bad == "truncated":
-            return self._spoiler.truncate(raw)
+            return self._bad_payloads.truncate(raw)
         if bad == "flipped":
             # In the time: what is signed, and what any reader takes.
             end = len(raw) - len(update.body) + (14 if status else 10)
-            return self._spoiler.flip(raw, end - 4, end)
+            return self._bad_payloads.flip(raw, end - 4, end)
         return raw
 
 

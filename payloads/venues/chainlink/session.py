@@ -1,4 +1,4 @@
-"""Chainlink Data Streams: a websocket of signed reports, alone or in high-availability mode.
+"""A connection to Chainlink Data Streams: a websocket of signed reports.
 
 `ChainlinkSession` is one connection. Its feeds stand in the URL, so nothing is ever sent on it, and
 changing them means dialling again. There is no acknowledgement either: an accepted upgrade means
@@ -11,10 +11,6 @@ After a time without any connection the session asks `/reports/page` for what wa
 in `take_requests`, answers to `replied`; status 0 for an answer that never came) and delivers it
 flagged `backfilled`, with a `Backfilled` event at the end of each feed's gap.
 
-`HighAvailability` is one session for each origin that the service names, over one `Stream`: what
-the first of them delivers, the others do not deliver again. The same content under other signatures
-is delivered, too, because the first may be damaged: only who verifies can tell.
-
 The service publishes neither heartbeat nor close codes: ping it (the vendor's SDKs do so every 2 to
 30 s), and offer permessage-deflate (the Go SDK does). What statuses mean is in `CODES`.
 """
@@ -24,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from payloads.errors import Malformed, Misuse, Refused
+from payloads.errors import Malformed, Misuse
 from payloads.venues.chainlink.auth import (
     LITERAL,
     MAINNET,
@@ -39,9 +35,7 @@ from payloads.venues.chainlink.auth import (
 )
 from payloads.venues.chainlink.gaps import (
     Backfill,
-    Deduplicator,
     Stream,
-    StreamStats,
 )
 from payloads.venues.chainlink.rest import (
     Rest,
@@ -62,7 +56,6 @@ from payloads.venues.common.session import (
     Opened,
     Rejected,
     Reply,
-    Request,
     Retry,
     Session,
     Subscribed,
@@ -206,80 +199,3 @@ class ChainlinkSession(Session):
 
     def redact(self, data: Message) -> Message:
         return self.rest.redactor.clean(data)
-
-
-class HighAvailability:
-    """One subscription over several origins: `discover`, then drive each of `sessions`.
-
-    Discovery that fails, or names no origin, leaves one plain session, as in the vendor's Go SDK.
-    Who would rather have several asks again, while `retry` says that it may help. A session whose
-    origin is down goes on being retried while the others deliver; the subscription as a whole is
-    down only when no session is `alive`.
-    """
-
-    def __init__(
-        self,
-        credentials: Credentials,
-        feeds: Iterable[str],
-        *,
-        endpoint: Endpoint = MAINNET,
-        comma: str = LITERAL,
-        deduplicator: Deduplicator | None = None,
-        backfill: bool = True,
-        overlap: int = 1,
-        silence: int | None = None,
-    ) -> None:
-        self.stream = Stream(feeds, deduplicator)
-        self.rest = Rest(credentials, endpoint, comma=comma)
-        self.sessions: tuple[ChainlinkSession, ...] = ()
-        # Whether asking again may help, where the last answer was a refusal.
-        self.retry: Retry | None = None
-        self._credentials, self._asked_at = credentials, 0
-        self._backfill, self._overlap, self._silence = backfill, overlap, silence
-
-    def __repr__(self) -> str:
-        return f"HighAvailability({self.rest.endpoint.ws!r}, {len(self.sessions)} sessions)"
-
-    def discover(self, now: int) -> Request:
-        """The request that asks for the origins; its answer goes to `discovered`."""
-        self._asked_at = now
-        return self.rest.origins(now)
-
-    def discovered(self, reply: Reply) -> list[Event]:
-        """Make the sessions; a refusal is told, and leaves the one plain session."""
-        events: list[Event] = []
-        try:
-            origins, self.retry = self.rest.read_origins(reply), None
-        except Refused:
-            origins, about = (), "which origins there are"
-            refused = self.rest.refusal(reply, signed_at=self._asked_at, about=about)
-            events, self.retry = [refused[0]], refused[1]
-        self.sessions = tuple(self._session(origin) for origin in origins or ("",))
-        return events
-
-    def _session(self, origin: str) -> ChainlinkSession:
-        return ChainlinkSession(
-            self._credentials,
-            self.stream,
-            endpoint=self.rest.endpoint,
-            comma=self.rest.comma,
-            origin=origin,
-            backfill=self._backfill,
-            overlap=self._overlap,
-            silence=self._silence,
-        )
-
-    @property
-    def origins(self) -> tuple[str, ...]:
-        """The origins of the sessions; "" for the plain one."""
-        return tuple(session.origin for session in self.sessions)
-
-    @property
-    def stats(self) -> StreamStats:
-        """Accepted and duplicate reports, connections open, reconnects partial and full."""
-        return self.stream.stats
-
-    @property
-    def alive(self) -> bool:
-        """Whether any connection is open."""
-        return self.stats.open_connections > 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -38,18 +37,6 @@ def _whole(digits: str) -> int | Decimal:
 
 _decode_fast = msgspec.json.Decoder(float_hook=_fraction).decode
 _decoder = json.JSONDecoder(parse_float=_fraction, parse_int=_whole, parse_constant=_no_constant)
-
-
-# What a decimal string may be: no underscores, infinities or digits of other scripts, which
-# `Decimal` would take, and an exponent that no later arithmetic can stumble over.
-_DECIMAL = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{0,400})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
-
-
-def exact_decimal(value: Any) -> Decimal | None:
-    """A number given as a JSON number or as a decimal string; None for anything else."""
-    if type(value) is int or isinstance(value, Decimal):
-        value = str(value)
-    return Decimal(value) if isinstance(value, str) and _DECIMAL.fullmatch(value) else None
 
 
 def parse_json(data: Message) -> Any:

@@ -6,13 +6,13 @@ session is imported when the first one is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
 from payloads.abi.fields import Record
 from payloads.errors import Misuse
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import SECOND, Event, Reply, Request, Session
+from payloads.venues.common.session import SECOND, Session
+from payloads.venues.common.session_group import SessionGroup
 
 # Help texts of options that more than one venue has.
 SILENCE = "SECONDS without a message after which to dial again"
@@ -64,25 +64,6 @@ class Asked(Record, frozen=True):
         return int(value) * SECOND
 
 
-class Outside(Protocol):
-    """What a venue may want done before there is a session."""
-
-    def now(self) -> int:
-        """Nanoseconds since 1970."""
-
-    def ask(self, request: Request) -> Reply:
-        """Make an HTTP request; status 0 for no answer."""
-
-    def wait(self, nanoseconds: int) -> None:
-        """Wait before the next."""
-
-    def tell(self, event: Event) -> None:
-        """Pass on what the venue said."""
-
-    def warn(self, words: str) -> None:
-        """Say what is not as it was asked for."""
-
-
 class Venue(Record, frozen=True):
     """A venue as the rest of the package sees it. `what` describes one subscription.
 
@@ -95,8 +76,8 @@ class Venue(Record, frozen=True):
     endpoints: tuple[str, ...]
     credentials: tuple[str, ...]
     options: Mapping[str, str]
-    # What a session is made of: one session, or one for each of several origins.
-    make: Callable[[Asked, Outside], Sequence[Session]]
+    # Makes the session; a group of sessions where the venue is asked first which there are.
+    make: Callable[[Asked], Session | SessionGroup]
     # The ends of its hosts' names, by which recorded traffic is known as this venue's.
     hosts: tuple[str, ...] = ()
     # Whether a session has to be told what to subscribe to.

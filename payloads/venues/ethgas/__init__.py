@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from payloads.errors import Misuse
 from payloads.venues.common.session import Session
-from payloads.venues.common.venue import REST, Asked, Outside, Venue
+from payloads.venues.common.venue import REST, Asked, Venue
 
 
-def _sessions(asked: Asked, outside: Outside) -> Sequence[Session]:
+def _session(asked: Asked) -> Session:
     from payloads.venues.ethgas.auth import EthgasLogin
     from payloads.venues.ethgas.protocol import DIALECTS, OFFICIAL, Channel
     from payloads.venues.ethgas.session import EthgasSession
@@ -37,14 +35,13 @@ def _sessions(asked: Asked, outside: Outside) -> Sequence[Session]:
     if login is None and (private := [one.name for one in channels if one.private]):
         why = f"{private[0]} is a private channel, and nothing says whose"
         raise asked.missing("private_key", "access_token", why=why)
-    session = EthgasSession(
+    return EthgasSession(
         channels,
         login=login,
         dialect=dialect,
         endpoint=endpoint,
         bearer=asked.flag("bearer"),
     )
-    return [session]
 
 
 VENUE = Venue(
@@ -56,7 +53,7 @@ VENUE = Venue(
         "dialect": "official, or draft for the older protocol",
         "rest": REST,
     },
-    _sessions,
+    _session,
     hosts=("ethgas.com",),
     simulator="payloads.simulators.venues.ethgas:EthgasSimulator",
 )  # fmt: skip

@@ -13,8 +13,7 @@ from typing import Annotated, Any
 from msgspec import field
 
 from payloads.abi.fields import Record
-from payloads.venues.common.json_text import exact_decimal
-from payloads.venues.common.records import Reading
+from payloads.json_records import Reading, exact_decimal
 from payloads.venues.ethgas.protocol import MARKET_STATUS, ORDER_STATUS, ORDER_TYPES
 
 Level = tuple[Decimal, Decimal]

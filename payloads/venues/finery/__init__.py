@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from payloads.venues.common.session import Session
-from payloads.venues.common.venue import Asked, Outside, Venue
+from payloads.venues.common.venue import Asked, Venue
 
 
-def _sessions(asked: Asked, outside: Outside) -> Sequence[Session]:
+def _session(asked: Asked) -> Session:
     from payloads.venues.finery.auth import NonceSequence
     from payloads.venues.finery.feeds import Binding
     from payloads.venues.finery.session import FinerySession
@@ -20,23 +18,21 @@ def _sessions(asked: Asked, outside: Outside) -> Sequence[Session]:
         bindings.append(Binding.of(letter, number))
     within = asked.seconds("status_within")
     options = {} if within is None else {"status_within": within}
-    return [
-        FinerySession(
-            asked.credential("key").reveal(),
-            asked.credential("secret"),
-            bindings,
-            nonces=NonceSequence(),
-            endpoint=asked.endpoint or "mainnet",
-            **options,
-        )
-    ]
+    return FinerySession(
+        asked.credential("key").reveal(),
+        asked.credential("secret"),
+        bindings,
+        nonces=NonceSequence(),
+        endpoint=asked.endpoint or "mainnet",
+        **options,
+    )
 
 
 VENUE = Venue(
     "finery", "Finery Markets", "FEED or FEED:ID, as B:BTC-USD",
     ("mainnet", "test"), ("key", "secret"),
     {"status_within": "SECONDS in which the gateway has to say whether it is up"},
-    _sessions,
+    _session,
     hosts=("finerymarkets.com",),
     simulator="payloads.simulators.venues.finery:FinerySimulator",
 )  # fmt: skip

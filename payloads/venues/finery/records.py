@@ -19,7 +19,7 @@ from msgspec import field
 
 from payloads.abi.fields import Record
 from payloads.errors import Malformed, elide
-from payloads.venues.common.records import Reading
+from payloads.json_records import Reading
 
 # --- units ----------------------------------------------------------------------------------------
 

@@ -31,15 +31,14 @@ server sends websocket pings, which the transport answers; there is no ping of t
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from typing import Any
 
 from payloads.errors import Misuse
 from payloads.venues.common.session import Session
-from payloads.venues.common.venue import SILENCE, Asked, Outside, Venue
+from payloads.venues.common.venue import SILENCE, Asked, Venue
 
 
-def _sessions(asked: Asked, outside: Outside) -> Sequence[Session]:
+def _session(asked: Asked) -> Session:
     from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
 
     subscriptions = []
@@ -48,16 +47,14 @@ def _sessions(asked: Asked, outside: Outside) -> Sequence[Session]:
         symbol, _, interval = named.partition("/")
         intervals = [interval] if interval else []
         subscriptions.append(Subscription.of([channel], [symbol or "*"], intervals))
-    return [
-        QfexMarketSession(
-            subscriptions,
-            endpoint=asked.endpoint or "mainnet",
-            silence=asked.seconds("silence"),
-        )
-    ]
+    return QfexMarketSession(
+        subscriptions,
+        endpoint=asked.endpoint or "mainnet",
+        silence=asked.seconds("silence"),
+    )
 
 
-def _trade_sessions(asked: Asked, outside: Outside) -> Sequence[Session]:
+def _trade_session(asked: Asked) -> Session:
     from payloads.venues.qfex.auth import HmacKey, Jwt
     from payloads.venues.qfex.trade_session import QfexTradeSession
 
@@ -76,15 +73,13 @@ def _trade_sessions(asked: Asked, outside: Outside) -> Sequence[Session]:
         options["key_in"] = asked.options["key_in"]
     if "cancel_on_disconnect" in asked.options:
         options["cancel_on_disconnect"] = asked.flag("cancel_on_disconnect")
-    return [
-        QfexTradeSession(
-            credentials,
-            nonces=lambda: secrets.token_hex(16),
-            account_id=asked.options.get("account_id"),
-            endpoint=asked.endpoint or "mainnet",
-            **options,
-        )
-    ]
+    return QfexTradeSession(
+        credentials,
+        nonces=lambda: secrets.token_hex(16),
+        account_id=asked.options.get("account_id"),
+        endpoint=asked.endpoint or "mainnet",
+        **options,
+    )
 
 
 def _oauth(asked: Asked) -> Any:
@@ -104,7 +99,7 @@ def _oauth(asked: Asked) -> Any:
 VENUE = Venue(
     "qfex", "QFEX market data",
     "CHANNEL:SYMBOL, as level2:AAPL-USD, level2:* or candle:AAPL-USD/1MIN",
-    ("mainnet", "uat"), (), {"silence": SILENCE}, _sessions,
+    ("mainnet", "uat"), (), {"silence": SILENCE}, _session,
     hosts=("qfex.com", "qfex.io"),
     simulator="payloads.simulators.venues.qfex:QfexSimulator",
 )  # fmt: skip
@@ -120,6 +115,6 @@ TRADE_VENUE = Venue(
         "client_id": "ID of the login by OAuth that the token is of",
         "rest": "URL that gives tokens, where the endpoint is a URL",
     },
-    _trade_sessions,
+    _trade_session,
     needs_subscriptions=False,
 )  # fmt: skip

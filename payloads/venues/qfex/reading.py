@@ -16,9 +16,8 @@ from typing import Any
 import msgspec
 
 from payloads.abi.fields import Record
+from payloads.json_records import Reading, exact_decimal
 from payloads.venues.common.dedupe import Repeats
-from payloads.venues.common.json_text import exact_decimal
-from payloads.venues.common.records import Reading
 from payloads.venues.common.session import SECOND
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from payloads.abi.fields import Record
 from payloads.errors import Misuse, elide
-from payloads.venues.common.json_text import exact_decimal
+from payloads.json_records import exact_decimal
 from payloads.venues.common.pending import Timeouts
 from payloads.venues.common.session import LOST, NO_ANSWER, SECOND, Rejected
 from payloads.venues.qfex.codes import identity

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from payloads.venues.common.session import Session
-from payloads.venues.common.venue import SILENCE, Asked, Outside, Venue
+from payloads.venues.common.venue import SILENCE, Asked, Venue
 
 
-def _sessions(asked: Asked, outside: Outside) -> Sequence[Session]:
+def _session(asked: Asked) -> Session:
     from payloads.venues.stork.session import StorkSession
 
     assets = [int(one) if one.isdigit() else one for one in asked.what]
     given: dict[str, Any] = {
         name: asked.options[name] for name in ("channel", "message_type") if name in asked.options
     }
-    session = StorkSession(
+    return StorkSession(
         asked.credential("token"),
         assets,
         endpoint=asked.endpoint or "mainnet",
@@ -25,7 +24,6 @@ def _sessions(asked: Asked, outside: Outside) -> Sequence[Session]:
         silence=asked.seconds("silence"),
         **given,
     )
-    return [session]
 
 
 VENUE = Venue(
@@ -38,7 +36,7 @@ VENUE = Venue(
         "silence": SILENCE,
         "taxonomy": "yes: read it, also where assets are numbers",
     },
-    _sessions,
+    _session,
     hosts=("stork-oracle.network",),
     simulator="payloads.simulators.venues.stork:StorkSimulator",
 )  # fmt: skip

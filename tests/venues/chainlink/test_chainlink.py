@@ -31,6 +31,7 @@ from payloads.venues.chainlink.auth import (
     string_to_sign,
 )
 from payloads.venues.chainlink.gaps import Backfilled, ExactDeduplicator, SdkDeduplicator, Stream
+from payloads.venues.chainlink.group import HighAvailability
 from payloads.venues.chainlink.rest import (
     Rest,
     StreamReport,
@@ -38,7 +39,7 @@ from payloads.venues.chainlink.rest import (
     read_frame,
     read_report,
 )
-from payloads.venues.chainlink.session import ChainlinkSession, HighAvailability
+from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import Redactor, Secret
@@ -58,6 +59,7 @@ from payloads.venues.common.session import (
     Subscribed,
     Unknown,
 )
+from payloads.venues.common.session_group import Degraded
 from tests.checks import outcome
 from tests.strategies import FRAMES, JSON
 
@@ -702,16 +704,27 @@ def test_any_origins_can_be_dialled(value: str) -> None:
 
 def ha(headers: tuple[tuple[str, str], ...] = (), status: int = 200) -> HighAvailability:
     one = HighAvailability(CREDENTIALS, [F1, F2], endpoint=HERE)
-    request = one.discover(NOW)
+    assert one.deadline == 0
+    assert one.tick(NOW) == []
+    (request,) = one.take_requests()
     assert (request.method, request.url) == ("HEAD", "http://127.0.0.1:4100/")
     assert server.check_request("HEAD", "/", request.headers, NOW, ACCOUNTS) is None
-    events = one.discovered(Reply("origins", status, b"", headers))
-    assert kinds(events) == ([] if status == 200 else [Rejected])
+    reply, events = Reply("origins", status, b"", headers), []
+    while not one.sessions:
+        assert one.deadline is None
+        events += one.replied(reply, NOW)
+        if one.deadline is not None:
+            one.tick(one.deadline)
+            assert one.take_requests()
+    refusals = {200: 0, 401: 1}.get(status, 3)
+    assert kinds(events) == [Rejected] * refusals + [Degraded] * (len(one.sessions) == 1)
     return one
 
 
 def test_the_request_for_origins_is_the_vector() -> None:
-    request = HighAvailability(CREDENTIALS, [F1]).discover(NOW)
+    group = HighAvailability(CREDENTIALS, [F1])
+    group.tick(NOW)
+    (request,) = group.take_requests()
     assert request.url == "https://ws.dataengine.chain.link/"
     assert dict(request.headers)["X-Authorization-Signature-SHA256"] == (
         "e350344f2b02f1acf06f095d3ddc33cef857aa5d014d86aca9dc71cfa5e79a7f"
@@ -1354,14 +1367,16 @@ def test_no_secret_in_what_is_said(padding: bytes, at: int, secret: str) -> None
     body = padding + b"x" * at + secret.encode() + padding
     rejected, retry = first.rejected(401, [], body)
     closed = first.closed(1008, body.decode("latin-1"), NOW)
-    request = one.discover(NOW)
-    refused = one.discovered(Reply("origins", 401, body))
+    group = HighAvailability(CREDENTIALS, [F1], endpoint=HERE)
+    group.tick(NOW)
+    (request,) = group.take_requests()
+    refused = group.replied(Reply("origins", 401, body), NOW)
     with pytest.raises(PayloadError) as caught:
         one.rest.read_one(Reply("x", 401, body))
     signature = dict(dial.headers)["X-Authorization-Signature-SHA256"]
     error = caught.value
     shown = (
-        dial, rejected, retry, closed, request, refused, error, error.to_dict(), first, one,
+        dial, rejected, retry, closed, request, refused, error, error.to_dict(), first, one, group,
         one.rest, CREDENTIALS, first.stream, first.redact(secret), first.redact(secret.encode()),
         server.Account(Secret(SECRET)),
     )  # fmt: skip

@@ -19,9 +19,8 @@ from payloads.venues.common.http_words import (
     worth_retrying,
 )
 from payloads.venues.common.redactor import Redactor, Secret
-from payloads.venues.common.session import SECOND, Rejected, Reply, Retry
+from payloads.venues.common.session import SECOND, Rejected, Retry
 from payloads.venues.common.timers import Pings
-from tests.venues.outside import NOW, HttpOptions
 
 NAMED = {"mainnet": "wss://one.example", "test": "wss://two.example"}
 
@@ -135,12 +134,9 @@ def test_clocks_that_differ() -> None:
 
 
 def made(venue: str, *what: str, endpoint: str = "", **options: str) -> Any:
-    outside = HttpOptions()
     names = ("token", "key", "secret", "access_token", "refresh_token")
     credentials = {name: Secret(f"{name} of a test".replace(" ", "-")) for name in names}
-    (session,) = make(venue, Asked(what, endpoint, options, credentials), outside)
-    assert not outside.requests
-    return session
+    return make(venue, Asked(what, endpoint, options, credentials))
 
 
 def test_stork_by_name() -> None:
@@ -192,51 +188,3 @@ def test_every_venue_says_what_a_refused_upgrade_means(venue: str, what: str, st
     assert str(status) in retry.why
     assert rejected.meaning in retry.why
     assert rejected.meaning not in ("", "the upgrade was refused", "a code that is not documented")
-
-
-# --- before there is a session --------------------------------------------------------------------
-
-
-def origins(*replies: Reply) -> tuple[list[str], HttpOptions]:
-    """The origins of the sessions that are made, and what was asked and told for that."""
-    outside = HttpOptions(*replies)
-    credentials = {"key": Secret("the-key"), "secret": Secret("the-secret")}
-    asked = Asked(("0x" + "00" * 32,), options={"ha": "yes"}, credentials=credentials)
-    return [session.origin for session in make("chainlink", asked, outside)], outside
-
-
-def named(value: str) -> Reply:
-    return Reply("origins", 200, b"", (("X-Cll-Available-Origins", value),))
-
-
-BUSY, NO = Reply("origins", 503, b"busy"), Reply("origins", 401, b"no")
-
-
-def test_origins_are_asked_for_again_while_that_may_help() -> None:
-    found, outside = origins(BUSY, Reply("origins", 0, b"no route"), named("{a,b}"))
-    assert found == ["a", "b"]
-    assert outside.waits == [SECOND, 3 * SECOND]
-    assert [event.code for event in outside.told] == ["HTTP 503", "no answer"]
-    signed = [dict(one.headers)["X-Authorization-Timestamp"] for one in outside.requests]
-    assert signed == [str((NOW + wait * SECOND) // 10**6) for wait in (0, 1, 4)], "each anew"
-
-
-@pytest.mark.parametrize(
-    ("replies", "requests", "words"),
-    [
-        ([BUSY] * 3, 3, "does not say which origins there are"),
-        ([NO], 1, "does not say which origins there are"),
-        ([Reply("origins", 429, b"", (("Retry-After", "3600"),))], 1, "does not say"),
-        ([named("")], 1, "names no origins"),
-        ([named("a")], 1, "names one origin"),
-        ([], 3, "does not say which origins there are"),
-    ],
-)
-def test_one_connection_for_several_is_told(replies: Any, requests: int, words: str) -> None:
-    found, outside = origins(*replies)
-    assert len(found) == 1
-    assert len(outside.requests) == requests
-    *told, warning = outside.told
-    assert f"the service {words}" in str(warning)
-    assert all(isinstance(event, Rejected) for event in told)
-    assert len(told) == (requests if "say" in words else 0)

@@ -1,6 +1,6 @@
 """`make demo`: published payloads of both systems, then all five venues live from simulators.
 
-python -m payloads.cli.demo FOLDER      (the repository's `fixtures`)
+python -m docs.demo fixtures
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import Any
 
 import click
 
+from docs.demo import five_venues
 from payloads import Malformed, chainlink, decode, inspect, stork
 from payloads.chainlink.report import BareReport, FullReport
-from payloads.cli import live, show
+from payloads.cli import show
 from payloads.recognise import Decoded, Payload
 from payloads.stork.update import SignedUpdate
 
@@ -30,17 +31,17 @@ _BROKEN = "cl-015"
 
 
 def main(folder: str) -> None:
-    """Decode, annotate and recover, and say how long it took."""
+    """Decode, annotate and recover; then capture from every venue."""
     colour = show.colours("auto")
     for line in _story(Path(folder) / "payloads.jsonl"):
         click.echo(line, color=colour)
-    live.main()
+    five_venues.main()
     command = "payloads" if shutil.which("payloads") else _beside_python("payloads")
     click.echo(f"\nNext: {command} --help, or put any payload of your own behind {command} decode.")
 
 
 def _beside_python(name: str) -> str:
-    """A command of the environment that this runs in, as somebody in this folder calls it."""
+    """The path of a command of this environment, seen from the current folder."""
     path = Path(sys.executable).parent / name
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 

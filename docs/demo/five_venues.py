@@ -1,8 +1,8 @@
 """The second half of `make demo`: all five venues, over real sockets, into captures and out again.
 
-Simulators stand in for the venues, on loopback; everything else is what a user runs: the sessions,
-the transport, the capture files, the decoders, and the verdicts on a state read from a file. The
-simulators of Chainlink and Stork spoil some payloads, so that there is something to refuse.
+Simulators stand in for the venues, on loopback. Everything else is what a user runs: the sessions,
+the connections, the capture files, the decoders, and the verdicts on a state read from a file. The
+simulators of Chainlink and Stork send some bad payloads, so that there is something to refuse.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ import click
 
 from payloads import PayloadError, State, chainlink, decode, simulators, stork
 from payloads.capture.frames import Frame
-from payloads.capture.writer import CaptureWriter, frames
+from payloads.capture.reader import read_frames
+from payloads.capture.writer import CaptureWriter
 from payloads.chainlink.calldata import parameter
 from payloads.cli import show
-from payloads.live.connection import connect
+from payloads.live import connect
 from payloads.simulators import ChainlinkSimulator, Simulator, StorkSimulator
+from payloads.stork.state import StorkState
 from payloads.venues.common.session import SECOND, Broken, Data, Session, Unknown
-from payloads.verdicts.state import StorkState
 from payloads.verdicts.verdict import Verdict
 
 SECONDS = 6.0
-_SPOILT = {"bad_share": 0.08}
-_OPTIONS: dict[str, dict[str, Any]] = {"chainlink": _SPOILT, "stork": _SPOILT}
+_BAD = {"bad_share": 0.08}
+_OPTIONS: dict[str, dict[str, Any]] = {"chainlink": _BAD, "stork": _BAD}
 
 
 @dataclass
 class Tally:
-    """What one venue sent, and what became of it."""
+    """The messages of one venue, and the verdicts on them."""
 
     venue: str
     frames: int = 0
@@ -67,7 +68,7 @@ def _story(folder: Path, seconds: float) -> Iterator[str]:
     yield click.style(
         "\n=== 6. Five venues: captured live, decoded, verified\n", bold=True, fg="green"
     )
-    names = ", ".join(simulators.VENUES)
+    names = ", ".join(simulators.names())
     yield f"Simulators of {names} start on loopback. Capturing for {seconds:.0f} seconds …"
     sessions = asyncio.run(_capture_all(folder, seconds))
     yield "Captured. Decoding and verifying from the files, each frame at the time it came in …\n"
@@ -82,10 +83,10 @@ def _story(folder: Path, seconds: float) -> Iterator[str]:
 
 
 async def _capture_all(folder: Path, seconds: float) -> dict[str, Callable[[], Session]]:
-    """Capture from every venue at once. The answer makes sessions to read the captures with."""
+    """Capture from every venue at once. Returns what makes the sessions that read the captures."""
     async with contextlib.AsyncExitStack() as stack:
         venues = [
-            await stack.enter_async_context(_started(name, folder)) for name in simulators.VENUES
+            await stack.enter_async_context(_started(name, folder)) for name in simulators.names()
         ]
         counts: Counter[str] = Counter()
         work = (_capture(venue, folder, seconds, counts) for venue in venues)
@@ -101,7 +102,7 @@ async def _capture_all(folder: Path, seconds: float) -> dict[str, Callable[[], S
 async def _started(name: str, folder: Path) -> AsyncIterator[Simulator]:
     async with simulators.make(name, **_OPTIONS.get(name, {})) as venue:
         yield venue
-        # What verifies is a file, as it would be after `payloads state fetch`.
+        # The state is a file, as it would be after `payloads state fetch`.
         known: State | None = None
         if isinstance(venue, ChainlinkSimulator):
             known = venue.state(fees=True)
@@ -122,7 +123,7 @@ async def _capture(venue: Simulator, folder: Path, seconds: float, counts: Count
 
 
 async def _progress(counts: Counter[str]) -> None:
-    """A line that is written over, where a person watches."""
+    """A line of counts that is overwritten, on a terminal."""
     while sys.stderr.isatty():
         await asyncio.sleep(0.25)
         text = "  ".join(f"{venue} {counts[venue]}" for venue in sorted(counts))
@@ -133,11 +134,11 @@ async def _progress(counts: Counter[str]) -> None:
 
 
 def _examined(folder: Path, venue: str, session: Session) -> Tally:
-    """Every message of a capture, through the same code as if it came in now."""
+    """Every message of a capture, read by the code that reads live messages."""
     tally = Tally(venue)
     state = folder / f"{venue}.state.json"
     judge = _judge(State.load(str(state))) if state.exists() else None
-    for frame in frames(folder / f"{venue}.jsonl.gz"):
+    for frame in read_frames(folder / f"{venue}.jsonl.gz"):
         if frame.direction == "in" and frame.is_message:
             tally.frames += 1
             tally.bytes += len(frame.raw)
@@ -149,7 +150,7 @@ def _examined(folder: Path, venue: str, session: Session) -> Tally:
 
 
 def _verify(tally: Tally, frame: Frame, judge: Callable[[bytes, int], Verdict]) -> None:
-    """A frame with signed payloads in it; a broken one is refused, and the next is looked at."""
+    """A frame with signed payloads. A broken one is counted as refused, and the rest goes on."""
     try:
         for leaf in decode(frame.data).leaves():
             if leaf.error is not None:
@@ -176,7 +177,7 @@ def _judge(state: Any) -> Callable[[bytes, int], Verdict]:
 
 
 def _read(tally: Tally, frame: Frame, session: Session) -> None:
-    """A frame of a venue that signs nothing: its session says what it is."""
+    """A frame of a venue that signs nothing: its session reads it."""
     for event in session.received(frame.data, frame.at):
         tally.decoded += isinstance(event, Data)
         if isinstance(event, Broken | Unknown):

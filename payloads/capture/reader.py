@@ -1,0 +1,78 @@
+"""Captures are read here, in bounded memory and in order.
+
+A line that cannot be read (a line cut off by a crash among them) comes out as a `BrokenLine` with
+its number and error, and the rest still comes out. A capture of a later format raises `Malformed`.
+An `OSError` is let through. The format is described in docs/captures.md.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from payloads.capture.compression import decompressed
+from payloads.capture.format import (
+    MAX_LINE_BYTES,
+    BrokenLine,
+    CaptureRecord,
+    LaterFormat,
+    record_of,
+)
+from payloads.capture.frames import Frame
+from payloads.errors import Malformed
+
+
+def read_records(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[CaptureRecord]:
+    """Everything in one file of a capture, in order."""
+    with _opened(source) as stream:
+        for _, record in numbered_records(decompressed(stream)):
+            yield record
+
+
+def numbered_records(pieces: Iterable[bytes]) -> Iterator[tuple[int, CaptureRecord]]:
+    """The same of what is in a file, in pieces, each with the number of its line."""
+    number = 0
+    try:
+        for number, (line, whole) in enumerate(split_lines(pieces), 1):
+            if line is None or line.strip():
+                yield number, record_of(line, number, whole)
+    except LaterFormat as error:
+        raise error.why from None
+    except Malformed as error:  # of the compression, for one
+        yield number + 1, BrokenLine(number + 1, error)
+
+
+def read_frames(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Frame]:
+    """Only the frames; what is broken is passed over (`read_records` tells)."""
+    return (record for record in read_records(source) if isinstance(record, Frame))
+
+
+@contextmanager
+def _opened(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
+    if isinstance(source, str | os.PathLike):
+        with open(source, "rb") as stream:
+            yield stream
+    else:
+        yield source
+
+
+def split_lines(pieces: Iterable[bytes]) -> Iterator[tuple[bytes | None, bool]]:
+    """Lines and whether their end was there; None in place of one longer than any can be."""
+    begun: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        first, *others = piece.split(b"\n")
+        size += len(first)
+        begun.append(first)
+        if size > MAX_LINE_BYTES:
+            begun.clear()
+        if not others:
+            continue
+        yield (b"".join(begun) if size <= MAX_LINE_BYTES else None), True
+        for line in others[:-1]:
+            yield line, True
+        begun, size = [others[-1]], len(others[-1])
+    if size:
+        yield (b"".join(begun) if size <= MAX_LINE_BYTES else None), False
