@@ -104,13 +104,13 @@ class Watch:
     @property
     def _hopeless(self) -> bool:
         connections = self.connections
-        return bool(connections) and all(one.session.hopeless for one in connections)
+        return bool(connections) and all(one.session.all_refused for one in connections)
 
     def denied_now(self) -> dict[str, str]:
         """What the venue has refused for good, as it stands."""
         found: dict[str, str] = {}
         for number, one in enumerate(self.connections, 1):
-            found |= one.session.denied
+            found |= one.session.refused
             if isinstance(one.ended_by, Refused) and len(self.connections) > 1:
                 found[f"connection {number} of {len(self.connections)}"] = one.ended_by.reason
         return found

@@ -20,9 +20,9 @@ from payloads.live import connect
 from payloads.venues.chainlink.auth import ENCODED, LITERAL, Credentials, Endpoint
 from payloads.venues.chainlink.group import HighAvailability
 from payloads.venues.chainlink.session import ChainlinkSession
+from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.session import Data, Event, Rejected, Unknown
 from payloads.venues.common.session_group import Degraded
-from payloads.venues.common.shared import Duplicate
 from tests.corpus import of
 from tests.interop.node import Script
 
@@ -172,7 +172,7 @@ def test_a_wrong_secret_is_refused(node: Node) -> None:
 
     (rejected,) = asyncio.run(test())
     assert isinstance(rejected, Rejected)
-    assert rejected.code == "401"
+    assert rejected.code == "HTTP 401"
     assert "HMAC mismatch" in rejected.message
     server.until(lambda: server.of("dial"))
     assert [event["ok"] for event in server.of("dial")] == [False]

@@ -22,9 +22,9 @@ from payloads.testing import InsecureTestNetwork
 from payloads.venues.chainlink.auth import Credentials, signed_headers
 from payloads.venues.chainlink.gaps import SdkDeduplicator
 from payloads.venues.chainlink.session import ChainlinkSession
+from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.session import SECOND, Data, Event, Rejected
 from payloads.venues.common.session_group import Degraded
-from payloads.venues.common.shared import Duplicate
 from payloads.verdicts.state import State
 from tests.simulators.kit import (
     ask,
@@ -169,7 +169,7 @@ def test_our_client_is_told_why_and_does_not_try_again(wrong: str, told: str) ->
                 with pytest.raises(Refused, match="401"):
                     await collect(connection, lambda all_: bool(events.append(all_[-1])))
             (rejected,) = [event for event in events if isinstance(event, Rejected)]
-            assert rejected.code == "401"
+            assert rejected.code == "HTTP 401"
             assert told in rejected.message
             assert rejected.meaning
             assert venue.counters.dials == 1

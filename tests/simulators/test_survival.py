@@ -203,7 +203,7 @@ def check_reports(found: Run) -> None:
     assert {*numbers} == {*range(min(numbers), max(numbers) + 1)}, "lost"
     assert min(numbers) <= 2, "the first is made when the feed is asked for"
     assert all(event.complete for event in happened(found.deliveries, Backfilled))
-    assert not [one for one in happened(found.deliveries, Rejected) if one.code != "503"]
+    assert not [one for one in happened(found.deliveries, Rejected) if one.code != "HTTP 503"]
 
 
 def both_there(latest: list[Delivery], deliveries: list[Delivery], opened: int) -> bool:

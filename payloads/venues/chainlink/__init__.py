@@ -11,7 +11,7 @@ def _session(asked: Asked) -> Session | SessionGroup:
     from payloads.venues.chainlink import auth
     from payloads.venues.chainlink.group import HighAvailability
     from payloads.venues.chainlink.session import ChainlinkSession
-    from payloads.venues.common.shared import address
+    from payloads.venues.common.endpoints import address
 
     credentials = auth.Credentials(asked.credential("key"), asked.credential("secret"))
     endpoint = auth.ENDPOINTS.get(asked.endpoint or "mainnet")

@@ -21,17 +21,16 @@ from msgspec.structs import force_setattr
 
 from payloads.abi.fields import Record
 from payloads.errors import Misuse
-from payloads.venues.common.redactor import Redactor, Secret
-from payloads.venues.common.session import SECOND, Rejected, Retry
-from payloads.venues.common.shared import (
+from payloads.venues.common.endpoints import check_base, header_value
+from payloads.venues.common.http_words import (
     SERVER_ERRORS,
     Headers,
-    check_base,
     clock_words,
-    header_value,
     refused,
     status_words,
 )
+from payloads.venues.common.redactor import Redactor, Secret
+from payloads.venues.common.session import SECOND, Rejected, Retry
 
 KEY = "Authorization"
 TIMESTAMP = "X-Authorization-Timestamp"

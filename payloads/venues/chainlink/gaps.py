@@ -28,7 +28,7 @@ from payloads.errors import Malformed, Misuse
 from payloads.venues.chainlink.auth import CLOCK_WINDOW, PAUSE, feed_ids
 from payloads.venues.chainlink.rest import Rest, StreamReport, page_purpose, read_report
 from payloads.venues.common.session import SECOND, Broken, Event, Reply, Request
-from payloads.venues.common.shared import earliest
+from payloads.venues.common.timers import earliest
 
 
 class Backfilled(Event, frozen=True):

@@ -32,16 +32,10 @@ from payloads.venues.chainlink.auth import (
     refusal,
     signed_headers,
 )
+from payloads.venues.common.http_words import header
+from payloads.venues.common.json_text import MAX_MESSAGE_BYTES, parse_json
 from payloads.venues.common.redactor import Message
-from payloads.venues.common.session import (
-    MAX_MESSAGE_BYTES,
-    Rejected,
-    Reply,
-    Request,
-    Retry,
-    parse_json,
-)
-from payloads.venues.common.shared import header
+from payloads.venues.common.session import Rejected, Reply, Request, Retry
 
 FEEDS_PATH = "/api/v1/feeds"
 REPORT_PATH = "/api/v1/reports"

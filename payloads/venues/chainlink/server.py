@@ -41,9 +41,9 @@ from payloads.venues.chainlink.rest import (
     PAGE_PATH,
     REPORT_PATH,
 )
+from payloads.venues.common.http_words import Headers, header
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import SECOND, Rejected
-from payloads.venues.common.shared import Headers, header
 
 # How many reports a page has when the client does not say, and at most.
 _PAGE_SIZE, _MOST_IN_PAGE = 10, 1000

@@ -43,6 +43,9 @@ from payloads.venues.chainlink.rest import (
     parse_origins,
     read_frame,
 )
+from payloads.venues.common.dedupe import Duplicate
+from payloads.venues.common.http_words import closing
+from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import (
     Authenticated,
@@ -57,9 +60,8 @@ from payloads.venues.common.session import (
     Session,
     Subscribed,
     Unknown,
-    parse_json,
 )
-from payloads.venues.common.shared import Duplicate, Watchdog, closing, earliest
+from payloads.venues.common.timers import Watchdog, earliest
 
 
 class ChainlinkSession(Session):
@@ -151,7 +153,7 @@ class ChainlinkSession(Session):
         self.told = report.observations_timestamp
         events = [self._delivered(report, now)]
         if self._backfill.gaps or self._watchdog.limit is not None:
-            self._watchdog.fed(now)
+            self._watchdog.touch(now)
             self._backfill.live(report.feed_id, report.observations_timestamp)
             events += self._settle(now)
         return events
@@ -162,7 +164,7 @@ class ChainlinkSession(Session):
         return Duplicate(report.feed_id, report)
 
     def tick(self, now: int) -> list[Event]:
-        return [*self._watchdog.check(now), *self._settle(now)]
+        return [*self._watchdog.expired(now), *self._settle(now)]
 
     def replied(self, reply: Reply, now: int) -> list[Event]:
         reports, events = self._backfill.replied(reply, now)

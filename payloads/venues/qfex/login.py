@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from payloads.errors import Misuse
+from payloads.venues.common.endpoints import header_value
 from payloads.venues.common.redactor import Redactor
 from payloads.venues.common.session import Closed, Dial, Event, Reply, Request, Retry
-from payloads.venues.common.shared import header_value
 from payloads.venues.qfex.auth import KEY_IN, HmacKey, Jwt, auth_message, check_nonce, dial_as
 from payloads.venues.qfex.oauth import OAuth
 from payloads.venues.qfex.requests import check_known

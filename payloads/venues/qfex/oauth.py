@@ -29,18 +29,12 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from payloads.abi.fields import Record
 from payloads.errors import Malformed, Misuse, Refused, elide
+from payloads.venues.common.endpoints import address
+from payloads.venues.common.http_words import said, status_code, wait_asked, worth_retrying
+from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.jwt import jwt_expiry
 from payloads.venues.common.redactor import Redactor, Secret
-from payloads.venues.common.session import (
-    SECOND,
-    Broken,
-    Event,
-    Rejected,
-    Reply,
-    Request,
-    parse_json,
-)
-from payloads.venues.common.shared import address, said, status_code, wait_asked, worth_retrying
+from payloads.venues.common.session import SECOND, Broken, Event, Rejected, Reply, Request
 from payloads.venues.qfex.auth import Jwt
 
 OAUTH_ENDPOINTS = {"mainnet": "https://verify.qfex.com", "uat": "https://verify.qfex.io"}

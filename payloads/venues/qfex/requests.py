@@ -17,7 +17,7 @@ from payloads.abi.fields import Record
 from payloads.errors import Misuse, elide
 from payloads.json_records import exact_decimal
 from payloads.venues.common.pending import Timeouts
-from payloads.venues.common.session import SECOND, Rejected
+from payloads.venues.common.session import LOST, NO_ANSWER, SECOND, Rejected
 from payloads.venues.qfex.codes import identity
 
 TRADE_CHANNELS = ("order_responses", "stop_orders", "positions", "balances", "fills")
@@ -278,13 +278,9 @@ class Pending:
     """The messages that wait for an answer. Replies have no number: ids and keys must do."""
 
     def __init__(self) -> None:
-        self._waiting = Timeouts[_Sent](ANSWER_WITHIN)
+        self._waiting = self.timeouts = Timeouts[_Sent](ANSWER_WITHIN)
 
-    @property
-    def deadline(self) -> int | None:
-        return self._waiting.deadline
-
-    def sent(self, kind: str, params: Mapping[str, Any], now: int, by_itself: bool = False) -> None:
+    def sent(self, kind: str, params: Mapping[str, Any], by_itself: bool = False) -> None:
         """A message went out; `by_itself` if every connection sends it."""
         answer = answer_of(kind)
         if kind in _BY_CHANNEL:
@@ -294,7 +290,6 @@ class Pending:
             # What answers the cancelling of a TWAP is not documented.
             ids = identity(kind, params)
             self._waiting.add(_Sent(kind, answer, ids, by_itself))
-        self._waiting.told(now)
 
     def answered(self, answer: str, ids: Mapping[str, str], kind: str = "") -> None:
         """Something came that answers the first of those that it can be for."""
@@ -316,12 +311,12 @@ class Pending:
     def late(self, now: int) -> list[Rejected]:
         """Those whose time is over."""
         words = "no answer within 10 s: what became of it is not known"
-        return [Rejected("timeout", "", words, one.about) for one in self._waiting.ripe(now)]
+        return [Rejected(NO_ANSWER, "", words, one.about) for one in self._waiting.expired(now)]
 
     def lost(self) -> list[Rejected]:
         """The connection is gone, and no answer will come. What the next one is told and asked
         again by itself is not worth a word."""
         lost = [one for one in self._waiting if not one.by_itself]
-        self._waiting.clear()
+        self._waiting.stop()
         words = "no answer before the connection went: what became of it is not known"
-        return [Rejected("lost", "", words, one.about) for one in lost]
+        return [Rejected(LOST, "", words, one.about) for one in lost]

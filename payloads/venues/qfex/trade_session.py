@@ -11,8 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from payloads.errors import Malformed, Misuse
+from payloads.venues.common.dedupe import Duplicate, Repeats
+from payloads.venues.common.endpoints import address
+from payloads.venues.common.http_words import refused
+from payloads.venues.common.json_session import JsonSession
 from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import (
+    NO_ANSWER,
     SECOND,
     Authenticated,
     Broken,
@@ -20,7 +25,6 @@ from payloads.venues.common.session import (
     Data,
     Dial,
     Event,
-    Opened,
     Rejected,
     Reply,
     Request,
@@ -31,15 +35,7 @@ from payloads.venues.common.session import (
     Unsubscribed,
     by_caller,
 )
-from payloads.venues.common.shared import (
-    Duplicate,
-    JsonSession,
-    Repeats,
-    address,
-    closing,
-    earliest,
-    upgrade_refused,
-)
+from payloads.venues.common.timers import Timeout
 from payloads.venues.qfex.codes import (
     AUTH_WITHIN,
     BENIGN,
@@ -120,8 +116,11 @@ class QfexTradeSession(JsonSession):
         # What the venue has confirmed on this connection.
         self._in_force: set[str] = set()
         self._cod_in_force: bool | None = None
-        self._auth_until: int | None = None
-        self._tell_again: int | None = None
+        self._refused: dict[str, str] = {}
+        add = self._timers.add
+        self._auth_timeout, self._tell_again = add(Timeout(AUTH_WITHIN)), add(Timeout())
+        self._renewal = add(Timeout(), lasting=True)
+        add(self._pending.timeouts)
         # When we last heard from a connection that was authenticated, and from the one before.
         self._heard: int | None = None
         self._away_since: int | None = None
@@ -147,8 +146,12 @@ class QfexTradeSession(JsonSession):
         return self._repeats.count
 
     @property
-    def hopeless(self) -> bool:
-        return bool(self._channels) and self._channels.keys() <= self._denied.keys()
+    def refused(self) -> dict[str, str]:
+        return {**self._refused}
+
+    @property
+    def all_refused(self) -> bool:
+        return bool(self._channels) and self._channels.keys() <= self._refused.keys()
 
     # --- what the caller wants --------------------------------------------------------------------
 
@@ -188,7 +191,7 @@ class QfexTradeSession(JsonSession):
     def _forgive(self, channels: Iterable[str]) -> None:
         """What the venue said of these is not its last word any more."""
         for channel in channels:
-            self._denied.pop(channel, None)
+            self._refused.pop(channel, None)
 
     @by_caller
     def send(
@@ -225,8 +228,8 @@ class QfexTradeSession(JsonSession):
         self.budget.spend(kind, now)
         # Without that channel orders are not answered at all.
         if answer_of(kind) != "order_response" or "order_responses" in self._channels:
-            self._pending.sent(kind, params, now, by_itself)
-        self._schedule(now)
+            self._pending.sent(kind, params, by_itself)
+            self._timers.start(now)
 
     # --- what the driver calls --------------------------------------------------------------------
 
@@ -239,72 +242,64 @@ class QfexTradeSession(JsonSession):
     def dial(self, now: int) -> Dial:
         return self._login.dial(self._url, now)
 
-    def opened(self, now: int) -> list[Event]:
-        self._drop()
-        self._open = True
+    def _begin(self, now: int) -> list[Event]:
         self._send(self._login.message(now))
-        self._auth_until = now + AUTH_WITHIN
-        self._schedule(now)
-        return [Opened()]
+        self._auth_timeout.start(now)
+        return []
 
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
-        event, retry = upgrade_refused(status, headers, body, self._redactor)
+        event, retry = refused(status, headers, body, self._redactor, about="upgrade")
         return event, self._login.after_upgrade(status, retry)
 
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
         return [event for one in flatten(content) for event in self._guarded(one, raw, now)]
 
-    def _go_on(self, now: int) -> list[Event]:
+    def received(self, data: Message, now: int) -> list[Event]:
+        events = super().received(data, now)
         if self._authenticated:
             self._heard = now
-        self._schedule(now)
-        return []
-
-    def replied(self, reply: Reply, now: int) -> list[Event]:
-        events = self._login.replied(reply, now, is_open=self._open)
-        self._schedule(now)
         return events
 
-    def tick(self, now: int) -> list[Event]:
+    def _read_reply(self, reply: Reply, now: int) -> list[Event]:
+        return self._login.replied(reply, now, is_open=self._open)
+
+    def _check_timers(self, now: int) -> list[Event]:
         events: list[Event] = [*self._pending.late(now)]
-        if self._auth_until is not None and now >= self._auth_until:
-            self._auth_until = None
+        if self._auth_timeout.expired(now):
             events += self._not_inside()
-        if self._tell_again is not None and now >= self._tell_again:
+        if self._tell_again.expired(now):
             self._tell(now)
         self._login.step(now)
-        self._schedule(now)
         return events
+
+    def _proceed(self, now: int | None) -> list[Event]:
+        if now is not None:
+            self._renewal.deadline = self._login.due(now)
+        return []
 
     def _not_inside(self) -> list[Event]:
         if self._login.refused:
             return [Stalled(_TO_CLOSE)]
         words = "not authenticated within the minute"
-        return [Rejected("timeout", "", words, "auth"), Stalled(AUTH_WITHIN)]
+        return [Rejected(NO_ANSWER, "", words, "auth"), Stalled(AUTH_WITHIN)]
 
-    def closed(self, code: int, reason: str, now: int) -> list[Event]:
-        refused = self._open and not self._authenticated and code not in _NOT_A_NO
-        lost = self._pending.lost()
+    def _give_up(self) -> list[Event]:
         if self._away_since is None:  # else nobody has told us yet what happened since
             self._away_since = self._heard
-        self._drop()
-        event = closing(code, reason, 0, self._redactor)
+        return [*self._pending.lost()]
+
+    def _closed(self, code: int, reason: str, now: int) -> Closed:
+        refused = self._open and not self._authenticated and code not in _NOT_A_NO
+        event = super()._closed(code, reason, now)
         retry = self._login.after_close(event.retry, refused, now)
-        self._schedule(now)
-        return [*lost, Closed(code, event.reason, retry)]
+        self._renewal.deadline = self._login.due(now)
+        return Closed(code, event.reason, retry)
 
-    def _drop(self) -> None:
-        """Forget what belonged to the connection; cancel-on-disconnect is off on every new one."""
-        self._open = self._authenticated = False
-        self._outgoing, self._auth_until, self._tell_again = [], None, None
-        self._cod_in_force, self._in_force, self._pending = None, set(), Pending()
-
-    def _schedule(self, now: int) -> None:
-        self.deadline = earliest(
-            self._auth_until, self._tell_again, self._pending.deadline, self._login.due(now)
-        )
+    def _forget(self) -> None:
+        # Cancel-on-disconnect is off on every new connection.
+        self._authenticated, self._cod_in_force, self._in_force = False, None, set()
 
     # --- what comes -------------------------------------------------------------------------------
 
@@ -335,9 +330,10 @@ class QfexTradeSession(JsonSession):
         """The answer to the login."""
         if not accepted:
             self._authenticated = False
-            self._refused(now)
+            self._login_refused(now)
             return [Rejected("authenticated: false", "", "the credentials are refused", "auth")]
-        again, self._auth_until = self._authenticated, None
+        again = self._authenticated
+        self._auth_timeout.stop()
         self._authenticated = True
         self._login.accepted()
         if not again:
@@ -347,7 +343,7 @@ class QfexTradeSession(JsonSession):
 
     def _tell(self, now: int) -> None:
         """What every connection has to be told, as far as the venue has not confirmed it."""
-        self._tell_again = None
+        self._tell_again.stop()
         if self._cod is not None and self._cod_in_force is not self._cod:
             self._say("cancel_on_disconnect", {"cancel_on_disconnect": self._cod}, now, True)
         if missing := [one for one in self._channels if one not in self._in_force]:
@@ -377,7 +373,7 @@ class QfexTradeSession(JsonSession):
             if event.code == "RateLimited" and kind:
                 self.budget.hold(kind, until)
             if kind in ("subscribe", "cancel_on_disconnect"):
-                self._tell_again = until
+                self._tell_again.at(until)
         elif kind in ("subscribe", "cancel_on_disconnect") and event.code not in BENIGN:
             self._deny(kind, params, event)
         return [event]
@@ -388,7 +384,7 @@ class QfexTradeSession(JsonSession):
         words = f"{event.code}: {event.meaning or event.message}"
         for channel in channels if isinstance(channels, list | tuple) else ():
             if isinstance(channel, str) and channel not in self._in_force:
-                self._denied[channel] = words
+                self._refused[channel] = words
 
     def _login_failed(self, event: Rejected, now: int) -> list[Event]:
         """Before we are authenticated only a login can have failed."""
@@ -398,12 +394,13 @@ class QfexTradeSession(JsonSession):
             # With nothing to be said again in place, the minute runs out and the driver redials.
             self._login.refused = False
         elif event.code not in BENIGN:
-            self._refused(now)
+            self._login_refused(now)
         return [Rejected(event.code, event.message, event.meaning, event.about or "auth")]
 
-    def _refused(self, now: int) -> None:
+    def _login_refused(self, now: int) -> None:
         self._login.refused = True
-        self._auth_until = earliest(self._auth_until, now + _TO_CLOSE)
+        until = self._auth_timeout.deadline
+        self._auth_timeout.at(min(now + _TO_CLOSE, now + _TO_CLOSE if until is None else until))
 
     def _acknowledged(self, ack: dict[str, Any]) -> Event:
         kind, params = echoed(ack)

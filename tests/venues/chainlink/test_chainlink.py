@@ -40,6 +40,8 @@ from payloads.venues.chainlink.rest import (
     read_report,
 )
 from payloads.venues.chainlink.session import ChainlinkSession
+from payloads.venues.common.dedupe import Duplicate
+from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import Redactor, Secret
 from payloads.venues.common.session import (
     SECOND,
@@ -56,10 +58,8 @@ from payloads.venues.common.session import (
     Stalled,
     Subscribed,
     Unknown,
-    parse_json,
 )
 from payloads.venues.common.session_group import Degraded
-from payloads.venues.common.shared import Duplicate
 from tests.checks import outcome
 from tests.strategies import FRAMES, JSON
 
@@ -483,7 +483,7 @@ def test_refused_for_good(status: int) -> None:
     one = session()
     one.dial(NOW)
     rejected, retry = one.rejected(status, [("Retry-After", "3")], b'{"error":"no"}')
-    assert rejected.code == str(status)
+    assert rejected.code == f"HTTP {status}"
     assert rejected.message == "no"
     assert rejected.meaning
     assert not retry.again
@@ -866,7 +866,7 @@ def test_refused_requests_say_why() -> None:
         REST.read_one(ask(request, NOW + 6 * SECOND))
     assert "the timestamp is -6000 ms off" in str(caught.value)
     rejected, retry = REST.refusal(Reply("x", 429, b"", (("Retry-After", "2"),)))
-    assert (rejected.code, retry.again, retry.at_least) == ("429", True, 2 * SECOND)
+    assert (rejected.code, retry.again, retry.at_least) == ("HTTP 429", True, 2 * SECOND)
     assert not REST.refusal(Reply("x", 401, b""))[1].again
     with pytest.raises(Refused):
         REST.read_page(Reply("x", 206, b'{"reports":[]}'))
@@ -1091,7 +1091,7 @@ def test_backfill_gives_up_on_a_refusal() -> None:
     outage(service, 3)
     assert [end.complete for end in service.ends] == [False, False]
     rejected = [one for one in service.events if isinstance(one, Rejected)]
-    assert [one.code for one in rejected] == ["401", "401"]
+    assert [one.code for one in rejected] == ["HTTP 401", "HTTP 401"]
     assert rejected[0].about == f"backfill of {F1}"
 
 
