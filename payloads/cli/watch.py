@@ -137,7 +137,7 @@ class Watch:
 
     def _tell(self, event: Event, delivery: Delivery) -> None:
         from payloads.capture.frames import Retrying, Unreachable
-        from payloads.venues.chainlink.gaps import Backfilled
+        from payloads.venues.chainlink.backfill import Backfilled
 
         several = delivery.connection and len(self.connections) > 1
         which = f"connection {delivery.connection}: " if several else ""

@@ -19,8 +19,8 @@ from payloads.simulators import ChainlinkSimulator
 from payloads.simulators.threaded import threaded
 from payloads.simulators.venues.chainlink import FEEDS, feed_id, sequence_of
 from payloads.testing import InsecureTestNetwork
-from payloads.venues.chainlink.auth import Credentials, signed_headers
-from payloads.venues.chainlink.gaps import SdkDeduplicator
+from payloads.venues.chainlink.auth import ChainlinkCredentials, signed_headers
+from payloads.venues.chainlink.dedupe import SdkDeduplicator
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.session import SECOND, Data, Event, Rejected
@@ -40,12 +40,14 @@ from tests.simulators.kit import (
 )
 
 BTC, ETH = FEEDS["BTC/USD"], FEEDS["ETH/USD"]
-GOOD = Credentials.of("00000000-1111-4222-8333-444444444444", "payloads-insecure-test-secret")
+KEY, SECRET = "00000000-1111-4222-8333-444444444444", "payloads-insecure-test-secret"
+GOOD = ChainlinkCredentials.of(KEY, SECRET)
+BAD = ChainlinkCredentials.of(KEY, "wrong-secret")
 
 
 def headers_for(
-    venue: ChainlinkSimulator, path: str, *, credentials: Credentials = GOOD, late: int = 0,
-    leave_out: str = "", **changed: str,
+    venue: ChainlinkSimulator, path: str, *, credentials: ChainlinkCredentials = GOOD,
+    late: int = 0, leave_out: str = "", **changed: str,
 ) -> list[tuple[str, str]]:  # fmt: skip
     made = signed_headers(credentials, "GET", path, venue.now() - late)
     return [(name, changed.get(name, value)) for name, value in made if name != leave_out]
@@ -60,7 +62,7 @@ WRONG: dict[str, tuple[int, dict[str, Any]]] = {
     "no signature": (400, {"leave_out": "X-Authorization-Signature-SHA256"}),
     "a time that is none": (400, {"X-Authorization-Timestamp": "soon"}),
     "another key": (401, {"Authorization": "11111111-1111-1111-1111-111111111111"}),
-    "another secret": (401, {"credentials": Credentials.of(GOOD.key.reveal(), "wrong-secret")}),
+    "another secret": (401, {"credentials": BAD}),
     "another signature": (401, {"X-Authorization-Signature-SHA256": "00" * 32}),
     "six seconds late": (401, {"late": 6 * SECOND}),
     "six seconds early": (401, {"late": -6 * SECOND}),
@@ -128,7 +130,7 @@ def test_twenty_connections_and_no_more() -> None:
         ({"leave_out": "X-Authorization-Timestamp"}, 400, "X-Authorization-Timestamp"),
         ({"leave_out": "X-Authorization-Signature-SHA256"}, 400, "Signature-SHA256"),
         ({"Authorization": "11111111-1111-1111-1111-111111111111"}, 401, "unknown API key"),
-        ({"credentials": Credentials.of(GOOD.key.reveal(), "wrong")}, 401, "signature mismatch"),
+        ({"credentials": BAD}, 401, "signature mismatch"),
         ({"late": 6 * SECOND}, 401, "-6000 ms off"),
         ({"late": -6 * SECOND}, 401, "+6000 ms off"),
     ],
@@ -162,7 +164,9 @@ def test_our_client_is_told_why_and_does_not_try_again(wrong: str, told: str) ->
             key = "11111111-1111-4111-8111-111111111111" if wrong == "key" else GOOD.key.reveal()
             secret = "wrong-secret" if wrong == "secret" else GOOD.secret.reveal()
             feed = feed_id(3, "nobody knows") if wrong == "feed" else BTC
-            session = ChainlinkSession(Credentials.of(key, secret), [feed], endpoint=venue.endpoint)
+            session = ChainlinkSession(
+                ChainlinkCredentials.of(key, secret), [feed], endpoint=venue.endpoint
+            )
             skew = {"late clock": -6, "early clock": 6}.get(wrong, 0) * SECOND
             events: list[Event] = []
             async with driven(session, clock=lambda: venue.now() + skew) as connection:

@@ -20,7 +20,7 @@ from payloads.simulators import ChainlinkSimulator, FinerySimulator, Plan, QfexS
 from payloads.simulators.venues.chainlink import FEEDS
 from payloads.simulators.venues.chainlink import sequence_of as report_number
 from payloads.simulators.venues.stork import sequence_of as update_number
-from payloads.venues.chainlink.gaps import Backfilled
+from payloads.venues.chainlink.backfill import Backfilled
 from payloads.venues.common.session import (
     SECOND,
     Authenticated,

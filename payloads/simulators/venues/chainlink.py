@@ -43,7 +43,7 @@ from payloads.simulators.text_options import (
 )
 from payloads.testing import InsecureTestNetwork
 from payloads.venues.chainlink import server as checks
-from payloads.venues.chainlink.auth import Credentials, Endpoint, feed_ids
+from payloads.venues.chainlink.auth import ChainlinkCredentials, Endpoint, feed_ids
 from payloads.venues.chainlink.group import HighAvailability
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.redactor import Message, Secret
@@ -168,8 +168,8 @@ class ChainlinkSimulator(Simulator):
         mine = self._mine()
         return HighAvailability(mine, feeds or self.feeds, endpoint=self.endpoint, **options)
 
-    def _mine(self) -> Credentials:
-        return Credentials.of(self.key, self.secret)
+    def _mine(self) -> ChainlinkCredentials:
+        return ChainlinkCredentials.of(self.key, self.secret)
 
     # --- verification ---
 

@@ -22,17 +22,16 @@ from payloads.abi.fields import Record
 from payloads.errors import Malformed, Misuse, shown
 from payloads.venues.chainlink.auth import (
     AVAILABLE_ORIGINS,
-    CLOCK_WINDOW,
-    CODES,
     KEY,
     ORIGIN,
     SIGNATURE,
     TIMESTAMP,
     WS_PATH,
-    Credentials,
+    ChainlinkCredentials,
     feed_ids,
     sign,
 )
+from payloads.venues.chainlink.codes import CLOCK_WINDOW, CODES
 from payloads.venues.chainlink.rest import (
     BULK_PATH,
     FEEDS_PATH,
@@ -147,7 +146,9 @@ def _check_signature(
     if abs(int(stamp) - now // 10**6) > CLOCK_WINDOW * 1000:
         off = int(stamp) - now // 10**6
         return _no(401, f"the timestamp is {off:+} ms off the server's clock", TIMESTAMP)
-    expected = sign(Credentials(Secret(key), account.secret), method, path, int(stamp), body)
+    expected = sign(
+        ChainlinkCredentials(Secret(key), account.secret), method, path, int(stamp), body
+    )
     given = header(headers, SIGNATURE).encode("utf-8", "replace")
     if not hmac.compare_digest(expected.encode(), given):
         return _no(401, "HMAC signature mismatch", SIGNATURE)
