@@ -68,11 +68,11 @@ PUBLISHED = (
 )
 
 
-def session(**options: Any) -> ChainlinkSession:
+def new_session(**options: Any) -> ChainlinkSession:
     return ChainlinkSession(CREDENTIALS, [F1, F2], endpoint=HERE, **options)
 
 
-def report(feed: str = F1, time: int = 1000, price: int = 1, by: Any = None) -> dict[str, Any]:
+def make_report(feed: str = F1, time: int = 1000, price: int = 1, by: Any = None) -> dict[str, Any]:
     """A report object as the service wraps it, really signed."""
     v3 = schema_named(3)
     values: dict[str, Any] = dict.fromkeys((row.name for row in v3.table.fields), 0)
@@ -88,7 +88,7 @@ def report(feed: str = F1, time: int = 1000, price: int = 1, by: Any = None) -> 
 
 
 def frame(feed: str = F1, time: int = 1000, price: int = 1) -> bytes:
-    return json.dumps({"report": report(feed, time, price)}).encode()
+    return json.dumps({"report": make_report(feed, time, price)}).encode()
 
 
 def kinds(events: list[Event]) -> list[type]:
@@ -102,31 +102,31 @@ def read(message: dict[str, Any], **options: Any) -> StreamReport:
 
 
 def duplicate(price: int = 1, **options: Any) -> Duplicate:
-    return Duplicate(F1, read(report(F1, 1000, price), **options))
+    return Duplicate(F1, read(make_report(F1, 1000, price), **options))
 
 
-def opened(one: Session, at: int = NOW) -> list[Event]:
-    one.dial(at)
-    return one.opened(at)
+def opened(session: Session, at: int = NOW) -> list[Event]:
+    session.dial(at)
+    return session.opened(at)
 
 
-def ha(headers: tuple[tuple[str, str], ...] = (), status: int = 200) -> HighAvailability:
-    one = HighAvailability(CREDENTIALS, [F1, F2], endpoint=HERE)
-    assert one.deadline == 0
-    assert one.tick(NOW) == []
-    (request,) = one.take_requests()
+def found_group(headers: tuple[tuple[str, str], ...] = (), status: int = 200) -> HighAvailability:
+    group = HighAvailability(CREDENTIALS, [F1, F2], endpoint=HERE)
+    assert group.deadline == 0
+    assert group.tick(NOW) == []
+    (request,) = group.take_requests()
     assert (request.method, request.url) == ("HEAD", "http://127.0.0.1:4100/")
     assert server.check_request("HEAD", "/", request.headers, NOW, ACCOUNTS) is None
     reply, events = Reply("origins", status, b"", headers), []
-    while not one.sessions:
-        assert one.deadline is None
-        events += one.replied(reply, NOW)
-        if one.deadline is not None:
-            one.tick(one.deadline)
-            assert one.take_requests()
+    while not group.sessions:
+        assert group.deadline is None
+        events += group.replied(reply, NOW)
+        if group.deadline is not None:
+            group.tick(group.deadline)
+            assert group.take_requests()
     refusals = {200: 0, 401: 1}.get(status, 3)
-    assert kinds(events) == [Rejected] * refusals + [Degraded] * (len(one.sessions) == 1)
-    return one
+    assert kinds(events) == [Rejected] * refusals + [Degraded] * (len(group.sessions) == 1)
+    return group
 
 
 REST = Rest(CREDENTIALS, HERE)
@@ -135,8 +135,8 @@ REST = Rest(CREDENTIALS, HERE)
 class Service:
     """The service behind a session, on invented time: archive, requests, and what was delivered."""
 
-    def __init__(self, one: ChainlinkSession, limit: int = 10) -> None:
-        self.session, self.now, self.limit = one, NOW, limit
+    def __init__(self, session: ChainlinkSession, limit: int = 10) -> None:
+        self.session, self.now, self.limit = session, NOW, limit
         self.archive: dict[str, list[dict[str, Any]]] = {F1: [], F2: []}
         self.events: list[Event] = []
         self.requests: list[Request] = []
@@ -147,7 +147,7 @@ class Service:
         return self.now // SECOND
 
     def publish(self, feed: str, price: int, *, live: bool) -> None:
-        message = report(feed, self.second, price)
+        message = make_report(feed, self.second, price)
         self.archive[feed].append(message)
         if live:
             self.events += self.session.received(json.dumps({"report": message}), self.now)
@@ -179,9 +179,10 @@ class Service:
 
     def delivered(self, feed: str) -> list[int]:
         """The prices delivered, which the tests use as sequence numbers."""
-        found = [one for one in self.events if isinstance(one, Data) and one.channel == feed]
-        return [int.from_bytes(one.content.full_report[448:480], "big") for one in found]
+        data = [event for event in self.events if isinstance(event, Data)]
+        reports = [event.content.full_report for event in data if event.channel == feed]
+        return [int.from_bytes(report[448:480], "big") for report in reports]
 
     @property
     def ends(self) -> list[Backfilled]:
-        return [one for one in self.events if isinstance(one, Backfilled)]
+        return [event for event in self.events if isinstance(event, Backfilled)]

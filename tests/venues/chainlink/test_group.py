@@ -38,13 +38,13 @@ from tests.venues.chainlink.kit import (
     NOW,
     SECRET,
     duplicate,
+    found_group,
     frame,
-    ha,
     kinds,
+    make_report,
+    new_session,
     opened,
     read,
-    report,
-    session,
 )
 
 # --- the origins are asked for --------------------------------------------------------------------
@@ -103,7 +103,7 @@ def test_origins_are_asked_for_again_while_that_may_help() -> None:
         "no answer",
     ]
     assert len(found.events) == 2
-    signed = [dict(one.headers)["X-Authorization-Timestamp"] for one in found.requests]
+    signed = [dict(request.headers)["X-Authorization-Timestamp"] for request in found.requests]
     assert signed == [str((NOW + wait * SECOND) // 10**6) for wait in (0, 1, 4)], "each anew"
 
 
@@ -140,14 +140,14 @@ def test_one_connection_for_several_is_told(replies: Any, requests: int, words: 
 
 def test_a_damaged_report_hides_no_good_one() -> None:
     """Whichever byte was changed on the way: the origin that is not damaged is heard."""
-    good = read(report())
-    one = ha(server.origins_headers(["a", "b"]))
-    first, second = one.sessions
+    good = read(make_report())
+    group = found_group(server.origins_headers(["a", "b"]))
+    first, second = group.sessions
     opened(first)
     opened(second)
     for at, byte in enumerate(good.full_report):
         raw = good.full_report[:at] + bytes([byte ^ 1]) + good.full_report[at + 1 :]
-        bad = report() | {"fullReport": f"0x{raw.hex()}"}
+        bad = make_report() | {"fullReport": f"0x{raw.hex()}"}
         exact = ExactDeduplicator()
         assert exact.accept(read(bad))
         assert exact.accept(good)
@@ -159,7 +159,7 @@ def test_a_damaged_report_hides_no_good_one() -> None:
 @given(st.text())
 def test_any_origins_can_be_dialled(value: str) -> None:
     for origin in parse_origins(value):
-        headers = dict(session(origin=origin).dial(NOW).headers)
+        headers = dict(new_session(origin=origin).dial(NOW).headers)
         assert headers["X-Cll-Origin"] == origin
         assert origin.isprintable()
 
@@ -175,9 +175,9 @@ def test_the_request_for_origins_is_the_vector() -> None:
 
 
 def test_one_session_for_each_origin() -> None:
-    one = ha(server.origins_headers(["001", "002"]))
-    assert one.origins == ("001", "002")
-    first, second = one.sessions
+    group = found_group(server.origins_headers(["001", "002"]))
+    assert group.origins == ("001", "002")
+    first, second = group.sessions
     plain = ChainlinkSession(CREDENTIALS, [F1, F2], endpoint=HERE).dial(NOW)
     for connection, origin in ((first, "001"), (second, "002")):
         dial = connection.dial(NOW)
@@ -185,49 +185,49 @@ def test_one_session_for_each_origin() -> None:
         assert dial.headers[3] == ("X-Cll-Origin", origin)
         path = dial.url.removeprefix(HERE.ws)
         assert server.check_upgrade(
-            path, dial.headers, NOW, ACCOUNTS, origins=one.origins
+            path, dial.headers, NOW, ACCOUNTS, origins=group.origins
         ) is None  # fmt: skip
         opened(connection)
-    assert one.alive
+    assert group.alive
     assert kinds(first.received(frame(), NOW)) == [Data]
     assert second.received(frame(), NOW) == [duplicate(origin="002")]
     assert kinds(second.received(frame(price=2), NOW)) == [Data], "distinct, in the same second"
     assert first.received(frame(price=2), NOW) == [duplicate(price=2, origin="001")]
-    assert (one.stats.accepted, one.stats.duplicates, one.stats.open_connections) == (2, 2, 2)
+    assert (group.stats.accepted, group.stats.duplicates, group.stats.open_connections) == (2, 2, 2)
 
 
 @pytest.mark.parametrize("status", [200, 401, 500, 0])
 def test_without_origins_there_is_one_plain_session(status: int) -> None:
-    one = ha(status=status)
-    assert one.origins == ("",)
-    assert "X-Cll-Origin" not in dict(one.sessions[0].dial(NOW).headers)
+    group = found_group(status=status)
+    assert group.origins == ("",)
+    assert "X-Cll-Origin" not in dict(group.sessions[0].dial(NOW).headers)
 
 
 def test_a_connection_lost_while_another_is_open_leaves_no_gap() -> None:
-    one = ha(server.origins_headers(["a", "b"], braces=False))
-    first, second = one.sessions
+    group = found_group(server.origins_headers(["a", "b"], braces=False))
+    first, second = group.sessions
     opened(first)
     opened(second)
     later = NOW + 10 * SECOND
     first.received(frame(time=later // SECOND), later)
     first.closed(1006, "", later)
-    assert one.alive
+    assert group.alive
     second.received(frame(time=later // SECOND + 1), later + SECOND)
     opened(first, later + 2 * SECOND)
     assert first.take_requests() == []
-    assert one.stats.partial_reconnects == 1
+    assert group.stats.partial_reconnects == 1
     for connection in (first, second):
         connection.closed(1006, "", later + 2 * SECOND)
-    assert not one.alive
+    assert not group.alive
     opened(second, later + 3 * SECOND)
     assert second.take_requests(), "no connection was open for a while"
-    assert one.stats.full_reconnects == 1
+    assert group.stats.full_reconnects == 1
 
 
 def test_a_connection_that_is_open_but_deaf_hides_no_gap() -> None:
     """When a network goes, one connection breaks at once, and another hangs for a while."""
-    one = ha(server.origins_headers(["a", "b"]))
-    first, second = one.sessions
+    group = found_group(server.origins_headers(["a", "b"]))
+    first, second = group.sessions
     opened(first)
     opened(second)
     later = NOW + 10 * SECOND
@@ -238,12 +238,12 @@ def test_a_connection_that_is_open_but_deaf_hides_no_gap() -> None:
     opened(first, later + 9 * SECOND)
     requests = first.take_requests()
     # What was read at that time may have been sent a little earlier, by the service's clock.
-    assert [one.url.partition("startTimestamp=")[2] for one in requests] == [f"{time - 5}"]
+    assert [request.url.partition("startTimestamp=")[2] for request in requests] == [f"{time - 5}"]
     second.closed(1006, "", later + 10 * SECOND)
     first.received(frame(time=time + 9), later + 10 * SECOND)
     opened(second, later + 11 * SECOND)
     assert second.take_requests() == [], "the other has been there meanwhile"
-    assert (one.stats.partial_reconnects, one.stats.full_reconnects) == (2, 0)
+    assert (group.stats.partial_reconnects, group.stats.full_reconnects) == (2, 0)
 
 
 class Origins:
@@ -254,15 +254,15 @@ class Origins:
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        self.ha = ha(server.origins_headers(names))
+        self.ha = found_group(server.origins_headers(names))
         self.now, self.archive, self.events = NOW, list[dict[str, Any]](), list[Event]()
         self.hearing, self.up = set[int](), set[int]()
         self.unread: dict[int, list[str]] = {}
 
     def do(self, what: str, index: int) -> None:
-        one = self.ha.sessions[index]
+        session = self.ha.sessions[index]
         if what == "open" and index not in self.up:
-            self.events += opened(one, self.now)
+            self.events += opened(session, self.now)
             self.hearing.add(index)
             self.up.add(index)
         elif what == "lag" and index in self.hearing:
@@ -271,7 +271,7 @@ class Origins:
             self.catch_up(index)
         elif what == "cut" and index in self.up:
             self.catch_up(index)
-            self.events += one.closed(1006, "", self.now)
+            self.events += session.closed(1006, "", self.now)
             self.up.discard(index)
         if what in ("cut", "deafen"):
             self.hearing.discard(index)
@@ -281,7 +281,7 @@ class Origins:
             self.events += self.ha.sessions[index].received(text, self.now)
 
     def pass_a_second(self) -> None:
-        message = report(F1, self.now // SECOND, len(self.archive))
+        message = make_report(F1, self.now // SECOND, len(self.archive))
         self.archive.append(message)
         text = json.dumps({"report": message})
         for index in sorted(self.hearing):
@@ -290,17 +290,17 @@ class Origins:
             else:
                 self.events += self.ha.sessions[index].received(text, self.now)
         self.now += SECOND
-        for one in self.ha.sessions:
-            while one.deadline is not None and one.deadline <= self.now:
-                self.events += one.tick(self.now)
-                for request in one.take_requests():
+        for session in self.ha.sessions:
+            while session.deadline is not None and session.deadline <= self.now:
+                self.events += session.tick(self.now)
+                for request in session.take_requests():
                     query = server.read_query(request.url.removeprefix(HERE.rest))
                     answer = server.answer(query, {F1: self.archive, F2: []})
-                    self.events += one.replied(Reply(request.purpose, *answer), self.now)
+                    self.events += session.replied(Reply(request.purpose, *answer), self.now)
 
     def delivered(self) -> list[str]:
-        data = [one for one in self.events if isinstance(one, Data)]
-        return [f"0x{one.content.full_report.hex()}" for one in data]
+        data = [event for event in self.events if isinstance(event, Data)]
+        return [f"0x{event.content.full_report.hex()}" for event in data]
 
 
 TROUBLE = st.tuples(
@@ -334,29 +334,30 @@ def test_whatever_befalls_connections_nothing_is_lost_or_doubled(
         service.pass_a_second()
     for _ in range(15):
         service.pass_a_second()
-    published = [one["fullReport"] for one in service.archive]
+    published = [report["fullReport"] for report in service.archive]
     assert sorted(service.delivered()) == sorted(published)
 
 
 @given(st.binary(max_size=100), st.integers(0, 400), st.sampled_from([KEY, SECRET]))
 def test_no_secret_in_what_is_said(padding: bytes, at: int, secret: str) -> None:
-    one = ha(server.origins_headers(["a"]))
-    first = one.sessions[0]
+    found = found_group(server.origins_headers(["a"]))
+    first = found.sessions[0]
     dial = first.dial(NOW)
     body = padding + b"x" * at + secret.encode() + padding
     rejected, retry = first.rejected(401, [], body)
     closed = first.closed(1008, body.decode("latin-1"), NOW)
-    group = HighAvailability(CREDENTIALS, [F1], endpoint=HERE)
-    group.tick(NOW)
-    (request,) = group.take_requests()
-    refused = group.replied(Reply("origins", 401, body), NOW)
+    asking = HighAvailability(CREDENTIALS, [F1], endpoint=HERE)
+    asking.tick(NOW)
+    (request,) = asking.take_requests()
+    refused = asking.replied(Reply("origins", 401, body), NOW)
     with pytest.raises(PayloadError) as caught:
-        one.rest.read_one(Reply("x", 401, body))
+        found.rest.read_one(Reply("x", 401, body))
     signature = dict(dial.headers)["X-Authorization-Signature-SHA256"]
     error = caught.value
     shown = (
-        dial, rejected, retry, closed, request, refused, error, error.to_dict(), first, one, group,
-        one.rest, CREDENTIALS, first.stream, first.redact(secret), first.redact(secret.encode()),
+        dial, rejected, retry, closed, request, refused, error, error.to_dict(), first, found,
+        asking,
+        found.rest, CREDENTIALS, first.stream, first.redact(secret), first.redact(secret.encode()),
         server.Account(Secret(SECRET)),
     )  # fmt: skip
     for thing in shown:

@@ -30,7 +30,7 @@ from tests.venues.chainlink.kit import (
     HERE,
     NOW,
     REST,
-    report,
+    make_report,
 )
 
 
@@ -54,8 +54,8 @@ def test_parse_origins(value: str, origins: tuple[str, ...]) -> None:
 
 
 ARCHIVE = {
-    F1: [report(F1, time) for time in range(1000, 1025)],
-    F2: [report(F2, time) for time in range(1010, 1012)],
+    F1: [make_report(F1, time) for time in range(1000, 1025)],
+    F2: [make_report(F2, time) for time in range(1010, 1012)],
 }
 
 
@@ -92,9 +92,9 @@ def test_rest_answers() -> None:
     assert REST.read_one(ask(REST.latest(F1, NOW))).observations_timestamp == 1024
     assert REST.read_one(ask(REST.at(F1, 1003, NOW))).observations_timestamp == 1003
     bulk = REST.read_bulk(ask(REST.bulk([F1, F2], 1010, NOW)), [F1, F2])
-    assert ({one.feed_id for one in bulk.reports}, bulk.missing) == ({F1, F2}, ())
+    assert ({report.feed_id for report in bulk.reports}, bulk.missing) == ({F1, F2}, ())
     page = REST.read_page(ask(REST.page(F1, 1001, NOW, 3)))
-    assert [one.observations_timestamp for one in page.reports] == [1001, 1002, 1003]
+    assert [report.observations_timestamp for report in page.reports] == [1001, 1002, 1003]
     assert page.next_timestamp == 1004
     assert REST.read_page(ask(REST.page(F1, 5000, NOW))).next_timestamp is None
 
@@ -103,7 +103,7 @@ def test_bulk_says_which_are_missing() -> None:
     reply = ask(REST.bulk([F2, F1], 1000, NOW))
     assert reply.status == 206
     bulk = REST.read_bulk(reply, [F2, F1])
-    assert [one.feed_id for one in bulk.reports] == [F1]
+    assert [report.feed_id for report in bulk.reports] == [F1]
     assert bulk.missing == (F2,)
 
 

@@ -29,13 +29,13 @@ from tests.venues.chainlink.kit import (
     NOW,
     REST,
     SECRET,
-    report,
-    session,
+    make_report,
+    new_session,
 )
 
 
-def upgrade(one: ChainlinkSession, at: int = NOW) -> tuple[str, tuple[tuple[str, str], ...]]:
-    dial = one.dial(at)
+def upgrade(session: ChainlinkSession, at: int = NOW) -> tuple[str, tuple[tuple[str, str], ...]]:
+    dial = session.dial(at)
     return dial.url.removeprefix(HERE.ws), dial.headers
 
 
@@ -52,8 +52,8 @@ def without(headers: tuple[tuple[str, str], ...], name: str) -> tuple[tuple[str,
 def test_the_sessions_upgrade_is_accepted(
     feeds: list[str], comma: str, off: int, origin: str
 ) -> None:
-    one = ChainlinkSession(CREDENTIALS, feeds, endpoint=HERE, comma=comma, origin=origin)
-    path, headers = upgrade(one)
+    session = ChainlinkSession(CREDENTIALS, feeds, endpoint=HERE, comma=comma, origin=origin)
+    path, headers = upgrade(session)
     now = NOW + off * 10**6
     assert server.check_upgrade(path, headers, now, ACCOUNTS, origins=["a"]) is None
     lower = [(name.lower(), value) for name, value in headers]
@@ -69,7 +69,7 @@ def test_the_sessions_upgrade_is_accepted(
     ],
 )
 def test_missing_headers(name: str, code: str) -> None:
-    path, headers = upgrade(session())
+    path, headers = upgrade(new_session())
     refused = server.check_upgrade(path, without(headers, name), NOW, ACCOUNTS)
     assert refused
     assert (refused.code, refused.about) == (code, name)
@@ -86,7 +86,7 @@ def refused_with(code: str, path: str, headers: Any, now: int = NOW, **options: 
 
 
 def test_each_way_of_being_wrong() -> None:
-    path, headers = upgrade(session())
+    path, headers = upgrade(new_session())
     others = {KEY: server.Account(Secret("another-secret"))}
     assert "signature" in refused_with("401", path, headers, accounts=others)
     assert "key" in refused_with("401", path, headers, accounts={})
@@ -138,7 +138,7 @@ def test_each_way_of_being_wrong_over_rest() -> None:
 @given(st.text(max_size=80), st.lists(st.tuples(st.text(max_size=9), st.text(max_size=40))))
 @example("/api/v1/ws?feedIDs=" + F1, [("Authorization", KEY), ("X-Authorization-Timestamp", "²")])
 def test_no_request_raises(path: str, headers: list[tuple[str, str]]) -> None:
-    _, good = upgrade(session())
+    _, good = upgrade(new_session())
     for given_ in (
         headers,
         [*headers, *good],
@@ -150,10 +150,9 @@ def test_no_request_raises(path: str, headers: list[tuple[str, str]]) -> None:
 
 
 def test_a_page_ends_with_a_second() -> None:
-    archive = {F1: [report(F1, time, price) for time in (1, 2, 3) for price in (1, 2, 3)]}
+    archive = {F1: [make_report(F1, time, price) for time in (1, 2, 3) for price in (1, 2, 3)]}
     status, body = server.answer(server.Query("page", (F1,), 1, 4), archive)
     assert status == 200
-    assert [one["observationsTimestamp"] for one in json.loads(body)["reports"]] == [1] * 3 + [
-        2
-    ] * 3
+    times = [report["observationsTimestamp"] for report in json.loads(body)["reports"]]
+    assert times == [1, 1, 1, 2, 2, 2]
     assert server.answer(server.Query("latest", (F2,)), archive)[0] == 404

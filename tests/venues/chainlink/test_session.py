@@ -46,9 +46,9 @@ from tests.venues.chainlink.kit import (
     duplicate,
     frame,
     kinds,
+    make_report,
+    new_session,
     opened,
-    report,
-    session,
 )
 
 
@@ -64,7 +64,7 @@ from tests.venues.chainlink.kit import (
     ],
 )
 def test_dial(options: dict[str, Any], comma: str, signature: str) -> None:
-    dial = session(**options).dial(NOW)
+    dial = new_session(**options).dial(NOW)
     assert dial.url == f"ws://127.0.0.1:4100/api/v1/ws?feedIDs={F1}{comma}{F2}"
     assert dial.headers == (
         ("Authorization", KEY),
@@ -75,8 +75,8 @@ def test_dial(options: dict[str, Any], comma: str, signature: str) -> None:
 
 
 def test_every_dial_is_signed_afresh() -> None:
-    one = session()
-    first, second = one.dial(NOW), one.dial(NOW + SECOND)
+    session = new_session()
+    first, second = session.dial(NOW), session.dial(NOW + SECOND)
     assert dict(first.headers)["X-Authorization-Timestamp"] == str(T_MS)
     assert dict(second.headers)["X-Authorization-Timestamp"] == str(T_MS + 1000)
     assert first.headers[2] != second.headers[2]
@@ -84,13 +84,13 @@ def test_every_dial_is_signed_afresh() -> None:
 
 def test_misuse_is_told() -> None:
     with pytest.raises(Misuse):
-        session(comma=";")
+        new_session(comma=";")
     with pytest.raises(Misuse):
-        session(origin="a,b")
+        new_session(origin="a,b")
     with pytest.raises(Misuse):
-        session(overlap=-1)
+        new_session(overlap=-1)
     with pytest.raises(Misuse):
-        session(silence=0)
+        new_session(silence=0)
     for key, secret in (("", "x"), ("a b", "x"), ("a\r\nX: y", "x"), ("a", "s p")):
         with pytest.raises(Misuse) as caught:
             ChainlinkCredentials.of(key, secret)
@@ -98,12 +98,12 @@ def test_misuse_is_told() -> None:
 
 
 def test_opening_says_what_is_in_force() -> None:
-    one = session()
+    session = new_session()
     expected = [Opened(), Authenticated("the upgrade was accepted"), Subscribed(F1), Subscribed(F2)]
-    assert opened(one) == expected
-    assert one.take() == []
-    assert one.take_requests() == []
-    assert one.deadline is None
+    assert opened(session) == expected
+    assert session.take() == []
+    assert session.take_requests() == []
+    assert session.deadline is None
 
 
 @pytest.mark.parametrize("binary", [False, True])
@@ -117,9 +117,9 @@ def test_published_report(binary: bool) -> None:
         }
     }
     text = json.dumps(message)
-    one = session(origin="one")
-    opened(one)
-    (event,) = one.received(text.encode() if binary else text, NOW)
+    session = new_session(origin="one")
+    opened(session)
+    (event,) = session.received(text.encode() if binary else text, NOW)
     assert isinstance(event, Data)
     assert event.channel == F1
     assert event.payload == bytes.fromhex(PUBLISHED[2:])
@@ -130,26 +130,26 @@ def test_published_report(binary: bool) -> None:
 
 
 def test_timestamps_come_from_the_report_where_the_wrapping_has_none() -> None:
-    one = session()
-    opened(one)
+    session = new_session()
+    opened(session)
     text = json.dumps({"report": {"feedID": F1, "fullReport": PUBLISHED}})
-    (event,) = one.received(text, NOW)
+    (event,) = session.received(text, NOW)
     assert isinstance(event, Data)
     assert event.content.observations_timestamp == 1722458067
     assert event.content.valid_from_timestamp == 1722458067
     # What cannot be read is delivered all the same: saying what is wrong is for the decoder.
     text = json.dumps({"report": {"feedID": F1, "fullReport": "0x1234"}})
-    (event,) = one.received(text, NOW)
+    (event,) = session.received(text, NOW)
     assert isinstance(event, Data)
     assert event.payload == b"\x12\x34"
     assert event.content.observations_timestamp is None
 
 
 def test_feed_ids_of_any_case_are_one_channel() -> None:
-    one = session()
-    opened(one)
-    message = {"report": report() | {"feedID": "0x" + F1[2:].upper()}}
-    (event,) = one.received(json.dumps(message), NOW)
+    session = new_session()
+    opened(session)
+    message = {"report": make_report() | {"feedID": "0x" + F1[2:].upper()}}
+    (event,) = session.received(json.dumps(message), NOW)
     assert isinstance(event, Data)
     assert event.channel == F1
 
@@ -159,7 +159,7 @@ def test_feed_ids_of_any_case_are_one_channel() -> None:
     ['{"hello":1}', "[]", "1", "null", '"x"', '{"error":"nope"}', '{"type":"subscribe"}'],
 )
 def test_other_messages_pass_through(text: str) -> None:
-    (event,) = session().received(text, NOW)
+    (event,) = new_session().received(text, NOW)
     assert isinstance(event, Unknown)
     assert event.raw == text
 
@@ -182,8 +182,8 @@ def test_other_messages_pass_through(text: str) -> None:
     ],
 )
 def test_broken_reports(change: dict[str, Any]) -> None:
-    text = json.dumps({"report": report() | change})
-    (event,) = session().received(text, NOW)
+    text = json.dumps({"report": make_report() | change})
+    (event,) = new_session().received(text, NOW)
     assert isinstance(event, Broken)
     assert event.raw == text
     assert event.error.field
@@ -194,7 +194,7 @@ def test_broken_reports(change: dict[str, Any]) -> None:
     "data", ['{"report":null}', '{"report":[]}', "{", b"\xff", "", '{"a":NaN}']
 )
 def test_broken_messages(data: str | bytes) -> None:
-    assert kinds(session().received(data, NOW)) == [Broken]
+    assert kinds(new_session().received(data, NOW)) == [Broken]
 
 
 MESSAGES = st.one_of(
@@ -203,7 +203,7 @@ MESSAGES = st.one_of(
     JSON.map(json.dumps),
     FRAMES.map(json.dumps),
     st.dictionaries(
-        st.sampled_from([*report(), "other"]),
+        st.sampled_from([*make_report(), "other"]),
         JSON | st.sampled_from([F1, F2, PUBLISHED, "0x", 1000, 2**63, 2**70]),
     ).map(lambda inner: json.dumps({"report": inner})),
 )
@@ -212,10 +212,10 @@ MESSAGES = st.one_of(
 @given(st.lists(MESSAGES, max_size=6))
 @example(['{"report":{"feedID":' + "9" * 5000 + "}}", "[" * 100_000, '{"a":1e' + "9" * 30 + "}"])
 def test_nothing_a_server_sends_raises(messages: list[str | bytes]) -> None:
-    one = session(silence=SECOND)
-    opened(one)
+    session = new_session(silence=SECOND)
+    opened(session)
     for index, message in enumerate(messages):
-        events = one.received(message, NOW + index)
+        events = session.received(message, NOW + index)
         assert events
         repr(events)
         assert all(isinstance(e, Data | Unknown | Broken | Duplicate) for e in events)
@@ -228,9 +228,9 @@ def test_nothing_a_server_sends_raises(messages: list[str | bytes]) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 301, 200, 204])
 def test_refused_for_good(status: int) -> None:
-    one = session()
-    one.dial(NOW)
-    rejected, retry = one.rejected(status, [("Retry-After", "3")], b'{"error":"no"}')
+    session = new_session()
+    session.dial(NOW)
+    rejected, retry = session.rejected(status, [("Retry-After", "3")], b'{"error":"no"}')
     assert rejected.code == f"HTTP {status}"
     assert rejected.message == "no"
     assert rejected.meaning
@@ -240,13 +240,13 @@ def test_refused_for_good(status: int) -> None:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 599, 0])
 def test_refused_for_now(status: int) -> None:
-    one = session()
-    one.dial(NOW)
-    rejected, retry = one.rejected(status, [], b"")
+    session = new_session()
+    session.dial(NOW)
+    rejected, retry = session.rejected(status, [], b"")
     assert rejected.meaning
     assert retry.again
     assert retry.at_least == SECOND
-    _, retry = one.rejected(status, [("retry-AFTER", "7")], b"")
+    _, retry = session.rejected(status, [("retry-AFTER", "7")], b"")
     assert retry.at_least == 7 * SECOND
 
 
@@ -270,56 +270,56 @@ def test_refused_for_now(status: int) -> None:
     ],
 )
 def test_retry_after(headers: list[tuple[str, str]], seconds: int) -> None:
-    one = session()
-    one.dial(NOW)  # Mon, 20 May 2024 13:30:45 GMT
-    assert one.rejected(503, headers, b"")[1].at_least == seconds * SECOND
+    session = new_session()
+    session.dial(NOW)  # Mon, 20 May 2024 13:30:45 GMT
+    assert session.rejected(503, headers, b"")[1].at_least == seconds * SECOND
 
 
 def test_a_clock_that_is_off_is_told() -> None:
-    one = session()
-    one.dial(NOW)
+    session = new_session()
+    session.dial(NOW)
     date = [("Date", "Mon, 20 May 2024 13:31:25 GMT")]
-    assert "the server's clock is 40 s ahead" in one.rejected(401, date, b"")[0].meaning
+    assert "the server's clock is 40 s ahead" in session.rejected(401, date, b"")[0].meaning
     date = [("Date", "Mon, 20 May 2024 13:30:00 GMT")]
-    assert "45 s behind" in one.rejected(401, date, b"")[0].meaning
+    assert "45 s behind" in session.rejected(401, date, b"")[0].meaning
     date = [("Date", "Mon, 20 May 2024 13:30:47 GMT")]
-    assert one.rejected(401, date, b"")[0].meaning == CODES["401"]
+    assert session.rejected(401, date, b"")[0].meaning == CODES["401"]
 
 
 def test_closing_is_put_in_words() -> None:
-    one = session()
-    opened(one)
-    (event,) = one.closed(1012, "deploy", NOW)
+    session = new_session()
+    opened(session)
+    (event,) = session.closed(1012, "deploy", NOW)
     assert event == Closed(1012, "deploy", event.retry)  # type: ignore[attr-defined]
     assert event.retry.again
     assert event.retry.why == "1012: the server restarts (deploy)"
     assert event.retry.at_least == SECOND
     for code in (1000, 1006, 4001, 2, 70000):
-        (event,) = one.closed(code, "", NOW)
+        (event,) = session.closed(code, "", NOW)
         assert isinstance(event, Closed)
         assert event.retry.again
 
 
 def test_silence() -> None:
-    one = session(silence=5 * SECOND)
-    opened(one)
-    assert one.deadline is None, "nothing has come yet, so nothing has stopped"
-    one.received(frame(), NOW)
-    assert one.deadline == NOW + 5 * SECOND
-    assert one.tick(NOW + 4 * SECOND) == []
-    assert one.tick(NOW + 6 * SECOND) == [Stalled(6 * SECOND)]
-    assert one.tick(NOW + 7 * SECOND) == []
-    one.received(frame(time=1001), NOW + 8 * SECOND)
-    one.closed(1006, "", NOW + 9 * SECOND)
-    assert one.deadline is None
+    session = new_session(silence=5 * SECOND)
+    opened(session)
+    assert session.deadline is None, "nothing has come yet, so nothing has stopped"
+    session.received(frame(), NOW)
+    assert session.deadline == NOW + 5 * SECOND
+    assert session.tick(NOW + 4 * SECOND) == []
+    assert session.tick(NOW + 6 * SECOND) == [Stalled(6 * SECOND)]
+    assert session.tick(NOW + 7 * SECOND) == []
+    session.received(frame(time=1001), NOW + 8 * SECOND)
+    session.closed(1006, "", NOW + 9 * SECOND)
+    assert session.deadline is None
 
 
 def test_duplicates_are_events_of_their_own() -> None:
-    one = session(origin="b")
-    opened(one)
-    assert kinds(one.received(frame(), NOW)) == [Data]
-    assert one.received(frame(), NOW) == [duplicate(origin="b")]
-    assert one.stream.stats.accepted == one.stream.stats.duplicates == 1
+    session = new_session(origin="b")
+    opened(session)
+    assert kinds(session.received(frame(), NOW)) == [Data]
+    assert session.received(frame(), NOW) == [duplicate(origin="b")]
+    assert session.stream.stats.accepted == session.stream.stats.duplicates == 1
 
 
 STEPS = st.lists(
@@ -331,63 +331,63 @@ STEPS = st.lists(
 @given(STEPS, st.integers(0, 5 * SECOND))
 def test_any_life_cycle(steps: list[str], pace: int) -> None:
     """Whatever is called when, nothing raises, nothing is doubled, and a tick is done with now."""
-    service = Service(session(silence=3 * SECOND))
-    one, sent = service.session, 0
+    service = Service(new_session(silence=3 * SECOND))
+    session, sent = service.session, 0
     waiting: list[Request] = []
     for step in steps:
         service.now += pace
         now = service.now
         if step == "dial":
-            one.dial(now)
+            session.dial(now)
         elif step == "open":
-            service.events += one.opened(now)
+            service.events += session.opened(now)
         elif step in ("frame", "late"):
             sent += 1
             service.publish(F1, sent, live=step == "frame")
         elif step == "reply" and waiting:
-            service.events += one.replied(service._answer(waiting.pop()), now)
+            service.events += session.replied(service._answer(waiting.pop()), now)
         elif step == "tick":
-            service.events += one.tick(now)
+            service.events += session.tick(now)
         elif step == "close":
-            events = one.closed(1006, "", now)
+            events = session.closed(1006, "", now)
             assert isinstance(events[-1], Closed)
         elif step == "refuse":
-            one.rejected(503, [], b"")
+            session.rejected(503, [], b"")
         if step == "tick":
-            assert one.deadline is None or one.deadline > now
+            assert session.deadline is None or session.deadline > now
         # A signature is good for five seconds, so a driver makes requests at once.
-        waiting = one.take_requests()
+        waiting = session.take_requests()
     prices = service.delivered(F1)
     assert len(set(prices)) == len(prices)
 
 
 @pytest.mark.parametrize("secret", [KEY, SECRET])
 def test_no_secret_in_messages_that_repeat_it(secret: str) -> None:
-    one = session()
-    opened(one)
-    whole = report()
+    session = new_session()
+    opened(session)
+    whole = make_report()
     told: list[Event] = []
     for message in (
         {"error": secret}, {"report": {**whole, "feedID": secret}}, {"report": [secret]},
         {"report": {**whole, "fullReport": secret}}, {"report": {**whole, "note": secret}},
     ):  # fmt: skip
-        told += one.received(json.dumps(message), NOW)
-    told += one.received(f'{{"{secret}', NOW)
+        told += session.received(json.dumps(message), NOW)
+    told += session.received(f'{{"{secret}', NOW)
     assert kinds(told) == [Unknown, Broken, Broken, Broken, Data, Broken]
-    one.closed(1006, "", NOW)
+    session.closed(1006, "", NOW)
     for status, reports in (
         (200, [{"feedID": secret}, {**whole, "note": secret}]), (200, secret), (403, secret),
     ):  # fmt: skip
-        one = session()
-        opened(one)
-        one.closed(1006, "", NOW)
-        opened(one, NOW + SECOND)
-        (request, *_) = one.take_requests()
+        session = new_session()
+        opened(session)
+        session.closed(1006, "", NOW)
+        opened(session, NOW + SECOND)
+        (request, *_) = session.take_requests()
         body = json.dumps({"reports": reports}).encode()
-        told += one.replied(Reply(request.purpose, status, body), NOW + SECOND)
+        told += session.replied(Reply(request.purpose, status, body), NOW + SECOND)
     assert {Rejected, Broken, Data} <= set(kinds(told[6:]))
     for event in told:
         assert secret not in str([getattr(value, "values", value) for value in event.values])
     with pytest.raises(PayloadError) as caught:
-        one.rest.read_feeds(Reply("feeds", 200, json.dumps({"feeds": [secret]}).encode()))
+        session.rest.read_feeds(Reply("feeds", 200, json.dumps({"feeds": [secret]}).encode()))
     assert secret not in str(caught.value.to_dict())
