@@ -126,7 +126,7 @@ def test_given_again_what_it_was_given_a_session_says_the_same() -> None:
 
 
 def test_why_backfill_starts_in_the_second_it_knows() -> None:
-    """From the next second on, as documented, it misses the rest of the second in which it was cut."""
+    """From the next second on, as documented, it misses the rest of the second of the cut."""
     service = Service(new_session(overlap=0))
     sent = outage(service, 3, per_second=4)
     assert sorted(service.delivered(F1)) == [
