@@ -1,4 +1,4 @@
-"""In front of `send_transaction`: what a verify transaction would do, before anyone pays for it.
+"""A guard in front of `send_transaction`: the verdict on a transaction before it is paid for.
 
     state = fetch_state(w3, proxy, subscriber=account)
     judge_transaction(transaction, state, now=…)     # a Verdict
@@ -81,7 +81,7 @@ def send_guarded(
     """
     if now is None:
         node = connect(w3)
-        now = node.block_now(node.head()).time
+        now = node.block_again(node.head()).time
     refuse_transaction(transaction, state, now=now)
     return hexed(bytes(w3.eth.send_transaction(dict(transaction))))
 

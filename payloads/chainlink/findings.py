@@ -1,4 +1,4 @@
-"""What a user must hear about a call even when it is accepted: each with a stable code.
+"""Facts that a user must hear even when a call is accepted, each with a stable code.
 
 The contracts look at signatures, and at the first words of a report if a fee manager is set. They
 do not look at prices, and not all of them at expiry, at the feed or at the digest.
@@ -275,8 +275,12 @@ def _of_encoding(item: Item) -> Iterator[tuple[str, str]]:
     high = [str(at) for at, s in enumerate(item.ss) if int.from_bytes(s, "big") > half]
     if high:
         yield "high-s", f"signatures {', '.join(high)}"
-    said = ("report-trailing", "unsigned-bytes")
-    found = [one for one in decode_envelope(item.raw).departures if one.kind not in said]
+    told = ("report-trailing", "unsigned-bytes")  # by findings of their own
+    found = [
+        departure
+        for departure in decode_envelope(item.raw).departures
+        if departure.kind not in told
+    ]
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         yield "not-canonical", f"{found[0]}{more}"

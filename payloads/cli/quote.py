@@ -12,13 +12,13 @@ from payloads.chainlink.quotes import BulkQuote, Quote
 from payloads.chainlink.quotes import quote as quote_one
 from payloads.chainlink.state import ChainlinkState, percent
 from payloads.cli.chain_options import (
-    givens,
     instant,
     load_state,
     state_options,
 )
 from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
+from payloads.judging import given as givens
 from payloads.stork.state import StorkState
 from payloads.verdicts.state import State
 from payloads.verdicts.words import amount, duration

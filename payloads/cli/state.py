@@ -80,7 +80,7 @@ def fetch(
       payloads state fetch --rpc $RPC_URL 0x478A… -o state.json
       payloads state fetch 0x478A… --block 250000000 --subscriber 0x… > then.json
     """
-    from payloads.chain.fetch import fetch_state, save_state
+    from payloads.chain import fetch_state, save_state
 
     progress = _Progress()
     found = fetch_state(

@@ -11,8 +11,6 @@ from payloads.chainlink import verifier as on_chainlink
 from payloads.chainlink.calldata import parameter
 from payloads.chainlink.state import ChainlinkState
 from payloads.cli.chain_options import (
-    Given,
-    givens,
     instant,
     load_state,
     state_options,
@@ -21,6 +19,8 @@ from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
 from payloads.errors import Malformed, Misuse, elide
 from payloads.inputs import to_bytes
+from payloads.judging import Given
+from payloads.judging import given as givens
 from payloads.stork import verifier as on_stork
 from payloads.stork.calldata import FUNCTIONS as STORK_FUNCTIONS
 from payloads.stork.state import StorkState

@@ -1,4 +1,4 @@
-"""What a user must hear about a call even when it is accepted: each with a stable code."""
+"""Facts that a user must hear even when a call is accepted, each with a stable code."""
 
 from __future__ import annotations
 

@@ -206,7 +206,7 @@ def test_reports_as_the_venue_wraps_them(binary: bool) -> None:
     run(test())
 
 
-@pytest.mark.parametrize("schema", list(chainlink.REGISTRY.values()), ids=lambda one: one.key)
+@pytest.mark.parametrize("schema", list(chainlink.SCHEMAS.values()), ids=lambda one: one.key)
 def test_every_schema(schema: Any) -> None:
     async def test() -> None:
         feed = "0x" + schema.prefix.hex() + "77" * 30

@@ -20,7 +20,7 @@ import msgspec
 from payloads import chainlink
 from payloads.chainlink.calldata import parameter
 from payloads.chainlink.report import FullReport
-from payloads.chainlink.schemas import REGISTRY, Report
+from payloads.chainlink.schemas import SCHEMAS, Report
 from payloads.chainlink.state import V03, V04, V05, ChainlinkState
 from payloads.chainlink.verifier import judge
 from payloads.crypto import keccak256
@@ -323,9 +323,9 @@ class _Feed:
 
     def __init__(self, name: str, seed: int, history: int) -> None:
         self.name, self.raw = name, bytes.fromhex(name[2:])
-        schema = REGISTRY.get(self.raw[:2])
+        schema = SCHEMAS.get(self.raw[:2])
         if schema is None:
-            known = ", ".join("0x" + prefix.hex() for prefix in REGISTRY)
+            known = ", ".join("0x" + prefix.hex() for prefix in SCHEMAS)
             raise Misuse("a feed of no known schema", field="feeds", expected=known, found=name)
         self.schema = schema
         self.walk = Walk(f"{seed} {name}", _FIRST_PRICES.get(name, 100 * E18))
