@@ -1,23 +1,20 @@
 """A report as the service wraps it, in a websocket frame and in an answer over REST.
 
-    {"report": {"feedID": "0x…", "fullReport": "0x…", "validFromTimestamp": …,
-                "observationsTimestamp": …}}
-
-Nearly every frame has exactly these members, and is read in one pass. Any other frame is read
-member by member, which also finds what is wrong with it: `Malformed` for a report object that is
-not what the service sends. The payload itself is not decoded here.
+`payloads.chainlink.frames` describes the object. Nearly every frame has exactly the known members,
+and is read in one pass. Any other frame is read member by member, which also finds what is wrong
+with it: `Malformed` for a report object that is not what the service sends. The payload itself is
+not decoded here.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Annotated, Any
-
-import msgspec
+from typing import Any
 
 from payloads import chainlink
 from payloads.abi.fields import Record
+from payloads.chainlink.frames import MEMBERS, payload_bytes, plain_report
 from payloads.chainlink.report import UnknownReport
 from payloads.errors import Malformed, PayloadError, shown
 from payloads.inputs import to_bytes
@@ -53,34 +50,14 @@ class StreamReport(Record, frozen=True):
         return None if time is None or time > now // SECOND + _FURTHEST_AHEAD else time
 
 
-_Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-
-
-class _Plain(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """A report object with the members that the service is known to send, and no others."""
-
-    feedID: str
-    fullReport: str
-    observationsTimestamp: _Seconds
-    validFromTimestamp: _Seconds
-
-
-class _Frame(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    report: _Plain
-
-
-_KNOWN = frozenset(_Plain.__struct_fields__)
-_decode_frame = msgspec.json.Decoder(_Frame).decode
-
-
 def read_plain_frame(data: Message, origin: str = "") -> StreamReport | None:
     """The report in a websocket message that is a plain frame; None for any other message."""
+    plain = plain_report(data) if len(data) <= MAX_MESSAGE_BYTES else None
+    if plain is None or not (feed_id := read_feed_id(plain.feedID)):
+        return None
     try:
-        plain = _decode_frame(data).report if len(data) <= MAX_MESSAGE_BYTES else None
-        if plain is None or not (feed_id := read_feed_id(plain.feedID)):
-            return None
         raw = to_bytes(plain.fullReport, name="report.fullReport")
-    except (msgspec.MsgspecError, ValueError):
+    except Malformed:
         return None
     times = plain.observationsTimestamp, plain.validFromTimestamp
     return StreamReport(feed_id, raw, *times, origin)
@@ -90,19 +67,17 @@ def read_report(message: Any, *, origin: str = "", backfilled: bool = False) -> 
     """The report of the object under `report`, or of an element of `reports`."""
     if not isinstance(message, dict):
         raise Malformed("no report", field="report", expected="an object", found=shown(message))
-    feed, text = message.get("feedID"), message.get("fullReport")
+    feed = message.get("feedID")
     if not isinstance(feed, str) or not (feed_id := read_feed_id(feed)):
         raise _wrong_member("feedID", "0x and 64 hex digits", feed)
-    if not isinstance(text, str):
-        raise _wrong_member("fullReport", "a hex string", text)
-    raw = to_bytes(text, name="report.fullReport")
+    raw = payload_bytes(message)
     observed = _timestamp(message, "observationsTimestamp")
     valid_from = _timestamp(message, "validFromTimestamp")
     if observed is None or valid_from is None:
         signed_from, signed_at = _signed_timestamps(raw)
         observed = signed_at if observed is None else observed
         valid_from = signed_from if valid_from is None else valid_from
-    extra = {key: value for key, value in message.items() if key not in _KNOWN} or None
+    extra = {key: value for key, value in message.items() if key not in MEMBERS} or None
     return StreamReport(feed_id, raw, observed, valid_from, origin, backfilled, extra)
 
 
