@@ -193,7 +193,7 @@ def test_reports_as_the_venue_wraps_them(binary: bool) -> None:
                 raw = await socket.recv()
                 assert isinstance(raw, bytes) is binary
                 messages = [json.loads(raw), *[await received(socket) for _ in range(9)]]
-        reports = [one["report"] for one in messages]
+        reports = [message["report"] for message in messages]
         assert {report["feedID"] for report in reports} == {BTC, ETH}
         for report in reports:
             payload = chainlink.decode(report["fullReport"])
@@ -206,7 +206,7 @@ def test_reports_as_the_venue_wraps_them(binary: bool) -> None:
     run(test())
 
 
-@pytest.mark.parametrize("schema", list(chainlink.SCHEMAS.values()), ids=lambda one: one.key)
+@pytest.mark.parametrize("schema", list(chainlink.SCHEMAS.values()), ids=lambda schema: schema.key)
 def test_every_schema(schema: Any) -> None:
     async def test() -> None:
         feed = "0x" + schema.prefix.hex() + "77" * 30
@@ -249,7 +249,7 @@ def test_all_origins_are_one_call() -> None:
             async with driven(group) as connection:
                 assert connection.connections == ()
                 await connection.ready()
-                assert [one.session for one in connection.connections] == [*group.sessions]
+                assert [each.session for each in connection.connections] == [*group.sessions]
                 with pytest.raises(Misuse, match="once"):
                     connection.start()
                 events = await collect(connection, lambda all_: kinds(all_)["Duplicate"] >= 20)
@@ -336,7 +336,7 @@ def test_another_network_of_oracles() -> None:
                 events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 1)
             payload = next(event.payload for event in events if isinstance(event, Data))
             assert payload is not None
-            signers = {one.address for one in chainlink.recover(chainlink.decode(payload))}
+            signers = {signer.address for signer in chainlink.recover(chainlink.decode(payload))}
             assert len(signers) == 2
             assert signers <= set(small.signers)
 
@@ -355,7 +355,7 @@ def test_rest() -> None:
     async def test() -> None:
         async with ChainlinkSimulator(rate=20) as venue:
             status, body = await get(venue, "/api/v1/feeds")
-            assert (status, [one["feedID"] for one in body["feeds"]]) == (200, [*venue.feeds])
+            assert (status, [feed["feedID"] for feed in body["feeds"]]) == (200, [*venue.feeds])
             status, body = await get(venue, f"/api/v1/reports/latest?feedID={BTC}")
             assert status == 200
             assert judge(body["report"]["fullReport"], venue.state()).accepted
@@ -390,7 +390,7 @@ def test_a_page_never_ends_within_a_second() -> None:
             def over() -> bool:
                 """Whether there are enough reports, and the second of the last of them is over."""
                 archive = venue._feeds[BTC].archive
-                times[:] = [one["observationsTimestamp"] for one in archive]
+                times[:] = [report["observationsTimestamp"] for report in archive]
                 return len(times) > 30 and times[-1] > times[30]
 
             await until(over, 15)
@@ -441,7 +441,7 @@ def test_the_clock_can_be_given() -> None:
             async with driven(session, clock=venue.now) as connection:
                 events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 3)
             data = [event for event in events if isinstance(event, Data)]
-            assert {one.content.observations_timestamp for one in data} == {1_700_000_000}
+            assert {event.content.observations_timestamp for event in data} == {1_700_000_000}
             await until(lambda: not venue.peers)
 
     run(test())

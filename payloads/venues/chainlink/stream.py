@@ -100,7 +100,7 @@ class Stream:
     def _is_covered(self, lost: Connection) -> bool:
         """Whether a connection that was open when `lost` was has heard something since.
 
-        That one may be deaf by now without knowing it. Then it will fill the rest of the gap
+        The other may be deaf by now without knowing it. Then it will fill the rest of the gap
         itself, because no connection that was opened later covers it.
         """
         missing_from = _complete_until(lost)

@@ -110,6 +110,16 @@ def opened(session: Session, at: int = NOW) -> list[Event]:
     return session.opened(at)
 
 
+def after_a_gap(time: int = 1000, **options: Any) -> ChainlinkSession:
+    """A session that has one report of this time, and was then closed and opened again."""
+    session = ChainlinkSession(CREDENTIALS, [F1], endpoint=HERE, **options)
+    opened(session)
+    session.received(frame(time=time), NOW)
+    session.closed(1006, "", NOW)
+    opened(session)
+    return session
+
+
 def found_group(headers: tuple[tuple[str, str], ...] = (), status: int = 200) -> HighAvailability:
     group = HighAvailability(CREDENTIALS, [F1, F2], endpoint=HERE)
     assert group.deadline == 0

@@ -29,6 +29,7 @@ from tests.venues.chainlink.kit import (
     HERE,
     NOW,
     Service,
+    after_a_gap,
     frame,
     kinds,
     make_report,
@@ -136,18 +137,10 @@ def test_why_backfill_starts_in_the_second_it_knows() -> None:
 
 def test_backfill_starts_where_it_is_told() -> None:
     for overlap, start in ((0, 1001), (1, 1000), (5, 996)):
-        session = ChainlinkSession(CREDENTIALS, [F1], endpoint=HERE, overlap=overlap)
-        opened(session)
-        session.received(frame(time=1000), NOW)
-        session.closed(1006, "", NOW)
-        opened(session)
+        session = after_a_gap(overlap=overlap)
         (request,) = session.take_requests()
         assert request.url.endswith(f"startTimestamp={start}")
-    session = ChainlinkSession(CREDENTIALS, [F1], endpoint=HERE, backfill=False)
-    opened(session)
-    session.received(frame(), NOW)
-    session.closed(1006, "", NOW)
-    opened(session)
+    session = after_a_gap(backfill=False)
     assert session.take_requests() == []
 
 
@@ -202,11 +195,7 @@ def test_backfill_gives_up_after_five_failures() -> None:
 
 
 def test_an_answer_that_never_comes_is_asked_for_again() -> None:
-    session = ChainlinkSession(CREDENTIALS, [F1], endpoint=HERE)
-    opened(session)
-    session.received(frame(), NOW)
-    session.closed(1006, "", NOW)
-    opened(session)
+    session = after_a_gap()
     (first,) = session.take_requests()
     assert session.deadline
     later = session.deadline
@@ -223,11 +212,7 @@ def test_an_answer_that_never_comes_is_asked_for_again() -> None:
 
 def test_a_page_that_comes_after_another_loss_is_taken() -> None:
     """Nothing is asked for while nothing is open, since signatures do not keep; nor twice."""
-    session = ChainlinkSession(CREDENTIALS, [F1], endpoint=HERE)
-    opened(session)
-    session.received(frame(), NOW)
-    session.closed(1006, "", NOW)
-    opened(session)
+    session = after_a_gap()
     (first,) = session.take_requests()
     session.received(frame(time=2000), NOW)
     session.closed(1006, "", NOW)
@@ -286,11 +271,7 @@ def test_backfilled_answers_that_are_no_pages() -> None:
         (b'{"reports":[{}]}', [Broken, Backfilled]),
         (b'{"reports":[]}', [Backfilled]),
     ):
-        session = ChainlinkSession(CREDENTIALS, [F1], endpoint=HERE)
-        opened(session)
-        session.received(frame(), NOW)
-        session.closed(1006, "", NOW)
-        opened(session)
+        session = after_a_gap()
         (request,) = session.take_requests()
         assert kinds(session.replied(Reply(request.purpose, 200, body), NOW)) == kinds_
         assert session.take_requests() == []
@@ -298,11 +279,7 @@ def test_backfilled_answers_that_are_no_pages() -> None:
 
 
 def test_pages_that_do_not_advance_end_the_backfill() -> None:
-    session = ChainlinkSession(CREDENTIALS, [F1], endpoint=HERE)
-    opened(session)
-    session.received(frame(time=2000), NOW)
-    session.closed(1006, "", NOW)
-    opened(session)
+    session = after_a_gap(2000)
     (request,) = session.take_requests()
     body = json.dumps({"reports": [make_report(time=1)]}).encode()
     *_, end = session.replied(Reply(request.purpose, 200, body), NOW)
