@@ -47,11 +47,10 @@ EXPORTS: dict[str, set[str]] = {
         *("report_to_dict", "schema", "schema_named", "verify", "view_call"),
         *("view_full_report", "view_report"),
     },
-    "payloads.live": {"Backoff", "Connection", "GroupConnection", "connect", "merged", "stream"},
     "payloads.capture": {
         *("BrokenLine", "CaptureWriter", "Frame", "Header", "Incident", "Summary", "Torn"),
         *("import_frames", "import_records", "paced", "part_paths", "read_frames"),
-        *("read_records", "rerun"),
+        *("read_records", "rerun", "session_of"),
     },
     "payloads.simulators": {
         *("CORRUPTIONS", "KINDS", "ChainlinkSimulator", "Counters", "EthgasSimulator"),
@@ -59,11 +58,25 @@ EXPORTS: dict[str, set[str]] = {
         *("StorkSimulator", "chainlink", "class_of", "ethgas", "finery", "make", "names", "qfex"),
         *("start", "stork"),
     },
+    "payloads.venues": {
+        *("VENUES", "Asked", "Authenticated", "Backfilled", "Binding", "Broken"),
+        *("ChainlinkSession", "Channel", "Closed", "Credentials", "Data", "Degraded"),
+        *("Duplicate", "EthgasLogin", "EthgasSession", "Event", "FinerySession"),
+        *("HighAvailability", "HmacKey", "Jwt", "NonceSequence", "Opened"),
+        *("QfexMarketSession", "QfexTradeSession", "Rejected", "Retry", "Secret", "Session"),
+        *("SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription", "Unknown"),
+        *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
+    },
     "payloads.stork": {
         *("Asset", "SignedUpdate", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned"),
         *("encode_call", "expect_signer", "judge", "judge_calldata", "judge_many", "recover"),
         *("signed_from_dict", "signed_to_dict", "unsigned_to_dict", "verify", "view_call"),
         "view_update",
+    },
+    "payloads.live": {
+        *("Backoff", "Connection", "Delivery", "Dropped", "Frame", "GroupConnection", "Inbox"),
+        *("Incident", "Recorder", "Retrying", "Secret", "Stats", "TokenFile", "Unreachable"),
+        *("connect", "merged", "stream"),
     },
 }
 
@@ -137,6 +150,15 @@ def test_decoding_and_recovering_pull_in_nothing_heavy_either() -> None:
     code = f"import sys, payloads; d = payloads.decode('{update}'); payloads.stork.recover(d.value)"
     loaded = python(code + "; print(' '.join(sys.modules))").split()
     assert HEAVY & set(loaded) == set()
+
+
+def test_the_catalogue_of_the_venues_pulls_in_no_session() -> None:
+    loaded = python("import sys, payloads.venues; print(' '.join(sys.modules))").split()
+    assert HEAVY & set(loaded) == set()
+    sessions = [
+        name for name in loaded if re.fullmatch(r"payloads\.venues\.(?!common)\w+\..+", name)
+    ]
+    assert sessions == []
 
 
 # --- the floors -----------------------------------------------------------------------------------

@@ -19,9 +19,11 @@ from payloads.chainlink.state import SCALE, ChainlinkState
 from payloads.crypto import CURVE_ORDER, address_of, checksum, keccak256, sign
 from payloads.errors import Malformed, Misuse, Refused
 from payloads.stork import verifier as stork
+from payloads.stork.findings import HAZARDS as STORK_HAZARDS
 from payloads.stork.state import StorkState
+from payloads.verdicts.contract_errors import read_revert
 from payloads.verdicts.state import State
-from payloads.verdicts.verdict import ContractRefusal, Reverted, Verdict, read_revert
+from payloads.verdicts.verdict import ContractRefusal, Reverted, Verdict
 
 NOW = 1_700_000_000
 KEYS = [(index + 1).to_bytes(32, "big") for index in range(12)]
@@ -633,7 +635,7 @@ def test_stork_findings() -> None:
     assert "stork-versioned-body" in codes(stork.judge(update(taxonomy=0xFF02), stork_state()))
     late = stork.judge(update(), stork_state(now=NOW - 1))
     assert {"stork-no-clock", "stork-from-the-future"} <= codes(late)
-    assert set(stork.HAZARDS) == {
+    assert set(STORK_HAZARDS) == {
         "stork-uninitialised", "stork-false-is-not-a-revert", "stork-overpaid",
         "stork-duplicate-asset", "stork-versioned-body", "stork-no-clock", "stork-from-the-future",
     }  # fmt: skip

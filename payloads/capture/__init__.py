@@ -4,7 +4,7 @@
         connect(session, recorder=writer)
     read_records("stork.jsonl.zst")       # its header, frames and incidents, in order
     import_records("session.har")         # the same from a file of another kind, with places
-    rerun(session, records)               # what a session makes of them now
+    rerun(session_of(header), records)    # the deliveries of a session that is given them
 
 A `Frame` is the same type live and out of a file. The format is described in docs/captures.md. Each
 name is imported when it is first asked for.
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from payloads.capture.importers.any_file import import_frames, import_records
     from payloads.capture.parts import part_paths
     from payloads.capture.reader import read_frames, read_records
-    from payloads.capture.replay import paced, rerun
+    from payloads.capture.replay import paced, rerun, session_of
     from payloads.capture.writer import CaptureWriter, Summary
 
 __all__ = [
     "BrokenLine", "CaptureWriter", "Frame", "Header", "Incident", "Summary", "Torn",
     "import_frames", "import_records", "paced", "part_paths", "read_frames", "read_records",
-    "rerun",
+    "rerun", "session_of",
 ]  # fmt: skip
 
 _MODULES = {
@@ -36,7 +36,7 @@ _MODULES = {
     "Incident": "frames", "Summary": "writer", "Torn": "compression",
     "import_frames": "importers.any_file", "import_records": "importers.any_file",
     "paced": "replay", "part_paths": "parts", "read_frames": "reader", "read_records": "reader",
-    "rerun": "replay",
+    "rerun": "replay", "session_of": "replay",
 }  # fmt: skip
 
 

@@ -1,8 +1,8 @@
-"""Compressed streams that can be cut off anywhere: plain, gzip and zstd, by a file's first bytes.
+"""Compressed streams that may be cut off anywhere: plain, gzip and zstd, by a file's first bytes.
 
-Everything written before a `flush` is readable, whatever happens afterwards. A reader hands out all
-that can be decompressed, in pieces of bounded size, and says at the end whether the stream was cut
-off (`Torn`) or is broken inside (`Malformed`); neither takes away what was read before.
+Everything written before a `flush` is readable, whatever happens afterwards. A reader returns all
+that can be decompressed, in pieces of bounded size. Then it raises `Torn` for a stream that was cut
+off, and `Malformed` for one that is broken inside.
 
 zstd is the standard library's from Python 3.14 on, and backports.zstd before.
 """
@@ -22,16 +22,16 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _READ = 64 * 1024
 _STEP = 1024
-# What one step of a reader may hand out; a bomb is thus no more than a long file.
+# The largest piece of a reader: a decompression bomb is no more than a long file.
 _PIECE = 256 * 1024
 
 
 class Torn(Malformed):
-    """The file ends in the middle of something: what was writing it did not get to finish."""
+    """The file ends too early: its writer did not get to finish."""
 
 
 class Compressor(Protocol):
-    """What a capture is written through."""
+    """A stream that a capture is written through."""
 
     def add(self, data: bytes) -> bytes: ...
 
@@ -94,14 +94,14 @@ def _zstd() -> Any:
 
 
 def compression_of(name: str) -> Compression:
-    """What a file of that name is to be written as."""
+    """The compression of a file to be written, by its name."""
     if name.endswith(".gz"):
         return "gzip"
     return "zstd" if name.endswith((".zst", ".zstd")) else "plain"
 
 
 def compressor(compression: Compression) -> Compressor:
-    """A fresh stream to write through. The levels are the fast ones: a capture must keep up."""
+    """A new stream to write through. The levels are fast: a capture must keep up."""
     if compression == "gzip":
         return _Gzip(4)
     return _Zstd(3) if compression == "zstd" else _Plain()
@@ -113,7 +113,7 @@ def compressor(compression: Compression) -> Compressor:
 def decompressed(stream: IO[bytes], head: bytes = b"") -> Iterator[bytes]:
     """The content of a file of any of the three kinds. Raises `Torn` or `Malformed` at its end.
 
-    `head` is what was read of it before.
+    `head` is the beginning, where that was read before.
     """
     head = head or stream.read(_READ)
     if head.startswith(_GZIP):
@@ -182,7 +182,7 @@ class _Unzstd:
 
 
 def _unpacked(head: bytes, stream: IO[bytes], make: Any, name: str) -> Iterator[bytes]:
-    """Members or frames, one after the other: tools that append to such files write several."""
+    """All members or frames of a file: tools that append to such files write several."""
     member, read = None, 0
     for data in _steps(head, stream):
         read += len(data)
@@ -201,7 +201,7 @@ def _unpacked(head: bytes, stream: IO[bytes], make: Any, name: str) -> Iterator[
 
 
 def _steps(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:
-    """Small steps: the one in which a stream breaks is lost as a whole."""
+    """Input in small steps, because the whole step in which a stream breaks is lost."""
     for at in range(0, len(head), _STEP):
         yield head[at : at + _STEP]
     while data := stream.read(_STEP):

@@ -1,7 +1,7 @@
-"""The lines of a capture: a header, frames, happenings; each to its line and back.
+"""The lines of a capture: header, frames and incidents; each to its line and back.
 
-`record_of` raises `LaterFormat` for a header of a later format; whatever else cannot be read is a
-`BrokenLine`. The format is described in docs/captures.md.
+`record_of` raises `LaterFormat` for a header of a later format. Any other line that cannot be read
+is a `BrokenLine`. The format is described in docs/captures.md.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
 from payloads.venues.common.redactor import Message
 
 FORMAT = 1
-# A message of control characters takes six characters each in JSON; the rest is what is around it.
+# A control character takes six characters in JSON; the rest is for the fields around the message.
 MAX_LINE_BYTES = 6 * MAX_MESSAGE_BYTES + 64 * 1024
 
 
 class Header(Record, frozen=True):
-    """The first line of a file: what was asked for, of whom, and when.
+    """The first line of a file: the venue, what was `asked` for, and when.
 
-    `id` is the same in all parts of one capture, which `part` numbers from 1.
+    `id` is the same in all parts of a capture, and `part` numbers them from 1.
     """
 
     capture: int
@@ -48,7 +48,7 @@ class Header(Record, frozen=True):
 
 
 class BrokenLine(Record, frozen=True):
-    """A line that could not be read, and why."""
+    """A line that could not be read, and the error."""
 
     line: int
     error: PayloadError
@@ -108,14 +108,16 @@ def _frame_line(frame: Frame, data: Message, redacted: bool) -> _FrameLine:
 
 
 def frame_lines(kept: Iterable[tuple[Frame, Message, bool]]) -> bytes:
-    """Frames as lines with their ends, many at once; each as `frame_line` is given it."""
+    """Many frames as lines with their ends; each is as the arguments of `frame_line`."""
     return _encoder.encode_lines([_frame_line(*one) for one in kept])
 
 
-def incident_line(one: Incident) -> bytes:
-    detail = json.dumps(one.detail, ensure_ascii=False, separators=(",", ":"), default=str)
+def incident_line(incident: Incident) -> bytes:
+    detail = json.dumps(incident.detail, ensure_ascii=False, separators=(",", ":"), default=str)
     raw = msgspec.Raw(detail.encode("utf-8", "replace"))
-    line = _IncidentLine(one.at, one.venue, one.connection, one.what, raw, one.redacted)
+    line = _IncidentLine(
+        incident.at, incident.venue, incident.connection, incident.what, raw, incident.redacted
+    )
     return _encode(line)
 
 
@@ -139,7 +141,7 @@ def new_id() -> str:
 
 
 class _AnyLine(msgspec.Struct, frozen=True, gc=False):
-    """A line of any kind. What a later version adds to one is ignored."""
+    """A line of any kind. Fields that a later version adds are ignored."""
 
     capture: int | None = None
     at: int | None = None
@@ -208,7 +210,7 @@ def _header(line: bytes, version: int) -> Header:
 
 
 def _data(line: _AnyLine) -> Message:
-    """The message as it was: text only where the opcode says so and the bytes allow it."""
+    """The message as it was: text where the opcode is text and the bytes are UTF-8."""
     if line.text is not None:
         return line.text if line.op == "text" else line.text.encode()
     if line.base64 is None:

@@ -1,9 +1,9 @@
-"""The words the transport shares: frames, happenings, and moments. No socket and no file here.
+"""Frames, incidents and deliveries: the records that live connections and captures share.
 
-A `Frame` is one websocket message as it was received or sent, live or out of a capture; the type is
-the same. An `Incident` is anything else that a capture remembers: a connection opened, lost or
-refused, an HTTP request. A `Delivery` is what a driver hands to its reader: a frame, and what the
-session made of it. Times are nanoseconds since 1970, taken when the bytes came from the socket.
+A `Frame` is a websocket message as it was received or sent, live or out of a capture; the type is
+the same. An `Incident` is anything else that a capture keeps: a connection opened, lost or refused,
+an HTTP request. A `Delivery` is what a connection gives to its reader: a frame with the events of
+the session. Times are nanoseconds since 1970, taken when the bytes came from the socket.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from payloads.venues.common.session import Event, Reply
 Direction = Literal["in", "out"]
 Opcode = Literal["text", "binary", "ping", "pong", "close"]
 
-# The time of a frame from a source that kept none.
+# The time of a frame from a source without times.
 UNKNOWN_TIME = 0
 
 
 class Frame(Record, frozen=True):
-    """One websocket message: `data` is text exactly when the message was text in valid UTF-8.
+    """A websocket message: `data` is text exactly when the message was text in valid UTF-8.
 
     `connection` numbers the websockets of one capture from 1. `redacted` says that a credential
     was taken out, so that `data` is not every byte that was on the wire.
@@ -38,27 +38,27 @@ class Frame(Record, frozen=True):
 
     @property
     def raw(self) -> bytes:
-        """The payload of the message as bytes."""
+        """The content of the message as bytes."""
         return (
             self.data.encode("utf-8", "surrogatepass") if isinstance(self.data, str) else self.data
         )
 
     @property
     def size(self) -> int:
-        """How many bytes the payload of the message has."""
+        """The length of the content in bytes."""
         data = self.data
         return len(data) if isinstance(data, bytes) or data.isascii() else len(self.raw)
 
     @property
     def is_message(self) -> bool:
-        """Whether a session is given it: not so for pings, pongs and close frames."""
+        """Whether it is for a session: pings, pongs and close frames are not."""
         return self.opcode in ("text", "binary")
 
 
 class Incident(Record, frozen=True):
-    """Something that happened to a connection: `what` is one word, `detail` is JSON.
+    """Something that happened to a connection: `what` is its kind, `detail` is JSON.
 
-    The words are in docs/captures.md. `redacted` is as in a `Frame`, of what is in `detail`.
+    The kinds are in docs/captures.md. `redacted` is as in a `Frame`, for `detail`.
     """
 
     venue: str
@@ -87,13 +87,13 @@ class Delivery(Record, frozen=True):
 
 
 class Unreachable(Event, frozen=True):
-    """No websocket came about, and no server said why: no route, no answer, a bad certificate."""
+    """No websocket could be opened, and not because a server refused it."""
 
     why: str
 
 
 class Retrying(Event, frozen=True):
-    """The driver will dial again in `wait` nanoseconds; this is the `attempt`th time in a row."""
+    """The connection dials again in `wait` nanoseconds, for the `attempt`th time in a row."""
 
     attempt: int
     wait: int
@@ -101,6 +101,6 @@ class Retrying(Event, frozen=True):
 
 
 class Dropped(Event, frozen=True):
-    """So many moments were dropped here, because the reader was slow and asked for that."""
+    """`count` deliveries were dropped here: the reader was slow and allows that."""
 
     count: int

@@ -1,7 +1,7 @@
-"""Which files are one capture: the parts that rotation made of it, put together again.
+"""The parts of a capture: the files that rotation made, and their order.
 
-`grouped` goes by what stands in the files, not by the order in which somebody's shell lists them.
-`Continuity` is told of the records as they are read, and notices which parts are missing.
+`grouped` orders files by their headers, not by the order in which a shell lists them. `Continuity`
+sees the records as they are read, and returns an error where a part is missing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def part_path(path: Path, number: int) -> Path:
 
 
 def part_paths(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A capture's first file and those that rotation made after it, as far as they are there."""
+    """A capture's first file, and the files after it up to the first that is missing."""
     yield Path(path)
     number = 2
     while (following := part_path(Path(path), number)).exists():
@@ -42,9 +42,9 @@ def part_paths(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def grouped(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Sources to be read one after the other; the parts of a capture together, in their order.
+    """Sources to be read in turn; the parts of a capture together, in their order.
 
-    A capture's first part brings the others that lie beside it. What is no capture stays as it is.
+    A capture's first part brings the others beside it. Other files stay where they are.
     """
     groups: list[dict[str, tuple[int, str]]] = []
     captures: dict[str, dict[str, tuple[int, str]]] = {}
@@ -72,7 +72,7 @@ def _with_others(name: str, header: Header) -> Iterator[tuple[int, str]]:
 
 
 def _header(name: str) -> Header | None:
-    """The header of a file that is a capture. One that cannot be opened says so when it is read."""
+    """The header of a file, if it is a capture; an unreadable file fails when it is read."""
     try:
         # A pipe can be read only once.
         if not Path(name).is_file():
@@ -89,18 +89,19 @@ def _header(name: str) -> Header | None:
 
 
 class Continuity:
-    """Whether the parts of a capture follow one another, and all are there.
+    """Finds missing parts of a capture.
 
-    Whoever begins with the first part wants the whole; from a later one on, what is there will do.
+    A reader that begins with the first part wants all of them. A reader that begins with a later
+    part wants only what there is.
     """
 
     def __init__(self) -> None:
         self._id, self._first, self._part = "", 0, 0
-        # The name of the part that follows, once this one has said that one does.
+        # The name of the next part, once the end of this part has given it.
         self._next = ""
 
     def saw(self, record: CaptureRecord) -> Malformed | None:
-        """The next record; what is missing before it."""
+        """See the next record; returns an error for parts that are missing before it."""
         if isinstance(record, Incident) and record.what == "end":
             self._next = str(record.detail.get("next", ""))
         if not isinstance(record, Header):
@@ -113,7 +114,7 @@ class Continuity:
         return missing
 
     def over(self) -> Malformed | None:
-        """Nothing more comes; what is missing at the end."""
+        """See the end; returns an error for a part that is missing there."""
         if not self._next or self._first != 1:
             return None
         return _missing(self._part + 1, self._part + 1, self._next)

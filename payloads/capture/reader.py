@@ -32,7 +32,7 @@ def read_records(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Capture
 
 
 def numbered_records(pieces: Iterable[bytes]) -> Iterator[tuple[int, CaptureRecord]]:
-    """The same of what is in a file, in pieces, each with the number of its line."""
+    """The records of a file's content, which comes in pieces; each with its line number."""
     number = 0
     try:
         for number, (line, whole) in enumerate(split_lines(pieces), 1):
@@ -40,12 +40,12 @@ def numbered_records(pieces: Iterable[bytes]) -> Iterator[tuple[int, CaptureReco
                 yield number, record_of(line, number, whole)
     except LaterFormat as error:
         raise error.why from None
-    except Malformed as error:  # of the compression, for one
+    except Malformed as error:  # as of the compression
         yield number + 1, BrokenLine(number + 1, error)
 
 
 def read_frames(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Frame]:
-    """Only the frames; what is broken is passed over (`read_records` tells)."""
+    """Only the frames. Broken lines are passed over; `read_records` has them."""
     return (record for record in read_records(source) if isinstance(record, Frame))
 
 
@@ -59,7 +59,7 @@ def _opened(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
 
 
 def split_lines(pieces: Iterable[bytes]) -> Iterator[tuple[bytes | None, bool]]:
-    """Lines and whether their end was there; None in place of one longer than any can be."""
+    """Lines, each with whether it was ended; None in place of a line that is too long."""
     begun: list[bytes] = []
     size = 0
     for piece in pieces:

@@ -15,9 +15,10 @@ from urllib.parse import unquote, unquote_plus
 
 import msgspec
 
+from payloads.capture.frames import Incident
 from payloads.errors import Malformed
 from payloads.venues.common.json_text import parse_json
-from payloads.venues.common.redactor import REDACTED, Message, Secret
+from payloads.venues.common.redactor import REDACTED, Message, Redactor, Secret
 from payloads.venues.common.session import Dial, Reply, Request
 
 _ALWAYS_SECRET = frozenset(
@@ -84,6 +85,23 @@ def removed(message: Message, clean: Message) -> Iterator[str]:
     for text in _texts(_json(message)):
         if text not in kept and len(text) >= _SHORTEST:
             yield text
+
+
+def clean_incident(incident: Incident, redactor: Redactor) -> Incident:
+    """An incident without any credential that the redactor knows."""
+    detail = _cleaned(incident.detail, redactor)
+    if detail == incident.detail:
+        return incident
+    venue, connection = incident.venue, incident.connection
+    return Incident(venue, connection, incident.at, incident.what, detail, True)
+
+
+def _cleaned(value: Any, redactor: Redactor) -> Any:
+    if isinstance(value, dict):
+        return {key: _cleaned(part, redactor) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(part, redactor) for part in value]
+    return redactor.clean(value) if isinstance(value, str) else value
 
 
 def dial_detail(dial: Dial) -> dict[str, Any]:

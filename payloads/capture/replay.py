@@ -1,19 +1,25 @@
 """Captures played again: at the speed they came, or to a session.
 
-`paced` waits between records as long as it took then, divided by a speed. `rerun` gives a session
-what it was given then, with the times of then, so that its events are those of then.
+`paced` waits between records as long as it took when they were recorded, divided by a speed.
+`rerun` gives a session the same messages at the same times, so that it returns the same events.
+`session_of` makes that session from the header of the capture.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from payloads.capture.format import CaptureRecord
+import msgspec
+
+from payloads import venues
+from payloads.abi.fields import Record
+from payloads.capture.format import CaptureRecord, Header
 from payloads.capture.frames import Delivery, Frame, Incident
-from payloads.errors import Misuse
+from payloads.errors import Malformed, Misuse, elide
+from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import Event, Session
 
 SECOND = 10**9
@@ -24,7 +30,7 @@ LONGEST_PAUSE = 60.0
 def due_times(
     records: Iterable[CaptureRecord], speed: float
 ) -> Iterator[tuple[CaptureRecord, float]]:
-    """Records, and when each is due, in seconds from the first."""
+    """Records, each with its time in seconds after the first, at this speed."""
     if speed < 0:
         raise Misuse("no such speed", field="speed", expected="0 or more", found=str(speed))
     last, due = 0, 0.0
@@ -47,11 +53,38 @@ def paced(
         yield record
 
 
-def rerun(session: Session, records: Iterable[CaptureRecord]) -> Iterator[Delivery]:
-    """What a session makes of a capture. Nothing is sent and nothing requested.
+class _Asked(Record, frozen=True):
+    """The part of a header that says which session wrote the capture."""
 
-    It is given the answers to HTTP requests that the capture has kept. For one connection at a
-    time; of a capture with several at once, choose one by its number.
+    what: tuple[str, ...] = ()
+    endpoint: str = ""
+    options: Mapping[str, str] = {}
+
+
+def session_of(header: Header, **credentials: str) -> Session:
+    """A session like the one that a capture was made with, for `rerun`.
+
+    A rerun does not log in, so any text in the right form will do for a credential.
+    """
+    try:
+        asked = msgspec.convert(header.asked, _Asked)
+    except msgspec.ValidationError as error:
+        found = elide(str(error), 120)
+        raise Malformed("does not describe a session", field="asked", found=found) from None
+    secrets = {name: Secret(text) for name, text in credentials.items()}
+    wanted = venues.Asked(asked.what, asked.endpoint, asked.options, secrets)
+    session = venues.make(header.venue, wanted)
+    if not isinstance(session, Session):
+        reason = "a capture of several sessions at once"
+        raise Misuse(reason, field=header.venue, expected="a session made for one of them")
+    return session
+
+
+def rerun(session: Session, records: Iterable[CaptureRecord]) -> Iterator[Delivery]:
+    """The deliveries of a session that is given the messages of a capture. Nothing is sent.
+
+    HTTP requests are answered with the replies that the capture has kept. The records are those of
+    one connection: of a capture with several at once, choose one by its number.
     """
     is_open = False
     for record in records:
@@ -62,14 +95,14 @@ def rerun(session: Session, records: Iterable[CaptureRecord]) -> Iterator[Delive
             events = session.closed(code if isinstance(code, int) else 1006, reason, record.at)
         elif isinstance(record, Incident) and record.what == "opened":
             is_open = True
-            with contextlib.suppress(Misuse):  # without the token of then, which no capture holds
+            with contextlib.suppress(Misuse):  # the token was not kept
                 session.dial(record.at)
             events = session.opened(record.at)
         elif isinstance(record, Frame) and record.is_message and record.direction == "in":
             yield from _ticks(session, record.at, record.connection)
             events = session.received(record.data, record.at)
         elif isinstance(record, Incident) and record.what in ("request", "reply"):
-            if is_open:  # an answer may come when the websocket has gone
+            if is_open:  # an answer may come after the end of the websocket
                 yield from _ticks(session, record.at, record.connection)
             if (reply := record.reply) is not None:
                 events = session.replied(reply, record.at)
@@ -82,7 +115,7 @@ def rerun(session: Session, records: Iterable[CaptureRecord]) -> Iterator[Delive
 
 
 def _ticks(session: Session, now: int, connection: int) -> Iterator[Delivery]:
-    """The ticks that were due before `now`; a session that is never satisfied gets one."""
+    """The tick that was due before `now`, if any. A session whose deadline stays past gets one."""
     due = session.deadline
     if due is not None and due <= now:
         events = session.tick(now)

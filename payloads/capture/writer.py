@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from payloads._version import agent
 from payloads.abi.fields import Record
+from payloads.capture import redaction
 from payloads.capture.compression import compression_of, compressor
 from payloads.capture.format import (
     FORMAT,
@@ -34,12 +35,12 @@ from payloads.errors import Misuse
 from payloads.venues.common.redactor import Redactor, Secret
 
 _BUFFER = 64 * 1024
-# What stands in a line besides the message, about.
+# About how much of a line is not the message.
 _AROUND = 100
 
 
 class Summary(Record, frozen=True):
-    """What a writer has written so far. `files` are all parts, in order."""
+    """The counts of a writer so far. `files` are all parts, in order."""
 
     frames: int
     message_bytes: int
@@ -49,10 +50,10 @@ class Summary(Record, frozen=True):
 
 
 class CaptureWriter:
-    """Writes one capture; thread-safe; a context manager.
+    """Writes a capture. It is thread-safe and a context manager.
 
-    `path` says the compression by its end (.gz, .zst) and must not exist. A part is closed and the
-    next begun (`name.0002.jsonl`) when it holds `max_bytes` or is `max_seconds` old.
+    The end of `path` gives the compression (.gz, .zst); the file must not exist. A part is closed
+    and the next begun (`name.0002.jsonl`) when it holds `max_bytes` or is `max_seconds` old.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class CaptureWriter:
         self._error: OSError | None = None
         self._file: int | None = None
         self._connections = 0
-        # Frames that are no lines yet: many at once are looked through for credentials much faster.
+        # Frames that are not lines yet: searching many at once for credentials is much faster.
         self._waiting: list[Frame] = []
         self._waiting_size = 0
         self._frames = self._message_bytes = self._file_bytes = self._redacted = 0
@@ -98,7 +99,7 @@ class CaptureWriter:
             )
             self._flusher.start()
 
-    # What the client calls a recorder: `connection`, `learn`, `frame`, `incident`.
+    # The methods of a connection's recorder: `connection`, `learn`, `frame`, `incident`.
 
     def connection(self) -> int:
         """A number for a websocket that is about to be opened."""
@@ -107,12 +108,12 @@ class CaptureWriter:
             return self._connections
 
     def learn(self, secret: Secret | str) -> None:
-        """A credential that must not be written from now on."""
+        """Never write this credential from now on."""
         with self._lock:
             self._redactor.add(secret)
 
     def frame(self, frame: Frame) -> None:
-        """Keep a frame."""
+        """Write a frame."""
         with self._lock:
             if self._rotates or self._file is None or self._error is not None:
                 self._ready(frame.at)
@@ -124,19 +125,19 @@ class CaptureWriter:
                 self._flush()
 
     def incident(self, incident: Incident) -> None:
-        """Keep anything else."""
+        """Write an incident."""
         with self._lock:
             self._ready(incident.at)
             self._incident(incident)
 
     def flush(self) -> None:
-        """Hand over to the operating system all there is."""
+        """Give everything to the operating system."""
         with self._lock:
             self._raise_stored()
             self._flush()
 
     def close(self) -> None:
-        """End the capture: a last line, then the file is closed. May be called again."""
+        """Write the last line and close the file. It may be called again."""
         self._stop.set()
         if self._flusher is not None and self._flusher is not threading.current_thread():
             self._flusher.join()
@@ -164,13 +165,13 @@ class CaptureWriter:
 
     def _begin(self) -> None:
         path = part_path(self._path, len(self._files) + 1)
-        # Created here and now, or not at all: a capture is never written over or into another.
-        # For its owner's eyes: it holds an account's messages.
+        # A new file or an error: a capture never overwrites another, nor appends to it.
+        # Only its owner may read it: it holds an account's messages.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
         try:
             self._file = os.open(path, flags, 0o600)
         except OSError as error:
-            if self._files:  # too late to be called otherwise
+            if self._files:  # too late to choose another name
                 self._error = error
                 raise
             if isinstance(error, FileExistsError):
@@ -214,7 +215,7 @@ class CaptureWriter:
             self._begin()
 
     def _put_down(self) -> None:
-        """Make lines of the frames that wait, without what must not be in them."""
+        """Write the waiting frames as lines, without credentials."""
         if not self._waiting:
             return
         waiting, self._waiting, self._waiting_size = self._waiting, [], 0
@@ -230,13 +231,11 @@ class CaptureWriter:
         self._redacted += sum(changed)
         self._write(frame_lines(zip(waiting, kept, changed, strict=True)))
 
-    def _incident(self, one: Incident) -> None:
+    def _incident(self, incident: Incident) -> None:
         self._put_down()
         # Before it is JSON: a text that is JSON itself is escaped twice in there.
-        detail = _cleaned(one.detail, self._redactor)
-        if detail != one.detail:
-            one = Incident(one.venue, one.connection, one.at, one.what, detail, True)
-        self._write_line(self._redactor.clean(incident_line(one)))
+        incident = redaction.clean_incident(incident, self._redactor)
+        self._write_line(self._redactor.clean(incident_line(incident)))
 
     def _write_line(self, line: bytes) -> None:
         self._write(line + b"\n")
@@ -261,7 +260,7 @@ class CaptureWriter:
 
     def _to_file(self, durable: bool) -> None:
         assert self._file is not None
-        self._raise_stored()  # what stands behind a hole cannot be read
+        self._raise_stored()  # nothing after a hole can be read
         view, self._pending = memoryview(self._pending), bytearray()
         try:
             while view:
@@ -280,12 +279,12 @@ class CaptureWriter:
             raise self._error
 
     def _keep_flushing(self) -> None:
-        # In a thread, so that the interval holds also while an event loop is busy elsewhere.
+        # In a thread, so that the interval holds while an event loop is busy.
         while not self._stop.wait(self._flush_every):
             with self._lock:
                 try:
                     self._flush()
-                except OSError as error:  # a full disk: whoever writes next is told
+                except OSError as error:  # a full disk: the next write raises it
                     self._error = error
                     return
 
@@ -293,14 +292,6 @@ class CaptureWriter:
 def _there(path: Path) -> Misuse:
     wanted = "the name of a file that is not there yet"
     return Misuse("is already there", field=str(path), expected=wanted)
-
-
-def _cleaned(value: Any, redactor: Redactor) -> Any:
-    if isinstance(value, dict):
-        return {key: _cleaned(one, redactor) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_cleaned(one, redactor) for one in value]
-    return redactor.clean(value) if isinstance(value, str) else value
 
 
 def _check(fits: bool, field: str, expected: str, found: object) -> None:

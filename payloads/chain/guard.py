@@ -28,7 +28,7 @@ from payloads.signatures import address_bytes
 from payloads.stork.calldata import FUNCTIONS as STORK_FUNCTIONS
 from payloads.stork.state import StorkState
 from payloads.stork.verifier import judge_calldata as judge_stork_calldata
-from payloads.verdicts.verdict import ContractRefusal, Verdict
+from payloads.verdicts.verdict import Verdict
 
 Transaction = Mapping[str, Any]
 
@@ -65,13 +65,7 @@ def refuse_transaction(
 
     A Stork call that would return false is refused too: it costs as much as one that verifies.
     """
-    verdict = judge_transaction(transaction, state, now=now).settle()
-    if verdict.returned is False:
-        detail = next((one.detail for one in verdict.problems), None)
-        raise ContractRefusal(
-            "the contract would return false", field="signature", found=detail, verdict=verdict
-        )
-    return verdict
+    return judge_transaction(transaction, state, now=now).raise_if_refused()
 
 
 def send_guarded(

@@ -1,25 +1,18 @@
 """The checks of the three generations, each once, in the order in which the contracts make them.
 
-A `Step` is one check: `run` raises `Stop` (or a decoder's `Malformed`) with the revert data where
-the contract would revert. `stages` strings steps together for a generation; running them is the
-verdict, and running every one of them regardless is the explanation (`explain`).
+Each is a `Step` of the engine in `payloads.verdicts.checks`, with a `Call` or one of its `Item`s as
+its subject. `stages` strings them together for a call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from payloads.abi.fields import WORDS, Record, Table
+from payloads.abi.fields import WORDS, Table
 from payloads.abi.solidity import decode
 from payloads.chainlink.call import QUOTE, Call, Item
-from payloads.chainlink.fees import Charge, charge
-from payloads.chainlink.schemas import COMMON_HEAD
-from payloads.chainlink.state import V03, V04, ChainlinkState
-from payloads.crypto import checksum
-from payloads.errors import Malformed, panic
-from payloads.verdicts.verdict import (
+from payloads.chainlink.errors import (
     ACCESS_FORBIDDEN,
     BAD_VERIFICATION,
     DIGEST_INACTIVE_V3,
@@ -32,8 +25,13 @@ from payloads.verdicts.verdict import (
     MISMATCHED_SIGNATURES,
     NO_SIGNERS,
     VERIFIER_NOT_FOUND,
-    Stop,
 )
+from payloads.chainlink.fees import Charge, charge
+from payloads.chainlink.schemas import COMMON_HEAD
+from payloads.chainlink.state import V03, V04, ChainlinkState
+from payloads.crypto import checksum
+from payloads.errors import panic
+from payloads.verdicts.checks import Stage, Step, Stop
 
 BAD = BAD_VERIFICATION.data()
 OVERFLOW, OUT_OF_BOUNDS = panic(0x11), panic(0x32)
@@ -41,28 +39,6 @@ VERSION_1 = b"\x00\x01"
 # `v + 27` is checked uint8 arithmetic.
 MOST_V = 255 - 27
 TIMES = Table("Times", COMMON_HEAD.fields[:3], WORDS)
-
-
-class Step(Record, frozen=True):
-    """A check: its name, the rule in words, what it asks for in vain if a field is None (`needs`),
-    and what it was applied to (`inputs`)."""
-
-    name: str
-    rule: str
-    run: Callable[[Any], None]
-    inputs: Callable[[Any], dict[str, Any]]
-    needs: tuple[str, ...] = ()
-
-
-class Stage(Record, frozen=True):
-    """Steps that are made for the call, or (`each`) for one payload after the other.
-
-    `hidden`: whatever they revert with becomes `BadVerification`.
-    """
-
-    steps: tuple[Step, ...]
-    each: bool = True
-    hidden: bool = False
 
 
 def _hex(raw: bytes | None) -> str:
@@ -160,7 +136,7 @@ def _expires_at(item: Item) -> int | None:
 
 
 def _fee_charge(item: Item) -> None:
-    """Reverts never: it finds out what the payload costs."""
+    """Find out what the payload costs. This never reverts."""
     call, cost = item.call, 0
     if item.head:
         found = _charge(item)
@@ -280,7 +256,8 @@ def _why_no_config(item: Item) -> str:
     if item.config is not None:
         return "the config was deactivated"
     digest = item.context[:32]
-    feeds = [_hex(one.feed_id) for one in item.call.state.in_force if one.config_digest == digest]
+    known = item.call.state.in_force
+    feeds = [_hex(config.feed_id) for config in known if config.config_digest == digest]
     if feeds:
         return f"this digest belongs to another feed: {', '.join(feeds)}"
     return "no config has this digest"
@@ -338,6 +315,10 @@ def _equal_counts(item: Item) -> None:
         raise Stop(MISMATCHED_SIGNATURES.data(rs, ss), f"{rs} r but {ss} s")
 
 
+def _addresses(item: Item) -> list[Any]:
+    return [signer and checksum(signer) for signer in item.signers or ()]
+
+
 def overflows(v: int) -> bool:
     """Whether `v + 27` is more than a uint8 holds."""
     return v > MOST_V
@@ -358,7 +339,7 @@ def _signatures(item: Item) -> None:
 
 
 def _distinct(item: Item) -> None:
-    signers = [one for one in item.signers or () if one is not None]
+    signers = [signer for signer in item.signers or () if signer is not None]
     if len(set(signers)) != len(signers):
         raise Stop(BAD, "a signer signed twice")
 
@@ -388,7 +369,7 @@ DISTINCT = Step(
     "distinct signers",
     "no signer may sign twice",
     _distinct,
-    lambda item: {"signers": [one and checksum(one) for one in item.signers or ()]},
+    lambda item: {"signers": _addresses(item)},
     ("signers",),
 )
 
@@ -396,7 +377,7 @@ DISTINCT = Step(
 # --- signatures, v0.4.0 ---------------------------------------------------------------------------
 
 
-def _some(item: Item) -> None:
+def _any_signature(item: Item) -> None:
     if not item.rs:
         raise Stop(NO_SIGNERS.data(), "there is no signature")
 
@@ -415,9 +396,11 @@ def _recover_all(item: Item) -> None:
 
 
 def _distinct_addresses(item: Item) -> None:
-    # Signatures that recover to nobody are all by address zero.
+    # Signatures that recover no address all count as by address zero.
     if len(set(item.signers or ())) != len(item.signers or ()):
-        raise Stop(BAD, "an address comes out twice (nobody is address zero)")
+        raise Stop(
+            BAD, "an address comes out twice (a signature without a signer counts as address zero)"
+        )
 
 
 def _times(item: Item) -> None:
@@ -440,7 +423,7 @@ def _enough(item: Item) -> None:
         raise Stop(BAD, f"{len(item.rs)} signatures, and at least {item.config.f + 1} are needed")
 
 
-def _members(item: Item) -> None:
+def _all_members(item: Item) -> None:
     assert item.config is not None
     members = item.config.members
     for index, signer in enumerate(item.signers or ()):
@@ -459,10 +442,10 @@ def _spend(item: Item) -> None:
     item.call.free += decoded + digest + signers + configs + count * (32 + 76)
 
 
-SOME = Step(
+ANY_SIGNATURE = Step(
     "signature count",
     "there must be a signature",
-    _some,
+    _any_signature,
     lambda item: {"rs": len(item.rs)},
     ("whole",),
 )
@@ -477,7 +460,7 @@ DISTINCT_ADDRESSES = Step(
     "distinct signers",
     "no address may come out twice",
     _distinct_addresses,
-    lambda item: {"signers": [one and checksum(one) for one in item.signers or ()]},
+    lambda item: {"signers": _addresses(item)},
     ("signers",),
 )
 OBSERVED = Step(
@@ -493,7 +476,7 @@ CONFIG_V4 = Step(
     _config_v4,
     lambda item: {
         "observations_timestamp": item.observed,
-        "activation_times": [one.activation_time for one in item.call.state.in_force],
+        "activation_times": [config.activation_time for config in item.call.state.in_force],
     },
     ("observed",),
 )
@@ -507,7 +490,7 @@ ENOUGH = Step(
 MEMBERS = Step(
     "signatures",
     "every signature must be by a signer of the config",
-    _members,
+    _all_members,
     lambda item: {"digest": _hex(item.hash()), "signatures": len(item.rs)},
     ("config", "signers"),
 )
@@ -517,20 +500,20 @@ MEMBERS = Step(
 
 _V3 = (REGISTERED, DECODING, FEED_ACTIVE, CONFIG_V3, COUNT, EQUAL_COUNTS, SIGNATURES, DISTINCT)
 _V4 = (
-    DECODING, EQUAL_COUNTS, SOME, RECOVER_ALL, DISTINCT_ADDRESSES, OBSERVED, CONFIG_V4, ENOUGH,
-    MEMBERS,
+    DECODING, EQUAL_COUNTS, ANY_SIGNATURE, RECOVER_ALL, DISTINCT_ADDRESSES, OBSERVED, CONFIG_V4,
+    ENOUGH, MEMBERS,
 )  # fmt: skip
 _V5 = (REGISTERED, DECODING, CONFIG_V5, COUNT, EQUAL_COUNTS, SIGNATURES, DISTINCT)
 
 
 @lru_cache(maxsize=64)
 def _stages(contract: str, fees: bool, faulty: bool) -> tuple[Stage, ...]:
-    """What is asked, in order. `faulty`: elements of a `bytes[]` lie outside the calldata."""
+    """The stages in order. `faulty`: elements of a `bytes[]` lie outside the calldata."""
     whole = (Stage((ELEMENTS,), each=False),) if faulty else ()
     access = Stage((ACCESS,), each=False)
     if contract == V04:
         # The proxy hands the array on, so it reads all of it before the verifier asks anything.
-        billing = (Stage(_FEE_STEPS, hidden=True), Stage((DEPOSIT,), each=False, hidden=True))
+        billing = (Stage(_FEE_STEPS, hidden_as=BAD), Stage((DEPOSIT,), False, BAD))
         return (*whole, access, Stage(_V4), *(billing if fees else ()))
     steps = _V3 if contract == V03 else _V5
     if fees:
@@ -545,19 +528,3 @@ def stages(call: Call) -> tuple[Stage, ...]:
     state: ChainlinkState = call.state
     faulty = call.bulk and any(item.fault is not None for item in call.items)
     return _stages(state.contract, state.fee_manager is not None, faulty)
-
-
-def run(call: Call) -> bytes | None:
-    """The revert data, or None if every check passes: the contract's answer and nothing more."""
-    for stage in stages(call):
-        try:
-            for subject in call.items if stage.each else (call,):
-                for step in stage.steps:
-                    step.run(subject)
-        except Stop as stop:
-            return BAD if stage.hidden else stop.data
-        except Malformed as error:
-            if error.revert_data is None:
-                raise  # beyond what any block could carry: nobody knows what a chain would do
-            return BAD if stage.hidden else error.revert_data
-    return None

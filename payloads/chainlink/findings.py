@@ -15,7 +15,7 @@ from payloads.chainlink.report import BareReport, UnknownReport, decode_envelope
 from payloads.chainlink.state import V04, V05
 from payloads.crypto import CURVE_ORDER
 from payloads.errors import Malformed
-from payloads.verdicts.verdict import Finding, Hazard
+from payloads.verdicts.checks import Finding, Hazard
 
 # A state older than this may have missed a rotation of signers.
 OLD_SECONDS = 86_400

@@ -10,8 +10,8 @@ with the state as it was then. `Malformed` is raised for text that is not hex an
 than any block carries, `Misuse` for a state that does not say what is needed (`now` where a fee
 manager checks expiry, `sender` where an access controller decides).
 
-Assumed, since no payload or state says it: the caller has the ether, the tokens and the allowances
-that the fee takes, and can receive a refund; and the call has gas enough.
+Assumed, because neither payload nor state says it: the caller has the ether, the tokens and the
+allowances that the fee takes, and can receive a refund; the call has enough gas.
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from payloads.abi.calldata import function_of
 from payloads.abi.fields import hexed
 from payloads.abi.solidity import decode_bulk_calldata, decode_calldata
 from payloads.chainlink.call import Call, Recover
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK
-from payloads.chainlink.checks import run
+from payloads.chainlink.checks import stages
 from payloads.chainlink.explanation import explain
 from payloads.chainlink.report import FullReport, Input
 from payloads.chainlink.state import ChainlinkState
@@ -32,8 +31,15 @@ from payloads.crypto import recover
 from payloads.errors import Malformed, Misuse
 from payloads.inputs import to_bytes
 from payloads.signatures import address_bytes
-from payloads.verdicts.parallel import judge_distinct
-from payloads.verdicts.verdict import Accepted, Check, Explanation, Reverted, Verdict
+from payloads.verdicts.calls import (
+    called_function,
+    check_value,
+    state_and_time,
+    undecodable_call,
+)
+from payloads.verdicts.checks import run
+from payloads.verdicts.parallel import judge_in_parallel
+from payloads.verdicts.verdict import Accepted, Reverted, Verdict
 
 Payload = Input | FullReport
 
@@ -60,27 +66,21 @@ def _call(
     bulk: bool,
     recover_: Recover = recover,
 ) -> Call:
-    if not isinstance(state, ChainlinkState):
-        raise Misuse("not a Chainlink state", field="state", found=type(state).__name__)
-    if at is not None:
-        state, now = state.at(at), at if now is None else now
+    state, now = state_and_time(state, ChainlinkState, now, at)
     parameter = parameter_payload
     if type(parameter) is not bytes:
         parameter = raw_of(parameter, "parameter_payload")
-    who = state.subscriber if sender is None else address_bytes(sender, "sender")
-    now = state.now if now is None else now
+    caller = state.subscriber if sender is None else address_bytes(sender, "sender")
     if now is None and state.fee_manager is not None:
         raise Misuse("the fee manager checks expiry: a time is needed", field="now")
-    if who is None and state.access_controller is not None:
+    if caller is None and state.access_controller is not None:
         raise Misuse("the access controller decides by the sender: one is needed", field="sender")
-    if not 0 <= value < 2**256:
-        raise Misuse("not an amount of wei", field="value", found=str(value))
-    return Call(state, payloads, parameter, value, who, now, bulk, recover_)
+    check_value(value)
+    return Call(state, payloads, parameter, value, caller, now, bulk, recover_)
 
 
-def _settle(call: Call) -> Verdict:
-    """The verdict on a call."""
-    data = run(call)
+def _verdict(call: Call) -> Verdict:
+    data = run(stages(call), call)
     why = partial(explain, call)
     if data is not None:
         return Reverted(None, data, call.state, call.now, why)
@@ -102,7 +102,7 @@ def judge(
 ) -> Verdict:
     """What `verify(payload, parameterPayload)` would do. `returned` is the report's bytes."""
     raw = [raw_of(payload)]
-    return _settle(_call(raw, state, parameter_payload, value, sender, now, at, False))
+    return _verdict(_call(raw, state, parameter_payload, value, sender, now, at, False))
 
 
 def judge_bulk(
@@ -117,7 +117,7 @@ def judge_bulk(
 ) -> Verdict:
     """What one `verifyBulk(payloads, parameterPayload)` would do. `returned` is all the reports."""
     raws = [raw_of(payload) for payload in payloads]
-    return _settle(_call(raws, state, parameter_payload, value, sender, now, at, True))
+    return _verdict(_call(raws, state, parameter_payload, value, sender, now, at, True))
 
 
 def judge_calldata(
@@ -131,17 +131,8 @@ def judge_calldata(
 ) -> Verdict:
     """What the proxy would do with this calldata, its own argument decoder included."""
     raw = raw_of(calldata, "calldata")
-    function = function_of(FUNCTIONS, raw)
     try:
-        if function is None:
-            raise Malformed(
-                "no function of the proxy that verifies",
-                offset=0,
-                field="selector",
-                expected=" or ".join(one.signature for one in FUNCTIONS),
-                found="0x" + raw[:4].hex(),
-                revert_data=b"",
-            )
+        function = called_function(FUNCTIONS, raw)
         bulk = function is VERIFY_BULK
         if bulk:
             payloads, parameter = decode_bulk_calldata(function.arguments, raw)
@@ -149,18 +140,9 @@ def judge_calldata(
             payload, parameter = decode_calldata(function.arguments, raw)
             payloads = [payload]
     except Malformed as error:
-        if error.revert_data is None:
-            raise
         call = _call([], state, b"", value, sender, now, at, True)
-        why = partial(_explain_calldata, error)
-        return Reverted(None, error.revert_data, call.state, call.now, why)
-    return _settle(_call(payloads, state, parameter, value, sender, now, at, bulk))
-
-
-def _explain_calldata(error: Malformed) -> Explanation:
-    rule = "the calldata must decode as the arguments of a known function"
-    check = Check("calldata", rule, {}, False, str(error), revert="revert (empty)", decided=True)
-    return Explanation((check,))
+        return undecodable_call(error, call.state, call.now)
+    return _verdict(_call(payloads, state, parameter, value, sender, now, at, bulk))
 
 
 # --- many at once ---------------------------------------------------------------------------------
@@ -195,14 +177,14 @@ def judge_many(
             found = known[key] = recover(digest, r, s, v)
         return found  # type: ignore[return-value]
 
-    def one(raw: bytes) -> Verdict:
+    def judge_alone(raw: bytes) -> Verdict:
         call = _call([raw], state, parameter_payload, value, sender, now, None, False, once)
-        return _settle(call)
+        return _verdict(call)
 
-    return judge_distinct(one, raws, workers)
+    return judge_in_parallel(judge_alone, raws, workers)
 
 
-# --- or else --------------------------------------------------------------------------------------
+# --- raising --------------------------------------------------------------------------------------
 
 
 def verify(
@@ -224,4 +206,4 @@ def verify(
         sender=sender,
         now=now,
         at=at,
-    ).settle()
+    ).raise_if_refused()

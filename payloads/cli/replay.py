@@ -171,11 +171,11 @@ def _write(player: _Player, speed: float) -> None:
 async def _serve(player: _Player, host: str, port: int, speed: float) -> None:
     from payloads.simulators.replay import serve
 
-    def told(words: str) -> None:
+    def log(words: str) -> None:
         click.echo(words, err=True)
 
     try:
-        async with serve(player.records, host=host, port=port, speed=speed, told=told) as url:
+        async with serve(player.records, host=host, port=port, speed=speed, log=log) as url:
             click.echo(f"serving {url}")
             sys.stdout.flush()
             with contextlib.suppress(asyncio.CancelledError):

@@ -24,8 +24,9 @@ from payloads.inputs import to_bytes
 from payloads.stork import verifier as on_stork
 from payloads.stork.calldata import FUNCTIONS as STORK_FUNCTIONS
 from payloads.stork.state import StorkState
+from payloads.verdicts.checks import Check
 from payloads.verdicts.state import State
-from payloads.verdicts.verdict import Check, Verdict
+from payloads.verdicts.verdict import Verdict
 from payloads.verdicts.words import duration
 from payloads.verdicts.words import instant as instant_words
 
@@ -200,18 +201,13 @@ def verify(
     run.finish()
 
 
-def passed(verdict: Verdict) -> bool:
-    """Accepted, and not with an answer of false."""
-    return verdict.accepted and verdict.returned is not False
-
-
 def _show(run: Run, verdict: Verdict, item: Item) -> None:
     if run.as_json:
         place = {"where": item.where} | ({} if item.line is None else {"line": item.line})
-        run.record(verdict.to_dict() | {"passed": passed(verdict)} | place | item.origin)
+        run.record(verdict.to_dict() | {"passed": verdict.passed} | place | item.origin)
     else:
         run.lines(verdict_lines(verdict, item.where))
-    if not passed(verdict):
+    if not verdict.passed:
         run.failed += 1
 
 

@@ -1,24 +1,33 @@
-"""Drives any session over a real websocket: dials, pings, ticks, reconnects, records.
+"""Runs any session over a real websocket: dials, pings, ticks, reconnects, records.
 
-What it promises:
+Its promises:
 
 * Every dial asks the session anew, and sends its URL byte for byte. HTTP requests that the session
-  wants made while there is no websocket are made before it is dialled. Each is answered, also if
-  the websocket is lost meanwhile: what a login or a backfill brought is not thrown away.
+  wants before its first websocket are made before it is dialled. Each request is answered, also if
+  the websocket is lost meanwhile: the result of a login or a backfill is not thrown away.
 * TLS is verified. Proxies are taken from the environment (HTTPS_PROXY, NO_PROXY and their like).
-* A lost connection is dialled again after a jittered wait that doubles up to a ceiling, and starts
-  small again once a connection has lasted. A `Retry` that says no is the end: the reader gets the
-  events, then `Refused`. So does a certificate that is not trusted.
-* A server that neither answers pings nor sends anything is given up and dialled again; so is one
-  that the session calls `Stalled`. A session that answers with `Closed` has its websocket closed.
+* A lost connection is dialled again after a jittered wait. The wait doubles up to a ceiling, and
+  starts small again once a connection has lasted. A `Retry` that says no is the end: the reader
+  gets the events, then `Refused`. A certificate that is not trusted is the end, too.
+* A server that neither answers pings nor sends anything is given up and dialled again, and so is a
+  server that the session calls `Stalled`. When a session returns `Closed`, the websocket is closed.
 * The queue is bounded. When the reader is slow it blocks or drops as `when_full` says (see
   `inbox`), never silently. A recorder gets every frame before the queue does.
-* What the session's own methods ask for meanwhile (`session.subscribe(…)`) leaves at once. They may
-  be called from any thread, also in the body of a loop over `stream`.
+* The session's own methods (`session.subscribe(…)`) take effect at once. They may be called from
+  any thread, also in the body of a loop over `stream`.
 * Cancelling, `close()` and leaving the `async with` close the websocket with a closing handshake.
 
-`Refused` and `Misuse` are what may be raised, and whatever a recorder raises. A session that raises
-for what a server sent has a bug, and its exception comes out too.
+It raises `Refused` and `Misuse`, and any error of a recorder. A session that raises for a server's
+message has a bug, and that exception comes out too.
+
+The network stands behind two functions, which a test can replace (see `seams`):
+
+* `dial(dial, listener)` opens a websocket. It returns an object with `send`, `ping`, `pause`,
+  `resume`, `abort`, `close`, `wait_closed`, `ending` and `heard`, and calls the listener's
+  `on_open` and `on_frame`. It raises `UpgradeRefused` or `DialFailed`.
+* `http(request)` makes one request and returns the `Reply`.
+
+All waiting goes by the event loop's clock, and `clock` gives the time of day in nanoseconds.
 """
 
 from __future__ import annotations
@@ -29,19 +38,29 @@ import random
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Self
+from functools import partial
+from typing import Self
 
 from payloads.abi.fields import Record
 from payloads.capture import redaction
 from payloads.capture.frames import Delivery, Retrying, Unreachable
 from payloads.errors import Misuse, Refused
+from payloads.live.http import perform
 from payloads.live.inbox import Inbox, WhenFull
-from payloads.live.request_tasks import HttpOptions, RequestTasks, unless
+from payloads.live.request_tasks import RequestTasks, unless
+from payloads.live.seams import (
+    DialFailed,
+    DialWebSocket,
+    Listener,
+    OpenSocket,
+    PerformRequest,
+    UpgradeRefused,
+)
+from payloads.live.session_runner import KeepAlive, SessionRunner, last_closed
 from payloads.live.sink import Recorder, Sink
-from payloads.live.socket_loop import KeepAlive, Live, last_word
-from payloads.live.thread_bridge import Driver
+from payloads.live.thread_bridge import LoopCaller
 from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
-from payloads.venues.common.session import Event, Reply, Retry, Session
+from payloads.venues.common.session import Dial, Event, Reply, Retry, Session
 
 SECOND = 10**9
 # A session that asks for more requests than this before it dials is going in circles.
@@ -58,8 +77,7 @@ class Backoff(Record, frozen=True):
     first: float = 1.0
     most: float = 30.0
     lasted: float = 10.0
-    # After how many dials in a row to give up that neither brought a message nor lasted; None for
-    # never.
+    # Give up after so many dials in a row that neither brought a message nor lasted; None: never.
     attempts: int | None = None
 
     def wait(self, attempt: int, chance: float) -> int:
@@ -69,7 +87,7 @@ class Backoff(Record, frozen=True):
 
 
 class Connection:
-    """One session being driven. See the module's first lines."""
+    """One session and its connection. See the module's first lines."""
 
     def __init__(
         self,
@@ -88,6 +106,8 @@ class Connection:
         max_bytes: int = MAX_MESSAGE_BYTES,
         tls: ssl.SSLContext | None = None,
         proxy: str | bool = True,
+        dial: DialWebSocket | None = None,
+        http: PerformRequest | None = None,
         clock: Callable[[], int] = time.time_ns,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -97,20 +117,23 @@ class Connection:
         self.stats = self._sink.stats
         self._backoff, self._chance, self._clock = backoff, chance, clock
         self._keep_alive = KeepAlive(ping_interval, ping_timeout, close_timeout)
-        self._dialling = open_timeout, close_timeout, max_bytes, tls, proxy
+        bounds = open_timeout, close_timeout, max_bytes
+        self._open_socket = dial or partial(_open_websocket, bounds, tls, proxy, clock)
         self._closing = asyncio.Event()
         self._request_tasks = RequestTasks(
-            self._sink, HttpOptions(http_timeout, proxy, tls), self._closing,
-            self._answered, self._failed,
+            self._sink, http or partial(perform, timeout=http_timeout, proxy=proxy, tls=tls),
+            self._closing, self._on_reply, self._on_error,
         )  # fmt: skip
         self._task: asyncio.Task[None] | None = None
-        self._live: Live | None = None
+        # The session on its current or last websocket.
+        self._runner: SessionRunner | None = None
         # Replies that came while a websocket was being closed.
-        self._late: list[Reply] = []
-        # What came of requests while there was no websocket: the end of this, or an error here.
-        self._said: Retry | None = None
+        self._late_replies: list[Reply] = []
+        # How requests ended while there was no websocket: by the session's decision to close, or an
+        # error of our own.
+        self._closed_by_session: Retry | None = None
         self._error: BaseException | None = None
-        # Why this is over, where nobody closed it; what the reader is told, if it was the first.
+        # The error that ended this connection. The reader gets it, if it was the first.
         self.ended_by: BaseException | None = None
 
     # --- the reader's side ---
@@ -122,13 +145,13 @@ class Connection:
         if self.session.driver is not None:
             raise Misuse("the session has another connection already")
         self.inbox.join()
-        self.session.driver = driver = Driver(self._see_to_it)
+        self.session.driver = caller = LoopCaller(self._after_calls)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="payloads connection")
-        self._task.add_done_callback(lambda _: self._let_go(driver))
+        self._task.add_done_callback(lambda _: self._release_session(caller))
 
-    def _let_go(self, driver: Driver) -> None:
+    def _release_session(self, caller: LoopCaller) -> None:
         self.session.driver = None
-        driver.end()
+        caller.end()
 
     @property
     def connections(self) -> tuple[Connection, ...]:
@@ -138,13 +161,13 @@ class Connection:
     async def ready(self) -> None:
         """Returns when the sessions are known: at once, where there is one."""
 
-    def _see_to_it(self) -> None:
-        """The session's owner has asked it for something."""
-        if self._live is not None and self._live.usable:
-            self._live.ask(list)
+    def _after_calls(self) -> None:
+        """The session's own methods were called: do what it wants now."""
+        if self._runner is not None and self._runner.usable:
+            self._runner.call_session(list)
 
     async def close(self) -> None:
-        """Close the websocket and stop; what was received before can still be read."""
+        """Close the websocket and stop. Deliveries that came before can still be read."""
         self._closing.set()
         if self._task is not None:
             await asyncio.wait([self._task])
@@ -158,7 +181,7 @@ class Connection:
         try:
             await self.close()
         finally:
-            if self._task is not None:  # cancelled a second time: at once, then
+            if self._task is not None:  # cancelled a second time: stop at once
                 self._task.cancel()
 
     def __aiter__(self) -> AsyncIterator[Delivery]:
@@ -188,17 +211,18 @@ class Connection:
 
     async def _keep_dialling(self) -> None:
         attempt = failures = 0
+        loop = asyncio.get_running_loop()
         while not self._closing.is_set():
-            began, before = time.monotonic(), self.stats.frames_in
-            retry = await self._before_dialling() or await self._dialled()
-            retry, self._said = self._said or retry, None
+            began, before = loop.time(), self.stats.frames_in
+            retry = await self._before_dialling() or await self._dial()
+            retry, self._closed_by_session = self._closed_by_session or retry, None
             if self._closing.is_set():
                 return
-            was_open = self._live is not None and self._live.was_open
-            lasted = was_open and time.monotonic() - began >= self._backoff.lasted
+            was_open = self._runner is not None and self._runner.was_open
+            lasted = was_open and loop.time() - began >= self._backoff.lasted
             attempt = 1 if lasted else attempt + 1
             failures = 0 if lasted or self.stats.frames_in > before else failures + 1
-            self._check(retry, failures)
+            self._check_again(retry, failures)
             await self._pause(attempt, retry)
 
     async def _pause(self, attempt: int, retry: Retry) -> None:
@@ -209,8 +233,8 @@ class Connection:
             async with asyncio.timeout(wait / SECOND):
                 await self._closing.wait()
 
-    def _check(self, retry: Retry, failures: int) -> None:
-        """Whether to go on; `Refused` if not."""
+    def _check_again(self, retry: Retry, failures: int) -> None:
+        """Raise `Refused` if there is to be no other dial."""
         if not retry.again:
             self._sink.happened("gave up", {"why": retry.why})
             raise Refused(retry.why, field=self.session.venue)
@@ -220,8 +244,8 @@ class Connection:
             raise Refused(retry.why, field=self.session.venue, found=found)
 
     async def _before_dialling(self) -> Retry | None:
-        """Make the requests that the session wants made first; a `Retry` where it wants no dial."""
-        self._live, self._sink.number = None, 0
+        """Make the requests that the session wants first; a `Retry` if there is to be no dial."""
+        self._runner, self._sink.number = None, 0
         for _ in range(_ROUNDS):
             requests = self.session.take_requests()
             self._request_tasks.begin(requests)
@@ -229,80 +253,91 @@ class Connection:
                 await self._request_tasks.finish()
             if self._error is not None:
                 raise self._error
-            if self._said is not None or self._closing.is_set():
-                return self._said or Retry(False, "closed")
+            if self._closed_by_session is not None or self._closing.is_set():
+                return self._closed_by_session or Retry(False, "closed")
             if not requests:
                 return None
         return Retry(True, "the session keeps asking for requests before it dials")
 
-    async def _dialled(self) -> Retry:
+    async def _dial(self) -> Retry:
         """One dial and, if it succeeds, the whole life of a websocket."""
-        from payloads.live import websocket
-
         sink = self._sink
         self.stats.dials += 1
         sink.number = sink.recorder.connection() if sink.recorder else self.inbox.dialled()
         dial = self.session.dial(self._clock())
-        sink.learn(dial)
+        sink.learn_from(dial)
         sink.happened("dialling", redaction.dial_detail(dial))
-        self._live = live = Live(
+        runner = SessionRunner(
             self.session, sink, self._request_tasks, self._keep_alive, self._closing
         )
-        options = websocket.Options(*self._dialling)
+        self._runner = runner
         try:
-            opening = websocket.open_websocket(dial, live, options, self._clock)
-            socket = await unless(self._closing, opening)
-        except websocket.Refusal as refusal:
-            return self._refused(refusal)
-        except websocket.Failed as failed:
-            return self._unreached(live, failed)
+            socket = await unless(self._closing, self._open_socket(dial, runner))
+        except UpgradeRefused as refused:
+            return self._on_refused(refused)
+        except DialFailed as failed:
+            return self._on_failed(runner, failed)
         if socket is None:
             return Retry(False, "closed")
-        retry = await live.run(socket)
-        late, self._late = self._late, []
-        for reply in late:
-            self._answered(reply)
+        retry = await runner.run(socket)
+        replies, self._late_replies = self._late_replies, []
+        for reply in replies:
+            self._on_reply(reply)
         return retry
 
-    # --- what requests lead to ---
+    # --- the results of requests ---
 
-    def _answered(self, reply: Reply) -> None:
-        """A reply came, with or without a websocket to tell of it."""
-        live = self._live
-        if live is not None and live.usable:
-            live.ask(lambda: self.session.replied(reply, self._clock()))
-        elif live is not None and live.is_open:
-            self._late.append(reply)
+    def _on_reply(self, reply: Reply) -> None:
+        """A reply came; there may be a websocket or none."""
+        runner = self._runner
+        if runner is not None and runner.usable:
+            runner.call_session(lambda: self.session.replied(reply, self._clock()))
+        elif runner is not None and runner.is_open:
+            self._late_replies.append(reply)
         else:
             events = self.session.replied(reply, self._clock())
             self._sink.emit(tuple(events))
-            if (closed := last_word(events)) is not None:
-                self._said = closed.retry
+            if (closed := last_closed(events)) is not None:
+                self._closed_by_session = closed.retry
 
-    def _failed(self, error: BaseException) -> None:
-        """A request could not be made at all, or a reply not be dealt with."""
+    def _on_error(self, error: BaseException) -> None:
+        """A request could not be made at all, or the session raised for its reply."""
         self._error = self._error or error
-        if self._live is not None:
-            self._live.fail(error)
+        if self._runner is not None:
+            self._runner.fail(error)
 
-    # --- what came of a dial ---
+    # --- the results of a dial ---
 
-    def _refused(self, refusal: Any) -> Retry:
+    def _on_refused(self, refused: UpgradeRefused) -> Retry:
         self.stats.refused += 1
-        event, retry = self.session.rejected(refusal.status, refusal.headers, refusal.body)
-        # Whole: a part of a credential at a cut would not be recognised.
-        body = refusal.body.decode("utf-8", "replace")
-        self._sink.happened("refused", {"status": refusal.status, "body": body})
+        event, retry = self.session.rejected(refused.status, refused.headers, refused.body)
+        # The whole body: a part of a credential at a cut would not be recognised.
+        body = refused.body.decode("utf-8", "replace")
+        self._sink.happened("refused", {"status": refused.status, "body": body})
         self._sink.emit((event,))
         return retry
 
-    def _unreached(self, live: Live, failed: Any) -> Retry:
+    def _on_failed(self, runner: SessionRunner, failed: DialFailed) -> Retry:
         self.stats.unreachable += 1
         self._sink.happened("unreachable", {"why": failed.why})
         self._sink.emit((Unreachable(failed.why),))
-        if live.is_open:  # the server said yes, and was gone before anything else
-            live.lost(1006, failed.why)
+        if runner.is_open:  # the server said yes, and was gone before anything else
+            runner.lost(1006, failed.why)
         return Retry(failed.again, failed.why)
+
+
+async def _open_websocket(
+    bounds: tuple[float, float, int],
+    tls: ssl.SSLContext | None,
+    proxy: str | bool,
+    clock: Callable[[], int],
+    dial: Dial,
+    listener: Listener,
+) -> OpenSocket:
+    """The real `dial`; only here is the websockets library imported."""
+    from payloads.live.websocket import Options, open_websocket
+
+    return await open_websocket(dial, listener, Options(*bounds, tls, proxy), clock)
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""Where credentials may come from: the environment, a file that nobody else can read, an argument.
+"""Where credentials may come from: environment, a file that only its owner can read, an argument.
 
 `find` looks for each credential of a venue in that order of trust: what the caller passed, then
 `PAYLOADS_<VENUE>_<NAME>` in the environment, then `[venue] name = "…"` in a TOML file. They come

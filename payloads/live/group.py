@@ -13,13 +13,16 @@ import inspect
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, Self
 
 from payloads.capture.frames import Delivery, Retrying
 from payloads.errors import Misuse, Refused
 from payloads.live.connection import Connection
+from payloads.live.http import perform
 from payloads.live.inbox import Inbox, WhenFull
-from payloads.live.request_tasks import HttpOptions, RequestTasks
+from payloads.live.request_tasks import RequestTasks
+from payloads.live.seams import PerformRequest
 from payloads.live.sink import Recorder, Sink
 from payloads.venues.common.session import SECOND, Event, Reply
 from payloads.venues.common.session_group import SessionGroup
@@ -39,6 +42,7 @@ class GroupConnection:
         http_timeout: float = 10,
         tls: ssl.SSLContext | None = None,
         proxy: str | bool = True,
+        http: PerformRequest | None = None,
         clock: Callable[[], int] = time.time_ns,
         **options: Any,
     ) -> None:
@@ -46,8 +50,9 @@ class GroupConnection:
         self.inbox = inbox if inbox is not None else Inbox(queue, when_full)
         # One for each session; empty until the sessions are known.
         self.connections: tuple[Connection, ...] = ()
+        perform_request = http or partial(perform, timeout=http_timeout, proxy=proxy, tls=tls)
         self._options = {
-            "recorder": recorder, "inbox": self.inbox, "http_timeout": http_timeout,
+            "recorder": recorder, "inbox": self.inbox, "http": perform_request,
             "tls": tls, "proxy": proxy, "clock": clock, **options,
         }  # fmt: skip
         # The connections are made later, but a wrong option is the caller's mistake now.
@@ -56,8 +61,7 @@ class GroupConnection:
         self._sink = Sink(group, recorder, self.inbox, clock)
         self._closing, self._known = asyncio.Event(), asyncio.Event()
         self._request_tasks = RequestTasks(
-            self._sink, HttpOptions(http_timeout, proxy, tls), self._closing,
-            self._answered, self._failed,
+            self._sink, perform_request, self._closing, self._answered, self._failed
         )  # fmt: skip
         self._task: asyncio.Task[None] | None = None
         self._error: BaseException | None = None

@@ -1,12 +1,11 @@
-"""The HTTP requests that sessions ask for: exact, verified, through the proxy that is set up.
+"""The HTTP requests of sessions: sent exactly, over verified TLS, through the proxy that is set.
 
-The standard library, in a thread of its own, because a signature covers the request as it goes on
-the wire: it sends the URL byte for byte, where other clients put it into a form of their own. A
-session asks for few of these (a login, a backfill), so threads cost nothing. Redirects are not
-followed: they would carry credentials to somewhere else.
+The standard library makes them, in a thread of its own. It sends the URL byte for byte, as a
+signature needs it; other clients normalise it. A session makes few requests (a login, a backfill),
+so threads cost nothing. Redirects are not followed: they would carry credentials to another place.
 
-`perform` never raises for what the network does: no answer is a `Reply` with status 0, whose body
-says why.
+`perform` never raises for an error of the network: no answer is a `Reply` with status 0, and its
+body says why.
 """
 
 from __future__ import annotations
@@ -36,15 +35,15 @@ async def perform(
     proxy: str | bool = True,
     tls: ssl.SSLContext | None = None,
 ) -> Reply:
-    """Make a request without keeping the event loop waiting. Cancelling leaves it to its timeout.
+    """Make a request without keeping the event loop waiting. A cancelled one runs on unseen.
 
-    Not `asyncio.to_thread`: the loop's own threads would have to end before the loop can, and
-    Ctrl-C would wait for a server that does not answer.
+    Not `asyncio.to_thread`: the loop's own threads must end before the loop can, and Ctrl-C would
+    wait for a server that does not answer.
     """
     loop = asyncio.get_running_loop()
     answered: asyncio.Future[Reply] = loop.create_future()
 
-    def settle(reply: Reply | None, error: BaseException | None) -> None:
+    def set_answer(reply: Reply | None, error: BaseException | None) -> None:
         if answered.done():
             return
         if error is not None:
@@ -58,8 +57,8 @@ async def perform(
             reply = perform_now(request, timeout=timeout, proxy=proxy, tls=tls)
         except BaseException as raised:
             error = raised
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, reply, error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed already
+            loop.call_soon_threadsafe(set_answer, reply, error)
 
     threading.Thread(target=work, name="http request", daemon=True).start()
     try:
@@ -77,9 +76,9 @@ def perform_now(
     proxy: str | bool = True,
     tls: ssl.SSLContext | None = None,
 ) -> Reply:
-    """The same, waiting for it."""
+    """Make a request, and wait for the answer."""
     if not request.url.startswith(("http://", "https://")) or not request.url.isascii():
-        raise Misuse("not a URL to ask", field="url", expected="http:// or https://, in ASCII")
+        raise Misuse("not an HTTP URL", field="url", expected="http:// or https://, in ASCII")
     opener = _opener(proxy_for(request.url, proxy), tls)
     try:
         with opener.open(_prepared(request), timeout=timeout) as answer:
@@ -103,34 +102,34 @@ def _prepared(request: Request) -> urllib.request.Request:
 
 
 def _opener(proxy: str | None, tls: ssl.SSLContext | None) -> urllib.request.OpenerDirector:
-    """An opener that hands out every status as it is, and follows nothing."""
+    """An opener that returns every status as it is, and follows no redirect."""
     tls = tls or ssl.create_default_context()
     opener = urllib.request.OpenerDirector()
     if proxy is not None:
-        opener.add_handler(_ThroughProxy(proxy, tls))
+        opener.add_handler(_ProxyHandler(proxy, tls))
         return opener
     opener.add_handler(urllib.request.HTTPHandler())
     opener.add_handler(urllib.request.HTTPSHandler(context=tls))
     return opener
 
 
-class _ThroughProxy(urllib.request.AbstractHTTPHandler):
-    """Requests through a tunnel that a proxy makes, as websockets go, with and without TLS."""
+class _ProxyHandler(urllib.request.AbstractHTTPHandler):
+    """Requests through the tunnel of a proxy, as for websockets, with and without TLS."""
 
     def __init__(self, proxy: str, tls: ssl.SSLContext) -> None:
         super().__init__()
         self._proxy, self._tls = proxy, tls
 
     def http_open(self, request: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(partial(_Tunnelled, proxy=self._proxy, tls=None), request)
+        return self.do_open(partial(_TunnelConnection, proxy=self._proxy, tls=None), request)
 
     def https_open(self, request: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(partial(_Tunnelled, proxy=self._proxy, tls=self._tls), request)
+        return self.do_open(partial(_TunnelConnection, proxy=self._proxy, tls=self._tls), request)
 
     http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
 
 
-class _Tunnelled(HTTPConnection):
+class _TunnelConnection(HTTPConnection):
     """A connection whose socket comes from a proxy."""
 
     def __init__(

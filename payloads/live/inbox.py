@@ -1,15 +1,14 @@
-"""What stands between a connection and its reader: a bounded queue with a stated policy.
+"""The bounded queue between connections and their reader, with a stated policy for a slow one.
 
-* `block`: when the queue is full the socket is not read any more until the reader has made room.
-  Nothing is lost here (the server may give up on a client so slow); how often and how long is
-  counted.
-* `drop-oldest`: the oldest frames make room for new ones. How many were dropped is counted, and the
-  reader finds a `Dropped` event in the place where they were. What happened to the connection
-  (opened, closed, refused) is never dropped.
+* `block`: while the queue is full, the socket is not read. Nothing is lost here (the server may
+  give up on a client so slow). `blocked` counts how often, `blocked_ns` how long.
+* `drop-oldest`: the oldest frames make room for new ones. `dropped` counts them, and the reader
+  finds a `Dropped` event in their place. Events of the connection itself (opened, closed, refused)
+  are never dropped.
 
-The bound is passed by what one read from the socket holds (64 KiB as a rule): those bytes are
-already here. So is it by what comes of no frame: an HTTP reply's reports, and what happened to the
-connection, some words a dial.
+The queue may grow beyond its bound by what one read from the socket holds (64 KiB as a rule): those
+bytes are here already. Deliveries without a frame (an HTTP reply's reports, the events of a dial)
+may pass the bound, too.
 
 One reader at a time; several connections may feed one inbox. Not thread-safe.
 """
@@ -17,7 +16,6 @@ One reader at a time; several connections may feed one inbox. Not thread-safe.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Literal
@@ -29,7 +27,7 @@ WhenFull = Literal["block", "drop-oldest"]
 
 
 class Inbox:
-    """Moments that wait for a reader."""
+    """Deliveries that wait for a reader."""
 
     def __init__(self, limit: int = 4096, when_full: WhenFull = "block") -> None:
         if limit < 1:
@@ -40,10 +38,11 @@ class Inbox:
         self.limit, self.when_full = limit, when_full
         self.dropped = self.blocked = self.blocked_ns = self.most = 0
         self._waiting: deque[Delivery] = deque()
-        # What must not be dropped, and where something was: read before everything that waits.
+        # Deliveries that must not be dropped, and marks of dropped ones: all older than `_waiting`.
         self._kept: deque[Delivery] = deque()
-        self._held: list[Callable[[], None]] = []
-        self._held_since = 0
+        # Called when there is room again.
+        self._resumes: list[Callable[[], None]] = []
+        self._held_since = 0.0
         self._reader: asyncio.Future[None] | None = None
         self._feeding = self._dials = 0
         self._error: BaseException | None = None
@@ -61,13 +60,13 @@ class Inbox:
         return self._dials
 
     def leave(self, error: BaseException | None = None) -> None:
-        """One connection is done; the reader is told the first error when all are."""
+        """One connection is done. The reader gets the first error when all are."""
         self._feeding -= 1
         self._error = self._error or error
         self._wake()
 
     def put(self, delivery: Delivery) -> bool:
-        """Add a moment; False means that whoever reads a socket should stop doing so."""
+        """Add a delivery; False means that the socket should not be read now."""
         if self.abandoned:
             return True
         self._waiting.append(delivery)
@@ -91,15 +90,15 @@ class Inbox:
 
     @property
     def waiting(self) -> int:
-        """How many moments have not been read yet."""
+        """How many deliveries have not been read yet."""
         return len(self._kept) + len(self._waiting)
 
     def hold(self, resume: Callable[[], None]) -> None:
         """Call `resume` once there is room again."""
-        if not self._held:
+        if not self._resumes:
             self.blocked += 1
-            self._held_since = time.monotonic_ns()
-        self._held.append(resume)
+            self._held_since = asyncio.get_running_loop().time()
+        self._resumes.append(resume)
 
     def _drop(self) -> None:
         oldest = self._waiting.popleft()
@@ -121,13 +120,13 @@ class Inbox:
     # --- for the reader ---
 
     async def get_all(self) -> list[Delivery]:
-        """All that waits, one at least; none at the end."""
+        """All deliveries that wait, at least one; an empty list at the end."""
         if not self._waiting and not self._kept and not await self._more():
             return []
         deliveries = [*self._kept, *self._waiting]
         self._kept.clear()
         self._waiting.clear()
-        if self._held:
+        if self._resumes:
             self._release()
         return deliveries
 
@@ -138,16 +137,16 @@ class Inbox:
         if not self._waiting and not self._kept and not await self._more():
             raise StopAsyncIteration
         delivery = self._kept.popleft() if self._kept else self._waiting.popleft()
-        if self._held and len(self._waiting) <= self.limit // 2:
+        if self._resumes and len(self._waiting) <= self.limit // 2:
             self._release()
         return delivery
 
     def abandon(self) -> None:
-        """Nobody will read any more."""
+        """The reader will read no more."""
         self.abandoned = True
         self._waiting.clear()
         self._kept.clear()
-        if self._held:
+        if self._resumes:
             self._release()
 
     async def _more(self) -> bool:
@@ -155,7 +154,7 @@ class Inbox:
             raise Misuse("an inbox has one reader at a time")
         while not self._waiting and not self._kept:
             if not self._feeding:
-                # Told once: whoever asks again is at the end.
+                # Raised once: the next call is at the end.
                 error, self._error = self._error, None
                 if error is not None:
                     raise error
@@ -168,7 +167,7 @@ class Inbox:
         return True
 
     def _release(self) -> None:
-        self.blocked_ns += time.monotonic_ns() - self._held_since
-        held, self._held = self._held, []
-        for resume in held:
+        self.blocked_ns += int((asyncio.get_running_loop().time() - self._held_since) * 1e9)
+        resumes, self._resumes = self._resumes, []
+        for resume in resumes:
             resume()

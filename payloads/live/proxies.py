@@ -1,14 +1,19 @@
-"""Which proxy something goes through: one answer for websockets and HTTP requests alike.
+"""Which proxy a URL is reached through, and how: the same for websockets and for HTTP requests.
 
+HTTP proxies (by CONNECT) and SOCKS proxies make a tunnel; TLS goes through it to the venue itself.
 A proxy's URL may hold a password, so no error repeats it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import urllib.request
+from base64 import b64encode
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from payloads._version import agent
 from payloads.errors import Misuse
 from payloads.loopback import is_loopback
 
@@ -17,7 +22,10 @@ _KINDS = {
     "socks5h": "SOCKS5",
 }  # fmt: skip
 _HTTP_PORT, _SOCKS_PORT = 80, 1080
-# What the environment calls the proxy of a URL: the first that is set counts. The library's order.
+# No proxy's answer to CONNECT has a longer head.
+_MOST_OF_AN_ANSWER = 2**16
+# The environment's names for the proxy of a URL: the first that is set counts. This is the order of
+# the websockets library.
 _NAMES = {
     "wss": ("wss", "socks", "https", "all"),
     "https": ("wss", "socks", "https", "all"),
@@ -26,8 +34,16 @@ _NAMES = {
 }
 
 
+class ProxyRefused(OSError):
+    """A proxy made no tunnel; `status` is that of an HTTP proxy's answer."""
+
+    def __init__(self, why: object, status: int | None = None) -> None:
+        super().__init__(f"the proxy refused: {why}")
+        self.status = status
+
+
 def proxy_for(url: str, proxy: str | bool) -> str | None:
-    """The proxy's URL, None for none; `proxy` is one, or True to ask the environment.
+    """The URL of the proxy to use, None for none; `proxy` is one, or True to ask the environment.
 
     Raises `Misuse` for what cannot be a proxy.
     """
@@ -36,44 +52,136 @@ def proxy_for(url: str, proxy: str | bool) -> str | None:
 
 
 def through(proxy: str, host: str, port: int, timeout: float | None) -> socket.socket:
-    """A socket to there, through a proxy; `OSError` where none comes about."""
-    from python_socks import ProxyError, ProxyType
+    """A socket to a host, through a proxy; `OSError` where there is none."""
+    parts = urlsplit(proxy)
+    if parts.scheme == "http":
+        sock = socket.create_connection((parts.hostname, parts.port), timeout)
+        try:
+            sock.sendall(_connect_request(parts, host, port))
+            answer = b""
+            while not _is_whole(answer):
+                answer += (piece := sock.recv(1))
+                _check_answer(piece, answer)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+    from python_socks import ProxyError
     from python_socks.sync import Proxy
 
-    parts = urlsplit(proxy)
-    assert parts.hostname
-    assert parts.port
-    there = Proxy(
-        ProxyType[_KINDS[parts.scheme]],
-        parts.hostname,
-        parts.port,
-        unquote(parts.username or "") or None,
-        unquote(parts.password or "") or None,
-        # With these names the proxy looks hosts up, not this machine.
-        rdns=parts.scheme in ("socks5h", "socks4a"),
-    )
     try:
-        found: socket.socket = there.connect(host, port, timeout=timeout)
+        found: socket.socket = Proxy(**_socks(parts)).connect(host, port, timeout=timeout)
     except ProxyError as error:
-        raise OSError(f"the proxy refused: {error}") from None
+        raise ProxyRefused(error) from None
     return found
 
 
+async def tunnel(proxy: str, host: str, port: int) -> socket.socket:
+    """The same, without keeping the event loop waiting."""
+    parts = urlsplit(proxy)
+    if parts.scheme == "http":
+        loop, sock = asyncio.get_running_loop(), await _connected(parts.hostname, parts.port)
+        try:
+            await loop.sock_sendall(sock, _connect_request(parts, host, port))
+            answer = b""
+            while not _is_whole(answer):
+                answer += (piece := await loop.sock_recv(sock, 1))
+                _check_answer(piece, answer)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+    from python_socks import ProxyError
+    from python_socks.async_.asyncio import Proxy
+
+    try:
+        found: socket.socket = await Proxy(**_socks(parts)).connect(host, port)
+    except ProxyError as error:
+        raise ProxyRefused(error) from None
+    return found
+
+
+async def _connected(host: str | None, port: int | None) -> socket.socket:
+    """A socket to the first address of a host that answers."""
+    loop, failed = asyncio.get_running_loop(), OSError("no address")
+    for family, kind, number, _, address in await loop.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        sock = socket.socket(family, kind, number)
+        sock.setblocking(False)
+        try:
+            await loop.sock_connect(sock, address)
+        except OSError as error:
+            sock.close()
+            failed = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failed
+
+
+def _connect_request(parts: SplitResult, host: str, port: int) -> bytes:
+    """What asks an HTTP proxy for a tunnel."""
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {where} HTTP/1.1", f"Host: {where}", f"User-Agent: {agent()}"]
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        lines.append(f"Proxy-Authorization: Basic {b64encode(pair.encode()).decode()}")
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def _is_whole(answer: bytes) -> bool:
+    """Whether the head of a proxy's answer is here; `ProxyRefused` if it does not say yes.
+
+    It is read byte by byte, because what stands behind it is not the proxy's.
+    """
+    if not answer.endswith(b"\r\n\r\n"):
+        return False
+    _, _, status = answer.partition(b"\r\n")[0].partition(b" ")
+    code = int(status[:3]) if status[:3].isdigit() else 0
+    if not 200 <= code < 300:
+        raise ProxyRefused(f"HTTP {code}" if code else "no HTTP", code)
+    return True
+
+
+def _check_answer(piece: bytes, answer: bytes) -> None:
+    """An answer that ends early or does not end is none."""
+    if not piece or len(answer) > _MOST_OF_AN_ANSWER:
+        raise ProxyRefused("its answer is not whole")
+
+
+def _socks(parts: SplitResult) -> dict[str, Any]:
+    """The library's words for a SOCKS proxy."""
+    from python_socks import ProxyType
+
+    return {
+        "proxy_type": ProxyType[_KINDS[parts.scheme]],
+        "host": parts.hostname,
+        "port": parts.port,
+        "username": unquote(parts.username or "") or None,
+        "password": unquote(parts.password or "") or None,
+        # With these names the proxy looks hosts up, not this machine.
+        "rdns": parts.scheme in ("socks5h", "socks4a"),
+    }
+
+
 def _of_environment(parts: SplitResult) -> str | None:
-    # What is on this machine is on no proxy's: simulators, tunnels, local gateways.
+    # This machine is reached without a proxy: simulators, tunnels, local gateways.
     if is_loopback(parts.hostname or "") or urllib.request.proxy_bypass(parts.netloc):
         return None
     given = urllib.request.getproxies()
     for name in _NAMES[parts.scheme]:
         if found := given.get(name):
-            # Some systems' settings name a SOCKS proxy so.
+            # The settings of some systems name a SOCKS proxy like this.
             as_socks = name == "socks" and found.startswith("http://")
             return "socks5h://" + found.removeprefix("http://") if as_socks else found
     return None
 
 
 def _checked(proxy: str) -> str:
-    """A proxy's URL, with its usual port where it says none; `Misuse` for any other."""
+    """A proxy's URL, with the usual port where it has none; `Misuse` if it is not one."""
     try:
         parts = urlsplit(proxy)
         host, port = parts.hostname, parts.port

@@ -1,32 +1,55 @@
-"""Where everything goes that a connection sees and does: to its reader, and to its recorder."""
+"""Where everything goes that a connection sees and does: to its reader, its recorder and the log.
+
+The log is the logger `payloads.live.<venue>`. It gets what a capture calls incidents (dialling,
+opened, refused, closed, requests and so on), never frames, with credentials already taken out. The
+level is WARNING for what is wrong with a connection, INFO for what changes it, DEBUG for the rest.
+Nothing is shown unless the application sets logging up.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from payloads.capture import redaction
 from payloads.capture.frames import Delivery, Frame, Incident
+from payloads.errors import elide
 from payloads.live.inbox import Inbox
-from payloads.venues.common.redactor import Secret
+from payloads.venues.common.redactor import Redactor, Secret
 from payloads.venues.common.session import Dial, Event, Request, Session
 from payloads.venues.common.session_group import SessionGroup
 
+# Silent by default: without a handler, Python would show warnings by itself.
+logging.getLogger("payloads").addHandler(logging.NullHandler())
+
+_LEVELS = {
+    "opened": logging.INFO, "closed": logging.INFO, "retrying": logging.INFO,
+    "refused": logging.WARNING, "unreachable": logging.WARNING, "stalled": logging.WARNING,
+    "gave up": logging.WARNING,
+}  # fmt: skip
+# A refusal's body may be a whole page; the capture has all of it.
+_LONGEST = 500
+
 
 class Recorder(Protocol):
-    """Who keeps what went over the wire. `CaptureWriter` is one."""
+    """Keeps what went over the wire. `CaptureWriter` is one."""
 
-    def connection(self) -> int: ...
+    def connection(self) -> int:
+        """The number of the next websocket."""
 
-    def learn(self, secret: Secret | str) -> None: ...
+    def learn(self, secret: Secret | str) -> None:
+        """A credential that must not be kept from now on."""
 
-    def frame(self, frame: Frame) -> None: ...
+    def frame(self, frame: Frame) -> None:
+        """A frame came in or went out."""
 
-    def incident(self, incident: Incident) -> None: ...
+    def incident(self, incident: Incident) -> None:
+        """Something else happened."""
 
 
 class Stats:
-    """What one connection has seen; numbers only ever grow."""
+    """Counters of one connection; numbers only ever grow. `latency` is that of the last ping."""
 
     def __init__(self) -> None:
         self.dials = self.opened = self.lost = self.refused = self.unreachable = self.stalled = 0
@@ -34,11 +57,15 @@ class Stats:
         self.latency = 0.0
 
     def to_dict(self) -> dict[str, Any]:
+        """The counters by name."""
         return dict(vars(self))
 
 
 class Sink:
-    """The reader's inbox and the recorder of one connection; `number` is its current websocket."""
+    """The reader's inbox, the recorder and the log of one connection.
+
+    `number` is that of the current websocket.
+    """
 
     def __init__(
         self,
@@ -50,23 +77,44 @@ class Sink:
         self.session, self.recorder, self.inbox, self.clock = session, recorder, inbox, clock
         self.stats = Stats()
         self.number = 0
+        self._log = logging.getLogger(f"payloads.live.{session.venue}")
+        self._redactor = Redactor()
 
     def emit(self, events: tuple[Event, ...]) -> bool:
-        """Hand events to the reader; False means that a socket should not be read now."""
+        """Hand events to the reader; False means that the socket should not be read now."""
         if not events:
             return True
         return self.inbox.put(Delivery(self.clock(), self.number, None, events))
 
     def happened(self, what: str, detail: dict[str, Any]) -> None:
-        """Have the recorder keep what happened."""
+        """Record and log an incident."""
+        incident = Incident(self.session.venue, self.number, self.clock(), what, detail)
         if self.recorder is not None:
-            venue, now = self.session.venue, self.clock()
-            self.recorder.incident(Incident(venue, self.number, now, what, detail))
-
-    def learn(self, asking: Dial | Request) -> None:
-        """Tell the recorder what must not be kept of a dial or request that is about to be made."""
-        if self.recorder is not None:
+            self.recorder.incident(incident)
+        level = _LEVELS.get(what, logging.DEBUG)
+        if self._log.isEnabledFor(level):
             for secret in redaction.secrets_in(self.session):
-                self.recorder.learn(secret)
-            for value in redaction.secrets_of(asking):
-                self.recorder.learn(value)
+                self._redactor.add(secret)
+            clean = redaction.clean_incident(incident, self._redactor)
+            self._log.log(level, "%s", _line(clean), extra={"incident": clean})
+
+    def learn(self, secret: Secret | str) -> None:
+        """A credential that must not be recorded or logged from now on."""
+        self._redactor.add(secret)
+        if self.recorder is not None:
+            self.recorder.learn(secret)
+
+    def learn_from(self, asking: Dial | Request) -> None:
+        """Learn the credentials of the session, and those of a dial or request to be made."""
+        for secret in redaction.secrets_in(self.session):
+            self.learn(secret)
+        for value in redaction.secrets_of(asking):
+            self.learn(value)
+
+
+def _line(incident: Incident) -> str:
+    """An incident in one line of the log."""
+    detail = "".join(
+        f" {name}={elide(repr(value), _LONGEST)}" for name, value in incident.detail.items()
+    )
+    return f"websocket {incident.connection}: {incident.what}{detail}"

@@ -1,4 +1,4 @@
-"""The two calls that drive a session, or a session group, and deliver what comes of it.
+"""The two calls that run a session, or a session group, and deliver its events.
 
     async with connect(session) as connection:
         async for delivery in connection:
@@ -7,21 +7,23 @@
     for delivery in stream(session):     # the same without asyncio
         ...
 
-What both promise is in the first lines of `connection`.
+The promises of both are in the first lines of `connection`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from typing import Any, overload
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar, overload
 
 from payloads.capture.frames import Delivery
 from payloads.live.connection import Connection
 from payloads.live.group import GroupConnection
 from payloads.venues.common.session import Session
 from payloads.venues.common.session_group import SessionGroup
+
+T = TypeVar("T")
 
 
 @overload
@@ -31,7 +33,7 @@ def connect(session: SessionGroup, **options: Any) -> GroupConnection: ...
 def connect(session: Session | SessionGroup, **options: Any) -> Connection | GroupConnection:
     """A connection for `async with`; the options are those of `Connection`.
 
-    All sessions of a group are driven, and read as one.
+    All sessions of a group run at once, and are read as one.
     """
     if isinstance(session, SessionGroup):
         return GroupConnection(session, **options)
@@ -39,7 +41,7 @@ def connect(session: Session | SessionGroup, **options: Any) -> Connection | Gro
 
 
 def stream(session: Session | SessionGroup, **options: Any) -> Iterator[Delivery]:
-    """The moments of a connection, for a plain `for` loop. Leaving the loop closes it.
+    """The deliveries of a connection, for a plain `for` loop. Leaving the loop closes it.
 
     The connection lives in a thread of its own, so pings are answered and frames get their times
     while the loop's body is busy.
@@ -48,18 +50,18 @@ def stream(session: Session | SessionGroup, **options: Any) -> Iterator[Delivery
     thread = threading.Thread(target=loop.run_forever, name="payloads stream", daemon=True)
     thread.start()
 
-    def there(work: Any) -> Any:
+    def in_thread(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, loop).result()
 
     connection = None
     try:
-        connection = there(_started(session, options))
-        while deliveries := there(connection.inbox.get_all()):
+        connection = in_thread(_started(session, options))
+        while deliveries := in_thread(connection.inbox.get_all()):
             yield from deliveries
     finally:
         if connection is not None:
-            there(connection.__aexit__())
-        there(_settled())
+            in_thread(connection.__aexit__())
+        in_thread(_cancel_all())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
@@ -73,8 +75,8 @@ async def _started(
     return connection
 
 
-async def _settled() -> None:
-    """Let everything that was cancelled end before its loop does."""
+async def _cancel_all() -> None:
+    """Cancel all other tasks, and wait for their end, so that the loop can end."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()

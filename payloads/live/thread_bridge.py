@@ -1,8 +1,8 @@
-"""What the owner of a driven session asks of it meanwhile: `subscribe`, `query`, `send` and so on.
+"""Calls to a session while it runs: `subscribe`, `query`, `send` and so on, from any thread.
 
-A `Driver` makes such a call in the event loop's own thread, whichever thread it comes from, and has
-what the session wants then (messages, requests, another deadline) seen to at once, not only when
-the next message comes. Once the loop is done with the session, a call is just made.
+A `LoopCaller` makes such a call in the event loop's own thread. What the session then wants
+(messages, requests, another deadline) is done at once, not only when the next message comes. Once
+the loop is done with the session, a call is simply made.
 """
 
 from __future__ import annotations
@@ -17,46 +17,49 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Driver:
-    """The `driver` of a session, made in the loop that drives it. `then` sees to what it wants."""
+class LoopCaller:
+    """The `driver` of a session, made in the loop that runs it; `follow_up` is called after calls.
 
-    def __init__(self, then: Callable[[], None]) -> None:
+    Several calls in one turn of the loop are followed up once.
+    """
+
+    def __init__(self, follow_up: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._then = then
+        self._follow_up = follow_up
         self._lock = threading.Lock()
         self._over = self._planned = False
 
     def __call__(self, call: Callable[[], T]) -> T:
         if threading.get_ident() == self._thread:
-            return self._here(call)
+            return self._make(call)
         answer: Future[T] = Future()
         with self._lock:
             # Under the lock, since a loop that has ended takes calls and never makes them.
             over = self._over
             if not over:
-                self._loop.call_soon_threadsafe(partial(self._settle, answer, call))
+                self._loop.call_soon_threadsafe(partial(self._make_for, answer, call))
         return call() if over else answer.result()
 
     def end(self) -> None:
-        """The session is not driven any more; to be called in the loop."""
+        """The session does not run any more; to be called in the loop."""
         with self._lock:
             self._over = True
 
-    def _settle(self, answer: Future[T], call: Callable[[], T]) -> None:
+    def _make_for(self, answer: Future[T], call: Callable[[], T]) -> None:
         try:
-            answer.set_result(self._here(call))
+            answer.set_result(self._make(call))
         except BaseException as error:
             answer.set_exception(error)
 
-    def _here(self, call: Callable[[], T]) -> T:
+    def _make(self, call: Callable[[], T]) -> T:
         try:
             return call()
         finally:
             if not self._planned and not self._over:
                 self._planned = True
-                self._loop.call_soon(self._see_to_it)
+                self._loop.call_soon(self._after_calls)
 
-    def _see_to_it(self) -> None:
+    def _after_calls(self) -> None:
         self._planned = False
-        self._then()
+        self._follow_up()

@@ -1,13 +1,17 @@
-"""One websocket, on the `websockets` library: the only module that knows it.
+"""One websocket: a thin asyncio protocol around the sans-I/O `ClientProtocol` of `websockets`.
 
-Imported when the first connection is dialled, never by `import payloads`. What the library's own
-`connect` does not give is here: the target is sent byte for byte, redirects are not followed (they
-would carry credentials elsewhere), and every frame is handed over, with its time, at the moment the
-socket gave it, so that a busy reader does not make it look late.
+This is the only module that knows that library, and it is imported when the first connection is
+dialled, never by `import payloads`. The library keeps the protocol: handshake, control frames,
+fragments, compression, limits. Here are the socket, TLS, proxies, time-outs, and three rules:
 
-Nearly all that a venue sends are messages in one plain frame. These are taken straight out of the
-stream; whatever else comes (fragments, compression, pings, closing, anything not allowed) goes to
-the library, whole frames at a time. The tests hold both ways to the same frames.
+* The target and the headers are sent byte for byte, because a signature may cover them.
+* Redirects are not followed: they would carry credentials to another place.
+* A listener gets each frame at the moment the socket gave it, so that a busy reader does not make
+  a frame look late.
+
+Nearly all messages of a venue come in one plain frame. Those are cut straight out of the stream.
+Everything else (fragments, compression, control frames, anything not allowed) goes to the library,
+whole frames at a time. The tests hold both ways to the same result.
 """
 
 from __future__ import annotations
@@ -20,35 +24,30 @@ import socket
 import ssl
 import struct
 import sys
-import time
 from collections.abc import Callable
 from http.client import HTTPException, parse_headers
 from io import BytesIO
-from typing import Any, Protocol, cast
-from urllib.parse import urlsplit
+from typing import Any, cast
 
 from payloads._version import agent
 from payloads.abi.fields import Record
 from payloads.capture.frames import Opcode
 from payloads.errors import Misuse
-from payloads.live.proxies import proxy_for
+from payloads.live.proxies import ProxyRefused, proxy_for, tunnel
+from payloads.live.seams import DialFailed, Listener, UpgradeRefused
+from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import Dial
 
 try:
-    from websockets.asyncio.client import ClientConnection, connect
     from websockets.client import ClientProtocol
     from websockets.datastructures import Headers
-    from websockets.exceptions import (
-        ConnectionClosed,
-        InvalidHandshake,
-        InvalidProxyStatus,
-        InvalidStatus,
-        InvalidURI,
-    )
+    from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+    from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
     from websockets.frames import Frame
     from websockets.frames import Opcode as Op
     from websockets.http11 import Request
     from websockets.protocol import CONNECTING, OPEN
+    from websockets.uri import WebSocketURI, parse_uri
 except ImportError as error:  # pragma: no cover
     raise Misuse(
         "the websocket client is not installed", expected="pip install 'payloads[live]'"
@@ -56,32 +55,23 @@ except ImportError as error:  # pragma: no cover
 
 _EVERYTHING = sys.maxsize
 _MASKED = 0x80
-# The first byte of a message in one frame (final, without any bit that extensions use), and that it
-# is not masked, which servers may not do.
+# The first byte of a message in one frame (final, without any bit that extensions use), and the
+# mask bit of the second byte, which a server may not set.
 _PLAIN: dict[int, Opcode] = {0x8100: "text", 0x8200: "binary"}
-# The same with a length of two bytes behind it, as most have.
+# The same with a length of two bytes behind it, as most messages have.
 _USUAL: dict[int, Opcode] = {0x817E: "text", 0x827E: "binary"}
 _HEAD = struct.Struct(">HH").unpack_from
 _NAMES: dict[int, Opcode] = {
     Op.TEXT: "text", Op.BINARY: "binary", Op.PING: "ping", Op.PONG: "pong", Op.CLOSE: "close",
 }  # fmt: skip
 
-
 # The library would log handshakes and messages, and with them credentials.
 _SILENT = logging.Logger("payloads.websocket")
 _SILENT.disabled = True
 
 
-class Listener(Protocol):
-    """Who is told what comes; called inside the event loop's read, so it must not take long."""
-
-    def on_open(self, at: int) -> None: ...
-
-    def on_frame(self, opcode: Opcode, data: bytes, at: int) -> None: ...
-
-
 class Options(Record, frozen=True):
-    """How a websocket is dialled and bounded."""
+    """How a websocket is dialled, bounded and closed; times are in seconds."""
 
     open_timeout: float
     close_timeout: float
@@ -90,80 +80,82 @@ class Options(Record, frozen=True):
     proxy: str | bool
 
 
-class Refusal(Exception):
-    """The server answered the upgrade with something else."""
-
-    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        super().__init__(f"HTTP {status}")
-        self.status, self.headers, self.body = status, headers, body
-
-
-class Failed(Exception):
-    """No websocket came about. `again` is False where another try could only give the same."""
-
-    def __init__(self, why: str, again: bool = True) -> None:
-        super().__init__(why)
-        self.why, self.again = why, again
-
-
-class WebSocket(ClientConnection):
-    """The library's connection, with frames going to a listener instead of a queue."""
+class WebSocket(asyncio.Protocol):
+    """One websocket, from the upgrade request to the end of its TCP connection."""
 
     def __init__(
         self,
+        protocol: ClientProtocol,
+        request: Request,
         listener: Listener,
         clock: Callable[[], int],
-        target: str,
-        limit: int,
-        protocol: ClientProtocol,
-        **options: Any,
+        close_timeout: float,
     ) -> None:
-        super().__init__(protocol, **options)
-        self.listener, self.clock = listener, clock
-        # The library takes a URL apart and puts it together again, and may lose some of it; what a
-        # signature covers must go out as it is.
-        upgrade = protocol.connect
-
-        def exact() -> Request:
-            request = upgrade()
-            request.path = target
-            return request
-
-        protocol.connect = exact  # type: ignore[method-assign]
-        self.heard = time.monotonic()
-        self._parts: list[bytes] = []
+        self._protocol, self._request, self._listener = protocol, request, listener
+        self._clock, self._close_timeout = clock, close_timeout
+        self._limit = cast(int, protocol.max_message_size)
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        # Set when the server has answered the upgrade, or never will.
+        self._answered = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._lost_by: Exception | None = None
+        self._may_write = asyncio.Event()
+        self._may_write.set()
+        self._hang_up: asyncio.TimerHandle | None = None
+        self.heard = self._loop.time()
+        self._at = 0
+        # A message in fragments: what has come of it.
         self._first: Op = Op.CONT
-        self._limit = limit
-        # How many of the next bytes the library gets unseen: the handshake is all its own.
+        self._parts: list[bytes] = []
+        # How many of the next bytes go to the library unseen: at first all, for the handshake.
         self._owed = _EVERYTHING
-        # What has come of something whose end decides who gets it: the end of the handshake's last
-        # line, and later a frame's header.
+        # The beginning of something that is cut off: the head of the server's answer to the
+        # upgrade, and later the header of a frame.
         self._begun = b""
         # The head of the server's answer to the upgrade.
         self._answer = b""
 
+    # --- what the transport calls ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._protocol.send_request(self._request)
+        self._flush()
+
     def data_received(self, data: bytes) -> None:
-        # One reading of the clock for all that came together: that is when it came.
-        self._at = self.clock()
-        self.heard = time.monotonic()
-        if self.protocol.state is CONNECTING:
+        # The clock is read once for all frames that came together.
+        self._at = self._clock()
+        self.heard = self._loop.time()
+        if self._protocol.state is CONNECTING:
             data = self._shaken(data)
         while data:
             data = self._to_library(data) if self._owed else self._cut(self._begun + data)
 
-    def _to_library(self, data: bytes) -> bytes:
-        """Give the library what it is owed; what is left."""
-        owed, rest = data[: self._owed], data[self._owed :]
-        self._owed -= len(owed)
-        super().data_received(owed)
-        if self.protocol.close_rcvd is not None or self.protocol.parser_exc is not None:
-            self._owed = (
-                _EVERYTHING  # the last word has been said: it knows how to wait for the end
-            )
-        return rest
+    def eof_received(self) -> None:
+        self._at = self._clock()
+        self._protocol.receive_eof()
+        self._progress()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost_by = exc
+        self.eof_received()
+        if self._hang_up is not None:
+            self._hang_up.cancel()
+        self._answered.set()
+        self._lost.set()
+        self._may_write.set()
+
+    def pause_writing(self) -> None:
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        self._may_write.set()
+
+    # --- receiving ---
 
     def _shaken(self, data: bytes) -> bytes:
-        """Give the library the server's answer to the upgrade; what stands behind it is left."""
+        """Give the library the server's answer to the upgrade; returns what stands behind it."""
         answer = self._begun + data
         end = answer.find(b"\r\n\r\n")
         if end < 0:
@@ -173,12 +165,23 @@ class WebSocket(ClientConnection):
         end += 4 - len(self._begun)
         self._begun = b""
         self._to_library(data[:end])
-        if self.protocol.state is OPEN:
+        if self._protocol.state is OPEN:
             self._owed = 0
         return data[end:]
 
+    def _to_library(self, data: bytes) -> bytes:
+        """Give the library the bytes that it is owed; returns the rest."""
+        owed, rest = data[: self._owed], data[self._owed :]
+        self._owed -= len(owed)
+        self._protocol.receive_data(owed)
+        self._progress()
+        if self._protocol.close_rcvd is not None or self._protocol.parser_exc is not None:
+            # No message follows: the library waits for the end of the stream.
+            self._owed = _EVERYTHING
+        return rest
+
     def _cut(self, data: bytes) -> bytes:
-        """Tell the listener of plain messages, up to a frame of the library's, which is left."""
+        """Hand plain messages to the listener; returns what begins with a frame for the library."""
         at, end = 0, len(data)
         self._begun = b""
         while at < end:
@@ -194,36 +197,120 @@ class WebSocket(ClientConnection):
             if not opcode or stop > end or stop - begin > self._limit or self._parts:
                 self._owed = stop - at
                 return data[at:]
-            self.listener.on_frame(opcode, data[begin:stop], self._at)
+            self._listener.on_frame(opcode, data[begin:stop], self._at)
             at = stop
         return b""
 
-    def process_event(self, event: Any) -> None:
-        if not isinstance(event, Frame):
-            super().process_event(event)
-            if self.protocol.handshake_exc is None:
-                self.listener.on_open(self._at)
-        elif event.opcode is Op.TEXT or event.opcode is Op.BINARY:
-            if event.fin:
-                self.listener.on_frame(_NAMES[event.opcode], bytes(event.data), self._at)
-            else:
-                self._first, self._parts = event.opcode, [bytes(event.data)]
-        elif event.opcode is Op.CONT:
-            self._continued(event)
-        else:
-            super().process_event(event)
-            self.listener.on_frame(_NAMES[event.opcode], bytes(event.data), self._at)
+    def _progress(self) -> None:
+        """Send and report what the library made of the bytes that it was given."""
+        events = self._protocol.events_received()
+        self._flush()
+        for event in events:
+            if isinstance(event, Frame):
+                self._on_frame(event)
+            elif self._protocol.handshake_exc is None:
+                self._listener.on_open(self._at)
+                self._answered.set()
+        if self._protocol.handshake_exc is not None:
+            self._answered.set()
 
-    def _continued(self, event: Frame) -> None:
-        # The library has bounded the sum of the parts (`max_size`).
-        self._parts.append(bytes(event.data))
-        if event.fin:
-            data = b"".join(self._parts)
+    def _on_frame(self, frame: Frame) -> None:
+        opcode, data = frame.opcode, bytes(frame.data)
+        if opcode is Op.CONT or not frame.fin:
+            # The library has bounded the sum of the parts (`max_size`).
+            self._first = self._first if opcode is Op.CONT else opcode
+            self._parts.append(data)
+            if not frame.fin:
+                return
+            opcode, data = self._first, b"".join(self._parts)
             self._parts = []
-            self.listener.on_frame(_NAMES[self._first], data, self._at)
+        self._listener.on_frame(_NAMES[opcode], data, self._at)
 
-    def refusal(self) -> Refusal | None:
-        """What the answer to the upgrade says, if it says no and its body never came whole."""
+    # --- sending ---
+
+    def _flush(self) -> None:
+        """Write what the library wants to send; empty bytes stand for the end of the stream."""
+        transport = self._transport
+        for data in self._protocol.data_to_send():
+            if transport is None or transport.is_closing():
+                continue
+            if data:
+                transport.write(data)
+            elif transport.can_write_eof():
+                transport.write_eof()
+            else:  # TLS has no half of a connection to close
+                transport.close()
+        if self._hang_up is None and self._protocol.close_expected():
+            # It is for the server to end the TCP connection, but not at its leisure.
+            self._hang_up = self._loop.call_later(self._close_timeout, self.abort)
+
+    async def send(self, message: Message) -> bool:
+        """Send a message, and wait while too much is unsent; False if the websocket is closed."""
+        if self._protocol.state is not OPEN:
+            return False
+        if isinstance(message, str):
+            self._protocol.send_text(message.encode())
+        else:
+            self._protocol.send_binary(message)
+        self._flush()
+        await self._may_write.wait()
+        return not self._lost.is_set()
+
+    def ping(self, content: bytes) -> None:
+        """Send a ping; nothing happens on a closed websocket."""
+        if self._protocol.state is OPEN:
+            self._protocol.send_ping(content)
+            self._flush()
+
+    def pause(self) -> None:
+        """Read no more from the socket."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    # --- the end ---
+
+    async def close(self) -> None:
+        """Make the closing handshake, and wait until the connection is gone."""
+        if self._protocol.state is OPEN:
+            self._protocol.send_close(1000)
+            self._flush()
+        await self._lost.wait()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is gone."""
+        await self._lost.wait()
+
+    def abort(self) -> None:
+        """Drop the connection without a closing handshake."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    @property
+    def ending(self) -> tuple[int, str]:
+        """The server's close code and reason, or ours where it gave none, or 1006."""
+        received, sent = self._protocol.close_rcvd, self._protocol.close_sent
+        failed = self._protocol.parser_exc
+        if received is not None:
+            return int(received.code), received.reason
+        if sent is not None and failed is not None:
+            return int(sent.code), sent.reason or str(failed)
+        return 1006, str(self._lost_by or failed or "")
+
+    # --- the opening handshake ---
+
+    async def opened(self) -> None:
+        """Wait for the server's answer to the upgrade; `InvalidHandshake` if it is not a yes."""
+        await self._answered.wait()
+        if self._protocol.handshake_exc is not None:
+            raise self._protocol.handshake_exc
+
+    def refusal(self) -> UpgradeRefused | None:
+        """The server's answer to the upgrade, if it is a no whose body never came whole."""
         line, _, lines = self._answer.partition(b"\r\n")
         status = re.match(rb"HTTP/1\.[01] ([2-5][0-9]{2})\b", line)
         if status is None:
@@ -232,46 +319,13 @@ class WebSocket(ClientConnection):
             headers = parse_headers(BytesIO(lines)).items()
         except HTTPException:
             headers = []
-        return Refusal(int(status[1]), headers, b"")
-
-    def pause(self) -> None:
-        """Read no more from the socket."""
-        self.transport.pause_reading()
-
-    def resume(self) -> None:
-        """Read again."""
-        self.transport.resume_reading()
-
-    def abort(self) -> None:
-        """Drop the connection without a closing handshake: nobody is there to shake."""
-        self.transport.abort()
-
-    @property
-    def ending(self) -> tuple[int, str]:
-        """The code and reason of a closed connection: the server's, or ours where it gave none."""
-        received, sent = self.protocol.close_rcvd, self.protocol.close_sent
-        if received is not None:
-            return int(received.code), received.reason
-        if sent is not None and self.protocol.parser_exc is not None:
-            return int(sent.code), sent.reason or str(self.protocol.parser_exc)
-        # What broke the connection has another name in versions of the library before 17.
-        broke = getattr(self, "connection_exc", None) or getattr(self, "recv_exc", None)
-        cause = self.protocol.parser_exc or broke
-        return 1006, str(cause or "")
-
-    async def deliver(self, message: str | bytes) -> bool:
-        """Send a message; False if the connection is gone."""
-        try:
-            await self.send(message)
-        except ConnectionClosed:
-            return False
-        return True
+        return UpgradeRefused(int(status[1]), headers, b"")
 
 
 def _extent(data: bytes, at: int) -> tuple[int, int] | None:
     """Where the content of the frame at `at` begins and ends; None if its header is cut off.
 
-    A mask is not counted: what is masked ends the connection.
+    A mask is not counted, because a masked frame ends the connection.
     """
     head = data[at + 1 : at + 10]
     size, begin = head[0] & ~_MASKED if head else 0, at + 2
@@ -282,73 +336,86 @@ def _extent(data: bytes, at: int) -> tuple[int, int] | None:
     return (begin, begin + size) if head and begin <= len(data) else None
 
 
-class _Connect(connect):
-    def process_redirect(self, exc: Exception) -> Exception:
-        return exc
+# --- dialling -------------------------------------------------------------------------------------
 
 
 async def open_websocket(
     dial: Dial, listener: Listener, options: Options, clock: Callable[[], int]
 ) -> WebSocket:
-    """Dial. Raises `Refusal` or `Failed`, or `Misuse` for a URL that is none."""
-    made: list[WebSocket] = []
+    """Dial. Raises `UpgradeRefused` or `DialFailed`, or `Misuse` for a bad URL or proxy."""
+    target = _target(dial.url)
     try:
-        connecting = _connecting(dial, listener, options, clock, made)
-        return cast(WebSocket, await connecting)
-    except InvalidStatus as error:
-        answer = error.response
-        headers = list(answer.headers.raw_items())
-        raise Refusal(answer.status_code, headers, bytes(answer.body or b"")) from None
+        uri = parse_uri(dial.url)
     except InvalidURI:
         raise Misuse("not a websocket URL", field="url", expected="ws:// or wss://") from None
-    except ssl.SSLCertVerificationError as error:
-        why = f"the server's certificate is not trusted: {error.verify_message}"
-        raise Failed(why, again=False) from None
-    except InvalidProxyStatus as error:
-        status = error.response.status_code
-        raise Failed(f"the proxy refused: HTTP {status}", again=status not in (403, 407)) from None
-    except (OSError, InvalidHandshake, EOFError) as error:
-        if made and (refusal := made[-1].refusal()) is not None:
-            raise refusal from None
-        if isinstance(error, TimeoutError):
-            raise Failed(f"no websocket within {options.open_timeout:g} s") from None
-        raise Failed(_words(error)) from None
+    proxy = proxy_for(dial.url, options.proxy)
+    socket = _websocket(dial, uri, target, listener, options, clock)
+    try:
+        async with asyncio.timeout(options.open_timeout):
+            await _connect(socket, uri, proxy, options.tls)
+            await socket.opened()
+    except BaseException as error:
+        socket.abort()
+        raise _failure(error, socket, options) from None
+    return socket
 
 
-def _connecting(
+def _websocket(
     dial: Dial,
+    uri: WebSocketURI,
+    target: str,
     listener: Listener,
     options: Options,
     clock: Callable[[], int],
-    made: list[WebSocket],
-) -> _Connect:
-    target = _target(dial.url)
-
-    def make(protocol: ClientProtocol, **rest: Any) -> WebSocket:
-        made.append(WebSocket(listener, clock, target, options.max_bytes, protocol, **rest))
-        return made[-1]
-
-    options_of_tls: dict[str, Any] = {}
-    if options.tls is not None and urlsplit(dial.url).scheme == "wss":
-        options_of_tls["ssl"] = options.tls
-    return _Connect(
-        dial.url,
-        additional_headers=Headers(dial.headers),
-        user_agent_header=agent(),
-        proxy=proxy_for(dial.url, options.proxy),
-        open_timeout=options.open_timeout,
-        close_timeout=options.close_timeout,
-        # The client sends its own pings: it knows when it is not reading on purpose.
-        ping_interval=None,
+) -> WebSocket:
+    protocol = ClientProtocol(
+        uri,
+        extensions=[ClientPerMessageDeflateFactory(compress_settings={"memLevel": 5})],
         max_size=options.max_bytes,
         logger=_SILENT,
-        create_connection=make,  # type: ignore[arg-type]
-        **options_of_tls,
     )
+    request = protocol.connect()
+    # The library takes a URL apart and puts it together again, and may lose some of it.
+    request.path = target
+    request.headers.update(Headers(dial.headers))
+    request.headers.setdefault("User-Agent", agent())
+    return WebSocket(protocol, request, listener, clock, options.close_timeout)
+
+
+async def _connect(
+    socket: WebSocket, uri: WebSocketURI, proxy: str | None, tls: ssl.SSLContext | None
+) -> None:
+    """Open the TCP connection, with TLS where the URL says so."""
+    where: dict[str, Any] = {"host": uri.host, "port": uri.port}
+    if proxy is not None:
+        where = {"sock": await tunnel(proxy, uri.host, uri.port)}
+    if uri.secure:
+        where |= {"ssl": tls or ssl.create_default_context(), "server_hostname": uri.host}
+    await asyncio.get_running_loop().create_connection(lambda: socket, **where)
+
+
+def _failure(error: BaseException, websocket: WebSocket, options: Options) -> BaseException:
+    """What to raise for an error while dialling."""
+    if isinstance(error, InvalidStatus):
+        answer = error.response
+        headers = list(answer.headers.raw_items())
+        return UpgradeRefused(answer.status_code, headers, bytes(answer.body or b""))
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = f"the server's certificate is not trusted: {error.verify_message}"
+        return DialFailed(why, again=False)
+    if isinstance(error, ProxyRefused):
+        return DialFailed(str(error), again=error.status not in (403, 407))
+    if not isinstance(error, OSError | InvalidHandshake | EOFError):
+        return error
+    if (refusal := websocket.refusal()) is not None:
+        return refusal
+    if isinstance(error, TimeoutError):
+        return DialFailed(f"no websocket within {options.open_timeout:g} s")
+    return DialFailed(_words(error))
 
 
 def _target(url: str) -> str:
-    """What stands behind the host, byte for byte."""
+    """The part of a URL behind the host, byte for byte."""
     if not url.startswith(("ws://", "wss://")) or any(c <= " " or c > "~" for c in url):
         expected = "ws:// or wss://, in visible ASCII"
         raise Misuse("not a websocket URL", field="url", expected=expected)
@@ -359,6 +426,7 @@ def _target(url: str) -> str:
 
 
 def _words(error: BaseException) -> str:
+    """An error while dialling in words."""
     cause = error.__cause__ if isinstance(error, InvalidHandshake) and error.__cause__ else error
     if isinstance(cause, asyncio.IncompleteReadError | EOFError):
         return "the connection ended during the handshake"

@@ -11,21 +11,21 @@ from payloads.errors import Misuse
 class BadPayloads:
     """A seeded choice of the payloads that are bad, and of the kind of each."""
 
-    def __init__(self, share: float, ways: Sequence[str], known: Sequence[str], seed: int) -> None:
+    def __init__(self, share: float, kinds: Sequence[str], known: Sequence[str], seed: int) -> None:
         if not 0 <= share <= 1:
             raise Misuse("not a share", field="bad_share", expected="0 to 1", found=str(share))
-        for way in ways:
-            if way not in known:
-                raise Misuse("no such way", field="bad", expected=", ".join(known), found=way)
-        if share and not ways:
-            raise Misuse("no way to be bad", field="bad", expected=", ".join(known))
-        self._share, self._ways = share, tuple(ways)
+        for kind in kinds:
+            if kind not in known:
+                raise Misuse("no such kind", field="bad", expected=", ".join(known), found=kind)
+        if share and not kinds:
+            raise Misuse("no kind of bad payload", field="bad", expected=", ".join(known))
+        self._share, self._kinds = share, tuple(kinds)
         self._dice = random.Random(f"{seed} bad")
 
     def choose(self) -> str:
         """What is wrong with the next payload; "" for nothing."""
         bad = self._share and self._dice.random() < self._share
-        return self._dice.choice(self._ways) if bad else ""
+        return self._dice.choice(self._kinds) if bad else ""
 
     def truncate(self, raw: bytes) -> bytes:
         """The payload without its end."""

@@ -1,4 +1,4 @@
-"""What the five simulators share: a loopback server, streams of data, and ways to misbehave.
+"""What the simulators share: a loopback server, streams of data, and faults.
 
     async with ChainlinkSimulator() as venue:   # under asyncio
         venue.url, venue.credentials
@@ -6,11 +6,11 @@
     with start("chainlink") as venue:           # anywhere else: it runs in a thread of its own
         venue.url, venue.credentials
 
-The server is a `Host`. Data flows in `Stream`s: each makes its messages at its own pace for whoever
-has joined it. A message of a stream is what misbehaviour is done to; acknowledgements always come.
+The server is a `Host`. Data flows in `Stream`s: each makes its messages at its own pace for the
+clients that have joined it. Faults concern the messages of streams; acknowledgements always come.
 
-Every method that a user calls may be called from any thread. What is asked for wrongly is `Misuse`;
-`OSError` is let through where a port cannot be had.
+Every public method may be called from any thread. Wrong use raises `Misuse`; a port that cannot be
+had raises `OSError`.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from payloads.venues.common.venue import variable
 class Simulator(Host):
     """A venue on loopback."""
 
-    # The pace of its streams where none is asked for, in messages a second.
+    # The pace of its streams without a `rate`, in messages a second.
     pace: ClassVar[float] = 1.0
-    # The path that clients put behind the host.
+    # The path behind the host in `url`.
     ws_path: ClassVar[str] = ""
     # The kinds of bad payloads, where payloads are signed.
     BAD: ClassVar[tuple[str, ...]] = ()
@@ -87,16 +87,16 @@ class Simulator(Host):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The same as the command line reads them from the environment."""
+        """The credentials as the command line reads them from the environment."""
         return {variable(self.venue, name): value for name, value in self.credentials.items()}
 
     @property
     @abstractmethod
     def subscriptions(self) -> tuple[str, ...]:
-        """What there is, as `payloads capture` is told what to subscribe to."""
+        """Everything to subscribe to, as arguments of `payloads capture`."""
 
     def capture(self, output: str) -> list[str]:
-        """The arguments of a `payloads capture` of everything here; it wants `environment`."""
+        """The arguments of a `payloads capture` of everything; it needs `environment`."""
         where = ["--endpoint", self.base, "-o", output]
         return ["capture", self.venue, *self.subscriptions, *where]
 
@@ -149,12 +149,12 @@ class Simulator(Host):
         self.run(stream)
 
     def run(self, stream: Stream) -> None:
-        """Have the stream going."""
+        """Start the stream, unless it runs."""
         if stream.task is None:
             stream.task = self._spawn(stream.flow(self.deliver, self.counters))
 
     def leave(self, peer: Peer, stream: Stream) -> None:
-        """Send a client nothing more of it."""
+        """Send a client nothing more of a stream."""
         if peer in stream.peers:
             stream.peers.remove(peer)
         if not stream.peers and not stream.lasts:
@@ -167,10 +167,10 @@ class Simulator(Host):
             stream.task = None
         self._streams.pop(stream.name, None)
 
-    # --- sending, right and wrong ---
+    # --- sending, with faults ---
 
     def deliver(self, peer: Peer, stream: str, made: Made) -> None:
-        """Send a client a message of a stream, or do to it what the plan says."""
+        """Send a client a message of a stream, with the faults that the plan has for it."""
         if not peer.open:
             return
         self.counters.frames += 1
@@ -203,7 +203,7 @@ class Simulator(Host):
         peer.after_sending()
 
     def _act(self, rule: Rule, peer: Peer | None) -> None:
-        """What is done to a connection (all of them, if none is named) or to the venue."""
+        """A fault of a connection (of all, if none is given) or of the venue."""
         peers = self.peers if peer is None else [peer]
         match rule.kind:
             case "restart":
@@ -216,18 +216,18 @@ class Simulator(Host):
                 self.expire()
                 return
         self.counters.misbehaved[rule.kind] += 1
-        for one in peers:
+        for each in peers:
             if rule.kind == "stall":
-                one.stall(float(rule.value))
+                each.stall(float(rule.value))
             elif rule.kind == "cut":
-                one.abort()
+                each.abort()
             else:
-                one.close(int(rule.value), "as was asked for")
+                each.close(int(rule.value), "as was asked for")
 
     # --- control, from any thread ---
 
     def misbehave(self, plan: str | Iterable[Rule] | Plan) -> None:
-        """From now on misbehave as in this plan, and no longer as in the one before."""
+        """Follow this plan from now on, and no longer the plan before."""
         planned = self._planned(plan)
         self._in_loop(lambda: self._set_plan(planned))
 
@@ -248,16 +248,16 @@ class Simulator(Host):
             self._act(rule, None)
 
     def cut(self) -> None:
-        """Every connection is gone, without a close frame."""
+        """End every connection without a close frame."""
         self._in_loop(lambda: self._act(Rule("cut", number=1), None))
 
     def close(self, code: int = 1011) -> None:
-        """Every connection is closed with this code."""
+        """Close every connection with this code."""
         rule = Rule("close", number=1, argument=str(code))
         self._in_loop(lambda: self._act(rule, None))
 
     def stall(self, seconds: float) -> None:
-        """Every connection falls silent for so long."""
+        """Send nothing on any connection for so long."""
         rule = Rule("stall", number=1, argument=f"{seconds:f}")
         self._in_loop(lambda: self._act(rule, None))
 
@@ -291,9 +291,9 @@ class Simulator(Host):
         self._in_loop(act)
 
     def restart(self, seconds: float = 1.0) -> None:
-        """Close every connection with 1012, let nobody in for so long, and come back.
+        """Close every connection with 1012, take none for so long, and come back.
 
-        It has begun when this returns; streams that last go on meanwhile.
+        It has begun when this returns. Streams that last go on meanwhile.
         """
 
         def act() -> None:

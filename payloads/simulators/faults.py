@@ -1,7 +1,7 @@
-"""What a simulator can be told to do wrong, and when: plain data, no socket in sight.
+"""Faults: what a simulator can do wrong, and when. Plain data, without sockets.
 
 A `Plan` is made of `Rule`s, in Python or from a text such as `drop/50,corrupt%0.5:utf8,stall@20:3`.
-A rule is a kind, a moment, and perhaps an argument:
+A rule is a kind, a time, and perhaps an argument:
 
     drop@20     the 20th data message (counted over all connections since the plan was set)
     drop@2.5s   two and a half seconds after that, with the first message from then on
@@ -9,8 +9,8 @@ A rule is a kind, a moment, and perhaps an argument:
     drop%0.5    half a percent of the messages, chosen by the seed
     stall@20:3  with an argument behind the colon
 
-`KINDS` lists the kinds and what their arguments mean. Everything that is wrong with a rule is
-`Misuse`, when it is made; `Plan.due` raises nothing.
+`KINDS` lists the kinds and their arguments. A wrong rule raises `Misuse` when it is made;
+`Plan.due` raises nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from payloads.errors import Misuse, elide
 
 
 def _flip(raw: bytes, dice: random.Random) -> bytes:
-    """One bit of a text message's lower six is another: still ASCII, no longer what was said."""
+    """One of the lower bits of a character is changed: still ASCII, but another text."""
     if not raw:
         return b"?"
     at = dice.randrange(len(raw))
@@ -44,8 +44,8 @@ def _no_frame(_: bytes, __: random.Random) -> bytes:
     return b"\xff\x7f" + bytes(16)
 
 
-# What "corrupt" can mean: a changed bit, a cut-off message, text that is not UTF-8, bytes that are
-# no websocket frame at all.
+# The arguments of "corrupt": a changed bit, a cut-off message, text that is not UTF-8, bytes that
+# are not a websocket frame.
 CORRUPTIONS: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "flip": _flip,
     "truncate": _truncate,
@@ -56,12 +56,12 @@ CORRUPTIONS: dict[str, Callable[[bytes, random.Random], bytes]] = {
 
 @dataclass(frozen=True)
 class Kind:
-    """A way of misbehaving. `default` is its argument where none is given; None: it takes none."""
+    """A kind of fault. `default` is its argument where none is given; None: it takes none."""
 
     meaning: str
     argument: str = ""
     default: str | None = None
-    # Whether it is done to a message, or to a connection, or to all of them.
+    # Whether it concerns a message, a connection or the venue.
     about: str = "message"
 
 
@@ -75,7 +75,7 @@ KINDS = {
     "close": Kind("the connection is closed", "close code", "1011", "connection"),
     "refuse": Kind("the next dial is answered with a status", "HTTP status", "503", "venue"),
     "expire": Kind("tokens end, or the credential is withdrawn", about="venue"),
-    "restart": Kind("all connections close, and nobody listens", "seconds", "1", "venue"),
+    "restart": Kind("all connections close, and none is taken", "seconds", "1", "venue"),
 }
 _MOMENT = re.compile(r"@(?P<number>[1-9][0-9]*)|@(?P<seconds>[0-9]+(?:\.[0-9]+)?)s"
                      r"|/(?P<every>[1-9][0-9]*)|%(?P<percent>[0-9]+(?:\.[0-9]+)?)")  # fmt: skip
@@ -84,7 +84,7 @@ _RULE = re.compile(r"(?P<kind>[a-z]+)(?P<moment>[@/%][0-9.]+s?)(?::(?P<argument>
 
 @dataclass(frozen=True)
 class Rule:
-    """One thing to do wrong. Exactly one of `number`, `seconds`, `every` and `share` says when."""
+    """A fault and its time: exactly one of `number`, `seconds`, `every` and `share`."""
 
     kind: str
     number: int | None = None
@@ -95,11 +95,11 @@ class Rule:
 
     def __post_init__(self) -> None:
         if (kind := KINDS.get(self.kind)) is None:
-            raise Misuse("no such misbehaviour", field="kind", expected=", ".join(KINDS),
+            raise Misuse("no such fault", field="kind", expected=", ".join(KINDS),
                          found=elide(self.kind))  # fmt: skip
-        deliveries = (self.number, self.seconds, self.every, self.share)
-        if sum(delivery is not None for delivery in deliveries) != 1:
-            raise Misuse("one moment is needed", field=self.kind,
+        times = (self.number, self.seconds, self.every, self.share)
+        if sum(time is not None for time in times) != 1:
+            raise Misuse("one time is needed", field=self.kind,
                          expected="one of number, seconds, every, share")  # fmt: skip
         if self.share is not None and not 0 <= self.share <= 1:
             raise Misuse("not a share", field=self.kind, expected="0 to 100 %")
@@ -127,7 +127,7 @@ class Rule:
 
     @property
     def value(self) -> str:
-        """The argument, or what stands for it."""
+        """The argument, or its default."""
         return self.argument or KINDS[self.kind].default or ""
 
     @classmethod
@@ -149,7 +149,7 @@ class Rule:
 
 
 class Plan:
-    """Rules, and how far they have come. The same seed gives the same decisions."""
+    """Rules and their progress. The same seed gives the same decisions."""
 
     def __init__(self, rules: str | Iterable[Rule] = (), seed: int = 0) -> None:
         texts = rules.split(",") if isinstance(rules, str) else None

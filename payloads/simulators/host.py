@@ -1,7 +1,7 @@
 """A server on loopback for venues: it takes dials and requests, and holds the websockets.
 
-`Host` knows nothing of what is said on them: a venue answers dials (`admit`), requests
-(`answer_http`) and messages (`received`). It may be stopped and restarted at any moment.
+`Host` knows no venue's protocol: a subclass answers dials (`admit`), requests (`answer_http`) and
+messages (`received`). It may be stopped and restarted at any time.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from payloads.simulators.ports import Listener
 from payloads.venues.common.redactor import Message
 
 _HEAD_TIMEOUT = 10.0
-# How long clients have for their half of the closing handshake when everybody is sent away.
+# How long clients have for their half of the closing handshake when all connections are closed.
 _GOODBYE = 0.5
-# How often whoever waits for something looks, in seconds.
+# How often `connected` looks, in seconds.
 _LOOKING = 0.005
 
 
 class Host(ABC):
-    """Ports, connections, and what is done in the background."""
+    """Ports, connections, and tasks in the background."""
 
     venue: ClassVar[str]
-    # The venue's hosts, each a port of its own here; the first is `port`, the next one above it.
+    # The venue's hosts, each with a port of its own: the first is `port`, the next is `port + 1`.
     doors: ClassVar[tuple[str, ...]] = ("",)
 
     def __init__(
@@ -76,12 +76,12 @@ class Host(ABC):
         return self.base_of(self.doors[0])
 
     def base_of(self, door: str) -> str:
-        """The same for one of the venue's hosts."""
+        """The websocket endpoint of a host of the venue."""
         return f"{'wss' if self._tls else 'ws'}://{self._authority(door)}"
 
     @property
     def http_url(self) -> str:
-        """The same host for requests."""
+        """The URL of the same host for requests."""
         return f"{'https' if self._tls else 'http'}://{self._authority(self.doors[0])}"
 
     def _authority(self, door: str) -> str:
@@ -92,17 +92,17 @@ class Host(ABC):
         """The venue's clock, in nanoseconds."""
         return self.clock()
 
-    # --- what a venue is ---
+    # --- what a venue implements ---
 
     def admit(self, request: Request, memory: dict[str, Any]) -> Response | None:
-        """Refuse a dial with a response, or admit it and note in `memory` who it is."""
+        """Refuse a dial with a response, or admit it and keep in `memory` what it says."""
         return None
 
     async def answer_http(self, request: Request) -> Response:
         """Answer a request that asks for no websocket."""
         return answer(404, {"error": "not found"})
 
-    def joined(self, peer: Peer) -> None:  # noqa: B027 (most have nothing to say)
+    def joined(self, peer: Peer) -> None:  # noqa: B027 (most venues send nothing then)
         """A websocket is open."""
 
     @abstractmethod
@@ -147,7 +147,7 @@ class Host(ABC):
         await self._listener.shut()
 
     def _restart(self, seconds: float) -> None:
-        """Let nobody in from now on, send everybody away, and come back after so long."""
+        """Close the ports and every connection, and open the ports again after so long."""
         self._listener.close()
         if self._coming_back is not None:
             self._coming_back.cancel()
@@ -181,7 +181,7 @@ class Host(ABC):
                 peer.ping()
 
     def _in_loop(self, action: Callable[[], None]) -> None:
-        """Do something where the server runs, and wait until it is done."""
+        """Call this in the server's thread, and wait until it is done."""
         if self._loop is None:
             raise Misuse("the simulator is not running", field=self.venue)
         if _running_loop() is self._loop:
@@ -250,7 +250,7 @@ class Host(ABC):
         self.received(peer, message)
 
     def _forget(self, peer: Peer) -> None:  # noqa: B027
-        """Whatever was done for a client is over."""
+        """A client is gone: stop what was done for it."""
 
     def _refusal(self, what: str) -> Response | None:
         waiting = self._refusals[what]

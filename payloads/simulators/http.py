@@ -1,7 +1,7 @@
-"""HTTP as much as a simulator needs: one request a connection, bodies with a length, no more.
+"""The part of HTTP that a simulator needs: one request a connection, bodies with a length.
 
-`read_request` gives the next request of a connection with the bytes it came as, None when the other
-side hung up first, and raises `Malformed` for what is not HTTP/1.x or exceeds the bounds.
+`read_request` returns the request of a connection, or None when the client hung up first. It raises
+`Malformed` for anything that is not HTTP/1.x or exceeds the bounds.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Request:
     target: str
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
-    # The head as it came, for a websocket library that wants to read it itself.
+    # The head as it came, for the websocket library, which reads it itself.
     head: bytes = field(default=b"", repr=False)
-    # Which of a venue's hosts it came to, where it has more than one.
+    # The name of the host that it came to, where the venue has several.
     door: str = ""
 
     def header(self, name: str) -> str:
@@ -59,7 +59,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """An answer. `answer` makes one of JSON."""
+    """An answer. `answer` makes an answer of JSON."""
 
     status: int
     body: bytes = b""

@@ -1,4 +1,4 @@
-"""Prices that nobody ever paid: integers that wander, the same for the same seed."""
+"""Synthetic prices: integers that change in random steps, the same for the same seed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MILLION = 10**6
 
 
 class Walk:
-    """A price that wanders a little with every step, and stays within a factor of two."""
+    """A price that changes a little with every step, and stays within a factor of two."""
 
     def __init__(self, seed: str, start: int, step_ppm: int = 200) -> None:
         self.dice = random.Random(seed)
@@ -45,12 +45,12 @@ class Walk:
         return self.value
 
     def size(self, unit: int = E18) -> int:
-        """A quantity somebody might trade, in multiples of a thousandth of `unit`."""
+        """A plausible quantity, in multiples of a thousandth of `unit`."""
         return self.dice.randint(1, 5000) * (unit // 1000)
 
 
-# What a field holds by its unit where it is the same in every report: fees as the published
-# examples have them, markets open.
+# The value of a field by its unit, where it is the same in every report: fees as in the published
+# examples, markets open.
 _CONSTANTS: dict[int, int] = {
     id(WEI): 30_940_102_293_200,
     id(JUELS): 7_776_444_105_849_300,
@@ -92,5 +92,5 @@ def _value(row: Field, walk: Walk, price: int, times: dict[str, int]) -> int | b
     if (scale := _PER_SECOND.get(id(unit))) is not None:
         named = (time for prefix, time in times.items() if row.name.startswith(prefix))
         return next(named, times["observations"]) * scale
-    # What is counted is 1: a duration, a month.
+    # A count is 1: a duration, a month.
     return _CONSTANTS.get(id(unit), 1)

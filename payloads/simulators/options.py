@@ -1,4 +1,4 @@
-"""What a simulator is started with, and what it says of itself: plain data."""
+"""The options of simulators, and the records in which they report: plain data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from payloads.simulators.faults import Rule
 
 
 class Server(TypedDict, total=False):
-    """What every server can be started with. `clock` gives nanoseconds since 1970."""
+    """The options of every server. `clock` returns nanoseconds since 1970."""
 
     host: str
     port: int
@@ -24,7 +24,7 @@ class Server(TypedDict, total=False):
 
 
 class Common(Server, total=False):
-    """What every simulator can be started with, beside.
+    """The options of every simulator.
 
     `rate` is in messages a second for each stream (None: the venue's own pace), `misbehave` is a
     plan as in `payloads.simulators.faults`, and `keep` is how many of the latest messages
@@ -39,7 +39,7 @@ class Common(Server, total=False):
 
 @dataclass
 class Counters:
-    """What happened so far."""
+    """The counts of a simulator so far."""
 
     dials: int = 0
     connections: int = 0
@@ -47,9 +47,9 @@ class Counters:
     received: int = 0
     frames: int = 0
     bytes: int = 0
-    # Messages never made, because the machine could not keep up with the rate.
+    # Messages that were skipped, because the machine could not keep up with the rate.
     late: int = 0
-    # Clients cut off because they did not read.
+    # Clients that were cut off because they did not read.
     too_slow: int = 0
     # By the venue's own code or status; by kind.
     refused: Counter[str] = field(default_factory=Counter)
@@ -79,15 +79,15 @@ class Endpoint(Record, frozen=True):
 
 
 class Made(Record, frozen=True):
-    """A message of a stream; `bad` says how its payload was spoilt, if it was."""
+    """A message of a stream; `bad` is the kind of its bad payload, "" for a good one."""
 
     message: str | bytes
     bad: str = ""
 
 
 class Sent(Record, frozen=True):
-    """A message that was due to a client; `number` counts them all, `fate` is what became of it:
-    the kinds of misbehaviour, and `unsent` where one of these had ended the connection by then.
+    """A message that was due to a client. `number` counts all of them. `fate` has the faults that
+    it met, and `unsent` where a fault had ended the connection by then.
     """
 
     number: int

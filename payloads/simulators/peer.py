@@ -1,10 +1,8 @@
-"""One client of a simulator: a websocket on the sans-I/O protocol of `websockets`, with every byte
-that goes out in our hands.
+"""A client of a simulator: a websocket on the sans-I/O protocol of `websockets`.
 
-A library that is meant to speak the protocol right cannot be told to speak it wrong, to go silent
-while its connection stays open, or to vanish without a word. That is what this is for. `send` never
-waits: what a client does not read is kept for it up to `most_waiting` bytes, and then it is cut
-off, as slow consumers are.
+A websocket server does not break the protocol, fall silent with an open connection, or vanish
+without a close frame. A peer can do that, because it writes every byte itself. `send` never waits:
+up to `most_waiting` bytes are kept for a client that does not read, and then it is cut off.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from payloads.simulators.http import Request
 from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
 from payloads.venues.common.redactor import Message
 
-# More than any client that reads at all lets pile up; a second of the fastest stream is below it.
+# More than a second of the fastest stream: a client that reads never has so much waiting.
 MOST_WAITING = 32 * 2**20
 _CLOSE_TIMEOUT = 2.0
 _READ = 2**16
@@ -55,7 +53,7 @@ class Peer:
             ) from None
 
         self.number, self.request = number, request
-        # What a venue remembers of this client: who it is, what it asked for.
+        # What the venue keeps about this client: its account, its subscriptions.
         self.memory: dict[str, Any] = {}
         self.heard = time.monotonic()
         self.too_slow = self._closing = False
@@ -86,7 +84,7 @@ class Peer:
     # --- the handshake ---
 
     def accept(self) -> bool:
-        """Answer the upgrade; False if it was none that the protocol allows."""
+        """Answer the upgrade; False if the protocol does not allow it."""
         self._protocol.receive_data(self.request.head)
         (asked,) = self._protocol.events_received()
         self._protocol.send_response(self._protocol.accept(cast(Any, asked)))
@@ -96,7 +94,7 @@ class Peer:
     # --- receiving ---
 
     async def run(self, received: Callable[[Message], None]) -> None:
-        """Hand over every message until the connection is gone."""
+        """Call `received` with every message until the connection is gone."""
         while data := await self._read():
             self.heard = time.monotonic()
             self._protocol.receive_data(data)
@@ -136,7 +134,7 @@ class Peer:
     # --- sending ---
 
     def send(self, message: Message) -> None:
-        """A text or binary message; nothing happens when the connection is gone."""
+        """Send a text or binary message; nothing happens when the connection is gone."""
         if not self.open:
             return
         if isinstance(message, str):
@@ -158,7 +156,7 @@ class Peer:
             self._write(data)
 
     def _write(self, data: bytes) -> None:
-        """Send bytes, or the end of all bytes if there are none."""
+        """Send bytes; no bytes mean the end of the stream."""
         if self._held is not None:
             self._held.append(data)
         elif self._writer.is_closing():
@@ -167,34 +165,34 @@ class Peer:
             self._writer.write(data)
         elif self._writer.can_write_eof():
             self._writer.write_eof()
-        else:  # TLS has no half of a connection to close
+        else:  # TLS cannot close half of a connection
             self._writer.close()
 
     # --- ending ---
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Say goodbye, and hang up if the client does not."""
+        """Send a close frame, and hang up if the client does not."""
         if self.open:
             self._protocol.send_close(code, reason)
             self._flush()
             self._abort_later()
 
     def _abort_later(self) -> None:
-        """The client gets a moment for its half of the closing handshake."""
+        """Hang up when the client has had time for its half of the closing handshake."""
         if not self._closing:
             self._closing = True
             asyncio.get_running_loop().call_later(_CLOSE_TIMEOUT, self.abort)
 
     def abort(self) -> None:
-        """Be gone, without a word."""
+        """End the connection without a close frame."""
         self._writer.transport.abort()
         # So that nothing more is sent and `open` is false at once.
         self._protocol.receive_eof()
 
-    # --- misbehaving ---
+    # --- faults ---
 
     def stall(self, seconds: float) -> None:
-        """Be silent, pongs included; what is sent meanwhile arrives late."""
+        """Send nothing for so long, pongs included; messages arrive late."""
         if self._held is None:
             self._held = []
             asyncio.get_running_loop().call_later(seconds, self._resume)
@@ -217,7 +215,7 @@ class Peer:
             self.send(late)
 
     def send_corrupt(self, message: Message, how: str, dice: random.Random) -> None:
-        """Send something that is not what the message was: see `CORRUPTIONS`."""
+        """Send the message damaged: see `CORRUPTIONS`."""
         raw = message.encode() if isinstance(message, str) else message
         damaged = CORRUPTIONS[how](raw, dice)
         if how == "frame":

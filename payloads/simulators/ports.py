@@ -1,8 +1,7 @@
 """A simulator's ports: every connection is served by a task of its own, and none outlives `shut`.
 
-A connection that was accepted but not yet served, that says nothing, that does not finish its TLS
-handshake, or that does not read its answer is no exception: whoever waits for the end of a test
-must not find its sockets afterwards.
+That is also so for a connection that was accepted and not yet served, that sends nothing, that does
+not finish its TLS handshake, or that does not read its answer: no socket may outlive a test.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ Serve = Callable[[str, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[No
 _BACKLOG = 100
 # A TLS handshake may take this long, in seconds.
 _PATIENCE = 10.0
-# How often the loop turns, and some more, between the end of a transport and that of its socket.
+# More than the turns of the loop between the end of a transport and that of its socket.
 _TURNS = 4
 
 
 class Listener:
-    """Listens at doors, each a port, and serves who comes with `serve(door, reader, writer)`."""
+    """Listens at doors, each a port, and calls `serve(door, reader, writer)` for each client."""
 
     def __init__(self, serve: Serve, host: str, tls: ssl.SSLContext | None) -> None:
         self._serve, self._host, self._tls = serve, host, tls
@@ -40,7 +39,7 @@ class Listener:
         return bool(self._open)
 
     async def listen(self, ports: dict[str, int]) -> None:
-        """Take connections; 0 among the ports becomes a free one. All doors open, or none."""
+        """Take connections at all doors, or raise. A port of 0 becomes a free port."""
         loop = asyncio.get_running_loop()
         try:
             for door in ports:
@@ -49,20 +48,20 @@ class Listener:
                 )
                 for family, *_, (host, _, *scope) in dict.fromkeys(found):
                     address = (host, ports[door], *scope)
-                    one = socket.create_server(address, family=family, backlog=_BACKLOG)
-                    self._open.append(_Open(one, partial(self._arrived, door)))
-                    ports[door] = one.getsockname()[1]
+                    listening = socket.create_server(address, family=family, backlog=_BACKLOG)
+                    self._open.append(_Open(listening, partial(self._arrived, door)))
+                    ports[door] = listening.getsockname()[1]
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Take no more connections; those that there are go on."""
+        """Take no more connections. Open connections go on."""
         while self._open:
             self._open.pop().close()
 
     async def shut(self) -> None:
-        """The same, and hang up on everybody: no socket is open when this returns."""
+        """The same, and end every connection: no socket is open when this returns."""
         self.close()
         for task in self._served:
             task.cancel()
@@ -104,8 +103,8 @@ class Listener:
 
 
 class _Open:
-    """A socket that listens. asyncio's own server loses whom it has accepted and not yet told of
-    when it is closed; here accepting is one step."""
+    """A socket that listens. asyncio's own server, when it is closed, loses connections that it
+    has accepted and not yet served; here accepting is a single step."""
 
     def __init__(self, listening: socket.socket, arrived: Callable[[socket.socket], None]) -> None:
         listening.setblocking(False)

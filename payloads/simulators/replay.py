@@ -24,12 +24,12 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     speed: float = 1.0,
-    told: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[str]:
-    """A websocket server that plays what was received to every client, from the start.
+    """A websocket server that sends the received messages of a capture to every client.
 
-    `played` is called for each client. What a client sends is read and ignored. Only this machine
-    can connect: `host` must be a loopback address. Its URL comes out.
+    `played` is called for each client, which gets them from the start. Messages of clients are
+    ignored. Only this machine can connect: `host` must be a loopback address. Yields the URL.
     """
     try:
         from websockets.asyncio.server import serve as listen
@@ -41,7 +41,7 @@ async def serve(
         raise Misuse("not a loopback address", field="host", expected="127.0.0.1", found=host)
 
     async def play(client: Any) -> None:
-        told("a client connected")
+        log("a client connected")
         reading = asyncio.ensure_future(_ignore(client))
         began, count = time.monotonic(), 0
         try:
@@ -59,7 +59,7 @@ async def serve(
             pass
         finally:
             reading.cancel()
-            told(f"a client got {count:,} frames")
+            log(f"a client got {count:,} frames")
 
     async with listen(play, host, port) as server:
         where = next(iter(server.sockets)).getsockname()

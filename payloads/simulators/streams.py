@@ -1,4 +1,4 @@
-"""A stream of messages at a pace, for whoever has joined it."""
+"""A stream of messages at a pace, for the clients that have joined it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from payloads.simulators.peer import Peer
 
 Deliver = Callable[[Peer, str, Made], None]
 
-# Behind by more than this, a stream gives up catching up: the machine is too slow for the rate.
+# A stream that is behind by more than this skips messages: the machine is too slow for the rate.
 _PATIENCE = 1.0
-# How many messages a stream makes at once before others get a turn.
+# How many messages a stream makes before other tasks get a turn.
 _BURST = 16
 
 
 class Stream:
     """Messages made at a pace, for the clients that have joined.
 
-    One that `lasts` goes on without clients, as a market does that REST can be asked about.
+    A stream that `lasts` goes on without clients, so that REST can answer for that time.
     """
 
     def __init__(
@@ -31,9 +31,9 @@ class Stream:
         self.task: asyncio.Task[None] | None = None
 
     async def flow(self, deliver: Deliver, counters: Counters) -> None:
-        """Make messages until it is ended, and deliver each to everybody."""
+        """Make messages until the stream is ended, and deliver each to every client."""
         due, made = time.monotonic(), 0
-        while self.task is not None:  # it may be ended by what it delivers, and has not paused yet
+        while self.task is not None:  # a delivery may end the stream
             wait = due - time.monotonic()
             if wait > 0 or made % _BURST == 0:
                 await asyncio.sleep(max(0.0, wait))
@@ -43,6 +43,6 @@ class Stream:
                 due += missed * self.period
             due += self.period
             made += 1
-            for one in self.make():
+            for message in self.make():
                 for peer in [*self.peers]:
-                    deliver(peer, self.name, one)
+                    deliver(peer, self.name, message)

@@ -20,7 +20,7 @@ _LONGEST = 10**9
 
 
 class TextOption(Record, frozen=True):
-    """One option. `read` raises ValueError or KeyError for a text that is not as `expected`."""
+    """An option. `read` raises ValueError or KeyError for a text that is not as `expected`."""
 
     read: Callable[[str], Any]
     expected: str

@@ -1,7 +1,7 @@
-"""What would have made a bad signature good: for explanations, never for acceptance.
+"""The changes that would make a bad signature good: for explanations, never for acceptance.
 
-`repairs` tries the ways in which signatures are usually mangled on their way to a contract, and
-answers those after which one of the wanted signers comes out. It recovers up to a dozen times.
+`signature_hints` tries the ways in which signatures are usually mangled on their way to a contract,
+and names the changes after which a wanted signer is recovered. It recovers up to a dozen times.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _ETHEREUM_PREFIX = b"\x19Ethereum Signed Message:\n32"
 
 
 def _variants(r: bytes, s: bytes, v: int) -> Iterator[tuple[str, bytes, bytes, int]]:
-    """The same signature as it may have been before somebody changed it."""
+    """The same signature as it may have been before it was mangled."""
     if v in (0, 1):
         yield f"v flipped to {1 - v}", r, s, 1 - v
     elif v in (27, 28):
@@ -28,7 +28,7 @@ def _variants(r: bytes, s: bytes, v: int) -> Iterator[tuple[str, bytes, bytes, i
         yield f"the bytes of r and s reversed, v {recovery_id}", r[::-1], s[::-1], recovery_id
 
 
-def repairs(
+def signature_hints(
     digest: bytes,
     r: bytes,
     s: bytes,
@@ -36,20 +36,21 @@ def repairs(
     wanted: Callable[[bytes], str],
     other_digests: Mapping[str, bytes] | None = None,
 ) -> list[str]:
-    """Sentences: each change that yields a signer whom `wanted` has a name for ("" if it has none).
+    """A sentence for each change that yields a wanted signer.
 
-    `other_digests` are digests that may have been signed instead, by what they are.
+    `wanted` gives the name of an address, or "" if it is not wanted. `other_digests` are digests
+    that may have been signed instead, by what they are.
     """
-    found = []
+    hints = []
     for change, r_, s_, v_ in _variants(r, s, v):
         if (signer := recover(digest, r_, s_, v_)) and (name := wanted(signer)):
-            found.append(f"{change} gives {checksum(signer)}, {name}")
-    if v in (0, 1) and (high := int.from_bytes(s, "big")) > CURVE_ORDER // 2 and found:
+            hints.append(f"{change} gives {checksum(signer)}, {name}")
+    if v in (0, 1) and (high := int.from_bytes(s, "big")) > CURVE_ORDER // 2 and hints:
         low = (CURVE_ORDER - high).to_bytes(32, "big")
         if (signer := recover(digest, r, low, v)) and (name := wanted(signer)):
-            found.append(f"s replaced by the order minus s gives {checksum(signer)}, {name}")
+            hints.append(f"s replaced by the order minus s gives {checksum(signer)}, {name}")
     candidates = {"the digest with an EIP-191 prefix": keccak256(_ETHEREUM_PREFIX + digest)}
     for what, other in (candidates | dict(other_digests or {})).items():
         if other != digest and (signer := recover(other, r, s, v)) and (name := wanted(signer)):
-            found.append(f"it signs {what}: {checksum(signer)}, {name}")
-    return found
+            hints.append(f"it signs {what}: {checksum(signer)}, {name}")
+    return hints

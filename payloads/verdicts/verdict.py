@@ -1,13 +1,13 @@
 """What a contract would do: `Accepted` or `Reverted`, and why.
 
 A verdict is the chain's answer (`returned`, or `revert_data` with the contract's own error name,
-selector and arguments). What stands beside it is ours: `checks` (every check in the contract's
-order, with all that is wrong and not only the first) and `findings` (what a user must hear even
-when the answer is "accepted"). Both are computed when first asked for: a verdict that is only asked
-whether it is `accepted` costs no more than its signatures.
+selector and arguments). Beside it stands what this library adds: `checks` (every check in the
+contract's order, with all that is wrong and not only the first) and `findings` (what a user must
+hear even when the answer is "accepted"). Both are computed when first asked for: a verdict that is
+only asked whether it is `accepted` costs no more than its signatures.
 
 A verdict names the state it was reached with, and that state's age. Nothing here raises, but
-`Verdict.settle`, which raises `ContractRefusal` for a call that would revert.
+`Verdict.raise_if_refused`, which raises `ContractRefusal`.
 """
 
 from __future__ import annotations
@@ -17,165 +17,11 @@ from typing import Any
 
 from hexbytes import HexBytes
 
-from payloads.abi.fields import Record, hexed, jsonable
-from payloads.abi.solidity import Argument, encode
-from payloads.crypto import keccak256
+from payloads.abi.fields import jsonable
 from payloads.errors import Refused
+from payloads.verdicts.checks import Check, Explanation, Finding
+from payloads.verdicts.contract_errors import Revert, read_revert
 from payloads.verdicts.state import State
-
-# --- the contracts' errors ------------------------------------------------------------------------
-
-
-class ContractError(Record, frozen=True):
-    """An error as a contract declares it."""
-
-    name: str
-    types: tuple[str, ...]
-    selector: HexBytes
-
-    @classmethod
-    def of(cls, name: str, *types: str) -> ContractError:
-        selector = keccak256(f"{name}({','.join(types)})".encode())[:4]
-        return cls(name, types, hexed(selector))
-
-    def data(self, *args: int | bytes) -> bytes:
-        """The revert data with these arguments."""
-        names = [Argument(str(index), type_) for index, type_ in enumerate(self.types)]
-        return bytes(self.selector) + encode(names, args)
-
-    def read(self, data: bytes) -> tuple[Any, ...] | None:
-        """The arguments, if the data is as long as they are."""
-        if len(data) != 4 + 32 * len(self.types):
-            return None
-        words = [data[at : at + 32] for at in range(4, len(data), 32)]
-        pairs = zip(self.types, words, strict=True)
-        return tuple(
-            hexed(word) if type_ == "bytes32" else int.from_bytes(word, "big")
-            for type_, word in pairs
-        )
-
-
-BAD_VERIFICATION = ContractError.of("BadVerification")
-INCORRECT_SIGNATURE_COUNT = ContractError.of("IncorrectSignatureCount", "uint256", "uint256")
-MISMATCHED_SIGNATURES = ContractError.of("MismatchedSignatures", "uint256", "uint256")
-NO_SIGNERS = ContractError.of("NoSigners")
-VERIFIER_NOT_FOUND = ContractError.of("VerifierNotFound", "bytes32")
-DIGEST_INACTIVE_V3 = ContractError.of("DigestInactive", "bytes32", "bytes32")
-DIGEST_INACTIVE_V5 = ContractError.of("DigestInactive", "bytes32")
-INACTIVE_FEED = ContractError.of("InactiveFeed", "bytes32")
-ACCESS_FORBIDDEN = ContractError.of("AccessForbidden")
-EXPIRED_REPORT = ContractError.of("ExpiredReport")
-INVALID_QUOTE = ContractError.of("InvalidQuote")
-INVALID_DEPOSIT = ContractError.of("InvalidDeposit")
-INSUFFICIENT_FEE = ContractError.of("InsufficientFee")
-INVALID_PAYLOAD = ContractError.of("InvalidPayload")
-INVALID_SIGNATURE = ContractError.of("InvalidSignature")
-PANIC = ContractError.of("Panic", "uint256")
-
-ERRORS: dict[bytes, ContractError] = {
-    bytes(error.selector): error for error in list(vars().values()) if type(error) is ContractError
-}
-PANICS = {0x11: "arithmetic overflow", 0x32: "index out of bounds", 0x41: "memory allocation"}
-
-
-class Revert(Record, frozen=True):
-    """Revert data, read. `error` is None for a bare revert, and for data that nobody knows."""
-
-    data: HexBytes
-    error: str | None = None
-    selector: HexBytes | None = None
-    args: tuple[Any, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The error in a few words."""
-        if self.error == "Panic":
-            code = self.args[0]
-            return f"Panic(0x{code:02x}) {PANICS.get(code, '')}".rstrip()
-        return self.error or ("unknown error" if self.data else "revert (empty)")
-
-
-def read_revert(data: bytes) -> Revert:
-    """The error that revert data spells."""
-    error = ERRORS.get(data[:4])
-    args = error.read(data) if error else None
-    if error is None or args is None:
-        return Revert(hexed(data), None, hexed(data[:4]) if len(data) >= 4 else None)
-    return Revert(hexed(data), error.name, error.selector, args)
-
-
-class Stop(Exception):
-    """A contract's check that failed: the revert data, and why in words. Never leaves a `judge`."""
-
-    def __init__(self, data: bytes, why: str = "") -> None:
-        super().__init__(why)
-        self.data = data
-        self.why = why
-
-
-# --- what stands beside the answer ----------------------------------------------------------------
-
-
-class Check(Record, frozen=True):
-    """One check that the contract makes: the rule, what it was applied to, and how it went.
-
-    `passed` is None where the contract could not have asked, because something it needs is missing.
-    `decided` marks the check that the chain stops at; `payload` is the index in a bulk call.
-    """
-
-    name: str
-    rule: str
-    inputs: dict[str, Any]
-    passed: bool | None
-    detail: str = ""
-    revert: str = ""
-    decided: bool = False
-    payload: int | None = None
-
-    def __str__(self) -> str:
-        mark = {True: "ok  ", False: "FAIL", None: "-   "}[self.passed]
-        which = "" if self.payload is None else f"payload {self.payload}: "
-        detail = f": {self.detail}" if self.detail else ""
-        revert = f" [{self.revert}{', decides' if self.decided else ''}]" if self.revert else ""
-        return f"{mark} {which}{self.name}{detail}{revert}"
-
-
-class Finding(Record, frozen=True):
-    """Something a user must hear whatever the verdict; `code` is stable."""
-
-    code: str
-    severity: str
-    sentence: str
-    reference: str
-    detail: str = ""
-    payload: int | None = None
-
-    def __str__(self) -> str:
-        which = "" if self.payload is None else f" (payload {self.payload})"
-        detail = f": {self.detail}" if self.detail else ""
-        return f"{self.severity} {self.code}{which}: {self.sentence}{detail}"
-
-
-class Hazard(Record, frozen=True):
-    """A kind of finding. Severities: `danger`, `warning`, `note`."""
-
-    code: str
-    severity: str
-    sentence: str
-    reference: str
-
-    def found(self, detail: str = "", payload: int | None = None) -> Finding:
-        return Finding(self.code, self.severity, self.sentence, self.reference, detail, payload)
-
-
-class Explanation(Record, frozen=True):
-    """All that is known about why."""
-
-    checks: tuple[Check, ...] = ()
-    findings: tuple[Finding, ...] = ()
-
-
-# --- the verdict ----------------------------------------------------------------------------------
 
 
 class Verdict:
@@ -267,15 +113,28 @@ class Verdict:
         age = "age unknown" if self.age is None else f"{self.age} s old"
         return f"{self.name} (state: {self.state.described()}; {age})"
 
-    def settle(self) -> Verdict:
-        """This verdict if the call is accepted; else `ContractRefusal` with the same facts."""
-        if self.accepted:
+    @property
+    def passed(self) -> bool:
+        """Whether the call is accepted, and with another answer than false."""
+        return self.accepted and self.returned is not False
+
+    def raise_if_refused(self) -> Verdict:
+        """This verdict if the call passes; else `ContractRefusal` with the same facts.
+
+        A call that returns false is refused, too: a caller who ignores that answer would take the
+        payload for good.
+        """
+        if self.passed:
             return self
-        first = next((check for check in self.checks if check.decided), None)
+        if self.accepted:
+            reason, failed = "the contract would return false", self.problems[:1]
+        else:
+            reason = f"the contract would revert: {self.name}"
+            failed = tuple(check for check in self.checks if check.decided)[:1]
         raise ContractRefusal(
-            f"the contract would revert: {self.name}",
-            field=None if first is None else first.name,
-            found=None if first is None else first.detail,
+            reason,
+            field=failed[0].name if failed else None,
+            found=failed[0].detail if failed else None,
             revert_data=self.revert_data,
             verdict=self,
         )
@@ -307,8 +166,7 @@ class Verdict:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # With the explanation as data: what it would be computed from need not travel.
-        facts = (self.returned, self.revert_data, self.state, self.now)
-        return (_restored, (type(self), *facts, self.why))
+        return (_restored, (type(self), *self._facts(), self.why, self.revert))
 
     def _facts(self) -> tuple[Any, ...]:
         return (self.returned, self.revert_data, self.state, self.now)
@@ -320,9 +178,17 @@ class Verdict:
 
 
 def _restored(
-    cls: type[Verdict], returned: Any, data: bytes | None, state: State, now: int, why: Explanation
+    cls: type[Verdict],
+    returned: Any,
+    data: bytes | None,
+    state: State,
+    now: int | None,
+    why: Explanation,
+    revert: Revert | None,
 ) -> Verdict:
-    return cls(returned, data, state, now, lambda: why)
+    verdict = cls(returned, data, state, now, lambda: why)
+    verdict._read = revert
+    return verdict
 
 
 class Accepted(Verdict):

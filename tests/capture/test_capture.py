@@ -38,8 +38,7 @@ from payloads.live import connect
 from payloads.simulators import EthgasSimulator, QfexSimulator
 from payloads.venues.common.redactor import REDACTED, Redactor, Secret
 from payloads.venues.common.session import Authenticated, Reply, Request, Session
-from tests.live.kit import SECRET, Numbered, count, serving
-from tests.live.test_connection import read_until, run
+from tests.live.kit import SECRET, Numbered, count, read_until, run, serving
 
 NAMES = ("c.jsonl", "c.jsonl.gz", "c.jsonl.zst")
 

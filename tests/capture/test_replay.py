@@ -25,8 +25,7 @@ from payloads.errors import Misuse
 from payloads.live import connect
 from payloads.simulators.replay import serve
 from payloads.venues.common.session import Data, Reply
-from tests.live.kit import QUICK, Numbered, count, serving
-from tests.live.test_connection import read_until, run
+from tests.live.kit import QUICK, Numbered, count, read_until, run, serving
 
 SECOND = 10**9
 ROOT = Path(__file__).parents[2]

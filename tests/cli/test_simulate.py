@@ -100,7 +100,7 @@ def test_they_reach_the_simulator() -> None:
         ("ethgas", "flat=perhaps", "expected yes or no: "),
         ("finery", "clients=5,six", "expected NUMBER,…: "),
         ("chainlink", "network=2", "expected COUNT: oracles, 4 to 31"),
-        ("chainlink", "bad=rotten", "bad: no such way, expected wrong_signer, expired"),
+        ("chainlink", "bad=rotten", "bad: no such kind, expected wrong_signer, expired"),
         ("chainlink", "host=0.0.0.0", "chainlink host: no such option, expected bad, "),
     ],
 )

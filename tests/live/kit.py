@@ -1,7 +1,7 @@
-"""A tiny venue to test the transport with: numbered messages that can be asked for from a number.
+"""A tiny venue to test connections with: it sends numbered messages, from any number on.
 
-The session knows the last number it saw and asks to go on behind it, as a venue with a backfill
-would; so whether anything was lost or doubled can be counted.
+The session knows the last number it saw and asks to go on behind it, as with a venue that can fill
+gaps. So a test can count whether anything was lost or doubled.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from payloads.live.connection import Backoff
+from payloads.capture.frames import Delivery, Frame, Incident
+from payloads.live.connection import Backoff, Connection
 from payloads.venues.common.redactor import Message, Redactor, Secret
 from payloads.venues.common.session import (
     Closed,
@@ -101,8 +102,16 @@ class Numbered(Session):
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
 
-async def count(socket: ServerConnection, upto: int, pause: float = 0, kind: str = "text") -> None:
-    """The venue: numbers from behind the one asked for."""
+class Peer(Protocol):
+    """The server's end of a websocket, real or in memory."""
+
+    async def recv(self) -> Any: ...
+
+    async def send(self, message: Any) -> None: ...
+
+
+async def count(socket: Peer, upto: int, pause: float = 0, kind: str = "text") -> None:
+    """The venue: numbers from behind the number that it is asked for."""
     asked = json.loads(await socket.recv())
     for number in range(asked["after"] + 1, upto + 1):
         text = json.dumps({"n": number})
@@ -113,7 +122,7 @@ async def count(socket: ServerConnection, upto: int, pause: float = 0, kind: str
 
 @contextlib.asynccontextmanager
 async def serving(handler: Handler, port: int = 0, **options: Any) -> AsyncIterator[str]:
-    """A server on loopback; what it is called by comes out."""
+    """A server on loopback; gives its URL."""
     async with serve(handler, "127.0.0.1", port, **options) as server:
         yield url_of(server)
 
@@ -121,3 +130,61 @@ async def serving(handler: Handler, port: int = 0, **options: Any) -> AsyncItera
 def url_of(server: Server) -> str:
     host, port = next(iter(server.sockets)).getsockname()[:2]
     return f"ws://{host}:{port}/numbers?a=1,2&b=%2C"
+
+
+class Notes:
+    """A recorder that keeps everything in a list."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.kept: list[Frame | Incident] = []
+        self.secrets: set[str] = set()
+
+    def connection(self) -> int:
+        self.connections += 1
+        return self.connections
+
+    def learn(self, secret: Secret | str) -> None:
+        self.secrets.add(secret.reveal() if isinstance(secret, Secret) else secret)
+
+    def frame(self, frame: Frame) -> None:
+        self.kept.append(frame)
+
+    def incident(self, incident: Incident) -> None:
+        self.kept.append(incident)
+
+    @property
+    def frames(self) -> list[Frame]:
+        return [kept for kept in self.kept if isinstance(kept, Frame)]
+
+    @property
+    def incidents(self) -> list[Incident]:
+        return [kept for kept in self.kept if isinstance(kept, Incident)]
+
+    @property
+    def words(self) -> list[str]:
+        return [incident.what for incident in self.incidents]
+
+
+def run(work: Awaitable[Any], within: float = 20) -> Any:
+    """Run a coroutine in real time, within so many seconds."""
+
+    async def bounded() -> Any:
+        async with asyncio.timeout(within):
+            return await work
+
+    return asyncio.run(bounded())
+
+
+async def read_until(connection: Connection, last: int) -> list[Delivery]:
+    """All deliveries until the numbered message came."""
+    deliveries = []
+    async for delivery in connection:
+        deliveries.append(delivery)
+        if any(isinstance(event, Data) and event.content == last for event in delivery.events):
+            break
+    return deliveries
+
+
+def events_of(deliveries: list[Delivery]) -> list[Event]:
+    return [event for delivery in deliveries for event in delivery.events]

@@ -1,34 +1,27 @@
-"""The driver against real websocket servers on loopback."""
+"""A connection's promises, with a venue in memory and time that takes none.
 
-# ruff: noqa: PT012, SIM117 (it is the loop that raises, and the server that comes first)
+`test_websocket` and `test_network` have what needs a socket.
+"""
+
+# ruff: noqa: PT012 (it is the loop that raises)
 
 from __future__ import annotations
 
 import asyncio
-import http
 import itertools
 import json
-import os
-import signal
 import subprocess
 import sys
-import textwrap
 import threading
-import time
-from collections.abc import Awaitable
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.asyncio.server import ServerConnection, serve
 
-from payloads.capture.frames import Delivery, Dropped, Frame, Incident, Retrying, Unreachable
+from payloads.capture.frames import Delivery, Dropped, Frame, Retrying, Unreachable
 from payloads.errors import Misuse, Refused
-from payloads.live import connect, stream
-from payloads.live.connection import Backoff, Connection, merged
-from payloads.live.inbox import Inbox
-from payloads.venues.common.redactor import Message, Secret
+from payloads.live import Backoff, Connection, Inbox, connect, merged, stream
+from payloads.live.seams import DialFailed, UpgradeRefused
+from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import (
     Closed,
     Data,
@@ -40,58 +33,41 @@ from payloads.venues.common.session import (
     Stalled,
     Unknown,
 )
-from tests.live.kit import QUICK, SECRET, Numbered, count, serving, url_of
-
-# A ping of ours, and its answer.
-_PING, _PONG = ("out", "ping"), ("in", "pong")
-
-
-class Notes:
-    """A recorder that keeps everything in a list."""
-
-    def __init__(self) -> None:
-        self.connections = 0
-        self.kept: list[Frame | Incident] = []
-        self.secrets: set[str] = set()
-
-    def connection(self) -> int:
-        self.connections += 1
-        return self.connections
-
-    def learn(self, secret: Secret | str) -> None:
-        self.secrets.add(secret.reveal() if isinstance(secret, Secret) else secret)
-
-    def frame(self, frame: Frame) -> None:
-        self.kept.append(frame)
-
-    def incident(self, incident: Incident) -> None:
-        self.kept.append(incident)
-
-    @property
-    def words(self) -> list[str]:
-        return [one.what for one in self.kept if isinstance(one, Incident)]
+from tests.live.kit import SECRET, Notes, Numbered, count, events_of, read_until
+from tests.live.memory import (
+    ROUND_TRIP,
+    URL,
+    WINDOW,
+    MemoryPeer,
+    MemoryVenue,
+    in_virtual_time,
+    now,
+)
 
 
-def run(work: Awaitable[Any], within: float = 20) -> Any:
-    async def bounded() -> Any:
-        async with asyncio.timeout(within):
-            return await work
+def counting(upto: int, kind: str = "text") -> MemoryVenue:
+    """A venue that sends so many numbers, and then nothing."""
 
-    return asyncio.run(bounded())
+    async def handler(peer: MemoryPeer) -> None:
+        await count(peer, upto, kind=kind)
+        await peer.wait_closed()
 
-
-async def read_until(connection: Connection, last: int) -> list[Delivery]:
-    """All moments until the numbered message came."""
-    deliveries = []
-    async for delivery in connection:
-        deliveries.append(delivery)
-        if any(isinstance(event, Data) and event.content == last for event in delivery.events):
-            break
-    return deliveries
+    return MemoryVenue(handler)
 
 
-def events_of(deliveries: list[Delivery]) -> list[Event]:
-    return [event for delivery in deliveries for event in delivery.events]
+def refusing(*refusals: Exception | None) -> MemoryVenue:
+    """A venue that meets the first dials so, all later ones with the last of these."""
+
+    def refuse(dials: int) -> None:
+        refusal = refusals[min(dials, len(refusals)) - 1]
+        if refusal is not None:
+            raise refusal
+
+    async def handler(peer: MemoryPeer) -> None:
+        await count(peer, 3)
+        await peer.wait_closed()
+
+    return MemoryVenue(handler, refuse)
 
 
 # --- the ordinary way -----------------------------------------------------------------------------
@@ -100,94 +76,70 @@ def events_of(deliveries: list[Delivery]) -> list[Event]:
 @pytest.mark.parametrize("kind", ["text", "binary"])
 def test_frames_come_in_order_with_their_times_and_opcodes(kind: str) -> None:
     async def work() -> None:
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 50, kind=kind)
-            await socket.wait_closed()
+        venue, session, before = counting(50, kind), Numbered(URL), now()
+        async with venue.connect(session) as connection:
+            deliveries = await read_until(connection, 50)
+        frames = [delivery.frame for delivery in deliveries if delivery.frame]
+        assert [json.loads(frame.data)["n"] for frame in frames] == list(range(1, 51))
+        assert {frame.opcode for frame in frames} == {kind}
+        assert {type(frame.data) for frame in frames} == {str if kind == "text" else bytes}
+        times = [frame.at for frame in frames]
+        assert before <= times[0] <= times[-1] <= now()
+        assert times == sorted(times)
+        assert session.calls == ["dial", "opened", "closed 1000"]
 
-        async with serving(handler) as url:
-            session, before = Numbered(url), time.time_ns()
-            async with connect(session) as connection:
-                deliveries = await read_until(connection, 50)
-            frames = [delivery.frame for delivery in deliveries if delivery.frame]
-            assert [json.loads(frame.data)["n"] for frame in frames] == list(range(1, 51))
-            assert {frame.opcode for frame in frames} == {kind}
-            assert {type(frame.data) for frame in frames} == {str if kind == "text" else bytes}
-            times = [frame.at for frame in frames]
-            assert before <= times[0] <= times[-1] <= time.time_ns()
-            assert times == sorted(times)
-            assert session.calls == ["dial", "opened", "closed 1000"]
-
-    run(work())
+    in_virtual_time(work())
 
 
-def test_the_target_and_the_headers_go_out_byte_for_byte() -> None:
-    seen = []
-
+def test_every_dial_asks_the_session_anew() -> None:
     async def work() -> None:
-        async def handler(socket: ServerConnection) -> None:
-            assert socket.request is not None
-            seen.append((socket.request.path, dict(socket.request.headers.raw_items())))
-            await count(socket, 1)
+        async def handler(peer: MemoryPeer) -> None:
+            await count(peer, len(venue.dials))
 
-        async with serve(handler, "127.0.0.1", 0) as server:
-            base = url_of(server).partition("/numbers")[0]
-            for target in ("/a;b/c;d?x=1,2&y=%2c%2C&&z=", "/?", "//two//", "/~!$&'()*+,;=:@?/?"):
-                async with connect(Numbered(base + target)) as connection:
-                    await read_until(connection, 1)
-                assert seen[-1][0] == target
-            assert seen[-1][1]["X-Token"] == SECRET.reveal()
-            assert seen[-1][1]["User-Agent"].startswith("payloads/")
+        venue, session = MemoryVenue(handler), Numbered(URL)
+        async with venue.connect(session) as connection:
+            await read_until(connection, 2)
+        assert [dial.url for dial in venue.dials] == [URL, URL]
+        assert dict(venue.dials[0].headers)["X-Token"] == SECRET.reveal()
+        assert session.calls[:4] == ["dial", "opened", "closed 1000", "dial"]
 
-    run(work())
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1/", "ws://", "nothing", "ws://127.0.0.1/ä b"])
-def test_what_is_no_websocket_url_is_misuse(url: str) -> None:
-    async def work() -> None:
-        async with connect(Numbered(url)) as connection:
-            async for _ in connection:
-                pass
-
-    with pytest.raises((Misuse, Refused)) as caught:
-        run(work())
-    assert isinstance(caught.value, Misuse)
-
-
-def test_a_large_fragmented_message_is_one_frame() -> None:
-    async def work() -> None:
-        text = json.dumps({"n": 1, "pad": "x" * 3_000_000})
-
-        async def handler(socket: ServerConnection) -> None:
-            await socket.recv()
-            await socket.send(text[at : at + 100_000] for at in range(0, len(text), 100_000))
-            await socket.wait_closed()
-
-        async with serving(handler) as url, connect(Numbered(url)) as connection:
-            deliveries = await read_until(connection, 1)
-        (frame,) = [delivery.frame for delivery in deliveries if delivery.frame]
-        assert frame.data == text
-
-    run(work())
+    in_virtual_time(work())
 
 
 def test_ticks_are_sent_at_the_deadline() -> None:
     async def work() -> None:
         ticks = []
 
-        async def handler(socket: ServerConnection) -> None:
-            await socket.recv()
-            async for message in socket:
-                ticks.append((message, time.monotonic()))
+        async def handler(peer: MemoryPeer) -> None:
+            await peer.recv()
+            while True:
+                ticks.append((await peer.recv(), now()))
                 if len(ticks) == 4:
-                    await socket.send('{"n": 1}')
+                    await peer.send('{"n": 1}')
 
-        async with serving(handler) as url:
-            async with connect(Numbered(url, every=0.05)) as connection:
-                await read_until(connection, 1)
+        async with MemoryVenue(handler).connect(Numbered(URL, every=5)) as connection:
+            await read_until(connection, 1)
+        assert {message for message, _ in ticks} == {"tick"}
         gaps = [late[1] - early[1] for early, late in itertools.pairwise(ticks)]
-        assert all(0.03 < gap < 1 for gap in gaps), gaps
+        assert gaps == pytest.approx([5e9] * 3, rel=1e-6)
 
-    run(work())
+    in_virtual_time(work())
+
+
+def test_a_deadline_that_no_tick_moves_is_due_once_a_second() -> None:
+    class Stuck(Numbered):
+        def tick(self, now: int) -> list[Event]:
+            self.calls.append("tick")
+            return []
+
+    async def work() -> None:
+        session = Stuck(URL, every=1)
+        async with counting(1).connect(session) as connection:
+            await read_until(connection, 1)
+            await asyncio.sleep(10.5)
+        assert 8 <= session.calls.count("tick") <= 10
+
+    in_virtual_time(work())
 
 
 # --- refusals, failures, coming back --------------------------------------------------------------
@@ -195,51 +147,32 @@ def test_ticks_are_sent_at_the_deadline() -> None:
 
 def test_401_is_not_retried_and_its_body_is_shown() -> None:
     async def work() -> None:
-        dials = 0
-
-        def refuse(socket: ServerConnection, _: Any) -> Any:
-            nonlocal dials
-            dials += 1
-            return socket.respond(http.HTTPStatus.UNAUTHORIZED, "no such key")
-
         events: list[Event] = []
-        async with serving(count, process_request=refuse) as url:  # type: ignore[arg-type]
-            async with connect(Numbered(url), backoff=QUICK) as connection:
-                with pytest.raises(Refused, match="HTTP 401"):
-                    async for event in connection.events():
-                        events.append(event)
-        assert dials == 1
+        venue = refusing(UpgradeRefused(401, [], b"no such key"))
+        async with venue.connect(Numbered(URL)) as connection:
+            with pytest.raises(Refused, match="HTTP 401"):
+                async for event in connection.events():
+                    events.append(event)
+        assert len(venue.dials) == 1
         assert events == [Rejected("401", "no such key")]
 
-    run(work())
+    in_virtual_time(work())
 
 
 def test_503_is_retried_with_growing_jittered_waits() -> None:
     async def work() -> None:
-        dials = 0
-
-        def refuse(socket: ServerConnection, _: Any) -> Any:
-            nonlocal dials
-            dials += 1
-            if dials <= 4:
-                return socket.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "busy")
-            return None
-
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 3)
-            await socket.wait_closed()
-
-        async with serving(handler, process_request=refuse) as url:
-            async with connect(Numbered(url), backoff=QUICK) as connection:
-                events = events_of(await read_until(connection, 3))
+        busy = UpgradeRefused(503, [], b"busy")
+        venue, began = refusing(*[busy] * 6, None), now()
+        async with venue.connect(Numbered(URL)) as connection:
+            events = events_of(await read_until(connection, 3))
         waits = [event.wait for event in events if isinstance(event, Retrying)]
-        longest = [0.02, 0.04, 0.08, 0.1]
-        assert len(waits) == 4
+        longest = [1, 2, 4, 8, 16, 30]
         for wait, most in zip(waits, longest, strict=True):
             assert most / 2 <= wait / 1e9 <= most
-        assert connection.stats.refused == 4
+        assert now() - began == pytest.approx(sum(waits), rel=1e-6)
+        assert connection.stats.refused == 6
 
-    run(work())
+    in_virtual_time(work())
 
 
 def test_backoff_doubles_to_its_ceiling_and_gives_up_when_told() -> None:
@@ -248,145 +181,175 @@ def test_backoff_doubles_to_its_ceiling_and_gives_up_when_told() -> None:
     assert backoff.wait(10_000, 0.999) >= 15 * 10**9
 
     async def work() -> None:
-        connection = connect(Numbered("ws://127.0.0.1:1/"), backoff=Backoff(0.01, 0.02, attempts=3))
+        venue = refusing(DialFailed("Connection refused"))
+        connection = venue.connect(Numbered(URL), backoff=Backoff(attempts=3))
         async with connection:
             with pytest.raises(Refused, match="3 attempts"):
                 async for delivery in connection:
                     assert isinstance(delivery.events[0], Unreachable | Retrying)
         assert connection.stats.unreachable == 3
 
-    run(work())
+    in_virtual_time(work())
+
+
+def test_a_dial_that_could_only_fail_the_same_way_is_the_last() -> None:
+    async def work() -> None:
+        venue = refusing(DialFailed("not trusted", again=False))
+        async with venue.connect(Numbered(URL)) as connection:
+            with pytest.raises(Refused, match="not trusted"):
+                await read_until(connection, 1)
+        assert len(venue.dials) == 1
+
+    in_virtual_time(work())
 
 
 def test_a_wait_that_the_venue_asked_for_is_kept() -> None:
     class Patient(Numbered):
         def closed(self, code: int, reason: str, now: int) -> list[Event]:
-            return [Closed(code, reason, Retry(True, "come back later", 300_000_000))]
+            return [Closed(code, reason, Retry(True, "come back later", 300 * 10**9))]
 
     async def work() -> None:
         opened = []
 
-        async def handler(socket: ServerConnection) -> None:
-            opened.append(time.monotonic())
-            await count(socket, len(opened))
+        async def handler(peer: MemoryPeer) -> None:
+            opened.append(now())
+            await count(peer, len(opened))
 
-        async with serving(handler) as url:
-            async with connect(Patient(url), backoff=QUICK) as connection:
-                await read_until(connection, 2)
-        assert 0.3 <= opened[1] - opened[0] < 2
+        async with MemoryVenue(handler).connect(Patient(URL)) as connection:
+            await read_until(connection, 2)
+        assert opened[1] - opened[0] == pytest.approx(300e9, rel=1e-6)
 
-    run(work())
+    in_virtual_time(work())
 
 
 def test_a_server_restart_loses_and_doubles_nothing() -> None:
     async def work() -> None:
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 400, pause=0.001)
-            await socket.wait_closed()
+        async def handler(peer: MemoryPeer) -> None:
+            await count(peer, 400, pause=0.1)
+            await peer.wait_closed()
 
-        async with serve(handler, "127.0.0.1", 0) as server:
-            url, port = url_of(server), next(iter(server.sockets)).getsockname()[1]
-        session = Numbered(url)
+        def refuse(dials: int) -> None:
+            if dials % 3 == 2:
+                raise DialFailed("Connection refused")
 
-        async def venue() -> None:
+        venue = MemoryVenue(handler, refuse)
+
+        async def restarts() -> None:
             for _ in range(5):
-                async with serving(handler, port):
-                    await asyncio.sleep(0.12)
-            async with serving(handler, port):
-                await asyncio.sleep(60)
+                await asyncio.sleep(7)
+                venue.peers[-1].abort()
 
-        restarting = asyncio.ensure_future(venue())
-        async with connect(session, backoff=QUICK) as connection:
+        restarting = asyncio.ensure_future(restarts())
+        session = Numbered(URL)
+        async with venue.connect(session) as connection:
             await read_until(connection, 400)
         restarting.cancel()
         await asyncio.gather(restarting, return_exceptions=True)
         assert session.numbers == list(range(1, 401))
         assert connection.stats.opened >= 3
+        assert connection.stats.unreachable >= 1
 
-    run(work())
+    in_virtual_time(work())
 
 
-def test_a_connection_cut_in_the_middle_of_a_message_is_dialled_again() -> None:
+def test_a_lasting_connection_starts_the_waits_anew() -> None:
     async def work() -> None:
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 5)
-            if len(session.calls) < 6:
-                socket.transport.write(b"\x81\x7e\x10\x00half a mess")
-                await asyncio.sleep(0.02)
-                socket.transport.abort()
-            await count(socket, 10)
+        async def handler(peer: MemoryPeer) -> None:
+            await peer.recv()
+            await asyncio.sleep(11 if len(venue.dials) == 4 else 1)
 
-        async with serving(handler) as url:
-            session = Numbered(url)
-            async with connect(session, backoff=QUICK) as connection:
-                read = asyncio.ensure_future(read_until(connection, 10))
-                await asyncio.sleep(0.3)
-                read.cancel()
-                await asyncio.gather(read, return_exceptions=True)
-        assert session.numbers == list(range(1, 6))
-        assert "closed 1006" in session.calls
+        venue = MemoryVenue(handler)
+        async with venue.connect(Numbered(URL), backoff=Backoff(lasted=10)) as connection:
+            attempts: list[int] = []
+            async for event in connection.events():
+                if isinstance(event, Retrying):
+                    attempts.append(event.attempt)
+                if len(attempts) == 5:
+                    break
+        assert attempts == [1, 2, 3, 1, 2]
 
-    run(work())
+    in_virtual_time(work())
+
+
+def test_attempts_are_counted_from_the_last_message_on() -> None:
+    async def work() -> None:
+        async def handler(peer: MemoryPeer) -> None:
+            dials = len(venue.dials)
+            if dials % 2:
+                await count(peer, (dials + 1) // 2)
+
+        venue, session = MemoryVenue(handler), Numbered(URL)
+        async with venue.connect(session, backoff=Backoff(attempts=2)) as connection:
+            await read_until(connection, 3)
+        # Every second dial brought nothing: never two in a row.
+        assert len(venue.dials) >= 5
+
+    in_virtual_time(work())
 
 
 def test_a_stalled_server_is_noticed_and_dialled_again() -> None:
     async def work() -> None:
-        stalls, over = 0, asyncio.Event()
+        async def handler(peer: MemoryPeer) -> None:
+            peer.answers = len(venue.peers) > 1
+            await count(peer, 3 if peer.answers else 1)
+            await peer.wait_closed()
 
-        async def handler(socket: ServerConnection) -> None:
-            nonlocal stalls
-            await count(socket, 3 if stalls else 1)
-            if not stalls:
-                stalls += 1
-                socket.transport.pause_reading()  # answers no ping any more
-                await over.wait()
-                return
-            await socket.wait_closed()
+        venue, notes, session, began = MemoryVenue(handler), Notes(), Numbered(URL), now()
+        async with venue.connect(session, recorder=notes) as connection:
+            events = events_of(await read_until(connection, 3))
+        # A ping after 20 seconds, 20 more for its answer, and a second at most before the dial.
+        assert 40e9 < now() - began <= 41e9
+        assert session.numbers == [1, 2, 3]
+        assert connection.stats.stalled == 1
+        closed = [event for event in events if isinstance(event, Closed)]
+        assert closed[0].code == 1006
+        assert "ping" in closed[0].reason
+        assert notes.words[:5] == ["dialling", "opened", "stalled", "closed", "retrying"]
 
-        async with serving(handler, ping_interval=None, close_timeout=0.1) as url:
-            notes, session = Notes(), Numbered(url)
-            options: dict[str, Any] = {"ping_interval": 0.05, "ping_timeout": 0.1}
-            began = time.monotonic()
-            async with connect(session, backoff=QUICK, recorder=notes, **options) as connection:
-                events = events_of(await read_until(connection, 3))
-            assert time.monotonic() - began < 5
-            over.set()
-            assert session.numbers == [1, 2, 3]
-            assert connection.stats.stalled == 1
-            closed = [event for event in events if isinstance(event, Closed)]
-            assert closed[0].code == 1006
-            assert "ping" in closed[0].reason
-            assert notes.words[:5] == ["dialling", "opened", "stalled", "closed", "retrying"]
-
-    run(work())
+    in_virtual_time(work())
 
 
-def test_pings_are_answered_and_latency_is_known() -> None:
+def test_a_server_that_sends_is_not_given_up_for_want_of_pongs() -> None:
     async def work() -> None:
-        async def handler(socket: ServerConnection) -> None:
-            await (await socket.ping(b"are you there"))
-            await asyncio.sleep(0.2)
-            await count(socket, 1)
+        async def handler(peer: MemoryPeer) -> None:
+            peer.answers = False
+            await count(peer, 100, pause=5)
 
-        async with serving(handler) as url:
-            notes = Notes()
-            async with connect(Numbered(url), ping_interval=0.02, recorder=notes) as connection:
-                await read_until(connection, 1)
-            assert connection.stats.latency > 0
+        session = Numbered(URL)
+        async with MemoryVenue(handler).connect(session) as connection:
+            await read_until(connection, 100)
+        assert connection.stats.stalled == 0
+        assert connection.stats.dials == 1
+
+    in_virtual_time(work())
+
+
+def test_pings_are_recorded_with_their_answers_and_latency_is_known() -> None:
+    async def work() -> None:
+        async def handler(peer: MemoryPeer) -> None:
+            peer.client.bring("ping", b"are you there")
+            await asyncio.sleep(30)
+            await count(peer, 1)
+            await peer.wait_closed()
+
+        venue, notes = MemoryVenue(handler), Notes()
+        async with venue.connect(Numbered(URL), recorder=notes, ping_interval=10) as connection:
+            await read_until(connection, 1)
+        assert connection.stats.latency == pytest.approx(ROUND_TRIP)
         control = [
-            (one.direction, one.opcode, one.data)
-            for one in notes.kept
-            if isinstance(one, Frame) and one.opcode in ("ping", "pong")
+            (frame.direction, frame.opcode, frame.data)
+            for frame in notes.frames
+            if frame.opcode in ("ping", "pong")
         ]
-        assert ("in", "ping", b"are you there") in control
-        assert ("out", "pong", b"are you there") in control
-        asked = [data for direction, opcode, data in control if (direction, opcode) == _PING]
-        answers = [data for direction, opcode, data in control if (direction, opcode) == _PONG]
-        assert answers
-        assert asked[: len(answers)] == answers
-        assert control.index((*_PING, asked[0])) < control.index((*_PONG, asked[0]))
+        assert control[:2] == [("in", "ping", b"are you there"), ("out", "pong", b"are you there")]
+        pings = venue.peers[0].pings
+        assert len(pings) >= 2
+        expected = [
+            part for ping in pings[:2] for part in (("out", "ping", ping), ("in", "pong", ping))
+        ]
+        assert control[2:6] == expected
 
-    run(work())
+    in_virtual_time(work())
 
 
 def test_a_session_that_says_stalled_or_closed_is_obeyed() -> None:
@@ -400,51 +363,29 @@ def test_a_session_that_says_stalled_or_closed_is_obeyed() -> None:
             return events
 
     async def work() -> None:
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 4, pause=0.02)
-            await socket.wait_closed()
+        async def handler(peer: MemoryPeer) -> None:
+            await count(peer, 4, pause=1)
+            await peer.wait_closed()
 
-        async with serving(handler) as url:
-            session, events = Moody(url), []
-            async with connect(session, backoff=QUICK) as connection:
-                with pytest.raises(Refused, match="enough"):
-                    async for event in connection.events():
-                        events.append(event)
+        session, events = Moody(URL), []
+        async with MemoryVenue(handler).connect(session) as connection:
+            with pytest.raises(Refused, match="enough"):
+                async for event in connection.events():
+                    events.append(event)
         assert session.numbers == [1, 2, 3, 4]
         assert connection.stats.opened == 2
         assert isinstance(events[-1], Closed)
 
-    run(work())
-
-
-def test_an_oversized_message_closes_the_connection_and_says_so() -> None:
-    async def work() -> None:
-        async def handler(socket: ServerConnection) -> None:
-            await socket.recv()
-            await socket.send("x" * 2_000)
-            await socket.wait_closed()
-
-        async with serving(handler) as url:
-            session = Numbered(url)
-            options = Backoff(0.01, 0.01, attempts=2)
-            async with connect(session, backoff=options, max_bytes=1_000) as connection:
-                with pytest.raises(Refused):
-                    async for _ in connection:
-                        pass
-        assert session.calls.count("closed 1009") == 2
-        assert session.numbers == []
-
-    run(work())
+    in_virtual_time(work())
 
 
 def test_text_that_is_not_utf8_is_passed_on_as_bytes() -> None:
     async def work() -> None:
-        async def handler(socket: ServerConnection) -> None:
-            await socket.recv()
-            await socket.send(b"\xff\xfe", text=True)
-            await count(socket, 1)
+        async def handler(peer: MemoryPeer) -> None:
+            peer.client.bring("text", b"\xff\xfe")
+            await peer.wait_closed()
 
-        async with serving(handler) as url, connect(Numbered(url)) as connection:
+        async with MemoryVenue(handler).connect(Numbered(URL)) as connection:
             async for delivery in connection:
                 if delivery.frame is not None:
                     break
@@ -452,7 +393,7 @@ def test_text_that_is_not_utf8_is_passed_on_as_bytes() -> None:
         assert (delivery.frame.opcode, delivery.frame.data) == ("text", b"\xff\xfe")
         assert isinstance(delivery.events[0], Unknown)
 
-    run(work())
+    in_virtual_time(work())
 
 
 def test_a_bug_in_a_session_comes_out() -> None:
@@ -461,16 +402,36 @@ def test_a_bug_in_a_session_comes_out() -> None:
             raise ZeroDivisionError("a bug")
 
     async def work() -> None:
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 1)
-            await socket.wait_closed()
-
-        async with serving(handler) as url, connect(Buggy(url)) as connection:
+        async with counting(1).connect(Buggy(URL)) as connection:
             async for _ in connection:
                 pass
 
     with pytest.raises(ZeroDivisionError, match="a bug"):
-        run(work())
+        in_virtual_time(work())
+
+
+def test_a_server_that_takes_no_messages_is_given_up() -> None:
+    class Talkative(Numbered):
+        def received(self, data: Message, now: int) -> list[Event]:
+            self._outgoing += ["words"] * 3000
+            return super().received(data, now)
+
+    async def work() -> None:
+        async def handler(peer: MemoryPeer) -> None:
+            peer.takes.clear()
+            for number in range(1, 4):
+                await peer.send(json.dumps({"n": number}))
+            await peer.wait_closed()
+
+        async with MemoryVenue(handler).connect(Talkative(URL)) as connection:
+            async for event in connection.events():
+                if isinstance(event, Closed):
+                    break
+        assert connection.stats.stalled == 1
+        assert isinstance(event, Closed)
+        assert "does not read" in event.reason
+
+    in_virtual_time(work())
 
 
 # --- slow readers ---------------------------------------------------------------------------------
@@ -480,55 +441,47 @@ def test_a_slow_reader_that_blocks_loses_nothing() -> None:
     async def work() -> None:
         sent = 0
 
-        async def handler(socket: ServerConnection) -> None:
+        async def handler(peer: MemoryPeer) -> None:
             nonlocal sent
-            await socket.recv()
+            await peer.recv()
             for number in range(1, 3_001):
-                # 60 MB in all: more than the buffers of two sockets take
-                await socket.send(json.dumps({"n": number, "pad": "x" * 20_000}))
+                await peer.send(json.dumps({"n": number}))
                 sent = number
-            await socket.wait_closed()
+            await peer.wait_closed()
 
-        async with serving(handler, compression=None) as url:
-            session = Numbered(url)
-            options: dict[str, Any] = {"ping_interval": 0.02, "ping_timeout": 0.05}
-            async with connect(session, queue=100, **options) as connection:
-                async for _ in connection:
-                    break
-                await asyncio.sleep(0.5)  # much longer than the ping's timeout
-                assert sent < 3_000
-                assert connection.inbox.most < 300
-                await read_until(connection, 3_000)
-            assert session.numbers == list(range(1, 3_001))
-            assert connection.stats.opened == 1
-            assert connection.inbox.blocked >= 1
-            assert connection.inbox.blocked_ns > 0.3e9
-            assert connection.inbox.dropped == 0
+        venue, session = MemoryVenue(handler), Numbered(URL)
+        async with venue.connect(session, queue=100) as connection:
+            async for _ in connection:
+                break
+            await asyncio.sleep(500)  # much longer than a ping and its time-out
+            assert sent <= 100 + WINDOW + 1
+            assert connection.inbox.most <= 101
+            await read_until(connection, 3_000)
+        assert session.numbers == list(range(1, 3_001))
+        assert connection.stats.opened == 1
+        assert connection.inbox.blocked >= 1
+        assert connection.inbox.blocked_ns == pytest.approx(500e9, rel=1e-3)
+        assert connection.inbox.dropped == 0
 
-    run(work())
+    in_virtual_time(work())
 
 
 def test_a_slow_reader_that_drops_is_told_how_many_and_where() -> None:
     async def work() -> None:
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 5_000)
-            await socket.wait_closed()
-
-        async with serving(handler) as url:
-            session, notes = Numbered(url), Notes()
-            options: dict[str, Any] = {"queue": 50, "when_full": "drop-oldest"}
-            async with connect(session, recorder=notes, **options) as connection:
-                while session.last < 5_000:
-                    await asyncio.sleep(0.01)
-                events = events_of(await read_until(connection, 5_000))
+        session, notes = Numbered(URL), Notes()
+        options: dict[str, Any] = {"queue": 50, "when_full": "drop-oldest"}
+        async with counting(5_000).connect(session, recorder=notes, **options) as connection:
+            while session.last < 5_000:
+                await asyncio.sleep(0.01)
+            events = events_of(await read_until(connection, 5_000))
         dropped = [event.count for event in events if isinstance(event, Dropped)]
         numbers = [event.content for event in events if isinstance(event, Data)]
         assert sum(dropped) == connection.inbox.dropped == 4_950
         assert numbers == list(range(4_951, 5_001))
-        recorded = [one for one in notes.kept if isinstance(one, Frame) and one.is_message]
+        recorded = [frame for frame in notes.frames if frame.is_message]
         assert len(recorded) == 5_001  # one was sent; the recorder stands before the queue
 
-    run(work())
+    in_virtual_time(work())
 
 
 def test_what_happened_to_the_connection_is_never_dropped() -> None:
@@ -546,7 +499,7 @@ def test_what_happened_to_the_connection_is_never_dropped() -> None:
         found = [event for delivery in await inbox.get_all() for event in delivery.events]
         assert found == [Dropped(3), closed, Dropped(2)]
 
-    run(work())
+    in_virtual_time(work())
 
 
 @pytest.mark.parametrize("options", [{"queue": 0}, {"when_full": "forget"}])
@@ -560,27 +513,21 @@ def test_policies_that_are_none_are_misuse(options: dict[str, Any]) -> None:
 
 def test_several_connections_are_read_as_one() -> None:
     async def work() -> None:
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 20)
-            await socket.wait_closed()
-
-        async with serving(handler) as url:
-            inbox, notes = Inbox(), Notes()
-            sessions = [Numbered(url), Numbered(url)]
-            made = [Connection(one, inbox=inbox, recorder=notes) for one in sessions]
-            seen: list[tuple[int, int]] = []
-            async with merged(*made) as deliveries:
-                async for delivery in deliveries:
-                    seen += [
-                        (delivery.connection, event.content)
-                        for event in delivery.events
-                        if isinstance(event, Data)
-                    ]
-                    if len(seen) == 40:
-                        break
+        inbox, notes, venue = Inbox(), Notes(), counting(20)
+        made = [venue.connect(Numbered(URL), inbox=inbox, recorder=notes) for _ in range(2)]
+        seen: list[tuple[int, int]] = []
+        async with merged(*made) as deliveries:
+            async for delivery in deliveries:
+                seen += [
+                    (delivery.connection, event.content)
+                    for event in delivery.events
+                    if isinstance(event, Data)
+                ]
+                if len(seen) == 40:
+                    break
         assert sorted(seen) == [(c, n) for c in (1, 2) for n in range(1, 21)]
 
-    run(work())
+    in_virtual_time(work())
 
 
 # --- closing --------------------------------------------------------------------------------------
@@ -588,155 +535,62 @@ def test_several_connections_are_read_as_one() -> None:
 
 def test_cancelling_closes_with_a_handshake() -> None:
     async def work() -> None:
-        codes = []
+        venue = counting(1)
 
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 1)
-            await socket.wait_closed()
-            codes.append(socket.close_code)
-
-        async def reader(url: str) -> None:
-            async with connect(Numbered(url)) as connection:
+        async def reader() -> None:
+            async with venue.connect(Numbered(URL)) as connection:
                 async for _ in connection:
                     pass
 
-        async with serving(handler) as url:
-            reading = asyncio.ensure_future(reader(url))
-            await asyncio.sleep(0.2)
-            reading.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await reading
-            await asyncio.sleep(0.05)
-        assert codes == [1000]
-        assert asyncio.all_tasks() == {asyncio.current_task()}
+        reading = asyncio.ensure_future(reader())
+        await asyncio.sleep(1)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await asyncio.sleep(1)
+        assert [peer.closed_with for peer in venue.peers] == [1000]
+        assert asyncio.all_tasks() - {asyncio.current_task()} == set()
 
-    run(work())
+    in_virtual_time(work())
 
 
 def test_close_ends_the_iteration_and_keeps_what_came_before() -> None:
     async def work() -> None:
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 10)
-            await socket.wait_closed()
-
-        async with serving(handler) as url:
-            session = Numbered(url)
-            async with connect(session) as connection:
-                while session.last < 10:
-                    await asyncio.sleep(0.01)
-                await connection.close()
-                events = [event async for event in connection.events()]
+        session = Numbered(URL)
+        async with counting(10).connect(session) as connection:
+            while session.last < 10:
+                await asyncio.sleep(0.01)
+            await connection.close()
+            events = [event async for event in connection.events()]
         assert [event.content for event in events if isinstance(event, Data)] == list(range(1, 11))
         assert isinstance(events[-1], Closed)
         assert events[-1].code == 1000
 
-    run(work())
+    in_virtual_time(work())
 
 
 def test_closing_does_not_wait_for_a_server_that_is_gone() -> None:
     async def work() -> None:
-        over = asyncio.Event()
+        async def handler(peer: MemoryPeer) -> None:
+            peer.answers = False
+            await count(peer, 1)
+            await peer.wait_closed()
 
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 1)
-            socket.transport.pause_reading()
-            await over.wait()
+        async with MemoryVenue(handler).connect(Numbered(URL), close_timeout=2) as connection:
+            await read_until(connection, 1)
+            began = now()
+        assert now() - began <= 3.1e9
+        assert connection.ended_by is None
 
-        async with serving(handler, ping_interval=None, close_timeout=0.1) as url:
-            async with connect(Numbered(url), close_timeout=0.2) as connection:
-                await read_until(connection, 1)
-                began = time.monotonic()
-            assert time.monotonic() - began < 2
-            over.set()
-
-    run(work())
-
-
-CHILD = """
-    import asyncio, sys
-    from payloads.live import connect, stream
-    from payloads.capture.writer import CaptureWriter
-    from tests.live.kit import Numbered
-
-    async def main():
-        with CaptureWriter(sys.argv[2]) as writer:
-            async with connect(Numbered(sys.argv[1]), recorder=writer) as connection:
-                async for moment in connection:
-                    print("moment", flush=True)
-
-    def plain():
-        with CaptureWriter(sys.argv[2]) as writer:
-            for moment in stream(Numbered(sys.argv[1]), recorder=writer):
-                print("moment", flush=True)
-
-    if sys.argv[3] == "async":
-        asyncio.run(main())
-    else:
-        plain()
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
-@pytest.mark.parametrize("way", ["async", "plain"])
-def test_sigint_closes_cleanly(way: str, tmp_path: Path) -> None:
-    async def work() -> None:
-        codes = []
-
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 3)
-            await socket.wait_closed()
-            codes.append(socket.close_code)
-
-        async with serving(handler) as url:
-            arguments = ["-c", textwrap.dedent(CHILD), url, str(tmp_path / "c.jsonl"), way]
-            child = await asyncio.create_subprocess_exec(
-                sys.executable, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-            )
-            assert child.stdout is not None
-            for _ in range(4):
-                await child.stdout.readline()
-            child.send_signal(signal.SIGINT)
-            _, errors = await child.communicate()
-            assert b"KeyboardInterrupt" in errors
-            assert b"never" not in errors, errors.decode()
-            assert b"Traceback" not in errors.split(b"KeyboardInterrupt")[1]
-        assert codes == [1000]
-        assert '"what":"end"' in (tmp_path / "c.jsonl").read_text()
-
-    run(work())
+    in_virtual_time(work())
 
 
 # --- without asyncio ------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def venue() -> Any:
-    """A server in a thread, for code without an event loop."""
-    loop, ready = asyncio.new_event_loop(), threading.Event()
-    found: dict[str, Any] = {}
-
-    async def main() -> None:
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 100)
-            await socket.wait_closed()
-
-        async with serving(handler) as url:
-            found["url"], found["stop"] = url, asyncio.Event()
-            ready.set()
-            await found["stop"].wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
-    thread.start()
-    ready.wait(5)
-    yield found["url"]
-    loop.call_soon_threadsafe(found["stop"].set)
-    thread.join()
-    loop.close()
-
-
-def test_a_plain_loop_gets_the_same(venue: str) -> None:
-    session, numbers = Numbered(venue), []
-    for delivery in stream(session):
+def test_a_plain_loop_gets_the_same() -> None:
+    session, numbers = Numbered(URL), []
+    for delivery in stream(session, dial=counting(100).dial):
         numbers += [event.content for event in delivery.events if isinstance(event, Data)]
         if len(numbers) == 100:
             break
@@ -746,180 +600,139 @@ def test_a_plain_loop_gets_the_same(venue: str) -> None:
 
 
 def test_a_plain_loop_is_told_of_refusals() -> None:
-    session = Numbered("ws://127.0.0.1:1/")
+    dial = refusing(DialFailed("Connection refused")).dial
     with pytest.raises(Refused):
-        list(stream(session, backoff=Backoff(0.01, 0.01, attempts=2)))
+        list(stream(Numbered(URL), dial=dial, backoff=Backoff(0.01, 0.01, attempts=2)))
 
 
 # --- HTTP requests --------------------------------------------------------------------------------
 
 
-class Web(BaseHTTPRequestHandler):
-    seen: list[tuple[str, str, dict[str, str], bytes]]
-
-    def do_GET(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.seen.append((self.command, self.path, dict(self.headers), body))
-        if self.path.startswith("/redirect"):
-            self.send_response(302)
-            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
-        else:
-            self.send_response(206 if self.path.startswith("/partly") else 200)
-        self.send_header("Set-Cookie", "refresh=cookie-value-that-nobody-may-see; HttpOnly")
-        answer = b'{"accessToken": {"token": "token-value-that-nobody-may-see"}, "plain": 1}'
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(answer)
-
-    do_POST = do_HEAD = do_GET
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def web() -> Any:
-    Web.seen = []
-    with HTTPServer(("127.0.0.1", 0), Web) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-def test_requests_are_made_before_the_dial_and_answered(web: str) -> None:
-    headers = (("Authorization", "Bearer header-value-that-nobody-may-see"), ("X-a", "b"))
-    asks = [
-        Request("POST", f"{web}/login?addr=1,2&sig=%2C%2c", headers, b"body", "login"),
-        Request("HEAD", f"{web}/", (), b"", "origins"),
-        Request("GET", f"{web}/partly", (), b"", "bulk"),
-        Request("GET", f"{web}/redirect", (), b"", "redirect"),
-        Request("GET", "http://127.0.0.1:1/", (), b"", "nobody"),
-    ]
-
+def test_requests_are_made_before_the_dial_and_answered() -> None:
     async def work() -> None:
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 1)
-            await socket.wait_closed()
+        async def http(request: Request) -> Reply:
+            await asyncio.sleep(1)
+            return Reply(request.purpose, 0 if request.purpose == "unreachable" else 200, b"{}")
 
-        async with serving(handler) as url:
-            session, notes = Numbered(url, asks=asks), Notes()
-            async with connect(session, recorder=notes) as connection:
-                await read_until(connection, 1)
-        assert session.calls[:7] == ["replied"] * 5 + ["dial", "opened"]
-        replies = {reply.purpose: reply for reply in session.replies}
-        statuses = {purpose: reply.status for purpose, reply in replies.items()}
-        assert statuses == {"login": 200, "origins": 200, "bulk": 206, "redirect": 302, "nobody": 0}
-        assert b"refused" in replies["nobody"].body
-        seen = {(method, path): (sent, body) for method, path, sent, body in Web.seen}
-        sent, body = seen["POST", "/login?addr=1,2&sig=%2C%2c"]
-        assert (sent["Authorization"], body) == (headers[0][1], b"body")
-        assert ("HEAD", "/") in seen
-        assert len(Web.seen) == 4  # the redirect was not followed
-        kept = repr([one.detail for one in notes.kept if isinstance(one, Incident)])
-        assert "nobody-may-see" not in kept
-        assert {
-            SECRET.reveal(), "header-value-that-nobody-may-see",
-            "cookie-value-that-nobody-may-see", "token-value-that-nobody-may-see",
-        } <= notes.secrets  # fmt: skip
+        asks = [Request("GET", "http://v/", purpose=name) for name in ("login", "unreachable")]
+        session, notes = Numbered(URL, asks=asks), Notes()
+        async with counting(1).connect(session, http=http, recorder=notes) as connection:
+            await read_until(connection, 1)
+        assert session.calls[:4] == ["replied", "replied", "dial", "opened"]
+        assert {reply.purpose: reply.status for reply in session.replies} == {
+            "login": 200, "unreachable": 0,
+        }  # fmt: skip
+        assert notes.words[:4] == ["request", "request", "reply", "reply"]
 
-    run(work())
+    in_virtual_time(work())
 
 
 def test_a_reply_outlives_the_websocket_that_was_there_when_it_was_asked_for() -> None:
     """Lost while a request is under way: the answer is told all the same, once, and in time."""
 
-    async def work() -> None:
-        asked, gone, told = asyncio.Event(), asyncio.Event(), []
+    class NeedsToken(Numbered):
+        def opened(self, now: int) -> list[Event]:
+            if self.calls.count("opened") == 0:
+                self._requests.append(Request("GET", "http://v/token", purpose="token"))
+            return super().opened(now)
 
-        async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
+        def closed(self, code: int, reason: str, now: int) -> list[Event]:
+            gone.set()
+            return super().closed(code, reason, now)
+
+        def ready(self, now: int) -> bool:
+            return bool(self.replies) or self.calls.count("opened") == 0
+
+    gone = asyncio.Event()
+
+    async def work() -> None:
+        asked = asyncio.Event()
+
+        async def http(request: Request) -> Reply:
             asked.set()
             await gone.wait()
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-            writer.close()
+            await asyncio.sleep(1)
+            return Reply(request.purpose, 200, b"ok")
 
-        class HttpOptions(Numbered):
-            needed = True
-
-            def opened(self, now: int) -> list[Event]:
-                if self.calls.count("opened") == 0:
-                    self._requests.append(Request("GET", f"{web}/token", purpose="token"))
-                return super().opened(now)
-
-            def closed(self, code: int, reason: str, now: int) -> list[Event]:
-                gone.set()
-                return super().closed(code, reason, now)
-
-            def ready(self, now: int) -> bool:
-                return bool(self.replies) or self.calls.count("opened") == 0
-
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 1)
+        async def handler(peer: MemoryPeer) -> None:
+            await count(peer, 1)
             if not gone.is_set():
                 await asked.wait()
-                socket.transport.abort()
-            await socket.wait_closed()
+                peer.abort()
+            await peer.wait_closed()
 
-        server = await asyncio.start_server(slow, "127.0.0.1", 0)
-        web = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with server, serving(handler) as url:
-            session = HttpOptions(url)
-            async with connect(session, backoff=QUICK) as connection:
-                while session.calls.count("opened") < 2:
-                    told.append(await anext(connection))
-        assert [(one.purpose, one.status, one.body) for one in session.replies] == [
+        session = NeedsToken(URL)
+        async with MemoryVenue(handler).connect(session, http=http) as connection:
+            while session.calls.count("opened") < 2:
+                await anext(connection)
+        assert [(reply.purpose, reply.status, reply.body) for reply in session.replies] == [
             ("token", 200, b"ok")
         ]
         # The second dial needed it, and waited.
         calls = [call for call in session.calls if call in ("dial", "replied")]
         assert calls == ["dial", "replied", "dial"]
 
-    run(work())
+    in_virtual_time(work())
 
 
-def test_attempts_are_counted_from_the_last_message_on() -> None:
-    async def work() -> None:
-        dials = 0
-
-        async def handler(socket: ServerConnection) -> None:
-            nonlocal dials
-            dials += 1
-            if dials % 2:
-                await count(socket, (dials + 1) // 2)
-            await socket.close()
-
-        async with serving(handler) as url:
-            session = Numbered(url)
-            async with connect(session, backoff=Backoff(0.01, 0.01, attempts=2)) as connection:
-                await read_until(connection, 3)
-        # Every second dial brought nothing: never two in a row.
-        assert dials >= 5
-
-    run(work())
-
-
-def test_a_request_made_while_open_is_answered(web: str) -> None:
+def test_a_request_made_while_open_is_answered() -> None:
     class Refreshing(Numbered):
         def received(self, data: Message, now: int) -> list[Event]:
-            self._requests.append(Request("GET", f"{web}/refresh", purpose="refresh"))
+            self._requests.append(Request("GET", "http://v/refresh", purpose="refresh"))
             return super().received(data, now)
 
         def replied(self, reply: Reply, now: int) -> list[Event]:
             super().replied(reply, now)
             return [Data("refreshed", reply.status)]
 
-    async def work() -> None:
-        async def handler(socket: ServerConnection) -> None:
-            await count(socket, 1)
-            await socket.wait_closed()
+    async def http(request: Request) -> Reply:
+        return Reply(request.purpose, 200, b"")
 
-        async with serving(handler) as url, connect(Refreshing(url)) as connection:
+    async def work() -> None:
+        async with counting(1).connect(Refreshing(URL), http=http) as connection:
             await read_until(connection, 200)
 
-    run(work())
+    in_virtual_time(work())
+
+
+def test_an_error_of_a_request_that_is_ours_comes_out() -> None:
+    async def http(request: Request) -> Reply:
+        raise Misuse("not an HTTP URL")
+
+    async def work(session: Numbered) -> None:
+        async with counting(1).connect(session, http=http) as connection:
+            await read_until(connection, 2)
+
+    with pytest.raises(Misuse, match="not an HTTP URL"):
+        in_virtual_time(work(Numbered(URL, asks=[Request("GET", "nowhere")])))
+
+
+def test_closing_does_not_wait_for_an_answer() -> None:
+    async def work() -> None:
+        async def http(request: Request) -> Reply:
+            await asyncio.sleep(5_000)
+            return Reply(request.purpose, 200, b"")
+
+        session = Numbered(URL, asks=[Request("GET", "http://v/")])
+        began = now()
+        async with counting(1).connect(session, http=http):
+            await asyncio.sleep(1)
+        assert now() - began < 2e9
+        assert session.calls == []
+
+    in_virtual_time(work())
+
+
+def test_a_connection_is_started_once_and_has_its_session_for_itself() -> None:
+    async def work() -> None:
+        venue, session = counting(1), Numbered(URL)
+        async with venue.connect(session) as connection:
+            with pytest.raises(Misuse, match="started once"):
+                connection.start()
+            with pytest.raises(Misuse, match="another connection"):
+                Connection(session, dial=venue.dial).start()
+
+    in_virtual_time(work())
 
 
 def test_import_payloads_does_not_import_the_transport() -> None:

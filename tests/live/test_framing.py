@@ -1,14 +1,13 @@
-"""Messages taken straight out of the stream are those that the library would have found."""
+"""Messages cut straight out of the stream are those that the library finds."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import (
     ClientPerMessageDeflateFactory,
@@ -43,8 +42,8 @@ class Library(WebSocket):
     """Everything goes through the library's parser."""
 
     def data_received(self, data: bytes) -> None:
-        self._at = self.clock()
-        ClientConnection.data_received(self, data)
+        self._at = self._clock()
+        self._to_library(data)
 
 
 class Nowhere(asyncio.Transport):
@@ -56,9 +55,6 @@ class Nowhere(asyncio.Transport):
 
     def write(self, data: Any) -> None:
         self.writes.append(len(data))
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
 
     def can_write_eof(self) -> bool:
         return False
@@ -86,9 +82,8 @@ async def _heard(kind: type[WebSocket], answer: str, pieces: list[bytes], cut: i
     uri = parse_uri("ws://127.0.0.1:1/")
     protocol = ClientProtocol(uri, max_size=LIMIT, extensions=[deflate])
     heard, transport = Heard(), Nowhere()
-    socket = kind(heard, time.time_ns, "/", LIMIT, protocol)
+    socket = kind(protocol, protocol.connect(), cast(Any, heard), time.time_ns, 1)
     socket.connection_made(transport)
-    protocol.send_request(protocol.connect())
     accept = answer.format(accept_key(protocol.key), DEFLATE).encode()
     whole = accept + b"".join(pieces)
     # The handshake's end and the first frames come in any pieces, too.
@@ -96,6 +91,8 @@ async def _heard(kind: type[WebSocket], answer: str, pieces: list[bytes], cut: i
     for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(whole)], strict=True):
         if begin < end:
             socket.data_received(whole[begin:end])
+    if socket._hang_up is not None:
+        socket._hang_up.cancel()
     state = (protocol.state, protocol.close_rcvd, protocol.close_sent, type(protocol.parser_exc))
     return heard.frames, heard.opened, state, socket.ending, transport.writes
 

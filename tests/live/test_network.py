@@ -23,8 +23,7 @@ from payloads.live.connection import Backoff
 from payloads.live.http import perform
 from payloads.live.proxies import proxy_for
 from payloads.venues.common.session import Request
-from tests.live.kit import QUICK, SECRET, Numbered, count, serving
-from tests.live.test_connection import read_until, run
+from tests.live.kit import QUICK, SECRET, Numbered, count, read_until, run, serving
 
 CERTIFICATE = Path(__file__).parent / "fixtures" / "loopback.pem"
 

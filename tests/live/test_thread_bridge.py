@@ -16,7 +16,7 @@ from websockets.sync.server import serve as serve_from_threads
 
 from payloads.errors import Misuse
 from payloads.live import connect, stream
-from payloads.live.thread_bridge import Driver
+from payloads.live.thread_bridge import LoopCaller
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import Event, Opened, Reply, Request, Session, by_caller
@@ -167,8 +167,8 @@ def test_a_session_that_is_not_driven_is_just_asked() -> None:
 
 
 def test_a_driver_that_is_done_passes_calls_through() -> None:
-    async def ended() -> Driver:
-        driver = Driver(lambda: None)
+    async def ended() -> LoopCaller:
+        driver = LoopCaller(lambda: None)
         driver.end()
         return driver
 

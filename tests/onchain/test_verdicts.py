@@ -17,14 +17,17 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import payloads.chainlink.call as call_module
 import payloads.chainlink.checks as steps
+import payloads.stork.checks as stork_checks
 import payloads.stork.verifier as stork_verifier
+from payloads.chainlink.errors import EXPIRED_REPORT
 from payloads.chainlink.state import ChainlinkState, FeeManager
 from payloads.chainlink.verifier import judge, judge_bulk, judge_calldata
 from payloads.errors import Malformed, panic
 from payloads.stork.calldata import DESERIALIZE, VERIFY
 from payloads.stork.state import StorkState
+from payloads.verdicts.checks import Step, Stop
 from payloads.verdicts.state import State
-from payloads.verdicts.verdict import EXPIRED_REPORT, Stop, Verdict
+from payloads.verdicts.verdict import Verdict
 from tests.onchain.cases import Case, Example, chainlink, stork
 from tests.onchain.evm import Halted, Outcome
 from tests.onchain.worlds import RealChainlink, StorkWorld
@@ -192,8 +195,8 @@ def _break_step(name: str, run: Callable[[Any], None]) -> Callable[[pytest.Monke
 
     def apply(patch: pytest.MonkeyPatch) -> None:
         broken = tuple(
-            steps.Step(one.name, one.rule, run, one.inputs, one.needs) if one.name == name else one
-            for one in steps._FEE_STEPS
+            Step(step.name, step.rule, run, step.inputs, step.needs) if step.name == name else step
+            for step in steps._FEE_STEPS
         )
         patch.setattr(steps, "_FEE_STEPS", broken)
 
@@ -253,6 +256,6 @@ def test_a_broken_rule_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_broken_rule_is_noticed_for_stork(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stork_verifier, "HALF_ORDER", 2**256)
+    monkeypatch.setattr(stork_checks, "HALF_ORDER", 2**256)
     with pytest.raises(AssertionError):
         _stork_lane(WORLDS)

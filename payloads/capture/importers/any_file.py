@@ -86,6 +86,6 @@ def import_records(
 def import_frames(
     source: str | os.PathLike[str] | IO[bytes], *, kind: str | None = None, venue: str = ""
 ) -> Iterator[Frame]:
-    """Only the frames; what is broken is passed over (`import_records` tells)."""
+    """Only the frames. Broken records are passed over; `import_records` has them."""
     records = import_records(source, kind=kind, venue=venue)
     return (record for _, record in records if isinstance(record, Frame))

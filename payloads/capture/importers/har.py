@@ -36,7 +36,7 @@ def har(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
     """Every message of the websockets in a HAR, with its place."""
     data = b"".join(bounded(pieces))
     try:
-        # A byte order mark is no JSON, but some browsers wrote one.
+        # A byte order mark is not JSON, but some browsers wrote it.
         text = data.removeprefix(codecs.BOM_UTF8)
         check_nesting(text)
         found = msgspec.json.Decoder(float_hook=Decimal).decode(text)
@@ -61,7 +61,7 @@ def har(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
 
 
 def _entry_messages(entry: Any) -> list[Any] | None:
-    """The messages of an entry; None if it does not speak of any."""
+    """The messages of an entry; None if it has no list of them."""
     if not isinstance(entry, dict):
         return None
     for name in ("_webSocketMessages", "_webSocketFrames", "webSocketFrames", "_frames"):
@@ -76,7 +76,7 @@ def _entry_url(entry: Any) -> str:
 
 
 def _left_out(url: str) -> Malformed:
-    """Of a websocket that was opened, but whose messages were not exported."""
+    """The error for a websocket that was opened, but whose messages were not exported."""
     return Malformed(
         "the websocket's messages are not in this file: Firefox leaves them out",
         field="_webSocketMessages",
@@ -119,7 +119,7 @@ def _byte_string(payload: str) -> bytes:
     """Firefox's interfaces give a frame's bytes as a string with a character for each."""
     try:
         return payload.encode("latin-1")
-    except UnicodeEncodeError:  # somebody has decoded it already
+    except UnicodeEncodeError:  # it was decoded already
         return payload.encode("utf-8", "surrogatepass")
 
 

@@ -20,10 +20,10 @@ _OPCODES: dict[int, Opcode] = {1: "text", 2: "binary", 8: "close", 9: "ping", 10
 
 
 def venue_of(url_or_host: str) -> str:
-    """The venue whose host it is; "" if it is none that this package knows."""
+    """The venue that the host belongs to, by the catalogue; "" if to none."""
     try:
         host = (urlsplit(url_or_host).hostname if "//" in url_or_host else url_or_host) or ""
-    except ValueError:  # no URL at all
+    except ValueError:  # not a URL
         return ""
     for venue in venues.VENUES.values():
         if any(host == end or host.endswith("." + end) for end in venue.hosts):
@@ -41,7 +41,7 @@ def placed(
 
 
 def text_or_bytes(opcode: Opcode, raw: bytes) -> str | bytes:
-    """A text message as text, unless it is none."""
+    """Text for a text message, unless it is not UTF-8."""
     if opcode == "text":
         with contextlib.suppress(UnicodeDecodeError):
             return raw.decode()
@@ -56,7 +56,7 @@ def opcode_of(number: Any) -> Opcode:
 
 
 def instant_of(time: Any) -> int:
-    """Nanoseconds of a time in seconds, milliseconds or microseconds: its size says which."""
+    """Nanoseconds of a time in seconds, milliseconds or microseconds; its size shows the unit."""
     try:
         number = Decimal(time) if not isinstance(time, bool) else None
     except (InvalidOperation, TypeError, ValueError):

@@ -1,9 +1,9 @@
 """mitmproxy's flow files: tnetstrings, one flow after the other, and the websockets in them.
 
-Read here instead of with mitmproxy, which is a hundred megabytes of packages for a format of eight
-types. Every length is checked against what is there before anything is made from it; a flow larger
-than `MAX_FLOW_BYTES` is refused. Raises `Malformed` with the byte offset, and `Torn` for a file
-that ends within a flow.
+The format has eight types, so it is read here: mitmproxy would be a hundred megabytes of packages.
+Every length is checked before anything is made from it; a flow larger than `MAX_FLOW_BYTES` is
+refused. `flows` raises `Malformed` with the byte offset, and `Torn` for a file that ends within a
+flow.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from payloads.capture.importers.messages import (
 from payloads.capture.importers.pieces import MAX_WHOLE_BYTES, JoinedPieces
 from payloads.errors import Malformed
 
-# A flow holds all messages of a websocket, and is read at once.
+# A flow holds all messages of a websocket and is read as a whole.
 MAX_FLOW_BYTES = MAX_WHOLE_BYTES
 _DEEPEST = 32
 _LONGEST_PREFIX = 12
@@ -55,7 +55,7 @@ def _mitm_frame(message: Any, venue: str, connection: int) -> Frame:
         raise Malformed("not a message", field="message", expected="type, from_client, content")
     kind, from_client, content, *more = message
     opcode = opcode_of(kind)
-    if isinstance(content, str):  # some versions kept text as text
+    if isinstance(content, str):  # as some versions do
         content = content.encode()
     if not isinstance(content, bytes) or not isinstance(from_client, bool):
         raise Malformed("not a message", field="message", expected="type, from_client, content")
@@ -96,7 +96,7 @@ def _prefix(stream: IO[bytes], at: int) -> bytes:
 
 
 def _value(data: memoryview, begin: int, size: int, base: int, depth: int) -> tuple[Any, int]:
-    """The value of `size` bytes from `begin`, whose type stands behind them."""
+    """The value of `size` bytes from `begin`; the byte after them is its type."""
     kind, end = data[begin + size], begin + size
     raw = data[begin:end]
     if kind in b"]}":

@@ -19,7 +19,7 @@ def head_of(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
             head += next(pieces)
     except StopIteration:
         return head, iter(())
-    except Malformed as error:  # told in its place, after what could be read
+    except Malformed as error:  # raised in its place, after what could be read
         return head, _raising(error)
     return head, pieces
 

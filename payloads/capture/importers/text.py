@@ -1,9 +1,9 @@
 """Logs as lines of text: what wscat shows, what websocat prints, payloads in hex.
 
-`wscat`, `lines` and `hexes` give the frames of a log, each with the place it stood, and a
-`BrokenLine` for whatever is none; `kind_of` tells by looking which of them a text wants. What a
-terminal, `script` and `ts` add to a line is taken off again. Nothing is raised for what a file
-holds.
+`wscat`, `lines` and `hexes` return the frames of a log, each with its place, and a `BrokenLine`
+where there is no frame. `kind_of` finds out which of them is for a text. Colours, prompts and times
+that a terminal, `script` and `ts` add to a line are taken off. Nothing is raised for the content of
+a file.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ _ISO = re.compile(
     r"(Z|[+-][0-9]{2}:?[0-9]{2})?\]?\s+"
 )
 _EPOCH = re.compile(r"([0-9]{10})(?:\.([0-9]{1,9}))?\s+")
-# As `ts` writes it unless told otherwise: of no year and no zone, so it names no moment.
+# The default of `ts`: without year and zone, so it is not a time that can be used.
 _MONTH = re.compile(
     r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-3][0-9]"
     r" [0-2][0-9]:[0-5][0-9]:[0-6][0-9]\s+"
 )
-# What the two tools say themselves.
+# The two tools' own messages.
 _WSCAT_SAYS = re.compile(
     r"(?:Connected \(press|Disconnected \(code|error: |Received p[io]ng|Listening on port)"
 )
 _WEBSOCAT_SAYS = re.compile(r"(?:\[(?:INFO|DEBUG|TRACE|WARN|ERROR) |websocat: )")
-# What `script` adds; it repeats the command, and with it whatever credential was in that.
+# Lines that `script` adds. They repeat the command, with any credential in it.
 _SCRIPT_SAYS = re.compile(r"Script (?:started|done) on ")
 
 
 def kind_of(text: str) -> Literal["wscat", "lines", "hex"]:
-    """Which reader the first lines of a text want."""
+    """The reader for a text, by its first lines."""
     found = [line for line in map(_bare, text.split("\n")[:50]) if line]
     found = [line for line in found if not _SCRIPT_SAYS.match(line)]
     if any(re.match(r"(?:> )?< ", line) or _WSCAT_SAYS.match(line) for line in found):
@@ -54,7 +54,7 @@ def kind_of(text: str) -> Literal["wscat", "lines", "hex"]:
 
 
 def _bare(line: str) -> str:
-    """A line without what a terminal and `ts` add to it."""
+    """A line without colours and time."""
     return _timed(_undressed(line))[1]
 
 
@@ -128,7 +128,7 @@ def _text(line: bytes | None, number: int) -> str:
 
 
 def wscat(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
-    """What wscat shows on a terminal. A message of several lines goes on on lines of its own."""
+    """Messages as wscat shows them on a terminal. A message may take several lines."""
     last: tuple[str, Frame] | None = None
     more: list[str] = []
     for where, line in _numbered(pieces):
@@ -138,7 +138,7 @@ def wscat(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
         at, text = _timed(_undressed(line))
         if _SCRIPT_SAYS.match(text):
             continue
-        # Where something came while the prompt stood there, the line has both.
+        # A message that came while the prompt was shown has the prompt before it.
         text = text.removeprefix("> ") if text.startswith("> <") else text
         begins = text[:2] in ("< ", "> ") or _WSCAT_SAYS.match(text.lstrip("<> "))
         if not begins and last is not None and text.strip(" >"):
@@ -162,7 +162,7 @@ def _continued(where: str, frame: Frame, more: list[str]) -> Placed:
 
 
 def _plain_line(line: str, venue: str) -> Frame | None:
-    # wscat prints its prompt where it prints messages alone, too, in front of whatever comes first.
+    # wscat prints its prompt also where it prints only messages, before the first of them.
     line = _undressed(line) if "\x1b" in line else line.strip("\r")
     at, text = _timed(line.removeprefix("> "))
     text = text.removeprefix("> ")

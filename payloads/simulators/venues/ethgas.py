@@ -4,8 +4,8 @@ Any account may log in, as at the venue; its tokens end after `lifetime` seconds
 is called. What happens then to what is open on a socket is not documented. Here private channels
 end, with an error 401 (in the draft's dialect with `token_expired`).
 
-Logins, tokens and messages are checked by `payloads.venues.ethgas.server`; what is sent is made by
-`ethgas_market`, with the keys and types of the documentation.
+Logins, tokens and messages are checked by `payloads.venues.ethgas.server`; `ethgas_market` makes
+the messages, with the keys and types of the documentation.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class EthgasSimulator(Simulator):
         self._market = EthgasMarket(self.seed, self.now, self.address)
 
     def _new_desk(self) -> LoginDesk:
-        """A desk with a key of its own: tokens of any other are not valid there."""
+        """A desk with a new key: tokens of earlier keys are not valid there."""
         self._keys += 1
         self._key = Secret(f"payloads insecure token key {self.seed} {self._keys}")
         return LoginDesk(self._key, self._nonce, lifetime=self.lifetime, flat=self._flat)
@@ -132,7 +132,7 @@ class EthgasSimulator(Simulator):
     def session(
         self, *channels: Channel, login: EthgasLogin | None = None, **options: Any
     ) -> EthgasSession:
-        """A session for these channels, or for `feeds`; with a login it takes private ones too."""
+        """A session for these channels, or for `feeds`; private channels need a login."""
         wanted = channels or tuple(_channel(name) for name in self.feeds)
         if login is None and any(channel.private for channel in wanted):
             login = self.login()
@@ -173,7 +173,7 @@ class EthgasSimulator(Simulator):
         self._seat(peer)
 
     def _seat(self, peer: Peer) -> SocketDesk:
-        """A desk for a connection, under the key that is in force."""
+        """A desk for a connection, with the current key."""
         connection = keccak256(f"{self.seed} {peer.number}".encode())[:4].hex()
         desk = SocketDesk(self._key, connection, self.dialect)
         peer.memory |= {"desk": desk, "connection": connection}
@@ -183,10 +183,10 @@ class EthgasSimulator(Simulator):
         desk: SocketDesk = peer.memory["desk"]
         text = message if isinstance(message, str) else message.decode("utf-8", "replace")
         before = set(desk.subscribed)
-        for one in desk.received(text, self.now()):
-            if isinstance(one, dict):
-                self._count(one)
-            peer.send(one if isinstance(one, str) else _compact(one))
+        for reply in desk.received(text, self.now()):
+            if isinstance(reply, dict):
+                self._count(reply)
+            peer.send(reply if isinstance(reply, str) else _compact(reply))
         for channel in sorted(desk.subscribed - before, key=lambda each: each.label):
             self.join(peer, self._stream(peer, channel))
         for channel in before - desk.subscribed:
@@ -211,9 +211,9 @@ class EthgasSimulator(Simulator):
                 self._lapse(peer)
 
     def _lapse(self, peer: Peer) -> None:
-        """A token is over: tell, and end what was open under it."""
+        """A token has ended: say so, and end the private channels."""
         desk: SocketDesk = peer.memory["desk"]
-        for channel in [one for one in desk.subscribed if one.private]:
+        for channel in [each for each in desk.subscribed if each.private]:
             desk.subscribed.discard(channel)
             self.leave(peer, self._stream(peer, channel))
         error = {"event": "error", "code": _INVALID_TOKEN, "msg": "expired token"}
@@ -232,12 +232,12 @@ class EthgasSimulator(Simulator):
     def _update(self, peer: Peer, channel: Channel, memory: dict[str, int]) -> Iterable[Made]:
         desk: SocketDesk = peer.memory["desk"]
         if channel.private and not desk.authenticated(self.now()):
-            if channel in desk.subscribed:  # else it has been told, and this is the rest of a burst
+            if channel in desk.subscribed:  # else the client knows, and this is the rest of a burst
                 self._lapse(peer)
             return
         memory["count"] += 1
         payload = self._market.payload(channel, memory["count"])
-        # The documentation has the instrument where there is one, and nothing where there is none.
+        # The documentation has the instrument only where the channel has a market.
         market = channel.market_type
         head: dict[str, Any] = {"e": channel.name, "E": self._market.milliseconds}
         head |= {"s": self._market.instrument(market)} if market else {}
@@ -261,9 +261,9 @@ class EthgasSimulator(Simulator):
             return
         if content.get("op") != "query" or not isinstance(content.get("args"), list):
             return
-        for one in content["args"]:
-            if isinstance(one, dict):
-                self._answer_query(peer, one)
+        for query in content["args"]:
+            if isinstance(query, dict):
+                self._answer_query(peer, query)
 
     def _answer_query(self, peer: Peer, asked: dict[str, Any]) -> None:
         kind = asked.get("queryType")
@@ -289,7 +289,7 @@ def _compact(message: Any) -> str:
 
 
 def _form(request: Request) -> dict[str, str]:
-    """The parameters, wherever they are: in the query, in a form, or (the newer page) in JSON."""
+    """The parameters: in the query, in a form, or (on the newer page) in JSON."""
     form = request.query()
     if request.header("Content-Type").startswith("application/json"):
         try:

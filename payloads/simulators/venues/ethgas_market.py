@@ -1,4 +1,4 @@
-"""What the ETHGas simulator has to say: markets, books, trades, orders that nobody ever made.
+"""The content of the ETHGas simulator: synthetic markets, books, trades and orders.
 
 `EthgasMarket.payload` is the payload of a channel's next update, and `answer` that of a query, with
 the keys and the types of the venue's own examples. Slots follow the clock, twelve seconds each.
@@ -71,7 +71,7 @@ class EthgasMarket:
         return getattr(self, f"_{channel.name}")(market, number)
 
     def answer(self, asked: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The reply to a query without its type; None for one that there is not."""
+        """The reply to a query without its type; None if there is no such query."""
         kind, market = asked.get("queryType"), asked.get("marketType", MARKET_TYPES[0])
         if market not in MARKET_TYPES or not isinstance(kind, str):
             return None
@@ -111,7 +111,7 @@ class EthgasMarket:
         digits = keccak256(f"{self._seed} {name}".encode()).hex()
         return "0x" + digits + digits[:32]
 
-    # --- what everybody sees ---
+    # --- public ---
 
     def _preconfMarketUpdate(self, market: str, _: int) -> Any:
         begin = (_GENESIS + (self.slot + 2) * _SLOT) * 1000

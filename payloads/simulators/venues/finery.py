@@ -1,13 +1,13 @@
 """Finery Markets on loopback: order books and the other feeds, by letter, and requests.
 
-Each instrument has one global and one tradable book, the same for everybody, and another for each
+Each instrument has one global and one tradable book, the same for all clients, and another for each
 selection of clients and makers: a snapshot on `bind`, updates behind it with every action there is,
-`~` included, never more than 25 levels a side. The other feeds send a snapshot, and those whose
-updates' form is known send updates. The methods `instruments`, `add` and `del` are answered; every
+`~` included, never more than 25 levels a side. The other feeds send a snapshot, and the feeds whose
+updates are documented send updates. The methods `instruments`, `add` and `del` are answered; every
 other is "method unavailable".
 
-Upgrades and messages are checked by `payloads.venues.finery.server`. What is not published is made
-up here: the tolerance of the clock, and what a ping is answered with (nothing).
+Upgrades and messages are checked by `payloads.venues.finery.server`. Made up here, because it is
+not published: the tolerance of the clock, and what a ping is answered with (nothing).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from payloads.venues.finery.auth import MILLISECOND, NonceSequence
 from payloads.venues.finery.feeds import BOOKS, Binding, FeedId, Selection, sent_id
 from payloads.venues.finery.session import IDLE_LIMIT, MAX_CONNECTIONS_PER_IP, FinerySession
 
-# Name: number, asset, balance currency, first price. The first number is a published one.
+# Name: number, asset, balance currency, first price. The first number is published.
 INSTRUMENTS: dict[str, tuple[int, str, str, int]] = {
     "BTC-USD": (4_955_410_050, "BTC", "USD", 65_000 * E8),
     "ETH-USD": (4_955_410_051, "ETH", "USD", 3_200 * E8),
@@ -59,9 +59,9 @@ class FinerySimulator(Simulator):
     """Finery Markets on loopback.
 
     `feeds` are the instruments there are. `link` changes the gateway's link to the exchange, which
-    everybody is told in a frame X. `idle` is after how many silent seconds a client is cut off.
-    Without `status_frames` nobody is told, as by a gateway that is stuck; methods in `unanswered`
-    get no reply. `clients` are those for whom the account, then a master's, may bind F and MD.
+    a frame X tells all clients. A client that is silent for `idle` seconds is cut off. Without
+    `status_frames` no frame X is sent, as by a gateway that is stuck. Methods in `unanswered` get
+    no reply. `clients` are the clients of a master account, which may bind F and MD for them.
     """
 
     venue: ClassVar[str] = "finery"
@@ -157,7 +157,7 @@ class FinerySimulator(Simulator):
 
     def joined(self, peer: Peer) -> None:
         known: list[int | str] = [*self.instruments, *self._numbers]
-        currencies: list[int | str] = [*CURRENCIES, *(one for one, _ in CURRENCIES.values())]
+        currencies: list[int | str] = [*CURRENCIES, *(number for number, _ in CURRENCIES.values())]
         peer.memory["connection"] = checks.Connection(known, currencies, self._clients)
         self._tell_status(peer)
         self._watch(peer)
@@ -278,7 +278,7 @@ class FinerySimulator(Simulator):
         return lambda: rows.get(feed, []), None
 
     def _book(self, feed: str, named: str | Selection) -> MovingBook:
-        """The book of an instrument, or a part of it that is one by itself."""
+        """The book of an instrument or of a selection, which has a book of its own."""
         name = f"{feed} {named}"
         if name not in self._books:
             start = self.instruments[named if isinstance(named, str) else named.instrument][3]
@@ -299,7 +299,7 @@ class FinerySimulator(Simulator):
         return [[name, 10**6 * E8, 10**6 * E8, 0, 0, 0] for name in CURRENCIES]
 
     def _settlement_requests(self) -> list[list[list[Any]]]:
-        """One that came in, and one that went out."""
+        """An incoming request and an outgoing one."""
         now = self.now() // MILLISECOND
         row = [1, "USD", 0, 100 * E8, "synthetic", now + 86_400_000, "", 1, now]
         return [[row], [[*row[:7], 2, now]]]

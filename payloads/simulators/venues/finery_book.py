@@ -29,7 +29,7 @@ class MovingBook:
         return sorted(bids, reverse=True), sorted(asks)
 
     def move(self) -> list[list[list[Any]]]:
-        """What changes now: a list of entries for the bids and one for the asks."""
+        """The next changes: a list of entries for the bids and another for the asks."""
         changes: list[list[list[Any]]] = [[], []]
         which = self._dice.randrange(2)
         changes[which] = self._change(self._sides[which], self._sides[1 - which], which == 0)
@@ -52,7 +52,7 @@ class MovingBook:
     def _add(
         self, side: dict[int, int], other: dict[int, int], prices: list[int], step: int
     ) -> list[list[Any]]:
-        """A level better than the best where there is room for one, else behind the last."""
+        """A level better than the best where there is room, else behind the last."""
         better = prices[0] - step
         far = sorted(other, reverse=step > 0)[0]
         if (far - better) * step < 0 and better > 0:

@@ -1,7 +1,7 @@
 """Stork Fast on loopback: signed and unsigned updates on every channel, and the taxonomy.
 
 Each client gets messages of its own, at the pace of its channel, for the assets it subscribed to;
-on `real_time` only for those that changed. The last nine digits of every value are the number of
+on `real_time` only for assets that changed. The last nine digits of every value are the number of
 the message on its connection, from 1.
 
 Tokens, queries and commands are checked by `payloads.venues.stork.server`. The service publishes no
@@ -58,8 +58,8 @@ _CHANGES = 20.0
 class StorkSimulator(Simulator):
     """Stork Fast on loopback.
 
-    `feeds` are names of assets (see `ASSETS`) or further ones with an id: `{"XYZUSD": 500}`.
-    `bad_share` of the signed payloads are spoilt in one of the ways of `bad`. `needs_deflate`
+    `feeds` are names of assets (see `ASSETS`) or further names with an id: `{"XYZUSD": 500}`.
+    `bad_share` of the signed payloads are bad, each of a kind of `bad`. `needs_deflate`
     refuses clients that do not offer permessage-deflate, as the gateway is said to.
     """
 
@@ -207,7 +207,7 @@ class StorkSimulator(Simulator):
         asked = memory["asked"]
         chosen = self._changed(memory, [*memory["assets"]], asked.channel == "real_time")
         status = asked.market_status
-        assets = tuple(self._asset(one, memory["number"], status) for one in chosen)
+        assets = tuple(self._asset(asset, memory["number"], status) for asset in chosen)
         # Two messages never have the same time, whatever the clock says.
         now = memory["time"] = max(self.now(), memory.get("time", 0) + 1)
         if asked.message_type != SIGNED:
@@ -217,8 +217,8 @@ class StorkSimulator(Simulator):
         payload = self._signed(assets, now, status, bad)
         yield Made(_compact({"type": SIGNED, "p": "0x" + payload.hex()}), bad)
 
-    def _changed(self, memory: dict[str, Any], ids: list[int], some: bool) -> list[int]:
-        if not some or memory["number"] == 1:
+    def _changed(self, memory: dict[str, Any], ids: list[int], only_changed: bool) -> list[int]:
+        if not only_changed or memory["number"] == 1:
             return ids
         dice = self._walks[ids[0]].dice
         return dice.sample(ids, dice.randint(1, len(ids)))
@@ -231,7 +231,7 @@ class StorkSimulator(Simulator):
 
     def _signed(self, assets: tuple[Asset, ...], now: int, status: bool, bad: str) -> bytes:
         signer = self._stranger if bad == "wrong_signer" else self.signer
-        # Whoever asks for more than values gets the versioned layout.
+        # A client that asks for more than values gets the versioned layout.
         mask = VALUE_BIT | STATUS_BIT if status else None
         update = signer.sign(assets, timestamp_ns=now, taxonomy_id=TAXONOMY_ID, mask=mask)
         raw = update.encode()

@@ -45,7 +45,8 @@ class Asked(Record, frozen=True):
         """What to say where there is none of these credentials."""
         places = " or ".join(variable(self.venue, name) for name in names)
         field = " or ".join(names)
-        expected = f"{places} in the environment, or {field} in a file of --credentials"
+        elsewhere = f"{field} in a file of --credentials (in Python, an argument)"
+        expected = f"{places} in the environment, or {elsewhere}"
         return Misuse(why, field=field, expected=expected)
 
     def flag(self, name: str, default: bool = False) -> bool:

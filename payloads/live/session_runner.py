@@ -1,28 +1,27 @@
-"""One websocket from its opening to its end: frames in and out, pings, the session's deadlines."""
+"""Runs a session over one websocket, from its opening to its end.
+
+Frames go in and out, pings are sent, and the session's deadlines are kept.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable
 from secrets import token_bytes
-from typing import TYPE_CHECKING
 
 from payloads.abi.fields import Record
 from payloads.capture import redaction
 from payloads.capture.frames import Delivery, Frame, Opcode
 from payloads.live.request_tasks import RequestTasks
+from payloads.live.seams import OpenSocket
 from payloads.live.sink import Sink
 from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import Closed, Event, Retry, Session, Stalled
 
-if TYPE_CHECKING:
-    from payloads.live.websocket import WebSocket
-
 SECOND = 10**9
 _ENDINGS = (Stalled, Closed)
-# A server that takes so few of our messages reads none; they are answers to its own, for the most.
+# A server that has so many of our messages to read reads none; most are answers to its own.
 _MOST_UNSENT = 4096
 
 
@@ -34,8 +33,8 @@ class KeepAlive(Record, frozen=True):
     close_timeout: float
 
 
-class Live:
-    """One open websocket: what runs beside each other while it is open."""
+class SessionRunner:
+    """A session on one websocket. The listener of the websocket, too."""
 
     def __init__(
         self,
@@ -53,29 +52,36 @@ class Live:
         self.over = asyncio.Event()
         self.failure: BaseException | None = None
         self._request_tasks, self._keep_alive, self._closing = request_tasks, keep_alive, closing
-        self._verdict: Closed | None = None
-        self._socket: WebSocket | None = None
+        self._loop = asyncio.get_running_loop()
+        # The session's own decision to close.
+        self._closed_by_session: Closed | None = None
+        self._socket: OpenSocket | None = None
         self._outgoing: deque[Message] = deque()
         self._something_to_send = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_for: int | None = None
-        self._held = False
+        self._paused = False
         self._why_lost = ""
+        # The content of the last ping, and when it was answered.
+        self._ping_content = b""
+        self._answered_at: asyncio.Future[float] | None = None
 
     @property
     def usable(self) -> bool:
-        """Whether the session can be told something, and what it wants be sent."""
+        """Whether the session can be called, and what it then wants to send can be sent."""
         return self.is_open and not self.over.is_set()
 
     # --- what the websocket calls ---
 
     def on_open(self, at: int) -> None:
+        """See `Listener`."""
         self.is_open = self.was_open = True
         self.stats.opened += 1
         self.sink.happened("opened", {})
-        self.ask(lambda: self.session.opened(at))
+        self.call_session(lambda: self.session.opened(at))
 
     def on_frame(self, opcode: Opcode, data: bytes, at: int) -> None:
+        """See `Listener`."""
         if self.failure is not None:
             return
         message: Message = data
@@ -89,113 +95,131 @@ class Live:
         try:
             if self.recorder is not None:
                 self.recorder.frame(frame)
-                if opcode == "ping":  # the library answers by itself, with the same bytes
-                    self.recorder.frame(Frame(self.venue, self.number, "out", "pong", at, data))
             if opcode == "text" or opcode == "binary":
                 self.stats.frames_in += 1
                 self.stats.bytes_in += len(data)
-                self._after(self.session.received(message, at), frame)
+                self._follow_up(self.session.received(message, at), frame)
+            else:
+                self._on_control(opcode, data, at)
         except Exception as error:
             self.fail(error)
+
+    def _on_control(self, opcode: Opcode, data: bytes, at: int) -> None:
+        if opcode == "ping" and self.recorder is not None:
+            # The websocket answers by itself, with the same bytes.
+            self.recorder.frame(Frame(self.venue, self.number, "out", "pong", at, data))
+        elif opcode == "pong" and data == self._ping_content and self._answered_at is not None:
+            if not self._answered_at.done():
+                self._answered_at.set_result(self._loop.time())
 
     # --- between the session and everything else ---
 
-    def ask(self, call: Callable[[], list[Event]]) -> None:
-        """Tell the session something; see to what it says and wants then."""
+    def call_session(self, call: Callable[[], list[Event]]) -> None:
+        """Make a call to the session, and do what follows from it."""
         try:
-            self._after(call(), None)
+            self._follow_up(call(), None)
         except Exception as error:
             self.fail(error)
 
-    def _after(self, events: list[Event], frame: Frame | None) -> None:
-        """Whatever the session said or wants, after any call."""
+    def _follow_up(self, events: list[Event], frame: Frame | None) -> None:
+        """Pass on the events of a call, and do what the session wants after it."""
         session = self.session
         if frame is None:
-            room = self.sink.emit(tuple(events))
+            has_room = self.sink.emit(tuple(events))
         else:
-            room = self.sink.inbox.put(Delivery(frame.at, self.number, frame, tuple(events)))
-        if not room:
-            self._hold()
-        if to_send := session.take():
-            self._to_send(to_send)
+            has_room = self.sink.inbox.put(Delivery(frame.at, self.number, frame, tuple(events)))
+        if not has_room:
+            self._pause()
+        if messages := session.take():
+            self._queue(messages)
         if requests := session.take_requests():
             self._request_tasks.begin(requests)
         if session.deadline != self._timer_for:
-            self._arm()
+            self._set_timer()
         for event in events:
             if isinstance(event, _ENDINGS):
-                self._ending(event)
+                self._end_by(event)
 
-    def _to_send(self, messages: list[Message]) -> None:
+    def _queue(self, messages: list[Message]) -> None:
         self._outgoing += messages
         self._something_to_send.set()
         if len(self._outgoing) > _MOST_UNSENT:
             self._give_up("the server does not read what is sent to it")
 
-    def _ending(self, event: Stalled | Closed) -> None:
+    def _end_by(self, event: Stalled | Closed) -> None:
         """The session gives this connection up, or closes it."""
         if isinstance(event, Stalled):
             self._give_up(f"silent for {event.silent_for / SECOND:.1f} s")
         else:
-            self._verdict = event
+            self._closed_by_session = event
             self.over.set()
 
     def fail(self, error: BaseException) -> None:
+        """End this websocket because of an error; `run` raises it."""
         self.failure = self.failure or error
         self.over.set()
 
     def _give_up(self, why: str) -> None:
-        """The server is there no more, or might as well not be."""
+        """Drop the connection to a server that does not answer or does not read."""
+        if self._why_lost:
+            return
         self.stats.stalled += 1
         self._why_lost = why
         self.sink.happened("stalled", {"why": why})
         if self._socket is not None:
             self._socket.abort()
 
-    def _arm(self) -> None:
+    # --- the session's deadline ---
+
+    def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer, self._timer_for = None, self.session.deadline
         if self._timer_for is not None:
             wait = max(0, self._timer_for - self.clock()) / SECOND
-            self._timer = asyncio.get_running_loop().call_later(wait, self._tick)
+            self._timer = self._loop.call_later(wait, self._tick)
 
     def _tick(self) -> None:
         now = self.clock()
-        due = self._timer_for
+        deadline = self._timer_for
         self._timer = self._timer_for = None
-        if due is not None and now < due:  # timers may fire a little early
-            self._arm()
+        if deadline is not None and now < deadline:  # timers may fire a little early
+            self._set_timer()
             return
-        self.ask(lambda: self.session.tick(now))
+        self.call_session(lambda: self.session.tick(now))
         if self.session.deadline is not None and self.session.deadline <= now:
             # A deadline that the tick did not move would be due for ever; once a second is enough.
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_later(1, self._tick)
+            self._timer = self._loop.call_later(1, self._tick)
 
-    def _hold(self) -> None:
-        """The reader is slow, and wants the socket left alone meanwhile."""
-        if self._held or self._socket is None:
+    # --- a slow reader ---
+
+    def _pause(self) -> None:
+        """The reader is slow: leave the socket unread until it has caught up."""
+        if self._paused or self._socket is None:
             # Before the dial has returned, what came with the handshake is all there is.
             return
-        self._held = True
+        self._paused = True
         self._socket.pause()
         self.sink.inbox.hold(self._resume)
 
     def _resume(self) -> None:
-        self._held = False
+        self._paused = False
         if self._socket is not None:
-            self._socket.heard = time.monotonic()
+            self._socket.heard = self._loop.time()
             self._socket.resume()
 
     # --- the tasks of an open websocket ---
 
-    async def run(self, socket: WebSocket) -> Retry:
-        """Until the websocket is closed by either side."""
+    async def run(self, socket: OpenSocket) -> Retry:
+        """Run until either side closes the websocket."""
         self._socket = socket
+        # What came with the handshake may have filled the queue, or ended all this already.
         if self.sink.inbox.full:
-            self._hold()
+            self._pause()
+        if self._why_lost:
+            socket.abort()
         tasks = [asyncio.ensure_future(task) for task in (self._send(), self._ping())]
         ends = [
             asyncio.ensure_future(task)
@@ -204,7 +228,7 @@ class Live:
         try:
             await asyncio.wait([*ends, *tasks[:1]], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # Also when cancelled: the closing handshake is still made, within its own timeout.
+            # Also when cancelled: the closing handshake is still made, within its own time-out.
             self.over.set()
             if tasks[0].done() and (error := tasks[0].exception()) is not None:
                 self.fail(error)
@@ -212,35 +236,37 @@ class Live:
                 task.cancel()
             if self._timer is not None:
                 self._timer.cancel()
-            await self._shut(socket)
+            await self._close(socket)
         if self.failure is not None:
             raise self.failure
         return self.lost(*socket.ending)
 
-    async def _shut(self, socket: WebSocket) -> None:
-        # The server's half of the closing handshake stands behind what was not read yet.
-        self._held = True
+    async def _close(self, socket: OpenSocket) -> None:
+        # The server's half of the closing handshake comes behind what was not read yet.
+        self._paused = True
         socket.resume()
         try:
             async with asyncio.timeout(self._keep_alive.close_timeout + 1):
                 await socket.close()
-        except (TimeoutError, asyncio.CancelledError):
+        except TimeoutError:
+            socket.abort()
+        except asyncio.CancelledError:
             socket.abort()
             raise
         finally:
-            self._held = False
+            self._paused = False
 
     def lost(self, code: int, reason: str) -> Retry:
-        """The websocket is gone: what the session says to that."""
+        """The websocket is gone: tell the session, and return whether to dial again."""
         self.is_open = False
         reason = self._why_lost or reason
         self.stats.lost += 1
         self.sink.happened("closed", {"code": code, "reason": reason})
-        if self._verdict is not None:  # its own words, and already told
-            return self._verdict.retry
+        if self._closed_by_session is not None:  # the reader has this event already
+            return self._closed_by_session.retry
         events = self.session.closed(code, reason, self.clock())
         self.sink.emit(tuple(events))
-        closed = last_word(events)
+        closed = last_closed(events)
         return closed.retry if closed is not None else Retry(True, reason or f"code {code}")
 
     async def _send(self) -> None:
@@ -250,18 +276,16 @@ class Live:
             self._something_to_send.clear()
             while self._outgoing:
                 message = self._outgoing.popleft()
-                if not await self._socket.deliver(message):
+                if not await self._socket.send(message):
                     return
                 self._sent(message)
 
     def _sent(self, message: Message) -> None:
         self.stats.frames_out += 1
         self.stats.bytes_out += len(message)
-        if self.recorder is None:
-            return
         clean = self.session.redact(message)
         for secret in redaction.removed(message, clean):
-            self.recorder.learn(secret)
+            self.sink.learn(secret)
         opcode: Opcode = "text" if isinstance(message, str) else "binary"
         self._record_sent(opcode, clean, redacted=clean != message)
 
@@ -275,29 +299,28 @@ class Live:
             self.fail(error)
 
     async def _ping(self) -> None:
-        """Ping, and give up a server from which nothing comes at all within the timeout."""
+        """Ping, and give up a server from which nothing comes at all within the time-out."""
         keep_alive, socket = self._keep_alive, self._socket
         assert socket is not None
         if keep_alive.ping_interval is None:
             return
         while True:
             await asyncio.sleep(keep_alive.ping_interval)
-            asked = time.monotonic()
+            asked = self._loop.time()
+            self._ping_content = token_bytes(4)
+            self._answered_at = self._loop.create_future()
+            socket.ping(self._ping_content)
+            self._record_sent("ping", self._ping_content)
             try:
                 async with asyncio.timeout(keep_alive.ping_timeout):
-                    content = token_bytes(4)
-                    answered = await socket.ping(content)
-                    self._record_sent("ping", content)
-                    self.stats.latency = await answered
+                    self.stats.latency = await self._answered_at - asked
             except TimeoutError:
-                # While the reader holds us up nothing is read, so nothing can be missing.
-                if not self._held and socket.heard < asked:
+                # Nothing is read while the reader is behind, so nothing can be missing.
+                if not self._paused and socket.heard < asked:
                     self._give_up(f"no answer to a ping within {keep_alive.ping_timeout:g} s")
                     return
-            except Exception:  # closed meanwhile: `run` has seen that too
-                return
 
 
-def last_word(events: list[Event]) -> Closed | None:
+def last_closed(events: list[Event]) -> Closed | None:
     """The session's decision to close, if these events hold one."""
     return next((event for event in reversed(events) if isinstance(event, Closed)), None)

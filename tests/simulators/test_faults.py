@@ -1,4 +1,4 @@
-"""Plans as data, and every misbehaviour as a client sees it."""
+"""Plans as data, and every fault as a client sees it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,18 @@
+"""The errors of the verifier proxies, verifiers and fee managers, as the contracts declare them."""
+
+from __future__ import annotations
+
+from payloads.verdicts.contract_errors import ContractError
+
+BAD_VERIFICATION = ContractError.of("BadVerification")
+INCORRECT_SIGNATURE_COUNT = ContractError.of("IncorrectSignatureCount", "uint256", "uint256")
+MISMATCHED_SIGNATURES = ContractError.of("MismatchedSignatures", "uint256", "uint256")
+NO_SIGNERS = ContractError.of("NoSigners")
+VERIFIER_NOT_FOUND = ContractError.of("VerifierNotFound", "bytes32")
+DIGEST_INACTIVE_V3 = ContractError.of("DigestInactive", "bytes32", "bytes32")
+DIGEST_INACTIVE_V5 = ContractError.of("DigestInactive", "bytes32")
+INACTIVE_FEED = ContractError.of("InactiveFeed", "bytes32")
+ACCESS_FORBIDDEN = ContractError.of("AccessForbidden")
+EXPIRED_REPORT = ContractError.of("ExpiredReport")
+INVALID_QUOTE = ContractError.of("InvalidQuote")
+INVALID_DEPOSIT = ContractError.of("InvalidDeposit")

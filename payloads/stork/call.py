@@ -1,0 +1,92 @@
+"""A call of the Stork Fast contract as it is judged: what it carries, and what checks find out."""
+
+from __future__ import annotations
+
+import struct
+
+from payloads.abi.calldata import Function
+from payloads.abi.fields import Record
+from payloads.crypto import keccak256
+from payloads.stork.calldata import DESERIALIZE
+from payloads.stork.state import StorkState
+from payloads.verdicts.state import ZERO
+
+HEAD_SIZE, ASSET_SIZE = 75, 18
+# What is signed begins here, after the signature.
+BODY = 65
+_TIME = slice(67, 75)
+_ASSET = struct.Struct(">HqQ")
+
+
+class StoredAsset(Record, frozen=True):
+    """An asset as the contract returns it: the update's taxonomy and time, and its own value."""
+
+    taxonomy_id: int
+    asset_id: int
+    timestamp_ns: int
+    value: int
+
+
+class Call:
+    """A call of either function. `digest` and `signer` are not known before the recovery."""
+
+    __slots__ = ("digest", "function", "raw", "signature", "signer", "state", "value")
+
+    def __init__(self, raw: bytes, state: StorkState, function: Function, value: int) -> None:
+        self.raw, self.state, self.function, self.value = raw, state, function, value
+        self.signature: bytes | None = None
+        self.signer = ZERO
+        self.digest = b""
+
+    def again(self) -> Call:
+        """The same call, of which nothing is known yet."""
+        return Call(self.raw, self.state, self.function, self.value)
+
+    @property
+    def deserializes(self) -> bool:
+        """Whether the function returns the assets, and reverts for a bad signature."""
+        return self.function is DESERIALIZE
+
+    @property
+    def fits(self) -> bool:
+        """Whether the payload has a size that the contract takes."""
+        return len(self.raw) >= HEAD_SIZE and (len(self.raw) - HEAD_SIZE) % ASSET_SIZE == 0
+
+    @property
+    def r(self) -> bytes:
+        return self.raw[:32]
+
+    @property
+    def s(self) -> bytes:
+        return self.raw[32:64]
+
+    @property
+    def v(self) -> int:
+        return self.raw[64]
+
+    @property
+    def time(self) -> int:
+        """The update's time in nanoseconds."""
+        return int.from_bytes(self.raw[_TIME], "big")
+
+    @property
+    def count(self) -> int:
+        """How many assets there are."""
+        return (len(self.raw) - HEAD_SIZE) // ASSET_SIZE
+
+    @property
+    def signed(self) -> bool:
+        """Whether the contract's signer signed."""
+        return self.signer == self.state.signer
+
+    def hash(self) -> bytes:
+        """The digest that is signed."""
+        return keccak256(self.raw[BODY:])
+
+    def assets(self) -> tuple[StoredAsset, ...]:
+        """The assets as the contract returns them."""
+        taxonomy, time = int.from_bytes(self.raw[BODY:67], "big"), self.time
+        entries = _ASSET.iter_unpack(self.raw[HEAD_SIZE:])
+        return tuple(
+            StoredAsset(taxonomy, id_, time, high << 64 | low) for id_, high, low in entries
+        )

@@ -1,0 +1,89 @@
+"""What a user must hear about a call even when it is accepted: each with a stable code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from payloads.stork.call import BODY, Call
+from payloads.stork.checks import overflows
+from payloads.verdicts.checks import Finding, Hazard
+from payloads.verdicts.state import ZERO
+
+# Above this many assets, duplicates are not looked for.
+_MOST_COMPARED = 1000
+
+HAZARDS = {
+    hazard.code: hazard
+    for hazard in (
+        Hazard(
+            "stork-uninitialised",
+            "danger",
+            "the contract's signer is zero: it takes every invalid signature for a good one",
+            "StorkFast 1.0.0: the recovered address is compared with the signer, and a failed "
+            "recovery is address zero",
+        ),
+        Hazard(
+            "stork-false-is-not-a-revert",
+            "warning",
+            "the function returns false instead of reverting: a caller must look at the answer",
+            "StorkFast 1.0.0, verifySignedECDSAPayload",
+        ),
+        Hazard(
+            "stork-overpaid",
+            "warning",
+            "more value is sent than the fee, and the contract keeps all of it",
+            "StorkFast 1.0.0: msg.value is only compared with the fee",
+        ),
+        Hazard(
+            "stork-duplicate-asset",
+            "warning",
+            "an asset appears more than once, and the contract keeps every value, in order",
+            "StorkFast 1.0.0, verifyAndDeserializeSignedECDSAPayload",
+        ),
+        Hazard(
+            "stork-versioned-body",
+            "danger",
+            "the body looks like the versioned layout, which the contract reads as the plain one: "
+            "its taxonomy, time and values are not what was signed to mean",
+            "StorkFast 1.0.0 knows the plain layout only",
+        ),
+        Hazard(
+            "stork-no-clock",
+            "note",
+            "the contract checks no timestamp: an old update verifies for ever",
+            "StorkFast 1.0.0 reads no clock",
+        ),
+        Hazard(
+            "stork-from-the-future",
+            "warning",
+            "the update is dated after the time it is judged at",
+            "StorkFast 1.0.0 reads no clock",
+        ),
+    )
+}
+
+
+def findings(call: Call) -> Iterator[Finding]:
+    """The findings on a call whose checks have all been made."""
+    if call.state.signer == ZERO:
+        yield HAZARDS["stork-uninitialised"].found()
+    if call.value > call.state.verification_fee:
+        yield HAZARDS["stork-overpaid"].found(f"{call.value - call.state.verification_fee} wei")
+    if not call.fits or overflows(call.v):
+        return
+    if call.signed:
+        yield from _of_content(call)
+    elif not call.deserializes:
+        yield HAZARDS["stork-false-is-not-a-revert"].found()
+
+
+def _of_content(call: Call) -> Iterator[Finding]:
+    yield HAZARDS["stork-no-clock"].found()
+    if call.raw[BODY] == 0xFF:
+        yield HAZARDS["stork-versioned-body"].found()
+    ids = [asset.asset_id for asset in call.assets()] if call.count < _MOST_COMPARED else []
+    if twice := sorted({id_ for id_ in ids if ids.count(id_) > 1}):
+        yield HAZARDS["stork-duplicate-asset"].found(f"asset ids {', '.join(map(str, twice))}")
+    now = call.state.now
+    if now is not None and call.time > now * 10**9:
+        yield HAZARDS["stork-from-the-future"].found(f"{call.time} ns, judged at {now} s")

@@ -1,0 +1,66 @@
+"""What the verifiers of all systems share: the state and the time of a call, its calldata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TypeVar
+
+from payloads.abi.calldata import Function, function_of
+from payloads.errors import Malformed, Misuse, shown
+from payloads.verdicts.checks import Check, Explanation
+from payloads.verdicts.state import State
+from payloads.verdicts.verdict import Reverted, Verdict
+
+S = TypeVar("S", bound=State)
+
+
+def state_and_time(
+    state: S, kind: type[S], now: int | None, at: int | None
+) -> tuple[S, int | None]:
+    """The state to judge with (that of time `at`, if given), and the block's time.
+
+    The time is `now`, or else `at`, or else the state's own.
+    """
+    if not isinstance(state, kind):
+        expected = " or ".join(kind.CONTRACTS)
+        found = getattr(state, "contract", type(state).__name__)
+        raise Misuse("a state of another system", field="state", expected=expected, found=found)
+    if at is not None:
+        state = state.at(at)
+        now = at if now is None else now
+    return state, state.now if now is None else now
+
+
+def check_value(value: int) -> None:
+    """Refuse what cannot be sent."""
+    if not 0 <= value < 2**256:
+        raise Misuse("not an amount of wei", field="value", found=shown(value))
+
+
+def called_function(functions: Iterable[Function], calldata: bytes) -> Function:
+    """The function that calldata calls; `Malformed` as the contract reverts where it has none."""
+    function = function_of(functions, calldata)
+    if function is None:
+        raise Malformed(
+            "no function of the contract that verifies",
+            offset=0,
+            field="selector",
+            expected=" or ".join(known.signature for known in functions),
+            found="0x" + calldata[:4].hex(),
+            revert_data=b"",
+        )
+    return function
+
+
+def undecodable_call(error: Malformed, state: State, now: int | None) -> Verdict:
+    """The verdict on calldata that the contract's own decoder refuses."""
+    if error.revert_data is None:
+        raise error
+    return Reverted(None, error.revert_data, state, now, partial(_explain_calldata, error))
+
+
+def _explain_calldata(error: Malformed) -> Explanation:
+    rule = "the calldata must decode as the arguments of a known function"
+    check = Check("calldata", rule, {}, False, str(error), revert="revert (empty)", decided=True)
+    return Explanation((check,))

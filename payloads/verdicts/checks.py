@@ -1,0 +1,187 @@
+"""The engine that runs a contract's checks, and the records that it and its readers share.
+
+A system describes each check once, as a `Step`, and strings them together in `Stage`s, in the
+contract's order. The table is used twice. `run` makes the checks until one stops, and does nothing
+else: that is the verdict. `explain` makes all of them, each regardless of the others, and says what
+each saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec.structs
+
+from payloads.abi.fields import Record
+from payloads.errors import Malformed
+from payloads.verdicts.contract_errors import read_revert
+
+# --- what a system describes ----------------------------------------------------------------------
+
+
+class Stop(Exception):
+    """A contract's check that failed: the revert data, and why in words. Never leaves a `judge`."""
+
+    def __init__(self, data: bytes, why: str = "") -> None:
+        super().__init__(why)
+        self.data = data
+        self.why = why
+
+
+class Step(Record, frozen=True):
+    """A check of a contract, as a system describes it.
+
+    `run` raises `Stop`, or a decoder's `Malformed`, where the contract would revert. It may keep
+    what it finds out in its subject, for later steps. `rule` is the check in words, `inputs` what
+    it is applied to. The attributes that `needs` names must not be None, or the step is not made.
+    """
+
+    name: str
+    rule: str
+    run: Callable[[Any], None]
+    inputs: Callable[[Any], dict[str, Any]]
+    needs: tuple[str, ...] = ()
+
+
+class Stage(Record, frozen=True):
+    """Steps that are made for the call, or (`each`) for one of its `items` after the other.
+
+    Whatever they revert with becomes `hidden_as`, where that is given.
+    """
+
+    steps: tuple[Step, ...]
+    each: bool = True
+    hidden_as: bytes | None = None
+
+    def subjects(self, call: Any) -> Iterable[Any]:
+        return call.items if self.each else (call,)
+
+
+# --- the verdict ----------------------------------------------------------------------------------
+
+
+def run(stages: Iterable[Stage], call: Any) -> bytes | None:
+    """The revert data, or None if every check passes: the contract's answer and nothing more."""
+    for stage in stages:
+        try:
+            for subject in call.items if stage.each else (call,):
+                for step in stage.steps:
+                    step.run(subject)
+        except Stop as stop:
+            return stop.data if stage.hidden_as is None else stage.hidden_as
+        except Malformed as error:
+            if error.revert_data is None:
+                raise  # more bytes than any block carries: no chain has an answer to that
+            return error.revert_data if stage.hidden_as is None else stage.hidden_as
+    return None
+
+
+# --- the explanation ------------------------------------------------------------------------------
+
+
+class Check(Record, frozen=True):
+    """A check that the contract makes: the rule, what it was applied to, and how it went.
+
+    `passed` is None where the contract could not have asked, because something it needs is missing.
+    `decided` marks the check that the chain stops at; `payload` is the index in a bulk call.
+    """
+
+    name: str
+    rule: str
+    inputs: dict[str, Any]
+    passed: bool | None
+    detail: str = ""
+    revert: str = ""
+    decided: bool = False
+    payload: int | None = None
+
+    def __str__(self) -> str:
+        mark = {True: "ok  ", False: "FAIL", None: "-   "}[self.passed]
+        which = "" if self.payload is None else f"payload {self.payload}: "
+        detail = f": {self.detail}" if self.detail else ""
+        revert = f" [{self.revert}{', decides' if self.decided else ''}]" if self.revert else ""
+        return f"{mark} {which}{self.name}{detail}{revert}"
+
+
+class Finding(Record, frozen=True):
+    """A fact that a user must hear whatever the verdict; `code` is stable."""
+
+    code: str
+    severity: str
+    sentence: str
+    reference: str
+    detail: str = ""
+    payload: int | None = None
+
+    def __str__(self) -> str:
+        which = "" if self.payload is None else f" (payload {self.payload})"
+        detail = f": {self.detail}" if self.detail else ""
+        return f"{self.severity} {self.code}{which}: {self.sentence}{detail}"
+
+
+class Hazard(Record, frozen=True):
+    """A kind of finding. Severities: `danger`, `warning`, `note`."""
+
+    code: str
+    severity: str
+    sentence: str
+    reference: str
+
+    def found(self, detail: str = "", payload: int | None = None) -> Finding:
+        return Finding(self.code, self.severity, self.sentence, self.reference, detail, payload)
+
+
+class Explanation(Record, frozen=True):
+    """The checks of a call, and the findings on it."""
+
+    checks: tuple[Check, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+# From a step's subject and its check, the check with more detail, and checks that belong beneath.
+Detail = Callable[[Any, Check], Iterator[Check]]
+
+
+def explain(stages: Iterable[Stage], call: Any, details: Mapping[str, Detail]) -> tuple[Check, ...]:
+    """Every check of a call of which nothing is known yet. `details` are by the steps' names."""
+    found: list[Check] = []
+    stopped = False
+    for stage in stages:
+        for subject in stage.subjects(call):
+            for step in stage.steps:
+                check = _check(stage, step, subject)
+                if check.revert and not stopped:  # the chain stops at the first that would revert
+                    stopped = True
+                    check = msgspec.structs.replace(check, decided=True)
+                if step.name in details and check.passed is not None:
+                    found += details[step.name](subject, check)
+                else:
+                    found.append(check)
+    return tuple(found)
+
+
+def _check(stage: Stage, step: Step, subject: Any) -> Check:
+    index = subject.index if stage.each else None
+    missing = [name for name in step.needs if getattr(subject, name) is None]
+    if missing:
+        detail = f"not asked: there is no {' and no '.join(missing)}"
+        return Check(step.name, step.rule, {}, None, detail, payload=index)
+    passed, detail, revert = _outcome(stage, step, subject)
+    return Check(step.name, step.rule, step.inputs(subject), passed, detail, revert, payload=index)
+
+
+def _outcome(stage: Stage, step: Step, subject: Any) -> tuple[bool, str, str]:
+    """Whether a step passes, why not, and the name of the error that it reverts with."""
+    try:
+        step.run(subject)
+    except Stop as stop:
+        data, why = stop.data, stop.why
+    except Malformed as error:
+        data, why = error.revert_data or b"", str(error)
+    else:
+        return True, "", ""
+    name = read_revert(data).name
+    if stage.hidden_as is not None:
+        return False, f"{why} ({name}, which the verifier hides)", read_revert(stage.hidden_as).name
+    return False, why, name

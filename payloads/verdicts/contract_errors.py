@@ -1,0 +1,78 @@
+"""The errors of contracts: declared once, encoded where a check fails, read from revert data.
+
+Each system declares its own with `ContractError.of`; `read_revert` knows every error declared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hexbytes import HexBytes
+
+from payloads.abi.fields import Record, hexed
+from payloads.abi.solidity import Argument, encode
+from payloads.crypto import keccak256
+
+# Every declared error by its selector.
+ERRORS: dict[bytes, ContractError] = {}
+
+
+class ContractError(Record, frozen=True):
+    """An error as a contract declares it."""
+
+    name: str
+    types: tuple[str, ...]
+    selector: HexBytes
+
+    @classmethod
+    def of(cls, name: str, *types: str) -> ContractError:
+        """Declare an error."""
+        selector = keccak256(f"{name}({','.join(types)})".encode())[:4]
+        return ERRORS.setdefault(selector, cls(name, types, hexed(selector)))
+
+    def data(self, *args: int | bytes) -> bytes:
+        """The revert data with these arguments."""
+        names = [Argument(str(index), type_) for index, type_ in enumerate(self.types)]
+        return bytes(self.selector) + encode(names, args)
+
+    def read(self, data: bytes) -> tuple[Any, ...] | None:
+        """The arguments, if the data is as long as they are."""
+        if len(data) != 4 + 32 * len(self.types):
+            return None
+        words = [data[at : at + 32] for at in range(4, len(data), 32)]
+        pairs = zip(self.types, words, strict=True)
+        return tuple(
+            hexed(word) if type_ == "bytes32" else int.from_bytes(word, "big")
+            for type_, word in pairs
+        )
+
+
+# Solidity's own.
+PANIC = ContractError.of("Panic", "uint256")
+_PANICS = {0x11: "arithmetic overflow", 0x32: "index out of bounds", 0x41: "memory allocation"}
+
+
+class Revert(Record, frozen=True):
+    """Revert data, read. `error` is None for a bare revert, and for unknown data."""
+
+    data: HexBytes
+    error: str | None = None
+    selector: HexBytes | None = None
+    args: tuple[Any, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The error in a few words."""
+        if self.error == "Panic":
+            code = self.args[0]
+            return f"Panic(0x{code:02x}) {_PANICS.get(code, '')}".rstrip()
+        return self.error or ("unknown error" if self.data else "revert (empty)")
+
+
+def read_revert(data: bytes) -> Revert:
+    """The error that revert data spells."""
+    error = ERRORS.get(data[:4])
+    args = error.read(data) if error else None
+    if error is None or args is None:
+        return Revert(hexed(data), None, hexed(data[:4]) if len(data) >= 4 else None)
+    return Revert(hexed(data), error.name, error.selector, args)

@@ -1,0 +1,88 @@
+"""The HTTP requests of a session, made for real, beside a websocket in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from payloads.live import connect
+from payloads.venues.common.session import Request
+from tests.live.kit import SECRET, Notes, Numbered, count, read_until, run
+from tests.live.memory import URL, MemoryPeer, MemoryVenue
+
+
+class Web(BaseHTTPRequestHandler):
+    seen: list[tuple[str, str, dict[str, str], bytes]]
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.seen.append((self.command, self.path, dict(self.headers), body))
+        if self.path.startswith("/redirect"):
+            self.send_response(302)
+            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+        else:
+            self.send_response(206 if self.path.startswith("/partly") else 200)
+        self.send_header("Set-Cookie", "refresh=cookie-value-that-nobody-may-see; HttpOnly")
+        answer = b'{"accessToken": {"token": "token-value-that-nobody-may-see"}, "plain": 1}'
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer)
+
+    do_POST = do_HEAD = do_GET
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def web() -> Iterator[str]:
+    Web.seen = []
+    with HTTPServer(("127.0.0.1", 0), Web) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_requests_are_made_before_the_dial_and_answered(web: str) -> None:
+    headers = (("Authorization", "Bearer header-value-that-nobody-may-see"), ("X-a", "b"))
+    asks = [
+        Request("POST", f"{web}/login?addr=1,2&sig=%2C%2c", headers, b"body", "login"),
+        Request("HEAD", f"{web}/", (), b"", "origins"),
+        Request("GET", f"{web}/partly", (), b"", "bulk"),
+        Request("GET", f"{web}/redirect", (), b"", "redirect"),
+        Request("GET", "http://127.0.0.1:1/", (), b"", "nobody"),
+    ]
+
+    async def handler(peer: MemoryPeer) -> None:
+        await count(peer, 1)
+        await peer.wait_closed()
+
+    async def work() -> None:
+        session, notes = Numbered(URL, asks=asks), Notes()
+        async with connect(session, dial=MemoryVenue(handler).dial, recorder=notes) as connection:
+            await read_until(connection, 1)
+        assert session.calls[:7] == ["replied"] * 5 + ["dial", "opened"]
+        replies = {reply.purpose: reply for reply in session.replies}
+        statuses = {purpose: reply.status for purpose, reply in replies.items()}
+        assert statuses == {"login": 200, "origins": 200, "bulk": 206, "redirect": 302, "nobody": 0}
+        assert b"refused" in replies["nobody"].body
+        seen = {(method, path): (sent, body) for method, path, sent, body in Web.seen}
+        sent, body = seen["POST", "/login?addr=1,2&sig=%2C%2c"]
+        assert (sent["Authorization"], body) == (headers[0][1], b"body")
+        assert ("HEAD", "/") in seen
+        assert len(Web.seen) == 4  # the redirect was not followed
+        kept = repr([incident.detail for incident in notes.incidents])
+        assert "nobody-may-see" not in kept
+        assert {
+            SECRET.reveal(), "header-value-that-nobody-may-see",
+            "cookie-value-that-nobody-may-see", "token-value-that-nobody-may-see",
+        } <= notes.secrets  # fmt: skip
+
+    run(work())
