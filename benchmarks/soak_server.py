@@ -27,7 +27,7 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.frames import Frame, Opcode
 
-from payloads.chainlink.schemas import REGISTRY
+from payloads.chainlink.schemas import SCHEMAS
 from payloads.simulators.market import E18, Walk, synthetic_report
 from payloads.simulators.venues.chainlink import feed_id
 from payloads.stork.update import Asset
@@ -51,7 +51,7 @@ def _chainlink(first: int, last: int) -> list[bytes]:
     """Reports of one feed, six signatures each, numbered in the signed context."""
     network, walk = InsecureTestNetwork("soak"), Walk(f"soak {first}", 65_000 * E18)
     feed = bytes.fromhex(FEED[2:])
-    schema = REGISTRY[feed[:2]]
+    schema = SCHEMAS[feed[:2]]
     made = []
     for number in range(first, last):
         at = _BEGAN + number // 100

@@ -2,9 +2,12 @@
 
     import payloads
 
-    found = payloads.decode("0x0006…")   # hex, bytes, or a JSON frame of either system
-    found.form, found.why                # what it was taken for, and on what evidence
-    found.value.report.benchmark_price   # the decoded payload
+    found = payloads.decode("0x0006…")    # hex, bytes, calldata, or a JSON frame of any system
+    found.form, found.why                 # what it was taken for, and on what evidence
+    found.value.report.benchmark_price    # the decoded payload
+    payloads.recover("0x0006…")           # who signed it
+    payloads.inspect("0x0006…").spans     # every byte of it
+    payloads.judge("0x0006…", payloads.State.load("state.json")).accepted
 
 `payloads.chainlink` and `payloads.stork` hold what is particular to each system. Errors are one
 family, documented in `payloads.errors`; nothing here touches a network or a data-frame library.
@@ -17,9 +20,11 @@ from payloads import chainlink, stork
 from payloads.abi.strictness import AS_CONTRACT, CANONICAL
 from payloads.errors import Malformed, Misuse, PayloadError, Refused
 from payloads.inspection import inspect
-from payloads.recognise import Decoded, Note, decode
+from payloads.recognise import Decoded, decode, recover
+from payloads.system import Note
 
 if TYPE_CHECKING:
+    from payloads.judging import judge, judge_many
     from payloads.verdicts.state import State
     from payloads.verdicts.verdict import Verdict
 
@@ -27,14 +32,23 @@ from payloads._version import __version__ as __version__
 
 __all__ = [
     "AS_CONTRACT", "CANONICAL", "Decoded", "Malformed", "Misuse", "Note", "PayloadError",
-    "Refused", "State", "Verdict", "chainlink", "decode", "inspect", "stork",
+    "Refused", "State", "Verdict", "chainlink", "decode", "inspect", "judge", "judge_many",
+    "recover", "stork",
 ]  # fmt: skip
 
 # Imported when first asked for: who only decodes does not pay for what verifying needs.
-_LATER = {"State": "verdicts.state", "Verdict": "verdicts.verdict"}
+_LATER = {
+    **dict.fromkeys(("judge", "judge_many"), "judging"),
+    "State": "verdicts.state",
+    "Verdict": "verdicts.verdict",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

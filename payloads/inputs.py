@@ -1,7 +1,8 @@
 """From what people have (hex of any shape, bytes, HexBytes) to bytes, within a stated bound.
 
 `to_bytes` raises `Malformed` with the position of the first character that is not hex, and never
-allocates more than its input: sizes are checked before anything is converted.
+allocates more than its input: sizes are checked before anything is converted. `parse_json` reads
+the JSON text that may be around a payload, within the same bound.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import re
 import sys
 from binascii import unhexlify
+from typing import Any
+
+import msgspec
 
 from payloads.errors import Malformed, Misuse, elide
 
@@ -51,6 +55,43 @@ def to_bytes(value: str | bytes | bytearray | memoryview, *, name: str = "payloa
     if raw:
         raise _too_large(len(raw), MAX_PAYLOAD_BYTES, "bytes", name)
     raise Malformed("empty input", offset=0, field=name, expected="a payload", found="nothing")
+
+
+def json_text(value: Any) -> str | bytes | None:
+    """The input if it may be JSON text, which hex cannot be mistaken for; else None."""
+    if isinstance(value, str):
+        return value if value.lstrip()[:1] in ("{", "[") else None
+    if isinstance(value, bytes | bytearray) and value.lstrip()[:1] in (b"{", b"["):
+        text = bytes(value)
+        return text if text.isascii() or _is_utf8(text) else None
+    return None
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def hex_text(value: Any) -> Any:
+    """Hex as text where it came as bytes, as it does from a file or a socket; else the input."""
+    if isinstance(value, bytes) and value.lstrip()[:2] in (b"0x", b"0X") and value.isascii():
+        return value.decode()
+    return value
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of JSON text; `Malformed` for text that is no JSON, too long or too deep."""
+    if len(text) > MAX_TEXT_CHARACTERS:
+        limit = f"at most {MAX_TEXT_CHARACTERS} characters"
+        raise Malformed("frame too large", field="frame", expected=limit, found=str(len(text)))
+    check_nesting(text)
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed("not JSON", field="frame", found=elide(str(error), 160)) from None
 
 
 def check_nesting(data: str | bytes) -> None:

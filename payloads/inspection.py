@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from payloads import chainlink, stork
+from payloads import systems
 from payloads.abi.annotate import View, complete
-from payloads.abi.calldata import function_of
-from payloads.chainlink.calldata import FUNCTIONS as PROXY_FUNCTIONS
+from payloads.abi.calldata import view_call
 from payloads.errors import Malformed, Misuse
-from payloads.recognise import Found, Options, Several, find, find_inside
+from payloads.recognise import checked_form, find, find_inside, unwrapped
+from payloads.system import Found, Options, Several, System
 
 
 def inspect(
@@ -40,18 +38,17 @@ def inspect_each(
     layout: str | None = None,
 ) -> list[View]:
     """The views of all payloads that a frame holds."""
-    options = Options(form=form, schema=schema, layout=layout)
+    options = Options(form=checked_form(form), schema=schema, layout=layout)
     return _views(find(value, options), options)
 
 
 def _views(found: Found | Several, options: Options) -> list[View]:
     if isinstance(found, Several):
         return [view for item in found.items for view in _views_of(item, options)]
-    if found.message is not None:
-        raise Misuse("an unsigned message is JSON and has no bytes to annotate", field="frame")
-    if found.form == "snappy":
-        inside = msgspec.structs.replace(options, form=None)
-        return _views(find_inside(chainlink.decompress(found.raw), inside), inside)
+    if not found.raw:
+        raise Misuse(f"an {found.form} message is JSON: no bytes to annotate", field="frame")
+    if (inside := unwrapped(found, options)) is not None:
+        return _views(*inside)
     return [_view(found, options)]
 
 
@@ -64,13 +61,22 @@ def _views_of(item: Any, options: Options) -> list[View]:
 
 
 def _view(found: Found, options: Options) -> View:
-    raw, why = found.raw, found.why
-    if found.form == "full_report":
-        return chainlink.view_full_report(raw, options.schema, why)
-    if found.form == "report":
-        return chainlink.view_report(raw, options.schema, why)
-    if found.form == "signed_ecdsa":
-        return stork.view_update(raw, options.layout, why)
-    if function_of(PROXY_FUNCTIONS, raw):
-        return chainlink.view_call(raw, options.schema, why)
-    return stork.view_call(raw, why)
+    if found.form == "call":
+        return _view_call(found.raw, found.why, options)
+    return systems.named(found.system).view(found.raw, found.form, options, found.why)
+
+
+def _view_call(raw: bytes, why: str, options: Options) -> View:
+    call = systems.called(raw)
+    if call is None:
+        raise Misuse("not a call of a known contract", field="selector")
+    system, function = call
+
+    def inner(payload: bytes) -> View:
+        return _view_inside(system, payload, options)
+
+    return view_call(function, raw, inner, system.view_parameter, why)
+
+
+def _view_inside(system: System, payload: bytes, options: Options) -> View:
+    return system.view(payload, system.forms[0], options, "")

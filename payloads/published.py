@@ -1,8 +1,9 @@
 """Published facts: proxy addresses by network, and signers that others have named. Not trusted.
 
-Nothing here was read from a chain. Every entry carries its `source`, what may be wrong is called
-`unverified_…`, and a state made from it says so in its own `source`, which every verdict names. A
-signer set grows stale when its network rotates keys: fetch the state of the chain you send to.
+Nothing here was read from a chain. Every entry carries its `source`, and a fact that may be wrong
+is called `unverified_…`. A state made from it says so in its own `source`, which every verdict
+names. A signer set grows stale when its network rotates keys: fetch the state of the chain you send
+to.
 
 `proxies` looks up addresses, `signer_sets` config digests, `stork_signers` signers;
 `unverified_state` makes a state to try things with. Unknown digests and labels are `Misuse`.
@@ -13,24 +14,29 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Annotated, Any
 
 from hexbytes import HexBytes
 
-from payloads.abi.fields import Record, hexed
+from payloads.abi.fields import Record
 from payloads.chainlink.state import V05, ChainlinkState
-from payloads.errors import Misuse
+from payloads.errors import Malformed, Misuse
+from payloads.inputs import to_bytes
+from payloads.json_records import EXACT, Reading, hex_bytes
 from payloads.signatures import address_bytes
 from payloads.stork.state import STORK, StorkState
+
+_Bytes32 = Annotated[HexBytes, hex_bytes(32)]
+_Address = Annotated[HexBytes, hex_bytes(20)]
 
 
 class KnownProxy(Record, frozen=True):
     """A verifier proxy as documented. The same address may serve several networks.
 
-    `kind` is `verifierProxy`, or what the networks without an EVM have in its place.
+    `kind` is `verifierProxy`, or the name of its like on networks without an EVM.
     """
 
-    unverified_address: str
+    unverified_address: Annotated[str, "address"]
     label: str
     network: str
     env: str
@@ -39,14 +45,14 @@ class KnownProxy(Record, frozen=True):
 
 
 class KnownSignerSet(Record, frozen=True):
-    """The signers of a config digest, as far as they are known: of `size`, these."""
+    """The known signers of a config digest; there are `size` of them in all."""
 
-    config_digest: HexBytes
+    config_digest: _Bytes32
     label: str
     env: str
     f: int
     size: int
-    unverified_signers: tuple[HexBytes, ...]
+    unverified_signers: Annotated[tuple[_Address, ...], "signers"]
     source: str
 
     @property
@@ -58,9 +64,12 @@ class KnownSignerSet(Record, frozen=True):
 class KnownSigner(Record, frozen=True):
     """An address that has signed, or is said to sign, Stork Fast updates."""
 
-    unverified_address: HexBytes
+    unverified_address: Annotated[_Address, "address"]
     label: str
     source: str
+
+
+_READING = Reading(base=EXACT)
 
 
 @cache
@@ -73,52 +82,35 @@ def _data() -> dict[str, Any]:
 @cache
 def _proxies() -> tuple[KnownProxy, ...]:
     listed = _data()["proxies"]
-    return tuple(
-        KnownProxy(
-            one["address"], one["label"], one["network"], one["env"], one["kind"], listed["source"]
-        )
-        for one in listed["entries"]
-    )
+    entries = [{**entry, "source": listed["source"]} for entry in listed["entries"]]
+    found: tuple[KnownProxy, ...] = _READING.read(tuple[KnownProxy, ...], entries)
+    return found
 
 
 def proxies(address: str | bytes | None = None, network: str = "") -> tuple[KnownProxy, ...]:
     """The proxies at an address, or of the networks whose label has these words; else all."""
     wanted = None if address is None else "0x" + address_bytes(address).hex()
     return tuple(
-        one
-        for one in _proxies()
-        if wanted in (None, one.unverified_address) and network.lower() in one.label.lower()
+        proxy
+        for proxy in _proxies()
+        if wanted in (None, proxy.unverified_address) and network.lower() in proxy.label.lower()
     )
 
 
 @cache
 def signer_sets() -> tuple[KnownSignerSet, ...]:
     """All signer sets that are known, at least in part."""
-    return tuple(
-        KnownSignerSet(
-            hexed(_bytes(one["config_digest"])),
-            one["label"],
-            one["env"],
-            one["f"],
-            one["size"],
-            tuple(hexed(_bytes(signer)) for signer in one["signers"]),
-            one["source"],
-        )
-        for one in _data()["signer_sets"]
-    )
+    listed = _data()["signer_sets"]
+    found: tuple[KnownSignerSet, ...] = _READING.read(tuple[KnownSignerSet, ...], listed)
+    return found
 
 
 @cache
 def stork_signers() -> tuple[KnownSigner, ...]:
     """The signers of Stork Fast that are known."""
-    return tuple(
-        KnownSigner(hexed(_bytes(one["address"])), one["label"], one["source"])
-        for one in _data()["stork_signers"]
-    )
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("0x"))
+    listed = _data()["stork_signers"]
+    found: tuple[KnownSigner, ...] = _READING.read(tuple[KnownSigner, ...], listed)
+    return found
 
 
 def _source(what: str, source: str) -> str:
@@ -128,13 +120,14 @@ def _source(what: str, source: str) -> str:
 def unverified_state(
     config_digest: str | bytes, *, contract: str = V05, now: int | None = None
 ) -> ChainlinkState:
-    """A state of this one signer set, with no fee manager, that says that nobody verified it."""
-    raw = config_digest if isinstance(config_digest, bytes) else _digest(config_digest)
-    found = next((one for one in signer_sets() if one.config_digest == raw), None)
+    """A state of this signer set alone, without a fee manager; it says that it is unverified."""
+    raw = _digest(config_digest)
+    found = next((known for known in signer_sets() if known.config_digest == raw), None)
     if found is None or not found.complete:
-        known = ", ".join("0x" + one.config_digest.hex() for one in signer_sets() if one.complete)
+        complete = (known for known in signer_sets() if known.complete)
+        expected = ", ".join("0x" + known.config_digest.hex() for known in complete)
         problem = "no such signer set" if found is None else "not all of its signers are known"
-        raise Misuse(problem, field="config_digest", expected=known, found="0x" + raw.hex())
+        raise Misuse(problem, field="config_digest", expected=expected, found="0x" + raw.hex())
     config = {
         "config_digest": "0x" + raw.hex(),
         "signers": ["0x" + signer.hex() for signer in found.unverified_signers],
@@ -144,21 +137,21 @@ def unverified_state(
     return ChainlinkState.from_dict(record | {"source": _source("signers", found.source)})
 
 
-def _digest(text: str) -> bytes:
+def _digest(config_digest: str | bytes) -> bytes:
     try:
-        return _bytes(text)
-    except ValueError:
-        raise Misuse("not hex", field="config_digest", expected="32 bytes", found=text) from None
+        return to_bytes(config_digest, name="config_digest")
+    except Malformed as error:
+        raise Misuse(error.reason, field="config_digest", found=error.found) from None
 
 
 def unverified_stork_state(
     label: str, *, verification_fee: int = 0, now: int | None = None
 ) -> StorkState:
     """A Stork contract with the signer of this label (`production`, `development`)."""
-    found = next((one for one in stork_signers() if one.label == label), None)
+    found = next((known for known in stork_signers() if known.label == label), None)
     if found is None:
-        known = ", ".join(one.label for one in stork_signers())
-        raise Misuse("no such signer", field="label", expected=known, found=repr(label))
+        labels = ", ".join(signer.label for signer in stork_signers())
+        raise Misuse("no such signer", field="label", expected=labels, found=repr(label))
     record = {
         "contract": STORK,
         "signer": "0x" + found.unverified_address.hex(),

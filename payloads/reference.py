@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from payloads.chainlink.report import CONTEXT, FULL_REPORT
-from payloads.chainlink.schemas import REGISTRY, Schema
+from payloads.chainlink.schemas import SCHEMAS, Schema
 from payloads.stork.update import ASSETS, BODIES, PLAIN, SIGNATURE, VERSIONED
 
 _HEAD = """\
@@ -33,7 +33,7 @@ def _chainlink() -> Iterator[str]:
     types = ", ".join(f"{argument.type} {argument.name}" for argument in FULL_REPORT)
     yield f"`abi.encode({types})`, where `context` is\n\n{CONTEXT.markdown()}\n"
     yield "and byte i of `raw_vs` is the recovery id of signature i.\n"
-    for schema in REGISTRY.values():
+    for schema in SCHEMAS.values():
         yield _schema(schema)
 
 

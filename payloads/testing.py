@@ -6,9 +6,10 @@ worth anything. They exist for tests, simulators and strategies; they cannot hol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import msgspec
 
@@ -124,3 +125,34 @@ class InsecureTestStorkSigner:
         )
         r, s, v = sign(self.key, update.signing_digest)
         return msgspec.structs.replace(update, r=r, s=s, v=v)
+
+
+# --- any payload ----------------------------------------------------------------------------------
+
+
+def _chainlink_signed(value: Any, seed: str) -> FullReport:
+    blob = getattr(value, "report_blob", None)
+    return InsecureTestNetwork(seed).sign(value.encode() if blob is None else blob)
+
+
+def _stork_signed(value: Any, seed: str) -> SignedUpdate:
+    return InsecureTestStorkSigner(seed).sign(
+        value.assets,
+        timestamp_ns=value.timestamp_ns,
+        taxonomy_id=value.taxonomy_id,
+        mask=None if value.layout == PLAIN else value.mask,
+    )
+
+
+TEST_SIGNERS: dict[str, Callable[[Any, str], Any]] = {
+    "chainlink": _chainlink_signed,
+    "stork": _stork_signed,
+}
+
+
+def signed_insecurely(system: str, value: Any, seed: str) -> Any:
+    """A payload of the system with that name, signed anew by the test keys of `seed`."""
+    if system not in TEST_SIGNERS:
+        expected = " or ".join(TEST_SIGNERS)
+        raise Misuse("no test keys", field="system", expected=expected, found=system)
+    return TEST_SIGNERS[system](value, seed)

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from payloads.abi.fields import AbiType, Field
-from payloads.chainlink.schemas import REGISTRY, Report, Schema
+from payloads.chainlink.schemas import SCHEMAS, Report, Schema
 from payloads.stork.update import ASSETS, Asset
 from tests import corpus
 from tests.onchain.mutate import mutate, mutate_calldata, splice
@@ -68,7 +68,7 @@ def _field_values(row: Field) -> st.SearchStrategy[Any]:
 @st.composite
 def reports(draw: st.DrawFn, schemas: list[Schema] | None = None) -> Report:
     """A report of any schema, its feed ID naming that schema."""
-    schema = draw(st.sampled_from(schemas or list(REGISTRY.values())))
+    schema = draw(st.sampled_from(schemas or list(SCHEMAS.values())))
     values = {row.name: draw(_field_values(row)) for row in schema.table.fields}
     values["feed_id"] = schema.prefix + values["feed_id"][2:]
     return schema.record(**values)

@@ -204,7 +204,7 @@ def test_a_padded_update_is_refused(extra: int) -> None:
     ("frame", "said"),
     [
         ("{", "frame: not JSON"),
-        ('{"a": 1}', "frame: JSON, but no frame of either system"),
+        ('{"a": 1}', "frame: JSON, but no frame that is known"),
         ('{"fullReport": null}', "fullReport: no payload, expected a hex string, found None"),
         ('{"report": {}}', "report.fullReport: no payload, expected a hex string, found nothing"),
         ('{"report": {"fullReport": "0xz"}}', "report.fullReport at byte 2: not hex"),
@@ -318,7 +318,7 @@ def test_an_absurd_length_allocates_nothing(name: str, length: int) -> None:
 
 
 def test_an_absurd_number_of_elements_allocates_nothing() -> None:
-    honest = chainlink.encode_verify_bulk([V3.raw])
+    honest = chainlink.encode_calldata([V3.raw])
     at = 4 + 64
     for length in HUGE:
         raw = honest[:at] + _word(length) + honest[at + 32 :]
@@ -333,7 +333,7 @@ def overlapping(count: int, size: int) -> bytes:
     element = _word(size) + bytes(size)
     parameter = _word(0)
     heads = _word(64) + _word(base - 4 + len(offsets) + len(element))
-    selector = chainlink.encode_verify_bulk([])[:4]
+    selector = chainlink.encode_calldata([])[:4]
     return selector + heads + _word(count) + offsets + element + parameter
 
 
@@ -408,7 +408,7 @@ def test_parsed_frames_may_hold_anything(key: str, value: Any) -> None:
 @given(st.text(max_size=60) | st.binary(max_size=30))
 def test_an_address_is_an_address_or_misuse(value: Any) -> None:
     update = stork.decode(UPDATE.raw)
-    found = outcome(stork.expect_signer, update, value)
+    found = outcome(stork.expect_signers, update, value)
     if isinstance(value, str) or len(value) != 20:
         assert isinstance(found, Misuse)
 
@@ -426,13 +426,13 @@ def test_an_address_is_an_address_or_misuse(value: Any) -> None:
 )
 def test_a_bad_address_is_one_line(address: Any, said: str) -> None:
     update = stork.decode(UPDATE.raw)
-    assert line(address, lambda one: stork.expect_signer(update, one)).startswith(said)
+    assert line(address, lambda one: stork.expect_signers(update, one)).startswith(said)
 
 
 @pytest.mark.parametrize("spell", [str, str.lower, lambda a: "0x" + a[2:].upper()])
 def test_an_address_in_one_case_needs_no_checksum(spell: Callable[[str], str]) -> None:
     signer = "0x3db9E960ECfCcb11969509FAB000c0c96DC51830"
-    assert stork.expect_signer(stork.decode(UPDATE.raw), spell(signer)).address == signer
+    assert stork.expect_signers(stork.decode(UPDATE.raw), spell(signer))[0].address == signer
 
 
 # --- nesting --------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import payloads
 from payloads import CANONICAL, chainlink, reference
 from payloads.abi.fields import field
 from payloads.abi.units import NANOSECONDS, PRICE
-from payloads.chainlink.schemas import FACTS, REGISTRY, ReportHead, schema
+from payloads.chainlink.schemas import PUBLISHED_TABLES, SCHEMAS, ReportHead, schema
 from payloads.cli.main import main
 from payloads.errors import Malformed, Misuse
 from payloads.testing import InsecureTestNetwork
@@ -37,7 +37,7 @@ def made_up() -> Iterator[Any]:
         crater: Annotated[bytes, field("bytes8", meaning="Which crater")]
 
     yield ReportLunar
-    del REGISTRY[ReportLunar.schema.prefix], FACTS[ReportLunar.schema.prefix]
+    del SCHEMAS[ReportLunar.schema.prefix], PUBLISHED_TABLES[ReportLunar.schema.prefix]
 
 
 @pytest.fixture(name="report")
@@ -88,11 +88,11 @@ def test_it_is_annotated(report: Any) -> None:
 
 def test_it_goes_through_json_both_ways(report: Any) -> None:
     payload = NETWORK.sign(report)
-    record = json.loads(json.dumps(chainlink.full_report_to_dict(payload)))
+    record = json.loads(json.dumps(chainlink.to_dict(payload)))
     assert (record["schema"], record["tide"]) == (f"v{VERSION}", -6)
     assert record["moonrise_ns"] == "1700000000000000000"
     assert record["crater"] == "0x547963686f202020"
-    assert chainlink.full_report_from_dict(record).encode() == payload.encode()
+    assert chainlink.from_dict(record).encode() == payload.encode()
 
 
 def test_the_command_line_knows_it(report: Any) -> None:

@@ -172,7 +172,7 @@ def test_a_field_is_found_where_it_stands() -> None:
 def test_a_signer_who_signs_twice_is_refused() -> None:
     twice = NETWORK.sign(BLOB, by=[0, 1, 0])
     with pytest.raises(Refused, match="signed twice by the same signer") as refused:
-        chainlink.expect_signers(twice, NETWORK.signers)
+        chainlink.expect_signers(twice, *NETWORK.signers)
     assert refused.value.field == "rs[2]"
     assert refused.value.offset == twice.offset_of("rs[2]")
     assert refused.value.found == NETWORK.signers[0]
@@ -181,7 +181,7 @@ def test_a_signer_who_signs_twice_is_refused() -> None:
 def test_a_signature_by_nobody_is_refused_and_says_why() -> None:
     payload = changed(raw_vs=b"\x1b" + SIGNED.raw_vs[1:])
     with pytest.raises(Refused) as refused:
-        chainlink.expect_signers(payload, NETWORK.signers)
+        chainlink.expect_signers(payload, *NETWORK.signers)
     assert "nobody (v is 27" in refused.value.found
 
 
@@ -202,9 +202,10 @@ def test_a_high_s_is_one_above_half_the_order(s: int, high: bool) -> None:
 def test_a_stork_signer_is_one_of_those_expected() -> None:
     signer = InsecureTestStorkSigner("meaning")
     update = signer.sign([], timestamp_ns=1)
-    assert stork.expect_signer(update, "0x" + "11" * 20, signer.address).address == signer.address
+    (found,) = stork.expect_signers(update, "0x" + "11" * 20, signer.address)
+    assert found.address == signer.address
     with pytest.raises(Refused) as refused:
-        stork.expect_signer(update, "0x" + "11" * 20)
+        stork.expect_signers(update, "0x" + "11" * 20)
     assert refused.value.expected == "0x" + "11" * 20
 
 

@@ -12,14 +12,14 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import payloads
-from payloads import AS_CONTRACT, CANONICAL, PayloadError, chainlink, stork
+from payloads import AS_CONTRACT, CANONICAL, PayloadError, chainlink, stork, systems
 from payloads.abi.fields import PACKED, WORDS, AbiType, Field, Table, jsonable
 from payloads.chainlink.report import FullReport
-from payloads.chainlink.schemas import REGISTRY, Schema
+from payloads.chainlink.schemas import SCHEMAS, Schema
 from payloads.crypto import reference_keccak256
 from payloads.errors import Malformed, Misuse
 from payloads.inspection import inspect_each
-from payloads.recognise import FORMS, to_dicts
+from payloads.recognise import to_dicts
 from payloads.stork.update import ASSETS, VERSIONED, Asset
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from tests import corpus
@@ -33,14 +33,14 @@ UPDATES = [one.raw for one in corpus.of("signed_ecdsa")] + [
     STORK.sign([Asset(1, 2, 1), Asset(7, -3)], timestamp_ns=10**18, mask=3).encode()
 ]
 CALLS = [
-    chainlink.encode_verify(FULL[0]),
-    chainlink.encode_verify_bulk([FULL[0], FULL[1]], b"\x01" * 20),
-    stork.encode_call(UPDATES[0]),
-    stork.encode_call(UPDATES[1], "verifyAndDeserializeSignedECDSAPayload"),
+    chainlink.encode_calldata(FULL[0]),
+    chainlink.encode_calldata([FULL[0], FULL[1]], fee_token=b"\x01" * 20),
+    stork.encode_calldata(UPDATES[0]),
+    stork.encode_calldata(UPDATES[1], "verifyAndDeserializeSignedECDSAPayload"),
 ]
 BLOBS = [*honest_blobs(), *UPDATES, *CALLS]
-FORM = st.none() | st.sampled_from(FORMS)
-SCHEMA = st.none() | st.sampled_from([schema.key for schema in REGISTRY.values()])
+FORM = st.none() | st.sampled_from(systems.forms())
+SCHEMA = st.none() | st.sampled_from([schema.key for schema in SCHEMAS.values()])
 LAYOUT = st.sampled_from([None, None, "plain", "versioned"])
 
 DECODERS: list[Callable[..., Any]] = [
@@ -66,6 +66,9 @@ def _use(found: Any) -> None:
         assert isinstance([str(note) for note in leaf.notes], list)
         if isinstance(leaf.value, FullReport):
             chainlink.recover(leaf.value)
+        if leaf.value is not None:
+            assert payloads.decode(leaf).value == leaf.value
+            assert payloads.decode(leaf.value).value == leaf.value
         if leaf.value is not None and leaf.raw:
             assert leaf.value.encode() == leaf.raw
 
@@ -117,7 +120,7 @@ def test_arbitrary_json(message: Any) -> None:
 
 @given(FRAMES)
 def test_records_that_describe_no_payload_are_misuse(record: Any) -> None:
-    readers = (chainlink.report_from_dict, chainlink.full_report_from_dict, stork.signed_from_dict)
+    readers = (chainlink.from_dict, stork.from_dict)
     for read in readers:
         if isinstance(record, dict):
             found = outcome(lambda read=read: getattr(read(record), "encode", bytes)())
@@ -153,8 +156,8 @@ def test_what_is_accepted_encodes_to_the_very_same_bytes(raw: bytes) -> None:
     payload = outcome(chainlink.decode_envelope, raw)
     assume(isinstance(payload, FullReport))
     assert payload.encode() == raw
-    record = json.loads(json.dumps(chainlink.full_report_to_dict(payload)))
-    again = chainlink.full_report_from_dict(record)
+    record = json.loads(json.dumps(chainlink.to_dict(payload)))
+    again = chainlink.from_dict(record)
     assert again.encode() == raw
     assert again.signing_digest == payload.signing_digest
 
@@ -196,8 +199,8 @@ def test_bare_reports_encode_to_the_very_same_bytes(raw: bytes) -> None:
     bare = outcome(chainlink.decode_report, raw)
     assume(not isinstance(bare, PayloadError))
     assert bare.encode() == raw
-    record = json.loads(json.dumps(chainlink.report_to_dict(bare)))
-    assert chainlink.report_from_dict(record) == raw
+    record = json.loads(json.dumps(chainlink.to_dict(bare)))
+    assert chainlink.from_dict(record).encode() == raw
 
 
 @given(damaged(UPDATES))
@@ -205,8 +208,8 @@ def test_updates_encode_to_the_very_same_bytes(raw: bytes) -> None:
     update = outcome(stork.decode, raw)
     assume(not isinstance(update, PayloadError))
     assert update.encode() == raw
-    record = json.loads(json.dumps(stork.signed_to_dict(update)))
-    assert stork.signed_from_dict(record).encode() == raw
+    record = json.loads(json.dumps(stork.to_dict(update)))
+    assert stork.from_dict(record).encode() == raw
 
 
 # --- every byte is shown --------------------------------------------------------------------------
@@ -251,7 +254,7 @@ def test_every_byte_of_a_broken_call_is_shown(raw: bytes) -> None:
 # --- signed test payloads of every schema ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("schema", list(REGISTRY.values()), ids=lambda schema: schema.key)
+@pytest.mark.parametrize("schema", list(SCHEMAS.values()), ids=lambda schema: schema.key)
 @given(data=st.data())
 @settings(max_examples=25)
 def test_signed_reports_round_trip(schema: Schema, data: st.DataObject) -> None:
@@ -266,13 +269,13 @@ def test_signed_reports_round_trip(schema: Schema, data: st.DataObject) -> None:
     assert payload.encode() == raw
     assert [one.address for one in chainlink.recover(payload)] == list(NETWORK.signers[:3])
     assert_partitions(payloads.inspect(raw), raw)
-    record = json.loads(json.dumps(chainlink.full_report_to_dict(payload)))
+    record = json.loads(json.dumps(chainlink.to_dict(payload)))
     assert record["schema"] == schema.key
-    assert chainlink.full_report_from_dict(record).encode() == raw
-    assert chainlink.report_from_dict(record) == report.encode()
+    assert chainlink.from_dict(record).encode() == raw
+    assert chainlink.from_dict(record).report == report
 
 
-@pytest.mark.parametrize("schema", list(REGISTRY.values()), ids=lambda schema: schema.key)
+@pytest.mark.parametrize("schema", list(SCHEMAS.values()), ids=lambda schema: schema.key)
 def test_every_field_holds_the_extremes_of_its_type(schema: Schema) -> None:
     middle = {
         row.name: b"\x01" * 32 if row.type.kind == "bytes" else 1 for row in schema.table.fields
@@ -350,8 +353,8 @@ def test_signed_updates_round_trip(mask: int | None, data: st.DataObject) -> Non
     assert update.assets == tuple(items)
     assert update.encode() == raw
     assert stork.recover(update)[0].address == STORK.address
-    record = json.loads(json.dumps(stork.signed_to_dict(update)))
-    assert stork.signed_from_dict(record).encode() == raw
+    record = json.loads(json.dumps(stork.to_dict(update)))
+    assert stork.from_dict(record).encode() == raw
     assert_partitions(payloads.inspect(raw, form="signed_ecdsa", layout=layout), raw)
 
 
@@ -371,7 +374,7 @@ def test_none_and_very_many_assets(count: int, mask: int | None) -> None:
     update = stork.decode(raw)
     assert update.assets == tuple(items)
     assert update.encode() == raw
-    assert stork.expect_signer(update, STORK.address)
+    assert stork.expect_signers(update, STORK.address)
     assert update.layout == ("plain" if mask is None else VERSIONED)
 
 
@@ -401,7 +404,9 @@ TOKEN = st.none() | st.binary(min_size=20, max_size=20)
 
 @given(st.binary(min_size=1, max_size=200), TOKEN)
 def test_verify_calldata_both_ways(payload: bytes, token: bytes | None) -> None:
-    call = chainlink.decode_call(chainlink.encode_verify(payload, token), profile=CANONICAL)
+    call = chainlink.decode_call(
+        chainlink.encode_calldata(payload, fee_token=token), profile=CANONICAL
+    )
     assert call.function.signature == "verify(bytes,bytes)"
     assert call.payloads == (payload,)
     assert call.parameter_payload == (b"" if not token else bytes(12) + token)
@@ -409,7 +414,9 @@ def test_verify_calldata_both_ways(payload: bytes, token: bytes | None) -> None:
 
 @given(st.lists(st.binary(min_size=1, max_size=100), max_size=6), TOKEN)
 def test_verify_bulk_calldata_both_ways(inner: list[bytes], token: bytes | None) -> None:
-    call = chainlink.decode_call(chainlink.encode_verify_bulk(inner, token), profile=CANONICAL)
+    call = chainlink.decode_call(
+        chainlink.encode_calldata(inner, fee_token=token), profile=CANONICAL
+    )
     assert call.function.signature == "verifyBulk(bytes[],bytes)"
     assert call.payloads == tuple(inner)
     assert call.parameter_payload == (b"" if not token else bytes(12) + token)
@@ -420,7 +427,7 @@ def test_verify_bulk_calldata_both_ways(inner: list[bytes], token: bytes | None)
 )
 @given(payload=st.binary(min_size=1, max_size=200))
 def test_stork_calldata_both_ways(name: str, payload: bytes) -> None:
-    calldata = stork.encode_call(payload, name)
+    calldata = stork.encode_calldata(payload, name)
     call = stork.decode_call(calldata, profile=CANONICAL)
     assert calldata[:4] == reference_keccak256(f"{name}(bytes)".encode())[:4]
     assert call.function.signature == f"{name}(bytes)"

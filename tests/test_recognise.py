@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import payloads
-from payloads import chainlink, stork
+from payloads import chainlink, stork, systems
 from payloads.abi.calldata import Call
 from payloads.chainlink.report import BareReport, FullReport, UnknownReport
-from payloads.chainlink.schemas import REGISTRY, schema_named
+from payloads.chainlink.schemas import SCHEMAS, schema_named
 from payloads.errors import Malformed, Misuse
-from payloads.recognise import FORMS, to_dicts
+from payloads.recognise import to_dicts
 from payloads.stork.update import Asset, SignedUpdate, UnsignedUpdate
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from tests import corpus
@@ -45,11 +45,11 @@ FORMS_AND_WHY: list[tuple[Any, str, str, type]] = [
     ),
     (UPDATE.raw, "signed_ecdsa", "a 65-byte signature, a 10-byte head, and 4 x 18", SignedUpdate),
     (WITH_STATUS, "signed_ecdsa", "a 65-byte signature, then 0xff02: the versioned", SignedUpdate),
-    (chainlink.encode_verify(V3.raw), "call", "the selector of verify(bytes,bytes)", Call),
-    (chainlink.encode_verify_bulk([V3.raw]), "call", "of verifyBulk(bytes[],bytes)", Call),
-    (stork.encode_call(UPDATE.raw), "call", "of verifySignedECDSAPayload(bytes)", Call),
+    (chainlink.encode_calldata(V3.raw), "call", "the selector of verify(bytes,bytes)", Call),
+    (chainlink.encode_calldata([V3.raw]), "call", "of verifyBulk(bytes[],bytes)", Call),
+    (stork.encode_calldata(UPDATE.raw), "call", "of verifySignedECDSAPayload(bytes)", Call),
     (
-        stork.encode_call(UPDATE.raw, "verifyAndDeserializeSignedECDSAPayload"),
+        stork.encode_calldata(UPDATE.raw, "verifyAndDeserializeSignedECDSAPayload"),
         "call",
         "of verifyAndDeserializeSignedECDSAPayload(bytes)",
         Call,
@@ -94,7 +94,7 @@ def test_snappy_of_a_frame_holds_the_frames_payload() -> None:
     assert leaf.value == chainlink.decode(V3.raw)
 
 
-@pytest.mark.parametrize("schema", list(REGISTRY.values()), ids=lambda schema: schema.key)
+@pytest.mark.parametrize("schema", list(SCHEMAS.values()), ids=lambda schema: schema.key)
 def test_a_payload_of_every_schema_is_recognised_signed_and_unsigned(schema: Any) -> None:
     values = {row.name: bytes(row.type.size) if row.type.kind == "bytes" else 1
               for row in schema.table.fields}  # fmt: skip
@@ -129,7 +129,7 @@ def test_what_is_nothing_says_what_would_have_been_something() -> None:
 # --- naming the form ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", [form for form in FORMS if form != "frame"])
+@pytest.mark.parametrize("form", [form for form in systems.forms() if form != "frame"])
 def test_a_named_form_is_not_second_guessed(form: str) -> None:
     for raw in (V3.raw, UPDATE.raw, b"\xee" * 200):
         try:
@@ -235,7 +235,7 @@ def test_an_empty_list_holds_nothing() -> None:
 
 def test_a_bulk_call_with_a_broken_payload_keeps_its_error_and_the_others() -> None:
     cut = V3.raw[:300]
-    calldata = chainlink.encode_verify_bulk([V3.raw, cut, corpus.entry("cl-006").raw])
+    calldata = chainlink.encode_calldata([V3.raw, cut, corpus.entry("cl-006").raw])
     found = payloads.decode(calldata)
     first, broken, last = found.leaves()
     assert first.value == chainlink.decode(V3.raw)
@@ -251,12 +251,14 @@ def test_a_bulk_call_with_a_broken_payload_keeps_its_error_and_the_others() -> N
 
 
 def test_records_of_a_call_say_where_they_were() -> None:
-    calldata = chainlink.encode_verify_bulk([V3.raw, V3.raw], b"\x01" * 20)
+    calldata = chainlink.encode_calldata([V3.raw, V3.raw], fee_token=b"\x01" * 20)
     records = [record for _, record in to_dicts(payloads.decode(calldata))]
     assert [record["path"] for record in records] == ["payloads[0]", "payloads[1]"]
     assert {record["call"] for record in records} == {"verifyBulk"}
     assert {record["parameter_payload"] for record in records} == {"0x" + "00" * 12 + "01" * 20}
-    (stork_record,) = [one for _, one in to_dicts(payloads.decode(stork.encode_call(UPDATE.raw)))]
+    (stork_record,) = [
+        one for _, one in to_dicts(payloads.decode(stork.encode_calldata(UPDATE.raw)))
+    ]
     assert (stork_record["path"], stork_record["call"]) == ("payload", "verifySignedECDSAPayload")
 
 
@@ -278,7 +280,7 @@ def test_a_legacy_feed_id_is_a_guess_that_says_so(one: corpus.Entry) -> None:
     found = payloads.decode(one.raw)
     assert codes(found) == ["layout-inferred"]
     assert "guessed from its shape" in found.value.guess
-    record = chainlink.full_report_to_dict(found.value)
+    record = chainlink.to_dict(found.value)
     assert record["guess"] == found.value.guess
     named = payloads.decode(one.raw, schema="v1")
     assert named.value.report == found.value.report
@@ -339,11 +341,11 @@ def test_an_unknown_version_keeps_the_common_head_and_its_words(version: int) ->
     assert b"".join(report.words) == blob
     assert codes(found) == ["schema-unknown"]
     assert found.value.encode() == found.raw
-    record = chainlink.full_report_to_dict(found.value)
+    record = chainlink.to_dict(found.value)
     assert (record["schema"], record["schema_version"]) == ("unknown", version)
     assert record["head_if_usual"]["expires_at"] == known.expires_at
     assert len(record["words"]) == len(blob) // 32
-    assert chainlink.full_report_from_dict(record).encode() == found.raw
+    assert chainlink.from_dict(record).encode() == found.raw
     assert any("head?" in span.path for span in payloads.inspect(found.raw).spans)
 
 
@@ -365,7 +367,7 @@ def test_a_signed_report_of_any_bytes_is_read_without_a_guess_passed_off_as_fact
     if isinstance(report, UnknownReport):
         assert report.why
         assert report.encode() == blob
-    elif blob[:2] not in [one.prefix for one in REGISTRY.values() if not one.inferred]:
+    elif blob[:2] not in [one.prefix for one in SCHEMAS.values() if not one.inferred]:
         assert payload.guess
 
 

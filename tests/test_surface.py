@@ -36,16 +36,15 @@ VENUE_FOLDERS = ("chainlink", "stork", "finery", "ethgas", "qfex")
 EXPORTS: dict[str, set[str]] = {
     "payloads": {
         *("AS_CONTRACT", "CANONICAL", "Decoded", "Malformed", "Misuse", "Note", "PayloadError"),
-        *("Refused", "State", "Verdict", "chainlink", "decode", "inspect", "stork"),
+        *("Refused", "State", "Verdict", "chainlink", "decode", "inspect", "judge", "judge_many"),
+        *("recover", "stork"),
     },
     "payloads.chainlink": {
-        *("REGISTRY", "BareReport", "Context", "FullReport", "Report", "ReportHead", "Schema"),
+        *("SCHEMAS", "BareReport", "Context", "FullReport", "Report", "ReportHead", "Schema"),
         *("UnknownReport", "compress", "decode", "decode_call", "decode_envelope"),
-        *("decode_report", "decompress", "encode_verify", "encode_verify_bulk", "expect_signers"),
-        *("full_report_from_dict", "full_report_to_dict", "judge", "judge_bulk"),
-        *("judge_calldata", "judge_many", "quote", "quote_bulk", "recover", "report_from_dict"),
-        *("report_to_dict", "schema", "schema_named", "verify", "view_call"),
-        *("view_full_report", "view_report"),
+        *("decode_report", "decompress", "encode_calldata", "expect_signers", "from_dict"),
+        *("judge", "judge_bulk", "judge_calldata", "judge_many", "quote", "quote_bulk", "recover"),
+        *("schema", "schema_named", "to_dict", "verify", "view"),
     },
     "payloads.capture": {
         *("BrokenLine", "CaptureWriter", "Frame", "Header", "Incident", "Summary", "Torn"),
@@ -62,20 +61,23 @@ EXPORTS: dict[str, set[str]] = {
         *("VENUES", "Asked", "Authenticated", "Backfilled", "Binding", "Broken"),
         *("ChainlinkSession", "Channel", "Closed", "Credentials", "Data", "Degraded"),
         *("Duplicate", "EthgasLogin", "EthgasSession", "Event", "FinerySession"),
-        *("HighAvailability", "HmacKey", "Jwt", "NonceSequence", "Opened"),
+        *("HighAvailability", "HmacKey", "NonceSequence", "Opened"),
         *("QfexMarketSession", "QfexTradeSession", "Rejected", "Retry", "Secret", "Session"),
         *("SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription", "Unknown"),
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
     },
+    "payloads.chain": {
+        *("Node", "Unavailable", "connect", "fetch_state", "judge_transaction"),
+        *("refuse_transaction", "save_state", "send_guarded"),
+    },
     "payloads.stork": {
         *("Asset", "SignedUpdate", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned"),
-        *("encode_call", "expect_signer", "judge", "judge_calldata", "judge_many", "recover"),
-        *("signed_from_dict", "signed_to_dict", "unsigned_to_dict", "verify", "view_call"),
-        "view_update",
+        *("encode_calldata", "expect_signers", "from_dict", "judge", "judge_calldata"),
+        *("judge_many", "recover", "to_dict", "verify", "view"),
     },
     "payloads.live": {
         *("Backoff", "Connection", "Delivery", "Dropped", "Frame", "GroupConnection", "Inbox"),
-        *("Incident", "Recorder", "Retrying", "Secret", "Stats", "TokenFile", "Unreachable"),
+        *("Incident", "Recorder", "Retrying", "Secret", "Stats", "Unreachable"),
         *("connect", "merged", "stream"),
     },
 }
@@ -87,6 +89,7 @@ def test_exports_are_pinned(name: str) -> None:
     assert set(module.__all__) == EXPORTS[name]
     assert len(module.__all__) == len(set(module.__all__))
     assert all(getattr(module, one) is not None for one in module.__all__)
+    assert set(module.__all__) <= set(dir(module)), "tab completion and help() show every name"
 
 
 def modules() -> Iterator[str]:
@@ -171,10 +174,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("abi",),
     ("signatures", "json_records"),
     ("verdicts",),
+    ("system",),
     ("chainlink", "stork"),
-    ("recognise", "published", "testing", "reference", "venues.common"),
-    ("inspection", *(f"venues.{name}" for name in VENUE_FOLDERS)),
-    ("venues",),
+    ("systems", "published", "testing", "reference", "venues.common"),
+    ("recognise", *(f"venues.{name}" for name in VENUE_FOLDERS)),
+    ("inspection", "judging", "venues"),
     ("chain", "capture"),
     ("live",),
     ("simulators",),
@@ -221,6 +225,13 @@ def test_imports_only_ever_point_down(name: str) -> None:
         assert below or other == unit, f"{name} imports {target}, which is not below it"
 
 
+def test_the_chain_knows_no_venue_and_no_connection() -> None:
+    for name in modules():
+        if unit_of(name) == "chain":
+            others = {unit_of(target).partition(".")[0] for target in imported_by(name)}
+            assert not others & {"venues", "live", "capture", "simulators"}, name
+
+
 def test_imports_make_no_cycle() -> None:
     left = {name: imported_by(name) - {name} for name in modules()}
     while left:
@@ -237,6 +248,40 @@ def test_the_architecture_page_has_the_same_floors() -> None:
     assert told == {
         floor: {unit or "payloads" for unit in units} for floor, units in enumerate(FLOORS)
     }
+
+
+def _types_of_systems(name: str) -> Iterator[tuple[str, str]]:
+    """The types of a system that a module asks about with `isinstance`, and their systems."""
+    path = ROOT.joinpath(*name.split("."))
+    source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
+    nodes = list(ast.walk(ast.parse(source.read_text())))
+    system_of = {
+        alias.asname or alias.name: node.module.split(".")[1]
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        and node.module
+        and node.module.startswith(("payloads.chainlink", "payloads.stork"))
+        for alias in node.names
+    }
+    for node in nodes:
+        if not isinstance(node, ast.Call) or getattr(node.func, "id", "") != "isinstance":
+            continue
+        for part in ast.walk(node.args[1]):
+            if isinstance(part, ast.Name) and part.id in system_of:
+                yield part.id, system_of[part.id]
+            if isinstance(part, ast.Attribute) and getattr(part.value, "id", "") in (
+                "chainlink", "stork",
+            ):  # fmt: skip
+                yield part.attr, part.value.id
+
+
+def test_only_a_systems_own_code_asks_for_its_types() -> None:
+    """Everything else goes through `System`, or through methods of the value."""
+    for name in modules():
+        if unit_of(name) == "testing":  # makes payloads, and takes either form of a report
+            continue
+        for type_, system in _types_of_systems(name):
+            assert system in name.split("."), f"{name} asks for {type_}"
 
 
 def test_only_the_command_line_prints() -> None:
@@ -269,7 +314,7 @@ VALUES: list[Any] = [
     chainlink.decode_report(b"\x77" * 100),
     chainlink.decode_report(b"\x77" * 100).report,
     chainlink.recover(FULL)[0],
-    chainlink.decode_call(chainlink.encode_verify(FULL.encode())),
+    chainlink.decode_call(chainlink.encode_calldata(FULL.encode())),
     payloads.decode(corpus.entry("cl-snappy-01").raw),
     payloads.inspect(FULL.encode()),
     payloads.inspect(FULL.encode()).spans[0],
@@ -303,7 +348,7 @@ def test_a_repr_elides_what_is_long() -> None:
     many = msgspec.structs.replace(UPDATE, assets=UPDATE.assets * 10_000)
     assert f"<{len(UPDATE.assets) * 10_000} × Asset>" in repr(many)
     assert len(repr(many)) < 1_000
-    call = chainlink.decode_call(chainlink.encode_verify(bytes(100_000)))
+    call = chainlink.decode_call(chainlink.encode_calldata(bytes(100_000)))
     assert len(repr(call)) < 1_000
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from payloads.abi.solidity import encode
 from payloads.chainlink import quotes, verifier
-from payloads.chainlink.calldata import VERIFY_BULK, encode_verify, parameter
+from payloads.chainlink.calldata import VERIFY_BULK, encode_calldata, parameter
 from payloads.chainlink.findings import HAZARDS
 from payloads.chainlink.report import FULL_REPORT, decode_envelope
 from payloads.chainlink.state import SCALE, ChainlinkState
@@ -169,8 +169,8 @@ def test_bulk_fails_as_one() -> None:
 
 def test_calldata_is_judged_with_its_own_decoder() -> None:
     raw = payload()
-    assert verifier.judge_calldata(encode_verify(raw), state()).returned == report()
-    for bad in (b"", b"\0" * 4, encode_verify(raw)[:-64]):
+    assert verifier.judge_calldata(encode_calldata(raw), state()).returned == report()
+    for bad in (b"", b"\0" * 4, encode_calldata(raw)[:-64]):
         verdict = verifier.judge_calldata(bad, state())
         assert (verdict.name, verdict.revert_data) == ("revert (empty)", b"")
         assert verdict.checks[0].decided

@@ -18,11 +18,9 @@ from typing import Any
 import click
 
 from docs.demo import five_venues
-from payloads import Malformed, chainlink, decode, inspect, stork
-from payloads.chainlink.report import BareReport, FullReport
+from payloads import Malformed, decode, inspect, recover
 from payloads.cli import show
-from payloads.recognise import Decoded, Payload
-from payloads.stork.update import SignedUpdate
+from payloads.recognise import Decoded, is_signed
 
 # A mainnet report with six signatures, Stork's documented example, and a report whose version was
 # edited after it was signed.
@@ -77,7 +75,7 @@ def _survey(entries: list[dict[str, Any]]) -> Iterator[str]:
             for leaf in decode(entry["hex"]).leaves():
                 kind = _kind(leaf)
                 kinds[kind] += 1
-                signatures[kind] += _recovered(leaf.value)
+                signatures[kind] += _recovered(leaf)
         except Malformed as error:
             refused.append((entry["id"], str(error)))
     took = time.perf_counter() - begun
@@ -98,19 +96,14 @@ def _natural(text: str) -> list[tuple[str, int]]:
 
 
 def _kind(leaf: Decoded) -> str:
-    value = leaf.value
-    if isinstance(value, FullReport | BareReport):
-        form = "fullReport" if isinstance(value, FullReport) else "unsigned report"
-        return f"chainlink {form} {value.schema_label}"
-    return f"stork {leaf.form}"
+    label = getattr(leaf.value, "schema_label", "")
+    form = {"full_report": "fullReport", "report": "unsigned report"}.get(leaf.form, leaf.form)
+    return f"{leaf.system} {form} {label}".rstrip()
 
 
-def _recovered(value: Payload | None) -> int:
-    if isinstance(value, FullReport):
-        return sum(found.address is not None for found in chainlink.recover(value))
-    if isinstance(value, SignedUpdate):
-        return sum(found.address is not None for found in stork.recover(value))
-    return 0
+def _recovered(leaf: Decoded) -> int:
+    found = recover(leaf) if is_signed(leaf.value) else ()
+    return sum(signature.address is not None for signature in found)
 
 
 if __name__ == "__main__":

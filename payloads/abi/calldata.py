@@ -14,7 +14,7 @@ from payloads.abi.fields import Record, Span, hexed
 from payloads.abi.solidity import Argument, Departure, Part, decode_calldata, departures, encode
 from payloads.abi.strictness import AS_CONTRACT, Profile
 from payloads.crypto import keccak256
-from payloads.errors import Malformed
+from payloads.errors import Malformed, Misuse, shown
 from payloads.inputs import to_bytes
 
 
@@ -34,6 +34,11 @@ class Function(Record, frozen=True):
     def signature(self) -> str:
         return f"{self.name}({','.join(argument.type for argument in self.arguments)})"
 
+    @property
+    def takes_many(self) -> bool:
+        """Whether a call carries a list of payloads and not just one."""
+        return self.arguments[0].type == "bytes[]"
+
     def calldata(self, *values: Any) -> bytes:
         """The calldata of an honest caller."""
         return self.selector + encode(self.arguments, values)
@@ -46,6 +51,14 @@ class Call(Record, frozen=True):
     payloads: tuple[bytes, ...]
     parameter_payload: bytes | None
     raw: bytes
+
+    @property
+    def paths(self) -> list[str]:
+        """What each payload is called: `payload`, or `payloads[0]` and so on."""
+        name = self.function.arguments[0].name
+        if not self.function.takes_many:
+            return [name]
+        return [f"{name}[{index}]" for index in range(len(self.payloads))]
 
     @property
     def parts(self) -> list[Part]:
@@ -66,7 +79,18 @@ class Call(Record, frozen=True):
 
 def function_of(functions: Iterable[Function], calldata: bytes) -> Function | None:
     """The function whose selector the calldata starts with."""
-    return next((one for one in functions if calldata[:4] == one.selector), None)
+    return next((known for known in functions if calldata[:4] == known.selector), None)
+
+
+def function_named(functions: Sequence[Function], name: str | None) -> Function:
+    """The function of that name, in any case, or signature; the first if none is named."""
+    if name is None:
+        return functions[0]
+    for function in functions:
+        if name.lower() == function.name.lower() or name == function.signature:
+            return function
+    names = " or ".join(function.name for function in functions)
+    raise Misuse("no such function", field="function", expected=names, found=shown(name))
 
 
 def decode_call(
@@ -79,16 +103,16 @@ def decode_call(
     function = function_of(functions, raw)
     if function is None:
         raise Malformed(
-            "not a call of " + " or ".join(one.signature for one in functions),
+            "not a call of " + " or ".join(known.signature for known in functions),
             offset=0,
             field="selector",
-            expected=" or ".join("0x" + one.selector.hex() for one in functions),
+            expected=" or ".join("0x" + known.selector.hex() for known in functions),
             found="0x" + raw[:4].hex(),
         )
     first, *rest = decode_calldata(function.arguments, raw)
     payloads = first if isinstance(first, tuple) else (first,)
     call = Call(function, payloads, rest[0] if rest else None, raw)
-    profile.settle(call)
+    profile.require(call)
     return call
 
 

@@ -23,12 +23,12 @@ class Departing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A named strictness; `settle` raises if it does not accept what was found."""
+    """A named strictness; `require` raises for a payload that it does not accept."""
 
     name: str
     tolerates: bool
 
-    def settle(self, payload: Departing) -> None:
+    def require(self, payload: Departing) -> None:
         """Refuse a payload for its first departure, unless departures are tolerated."""
         if self.tolerates or not (found := payload.departures):
             return

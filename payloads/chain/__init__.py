@@ -1,1 +1,41 @@
-"""TODO."""
+"""What a chain knows, asked over JSON-RPC, and a guard in front of a transaction (extra `rpc`).
+
+    from payloads import chain
+
+    state = chain.fetch_state("https://…", proxy, subscriber=account)
+    chain.save_state(state, "state.json")
+    chain.send_guarded(w3, transaction, state)     # or `Refused`, and nothing is sent
+
+`connect` makes the `Node` that everything is asked through; a URL, a `Web3` or a provider of
+web3.py is taken wherever a node is wanted. `Unavailable` says what a node does not answer.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from payloads.chain.fetch import fetch_state, save_state
+    from payloads.chain.guard import judge_transaction, refuse_transaction, send_guarded
+    from payloads.chain.rpc import Node, Unavailable, connect
+
+__all__ = [
+    "Node", "Unavailable", "connect", "fetch_state", "judge_transaction", "refuse_transaction",
+    "save_state", "send_guarded",
+]  # fmt: skip
+
+# Imported when first asked for: a guard needs no reader of events.
+_MODULES = {
+    **dict.fromkeys(("fetch_state", "save_state"), "fetch"),
+    **dict.fromkeys(("judge_transaction", "refuse_transaction", "send_guarded"), "guard"),
+    **dict.fromkeys(("Node", "Unavailable", "connect"), "rpc"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

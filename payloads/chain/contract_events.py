@@ -25,7 +25,7 @@ class Event(Record, frozen=True):
     @classmethod
     def of(cls, name: str, *declared: str) -> Event:
         """`declared`: `type name` or `type indexed name` for each argument."""
-        parts = [one.split() for one in declared]
+        parts = [argument.split() for argument in declared]
         arguments = tuple((part[-1], part[0], part[1] == "indexed") for part in parts)
         signature = f"{name}({','.join(type_ for _, type_, _ in arguments)})"
         return cls(name, arguments, keccak256(signature.encode()))
@@ -34,19 +34,19 @@ class Event(Record, frozen=True):
         """The arguments by name; addresses and words as bytes."""
         from eth_abi.abi import decode  # comes with web3
 
-        inside = [(name, type_) for name, type_, indexed in self.arguments if not indexed]
-        words = [(name, type_) for name, type_, indexed in self.arguments if indexed]
+        in_data = [(name, type_) for name, type_, indexed in self.arguments if not indexed]
+        in_topics = [(name, type_) for name, type_, indexed in self.arguments if indexed]
         try:
-            values = decode([type_ for _, type_ in inside], log.data)
+            values = decode([type_ for _, type_ in in_data], log.data)
             topics = [
                 decode([type_], topic)[0]
-                for (_, type_), topic in zip(words, log.topics[1:], strict=True)
+                for (_, type_), topic in zip(in_topics, log.topics[1:], strict=True)
             ]
         except (ValueError, OverflowError, ArithmeticError):
             problem = f"a log does not fit {self.name}"
         else:
-            names = [name for name, _ in (*inside, *words)]
-            types = [type_ for _, type_ in (*inside, *words)]
+            names = [name for name, _ in (*in_data, *in_topics)]
+            types = [type_ for _, type_ in (*in_data, *in_topics)]
             return dict(zip(names, map(_plain, types, (*values, *topics)), strict=True))
         raise Unavailable(problem, field="eth_getLogs", found=f"block {log.block}")
 
@@ -55,7 +55,7 @@ def _plain(type_: str, value: Any) -> Any:
     if type_ == "address":
         return bytes.fromhex(value[2:])
     if type_ == "address[]":
-        return tuple(bytes.fromhex(one[2:]) for one in value)
+        return tuple(bytes.fromhex(address[2:]) for address in value)
     return value
 
 
@@ -73,7 +73,7 @@ def calldata(signature: str, *words: bytes | int) -> bytes:
     return data
 
 
-# What `typeAndVersion` says. Both older proxies say the same; their verifiers differ.
+# The answers of `typeAndVersion`. Both older proxies give the same; their verifiers differ.
 PROXIES = {"VerifierProxy 2.0.0": (V03, V05), "DestinationVerifierProxy 0.4.0": (V04,)}
 VERIFIERS = {"Verifier 1.2.0": V03, "DestinationVerifier 0.4.0": V04, "Verifier 2.0.0": V05}
 FEE_MANAGERS = {

@@ -1,4 +1,4 @@
-"""One reading of contracts at one block: getters, events with their times, and notes on the way."""
+"""Contracts read at one block: getters, events with their times, and notes on the way."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse
 
 
-def merged(*stories: Sequence[TimedEvent]) -> list[TimedEvent]:
+def in_order(*events: Sequence[TimedEvent]) -> list[TimedEvent]:
     """Events of several contracts in the order in which they happened."""
-    return sorted(chain.from_iterable(stories), key=lambda one: (one.block, one.index))
+    return sorted(chain.from_iterable(events), key=lambda event: (event.block, event.index))
 
 
-class Reader:
-    """Asks a node about its contracts at block `number`. `notes` are for the state's `source`."""
+class ContractReader:
+    """The contracts that a node knows, at block `number`. `notes` are for the state's `source`."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Reader:
     # --- getters ----------------------------------------------------------------------------------
 
     def ask(self, to: bytes, signature: str, *words: bytes | int) -> bytes | None:
-        """What a getter returns; None where it reverts or there is none."""
+        """The data that a getter returns; None where it reverts or is missing."""
         try:
             found = self.node.call(to, calldata(signature, *words), self.number)
         except Reverts:
@@ -81,7 +81,7 @@ class Reader:
         try:
             before = self.node.code(address, self._since - 1) if self._since > 0 else b""
         except Unavailable:
-            before = b""  # nobody can say; storage is compared with the events later
+            before = b""  # not known; storage is compared with the events later
         if before:
             raise Misuse(
                 "the contract was deployed before this block",
@@ -108,21 +108,21 @@ class Reader:
     def events(
         self,
         addresses: Sequence[bytes],
-        known: Sequence[Event],
+        kinds: Sequence[Event],
         first: int,
         what: str,
         *indexed: str | None,
     ) -> list[TimedEvent]:
-        """The events of these contracts, in order; `indexed` are wanted values of topics."""
+        """The events of these kinds and contracts, in order. `indexed`: wanted values of topics."""
         if not addresses:
             return []
-        by_topic = {event.topic: event for event in known}
+        by_topic = {event.topic: event for event in kinds}
         progress = None if self._progress is None else partial(self._progress, what)
-        topics: list[Any] = [topics_of(known), *indexed]
+        topics: list[Any] = [topics_of(kinds), *indexed]
         logs = self.node.logs(addresses, topics, first, self.number, progress)
-        return [self._happened(log, by_topic) for log in logs]
+        return [self._timed(log, by_topic) for log in logs]
 
-    def _happened(self, log: Log, by_topic: dict[bytes, Event]) -> TimedEvent:
+    def _timed(self, log: Log, by_topic: dict[bytes, Event]) -> TimedEvent:
         event = by_topic.get(log.topics[0] if log.topics else b"")
         if event is None:
             raise Unavailable("a log that was not asked for", field="eth_getLogs")

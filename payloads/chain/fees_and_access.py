@@ -1,4 +1,4 @@
-"""Fee managers and access controllers: what is in use, its settings, and what they were before.
+"""Fee managers and access controllers: those in use, their settings, and the earlier ones.
 
 A proxy may have had several of either. Each is followed through its own events; what holds at the
 block is compared with getters.
@@ -10,126 +10,132 @@ from collections.abc import Sequence
 from typing import Any
 
 from payloads.chain.contract_events import ACCESS, FEE_MANAGERS, FEES, calldata
-from payloads.chain.contract_reader import Reader, merged
+from payloads.chain.contract_reader import ContractReader, in_order
 from payloads.chain.history import (
     AccessList,
     FeeHistory,
     History,
     TimedEvent,
-    replay_book,
-    replay_switches,
+    Uses,
+    replay_settings,
+    replay_uses,
 )
 from payloads.chain.rpc import Reverts, Unavailable
 from payloads.chainlink.state import V03, V04
 from payloads.crypto import checksum, keccak256
-from payloads.errors import Misuse, elide
+from payloads.errors import Misuse, shown
+from payloads.verdicts.state import ZERO
 
-NOBODY = bytes(20)
-# An address that no list names unless it lets everybody in.
+# An address that no list names: a contract that admits it admits everybody.
 STRANGER = keccak256(b"payloads: an address that nobody has")[-20:]
 
 
-def _in_use(
-    reader: Reader, owner: bytes, getter: str, name: str, events: Sequence[TimedEvent]
-) -> list[tuple[int, bytes]]:
-    """Which contract `owner` used from when."""
+def _uses(
+    reader: ContractReader, owner: bytes, getter: str, name: str, events: Sequence[TimedEvent]
+) -> Uses:
+    """The contracts that `owner` used, by the events called `name`."""
     present = reader.address(owner, getter)
     if present is None:
         raise Unavailable(f"{checksum(owner)} does not answer {getter}", field=getter)
-    return replay_switches((one for one in events if one.address == owner), name, present)
+    return replay_uses((event for event in events if event.address == owner), name, present)
 
 
-def _addresses(switches: list[tuple[int, bytes]]) -> list[bytes]:
-    return list(dict.fromkeys(address for _, address in switches if address != NOBODY))
+def _addresses(uses: Uses) -> list[bytes]:
+    return list(dict.fromkeys(address for _, address in uses if address != ZERO))
 
 
 # --- fee managers ---------------------------------------------------------------------------------
 
 
 def fees(
-    reader: Reader,
+    reader: ContractReader,
     owner: bytes,
     generation: str,
-    who: bytes | None,
+    subscriber: bytes | None,
     events: Sequence[TimedEvent],
-    past: History,
+    history: History,
 ) -> dict[str, Any] | None:
-    """The fee manager in use as `State` has it, and its past. `owner`: the contract that has it."""
-    switches = _in_use(reader, owner, "s_feeManager()", "FeeManagerSet", events)
-    books = {one: _book(reader, one, owner, generation) for one in _addresses(switches)}
-    found = merged(*(_fee_events(reader, one, who) for one in books))
-    replay_book(found, "fee_manager", switches, books, past)
-    book = books.get(switches[-1][1])
-    if book is None:
+    """The fee manager in use as `State` has it; earlier settings go into `history`.
+
+    `owner` is the contract that has it.
+    """
+    uses = _uses(reader, owner, "s_feeManager()", "FeeManagerSet", events)
+    managers = {each: _manager(reader, each, owner) for each in _addresses(uses)}
+    read = in_order(*(_fee_events(reader, each, subscriber) for each in managers))
+    replay_settings(read, "fee_manager", uses, managers, history)
+    manager = managers.get(uses[-1][1])
+    if manager is None:
         return None
-    _check_fees(reader, book, generation, who)
-    return book.to_json()
+    _check_fees(reader, manager, generation)
+    return manager.to_json()
 
 
-def _book(reader: Reader, address: bytes, owner: bytes, generation: str) -> FeeHistory:
-    said = reader.text(address, "typeAndVersion()")
-    if (own := FEE_MANAGERS.get(said or "")) is None:
+def _manager(reader: ContractReader, address: bytes, owner: bytes) -> FeeHistory:
+    version = reader.text(address, "typeAndVersion()")
+    if (generation := FEE_MANAGERS.get(version or "")) is None:
         raise Unavailable(
             "an unknown fee manager",
-            field=checksum(address), expected=" or ".join(FEE_MANAGERS), found=elide(repr(said)),
+            field=checksum(address), expected=" or ".join(FEE_MANAGERS), found=shown(version),
         )  # fmt: skip
     link = reader.address(address, "i_linkAddress()")
     native = reader.address(address, "i_nativeAddress()")
     if link is None or native is None:
         raise Unavailable("the fee manager does not name its tokens", field=checksum(address))
-    if own == V04:
+    if generation == V04:
         serves = reader.address(address, "s_verifierAddressList(address)", owner)
     else:
         serves = reader.address(address, "i_proxyAddress()")
     if serves != owner and address == reader.address(owner, "s_feeManager()"):
         raise Unavailable(
             "the fee manager serves another contract: every call would revert",
-            field=checksum(address), expected=checksum(owner), found=checksum(serves or NOBODY),
+            field=checksum(address), expected=checksum(owner), found=checksum(serves or ZERO),
         )  # fmt: skip
-    return FeeHistory(address, link, native, own != V03)
+    return FeeHistory(address, link, native, generation != V03)
 
 
-def _fee_events(reader: Reader, address: bytes, who: bytes | None) -> list[TimedEvent]:
+def _fee_events(
+    reader: ContractReader, address: bytes, subscriber: bytes | None
+) -> list[TimedEvent]:
     first = reader.deployed(address)
-    if who is None:
+    if subscriber is None:
         return reader.events([address], FEES, first, "the fee manager's events")
     discounts, surcharges = FEES
-    subscriber = "0x" + who.rjust(32, b"\0").hex()
-    own = reader.events([address], (discounts,), first, "the subscriber's discounts", subscriber)
-    return merged(own, reader.events([address], (surcharges,), first, "the surcharges"))
+    topic = "0x" + subscriber.rjust(32, b"\0").hex()
+    own = reader.events([address], (discounts,), first, "the subscriber's discounts", topic)
+    return in_order(own, reader.events([address], (surcharges,), first, "the surcharges"))
 
 
-def _check_fees(reader: Reader, book: FeeHistory, generation: str, who: bytes | None) -> None:
-    """What the events say, the getters must say too."""
-    if reader.word(book.address, "s_nativeSurcharge()") != book.surcharge:
+def _check_fees(reader: ContractReader, manager: FeeHistory, generation: str) -> None:
+    """Compare what the events say with the getters."""
+    if reader.word(manager.address, "s_nativeSurcharge()") != manager.surcharge:
         raise _disagreement("the surcharge")
-    for (subscriber, feed, token), said in list(book.discounts.items()):
+    for (subscriber, feed, token), by_event in list(manager.discounts.items()):
         if feed is not None:
-            if _of_feed(reader, book, subscriber, feed, token) != said:
+            if _of_feed(reader, manager, subscriber, feed, token) != by_event:
                 raise _disagreement(f"a discount of {checksum(subscriber)}")
             continue
         # The event of a discount for feed zero looks the same.
-        every = reader.word(book.address, "s_globalDiscounts(address,address)", subscriber, token)
-        zero = _of_feed(reader, book, subscriber, bytes(32), token)
-        if said not in (every, zero):
+        getter = "s_globalDiscounts(address,address)"
+        all_feeds = reader.word(manager.address, getter, subscriber, token)
+        feed_zero = _of_feed(reader, manager, subscriber, bytes(32), token)
+        if by_event not in (all_feeds, feed_zero):
             raise _disagreement(f"the discount of {checksum(subscriber)}")
-        book.discounts[subscriber, None, token] = every or 0
-        if zero:
-            book.discounts[subscriber, bytes(32), token] = zero
-    if generation == V03 and any(feed is None for _, feed, _ in _granted(book)):
+        manager.discounts[subscriber, None, token] = all_feeds or 0
+        if feed_zero:
+            manager.discounts[subscriber, bytes(32), token] = feed_zero
+    granted = [key for key, discount in manager.discounts.items() if discount]
+    if generation == V03 and any(feed is None for _, feed, _ in granted):
         raise Unavailable(
             "a fee manager with discounts for all feeds in front of a v0.3.0 verifier",
-            field=checksum(book.address), expected="FeeManager 2.0.0",
+            field=checksum(manager.address), expected="FeeManager 2.0.0",
         )  # fmt: skip
 
 
-def _granted(book: FeeHistory) -> list[tuple[bytes, bytes | None, bytes]]:
-    return [key for key, discount in book.discounts.items() if discount]
-
-
-def _of_feed(reader: Reader, book: FeeHistory, subscriber: bytes, feed: bytes, token: bytes) -> int:
+def _of_feed(
+    reader: ContractReader, manager: FeeHistory, subscriber: bytes, feed: bytes, token: bytes
+) -> int:
     getter = "s_subscriberDiscounts(address,bytes32,address)"
-    return reader.word(book.address, getter, subscriber, feed, token) or 0
+    return reader.word(manager.address, getter, subscriber, feed, token) or 0
 
 
 def _disagreement(what: str) -> Unavailable:
@@ -144,48 +150,49 @@ def _disagreement(what: str) -> Unavailable:
 
 
 def access(
-    reader: Reader,
+    reader: ContractReader,
     owner: bytes,
-    who: bytes | None,
+    subscriber: bytes | None,
     events: Sequence[TimedEvent],
-    past: History,
+    history: History,
 ) -> dict[str, Any] | None:
-    """The access controller in use as `State` has it, and its past."""
-    switches = _in_use(reader, owner, "s_accessController()", "AccessControllerSet", events)
-    guests: dict[bytes, AccessList] = {}
-    stories = []
-    for address in _addresses(switches):
+    """The access controller in use as `State` has it; earlier lists go into `history`."""
+    uses = _uses(reader, owner, "s_accessController()", "AccessControllerSet", events)
+    lists: dict[bytes, AccessList] = {}
+    events_of_lists = []
+    for address in _addresses(uses):
         published = reader.word(address, "checkEnabled()") is not None
         follow = _published if published else _unknown
-        guests[address], story = follow(reader, address, owner, who)
-        stories.append(story)
-    replay_book(merged(*stories), "access_controller", switches, guests, past)
-    book = guests.get(switches[-1][1])
-    if book is None:
+        lists[address], found = follow(reader, address, owner, subscriber)
+        events_of_lists.append(found)
+    replay_settings(in_order(*events_of_lists), "access_controller", uses, lists, history)
+    current = lists.get(uses[-1][1])
+    if current is None:
         return None
-    for user in book.listed:
-        if not _admits(reader, book.address, _origin(reader, owner, user), user):
+    for user in current.listed:
+        if not _admits(reader, current.address, _origin(reader, owner, user), user):
             raise _disagreement(f"the access of {checksum(user)}")
-    return book.to_json()
+    return current.to_json()
 
 
 def _published(
-    reader: Reader, address: bytes, owner: bytes, who: bytes | None
+    reader: ContractReader, address: bytes, owner: bytes, subscriber: bytes | None
 ) -> tuple[AccessList, list[TimedEvent]]:
-    """SimpleWriteAccessController, or ...Read..., which also admits whoever is the origin."""
-    book = AccessList(address)
+    """SimpleWriteAccessController, or ...Read..., which also admits every origin."""
+    found = AccessList(address)
     first = reader.deployed(address)
     if _admits_origins(reader, address, first):
         reader.notes.append(
             "the access controller admits every account that sends its own transaction; "
             "of them the state lists the subscriber alone"
         )
-        book.always = (who,) if who and _origin(reader, owner, who) == who else ()
+        is_origin = subscriber is not None and _origin(reader, owner, subscriber) == subscriber
+        found.always = (subscriber,) if subscriber and is_origin else ()
     what = "the access controller's events"
-    return book, reader.events([address], ACCESS, first, what)
+    return found, reader.events([address], ACCESS, first, what)
 
 
-def _admits_origins(reader: Reader, address: bytes, first: int) -> bool:
+def _admits_origins(reader: ContractReader, address: bytes, first: int) -> bool:
     """Whether a stranger is admitted as the origin, while access is controlled."""
     if reader.word(address, "checkEnabled()"):
         return _admits(reader, address, STRANGER, STRANGER)
@@ -197,23 +204,23 @@ def _admits_origins(reader: Reader, address: bytes, first: int) -> bool:
 
 
 def _unknown(
-    reader: Reader, address: bytes, owner: bytes, who: bytes | None
+    reader: ContractReader, address: bytes, owner: bytes, subscriber: bytes | None
 ) -> tuple[AccessList, list[TimedEvent]]:
-    """Any other contract: it can only be asked, about somebody, at some blocks."""
-    book = AccessList(address)
-    if who is None:
+    """Any other contract: it can only be asked about an address, at some blocks."""
+    found = AccessList(address)
+    if subscriber is None:
         if not _admits(reader, address, owner, STRANGER):
             raise Misuse(
-                "the access controller is of an unknown kind: it can only be asked about somebody",
+                "an access controller of an unknown kind, which can only be asked about an address",
                 field="subscriber", expected="the address that will call",
             )  # fmt: skip
-        book.enabled = False
-        return book, []
+        found.enabled = False
+        return found, []
     reader.notes.append("the access controller was asked about the subscriber alone")
-    origin = _origin(reader, owner, who)
+    origin = _origin(reader, owner, subscriber)
 
     def admitted(block: int) -> bool:
-        return _admits(reader, address, origin, who, block)
+        return _admits(reader, address, origin, subscriber, block)
 
     low, high = reader.deployed(address), reader.number
     try:
@@ -221,26 +228,26 @@ def _unknown(
     except Unavailable:
         before = after = admitted(high)
     if before:
-        book.listed[who] = None
+        found.listed[subscriber] = None
     if before == after:
-        return book, []
+        return found, []
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if admitted(middle) == before else (low, middle)
     name = "AddedAccess" if after else "RemovedAccess"
     time = reader.node.block(high).time
-    return book, [TimedEvent(time, high, 0, address, name, {"user": who})]
+    return found, [TimedEvent(time, high, 0, address, name, {"user": subscriber})]
 
 
-def _origin(reader: Reader, owner: bytes, user: bytes) -> bytes:
-    """Whom the controller sees as the origin: an account that calls is its own."""
+def _origin(reader: ContractReader, owner: bytes, user: bytes) -> bytes:
+    """The origin that the controller sees: an account that calls is its own."""
     return owner if reader.node.code(user, reader.number) else user
 
 
 def _admits(
-    reader: Reader, address: bytes, origin: bytes, user: bytes, block: int | None = None
+    reader: ContractReader, address: bytes, origin: bytes, user: bytes, block: int | None = None
 ) -> bool:
-    """`hasAccess(user, "")`, asked as `origin`, who is then both sender and origin."""
+    """`hasAccess(user, "")`, asked as `origin`, which is then both sender and origin."""
     data = calldata("hasAccess(address,bytes)", user, 0x40, 0)
     try:
         return any(reader.node.call(address, data, block or reader.number, origin))

@@ -3,13 +3,13 @@
     state = fetch_state("https://…", "0x478A…", block=250_000_000, subscriber="0x…")
     save_state(state, "state.json")
 
-What the proxy is, and of which generation, it says itself (`typeAndVersion`). Configs, discounts
-and the past come from events since it was deployed; what is so at the block also from getters and
-storage, and where the two disagree (logs are missing) nothing is returned. A Stork contract has no
+The proxy says itself what it is, and of which generation (`typeAndVersion`). Configs, discounts and
+the past come from events since it was deployed. What holds at the block is compared with getters
+and storage; where they disagree (logs are missing), nothing is returned. A Stork contract has no
 events: its state is that of the block alone.
 
-Everything is asked at the same block; if it is replaced meanwhile, that is an error. The saved
-state names the node's host, the block and its hash, and nothing else of the URL.
+Everything is asked at the same block. If that block is replaced meanwhile, it is an error. The
+saved state names the node's host, the block and its hash, and nothing else of the URL.
 
 Raises `Unavailable` (a `Misuse`) with what to do about it, and `Misuse` for wrong arguments.
 """
@@ -33,22 +33,21 @@ from payloads.chain.contract_events import (
     VERIFIER_EVENTS,
     VERIFIERS,
 )
-from payloads.chain.contract_reader import Reader, merged
+from payloads.chain.contract_reader import ContractReader, in_order
 from payloads.chain.history import (
     ConfigBuilder,
+    ConfigReplay,
     History,
-    Removals,
     TimedEvent,
-    replay_configs,
     replay_destination,
 )
 from payloads.chain.rpc import Unavailable, connect
 from payloads.chainlink.state import V03, V04, V05
 from payloads.crypto import checksum, keccak256
-from payloads.errors import Misuse, elide
+from payloads.errors import Misuse, elide, shown
 from payloads.signatures import address_bytes
 from payloads.stork.state import STORK
-from payloads.verdicts.state import State
+from payloads.verdicts.state import ZERO, State
 
 # Called with what is being read, blocks read, blocks to read, and events found so far.
 Progress = Callable[[str, int, int, int], None]
@@ -73,15 +72,15 @@ def fetch_state(
     since: int | None = None,
     progress: Progress | None = None,
 ) -> State:
-    """What the contract at `proxy` knows at `block` (the newest if not given), and knew before.
+    """The state of the contract at `proxy` at `block` (the newest if not given), and its past.
 
-    `rpc` is a URL, a `Web3` or a provider. `subscriber` is who will call: only its discounts are
-    read, and an access controller is asked about it. `since` is a block not after the proxy's
-    deployment, for nodes that cannot be asked when that was.
+    `rpc` is a URL, a `Web3` or a provider. `subscriber` is the address that will call: only its
+    discounts are read, and an access controller is asked about it. `since` is a block not after the
+    proxy's deployment, for nodes that do not know when that was.
     """
     node = connect(rpc)
     address = address_bytes(proxy, "proxy")
-    who = None if subscriber is None else address_bytes(subscriber, "subscriber")
+    caller = None if subscriber is None else address_bytes(subscriber, "subscriber")
     head = node.head()
     number = head if block is None else block
     if not 0 <= number <= head:
@@ -92,9 +91,9 @@ def fetch_state(
             f"not a contract at block {number} of chain {node.chain_id()}",
             field="proxy", expected="the address of a verifier proxy", found=checksum(address),
         )  # fmt: skip
-    reader = Reader(node, number, since, progress)
-    record, notes = _read(reader, address, who)
-    if node.block_now(number).hash != named.hash:
+    reader = ContractReader(node, number, since, progress)
+    record, notes = _read(reader, address, caller)
+    if node.block_again(number).hash != named.hash:
         raise Unavailable("the block was replaced while it was read", field="block")
     words = [f"read over RPC from {node.host}", f"block hash {elide(named.hash, 21)}", *notes]
     record |= {
@@ -114,23 +113,25 @@ def _network(address: bytes) -> str:
     return labels.pop() if len(labels) == 1 else ""
 
 
-def _read(reader: Reader, address: bytes, who: bytes | None) -> tuple[dict[str, Any], list[str]]:
-    said = reader.text(address, "typeAndVersion()")
-    if said in PROXIES:
-        read = _read_destination if PROXIES[said] == (V04,) else _read_proxy
-        return read(reader, address, who)
-    if said is None and (signer := reader.address(address, "storkFastAddress()")) is not None:
+def _read(
+    reader: ContractReader, address: bytes, subscriber: bytes | None
+) -> tuple[dict[str, Any], list[str]]:
+    version = reader.text(address, "typeAndVersion()")
+    if version in PROXIES:
+        read = _read_destination if PROXIES[version] == (V04,) else _read_proxy
+        return read(reader, address, subscriber)
+    if version is None and (signer := reader.address(address, "storkFastAddress()")) is not None:
         return _read_stork(reader, address, signer)
-    if said in VERIFIERS:
+    if version in VERIFIERS:
         raise Misuse(
             "a verifier, and not the proxy in front of it",
-            field="proxy", expected=" or ".join(PROXIES), found=said,
+            field="proxy", expected=" or ".join(PROXIES), found=version,
         )  # fmt: skip
     raise Unavailable(
         "not a contract that this library knows",
         field="proxy",
         expected=f"typeAndVersion of {' or '.join(PROXIES)}, or Stork Fast",
-        found="no typeAndVersion" if said is None else elide(repr(said)),
+        found="no typeAndVersion" if version is None else shown(version),
     )
 
 
@@ -152,12 +153,14 @@ def save_state(state: State, path: str | Path) -> None:
 # --- Stork ----------------------------------------------------------------------------------------
 
 
-def _read_stork(reader: Reader, address: bytes, signer: bytes) -> tuple[dict[str, Any], list[str]]:
+def _read_stork(
+    reader: ContractReader, address: bytes, signer: bytes
+) -> tuple[dict[str, Any], list[str]]:
     version = reader.text(address, "version()")
     if version not in STORK_VERSIONS:
         raise Unavailable(
             "an unknown version of Stork Fast",
-            field="version", expected=" or ".join(STORK_VERSIONS), found=elide(repr(version)),
+            field="version", expected=" or ".join(STORK_VERSIONS), found=shown(version),
         )  # fmt: skip
     fee = reader.word(address, "verificationFeeInWei()")
     if fee is None:
@@ -170,7 +173,7 @@ def _read_stork(reader: Reader, address: bytes, signer: bytes) -> tuple[dict[str
 
 
 def _read_proxy(
-    reader: Reader, proxy: bytes, who: bytes | None
+    reader: ContractReader, proxy: bytes, subscriber: bytes | None
 ) -> tuple[dict[str, Any], list[str]]:
     first = reader.first(proxy)
     of_proxy = reader.events([proxy], PROXY, first, "the proxy's events")
@@ -178,40 +181,41 @@ def _read_proxy(
     of_verifiers = reader.events(
         verifiers, VERIFIER_EVENTS[generation], first, "the verifier's events"
     )
-    past = History()
-    events = merged(of_proxy, of_verifiers)
-    ask_f = partial(_f_of_update, reader)
-    drafts, unset, feeds, registered = replay_configs(events, generation, past, ask_f)
-    _check_configs(reader, generation, proxy, drafts, registered)
+    history = History()
+    configs = ConfigReplay(generation, history, partial(_f_of_update, reader))
+    configs.read(in_order(of_proxy, of_verifiers))
+    _check_configs(reader, generation, proxy, configs)
     if generation == V03:
-        _check_feeds(reader, verifiers, drafts, feeds)
-    fees = fees_and_access.fees(reader, proxy, generation, who, of_proxy, past)
-    access = fees_and_access.access(reader, proxy, who, of_proxy, past)
+        _check_feeds(reader, verifiers, configs)
+    fees = fees_and_access.fees(reader, proxy, generation, subscriber, of_proxy, history)
+    access = fees_and_access.access(reader, proxy, subscriber, of_proxy, history)
     record = {
         "contract": generation,
-        "configs": [draft.to_json() for draft in drafts],
-        "unset_digests": unset.to_json(),
-        "deactivated_feeds": feeds.to_json(),
+        "configs": [builder.to_json() for builder in configs.builders],
+        "unset_digests": configs.unset_digests.to_json(),
+        "deactivated_feeds": configs.deactivated_feeds.to_json(),
         "fee_manager": fees,
         "access_controller": access,
-        "subscriber": None if who is None else "0x" + who.hex(),
-        "history": past.history(),
+        "subscriber": None if subscriber is None else "0x" + subscriber.hex(),
+        "history": history.to_json(),
     }
-    named = " and ".join(checksum(one) for one in verifiers) or "none yet"
+    named = " and ".join(map(checksum, verifiers)) or "none yet"
     return record, [f"verifier {named}", *reader.notes]
 
 
-def _generation(reader: Reader, events: Sequence[TimedEvent]) -> tuple[str, list[bytes]]:
+def _generation(reader: ContractReader, events: Sequence[TimedEvent]) -> tuple[str, list[bytes]]:
     """The generation of the verifiers that digests are registered for, and those verifiers."""
-    known = {one.arguments["verifier"]: 0 for one in events if one.name == "VerifierInitialized"}
-    live: dict[bytes, bytes] = {}
+    initialized = (event for event in events if event.name == "VerifierInitialized")
+    known = dict.fromkeys(event.arguments["verifier"] for event in initialized)
+    registered: dict[bytes, bytes] = {}
     for event in events:
         if event.name == "VerifierSet":
-            live[event.arguments["digest"]] = event.arguments["verifier"]
+            registered[event.arguments["digest"]] = event.arguments["verifier"]
         elif event.name == "VerifierUnset":
-            live.pop(event.arguments["digest"], None)
-    versions = {one: reader.text(one, "typeAndVersion()") or "nothing" for one in known}
-    used = {versions.get(one, "nothing") for one in live.values()} or set(versions.values())
+            registered.pop(event.arguments["digest"], None)
+    versions = {each: reader.text(each, "typeAndVersion()") or "nothing" for each in known}
+    in_use = {versions.get(each, "nothing") for each in registered.values()}
+    used = in_use or set(versions.values())
     generations = {VERIFIERS.get(version) for version in used}
     if len(generations) > 1 or None in generations:
         raise Unavailable(
@@ -224,10 +228,10 @@ def _generation(reader: Reader, events: Sequence[TimedEvent]) -> tuple[str, list
         # Nothing can be verified yet, in either generation alike.
         return V05, []
     generation = next(iter(generations)) or V05
-    return generation, [one for one in known if VERIFIERS.get(versions[one]) == generation]
+    return generation, [each for each in known if VERIFIERS.get(versions[each]) == generation]
 
 
-def _f_of_update(reader: Reader, event: TimedEvent) -> int:
+def _f_of_update(reader: ContractReader, event: TimedEvent) -> int:
     """`ConfigUpdated` does not say the new f: storage does, or the transaction that set it."""
     digest, count = event.arguments["digest"], len(event.arguments["signers"])
     for number in (event.block, reader.number):
@@ -248,42 +252,39 @@ def _f_of_update(reader: Reader, event: TimedEvent) -> int:
 
 
 def _check_configs(
-    reader: Reader,
+    reader: ContractReader,
     generation: str,
     proxy: bytes,
-    drafts: Sequence[ConfigBuilder],
-    registered: dict[bytes, bytes],
+    configs: ConfigReplay,
 ) -> None:
-    """What the events say, the contracts must say too; else some events did not arrive."""
-    standing = [draft for draft in drafts if draft.removed_at is None]
-    for digest in dict.fromkeys(draft.digest or b"" for draft in standing):
-        found = reader.address(proxy, "getVerifier(bytes32)", digest) or bytes(20)
-        if found != registered.get(digest, bytes(20)):
+    """Compare what the events say with the contracts: some events may not have arrived."""
+    in_force = [builder for builder in configs.builders if builder.removed_at is None]
+    for digest in dict.fromkeys(builder.digest or b"" for builder in in_force):
+        found = reader.address(proxy, "getVerifier(bytes32)", digest) or ZERO
+        if found != configs.verifiers.get(digest, ZERO):
             raise _disagreement(f"the verifier of digest 0x{digest.hex()}")
-    for draft in standing:
-        digest = draft.digest or b""
+    for builder in in_force:
+        digest = builder.digest or b""
         if generation == V03:
-            slot = mapped(mapped(STATES, draft.feed_id or b"") + CONFIGS_OF_FEED, digest)
-            word = reader.node.storage(draft.verifier, slot, reader.number)
+            slot = mapped(mapped(STATES, builder.feed_id or b"") + CONFIGS_OF_FEED, digest)
+            word = reader.node.storage(builder.verifier, slot, reader.number)
             f, active = word[31], word[30]
         else:
-            word = reader.node.storage(draft.verifier, mapped(STATES, digest), reader.number)
+            word = reader.node.storage(builder.verifier, mapped(STATES, digest), reader.number)
             f, active = word[26], word[27]
-        if (f, bool(active)) != (draft.f, draft.active):
+        if (f, bool(active)) != (builder.f, builder.active):
             raise _disagreement(f"the config of digest 0x{digest.hex()}")
 
 
-def _check_feeds(
-    reader: Reader, verifiers: Sequence[bytes], drafts: Sequence[ConfigBuilder], feeds: Removals
-) -> None:
-    ended = {one["id"] for one in feeds.to_json()}
-    for feed in dict.fromkeys(draft.feed_id or b"" for draft in drafts):
+def _check_feeds(reader: ContractReader, verifiers: Sequence[bytes], configs: ConfigReplay) -> None:
+    deactivated = {entry["id"] for entry in configs.deactivated_feeds.to_json()}
+    for feed in dict.fromkeys(builder.feed_id or b"" for builder in configs.builders):
         words = [
             reader.node.storage(verifier, mapped(STATES, feed), reader.number)
             for verifier in verifiers
         ]
         # Three numbers of four bytes stand before the flag.
-        if any(word[19] for word in words) != ("0x" + feed.hex() in ended):
+        if any(word[19] for word in words) != ("0x" + feed.hex() in deactivated):
             raise _disagreement(f"the feed 0x{feed.hex()}")
 
 
@@ -304,41 +305,41 @@ def mapped(slot: int, key: bytes) -> int:
 
 
 def _read_destination(
-    reader: Reader, proxy: bytes, who: bytes | None
+    reader: ContractReader, proxy: bytes, subscriber: bytes | None
 ) -> tuple[dict[str, Any], list[str]]:
     verifier = _verifier_behind(reader, proxy)
     first = reader.first(verifier)
     events = reader.events([verifier], VERIFIER_EVENTS[V04], first, "the verifier's events")
-    past = History()
-    drafts, standing = replay_destination(events, partial(_active_at, reader, verifier))
-    _settle_standing(reader, verifier, standing)
-    kept = [one for one in drafts if one in standing or _settle_removed(reader, one)]
-    if len(kept) < len(drafts):
-        missing = len(drafts) - len(kept)
+    history = History()
+    builders, listed = replay_destination(events, partial(_active_at, reader, verifier))
+    _read_activation_times(reader, verifier, listed)
+    kept = [each for each in builders if each in listed or _find_activation_time(reader, each)]
+    if len(kept) < len(builders):
+        missing = len(builders) - len(kept)
         reader.notes.append(f"{missing} removed configs left out: their times are not known")
-    fees = fees_and_access.fees(reader, verifier, V04, who, events, past)
-    access = fees_and_access.access(reader, verifier, who, events, past)
+    fees = fees_and_access.fees(reader, verifier, V04, subscriber, events, history)
+    access = fees_and_access.access(reader, verifier, subscriber, events, history)
     record = {
         "contract": V04,
-        "configs": [draft.to_json() for draft in kept],
+        "configs": [builder.to_json() for builder in kept],
         "fee_manager": fees,
         "access_controller": access,
-        "subscriber": None if who is None else "0x" + who.hex(),
-        "history": past.history(),
+        "subscriber": None if subscriber is None else "0x" + subscriber.hex(),
+        "history": history.to_json(),
     }
     return record, [f"verifier {checksum(verifier)}", *reader.notes]
 
 
-def _verifier_behind(reader: Reader, proxy: bytes) -> bytes:
-    """The proxy has no getter and no event for it: its storage says."""
+def _verifier_behind(reader: ContractReader, proxy: bytes) -> bytes:
+    """The verifier behind a proxy, from storage: there is no getter and no event for it."""
     verifier = reader.node.storage(proxy, PROXY_VERIFIER, reader.number)[12:]
     if not any(verifier):
         raise Unavailable("the proxy has no verifier yet", field="proxy")
-    said = reader.text(verifier, "typeAndVersion()")
-    if VERIFIERS.get(said or "") != V04:
+    version = reader.text(verifier, "typeAndVersion()")
+    if VERIFIERS.get(version or "") != V04:
         raise Unavailable(
             "an unknown verifier stands behind the proxy",
-            field="typeAndVersion", expected="DestinationVerifier 0.4.0", found=elide(repr(said)),
+            field="typeAndVersion", expected="DestinationVerifier 0.4.0", found=shown(version),
         )  # fmt: skip
     serves = reader.address(verifier, "i_verifierProxy()")
     fees = reader.address(verifier, "s_feeManager()") or b""
@@ -350,7 +351,7 @@ def _verifier_behind(reader: Reader, proxy: bytes) -> bytes:
     return verifier
 
 
-class _Stored:
+class _StoredConfig:
     """A config as DestinationVerifier stores it, in one word."""
 
     def __init__(self, word: bytes) -> None:
@@ -358,44 +359,52 @@ class _Stored:
         self.activation_time = int.from_bytes(word[2:6], "big")
 
 
-def _stored(reader: Reader, verifier: bytes, index: int, number: int) -> _Stored:
+def _stored(reader: ContractReader, verifier: bytes, index: int, number: int) -> _StoredConfig:
     start = int.from_bytes(keccak256(CONFIGS.to_bytes(32, "big")), "big")
-    return _Stored(reader.node.storage(verifier, start + index, number))
+    return _StoredConfig(reader.node.storage(verifier, start + index, number))
 
 
-def _active_at(reader: Reader, verifier: bytes, index: int, number: int) -> bool | None:
+def _active_at(reader: ContractReader, verifier: bytes, index: int, number: int) -> bool | None:
     try:
         return _stored(reader, verifier, index, number).active
     except Unavailable:
         return None
 
 
-def _settle_standing(reader: Reader, verifier: bytes, standing: Sequence[ConfigBuilder]) -> None:
-    """Activation times, which no event says, of the configs in the list; and that they are it."""
+def _read_activation_times(
+    reader: ContractReader, verifier: bytes, listed: Sequence[ConfigBuilder]
+) -> None:
+    """Add the activation times, which no event says, to the configs in the list.
+
+    The list that the events give is compared with the one in storage.
+    """
     length = reader.node.storage(verifier, CONFIGS, reader.number)
-    if int.from_bytes(length, "big") != len(standing):
+    if int.from_bytes(length, "big") != len(listed):
         raise _disagreement("the number of configs")
-    for draft in standing:
-        found = _stored(reader, verifier, draft.index, reader.number)
-        if (found.don_config_id, found.f) != (draft.don_config_id, draft.f):
-            raise _disagreement(f"config {draft.index}")
-        draft.activation_time = found.activation_time
-        if found.active != draft.active:
+    for builder in listed:
+        found = _stored(reader, verifier, builder.index, reader.number)
+        if (found.don_config_id, found.f) != (builder.don_config_id, builder.f):
+            raise _disagreement(f"config {builder.index}")
+        builder.activation_time = found.activation_time
+        if found.active != builder.active:
             # One of several equal configs was switched, and no archive says which.
-            draft.active, draft.switched = found.active, []
-            reader.notes.append(f"when config {draft.index} was switched is not known")
+            builder.active, builder.switched = found.active, []
+            reader.notes.append(f"when config {builder.index} was switched is not known")
 
 
-def _settle_removed(reader: Reader, draft: ConfigBuilder) -> bool:
-    """The activation time of a config that is gone: from storage then, or the transaction."""
+def _find_activation_time(reader: ContractReader, builder: ConfigBuilder) -> bool:
+    """Add the activation time of a removed config, from storage of then or the transaction.
+
+    Returns whether it was found.
+    """
     try:
-        found = _stored(reader, draft.verifier, draft.index, draft.block)
+        found = _stored(reader, builder.verifier, builder.index, builder.block)
     except Unavailable:
         found = None
-    if found is not None and found.don_config_id == draft.don_config_id:
-        draft.activation_time = found.activation_time
-    elif reader.arguments(draft.transaction, draft.verifier, _SET) is not None:
-        draft.activation_time = draft.set_at
-    elif words := reader.arguments(draft.transaction, draft.verifier, _SET_WITH_TIME):
-        draft.activation_time = int.from_bytes(words[96:128], "big")
-    return draft.activation_time is not None
+    if found is not None and found.don_config_id == builder.don_config_id:
+        builder.activation_time = found.activation_time
+    elif reader.arguments(builder.transaction, builder.verifier, _SET) is not None:
+        builder.activation_time = builder.set_at
+    elif words := reader.arguments(builder.transaction, builder.verifier, _SET_WITH_TIME):
+        builder.activation_time = int.from_bytes(words[96:128], "big")
+    return builder.activation_time is not None

@@ -1,12 +1,12 @@
-"""A JSON-RPC node as this library asks it: few methods, bounded retries, no secrets in errors.
+"""A JSON-RPC node: few methods, bounded retries, no secrets in errors.
 
 `connect(where)` takes a URL, a `Web3`, or a provider of web3.py. Everything is then asked through
 the provider's `make_request`, so that a node's answers and revert data arrive as it sent them.
 
 `Unavailable` (a `Misuse`: nothing is wrong with any payload) is raised where a node cannot be
-reached, does not know a block's state any more, or answers what no node should. A call that reverts
-raises `Reverts`, which stays inside this package. An RPC URL may hold a key in its path, query or
-user name: none of the three is kept in clear, and they are cut out of whatever a server says.
+reached, no longer knows a block's state, or gives an answer that no node should. A call that
+reverts raises `Reverts`, which stays inside this package. An RPC URL may hold a key in its path,
+query or user name: none of the three is kept in clear, and they are cut out of a server's words.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TIMEOUT_SECONDS = 30
 # Nodes that limit the range of eth_getLogs allow 500 to 10,000 blocks: halving finds it from here.
 WIDEST_RANGE = 2_000_000
 # After so many good answers, a range that was refused once is tried again.
-PATIENCE = 16
+ANSWERS_BEFORE_WIDER = 16
 
 _BUSY = re.compile(r"rate.?limit|too many requests|compute units|capacity|try again|busy", re.I)
 _NO_STATE = re.compile(
@@ -43,19 +43,19 @@ _BUSY_STATUS = (429, 502, 503, 504)
 
 
 class Unavailable(Misuse):
-    """What a chain knows could not be found out."""
+    """The state of a chain that could not be read."""
 
 
 class Reverts(Exception):
-    """A call that the node ran, and that reverted. Never leaves `payloads.transport`."""
+    """A call that the node ran, and that reverted. Never leaves `payloads.chain`."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__("0x" + data.hex())
         self.data = data
 
 
-class _Answered(Exception):
-    """The node answered with an error."""
+class _ErrorAnswer(Exception):
+    """An error that the node answered."""
 
     def __init__(self, code: Any, message: str, data: Any) -> None:
         super().__init__(message)
@@ -66,12 +66,12 @@ class _Answered(Exception):
         return self.code in (429, -32029) or bool(_BUSY.search(self.message))
 
 
-class _Unreached(Exception):
-    """No answer came. `passing`: it may come if asked again."""
+class _NoAnswer(Exception):
+    """A request without an answer. `transient`: it may come if asked again."""
 
-    def __init__(self, why: str, passing: bool) -> None:
+    def __init__(self, why: str, transient: bool) -> None:
         super().__init__(why)
-        self.why, self.passing = why, passing
+        self.why, self.transient = why, transient
 
 
 class Block(Record, frozen=True):
@@ -174,7 +174,7 @@ class Node:
         return f"Node({self.host})"
 
     def redacted(self, text: str) -> str:
-        """What somebody else said, on one line and without pieces of the URL."""
+        """The words of a server, on one line and without pieces of the URL."""
         for secret in self._secrets:
             text = text.replace(secret, "…")
         return elide(" ".join(text.split()), 200)
@@ -183,12 +183,12 @@ class Node:
         """The result; `Unavailable` for anything else."""
         try:
             return self._request(method, params)
-        except _Answered as answer:
+        except _ErrorAnswer as answer:
             problem = self._unavailable(method, answer, params)
         raise problem
 
     def _request(self, method: str, params: Sequence[Any]) -> Any:
-        """The result, `_Answered` for an error of the node's, `Unavailable` where it is silent."""
+        """The result; `_ErrorAnswer` for an error of the node, `Unavailable` where it is silent."""
         wait, why = FIRST_PAUSE, ""
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -196,12 +196,12 @@ class Node:
                 wait = min(2 * wait, LONGEST_PAUSE)
             try:
                 return self._once(method, params)
-            except _Answered as answer:
+            except _ErrorAnswer as answer:
                 if not answer.busy or attempt == ATTEMPTS - 1:
                     raise
-            except _Unreached as failure:
+            except _NoAnswer as failure:
                 why = failure.why
-                if not failure.passing:
+                if not failure.transient:
                     break
         # Outside the handler: its exception's text, and its context's, may hold the URL.
         raise Unavailable(f"{self.host} cannot be asked", field=method, found=self.redacted(why))
@@ -211,30 +211,30 @@ class Node:
         failure: Exception | None = None
         try:
             response = self._provider.make_request(method, list(params))
-        except Exception as error:  # whatever a transport raises; its kind is all that is kept
+        except Exception as error:  # of any library; its kind is all that is kept
             failure = _failure(error)
         if failure is not None:
             raise failure
         if not isinstance(response, dict):
-            raise _Unreached("an answer that is not JSON-RPC", False)
-        if (said := response.get("error")) is not None:
-            raise _answered(said)
+            raise _NoAnswer("an answer that is not JSON-RPC", False)
+        if (refusal := response.get("error")) is not None:
+            raise _error_answer(refusal)
         if "result" not in response:
-            raise _Unreached("an answer with neither result nor error", True)
+            raise _NoAnswer("an answer with neither result nor error", True)
         return response["result"]
 
-    def _unavailable(self, method: str, answer: _Answered, params: Sequence[Any]) -> Unavailable:
-        said = self.redacted(answer.message)
+    def _unavailable(self, method: str, answer: _ErrorAnswer, params: Sequence[Any]) -> Unavailable:
+        words = self.redacted(answer.message)
         if _NO_STATE.search(answer.message):
             block = params[-1] if params and isinstance(params[-1], str) else ""
             at = f" at block {int(block, 16)}" if block.startswith("0x") else ""
             return Unavailable(
                 f"{self.host} does not have the state{at}",
-                field=method, expected="an archive node, or a newer block", found=said,
+                field=method, expected="an archive node, or a newer block", found=words,
             )  # fmt: skip
-        return Unavailable(f"{self.host} refuses {method}", found=said)
+        return Unavailable(f"{self.host} refuses {method}", found=words)
 
-    # What is asked.
+    # --- methods ----------------------------------------------------------------------------------
 
     def chain_id(self) -> int:
         return self._integer(self.request("eth_chainId", []), "eth_chainId")
@@ -245,11 +245,11 @@ class Node:
     def block(self, number: int) -> Block:
         """A block by number, asked once."""
         if number not in self._blocks:
-            self._blocks[number] = self.block_now(number)
+            self._blocks[number] = self.block_again(number)
         return self._blocks[number]
 
-    def block_now(self, number: int) -> Block:
-        """A block by number, whatever was answered before."""
+    def block_again(self, number: int) -> Block:
+        """A block by number, asked again: the chain may have replaced it."""
         found = self.request("eth_getBlockByNumber", [hex(number), False])
         if not isinstance(found, dict):
             raise Unavailable(f"{self.host} has no block {number}", field="block")
@@ -272,7 +272,7 @@ class Node:
         sender: bytes | None = None,
         value: int = 0,
     ) -> bytes:
-        """What a call returns at a block; `Reverts` with its revert data."""
+        """The data that a call returns at a block; `Reverts` with its revert data."""
         call = {"to": checksum(to), "data": "0x" + data.hex()}
         if sender is not None:
             call["from"] = checksum(sender)
@@ -282,7 +282,7 @@ class Node:
         problem: Exception
         try:
             return self._bytes(self._request("eth_call", [call, block]))
-        except _Answered as answer:
+        except _ErrorAnswer as answer:
             reverted = _revert_data(answer)
             if reverted is None:
                 problem = self._unavailable("eth_call", answer, [call, block])
@@ -307,25 +307,25 @@ class Node:
         at, good = first, 0
         while at <= last:
             upto = min(last, at + self._range - 1)
-            logs = self._piece(addresses, topics, at, upto)
+            logs = self._logs_of_range(addresses, topics, at, upto)
             if logs is None:
                 self._range, good = max(1, (upto - at + 1) // 2), 0
                 continue
             found += logs
             at, good = upto + 1, good + 1
-            if good % PATIENCE == 0:
+            if good % ANSWERS_BEFORE_WIDER == 0:
                 self._range = min(2 * self._range, WIDEST_RANGE)
             if progress is not None:
                 progress(at - first, last - first + 1, len(found))
         return sorted(found, key=lambda log: (log.block, log.index))
 
-    def _piece(
+    def _logs_of_range(
         self, addresses: Sequence[bytes], topics: Sequence[Any], first: int, last: int
     ) -> list[Log] | None:
         """The logs of a range; None where it is too wide.
 
-        Nodes word that in a hundred ways, and some just time out, so any refusal counts as one
-        while the range can be halved.
+        Nodes word that in a hundred ways, and some just time out. So any refusal is taken for that,
+        as long as the range can be halved.
         """
         wanted = {
             "address": [checksum(address) for address in addresses],
@@ -336,7 +336,7 @@ class Node:
         problem: Exception
         try:
             found = self._request("eth_getLogs", [wanted])
-        except _Answered as answer:
+        except _ErrorAnswer as answer:
             problem = self._unavailable("eth_getLogs", answer, [wanted])
         except Unavailable as silent:
             problem = silent
@@ -359,18 +359,18 @@ class Node:
                 str(raw.get("transactionHash")),
             )
         except (KeyError, TypeError, ValueError):
-            raise self._nonsense("eth_getLogs", raw) from None
+            raise self._bad_answer("eth_getLogs", raw) from None
         if log.address not in addresses or not first <= log.block <= last:
-            raise self._nonsense("eth_getLogs", "a log that was not asked for")
+            raise self._bad_answer("eth_getLogs", "a log that was not asked for")
         yield log
 
-    # Reading answers.
+    # --- answers ----------------------------------------------------------------------------------
 
     def _integer(self, value: Any, method: str) -> int:
         try:
             return value if type(value) is int else int(value, 16)
         except (TypeError, ValueError):
-            raise self._nonsense(method, value) from None
+            raise self._bad_answer(method, value) from None
 
     def _bytes(self, value: Any) -> bytes:
         if isinstance(value, bytes):
@@ -378,43 +378,45 @@ class Node:
         try:
             return bytes.fromhex(value.removeprefix("0x"))
         except (AttributeError, ValueError):
-            raise self._nonsense("hex data", value) from None
+            raise self._bad_answer("hex data", value) from None
 
-    def _nonsense(self, field: str, value: Any) -> Unavailable:
+    def _bad_answer(self, field: str, value: Any) -> Unavailable:
         found = self.redacted(repr(value))
-        return Unavailable(f"{self.host} answers what no node should", field=field, found=found)
+        return Unavailable(
+            f"{self.host} gives an answer that no node should", field=field, found=found
+        )
 
 
-def _answered(error: Any) -> _Answered:
+def _error_answer(error: Any) -> _ErrorAnswer:
     if not isinstance(error, dict):
-        return _Answered(None, str(error), None)
-    return _Answered(error.get("code"), str(error.get("message")), error.get("data"))
+        return _ErrorAnswer(None, str(error), None)
+    return _ErrorAnswer(error.get("code"), str(error.get("message")), error.get("data"))
 
 
 def _failure(error: Exception) -> Exception:
-    """What went wrong, in words that cannot hold the URL."""
+    """The kind of a failure, in words that cannot hold the URL."""
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     if isinstance(status, int):
-        said = str(getattr(response, "text", ""))[:300]
+        words = str(getattr(response, "text", ""))[:300]
         if status in _BUSY_STATUS:
-            return _Unreached(f"HTTP status {status}", True)
+            return _NoAnswer(f"HTTP status {status}", True)
         # Some nodes refuse a range of logs with a status of 400 or 413.
-        return _Answered(status, f"HTTP status {status}: {said}", None)
+        return _ErrorAnswer(status, f"HTTP status {status}: {words}", None)
     name = type(error).__name__
     if "Timeout" in name:
-        return _Unreached(SLOW, True)
+        return _NoAnswer(SLOW, True)
     if isinstance(error, OSError) or "Connection" in name:
-        return _Unreached("no connection", True)
+        return _NoAnswer("no connection", True)
     if "JSON" in name or "BadResponse" in name or isinstance(error, ValueError):
-        return _Unreached("an answer that is not JSON-RPC", False)
-    return _Unreached(name, False)
+        return _NoAnswer("an answer that is not JSON-RPC", False)
+    return _NoAnswer(name, False)
 
 
 _HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 
 
-def _revert_data(answer: _Answered) -> bytes | None:
+def _revert_data(answer: _ErrorAnswer) -> bytes | None:
     """The data of a revert, in each of the places where nodes put it; None if it is no revert."""
     data = answer.data
     if isinstance(data, dict):

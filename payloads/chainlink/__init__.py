@@ -13,7 +13,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from payloads.chainlink.calldata import decode_call, encode_verify, encode_verify_bulk
+from payloads.chainlink.calldata import decode_call, encode_calldata
 from payloads.chainlink.compressed import compress, decompress
 from payloads.chainlink.report import (
     BareReport,
@@ -24,15 +24,10 @@ from payloads.chainlink.report import (
     decode_envelope,
     decode_report,
 )
-from payloads.chainlink.schemas import REGISTRY, Report, ReportHead, Schema, schema, schema_named
+from payloads.chainlink.schemas import SCHEMAS, Report, ReportHead, Schema, schema, schema_named
 from payloads.chainlink.signers import expect_signers, recover
-from payloads.chainlink.to_json import (
-    full_report_from_dict,
-    full_report_to_dict,
-    report_from_dict,
-    report_to_dict,
-)
-from payloads.chainlink.view import view_call, view_full_report, view_report
+from payloads.chainlink.to_json import from_dict, to_dict
+from payloads.chainlink.views import view
 
 if TYPE_CHECKING:
     from payloads.chainlink.quotes import quote, quote_bulk
@@ -45,12 +40,11 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "REGISTRY", "BareReport", "Context", "FullReport", "Report", "ReportHead", "Schema",
+    "SCHEMAS", "BareReport", "Context", "FullReport", "Report", "ReportHead", "Schema",
     "UnknownReport", "compress", "decode", "decode_call", "decode_envelope", "decode_report",
-    "decompress", "encode_verify", "encode_verify_bulk", "expect_signers",
-    "full_report_from_dict", "full_report_to_dict", "judge", "judge_bulk", "judge_calldata",
-    "judge_many", "quote", "quote_bulk", "recover", "report_from_dict", "report_to_dict",
-    "schema", "schema_named", "verify", "view_call", "view_full_report", "view_report",
+    "decompress", "encode_calldata", "expect_signers", "from_dict", "judge", "judge_bulk",
+    "judge_calldata", "judge_many", "quote", "quote_bulk", "recover", "schema", "schema_named",
+    "to_dict", "verify", "view",
 ]  # fmt: skip
 
 # Imported when first asked for: who only decodes does not pay for the contracts' rules.
@@ -64,3 +58,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

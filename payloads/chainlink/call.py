@@ -1,7 +1,7 @@
-"""A call to a verifier proxy as it is judged: what it carries, and what checks find out on the way.
+"""A call to a verifier proxy as it is judged: its arguments, and what the checks find out.
 
-A `Call` has one `Item` for each payload. The steps (see `steps`) read from them and write what they
-find into them, in the contract's order; nothing else is remembered between steps.
+A `Call` has an `Item` for each payload. The steps (see `checks`) read from them and keep what they
+find in them, in the contract's order. Nothing else is kept between steps.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _from_bytes = int.from_bytes
 
 
 class Item:
-    """One payload of a call. What is None was not found (yet)."""
+    """A payload of a call. An attribute that is None was not found (yet)."""
 
     __slots__ = (
         "call", "charge", "config", "context", "digest", "fault", "feed_id", "head", "index",
@@ -35,7 +35,7 @@ class Item:
     call: Call
     raw: bytes
     index: int | None
-    # What is wrong with it as an element of a `bytes[]` in calldata.
+    # The error in it as an element of a `bytes[]` in calldata.
     fault: Malformed | None
     # The decoded tuple; `whole` once all five are known, the fee manager looks at two.
     context: bytes
@@ -49,7 +49,7 @@ class Item:
     signers: list[bytes | None] | None
     observed: int | None
     feed_id: bytes | None
-    # What the parameter payload names, and what of it the fee manager takes.
+    # The token that the parameter payload names, and the same once the fee manager takes it.
     quote: bytes | None
     token: bytes | None
     head: tuple[Any, ...] | None
@@ -68,13 +68,13 @@ class Item:
         return self.raw[:WORD].ljust(WORD, b"\0")
 
     def decode(self, free: int) -> None:
-        """All five, as `abi.decode` would with this free memory pointer; else `Malformed`."""
+        """Decode all five parts as `abi.decode` would with this free memory pointer."""
         found = split(self.raw) or _decode_slowly(self.raw, free)
         self.context, self.report, self.rs, self.ss, self.vs = found
         self.whole = True
 
     def decode_pair(self, free: int) -> None:
-        """The context and the report."""
+        """Decode the context and the report as the fee manager does."""
         if found := split(self.raw):
             self.context, self.report, self.rs, self.ss, self.vs = found
             self.whole = True
@@ -152,8 +152,8 @@ class Call:
 def split(raw: bytes) -> tuple[bytes, bytes, Sequence[bytes], Sequence[bytes], bytes] | None:
     """The five parts of any payload that solc decodes; None where it reverts.
 
-    What decodes at all has its parts inside its bytes, so that no length in it can be too much for
-    memory: acceptance does not depend on the free memory pointer, only the kind of refusal does.
+    A payload that decodes has its parts inside its bytes, so no length in it is too large for
+    memory. Acceptance does not depend on the free memory pointer; only the kind of refusal does.
     """
     size = len(raw)
     if size < 224:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Any
 
 from payloads.abi import calldata
-from payloads.abi.calldata import Call, Function
+from payloads.abi.calldata import Call, Function, function_named
 from payloads.abi.solidity import Argument
 from payloads.abi.strictness import AS_CONTRACT, Profile
+from payloads.chainlink.frames import Payload, raw_of
 from payloads.chainlink.report import Input
 from payloads.crypto import checksum
+from payloads.errors import Misuse
 from payloads.inputs import to_bytes
 from payloads.signatures import address_bytes
 
@@ -36,11 +39,23 @@ def token_named(parameter_payload: bytes) -> str | None:
     return checksum(parameter_payload[12:32])
 
 
-def encode_verify(payload: Input, fee_token: str | bytes | None = None) -> bytes:
-    """Calldata for `verify(bytes,bytes)` that pays in `fee_token`, if one is given."""
-    return VERIFY.calldata(to_bytes(payload), parameter(fee_token))
+def encode_calldata(
+    payload: Payload | Iterable[Payload],
+    function: str | None = None,
+    *,
+    fee_token: str | bytes | None = None,
+) -> bytes:
+    """Calldata for `verify` or, with a list of payloads, for `verifyBulk`.
 
-
-def encode_verify_bulk(payloads: Sequence[Input], fee_token: str | bytes | None = None) -> bytes:
-    """Calldata for `verifyBulk(bytes[],bytes)`."""
-    return VERIFY_BULK.calldata([to_bytes(payload) for payload in payloads], parameter(fee_token))
+    It pays in `fee_token`, if a token is given.
+    """
+    several = isinstance(payload, list | tuple)
+    found = VERIFY_BULK if several else VERIFY
+    if function is not None:
+        found = function_named(FUNCTIONS, function)
+    if found.takes_many != several:
+        expected = "a list of payloads" if found.takes_many else "one payload"
+        raise Misuse(f"{found.name} takes {expected}", field="payload", expected=expected)
+    payloads: Any = payload if several else [payload]
+    raws = [to_bytes(raw_of(item)) for item in payloads]
+    return found.calldata(raws if several else raws[0], parameter(fee_token))

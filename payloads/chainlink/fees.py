@@ -1,6 +1,6 @@
 """Fees and rewards, exact to the wei, as the fee managers compute them.
 
-`charge` is the arithmetic for one token. `quotes` answers for a payload what it costs in both.
+`charge` is the arithmetic for one token. `quotes` has the cost of a payload in both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from payloads.crypto import checksum
 
 
 class Charge(Record, frozen=True):
-    """What verifying one report costs in one token: `fee` in it, and `reward`, always in LINK.
+    """The cost of verifying a report in one token: `fee` in it, and `reward`, always in LINK.
 
     `base` is the fee that the report names, `surcharged` the same with the native surcharge, and
     `discount` the share of 1e18 taken off.
@@ -53,11 +53,11 @@ def discount_of(
     fees = state.fee_manager
     assert fees is not None
     own = subscriber is None or subscriber == state.subscriber
-    who = subscriber or b""
-    found = fees.discount(feed_id, token, who, own)
-    if not found and state.contract != V03:
-        found = fees.global_discount(token, who, own)
-    return found
+    address = subscriber or b""
+    discount = fees.discount(feed_id, token, address, own)
+    if not discount and state.contract != V03:
+        discount = fees.global_discount(token, address, own)
+    return discount
 
 
 def charge(
@@ -68,7 +68,7 @@ def charge(
     native_fee: int,
     link_fee: int,
 ) -> Charge:
-    """What a report with these fees costs in this token (LINK's address or wrapped native's)."""
+    """The charge for a report with these fees, in LINK or wrapped native (by its address)."""
     fees = state.fee_manager
     assert fees is not None
     discount = discount_of(state, feed_id, token, subscriber)

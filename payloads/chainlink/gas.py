@@ -1,4 +1,4 @@
-"""The gas to expect of a `verify` that is accepted, by generation, way of paying and signatures.
+"""The gas to expect of an accepted `verify`, by generation, way of paying and signatures.
 
 Measured in an EVM on the published contracts by `python -m tests.onchain.gas --write`, which says
 how: a whole transaction from cold state, after a first fee was paid. The first fee of a digest

@@ -1,4 +1,4 @@
-"""What verification will cost before it is asked for: fee and reward in either token, to the wei.
+"""The cost of a verification before it is sent: fee and reward in either token, to the wei.
 
 `quote` answers for one payload, `quote_bulk` for all payloads of one `verifyBulk`. Both read the
 report only: they say what is charged if the call is otherwise accepted, which `judge` decides.
@@ -7,7 +7,7 @@ report only: they say what is charged if the call is otherwise accepted, which `
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from hexbytes import HexBytes
@@ -18,16 +18,17 @@ from payloads.chainlink.call import PAIR, split
 from payloads.chainlink.calldata import parameter
 from payloads.chainlink.checks import VERSION_1
 from payloads.chainlink.fees import Charge, charge
+from payloads.chainlink.frames import Payload, raw_of
 from payloads.chainlink.gas import expected_gas
 from payloads.chainlink.schemas import COMMON_HEAD
 from payloads.chainlink.state import ChainlinkState
-from payloads.chainlink.verifier import Payload, raw_of
 from payloads.errors import Malformed, Misuse
 from payloads.signatures import address_bytes
+from payloads.verdicts.calls import state_and_time
 
 
 class Quote(Record, frozen=True):
-    """What one report costs. `link` and `native` are None where it is free: `free` says why.
+    """The cost of a report. `link` and `native` are None where it is free: `free` says why.
 
     `expires_in` counts from the time judged at to the last second of acceptance; negative when the
     report has expired. `gas` is to be expected from cold state (see `gas`), None where unmeasured.
@@ -69,23 +70,24 @@ class Quote(Record, frozen=True):
 
 
 class BulkQuote(Record, frozen=True):
-    """What the payloads of one call cost together. All are paid in one token."""
+    """The cost of the payloads of one call together. All are paid in the same token."""
 
     quotes: tuple[Quote, ...]
 
-    def _sum(self, token: str, what: str) -> int:
-        charges = (quote.charge(token) for quote in self.quotes)
-        return sum(getattr(found, what) for found in charges if found is not None)
+    def _charges(self, token: str) -> Iterator[Charge]:
+        for quote in self.quotes:
+            if (charge := quote.charge(token)) is not None:
+                yield charge
 
     @property
     def link(self) -> int:
         """The fee in juels of LINK."""
-        return self._sum("link", "fee")
+        return sum(charge.fee for charge in self._charges("link"))
 
     @property
     def native(self) -> int:
         """The fee in wei of the native token."""
-        return self._sum("native", "fee")
+        return sum(charge.fee for charge in self._charges("native"))
 
     @property
     def value(self) -> int:
@@ -94,7 +96,7 @@ class BulkQuote(Record, frozen=True):
 
     def reward(self, token: str = "link") -> int:
         """The reward in juels, when paid in that token."""
-        return self._sum(token, "reward")
+        return sum(charge.reward for charge in self._charges(token))
 
     @property
     def expires_in(self) -> int | None:
@@ -118,18 +120,16 @@ def quote(
     at: int | None = None,
 ) -> Quote:
     """Fee and reward for one payload, under the state's surcharge and the sender's discounts."""
-    if at is not None:
-        state, now = state.at(at), at if now is None else now
+    state, now = state_and_time(state, ChainlinkState, now, at)
     raw = raw_of(payload)
     parts = split(raw)
     report = parts[1] if parts is not None else decode(PAIR, raw)[1]
     signatures = len(parts[2]) if parts is not None else 0
     feed_id = report[:32].ljust(32, b"\0")
-    now = state.now if now is None else now
-    who = state.subscriber if sender is None else address_bytes(sender, "sender")
+    subscriber = state.subscriber if sender is None else address_bytes(sender, "sender")
     free = _why_free(feed_id, state)
     head = _head(report, free)
-    charges = None if free else _charges(state, feed_id, who, head)
+    charges = None if free else _charges(state, feed_id, subscriber, head)
     expires_at = head[5] if head else None
     return Quote(
         feed_id=hexed(feed_id),
@@ -151,7 +151,7 @@ def _why_free(feed_id: bytes, state: ChainlinkState) -> str:
 
 
 def _head(report: bytes, free: str) -> tuple[Any, ...] | None:
-    """The six fields; None where nobody needs them and they cannot be read."""
+    """The six fields; None where the report is free and they cannot be read."""
     try:
         return None if report[:2] == VERSION_1 else COMMON_HEAD.read(report).values
     except Malformed:
@@ -161,14 +161,14 @@ def _head(report: bytes, free: str) -> tuple[Any, ...] | None:
 
 
 def _charges(
-    state: ChainlinkState, feed_id: bytes, who: bytes | None, head: tuple[Any, ...] | None
+    state: ChainlinkState, feed_id: bytes, subscriber: bytes | None, head: tuple[Any, ...] | None
 ) -> tuple[Charge, Charge]:
     fees = state.fee_manager
     assert fees is not None
     assert head is not None
     native_fee, link_fee = head[3], head[4]
     link, native = (
-        charge(state, feed_id, bytes(token), who, native_fee, link_fee)
+        charge(state, feed_id, bytes(token), subscriber, native_fee, link_fee)
         for token in (fees.link, fees.native)
     )
     return link, native

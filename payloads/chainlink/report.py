@@ -26,8 +26,8 @@ from payloads.abi.strictness import AS_CONTRACT, Profile
 from payloads.abi.units import COUNT, DIGEST
 from payloads.chainlink.schemas import (
     COMMON_HEAD,
-    FACTS,
-    REGISTRY,
+    PUBLISHED_TABLES,
+    SCHEMAS,
     Report,
     ReportHead,
     schema_named,
@@ -286,16 +286,19 @@ def _split_general(raw: bytes) -> tuple[Fields, int]:
     """Any layout that solc takes, and where its report stands."""
     trace: list[Part] = []
     context, blob, rs, ss, raw_vs = abi_decode(FULL_REPORT, raw, trace=trace)
-    at = next((part.offset for part in trace if part.path == "report_blob"), 0)
+    blobs = (part for part in trace if part.path == "report_blob" and part.role == "value")
+    at = next((part.offset for part in blobs), 0)
     head: Context = CONTEXT.read(b"".join(context))
     words = (head.config_digest, head.context_padding, head.epoch, head.round, head.extra_hash)
     return (*words, blob, rs, ss, raw_vs), at
 
 
-def _read_report(blob: bytes, name: str | int | None = None) -> tuple[AnyReport, str]:
-    """The report, and how its schema was found where its version does not say it plainly."""
+def read_report(blob: bytes, name: str | int | None = None) -> tuple[AnyReport, str]:
+    """The report, and how its schema was found where its version does not say it plainly.
+
+    `Malformed` if the schema that is published for the version, or named, does not fit."""
     named = None if name is None else schema_named(name)
-    schema = named or REGISTRY.get(blob[:2])
+    schema = named or SCHEMAS.get(blob[:2])
     if schema is None:
         return _read_unversioned(blob)
     if not schema.inferred and not named:
@@ -305,7 +308,7 @@ def _read_report(blob: bytes, name: str | int | None = None) -> tuple[AnyReport,
     except Malformed as error:
         if named:
             raise
-        return _unknown(blob, f"{schema.inferred}; it does not fit: {error}"), ""
+        return unknown_report(blob, f"{schema.inferred}; it does not fit: {error}"), ""
 
 
 def _read_unversioned(blob: bytes) -> tuple[AnyReport, str]:
@@ -322,10 +325,11 @@ def _read_unversioned(blob: bytes) -> tuple[AnyReport, str]:
                 report,
                 f"guessed from its shape: version 0x{version:04x} is none, as in legacy v1",
             )
-    return _unknown(blob, f"no known schema has version 0x{version:04x}"), ""
+    return unknown_report(blob, f"no known schema has version 0x{version:04x}"), ""
 
 
-def _unknown(blob: bytes, why: str) -> UnknownReport:
+def unknown_report(blob: bytes, why: str) -> UnknownReport:
+    """A report that no schema is known to fit, and why."""
     whole = len(blob) // WORD * WORD
     words = tuple(hexed(blob[at : at + WORD]) for at in range(0, whole, WORD))
     try:
@@ -353,10 +357,10 @@ def decode(
     digest, padding, epoch, round_, extra, blob, rs, ss, raw_vs = fields
     try:
         report: AnyReport
-        if schema is None and (known := FACTS.get(blob[:2])):
+        if schema is None and (known := PUBLISHED_TABLES.get(blob[:2])):
             report, guess = known.read(blob), ""
         else:
-            report, guess = _read_report(blob, schema)
+            report, guess = read_report(blob, schema)
     except Malformed as error:
         raise error.shifted(at, "report") from None
     # Named one by one: this is the hot path, and unpacking a tuple into a call is not free.
@@ -364,7 +368,7 @@ def decode(
         digest, padding, epoch, round_, extra, blob, rs, ss, raw_vs, report, guess, raw
     )
     if profile is not AS_CONTRACT:
-        profile.settle(payload)
+        profile.require(payload)
     return payload
 
 
@@ -376,11 +380,11 @@ def decode_envelope(value: Input, *, profile: Profile = AS_CONTRACT) -> FullRepo
     raw = to_bytes(value)
     fields = _split_canonical(raw) or _split_general(raw)[0]
     try:
-        report, guess = _read_report(fields[5])
+        report, guess = read_report(fields[5])
     except Malformed as error:
-        report, guess = _unknown(fields[5], str(error)), ""
+        report, guess = unknown_report(fields[5], str(error)), ""
     payload = FullReport(*fields, report, guess, raw)
-    profile.settle(payload)
+    profile.require(payload)
     return payload
 
 
@@ -421,7 +425,7 @@ def decode_report(
 ) -> BareReport:
     """A bare, unsigned report blob, by the schema its feed ID (or the caller) names."""
     raw = to_bytes(value, name="report")
-    report, guess = _read_report(raw, schema)
+    report, guess = read_report(raw, schema)
     bare = BareReport(report, guess, raw)
-    profile.settle(bare)
+    profile.require(bare)
     return bare

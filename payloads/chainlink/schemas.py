@@ -77,10 +77,10 @@ class Report(Record, frozen=True):
         return self.schema.table.pack(self)
 
 
-# The registry that decoding looks schemas up in, by the first two bytes of the feed ID.
-REGISTRY: dict[bytes, Schema] = {}
-# The tables of those that are facts: what decoding asks first.
-FACTS: dict[bytes, Table] = {}
+# All schemas, by the first two bytes of the feed ID.
+SCHEMAS: dict[bytes, Schema] = {}
+# The tables of those whose layout is published: where decoding looks first.
+PUBLISHED_TABLES: dict[bytes, Table] = {}
 
 _R = TypeVar("_R", bound=type[Any])
 
@@ -101,9 +101,9 @@ def schema(
             inferred,
         )
         record.schema = found
-        REGISTRY[found.prefix] = found
+        SCHEMAS[found.prefix] = found
         if not inferred:
-            FACTS[found.prefix] = found.table
+            PUBLISHED_TABLES[found.prefix] = found.table
         return record
 
     return register
@@ -113,10 +113,10 @@ def schema_named(name: str | int) -> Schema:
     """A schema by its key (`v3`, `v3-hf`) or version number."""
     text = str(name).lower() if isinstance(name, str) or name in range(2**16) else ""
     wanted = f"v{text}" if text.isdigit() else text
-    for known in REGISTRY.values():
+    for known in SCHEMAS.values():
         if known.key == wanted:
             return known
-    keys = ", ".join(known.key for known in REGISTRY.values())
+    keys = ", ".join(known.key for known in SCHEMAS.values())
     raise Misuse("no such report schema", field="schema", expected=keys, found=shown(name))
 
 

@@ -1,29 +1,49 @@
 """Who signed a `fullReport`.
 
-`recover` answers one `Recovered` a signature, in order, as ecrecover would; it raises nothing for
-any decoded payload. Whether those signers may sign is the state's matter (see `judge`).
+`recover` returns a `Recovered` for each signature, in order, as ecrecover would. Whether those
+signers may sign is the state's matter (see `judge`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from payloads.chainlink.report import FullReport
-from payloads.errors import Refused
+from payloads.chainlink.frames import Payload, raw_of
+from payloads.chainlink.report import BareReport, FullReport, decode
+from payloads.errors import Misuse, Refused
 from payloads.signatures import Recovered, expect, recovered
 
 
-def recover(payload: FullReport) -> tuple[Recovered, ...]:
-    """Every signature that has an r, an s and a recovery id, with its signer."""
-    digest = payload.signing_digest
-    triples = zip(payload.rs, payload.ss, payload.raw_vs, strict=False)
+def recover(payload: Payload) -> tuple[Recovered, ...]:
+    """Every signature that has an r, an s and a recovery id, with its signer.
+
+    The payload is a decoded one, hex, bytes or a frame. `Malformed` if it does not decode.
+    """
+    signed = _signed(payload)
+    return recover_words(signed.signing_digest, signed.rs, signed.ss, signed.raw_vs)
+
+
+def _signed(payload: Payload) -> FullReport:
+    if isinstance(payload, FullReport):
+        return payload
+    if isinstance(payload, BareReport):
+        raise Misuse("a report on its own is not signed", field="payload", expected="a fullReport")
+    return decode(raw_of(payload))
+
+
+def recover_words(
+    digest: bytes, rs: Sequence[bytes], ss: Sequence[bytes], raw_vs: bytes
+) -> tuple[Recovered, ...]:
+    """`recover` from the words of a payload."""
+    triples = zip(rs, ss, raw_vs, strict=False)
     return tuple(recovered(i, digest, r, s, v) for i, (r, s, v) in enumerate(triples))
 
 
-def expect_signers(payload: FullReport, allowed: Iterable[str | bytes]) -> tuple[Recovered, ...]:
-    """The signatures, if all are by `allowed` signers and none twice; else `Refused`."""
+def expect_signers(payload: Payload, *signers: str | bytes) -> tuple[Recovered, ...]:
+    """The signatures, if all are by these `signers` and none twice; else `Refused`."""
+    payload = _signed(payload)
     found = recover(payload)
-    expect(found, allowed, lambda index: payload.offset_of(f"rs[{index}]"), "rs[{index}]")
+    expect(found, signers, lambda index: payload.offset_of(f"rs[{index}]"), "rs[{index}]")
     seen: set[str | None] = set()
     for signature in found:
         if signature.address in seen:

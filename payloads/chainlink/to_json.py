@@ -11,13 +11,14 @@ from typing import Annotated, Any
 
 from hexbytes import HexBytes
 
-from payloads.abi.fields import Record, hexed, json_object
+from payloads.abi.fields import Record, json_object
 from payloads.chainlink.report import (
     CONTEXT,
     AnyReport,
     BareReport,
     FullReport,
     UnknownReport,
+    unknown_report,
 )
 from payloads.chainlink.schemas import Schema, schema_named
 from payloads.chainlink.signers import recover
@@ -47,16 +48,21 @@ def _report_keys(report: AnyReport, blob: bytes) -> dict[str, Any]:
     return record
 
 
-def report_to_dict(bare: BareReport) -> dict[str, Any]:
-    """An unsigned report."""
+def to_dict(payload: FullReport | BareReport, *, signers: bool = True) -> dict[str, Any]:
+    """The payload as a JSON object; its signers are recovered unless that is not wanted."""
+    if isinstance(payload, BareReport):
+        return _bare_to_dict(payload)
+    return _full_to_dict(payload, signers)
+
+
+def _bare_to_dict(bare: BareReport) -> dict[str, Any]:
     record = {"system": "chainlink", "form": "report", **_schema_keys(bare.report)}
     if bare.guess:
         record["guess"] = bare.guess
     return json_object(record | _report_keys(bare.report, bare.raw))
 
 
-def full_report_to_dict(payload: FullReport, signers: bool = True) -> dict[str, Any]:
-    """A `fullReport`; `signers` are recovered unless that is not wanted."""
+def _full_to_dict(payload: FullReport, signers: bool) -> dict[str, Any]:
     record: dict[str, Any] = {"system": "chainlink", "form": "full_report"}
     record |= _schema_keys(payload.report)
     if payload.guess:
@@ -107,23 +113,16 @@ def _schema(record: dict[str, Any]) -> Schema:
     return schema_named(record.get("schema") or record.get("schema_version") or "")
 
 
-def report_from_dict(record: dict[str, Any]) -> bytes:
-    """The report blob that an object describes."""
-    if record.get("schema") == "unknown":
-        unknown: _Unknown = _READING.read(_Unknown, record)
-        return b"".join(unknown.words) + unknown.tail
-    schema = _schema(record)
-    values = _READING.fields(schema.table.fields, record)
-    trailing: _Trailing = _READING.read(_Trailing, record)
-    return schema.record(**values).encode() + trailing.report_trailing
+def from_dict(record: dict[str, Any]) -> FullReport | BareReport:
+    """The payload that an object describes: a `fullReport` if the object has signatures.
 
-
-def full_report_from_dict(record: dict[str, Any]) -> FullReport:
-    """The payload that an object describes."""
-    blob = report_from_dict(record)
+    Its fields are what is encoded, so an edited field takes effect.
+    """
+    report, blob = _report_from(record)
+    if "rs" not in record:
+        return BareReport(report, raw=blob)
     context = _READING.fields(CONTEXT.fields, record)
     signatures: _Signatures = _READING.read(_Signatures, record)
-    report = UnknownReport(None, None, (), hexed(blob), "")  # its bytes are all that is encoded
     return FullReport(
         **context,
         report_blob=blob,
@@ -133,3 +132,15 @@ def full_report_from_dict(record: dict[str, Any]) -> FullReport:
         report=report,
         raw=signatures.raw,
     )
+
+
+def _report_from(record: dict[str, Any]) -> tuple[AnyReport, bytes]:
+    """The report, and its bytes with what stands after its last field."""
+    if record.get("schema") == "unknown":
+        unknown: _Unknown = _READING.read(_Unknown, record)
+        blob = b"".join(unknown.words) + unknown.tail
+        return unknown_report(blob, "described as unknown"), blob
+    schema = _schema(record)
+    report = schema.record(**_READING.fields(schema.table.fields, record))
+    trailing: _Trailing = _READING.read(_Trailing, record)
+    return report, report.encode() + trailing.report_trailing

@@ -25,11 +25,11 @@ from payloads.chainlink.call import Call, Recover
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK
 from payloads.chainlink.checks import stages
 from payloads.chainlink.explanation import explain
-from payloads.chainlink.report import FullReport, Input
+from payloads.chainlink.frames import Payload, raw_of
+from payloads.chainlink.report import Input
 from payloads.chainlink.state import ChainlinkState
 from payloads.crypto import recover
 from payloads.errors import Malformed, Misuse
-from payloads.inputs import to_bytes
 from payloads.signatures import address_bytes
 from payloads.verdicts.calls import (
     called_function,
@@ -40,19 +40,6 @@ from payloads.verdicts.calls import (
 from payloads.verdicts.checks import run
 from payloads.verdicts.parallel import judge_in_parallel
 from payloads.verdicts.verdict import Accepted, Reverted, Verdict
-
-Payload = Input | FullReport
-
-
-def raw_of(payload: Payload, name: str = "payload") -> bytes:
-    """The bytes of a payload in any form; nothing at all is a payload too, and a bad one."""
-    if isinstance(payload, FullReport):
-        return payload.encode()
-    if type(payload) is bytes and 0 < len(payload) < 2**16:
-        return payload
-    if payload in (b"", "", "0x", "0X"):
-        return b""
-    return to_bytes(payload, name=name)
 
 
 def _call(
@@ -74,7 +61,9 @@ def _call(
     if now is None and state.fee_manager is not None:
         raise Misuse("the fee manager checks expiry: a time is needed", field="now")
     if caller is None and state.access_controller is not None:
-        raise Misuse("the access controller decides by the sender: one is needed", field="sender")
+        raise Misuse(
+            "the access controller decides by the sender: a sender is needed", field="sender"
+        )
     check_value(value)
     return Call(state, payloads, parameter, value, caller, now, bulk, recover_)
 

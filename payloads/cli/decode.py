@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import click
 
-from payloads import chainlink, stork
+from payloads import systems
 from payloads.abi.fields import json_object
 from payloads.abi.strictness import profile
-from payloads.chainlink.report import FullReport
 from payloads.cli import show
-from payloads.cli.run import Run, command_options, guarded
+from payloads.cli.run import Choice, Run, command_options, guarded
 from payloads.cli.sources import Item
 from payloads.errors import Malformed
 from payloads.inspection import inspect_each
-from payloads.recognise import FORMS, Decoded, to_dicts
+from payloads.recognise import Decoded, is_signed, to_dicts
 from payloads.recognise import decode as decode_any
-from payloads.signatures import Recovered, address_bytes
-from payloads.stork.update import SignedUpdate
+from payloads.signatures import address_bytes
 
 
 def _form_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -27,7 +24,7 @@ def _form_options(function: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--layout", type=click.Choice(["plain", "versioned"]), help="Stork's layout."),
         click.option("--schema", metavar="NAME", help="Report schema (v1, v3, …) to read with."),
-        click.option("--as", "form", type=click.Choice(FORMS), help="Take the input for this."),
+        click.option("--as", "form", type=Choice(systems.forms), help="Take the input for this."),
     ):
         function = option(function)
     return function
@@ -158,8 +155,8 @@ def recover(
       payloads recover --expect 0x3db9E960ECfCcb11969509FAB000c0c96DC51830 update.hex
     """
     run = Run(as_json, colour)
-    for one in expected:
-        address_bytes(one, "--expect")
+    for address in expected:
+        address_bytes(address, "--expect")
 
     def act(item: Item) -> None:
         found = decode_any(item.value, form=form, schema=schema, layout=layout)
@@ -174,36 +171,18 @@ def recover(
 
 
 def _recover(run: Run, leaf: Decoded, where: str, expected: tuple[str, ...]) -> None:
-    payload = leaf.value
-    if isinstance(payload, FullReport):
-        signatures: tuple[Recovered, ...] = chainlink.recover(payload)
-        hashed = bytes(payload.signed_bytes)
-    elif isinstance(payload, SignedUpdate):
-        signatures, hashed = stork.recover(payload), payload.body
-    else:
+    system = systems.of_value(leaf.value)
+    if system is None or not is_signed(leaf.value):
         raise Malformed("not signed by anybody", field="signatures", expected="a signed payload")
+    signatures = system.recover(leaf.value)
+    facts = {name: getattr(leaf.value, name) for name in system.signing_facts}
     if run.as_json:
-        run.record(_recover_record(leaf, payload, signatures, hashed))
+        record = {"system": system.name, "form": leaf.form, **facts}
+        record["signers"] = [found.address for found in signatures]
+        record["signatures"] = signatures
+        run.record(json_object(record))
     else:
-        run.lines(show.recovered_lines(leaf, where, signatures, "0x" + hashed.hex()))
-    if expected and isinstance(payload, FullReport):
-        chainlink.expect_signers(payload, expected)
-    elif expected and isinstance(payload, SignedUpdate):
-        stork.expect_signer(payload, *expected)
-
-
-def _recover_record(
-    leaf: Decoded,
-    payload: FullReport | SignedUpdate,
-    signatures: tuple[Recovered, ...],
-    hashed: bytes,
-) -> dict[str, Any]:
-    system = "chainlink" if isinstance(payload, FullReport) else "stork"
-    record: dict[str, Any] = {"system": system, "form": leaf.form}
-    if isinstance(payload, FullReport):
-        record["config_digest"] = payload.config_digest
-        record["report_hash"] = payload.report_hash
-    record |= {"signing_digest": payload.signing_digest, "signed_bytes": hashed}
-    record["signers"] = [found.address for found in signatures]
-    record["signatures"] = signatures
-    return json_object(record)
+        hashed = "0x" + bytes(leaf.value.signed_bytes).hex()
+        run.lines(show.recovered_lines(leaf, where, signatures, hashed))
+    if expected:
+        system.expect_signers(leaf.value, *expected)

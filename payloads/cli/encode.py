@@ -7,19 +7,19 @@ from typing import Any
 import click
 import msgspec
 
-from payloads import chainlink, stork
-from payloads.chainlink.report import BareReport, FullReport
-from payloads.cli.run import Run, command_options, guarded
+from payloads import systems
+from payloads.cli.run import Choice, Run, command_options, guarded
 from payloads.cli.sources import Item
 from payloads.errors import Malformed, Misuse
 from payloads.recognise import decode as decode_any
-from payloads.stork.update import SignedUpdate
-from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
+from payloads.system import System
+from payloads.testing import signed_insecurely
 
-_STORK_CALLS = ("verifySignedECDSAPayload", "verifyAndDeserializeSignedECDSAPayload")
-TARGETS = ("payload", "report", "snappy", "verify", "verifyBulk", *_STORK_CALLS)
 
-Encodable = FullReport | BareReport | SignedUpdate
+def _targets() -> tuple[str, ...]:
+    """Everything that any system can write: itself, other encodings, and calldata last."""
+    encodings = (name for system in systems.SYSTEMS for name in system.encodings)
+    return ("payload", *encodings, *(function.name for function in systems.functions()))
 
 
 @click.command()
@@ -27,10 +27,10 @@ Encodable = FullReport | BareReport | SignedUpdate
 @click.option(
     "--to",
     "target",
-    type=click.Choice(TARGETS),
+    type=Choice(_targets),
     default="payload",
     show_default=True,
-    help="What to write. The last four are calldata; verifyBulk takes all inputs in one call.",
+    help="What to write. Names of functions mean calldata; verifyBulk takes all inputs in one.",
 )
 @click.option("--fee-token", metavar="ADDRESS", help="Token to name in the parameter payload.")
 @click.option(
@@ -64,19 +64,33 @@ def encode(
     """
     run = Run(as_json, colour)
     gathered: list[bytes] = []
+    caller = _caller(target)
 
     def act(item: Item) -> None:
-        for payload in _payloads(item.value):
-            raw = _signed(payload, seed).encode() if seed is not None else payload.encode()
-            if target == "verifyBulk":
-                gathered.append(raw)
+        for system, payload in _payloads(item.value):
+            if seed is not None:
+                payload = signed_insecurely(system.name, payload, seed)
+            if caller is None:
+                _write(run, _as(target, system, payload), target)
+            elif caller[1]:
+                gathered.append(payload.encode())
             else:
-                _write(run, _as(target, payload, raw, fee_token), target)
+                raw = caller[0].encode_calldata([payload.encode()], target, fee_token)
+                _write(run, raw, target)
 
     run.each(sources, act)
-    if target == "verifyBulk" and not run.failed:
-        _write(run, chainlink.encode_verify_bulk(gathered, fee_token), target)
+    if caller is not None and caller[1] and not run.failed:
+        _write(run, caller[0].encode_calldata(gathered, target, fee_token), target)
     run.finish()
+
+
+def _caller(target: str) -> tuple[System, bool] | None:
+    """The system of the function that a target names, and whether it takes many payloads."""
+    for system in systems.SYSTEMS:
+        for function in system.calldata_functions:
+            if function.name == target:
+                return system, function.takes_many
+    return None
 
 
 def _write(run: Run, raw: bytes, target: str) -> None:
@@ -87,68 +101,38 @@ def _write(run: Run, raw: bytes, target: str) -> None:
         run.lines([text])
 
 
-def _as(target: str, payload: Encodable, raw: bytes, fee_token: str | None) -> bytes:
+def _as(target: str, system: System, payload: Any) -> bytes:
     if target == "payload":
+        raw: bytes = payload.encode()
         return raw
-    if target in _STORK_CALLS:
-        return stork.encode_call(raw, target)
-    if target == "snappy":
-        return chainlink.compress(raw)
-    if target == "verify":
-        return chainlink.encode_verify(raw, fee_token)
-    if isinstance(payload, FullReport):
-        return payload.report_blob
-    if isinstance(payload, BareReport):
-        return raw
-    raise Misuse("a Stork payload holds no report", field="--to")
+    if target not in system.encodings:
+        raise Misuse(f"{system.name} has no {target}", field="--to")
+    return system.encodings[target](payload)
 
 
-def _payloads(value: str | bytes) -> list[Encodable]:
+def _payloads(value: str | bytes) -> list[tuple[System, Any]]:
     """The payloads of an item: described by an object of ours, or as they are."""
-    if (record := _record(value)) is not None:
-        return [_described(record)]
+    if (described := _described(value)) is not None:
+        return [described]
     found = []
     for leaf in decode_any(value).leaves():
         if leaf.error is not None:
             raise leaf.error
-        if not isinstance(leaf.value, Encodable):
+        system = systems.of_value(leaf.value)
+        if system is None or not hasattr(leaf.value, "encode"):
             raise Malformed("has no bytes to encode", field=leaf.form, expected="a payload")
-        found.append(leaf.value)
+        found.append((system, leaf.value))
     return found
 
 
-def _record(value: str | bytes) -> dict[str, Any] | None:
+def _described(value: str | bytes) -> tuple[System, Any] | None:
     if not isinstance(value, str) or not value.lstrip().startswith("{"):
         return None
     try:
         record = msgspec.json.decode(value)
     except msgspec.DecodeError:
         return None  # `decode` says what is wrong with it
-    ours = isinstance(record, dict) and ("schema" in record or "assets" in record)
-    return record if ours else None
-
-
-def _described(record: dict[str, Any]) -> Encodable:
-    if "assets" in record:
-        return stork.signed_from_dict({"r": _ZERO, "s": _ZERO, "v": 0} | record)
-    if "rs" in record:
-        return chainlink.full_report_from_dict(record)
-    return chainlink.decode_report(
-        chainlink.report_from_dict(record), schema=record.get("schema_version")
-    )
-
-
-_ZERO = "0x" + "00" * 32
-
-
-def _signed(payload: Encodable, seed: str) -> FullReport | SignedUpdate:
-    if isinstance(payload, SignedUpdate):
-        mask = None if payload.layout == "plain" else payload.mask
-        return InsecureTestStorkSigner(seed).sign(
-            payload.assets,
-            timestamp_ns=payload.timestamp_ns,
-            taxonomy_id=payload.taxonomy_id,
-            mask=mask,
-        )
-    blob = payload.report_blob if isinstance(payload, FullReport) else payload.encode()
-    return InsecureTestNetwork(seed).sign(blob)
+    for system in systems.SYSTEMS if isinstance(record, dict) else ():
+        if (payload := system.from_json(record)) is not None:
+            return system, payload
+    return None

@@ -118,6 +118,22 @@ def guarded(function: Callable[P, None]) -> Callable[P, None]:
     return inner
 
 
+class Choice(click.Choice):  # type: ignore[type-arg]
+    """A choice among names that are looked up when the option is used."""
+
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+        self._names = names
+        super().__init__(())
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        return tuple(self._names())
+
+    @choices.setter
+    def choices(self, value: object) -> None:
+        """`click.Choice` sets what the look-up says."""
+
+
 def command_options(function: Callable[..., None]) -> Callable[..., None]:
     """The sources, and the options that every command has."""
     colour = click.option(

@@ -18,6 +18,7 @@ import msgspec
 
 from payloads.errors import Malformed, Misuse
 from payloads.inputs import MAX_TEXT_CHARACTERS, check_nesting
+from payloads.recognise import may_hold_payload
 
 if TYPE_CHECKING:
     from payloads.capture.format import CaptureRecord
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 _SNIFFED = 64 * 1024
 # How a capture begins, as it is or compressed; nothing else of this kind holds payloads.
 _CAPTURES = (b'{"capture":', b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
-_HOLDERS = frozenset({"report", "reports", "fullReport"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +206,7 @@ def _may_hold_payload(raw: bytes) -> bool:
     except (Malformed, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Text that is not JSON is a word of the protocol (`pong`); bytes are a payload, or broken.
         return not raw.isascii() or any(byte < 32 for byte in raw) or raw[:1] in (b"{", b"[")
-    if not isinstance(record, dict):
-        return False
-    return record.get("type") in ("signed_ecdsa", "unsigned") or bool(_HOLDERS & record.keys())
+    return isinstance(record, dict) and may_hold_payload(record)
 
 
 def _is_binary(head: bytes) -> bool:

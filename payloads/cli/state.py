@@ -80,7 +80,7 @@ def fetch(
       payloads state fetch --rpc $RPC_URL 0x478A… -o state.json
       payloads state fetch 0x478A… --block 250000000 --subscriber 0x… > then.json
     """
-    from payloads.chain.fetch import fetch_state, save_state
+    from payloads.chain import fetch_state, save_state
 
     progress = _Progress()
     found = fetch_state(
@@ -98,7 +98,7 @@ def fetch(
 
 
 class _Progress:
-    """One line that a person can watch; nothing where nobody does."""
+    """A line on the terminal that shows how far the reading is; nothing where there is none."""
 
     def __init__(self) -> None:
         self._watched = sys.stderr.isatty() and not os.environ.get("CI")

@@ -2,8 +2,7 @@
 
 `find` looks for each credential of a venue in that order of trust: what the caller passed, then
 `PAYLOADS_<VENUE>_<NAME>` in the environment, then `[venue] name = "…"` in a TOML file. They come
-out as `Secret`, whose `repr` hides them. A token that is good once, and answered with the next, is
-kept in a `TokenFile`. Command-line arguments are no place for a credential (any
+out as `Secret`, whose `repr` hides them. Command-line arguments are no place for a credential (any
 user of the machine can list them), so the command line takes none.
 
 Everything that is wrong is `Misuse`, and no message shows a credential.
@@ -13,7 +12,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -41,39 +39,6 @@ def from_file(path: str | os.PathLike[str]) -> Secret:
     if not value:
         raise Misuse("is empty", field=str(path), expected="a credential")
     return Secret(value)
-
-
-class TokenFile:
-    """A file that consists of a token, in the place of which another may come."""
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        # What a link points to is replaced, not the link.
-        self._path = Path(path).expanduser().resolve()
-
-    def read(self) -> Secret:
-        """The token; `Misuse` also where the next one could not be kept."""
-        token = from_file(self._path)
-        if not os.access(self._path.parent, os.W_OK):
-            expected = "a folder in which the token's file can be replaced"
-            raise Misuse("cannot be written to", field=str(self._path.parent), expected=expected)
-        return token
-
-    def keep(self, token: Secret) -> None:
-        """Put another token in: the file has either, whole, whatever happens meanwhile."""
-        try:
-            # `mkstemp` makes it for its owner only.
-            file, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-            try:
-                with os.fdopen(file, "w") as stream:
-                    stream.write(token.reveal() + "\n")
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                os.replace(name, self._path)
-            except BaseException:
-                os.unlink(name)
-                raise
-        except OSError as error:
-            raise Misuse(f"cannot be written: {error.strerror}", field=str(self._path)) from None
 
 
 def find(

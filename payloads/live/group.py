@@ -132,8 +132,8 @@ class GroupConnection:
     async def _find_sessions(self) -> None:
         attempt = 0
         while not self.group.sessions and not self._closing.is_set():
-            attempt += 1
             await self._wait(attempt)
+            attempt += 1
             self._sink.emit(tuple(self.group.tick(self._clock())))
             self._request_tasks.begin(self.group.take_requests())
             await self._request_tasks.finish()

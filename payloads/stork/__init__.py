@@ -13,27 +13,19 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from payloads.stork.calldata import decode_call, encode_call
-from payloads.stork.to_json import signed_from_dict, signed_to_dict, unsigned_to_dict
-from payloads.stork.update import (
-    Asset,
-    SignedUpdate,
-    UnsignedUpdate,
-    decode,
-    decode_unsigned,
-    expect_signer,
-    recover,
-)
-from payloads.stork.view import view_call, view_update
+from payloads.stork.calldata import decode_call, encode_calldata
+from payloads.stork.signers import expect_signers, recover
+from payloads.stork.to_json import from_dict, to_dict
+from payloads.stork.update import Asset, SignedUpdate, UnsignedUpdate, decode, decode_unsigned
+from payloads.stork.views import view
 
 if TYPE_CHECKING:
     from payloads.stork.verifier import judge, judge_calldata, judge_many, verify
 
 __all__ = [
     "Asset", "SignedUpdate", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned",
-    "encode_call", "expect_signer", "judge", "judge_calldata", "judge_many", "recover",
-    "signed_from_dict", "signed_to_dict",
-    "unsigned_to_dict", "verify", "view_call", "view_update",
+    "encode_calldata", "expect_signers", "from_dict", "judge", "judge_calldata", "judge_many",
+    "recover", "to_dict", "verify", "view",
 ]  # fmt: skip
 
 # Imported when first asked for: who only decodes does not pay for the contract's rules.
@@ -44,3 +36,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.verifier"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

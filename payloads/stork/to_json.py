@@ -7,6 +7,7 @@ from typing import Any
 from payloads.abi.fields import Record, json_object, jsonable
 from payloads.errors import Misuse, shown
 from payloads.json_records import EXACT, Reading
+from payloads.stork.signers import recover
 from payloads.stork.update import (
     ASSETS,
     PLAIN,
@@ -15,7 +16,6 @@ from payloads.stork.update import (
     Asset,
     SignedUpdate,
     UnsignedUpdate,
-    recover,
 )
 
 
@@ -23,15 +23,16 @@ def _assets(update: SignedUpdate | UnsignedUpdate) -> list[dict[str, Any]]:
     return [jsonable(asset) for asset in update.assets]
 
 
-def unsigned_to_dict(update: UnsignedUpdate) -> dict[str, Any]:
-    """The unsigned message."""
+def to_dict(payload: SignedUpdate | UnsignedUpdate, *, signers: bool = True) -> dict[str, Any]:
+    """The payload as a JSON object; its signer is recovered unless that is not wanted."""
+    if isinstance(payload, SignedUpdate):
+        return _signed_to_dict(payload, signers)
     record: dict[str, Any] = {"system": "stork", "form": "unsigned"}
-    record |= {"taxonomy_id": update.taxonomy_id, "timestamp_ns": update.timestamp_ns}
-    return json_object(record) | {"assets": _assets(update)}
+    record |= {"taxonomy_id": payload.taxonomy_id, "timestamp_ns": payload.timestamp_ns}
+    return json_object(record) | {"assets": _assets(payload)}
 
 
-def signed_to_dict(update: SignedUpdate, signers: bool = True) -> dict[str, Any]:
-    """A `signed_ecdsa` payload; its signer is recovered unless that is not wanted."""
+def _signed_to_dict(update: SignedUpdate, signers: bool) -> dict[str, Any]:
     record: dict[str, Any] = {"system": "stork", "form": "signed_ecdsa", "layout": update.layout}
     if update.layout != PLAIN:
         record["mask"] = update.mask
@@ -45,7 +46,10 @@ def signed_to_dict(update: SignedUpdate, signers: bool = True) -> dict[str, Any]
     return json_object(record) | {"assets": _assets(update)}
 
 
+# --- and back -------------------------------------------------------------------------------------
+
 _READING = Reading(base=EXACT, error=Misuse)
+_NO_SIGNATURE = {"r": "0x" + "00" * 32, "s": "0x" + "00" * 32, "v": 0}
 
 
 class _Described(Record, frozen=True):
@@ -58,8 +62,10 @@ class _Described(Record, frozen=True):
     mask: int | None = None
 
 
-def signed_from_dict(record: dict[str, Any]) -> SignedUpdate:
-    """The payload that an object describes."""
+def from_dict(record: dict[str, Any]) -> SignedUpdate:
+    """The payload that an object describes. An object without a signature gets one of zeros."""
+    if not _NO_SIGNATURE.keys() & record.keys():
+        record = _NO_SIGNATURE | record
     described: _Described = _READING.read(_Described, record)
     mask = VALUE_BIT if described.layout == PLAIN else described.mask
     if mask not in ASSETS:

@@ -17,7 +17,6 @@ from payloads.abi.units import IDENTIFIER, NANOSECONDS, STORK_MARKET_STATUS, STO
 from payloads.crypto import keccak256
 from payloads.errors import Malformed, Misuse, shown
 from payloads.inputs import to_bytes
-from payloads.signatures import Recovered, expect, recovered
 
 Input = str | bytes | bytearray | memoryview
 
@@ -88,14 +87,14 @@ class SignedUpdate(Record, frozen=True):
     guess: str = ""
 
     @property
-    def body(self) -> bytes:
-        """What is signed."""
+    def signed_bytes(self) -> bytes:
+        """What the signing digest is the hash of: the body."""
         return _head(self) + b"".join(ASSETS[self.mask].pack(asset) for asset in self.assets)
 
     @property
     def signing_digest(self) -> bytes:
         """What the signature signs: keccak-256 of the body, with no EIP-191 prefix."""
-        return hexed(keccak256(self.body))
+        return hexed(keccak256(self.signed_bytes))
 
     @property
     def departures(self) -> list[Departure]:
@@ -104,7 +103,7 @@ class SignedUpdate(Record, frozen=True):
 
     def encode(self) -> bytes:
         """The payload's bytes."""
-        return SIGNATURE.pack(self) + self.body
+        return SIGNATURE.pack(self) + self.signed_bytes
 
 
 def _head(update: SignedUpdate) -> bytes:
@@ -212,21 +211,6 @@ def _decode_versioned(raw: bytes, guess: str) -> SignedUpdate:
 def _unknown(name: str, at: int, expected: str, found: str, hint: str) -> Malformed:
     reason = f"unknown {name} of the versioned layout"
     return Malformed(reason, offset=at, field=name, expected=expected, found=found + hint)
-
-
-# --- signers --------------------------------------------------------------------------------------
-
-
-def recover(update: SignedUpdate) -> tuple[Recovered]:
-    """Who signed, as ecrecover would say."""
-    return (recovered(0, update.signing_digest, update.r, update.s, update.v),)
-
-
-def expect_signer(update: SignedUpdate, *signers: str | bytes) -> Recovered:
-    """The signature, if it is by one of `signers`; else `Refused`."""
-    found = recover(update)
-    expect(found, signers, lambda _: 0, "signature")
-    return found[0]
 
 
 # --- the unsigned message -------------------------------------------------------------------------

@@ -17,13 +17,13 @@ from functools import partial
 from payloads.abi.calldata import Function
 from payloads.abi.solidity import decode_calldata
 from payloads.errors import Malformed, Misuse
-from payloads.inputs import to_bytes
 from payloads.stork.call import Call
 from payloads.stork.calldata import FUNCTIONS, VERIFY
 from payloads.stork.checks import STAGES
 from payloads.stork.explanation import explain
+from payloads.stork.frames import Payload, raw_of
 from payloads.stork.state import StorkState
-from payloads.stork.update import Input, SignedUpdate
+from payloads.stork.update import Input
 from payloads.verdicts.calls import (
     called_function,
     check_value,
@@ -34,8 +34,6 @@ from payloads.verdicts.checks import run
 from payloads.verdicts.parallel import judge_in_parallel
 from payloads.verdicts.verdict import Accepted, Reverted, Verdict
 
-Payload = Input | SignedUpdate
-
 
 def _function(call: str | Function) -> Function:
     for known in FUNCTIONS:
@@ -43,15 +41,6 @@ def _function(call: str | Function) -> Function:
             return known
     names = " or ".join(known.name for known in FUNCTIONS)
     raise Misuse("no such function", field="call", expected=names, found=repr(call))
-
-
-def raw_of(payload: Payload, name: str = "payload") -> bytes:
-    """The bytes of a payload in any form; nothing at all is a payload too, and a bad one."""
-    if isinstance(payload, SignedUpdate):
-        return payload.encode()
-    if payload in (b"", "", "0x", "0X"):
-        return b""
-    return to_bytes(payload, name=name)
 
 
 def judge(

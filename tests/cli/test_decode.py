@@ -408,7 +408,7 @@ def test_encode_to_each_target_decodes_back() -> None:
     assert encoded("--to", "report", V3.text) == chainlink.decode(V3.raw).report_blob
     assert chainlink.decompress(encoded("--to", "snappy", V3.text)) == V3.raw
     verify = encoded("--to", "verify", "--fee-token", LINK, V3.text)
-    assert verify == chainlink.encode_verify(V3.raw, LINK)
+    assert verify == chainlink.encode_calldata(V3.raw, fee_token=LINK)
     bulk = encoded("--to", "verifyBulk", V3.text, OTHER.text)
     assert chainlink.decode_call(bulk).payloads == (V3.raw, OTHER.raw)
     for name in ("verifySignedECDSAPayload", "verifyAndDeserializeSignedECDSAPayload"):

@@ -105,7 +105,7 @@ def test_a_broken_payload_reaches_the_contract() -> None:
 
 
 def test_calldata_is_judged_as_a_call() -> None:
-    data = "0x" + chainlink.encode_verify(report_hex(), LINK).hex()
+    data = "0x" + chainlink.encode_calldata(report_hex(), fee_token=LINK).hex()
     assert run("verify", "--state", STATE, data).exit_code == 0
     assert run("verify", "--state", STATE, data + "00").exit_code == 0
     assert run("verify", "--state", STATE, data[:200]).exit_code == 1

@@ -273,8 +273,8 @@ def _calldata(function: Function, decode: Callable[[bytes], calldata.Call], *bas
     )
 
 
-def _forwarded(calldata: bytes) -> calldata.Call:
-    return calldata.decode_call((_FORWARD_BULK,), calldata)
+def _forwarded(raw: bytes) -> calldata.Call:
+    return calldata.decode_call((_FORWARD_BULK,), raw)
 
 
 CALLDATA = [

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from hexbytes import HexBytes
 
-from payloads.chainlink.calldata import encode_verify, encode_verify_bulk
+from payloads.chainlink.calldata import encode_calldata
 from payloads.chainlink.quotes import quote
 from payloads.chainlink.state import ChainlinkState
 from payloads.chainlink.verifier import judge, judge_calldata
@@ -90,19 +90,25 @@ def calls(deployment: Deployment) -> list[tuple[bytes, int]]:
         for feed in (FEED, OTHER_FEED):
             for observed in (*times[::4], times[-1]):
                 payload = network.sign(report(observed, feed)).encode()
-                found.append((encode_verify(payload, LINK), 0))
+                found.append((encode_calldata(payload, fee_token=LINK), 0))
         payload = network.sign(report(times[-1])).encode()
         few = network.sign(report(times[-1]), by=range(network.f)).encode()
         twice = network.sign(report(times[-1]), by=[0] * (network.f + 1)).encode()
         stale = network.sign(report(times[0], expires=1_700_000_000)).encode()
         damaged = payload[:-70] + bytes([payload[-70] ^ 1]) + payload[-69:]
         broken = (few, twice, stale, damaged, payload[:99])
-        found += [(encode_verify(one, LINK), 0) for one in broken]
-        found += [(encode_verify(payload, token), 0) for token in (NATIVE, deployment.proxy, None)]
+        found += [(encode_calldata(one, fee_token=LINK), 0) for one in broken]
+        found += [
+            (encode_calldata(payload, fee_token=token), 0)
+            for token in (NATIVE, deployment.proxy, None)
+        ]
         # The native fee is around this, with and without surcharge and discount.
-        found += [(encode_verify(payload, NATIVE), 10**15 * value // 10) for value in range(24, 44)]
-        found.append((encode_verify_bulk([payload, stale], LINK), 0))
-        found.append((encode_verify_bulk([payload, payload], NATIVE), 10**16))
+        found += [
+            (encode_calldata(payload, fee_token=NATIVE), 10**15 * value // 10)
+            for value in range(24, 44)
+        ]
+        found.append((encode_calldata([payload, stale], fee_token=LINK), 0))
+        found.append((encode_calldata([payload, payload], fee_token=NATIVE), 10**16))
     return found
 
 
@@ -444,7 +450,7 @@ def test_the_guard_lets_good_transactions_through(deployment: Deployment) -> Non
     good: TxParams = {
         "from": w3.to_checksum_address(deployment.subscriber),
         "to": w3.to_checksum_address(deployment.proxy),
-        "data": HexBytes(encode_verify(payload.encode(), NATIVE)),
+        "data": HexBytes(encode_calldata(payload.encode(), fee_token=NATIVE)),
         "value": Wei(fee),
     }
     receipt = w3.eth.wait_for_transaction_receipt(send_guarded(w3, good, state))
@@ -469,7 +475,11 @@ def test_the_guard_refuses_what_it_cannot_judge(
     deployment: Deployment, newest: ChainlinkState
 ) -> None:
     payload = current(deployment).sign(report(newest.now or 0)).encode()
-    good = {"to": deployment.proxy, "data": encode_verify(payload, LINK), "chainId": 31337}
+    good = {
+        "to": deployment.proxy,
+        "data": encode_calldata(payload, fee_token=LINK),
+        "chainId": 31337,
+    }
     assert judge_transaction(good, newest).accepted
     assert judge_transaction(good | {"data": "0x" + good["data"].hex()}, newest).accepted
     for change, field in (

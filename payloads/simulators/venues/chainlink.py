@@ -1,9 +1,9 @@
 """Chainlink Data Streams on loopback: signed reports over websocket and REST.
 
-Every feed has one sequence of reports, whoever asks: all connections to it, whatever their origin,
-get the same, and REST answers from what was made so far. It begins when a feed is first asked for
-and goes on while nobody is connected, so that a gap can be filled. The number of a report in its
-feed's sequence is in its signed context, `epoch << 8 | round`, from 1.
+Every feed has one sequence of reports. All connections to it get the same reports, whatever their
+origin, and REST answers from the reports made so far. A sequence begins when its feed is first
+asked for, and goes on while no client is connected, so that a gap can be filled. The number of a
+report in its feed's sequence is in its signed context, `epoch << 8 | round`, from 1.
 
 Credentials and queries are checked by `payloads.venues.chainlink.server`.
 """
@@ -20,7 +20,7 @@ import msgspec
 from payloads import chainlink
 from payloads.chainlink.calldata import parameter
 from payloads.chainlink.report import FullReport
-from payloads.chainlink.schemas import REGISTRY, Report
+from payloads.chainlink.schemas import SCHEMAS, Report
 from payloads.chainlink.state import V03, V04, V05, ChainlinkState
 from payloads.chainlink.verifier import judge
 from payloads.crypto import keccak256
@@ -52,12 +52,12 @@ from payloads.verdicts.verdict import Verdict
 
 
 def feed_id(version: int, name: str) -> str:
-    """The ID of a made-up feed of a schema: anybody can tell that it is none of Chainlink's."""
+    """The ID of a made-up feed of a schema; it cannot be one of Chainlink's."""
     prefix = version.to_bytes(2, "big")
     return "0x" + (prefix + keccak256(f"payloads insecure test feed {name}".encode())[2:]).hex()
 
 
-# What is streamed where nothing else is asked for: name, schema and first price.
+# The feeds that are streamed by default: name, schema and first price.
 _MADE_UP = {
     "BTC/USD": (3, 65_000 * E18),
     "ETH/USD": (3, 3_200 * E18),
@@ -85,10 +85,10 @@ class ChainlinkSimulator(Simulator):
     """Data Streams on loopback.
 
     `feeds` are feed IDs, of any schema this library knows. `binary` chooses the frames' opcode.
-    Reports carry the second they are made in; with `rising` each is a second later than the one
-    before whatever the clock says, for clients that collapse reports of one second. `bad_share` of
-    the payloads are spoilt in one of the ways of `bad`; `expired` is something that only a state
-    with fees refuses.
+    A report carries the second it is made in. With `rising` it is a second later than the report
+    before, whatever the clock says, for clients that collapse the reports of a second. `bad_share`
+    is the share of bad payloads, and `bad` says what may be wrong with them; only a state with fees
+    refuses `expired`.
     """
 
     venue: ClassVar[str] = "chainlink"
@@ -142,7 +142,7 @@ class ChainlinkSimulator(Simulator):
 
     @property
     def url(self) -> str:
-        """Where to connect for all feeds."""
+        """The URL of a websocket with all feeds."""
         return f"{super().url}?feedIDs={','.join(self.feeds)}"
 
     @property
@@ -171,15 +171,15 @@ class ChainlinkSimulator(Simulator):
     def _mine(self) -> Credentials:
         return Credentials.of(self.key, self.secret)
 
-    # --- what verifies ---
+    # --- verification ---
 
     def state(
         self, contract: str = V05, *, fees: bool = False, now: int | None = None
     ) -> ChainlinkState:
-        """A verifier's state under which what is signed here is accepted.
+        """The state of a verifier that accepts the reports of this simulator.
 
         With `fees` it has a fee manager, which also refuses expired reports; pay in LINK with
-        `parameter_payload`. `now` is the time to judge at, the simulator's own if none is given.
+        `parameter_payload`. `now` is the time to judge at; by default the simulator's own.
         """
         config: dict[str, Any] = {"signers": self.network.signers, "f": self.network.f}
         digest = {"config_digest": self.network.config_digest}
@@ -205,7 +205,7 @@ class ChainlinkSimulator(Simulator):
 
     @property
     def parameter_payload(self) -> bytes:
-        """What pays in LINK under a state with fees."""
+        """The `parameterPayload` that pays in LINK, for a state with fees."""
         return parameter(bytes.fromhex(_LINK[2:]))
 
     def judge(self, payload: bytes) -> Verdict:
@@ -244,19 +244,22 @@ class ChainlinkSimulator(Simulator):
         query = checks.read_query(request.target)
         if query.kind == "origins":
             return Response(200, b"", checks.origins_headers(self.origins))
-        for feed in query.feeds:
-            self._begin(feed)
-        archive = {feed: one.archive for feed, one in self._feeds.items()}
+        for name in query.feeds:
+            self._begin(name)
+        archive = {name: feed.archive for name, feed in self._feeds.items()}
         status, body = checks.answer(self._whole_seconds(query), archive)
         return Response(status, body, _JSON)
 
     def _whole_seconds(self, query: checks.Query) -> checks.Query:
-        """A page that ends within a second would lose the rest of it, since the next one starts a
-        second later: it ends with the second instead."""
+        """The same page, extended to the end of its last second.
+
+        The next page starts a second later, and would miss the rest.
+        """
         if query.kind != "page":
             return query
         archive = self._feeds[query.feeds[0]].archive
-        later = [t for one in archive if (t := one["observationsTimestamp"]) >= query.timestamp]
+        times = [report["observationsTimestamp"] for report in archive]
+        later = [time for time in times if time >= query.timestamp]
         limit = max(1, query.limit)
         while 0 < limit < len(later) and later[limit] == later[limit - 1]:
             limit += 1
@@ -269,13 +272,13 @@ class ChainlinkSimulator(Simulator):
             self.join(peer, self._begin(feed))
 
     def received(self, peer: Peer, message: Message) -> None:
-        """The service has no message to it, and says nothing to one."""
+        """The service ignores what it is sent."""
 
     def _begin(self, name: str) -> Any:
         feed = self._feeds[name]
         stream = self.stream(name, lambda: (self._report(feed),), lasts=True)
         if not feed.archive:
-            # Whoever asks first finds a report already there.
+            # The first client finds a report already there.
             self._report(feed)
         self.run(stream)
         return stream
@@ -302,7 +305,7 @@ class ChainlinkSimulator(Simulator):
         if bad == "truncated":
             return self._bad_payloads.truncate(raw)
         if bad == "flipped":
-            # The seventh word is a value in every schema: all that is wrong is the signatures.
+            # The seventh word is a value in every schema, so nothing but the signatures is wrong.
             end = raw.index(bytes(signed.report_blob)) + 7 * 32
             return self._bad_payloads.flip(raw, end - 4, end)
         return raw
@@ -320,9 +323,9 @@ class _Feed:
 
     def __init__(self, name: str, seed: int, history: int) -> None:
         self.name, self.raw = name, bytes.fromhex(name[2:])
-        schema = REGISTRY.get(self.raw[:2])
+        schema = SCHEMAS.get(self.raw[:2])
         if schema is None:
-            known = ", ".join("0x" + prefix.hex() for prefix in REGISTRY)
+            known = ", ".join("0x" + prefix.hex() for prefix in SCHEMAS)
             raise Misuse("a feed of no known schema", field="feeds", expected=known, found=name)
         self.schema = schema
         self.walk = Walk(f"{seed} {name}", _FIRST_PRICES.get(name, 100 * E18))
@@ -332,7 +335,7 @@ class _Feed:
     def next_report(self, now: int, rising: bool, expired: bool) -> Report:
         """The next report, observed at `now`, valid since the one before."""
         before, self.number = self.observed, self.number + 1
-        # A clock that is set back does not make a feed go back.
+        # A feed does not go back when the clock is set back.
         self.observed = max(now, before + 1 if rising else before)
         self.valid_from = min(before + 1, self.observed) if before else self.observed
         expires = self.observed - 60 if expired else self.observed + _LIFETIME

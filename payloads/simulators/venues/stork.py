@@ -239,7 +239,7 @@ class StorkSimulator(Simulator):
             return self._bad_payloads.truncate(raw)
         if bad == "flipped":
             # In the time: what is signed, and what any reader takes.
-            end = len(raw) - len(update.body) + (14 if status else 10)
+            end = len(raw) - len(update.signed_bytes) + (14 if status else 10)
             return self._bad_payloads.flip(raw, end - 4, end)
         return raw
 

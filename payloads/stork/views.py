@@ -1,4 +1,4 @@
-"""The annotated views of Stork's payloads: the signed update and the calldata around it."""
+"""The annotated view of a signed update."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import msgspec.structs
 
-from payloads.abi import calldata
 from payloads.abi.annotate import View, complete
 from payloads.abi.fields import Span
 from payloads.abi.solidity import Part
 from payloads.errors import Malformed, Misuse
-from payloads.stork.calldata import FUNCTIONS
+from payloads.inputs import to_bytes
+from payloads.stork.signers import recover
 from payloads.stork.update import (
     ASSETS,
     BODIES,
@@ -20,12 +20,12 @@ from payloads.stork.update import (
     VALUE_BIT,
     VERSIONED,
     decode,
-    recover,
 )
 
 
-def view_update(raw: bytes, layout: str | None = None, why: str = "") -> View:
+def view(payload: str | bytes, *, layout: str | None = None, why: str = "") -> View:
     """Every byte of a `signed_ecdsa` payload, up to the first bad one."""
+    raw = to_bytes(payload)
     error, said = None, ""
     try:
         signer = recover(decode(raw, layout=layout))[0]
@@ -59,13 +59,6 @@ def _saying(span: Span, said: str) -> Span:
     return msgspec.structs.replace(span, said=span.said or said)
 
 
-def view_call(raw: bytes, why: str = "") -> View:
-    """Every byte of a call to a Stork Fast contract."""
-    function = calldata.function_of(FUNCTIONS, raw)
-    if function is None:
-        raise Misuse("not a call of a Stork Fast contract", field="selector")
-    return calldata.view_call(function, raw, view_update, _no_parameter, why)
-
-
-def _no_parameter(data: bytes, part: Part) -> Iterator[Span]:
+def view_parameter(data: bytes, part: Part) -> Iterator[Span]:
+    """Stork's functions have no parameter payload."""
     raise Misuse("Stork's functions have no parameter payload", field=part.path)

@@ -1,0 +1,165 @@
+"""Chainlink Data Streams as a `System`: what the doors and the command line need to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from payloads.abi.calldata import function_named
+from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK, encode_calldata, parameter
+from payloads.chainlink.compressed import compress, decompress
+from payloads.chainlink.frames import (
+    EVIDENCE,
+    NAME,
+    is_frame,
+    notes,
+    open_frame,
+    without_signatures,
+)
+from payloads.chainlink.report import BareReport, FullReport, decode, decode_report
+from payloads.chainlink.rows import rows, title
+from payloads.chainlink.signers import expect_signers, recover
+from payloads.chainlink.to_json import from_dict, to_dict
+from payloads.chainlink.views import view, view_parameter
+from payloads.errors import Malformed, Misuse
+from payloads.system import Options, System, Terms
+
+if TYPE_CHECKING:
+    from payloads.chainlink.quotes import Quote
+    from payloads.verdicts.state import State
+    from payloads.verdicts.verdict import Verdict
+
+# The contracts' generations, as states name them.
+CONTRACTS = ("v0.3.0", "v0.4.0", "v0.5.0")
+
+
+def _decode(raw: bytes, form: str, options: Options) -> FullReport | BareReport:
+    if form == "report":
+        return decode_report(raw, profile=options.profile, schema=options.schema)
+    try:
+        return decode(raw, profile=options.profile, schema=options.schema)
+    except Malformed as error:
+        if hint := without_signatures(raw):
+            error.reason += f" ({hint})"
+        raise
+
+
+def _view(raw: bytes, form: str, options: Options, why: str) -> Any:
+    return view(raw, form=form, schema=options.schema, why=why)
+
+
+def _to_json(value: FullReport | BareReport, signers: bool) -> dict[str, Any]:
+    return to_dict(value, signers=signers)
+
+
+def _from_json(record: dict[str, Any]) -> FullReport | BareReport | None:
+    return from_dict(record) if "schema" in record else None
+
+
+def _report_bytes(value: FullReport | BareReport) -> bytes:
+    return value.report_blob if isinstance(value, FullReport) else value.encode()
+
+
+def _compressed(value: FullReport | BareReport) -> bytes:
+    return compress(value.encode())
+
+
+def _calldata(payloads: Sequence[bytes], function: str, fee_token: str | None) -> bytes:
+    if function_named(FUNCTIONS, function).takes_many:
+        return encode_calldata(list(payloads), function, fee_token=fee_token)
+    (payload,) = payloads
+    return encode_calldata(payload, function, fee_token=fee_token)
+
+
+# --- judging: the contracts' rules are imported when they are first asked for ---------------------
+
+
+def _state_class() -> type[State]:
+    from payloads.chainlink.state import ChainlinkState
+
+    return ChainlinkState
+
+
+def _judge(payloads: Sequence[bytes], state: Any, terms: Terms) -> Verdict:
+    from payloads.chainlink.verifier import judge, judge_bulk
+
+    how: dict[str, Any] = {"value": terms.value, "sender": terms.sender, "now": terms.now}
+    how["parameter_payload"] = terms.parameter_payload
+    if function_named(FUNCTIONS, terms.function) is VERIFY_BULK:
+        return judge_bulk(payloads, state, **how)
+    (payload,) = payloads
+    return judge(payload, state, **how)
+
+
+def _judge_calldata(calldata: bytes, state: Any, terms: Terms) -> Verdict:
+    from payloads.chainlink.verifier import judge_calldata
+
+    if terms.parameter_payload:
+        raise Misuse("calldata says itself what it pays in", field="parameter_payload")
+    return judge_calldata(calldata, state, value=terms.value, sender=terms.sender, now=terms.now)
+
+
+def _judge_many(
+    payloads: Sequence[bytes], state: Any, terms: Terms, workers: int | None
+) -> list[Verdict]:
+    from payloads.chainlink.verifier import judge_many
+
+    if function_named(FUNCTIONS, terms.function) is VERIFY_BULK:
+        return [_judge([payload], state, terms) for payload in payloads]
+    return judge_many(
+        payloads,
+        state,
+        parameter_payload=terms.parameter_payload,
+        value=terms.value,
+        sender=terms.sender,
+        now=terms.now,
+        workers=workers,
+    )
+
+
+def _parameter(state: Any, token: str) -> bytes:
+    if state.fee_manager is None:
+        raise Misuse("the state has no fee manager to pay", field="quote")
+    return parameter(bytes(state.fee_manager.token(token)))
+
+
+def _quote(payload: bytes, state: Any, sender: str | None, now: int | None) -> Quote:
+    from payloads.chainlink.quotes import quote
+
+    return quote(payload, state, sender=sender, now=now)
+
+
+SYSTEM = System(
+    name=NAME,
+    payloads="a Chainlink fullReport or report",
+    frames='"report", "reports", "fullReport"',
+    shortest=7 * 32,
+    forms=("full_report", "report", "snappy"),
+    evidence=EVIDENCE,
+    types={FullReport: "full_report", BareReport: "report"},
+    signed=(FullReport,),
+    decode=_decode,
+    containers={"snappy": decompress},
+    notes=notes,
+    is_frame=is_frame,
+    open_frame=open_frame,
+    recover=recover,
+    expect_signers=expect_signers,
+    signing_facts=("config_digest", "report_hash", "signing_digest", "signed_bytes"),
+    view=_view,
+    view_parameter=view_parameter,
+    title=title,
+    rows=rows,
+    to_json=_to_json,
+    from_json=_from_json,
+    encodings={"report": _report_bytes, "snappy": _compressed},
+    calldata_functions=FUNCTIONS,
+    encode_calldata=_calldata,
+    contracts=CONTRACTS,
+    state_class=_state_class,
+    judge=_judge,
+    judge_calldata=_judge_calldata,
+    judge_many=_judge_many,
+    parameter=_parameter,
+    quote=_quote,
+)

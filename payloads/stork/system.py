@@ -1,0 +1,125 @@
+"""Stork Fast as a `System`: what the doors and the command line need to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from payloads.abi.calldata import function_named
+from payloads.errors import Misuse
+from payloads.stork.calldata import FUNCTIONS, encode_calldata
+from payloads.stork.frames import EVIDENCE, NAME, SIGNED, UNSIGNED, is_frame, notes, open_frame
+from payloads.stork.rows import rows, title
+from payloads.stork.signers import expect_signers, recover
+from payloads.stork.to_json import from_dict, to_dict
+from payloads.stork.update import SignedUpdate, UnsignedUpdate, decode
+from payloads.stork.views import view, view_parameter
+from payloads.system import Options, System, Terms
+
+if TYPE_CHECKING:
+    from payloads.verdicts.state import State
+    from payloads.verdicts.verdict import Verdict
+
+# The contract, as states name it.
+CONTRACTS = ("stork-fast-1.0.0",)
+
+
+def _decode(raw: bytes, form: str, options: Options) -> SignedUpdate:
+    return decode(raw, profile=options.profile, layout=options.layout)
+
+
+def _view(raw: bytes, form: str, options: Options, why: str) -> Any:
+    return view(raw, layout=options.layout, why=why)
+
+
+def _to_json(value: SignedUpdate | UnsignedUpdate, signers: bool) -> dict[str, Any]:
+    return to_dict(value, signers=signers)
+
+
+def _from_json(record: dict[str, Any]) -> SignedUpdate | None:
+    return from_dict(record) if "assets" in record else None
+
+
+def _calldata(payloads: Sequence[bytes], function: str, fee_token: str | None) -> bytes:
+    if fee_token:
+        raise Misuse("Stork takes no token", field="fee_token")
+    (payload,) = payloads
+    return encode_calldata(payload, function)
+
+
+# --- judging: the contract's rules are imported when they are first asked for ---------------------
+
+
+def _state_class() -> type[State]:
+    from payloads.stork.state import StorkState
+
+    return StorkState
+
+
+def _judge(payloads: Sequence[bytes], state: Any, terms: Terms) -> Verdict:
+    from payloads.stork.verifier import judge
+
+    _check(terms)
+    function = function_named(FUNCTIONS, terms.function)
+    (payload,) = payloads
+    return judge(payload, state, call=function, value=terms.value, now=terms.now)
+
+
+def _judge_calldata(calldata: bytes, state: Any, terms: Terms) -> Verdict:
+    from payloads.stork.verifier import judge_calldata
+
+    _check(terms)
+    return judge_calldata(calldata, state, value=terms.value, now=terms.now)
+
+
+def _judge_many(
+    payloads: Sequence[bytes], state: Any, terms: Terms, workers: int | None
+) -> list[Verdict]:
+    from payloads.stork.verifier import judge_many
+
+    _check(terms)
+    function = function_named(FUNCTIONS, terms.function)
+    value, now = terms.value, terms.now
+    return judge_many(payloads, state, call=function, value=value, now=now, workers=workers)
+
+
+def _check(terms: Terms) -> None:
+    if terms.parameter_payload:
+        raise Misuse("Stork takes no token", field="parameter_payload")
+
+
+def _parameter(state: Any, token: str) -> bytes:
+    raise Misuse("Stork takes no token", field="quote")
+
+
+SYSTEM = System(
+    name=NAME,
+    payloads="a Stork signed_ecdsa payload",
+    frames='a "type" of signed_ecdsa or unsigned',
+    shortest=75,
+    forms=(SIGNED,),
+    evidence=EVIDENCE,
+    types={SignedUpdate: SIGNED, UnsignedUpdate: UNSIGNED},
+    signed=(SignedUpdate,),
+    decode=_decode,
+    notes=notes,
+    is_frame=is_frame,
+    open_frame=open_frame,
+    recover=recover,
+    expect_signers=expect_signers,
+    signing_facts=("signing_digest", "signed_bytes"),
+    view=_view,
+    view_parameter=view_parameter,
+    title=title,
+    rows=rows,
+    to_json=_to_json,
+    from_json=_from_json,
+    calldata_functions=FUNCTIONS,
+    encode_calldata=_calldata,
+    contracts=CONTRACTS,
+    state_class=_state_class,
+    judge=_judge,
+    judge_calldata=_judge_calldata,
+    judge_many=_judge_many,
+    parameter=_parameter,
+)

@@ -1,0 +1,186 @@
+"""What a system of signed payloads is: a record of functions and tables, made in its own folder.
+
+`payloads.chainlink.system` and `payloads.stork.system` each export such a record as `SYSTEM`, and
+`payloads.systems` lists them. The recogniser, the views, the judging and the command line loop over
+that list and know no system by name. So a third system is one folder and one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from payloads.abi.annotate import Expander, View
+from payloads.abi.calldata import Function
+from payloads.abi.fields import Record
+from payloads.abi.rows import Row
+from payloads.abi.strictness import AS_CONTRACT, Profile
+from payloads.errors import Malformed, Misuse, shown
+from payloads.inputs import json_text, parse_json, to_bytes
+from payloads.signatures import Recovered
+
+if TYPE_CHECKING:
+    from payloads.verdicts.state import State
+    from payloads.verdicts.verdict import Verdict
+
+Claims = tuple[tuple[str, Any], ...]
+
+
+class Options(Record, frozen=True):
+    """How to read a payload: the strictness, and what the caller knows better than the bytes."""
+
+    profile: Profile = AS_CONTRACT
+    form: str | None = None
+    schema: str | int | None = None
+    layout: str | None = None
+
+
+class Terms(Record, frozen=True):
+    """How the contract is called: its function by name, what is paid, by whom and at what time.
+
+    `function` None is the system's first. `now` None is the state's own time.
+    """
+
+    function: str | None = None
+    parameter_payload: bytes = b""
+    value: int = 0
+    sender: str | bytes | None = None
+    now: int | None = None
+
+
+class Evidence(Record, frozen=True):
+    """A test of bytes for one form: `find` says in words why they have it, or "".
+
+    Tests of all systems run in order of `strength`, strongest first. `doubtful` evidence also fits
+    bytes that are nothing at all: the system of a state weighs more.
+    """
+
+    strength: int
+    form: str
+    find: Callable[[bytes], str]
+    doubtful: bool = False
+
+
+class Note(Record, frozen=True):
+    """A remark on a payload that was decoded all the same."""
+
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class Found(Record, frozen=True):
+    """A payload as an input held it, before its bytes are decoded.
+
+    `value` is the payload itself where no bytes need decoding. `system` is "" for a call, whose
+    selector names it. `claims` are what a frame said about the payload, beside it.
+    """
+
+    system: str
+    form: str
+    why: str
+    raw: bytes = b""
+    claims: Claims = ()
+    value: Any = None
+
+
+class Several(Record, frozen=True):
+    """An input that holds a list of payloads."""
+
+    why: str
+    path: str
+    items: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class System:
+    """One system of signed payloads.
+
+    Functions that take a `value` get a decoded payload of one of `types`. Those that take a `form`
+    get one of `forms`. All raise errors of the `payloads.errors` family only.
+    """
+
+    name: str
+    # What payloads and frames of the system are, in the words of an error message.
+    payloads: str
+    frames: str
+    # No payload has fewer bytes.
+    shortest: int
+    # The first form is the one that the contract's functions take.
+    forms: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+    # Classes of decoded payloads with their forms; and those among them that carry signatures.
+    types: dict[type, str]
+    signed: tuple[type, ...]
+
+    decode: Callable[[bytes, str, Options], Any]
+    # The bytes inside a form that only wraps other bytes.
+    containers: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
+    notes: Callable[[Any, Claims], Iterable[Note]]
+    # Whether a JSON object may be a frame, by its keys; and the payload in it, None if it is none.
+    is_frame: Callable[[dict[str, Any]], bool]
+    open_frame: Callable[[dict[str, Any]], Found | Several | None]
+
+    recover: Callable[[Any], Sequence[Recovered]]
+    expect_signers: Callable[..., Any]
+    # Attributes of a signed payload that say what was signed.
+    signing_facts: tuple[str, ...]
+
+    view: Callable[[bytes, str, Options, str], View]
+    view_parameter: Expander
+    # For people: the payload in a few words, and its fields (prices with so many decimals).
+    title: Callable[[Any], str]
+    rows: Callable[[Any, int | None], Iterable[Row]]
+
+    to_json: Callable[[Any, bool], dict[str, Any]]
+    # The payload that such an object describes; None if the object is not of this system.
+    from_json: Callable[[dict[str, Any]], Any]
+    # Other encodings of a payload by name, beside its own bytes and calldata.
+    encodings: dict[str, Callable[[Any], bytes]] = field(default_factory=dict)
+    calldata_functions: tuple[Function, ...]
+    # From payloads, a function's name and a token to pay in.
+    encode_calldata: Callable[[Sequence[bytes], str, str | None], bytes]
+
+    # Names of contracts, as states have them; the class of states, imported when it is asked for.
+    contracts: tuple[str, ...]
+    state_class: Callable[[], type[State]]
+    # One call of a function with these payloads, or with whole calldata.
+    judge: Callable[[Sequence[bytes], State, Terms], Verdict]
+    judge_calldata: Callable[[bytes, State, Terms], Verdict]
+    judge_many: Callable[[Sequence[bytes], State, Terms, int | None], list[Verdict]]
+    # The parameter payload that pays in this token (`link`, `native`) under this state.
+    parameter: Callable[[State, str], bytes]
+    # The cost of verifying a payload, for a sender at a time; None where every call costs the same.
+    quote: Callable[[bytes, State, str | None, int | None], Any] | None = None
+
+
+# --- what a system's own functions take -----------------------------------------------------------
+
+
+def framed(
+    value: Any, open_frame: Callable[[dict[str, Any]], Found | Several | None]
+) -> Found | None:
+    """The payload in a frame, given as a dict or as text; None for any other input."""
+    if isinstance(value, str) and json_text(value) is not None:
+        value = parse_json(value)
+    elif not isinstance(value, dict):
+        return None
+    found = open_frame(value) if isinstance(value, dict) else None
+    if found is None:
+        raise Malformed("JSON, but no frame of this system", field="frame", found=shown(value))
+    if isinstance(found, Several):
+        count = str(len(found.items))
+        raise Misuse("several payloads in one input", field=found.path, expected="1", found=count)
+    return found
+
+
+def undecoded(value: Any, name: str = "payload") -> bytes:
+    """The bytes of hex text or bytes, for a contract: no bytes at all are a payload, too."""
+    if isinstance(value, str):
+        return b"" if value.strip() in ("", "0x", "0X") else to_bytes(value, name=name)
+    if isinstance(value, bytes | bytearray | memoryview) and not len(value):
+        return b""
+    return to_bytes(value, name=name)
