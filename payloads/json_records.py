@@ -10,9 +10,8 @@ A text in an annotation is the key in JSON, where that is not the field's name. 
 annotation reads the value; so does a row of a field table. Absent and null fields take their
 defaults. Keys that belong to no field go into `rest`, if the record has it.
 
-Two classvars and one method of a record are looked at, where they exist: `SHORT_FORM` names the
-field that may stand for the whole object, and `check` raises `Wrong` for values that contradict one
-another.
+A record may have two things more. `SHORT_FORM` (a `ClassVar`) names the field whose value may stand
+for the whole object. The method `check` raises `Wrong` for values that contradict each other.
 
 There are two sets of scalars. `LENIENT` is for what servers send: numbers as JSON numbers or as
 decimal strings, truth as true or 1. `EXACT` is for our own files: integers as JSON numbers or as

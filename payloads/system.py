@@ -153,6 +153,8 @@ class System:
     judge_many: Callable[[Sequence[bytes], State, Terms, int | None], list[Verdict]]
     # The parameter payload that pays in this token (`link`, `native`) under this state.
     parameter: Callable[[State, str], bytes]
+    # The cost of verifying a payload, for a sender at a time; None where every call costs the same.
+    quote: Callable[[bytes, State, str | None, int | None], Any] | None = None
 
 
 # --- what a system's own functions take -----------------------------------------------------------

@@ -28,6 +28,7 @@ from tests import corpus
 PACKAGE = Path(payloads.__file__).parent
 ROOT = PACKAGE.parent
 
+SYSTEM_FOLDERS = ("chainlink", "stork")
 VENUE_FOLDERS = ("chainlink", "stork", "finery", "ethgas", "qfex")
 
 # --- the names ------------------------------------------------------------------------------------
@@ -61,7 +62,7 @@ EXPORTS: dict[str, set[str]] = {
         *("VENUES", "Asked", "Authenticated", "Backfilled", "Binding", "Broken"),
         *("ChainlinkSession", "Channel", "Closed", "ChainlinkCredentials", "Data", "Degraded"),
         *("Duplicate", "EthgasLogin", "EthgasSession", "Event", "FinerySession"),
-        *("HighAvailability", "HmacKey", "Jwt", "NonceSequence", "Opened"),
+        *("HighAvailability", "HmacKey", "NonceSequence", "Opened"),
         *("QfexMarketSession", "QfexTradeSession", "Rejected", "Retry", "Secret", "Session"),
         *("SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription", "Unknown"),
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
@@ -77,7 +78,7 @@ EXPORTS: dict[str, set[str]] = {
     },
     "payloads.live": {
         *("Backoff", "Connection", "Delivery", "Dropped", "Frame", "GroupConnection", "Inbox"),
-        *("Incident", "Recorder", "Retrying", "Secret", "Stats", "TokenFile", "Unreachable"),
+        *("Incident", "Recorder", "Retrying", "Secret", "Stats", "Unreachable"),
         *("connect", "merged", "stream"),
     },
 }
@@ -197,6 +198,12 @@ def unit_of(name: str) -> str:
     return ".".join(parts[: 2 if in_venue else 1])
 
 
+def parsed(name: str) -> ast.Module:
+    path = ROOT.joinpath(*name.split("."))
+    source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
+    return ast.parse(source.read_text())
+
+
 def imported_by(name: str) -> set[str]:
     """The modules of the package that a module imports, anywhere in it."""
     path = ROOT.joinpath(*name.split("."))
@@ -248,6 +255,37 @@ def test_the_architecture_page_has_the_same_floors() -> None:
     assert told == {
         floor: {unit or "payloads" for unit in units} for floor, units in enumerate(FLOORS)
     }
+
+
+def types_asked_for(name: str) -> set[str]:
+    """The classes of systems that a module outside of their folders compares values with."""
+    nodes = list(ast.walk(parsed(name)))
+    systems = tuple(f"payloads.{system}" for system in SYSTEM_FOLDERS)
+    known = {
+        alias.asname or alias.name
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith(systems)
+        for alias in node.names
+    }
+    compared: list[ast.AST] = [node.cls for node in nodes if isinstance(node, ast.MatchClass)] + [
+        node.args[1]
+        for node in nodes
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("isinstance", "issubclass")
+    ]
+    found = set()
+    for part in (part for whole in compared for part in ast.walk(whole)):
+        if isinstance(part, ast.Name) and part.id in known:
+            found.add(part.id)
+        elif isinstance(part, ast.Attribute) and ast.unparse(part.value) in SYSTEM_FOLDERS:
+            found.add(part.attr)
+    return found
+
+
+@pytest.mark.parametrize("name", [one for one in modules() if unit_of(one) not in SYSTEM_FOLDERS])
+def test_types_of_a_system_are_asked_for_in_its_own_folder_only(name: str) -> None:
+    assert not types_asked_for(name)
 
 
 def test_only_the_command_line_prints() -> None:

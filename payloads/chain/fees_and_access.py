@@ -1,4 +1,4 @@
-"""Fee managers and access controllers: which are in use, their settings, and those of before.
+"""Fee managers and access controllers: those in use, their settings, and the earlier ones.
 
 A proxy may have had several of either. Each is followed through its own events; what holds at the
 block is compared with getters.
@@ -55,7 +55,7 @@ def fees(
     events: Sequence[TimedEvent],
     history: History,
 ) -> dict[str, Any] | None:
-    """The fee manager in use as `State` has it; those of before go into `history`.
+    """The fee manager in use as `State` has it; earlier settings go into `history`.
 
     `owner` is the contract that has it.
     """
@@ -156,7 +156,7 @@ def access(
     events: Sequence[TimedEvent],
     history: History,
 ) -> dict[str, Any] | None:
-    """The access controller in use as `State` has it; those of before go into `history`."""
+    """The access controller in use as `State` has it; earlier lists go into `history`."""
     uses = _uses(reader, owner, "s_accessController()", "AccessControllerSet", events)
     lists: dict[bytes, AccessList] = {}
     events_of_lists = []

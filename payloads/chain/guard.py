@@ -16,26 +16,21 @@ from typing import Any
 
 from hexbytes import HexBytes
 
+from payloads import systems
 from payloads.abi.calldata import function_of
 from payloads.abi.fields import hexed
 from payloads.chain.rpc import connect
-from payloads.chainlink.calldata import FUNCTIONS as PROXY_FUNCTIONS
-from payloads.chainlink.state import ChainlinkState
-from payloads.chainlink.verifier import judge_calldata
 from payloads.crypto import checksum
 from payloads.errors import Misuse, elide
 from payloads.signatures import address_bytes
-from payloads.stork.calldata import FUNCTIONS as STORK_FUNCTIONS
-from payloads.stork.state import StorkState
-from payloads.stork.verifier import judge_calldata as judge_stork_calldata
+from payloads.system import Terms
+from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Verdict
 
 Transaction = Mapping[str, Any]
 
 
-def judge_transaction(
-    transaction: Transaction, state: ChainlinkState | StorkState, *, now: int | None = None
-) -> Verdict:
+def judge_transaction(transaction: Transaction, state: State, *, now: int | None = None) -> Verdict:
     """What the transaction (`to`, `data` or `input`, `value`, `from`) would do at time `now`.
 
     `now` is the time of the block it will be in; the state's own if not given. Without a `from`
@@ -44,26 +39,25 @@ def judge_transaction(
     _check_target(transaction, state)
     data = _bytes(transaction.get("data", transaction.get("input")), "data")
     value = _integer(transaction.get("value", 0), "value")
-    chainlink = isinstance(state, ChainlinkState)
-    functions = PROXY_FUNCTIONS if chainlink else STORK_FUNCTIONS
+    system = systems.of_state(state)
+    functions = system.calldata_functions
     if function_of(functions, data) is None:
         raise Misuse(
             "the transaction calls no function that verifies",
             field="data",
-            expected=" or ".join(one.signature for one in functions),
+            expected=" or ".join(function.signature for function in functions),
             found="0x" + data[:4].hex(),
         )
-    if isinstance(state, StorkState):
-        return judge_stork_calldata(data, state, value=value, now=now)
-    return judge_calldata(data, state, value=value, sender=transaction.get("from"), now=now)
+    terms = Terms(value=value, sender=transaction.get("from"), now=now)
+    return system.judge_calldata(data, state, terms)
 
 
 def refuse_transaction(
-    transaction: Transaction, state: ChainlinkState | StorkState, *, now: int | None = None
+    transaction: Transaction, state: State, *, now: int | None = None
 ) -> Verdict:
     """The verdict if the transaction would succeed; `ContractRefusal` (a `Refused`) if not.
 
-    A Stork call that would return false is refused too: it costs as much as one that verifies.
+    A call that would return false is refused, too: it costs as much as a call that verifies.
     """
     return judge_transaction(transaction, state, now=now).raise_if_refused()
 
@@ -71,7 +65,7 @@ def refuse_transaction(
 def send_guarded(
     w3: Any,
     transaction: Transaction,
-    state: ChainlinkState | StorkState,
+    state: State,
     *,
     now: int | None = None,
 ) -> HexBytes:
@@ -86,7 +80,7 @@ def send_guarded(
     return hexed(bytes(w3.eth.send_transaction(dict(transaction))))
 
 
-def _check_target(transaction: Transaction, state: ChainlinkState | StorkState) -> None:
+def _check_target(transaction: Transaction, state: State) -> None:
     if state.proxy is None:
         raise Misuse("the state does not say which contract it is of", field="state.proxy")
     to = transaction.get("to")

@@ -343,7 +343,7 @@ def replay_settings(
 ) -> None:
     """Read the events of fee managers or access controllers into them.
 
-    What the one in use said before each change goes into `history`, under `key`.
+    The settings in use before each change go into `history`, under `key`.
     """
     coming = list(uses)
     _, current = coming.pop(0)

@@ -433,7 +433,7 @@ def _all_members(item: Item) -> None:
 
 
 def _spend(item: Item) -> None:
-    """What verifying a payload leaves behind in memory, for the next one of a bulk call."""
+    """Count the memory that verifying a payload uses up, for the next payload of a bulk call."""
     assert item.report is not None
     count, up = len(item.rs), -(-len(item.report) // 32) * 32
     decoded = 0x60 + 32 + up + 2 * (32 + 32 * count)

@@ -100,7 +100,7 @@ HAZARDS = {
         Hazard(
             "report-trailing-bytes",
             "warning",
-            "the report is longer than its schema: what follows is signed, and read by nobody",
+            "the report is longer than its schema: the rest is signed, but no decoder reads it",
             "abi.decode ignores bytes behind the last field",
         ),
         Hazard(
@@ -124,13 +124,15 @@ HAZARDS = {
         Hazard(
             "unsigned-bytes",
             "note",
-            "bytes of raw_vs behind the last signature are not zero: nobody signed or checks them",
+            "bytes of raw_vs behind the last signature are not zero: they are neither signed nor "
+            "checked",
             "rawVs[i] is only read for i below the number of signatures",
         ),
         Hazard(
             "high-s",
             "note",
-            "a signature has a high s, which ecrecover takes: whoever relays can make another one",
+            "a signature has a high s, which ecrecover takes: a relay can make a second valid form "
+            "of it",
             "the verifiers call the ecrecover precompile without a check of s",
         ),
         Hazard(
@@ -275,11 +277,11 @@ def _of_encoding(item: Item) -> Iterator[tuple[str, str]]:
     high = [str(at) for at, s in enumerate(item.ss) if int.from_bytes(s, "big") > half]
     if high:
         yield "high-s", f"signatures {', '.join(high)}"
-    told = ("report-trailing", "unsigned-bytes")  # by findings of their own
+    covered = ("report-trailing", "unsigned-bytes")  # by findings of their own
     found = [
         departure
         for departure in decode_envelope(item.raw).departures
-        if departure.kind not in told
+        if departure.kind not in covered
     ]
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""

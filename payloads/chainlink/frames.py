@@ -91,8 +91,8 @@ def plain_report(frame: bytes | str) -> PlainReport | None:
         return None
 
 
-def payload_bytes(report: dict[str, Any], path: str = "report.") -> bytes:
-    """The bytes of the payload in a report object, which is at `path` in its frame."""
+def payload_bytes(report: dict[str, Any], path: str) -> bytes:
+    """The bytes of the payload in a report object; `path` is where the object is, as `report.`."""
     text = report.get("fullReport")
     field = path + "fullReport"
     if not isinstance(text, str):
@@ -140,7 +140,7 @@ def notes(value: FullReport | BareReport, claims: Claims) -> Iterator[Note]:
 
 def _contradictions(claims: Claims, payload: FullReport) -> Iterator[Note]:
     """Where a frame says something else about its payload than the signed bytes do."""
-    head = payload.report.head if isinstance(payload.report, UnknownReport) else payload.report
+    head = payload.report.head
     for name, claimed in claims:
         signed = getattr(head, _CLAIMS[name], None)
         if isinstance(signed, bytes):

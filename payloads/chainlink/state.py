@@ -194,7 +194,7 @@ class Discount(Record, frozen=True):
 
 
 class FeeManager(Record, frozen=True, kw_only=True, dict=True, gc=True):
-    """What a fee manager charges with. Without one, verification is free and unchecked for expiry.
+    """The terms of a fee manager. Without one, verification is free and expiry is not checked.
 
     It is assumed that the subscriber holds and has approved what the fee comes to.
     """

@@ -25,6 +25,7 @@ from payloads.errors import Malformed, Misuse
 from payloads.system import Options, System, Terms
 
 if TYPE_CHECKING:
+    from payloads.chainlink.quotes import Quote
     from payloads.verdicts.state import State
     from payloads.verdicts.verdict import Verdict
 
@@ -122,6 +123,12 @@ def _parameter(state: Any, token: str) -> bytes:
     return parameter(bytes(state.fee_manager.token(token)))
 
 
+def _quote(payload: bytes, state: Any, sender: str | None, now: int | None) -> Quote:
+    from payloads.chainlink.quotes import quote
+
+    return quote(payload, state, sender=sender, now=now)
+
+
 SYSTEM = System(
     name=NAME,
     payloads="a Chainlink fullReport or report",
@@ -154,4 +161,5 @@ SYSTEM = System(
     judge_calldata=_judge_calldata,
     judge_many=_judge_many,
     parameter=_parameter,
+    quote=_quote,
 )

@@ -61,7 +61,9 @@ def _call(
     if now is None and state.fee_manager is not None:
         raise Misuse("the fee manager checks expiry: a time is needed", field="now")
     if caller is None and state.access_controller is not None:
-        raise Misuse("the access controller decides by the sender: one is needed", field="sender")
+        raise Misuse(
+            "the access controller decides by the sender: a sender is needed", field="sender"
+        )
     check_value(value)
     return Call(state, payloads, parameter, value, caller, now, bulk, recover_)
 

@@ -180,7 +180,7 @@ def _asked(
     credentials: str | None,
 ) -> catalog.Asked:
     """What the command was called with, and the credentials that it finds."""
-    from payloads.live.credentials import TokenFile, find
+    from payloads.live.credentials import find
 
     chosen: dict[str, str] = {}
     for option in options:
@@ -193,11 +193,7 @@ def _asked(
         raise Misuse("nothing to capture", field=f"{venue} WHAT", expected=asked_for)
     names = catalog.venue(venue).credentials
     found = find(venue, names, file=credentials)
-    keep = None
-    if "token_file" in chosen and "token_file" in catalog.venue(venue).options:
-        tokens = TokenFile(chosen.pop("token_file"))
-        found["refresh_token"], keep = tokens.read(), tokens.keep
-    return catalog.Asked(what, endpoint, chosen, found, keep=keep)
+    return catalog.Asked(what, endpoint, chosen, found)
 
 
 def _header(asked: catalog.Asked) -> dict[str, Any]:

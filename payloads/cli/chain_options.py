@@ -25,6 +25,14 @@ def load_state(path: str) -> State:
         ) from None
 
 
+def load_state_then(path: str, at: str | None, now: str | None) -> tuple[State, int | None]:
+    """The state in a file, as it was at a time if one is given, and the block's time if known."""
+    state, then, time_ = load_state(path), instant(at, "at"), instant(now, "now")
+    if then is None:
+        return state, time_
+    return state.at(then), then if time_ is None else time_
+
+
 def instant(text: str | None, name: str) -> int | None:
     """Unix seconds from a number, an ISO date, or `now` (this machine's clock)."""
     if text is None:
@@ -42,7 +50,7 @@ def instant(text: str | None, name: str) -> int | None:
 
 
 def state_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The state to judge with, the clock, and who calls."""
+    """Add the options for the state, the clock and the sender."""
     for option in (
         click.option("--sender", metavar="ADDRESS", help="Who calls (default: the subscriber)."),
         click.option("--at", metavar="TIME", help="Judge with the state as it was then."),

@@ -1,4 +1,4 @@
-"""`payloads quote`: what verifying payloads will cost, before it is asked for."""
+"""`payloads quote`: the cost of verifying payloads, before it is sent."""
 
 from __future__ import annotations
 
@@ -6,23 +6,20 @@ from collections.abc import Iterator
 
 import click
 
-from payloads.chainlink import decode_call
+from payloads import systems
+from payloads.abi.calldata import decode_call
 from payloads.chainlink.fees import Charge
 from payloads.chainlink.quotes import BulkQuote, Quote
-from payloads.chainlink.quotes import quote as quote_one
-from payloads.chainlink.state import ChainlinkState, percent
+from payloads.chainlink.state import percent
 from payloads.cli.chain_options import (
-    instant,
-    load_state,
+    load_state_then,
     state_options,
 )
 from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
-from payloads.judging import given as givens
-from payloads.stork.state import StorkState
+from payloads.judging import given
 from payloads.verdicts.state import State
-from payloads.verdicts.words import amount, duration
-from payloads.verdicts.words import instant as instant_words
+from payloads.verdicts.words import amount, duration, instant
 
 _WIDTH = 22
 _WAYS = {"link": "paid in LINK", "native": "paid in native", "free": "nothing paid"}
@@ -54,31 +51,30 @@ def quote(
       cat frames.jsonl | payloads quote --state state.json --json | jq .value
     """
     run = Run(as_json, colour)
-    state = load_state(state_path)
-    then, clock = instant(at, "at"), instant(now, "now")
-    if then is not None:
-        state, clock = state.at(then), then if clock is None else clock
-    if isinstance(state, StorkState):
-        _show_stork(run, state)
+    state, time = load_state_then(state_path, at, now)
+    system = systems.of_state(state)
+    if system.quote is None:
+        _show_flat_fee(run, state)
         return
-    assert isinstance(state, ChainlinkState)
+    quote_payload, functions = system.quote, system.calldata_functions
     quotes: list[Quote] = []
 
     def act(item: Item) -> None:
-        for given in givens(item.value):
-            if given.error is not None:
-                run.fail(item.where, given.error, item.line)
+        for found in given(item.value):
+            if found.error is not None:
+                run.fail(item.where, found.error, item.line)
                 continue
-            for raw in decode_call(given.raw).payloads if given.is_call else (given.raw,):
-                found = quote_one(raw, state, sender=sender, now=clock)
-                quotes.append(found)
-                _show(run, found, item)
+            raws = decode_call(functions, found.raw).payloads if found.is_call else (found.raw,)
+            for raw in raws:
+                made = quote_payload(raw, state, sender, time)
+                quotes.append(made)
+                _show(run, made, item)
 
     run.each(sources, act)
     if len(quotes) > 1 and not as_json:
         run.lines(_bulk_lines(BulkQuote(tuple(quotes))))
     if not as_json:
-        run.lines(_state_lines(state, clock))
+        run.lines(_state_lines(state, time))
     run.finish()
 
 
@@ -90,9 +86,9 @@ def _show(run: Run, found: Quote, item: Item) -> None:
         run.lines(_quote_lines(found, item.where))
 
 
-def _show_stork(run: Run, state: StorkState) -> None:
-    """Stork charges for a call, whatever is in it."""
-    fee = state.verification_fee
+def _show_flat_fee(run: Run, state: State) -> None:
+    """The fee of a contract that charges the same for every call."""
+    fee = state.flat_fee or 0
     if run.as_json:
         run.record({"contract": state.contract, "fee": str(fee), "value": str(fee)})
     else:
@@ -136,18 +132,17 @@ def _charge_lines(token: str, charge: Charge) -> Iterator[str]:
 
 
 def _expiry(found: Quote) -> str:
-    said = instant_words(found.expires_at)
-    left = found.expires_in
+    expiry, left = instant(found.expires_at), found.expires_in
     if left is None:
-        return said
+        return expiry
     if left < 0:
-        return f"{said}: {click.style(f'expired {duration(left)} ago', fg='red')}"
-    return f"{said}: {duration(left)} left"
+        return f"{expiry}: {click.style(f'expired {duration(left)} ago', fg='red')}"
+    return f"{expiry}: {duration(left)} left"
 
 
 def _gas(gas: dict[str, int | None]) -> str:
-    said = [f"{count:,} {_WAYS[way]}" for way, count in gas.items() if count is not None]
-    return ", ".join(said) + (" (measured from cold state)" if said else "")
+    known = [f"{count:,} {_WAYS[way]}" for way, count in gas.items() if count is not None]
+    return ", ".join(known) + (" (measured from cold state)" if known else "")
 
 
 def _bulk_lines(bulk: BulkQuote) -> Iterator[str]:
@@ -158,15 +153,14 @@ def _bulk_lines(bulk: BulkQuote) -> Iterator[str]:
     yield _row("  reward", amount(bulk.reward("native"), "LINK"))
     yield _row("value to send", f"{amount(bulk.value, 'native')}, or 0 to pay wrapped or LINK")
     if (left := bulk.expires_in) is not None:
-        said = f"{duration(left)} left" if left >= 0 else f"expired {duration(left)} ago"
-        yield _row("first to expire", said)
+        words = f"{duration(left)} left" if left >= 0 else f"expired {duration(left)} ago"
+        yield _row("first to expire", words)
     yield ""
 
 
-def _state_lines(state: State, clock: int | None) -> Iterator[str]:
+def _state_lines(state: State, time: int | None) -> Iterator[str]:
     yield "state used"
     yield f"  {state.described()}"
-    when = state.now if clock is None else clock
-    age = state.age(clock)
-    old = "its age is not known" if age is None else f"{duration(age)} old at that time"
-    yield f"  quoted at {instant_words(when)}; {old}"
+    age = state.age(time)
+    age_words = "its age is not known" if age is None else f"{duration(age)} old at that time"
+    yield f"  quoted at {instant(state.now if time is None else time)}; {age_words}"

@@ -98,7 +98,7 @@ def fetch(
 
 
 class _Progress:
-    """One line that a person can watch; nothing where nobody does."""
+    """A line on the terminal that shows how far the reading is; nothing where there is none."""
 
     def __init__(self) -> None:
         self._watched = sys.stderr.isatty() and not os.environ.get("CI")

@@ -6,95 +6,24 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+import msgspec.structs
 
-from payloads.chainlink import verifier as on_chainlink
-from payloads.chainlink.calldata import parameter
-from payloads.chainlink.state import ChainlinkState
-from payloads.cli.chain_options import (
-    instant,
-    load_state,
-    state_options,
-)
+from payloads import systems
+from payloads.abi.calldata import function_named
+from payloads.cli.chain_options import load_state_then, state_options
 from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
 from payloads.errors import Malformed, Misuse, elide
 from payloads.inputs import to_bytes
-from payloads.judging import Given
-from payloads.judging import given as givens
-from payloads.stork import verifier as on_stork
-from payloads.stork.calldata import FUNCTIONS as STORK_FUNCTIONS
-from payloads.stork.state import StorkState
+from payloads.judging import Given, given, judge_given
+from payloads.system import System, Terms
+from payloads.verdicts import words
 from payloads.verdicts.checks import Check
 from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Verdict
-from payloads.verdicts.words import duration
-from payloads.verdicts.words import instant as instant_words
 
 _MARKS = {True: ("ok  ", "green"), False: ("FAIL", "red"), None: ("-   ", "bright_black")}
 _SEVERITIES = {"danger": "red", "warning": "yellow", "note": "cyan"}
-
-
-class Terms:
-    """How everything is judged: the state, the clock, what is paid, and by whom."""
-
-    def __init__(
-        self,
-        state_path: str,
-        now: str | None,
-        at: str | None,
-        sender: str | None,
-        quote: str | None,
-        parameter_payload: str | None,
-        value: str,
-        call: str | None,
-    ) -> None:
-        self.state = load_state(state_path)
-        self.at = instant(at, "at")
-        self.now = instant(now, "now")
-        if self.at is not None:
-            self.state = self.state.at(self.at)
-            self.now = self.at if self.now is None else self.now
-        self.sender = sender
-        self.value = wei(value)
-        self.call = _call_of(self.state, call)
-        self.parameter = _parameter(self.state, quote, parameter_payload)
-
-    def judge(self, given: Given) -> Verdict:
-        """The verdict on one payload, or on one call's calldata."""
-        state = self.state
-        if given.is_call:
-            self.check_free_of_terms()
-            if isinstance(state, ChainlinkState):
-                return on_chainlink.judge_calldata(
-                    given.raw, state, value=self.value, sender=self.sender, now=self.now
-                )
-            assert isinstance(state, StorkState)
-            return on_stork.judge_calldata(given.raw, state, value=self.value, now=self.now)
-        if isinstance(state, ChainlinkState):
-            if self.call == "verifyBulk":
-                return self.judge_bulk([given.raw])
-            return on_chainlink.judge(
-                given.raw, state, parameter_payload=self.parameter, **self._rest
-            )
-        assert self.call is not None
-        assert isinstance(state, StorkState)
-        return on_stork.judge(given.raw, state, call=self.call, value=self.value, now=self.now)
-
-    def judge_bulk(self, raws: list[bytes]) -> Verdict:
-        """The verdict on one `verifyBulk` of all of them."""
-        assert isinstance(self.state, ChainlinkState)
-        return on_chainlink.judge_bulk(
-            raws, self.state, parameter_payload=self.parameter, **self._rest
-        )
-
-    @property
-    def _rest(self) -> dict[str, Any]:
-        return {"value": self.value, "sender": self.sender, "now": self.now}
-
-    def check_free_of_terms(self) -> None:
-        """Calldata names its own function and parameter."""
-        if self.parameter:
-            raise Misuse("calldata says itself what it pays in", field="--quote, --parameter")
 
 
 def wei(text: str) -> int:
@@ -104,34 +33,21 @@ def wei(text: str) -> int:
     return int(text)
 
 
-def _call_of(state: State, call: str | None) -> str | None:
-    if isinstance(state, ChainlinkState):
-        names = ["verify", "verifyBulk"]
-    else:
-        names = [function.name for function in STORK_FUNCTIONS]
-    if call is None:
-        return names[0]
-    found = [name for name in names if name.lower() == call.lower()]
-    if not found:
-        expected = f"{' or '.join(names)} ({state.contract})"
-        raise Misuse("no such function", field="--call", expected=expected, found=call)
-    return found[0]
+def _function(system: System, state: State, name: str | None) -> str:
+    try:
+        return function_named(system.calldata_functions, name).name
+    except Misuse as error:
+        expected = f"{error.expected} ({state.contract})"
+        raise Misuse(error.reason, field="--call", expected=expected, found=name) from None
 
 
-def _parameter(state: State, quote: str | None, given: str | None) -> bytes:
-    if quote is not None and given is not None:
+def _parameter(system: System, state: State, token: str | None, text: str | None) -> bytes:
+    """The parameter payload: given in hex, or made for a token."""
+    if token is not None and text is not None:
         raise Misuse("--quote and --parameter say the same thing twice", field="--quote")
-    if not isinstance(state, ChainlinkState):
-        if quote or given:
-            raise Misuse("Stork takes no token", field="--quote, --parameter")
-        return b""
-    if given is not None:
-        return b"" if given in ("", "0x") else to_bytes(given, name="--parameter")
-    if quote is None:
-        return b""
-    if state.fee_manager is None:
-        raise Misuse("the state has no fee manager to pay", field="--quote")
-    return parameter(bytes(state.fee_manager.token(quote)))
+    if token is not None:
+        return system.parameter(state, token)
+    return b"" if text in (None, "", "0x") else to_bytes(text, name="--parameter")
 
 
 @click.command(short_help="Say what the contract would do, and why.")
@@ -178,27 +94,43 @@ def verify(
       payloads verify --state state.json --call verifyBulk --quote link a.hex b.hex
     """
     run = Run(as_json, colour)
-    terms = Terms(state_path, now, at, sender, quote, parameter_payload, value, call)
-    bulk: list[bytes] = []
+    state, time = load_state_then(state_path, at, now)
+    system = systems.of_state(state)
+    terms = Terms(
+        function=_function(system, state, call),
+        parameter_payload=_parameter(system, state, quote, parameter_payload),
+        value=wei(value),
+        sender=sender,
+        now=time,
+    )
+    takes_many = function_named(system.calldata_functions, terms.function).takes_many
+    together: list[bytes] = []
 
     def act(item: Item) -> None:
-        for given in givens(item.value):
-            if given.error is not None:
-                run.fail(item.where, given.error, item.line)
-            elif terms.call == "verifyBulk" and not given.is_call:
-                bulk.append(given.raw)
+        for found in given(item.value):
+            if found.error is not None:
+                run.fail(item.where, found.error, item.line)
+            elif takes_many and not found.is_call:
+                together.append(found.raw)
             else:
-                _show(run, terms.judge(given), item)
+                _show(run, _judge(found, state, terms), item)
 
     run.each(sources, act)
-    if bulk and not run.failed:
-        _show(run, terms.judge_bulk(bulk), Item(f"verifyBulk of {len(bulk)} payloads", ""))
-    elif bulk:
-        left = Malformed(
+    if together and not run.failed:
+        where = f"{terms.function} of {len(together)} payloads"
+        _show(run, system.judge(together, state, terms), Item(where, ""))
+    elif together:
+        error = Malformed(
             "not judged: some payloads of the call could not be read", field="payloads"
         )
-        run.fail("verifyBulk", left)
+        run.fail(str(terms.function), error)
     run.finish()
+
+
+def _judge(found: Given, state: State, terms: Terms) -> Verdict:
+    if found.is_call:  # calldata names its function itself
+        terms = msgspec.structs.replace(terms, function=None)
+    return judge_given(found, state, terms)
 
 
 def _show(run: Run, verdict: Verdict, item: Item) -> None:
@@ -239,19 +171,24 @@ def verdict_lines(verdict: Verdict, where: str) -> Iterator[str]:
 
 def _headline(verdict: Verdict) -> str:
     if not verdict.accepted:
-        said = click.style(f"refused: {verdict.name}", fg="red", bold=True)
-        return f"{said}  revert data 0x{elide((verdict.revert_data or b'').hex(), 80)}"
-    returned = verdict.returned
-    if returned is False:
+        refused = click.style(f"refused: {verdict.name}", fg="red", bold=True)
+        return f"{refused}  revert data 0x{elide((verdict.revert_data or b'').hex(), 80)}"
+    if not verdict.passed:
         return click.style("refused: the call returns false", fg="red", bold=True)
-    if returned is True:
-        said = "true"
-    elif isinstance(returned, bytes):
-        said = f"the report ({len(returned)} bytes)"
-    else:
-        what = "report" if verdict.state.contract.startswith("v") else "asset"
-        said = f"{len(returned)} {what}{'' if len(returned) == 1 else 's'}"
-    return click.style(f"accepted: returns {said}", fg="green", bold=True)
+    returned = _returned(verdict.returned)
+    return click.style(f"accepted: returns {returned}", fg="green", bold=True)
+
+
+def _returned(value: Any) -> str:
+    """The value that a call returns, in a few words."""
+    if value is True:
+        return "true"
+    if isinstance(value, bytes):
+        return f"the report ({len(value)} bytes)"
+    if not isinstance(value, tuple):
+        return elide(str(value))
+    noun = "report" if all(isinstance(each, bytes) for each in value) else "asset"
+    return f"{len(value)} {noun}{'' if len(value) == 1 else 's'}"
 
 
 def _which(index: int | None) -> str:
@@ -262,20 +199,19 @@ def _check_line(check: Check) -> str:
     mark, colour = _MARKS[check.passed]
     revert = f"  {check.revert}" if check.revert else ""
     decides = click.style("  <- the chain stops here", bold=True) if check.decided else ""
-    said = check.rule if check.passed else check.detail or check.rule
+    detail = check.rule if check.passed else check.detail or check.rule
     marked = click.style(mark, fg=colour)
-    return f"{marked} {check.name}{_which(check.payload)}: {said}{revert}{decides}"
+    return f"{marked} {check.name}{_which(check.payload)}: {detail}{revert}{decides}"
 
 
 def _state_lines(verdict: Verdict) -> Iterator[str]:
-    state = verdict.state
     yield "state used"
-    yield f"  {state.described()}"
+    yield f"  {verdict.state.described()}"
     age = verdict.age
     if age is None:
-        old = "its age is not known"
+        age_words = "its age is not known"
     elif age >= 0:
-        old = f"{duration(age)} old at that time"
+        age_words = f"{words.duration(age)} old at that time"
     else:
-        old = f"{duration(age)} newer than that"
-    yield f"  judged at {instant_words(verdict.now)}; {old}"
+        age_words = f"{words.duration(age)} newer than that"
+    yield f"  judged at {words.instant(verdict.now)}; {age_words}"

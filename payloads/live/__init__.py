@@ -22,7 +22,6 @@ if TYPE_CHECKING:
         Unreachable,
     )
     from payloads.live.connection import Backoff, Connection, merged
-    from payloads.live.credentials import TokenFile
     from payloads.live.group import GroupConnection
     from payloads.live.inbox import Inbox
     from payloads.live.sink import Recorder, Stats
@@ -43,7 +42,6 @@ _LATER = {
     "Retrying": "payloads.capture.frames",
     "Secret": "payloads.venues.common.redactor",
     "Stats": "payloads.live.sink",
-    "TokenFile": "payloads.live.credentials",
     "Unreachable": "payloads.capture.frames",
     "connect": "payloads.live.streaming",
     "merged": "payloads.live.connection",
@@ -52,7 +50,7 @@ _LATER = {
 
 __all__ = [
     "Backoff", "Connection", "Delivery", "Dropped", "Frame", "GroupConnection", "Inbox",
-    "Incident", "Recorder", "Retrying", "Secret", "Stats", "TokenFile", "Unreachable",
+    "Incident", "Recorder", "Retrying", "Secret", "Stats", "Unreachable",
     "connect", "merged", "stream",
 ]  # fmt: skip
 

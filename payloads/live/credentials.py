@@ -1,19 +1,17 @@
 """Where credentials may come from: environment, a file that only its owner can read, an argument.
 
-`find` looks for each credential of a venue in that order of trust: what the caller passed, then
+`find` looks for each credential of a venue in this order: the caller's argument, then
 `PAYLOADS_<VENUE>_<NAME>` in the environment, then `[venue] name = "…"` in a TOML file. They come
-out as `Secret`, whose `repr` hides them. A token that is good once, and answered with the next, is
-kept in a `TokenFile`. Command-line arguments are no place for a credential (any
-user of the machine can list them), so the command line takes none.
+out as `Secret`, whose `repr` hides them. The command line takes no credential as an argument,
+because any user of the machine can list the arguments.
 
-Everything that is wrong is `Misuse`, and no message shows a credential.
+Every error is `Misuse`, and no message shows a credential.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -36,44 +34,11 @@ def from_environment(name: str, environ: Mapping[str, str] | None = None) -> Sec
 
 
 def from_file(path: str | os.PathLike[str]) -> Secret:
-    """The credential that a file consists of; white space around it is not part of it."""
+    """The content of a file as a credential, without white space around it."""
     value = _read(Path(path)).strip()
     if not value:
         raise Misuse("is empty", field=str(path), expected="a credential")
     return Secret(value)
-
-
-class TokenFile:
-    """A file that consists of a token, in the place of which another may come."""
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        # What a link points to is replaced, not the link.
-        self._path = Path(path).expanduser().resolve()
-
-    def read(self) -> Secret:
-        """The token; `Misuse` also where the next one could not be kept."""
-        token = from_file(self._path)
-        if not os.access(self._path.parent, os.W_OK):
-            expected = "a folder in which the token's file can be replaced"
-            raise Misuse("cannot be written to", field=str(self._path.parent), expected=expected)
-        return token
-
-    def keep(self, token: Secret) -> None:
-        """Put another token in: the file has either, whole, whatever happens meanwhile."""
-        try:
-            # `mkstemp` makes it for its owner only.
-            file, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-            try:
-                with os.fdopen(file, "w") as stream:
-                    stream.write(token.reveal() + "\n")
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                os.replace(name, self._path)
-            except BaseException:
-                os.unlink(name)
-                raise
-        except OSError as error:
-            raise Misuse(f"cannot be written: {error.strerror}", field=str(self._path)) from None
 
 
 def find(
@@ -84,7 +49,7 @@ def find(
     environ: Mapping[str, str] | None = None,
     file: str | os.PathLike[str] | None = None,
 ) -> dict[str, Secret]:
-    """Those of a venue's credentials that can be found. Which of them it needs, the venue knows."""
+    """The credentials of a venue that can be found. The venue knows which of them it needs."""
     environ = os.environ if environ is None else environ
     from_table = _table(Path(file), venue) if file is not None else {}
     found: dict[str, Secret] = {}
@@ -114,9 +79,9 @@ def _table(path: Path, venue: str) -> dict[str, Secret]:
 
 
 def _read(path: Path) -> str:
-    """The text of a file, once it is clear that only its owner can read it."""
+    """The text of a file that only its owner can read."""
     try:
-        # Opened first and looked at then, so that what is checked is what is read.
+        # Opened before it is checked, so that the same file is checked and read.
         with path.open("rb") as stream:
             _check(os.fstat(stream.fileno()), path)
             raw = stream.read(_MAX_FILE_BYTES + 1)

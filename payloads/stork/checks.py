@@ -57,7 +57,7 @@ def _count(call: Call) -> None:
 
 
 def signed_by(call: Call) -> str:
-    """Who signed, and who should have."""
+    """The signer that was found and the one that is expected, in words."""
     found = "nobody" if call.signer == ZERO else checksum(call.signer)
     return f"signed by {found}, and the contract's signer is {checksum(call.state.signer)}"
 

@@ -18,7 +18,7 @@ HAZARDS = {
         Hazard(
             "stork-uninitialised",
             "danger",
-            "the contract's signer is zero: it takes every invalid signature for a good one",
+            "the contract's signer is zero: it accepts every invalid signature",
             "StorkFast 1.0.0: the recovered address is compared with the signer, and a failed "
             "recovery is address zero",
         ),
@@ -43,8 +43,8 @@ HAZARDS = {
         Hazard(
             "stork-versioned-body",
             "danger",
-            "the body looks like the versioned layout, which the contract reads as the plain one: "
-            "its taxonomy, time and values are not what was signed to mean",
+            "the body looks like the versioned layout, but the contract reads the plain layout: it "
+            "takes other values for taxonomy, time and prices than those that were signed",
             "StorkFast 1.0.0 knows the plain layout only",
         ),
         Hazard(

@@ -26,6 +26,11 @@ class StorkState(State, frozen=True, kw_only=True, dict=True, gc=True):
         fee = {"verification_fee": str(self.verification_fee)}
         return super().to_dict() | plain(signer=self.signer) | fee
 
+    @property
+    def flat_fee(self) -> int:
+        """The wei that every call costs."""
+        return self.verification_fee
+
     def facts(self) -> Iterator[tuple[str, str]]:
         """Names and values for a person."""
         unset = "" if any(self.signer) else "  NEVER SET: every invalid signature verifies"

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from payloads.venues.finery.auth import NonceSequence
     from payloads.venues.finery.feeds import Binding
     from payloads.venues.finery.session import FinerySession
-    from payloads.venues.qfex.auth import HmacKey, Jwt
+    from payloads.venues.qfex.auth import HmacKey
     from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
     from payloads.venues.qfex.trade_session import QfexTradeSession
     from payloads.venues.stork.session import StorkSession
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 __all__ = [
     "VENUES", "Asked", "Authenticated", "Backfilled", "Binding", "Broken", "ChainlinkCredentials",
     "ChainlinkSession", "Channel", "Closed", "Data", "Degraded", "Duplicate", "EthgasLogin",
-    "EthgasSession", "Event", "FinerySession", "HighAvailability", "HmacKey", "Jwt",
+    "EthgasSession", "Event", "FinerySession", "HighAvailability", "HmacKey",
     "NonceSequence", "Opened", "QfexMarketSession", "QfexTradeSession", "Rejected", "Retry",
     "Secret", "Session", "SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription",
     "Unknown", "Unsubscribed", "Venue", "make", "session", "variable", "venue",
@@ -92,7 +92,6 @@ _LATER = {
     "Subscription": "qfex.market_session",
     "QfexTradeSession": "qfex.trade_session",
     "HmacKey": "qfex.auth",
-    "Jwt": "qfex.auth",
     "Duplicate": "common.dedupe",
 }
 

@@ -171,6 +171,11 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
         words += [f"block {self.block_number}"] if self.block_number is not None else []
         return ", ".join(word for word in [*words, self.source] if word)
 
+    @property
+    def flat_fee(self) -> int | None:
+        """The wei that every call costs; None where the fee depends on the payload."""
+        return None
+
     def facts(self) -> Iterator[tuple[str, str]]:
         """Names and values for a person: what only this system's contracts know."""
         yield from ()

@@ -24,7 +24,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from payloads import simulators
 from payloads.capture import compression, reader
 from payloads.capture.compression import Torn
 from payloads.capture.format import BrokenLine, Header, line_of
@@ -37,7 +36,7 @@ from payloads.errors import Malformed, Misuse
 from payloads.live import connect
 from payloads.simulators import EthgasSimulator, QfexSimulator
 from payloads.venues.common.redactor import REDACTED, Redactor, Secret
-from payloads.venues.common.session import Authenticated, Reply, Request, Session
+from payloads.venues.common.session import Authenticated, Reply, Request
 from tests.live.kit import SECRET, Numbered, count, read_until, run, serving
 
 NAMES = ("c.jsonl", "c.jsonl.gz", "c.jsonl.zst")
@@ -544,18 +543,12 @@ def test_replies_of_older_captures_are_read() -> None:
     assert other.reply is None
 
 
-@pytest.mark.parametrize("venue", ["ethgas", "qfex"])
-def test_the_answers_to_a_login_are_not_in_the_file(venue: str, tmp_path: Path) -> None:
+def test_the_answers_to_a_login_are_not_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
 
     async def work() -> None:
-        async with simulators.make(venue) as server:
-            session: Session
-            if isinstance(server, EthgasSimulator):
-                session = server.session(login=server.login())
-            else:
-                assert isinstance(server, QfexSimulator)
-                session = server.trade_session(credentials=server.oauth())
+        async with EthgasSimulator() as server:
+            session = server.session(login=server.login())
             with CaptureWriter(path) as writer:
                 async with connect(session, recorder=writer) as connection:
                     async for event in connection.events():
@@ -572,6 +565,27 @@ def test_the_answers_to_a_login_are_not_in_the_file(venue: str, tmp_path: Path) 
     for one in replies:
         assert set(one.detail) == {"purpose", "status", "body_bytes"}
         assert one.detail["body_bytes"] > 0
+
+
+@pytest.mark.parametrize("how", ["key", "token", "source"])
+def test_no_credential_of_a_trade_socket_is_in_the_file(how: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+
+    async def work() -> None:
+        async with QfexSimulator() as server:
+            token = server.jwt()
+            credentials = {"key": None, "token": Secret(token), "source": lambda: token}[how]
+            session = server.trade_session(**{"credentials": credentials} if credentials else {})
+            with CaptureWriter(path) as writer:
+                async with connect(session, recorder=writer) as connection:
+                    async for event in connection.events():
+                        if isinstance(event, Authenticated):
+                            break
+            for secret in (token, server.public_key, server.secret):
+                assert secret.encode() not in path.read_bytes()
+
+    run(work())
+    assert b"authenticated" in path.read_bytes()
 
 
 def test_a_capture_over_a_real_connection_holds_no_credential(tmp_path: Path) -> None:

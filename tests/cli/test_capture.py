@@ -23,7 +23,7 @@ from payloads.capture.reader import read_frames, read_records
 from payloads.capture.replay import rerun
 from payloads.cli.main import main
 from payloads.errors import Misuse
-from payloads.simulators import ChainlinkSimulator, QfexSimulator, Simulator
+from payloads.simulators import ChainlinkSimulator, Simulator
 from payloads.simulators.http import Response, answer
 from payloads.simulators.threaded import threaded
 from payloads.simulators.venues.chainlink import FEEDS, sequence_of
@@ -308,36 +308,6 @@ def test_the_rates_are_told_where_nobody_watches(
     assert "messages" in ran.stderr
     assert "kB/s  gaps 0  broken 0  duplicates 1" in ran.stderr
     assert "duplicates               1, kept in the capture" in ran.stdout
-
-
-def test_tokens_that_are_good_once_are_kept_in_their_file(tmp_path: Path) -> None:
-    held = tmp_path / "token"
-    with simulators.start("qfex") as venue:
-        assert isinstance(venue, QfexSimulator)
-        first = venue._tokens.new_refresh_token()
-        held.write_text(first)
-        held.chmod(0o600)
-        arguments = ["capture", "qfex-trade", "--endpoint", venue.trade_base, "--frames", "2",
-                     "--attempts", "1", "--set", f"token_file={held}"]  # fmt: skip
-        options = ["--set", f"client_id={venue.client_id}", "--set", f"rest={venue.http_url}"]
-        for name in ("a.jsonl", "b.jsonl"):  # the second time with what the first one left there
-            path = tmp_path / name
-            ran = command(*arguments, *options, "-o", str(path))
-            assert ran.exit_code == 0, ran.stderr
-            for text in (path.read_text(), ran.output):
-                assert first not in text
-                assert held.read_text().strip() not in text
-                assert str(tmp_path / "token") not in text
-        assert held.read_text().strip() != first
-        for missing in ("rest", "client_id"):
-            given = [one for one in options if one != "--set" and not one.startswith(missing)]
-            ran = command(*arguments, "--set", *given, "-o", str(tmp_path / "c.jsonl"))
-            assert ran.exit_code == 2
-            assert f"qfex-trade {missing}: not given" in ran.stderr
-        held.chmod(0o644)
-        ran = command(*arguments, *options, "-o", str(tmp_path / "c.jsonl"))
-    assert ran.exit_code == 2
-    assert "chmod 600" in ran.stderr
 
 
 def test_help_says_what_there_is() -> None:

@@ -73,31 +73,6 @@ def test_what_is_given_comes_before_the_environment_and_that_before_the_file(
     assert credentials.variable("qfex-trade", "public_key") == "PAYLOADS_QFEX_TRADE_PUBLIC_KEY"
 
 
-@posix
-def test_a_token_s_file_gets_the_next_one_whole(tmp_path: Path) -> None:
-    path = file(tmp_path / "token", "first-token\n")
-    link = tmp_path / "link"
-    link.symlink_to(path)
-    tokens = credentials.TokenFile(link)
-    assert tokens.read() == Secret("first-token")
-    held = path.open()  # whoever reads meanwhile reads the old one to its end
-    tokens.keep(Secret("second-token"))
-    assert held.read() == "first-token\n"
-    held.close()
-    assert tokens.read() == Secret("second-token")
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert (link.is_symlink(), len(list(tmp_path.iterdir()))) == (True, 2)
-
-
-def test_a_token_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
-    tokens = credentials.TokenFile(tmp_path / "no" / "token")
-    with pytest.raises(Misuse, match="cannot be written") as caught:
-        tokens.keep(Secret("second-token"))
-    assert "second-token" not in str(caught.value)
-    with pytest.raises(Misuse, match="cannot be read"):
-        tokens.read()
-
-
 @pytest.mark.parametrize("text", ['v = "x"', "[v]\na = 1", 'token = gmork-secret"', "[v]\na = ''"])
 def test_a_broken_file_is_told_without_what_is_in_it(text: str, tmp_path: Path) -> None:
     with pytest.raises(Misuse) as caught:

@@ -16,15 +16,13 @@ from payloads.errors import Refused
 from payloads.simulators import QfexSimulator
 from payloads.venues.common.jwt import make_token
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import SECOND, Authenticated, Data, Event, Opened, Rejected
+from payloads.venues.common.session import SECOND, Data, Event, Rejected
 from payloads.venues.qfex.auth import HmacKey, auth_message
-from payloads.venues.qfex.codes import retry_hint
 from payloads.venues.qfex.market_session import Subscription
-from payloads.venues.qfex.oauth import Code, OAuth, TokensRenewed, authorize_url, code_in
 from payloads.venues.qfex.records import CHANNELS, REPLIES, Balance, Position, StopOrder
-from payloads.venues.qfex.requests import TRADE_CHANNELS, RateBudget
+from payloads.venues.qfex.requests import TRADE_CHANNELS, AddOrder, request_of
 from payloads.venues.qfex.trade_session import QfexTradeSession
-from tests.simulators.kit import ask, collect, dialled, driven, kinds, received, refusal, run, until
+from tests.simulators.kit import collect, dialled, driven, kinds, received, refusal, run, until
 
 KEY = HmacKey("qfex_pub_payloads_insecure", Secret("payloads-insecure-test-secret"))
 NONCE = "c0ffee" * 4
@@ -211,12 +209,12 @@ def test_within_the_minute() -> None:
 
 @pytest.mark.parametrize("account", ["", "sub"])
 @pytest.mark.parametrize("key_in", ["query", "headers", "none"])
-@pytest.mark.parametrize("by", ["key", "token", "oauth"])
+@pytest.mark.parametrize("by", ["key", "token", "source"])
 def test_our_client_gets_in(by: str, key_in: str, account: str) -> None:
     async def test() -> None:
         async with QfexSimulator(rate=20) as venue:
             options: dict[str, Any] = {"token": {"jwt": venue.jwt()}}.get(by, {})
-            options |= {"credentials": venue.oauth()} if by == "oauth" else {}
+            options |= {"credentials": venue.jwt} if by == "source" else {}
             options |= {"account_id": venue.account_id} if account else {}
             session = venue.trade_session(
                 key_in=key_in, channels=["positions", "balances"], **options
@@ -359,41 +357,6 @@ def has(events: Iterable[Event], channel: str) -> bool:
 # --- tokens ---------------------------------------------------------------------------------------
 
 
-def test_a_login_by_code() -> None:
-    """The whole way: the page a person is sent to, the way back, the exchange, the trade socket."""
-
-    async def test() -> None:
-        async with QfexSimulator(rate=20) as venue:
-            verifier, back = "v" * 43, "http://localhost:57423/callback"
-            page = authorize_url(
-                venue.client_id, back, "state-1", verifier, endpoint=venue.http_url
-            )
-            reply = await ask("GET", page)
-            assert reply.status == 302
-            code = code_in(dict(reply.headers)["Location"], "state-1")
-            held = Code(code, Secret(verifier), back)
-            credentials = OAuth(venue.client_id, code=held, endpoint=venue.http_url)
-            session = venue.trade_session(credentials=credentials)
-            async with driven(session) as connection:
-                events = await collect(connection, lambda all_: kinds(all_)["Subscribed"] > 0)
-            assert [type(event) for event in events[:3]] == [TokensRenewed, Opened, Authenticated]
-            assert (await ask("GET", venue.http_url + "/other")).status == 404
-
-    run(test())
-
-
-def test_a_refresh_token_that_is_no_good_is_told() -> None:
-    async def test() -> None:
-        async with QfexSimulator() as venue:
-            wrong = OAuth(venue.client_id, Secret("never-given"), endpoint=venue.http_url)
-            async with driven(venue.trade_session(credentials=wrong)) as connection:
-                with pytest.raises(Refused, match=r"invalid_grant.*log in again"):
-                    await collect(connection, lambda _: False)
-            assert venue.counters.dials == 0
-
-    run(test())
-
-
 def test_a_token_that_ends_cannot_be_used_again() -> None:
     async def test() -> None:
         async with QfexSimulator() as venue:
@@ -427,20 +390,43 @@ def test_a_venue_that_refuses_and_does_not_close_is_left(monkeypatch: pytest.Mon
     run(test())
 
 
-def test_a_token_is_renewed_while_it_is_in_use() -> None:
-    """Nothing is interrupted for it, and the next dial has the new one."""
+def test_each_connection_has_a_token_of_its_own() -> None:
+    """The source is asked at each dial; a token that has ended meanwhile does no harm."""
 
     async def test() -> None:
-        async with QfexSimulator(rate=50, lifetime=3.0) as venue:
-            session = venue.trade_session(
-                credentials=venue.oauth(margin=2 * SECOND), channels=["balances"]
-            )
+        async with QfexSimulator(rate=50) as venue:
+            tokens: list[str] = []
+
+            def source() -> str:
+                tokens.append(venue.jwt())
+                return tokens[-1]
+
+            session = venue.trade_session(credentials=source, channels=["balances"])
             async with driven(session) as connection:
-                events = await collect(connection, lambda all_: kinds(all_)["TokensRenewed"] == 2)
-                assert kinds(events)["Opened"] == 1
+                await collect(connection, lambda all_: kinds(all_)["Data"] > 0)
                 venue.cut()
-                events = await collect(connection, lambda all_: kinds(all_)["Data"] > 5)
+                events = await collect(connection, lambda all_: kinds(all_)["Authenticated"] > 0)
+                venue.expire()
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] > 0)
             assert kinds(events)["Authenticated"] == 1
+            assert len(tokens) == 3
+            assert not venue.counters.refused
+
+    run(test())
+
+
+def test_a_token_source_that_fails_is_reported_and_called_again() -> None:
+    async def test() -> None:
+        async with QfexSimulator(rate=50) as venue:
+            calls = iter([None, venue.jwt(-1), venue.jwt()])
+            session = venue.trade_session(credentials=lambda: next(calls), channels=["balances"])
+            async with driven(session) as connection:
+                events = await collect(connection, lambda all_: kinds(all_)["Data"] > 0)
+            refused = [event for event in events if isinstance(event, Rejected)]
+            assert [(event.code, event.about) for event in refused] == [("no token", "auth")] * 2
+            assert [event.meaning for event in refused] == [
+                "the token source failed: Misuse", "the token source returned an expired token",
+            ]  # fmt: skip
             assert not venue.counters.refused
 
     run(test())
@@ -463,7 +449,7 @@ def test_orders() -> None:
                 await collect(connection, lambda all_: kinds(all_)["Subscribed"] > 0)
 
                 async def send(kind: str, **params: Any) -> Any:
-                    session.send(kind, params, now=venue.now())
+                    session.request(request_of(kind, params))
                     # Nothing else wakes the driver before its next timer does.
                     venue.peers[0].send('{"subscribed":"order_responses"}')
                     events = await collect(
@@ -519,7 +505,8 @@ def test_every_message_is_answered_as_our_session_expects() -> None:
 
             async def ask_for(kind: str, **params: Any) -> list[Event]:
                 """What comes until the session waits for nothing."""
-                session.send(kind, params, now=now)
+                session.request(request_of(kind, params))
+                session.tick(now)
                 return await pump(lambda all_: bool(all_) and session.deadline is None)
 
             session.dial(now)
@@ -594,7 +581,7 @@ def test_all_of_an_account_is_told_and_cancelled() -> None:
                     await collect(connection, lambda all_: kinds(all_)["Subscribed"] > 0)
                 async with driven(first) as connection:
                     await collect(connection, lambda all_: kinds(all_)["Acknowledged"] > 0)
-                    first.send("add_order", ORDER, now=venue.now())
+                    first.request(AddOrder(**ORDER))
                     venue.peers[-1].send('{"subscribed":"order_responses"}')
                     await collect(connection, lambda all_: kinds(all_)["Data"] > 0)
                 told = await collect(listening, lambda all_: kinds(all_)["Data"] == 2)
@@ -604,25 +591,5 @@ def test_all_of_an_account_is_told_and_cancelled() -> None:
                 venue.close(1012)
                 untold = await collect(elsewhere, lambda all_: kinds(all_)["Closed"] > 0)
                 assert not kinds(untold)["Data"]
-
-    run(test())
-
-
-def test_the_rate_limit_is_the_users_over_all_connections() -> None:
-    async def test() -> None:
-        async with QfexSimulator() as venue:
-            venue._budget = RateBudget(Decimal(6))
-            ask_for = '{"type":"get_user_orders","params":{}}'
-            for count in (1, 0):
-                async with dialled(venue.trade_url) as socket:
-                    signed = venue.trade_session()
-                    signed.opened(venue.now())
-                    await socket.send(signed.take()[0])
-                    assert await received(socket) == {"authenticated": True}
-                    await socket.send(ask_for)
-                    answer = await received(socket)
-                    assert ("all_orders_response" in answer) == bool(count), answer
-            assert answer["err"]["error_code"] == "RateLimited"
-            assert retry_hint(answer["err"]["message"])
 
     run(test())

@@ -348,13 +348,13 @@ def rows_of(data: Data) -> list[Any]:
      "duplicate/3,expire@10,cut@20", "duplicate/2,close@15"],
 )  # fmt: skip
 def test_no_fill_is_lost_or_doubled(plan: str, tmp_path: Path) -> None:
-    """The trade socket, with a token: fills of which nobody was told are asked for afterwards."""
+    """The trade socket, with a source of tokens: fills of the time away are asked for later."""
     known = set[int]()
 
     async def test() -> Run:
         async with QfexSimulator(misbehave=plan) as venue:
             found = Run(venue, silent=any(for_good(rule) for rule in Plan(plan).rules))
-            session = venue.trade_session(credentials=venue.oauth(), channels=["fills"])
+            session = venue.trade_session(credentials=venue.jwt, channels=["fills"])
             async with (
                 captured(found, tmp_path) as writer,
                 driven(session, recorder=writer, **(PINGS if found.silent else {})) as connection,

@@ -3,7 +3,6 @@
 Books are whole at every message and numbered; `*` stands for all symbols. Orders meet nobody
 (`payloads.simulators.venues.qfex_account`). As at the venue, order replies come only to connections
 that have subscribed to `order_responses`, and cancel-on-disconnect takes all orders of the account.
-The market data's port is also the OAuth server, which takes a person's consent for granted.
 
 Credentials and messages are checked by `payloads.venues.qfex.server`. How the venue ends a
 connection that fails to authenticate is not documented; here it is closed with 1008.
@@ -28,19 +27,17 @@ from payloads.simulators.market import Walk
 from payloads.simulators.options import Common, Endpoint, Made
 from payloads.simulators.peer import Peer
 from payloads.simulators.streams import Stream
-from payloads.simulators.text_options import COMMON, LIFETIME, SECRET, TextOption, seconds, word
+from payloads.simulators.text_options import COMMON, SECRET, TextOption, seconds, word
 from payloads.simulators.venues.qfex_account import Account, Told, rfc3339
 from payloads.venues.common.jwt import make_token
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import SECOND
 from payloads.venues.common.venue import variable
-from payloads.venues.qfex.auth import HmacKey, Jwt
+from payloads.venues.qfex.auth import HmacKey
 from payloads.venues.qfex.codes import AUTH_WITHIN
 from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
-from payloads.venues.qfex.oauth import AUTHORIZE, TOKEN, OAuth
 from payloads.venues.qfex.records import CHANNELS
-from payloads.venues.qfex.requests import RateBudget
-from payloads.venues.qfex.server import AuthDesk, MarketDesk, TokenDesk, TradeDesk
+from payloads.venues.qfex.server import AuthDesk, MarketDesk, TradeDesk
 from payloads.venues.qfex.trade_session import QfexTradeSession
 
 # Symbols and their first price, in millionths.
@@ -68,8 +65,6 @@ class QfexSimulator(Simulator):
     text_options: ClassVar[Mapping[str, TextOption]] = {
         "account_id": word("the subaccount that there is"),
         "auth_within": seconds("in which a client has to authenticate (60)"),
-        "client_id": word("the one of logins by OAuth"),
-        "lifetime": LIFETIME,
         "public_key": word("the public key that it takes"),
         "secret": SECRET,
         **COMMON,
@@ -82,8 +77,6 @@ class QfexSimulator(Simulator):
         public_key: str = "qfex_pub_payloads_insecure",
         secret: str = "payloads-insecure-test-secret",
         account_id: str = "00000000-0000-4000-8000-000000000001",
-        client_id: str = "payloads-insecure-client",
-        lifetime: float = 3600.0,
         auth_within: float = AUTH_WITHIN / SECOND,
         **common: Unpack[Common],
     ) -> None:
@@ -95,12 +88,8 @@ class QfexSimulator(Simulator):
         self.feeds = tuple(feeds)
         self.public_key, self.secret, self.account_id = public_key, secret, account_id
         self.auth_within = auth_within
-        self.client_id = client_id
         self._jwt_keys = 0
-        self._auth, self._budget = self._new_auth(), RateBudget()
-        self._tokens = TokenDesk(
-            self._jwt_key, lambda: secrets.token_hex(16), client_id, int(lifetime * SECOND)
-        )
+        self._auth = self._new_auth()
         self._markets = {one: _Market(one, self.seed, self._when) for one in feeds}
         self._statistics = 0
         self._accounts: dict[str, Account] = {}
@@ -163,25 +152,10 @@ class QfexSimulator(Simulator):
 
     def trade_session(self, jwt: str = "", **options: Any) -> QfexTradeSession:
         """A session for the trade socket, with the key, a token, or other `credentials`."""
-        held = Jwt(Secret(jwt)) if jwt else HmacKey(self.public_key, Secret(self.secret))
+        held = Secret(jwt) if jwt else HmacKey(self.public_key, Secret(self.secret))
         nonces: Callable[[], str] = options.pop("nonces", lambda: secrets.token_hex(16))
         options = dict[str, Any](endpoint=self.trade_base) | options
         return QfexTradeSession(options.pop("credentials", held), nonces=nonces, **options)
-
-    def oauth(self, **options: Any) -> OAuth:
-        """Credentials that get their tokens here, as after a login."""
-        refresh = Secret(self._tokens.new_refresh_token())
-        return OAuth(self.client_id, refresh, **dict[str, Any](endpoint=self.http_url) | options)
-
-    async def answer_http(self, request: Request) -> Response:
-        if (request.method, request.path) == ("GET", AUTHORIZE):
-            status, told = self._tokens.authorize(request.query(), self.now())
-            if status == 302:
-                return Response(status, headers=(("Location", told),))
-            return answer(status, {"error": "invalid_request", "error_description": told})
-        if (request.method, request.path) == ("POST", TOKEN):
-            return answer(*self._tokens.token(request.query(), self.now()))
-        return await super().answer_http(request)
 
     # --- connections ---
 
@@ -201,7 +175,7 @@ class QfexSimulator(Simulator):
             peer.memory["desk"] = MarketDesk()
             return
         spare = AUTH_WITHIN - int(self.auth_within * SECOND)
-        peer.memory["desk"] = TradeDesk(self._auth, self.now() - spare, self._budget)
+        peer.memory["desk"] = TradeDesk(self._auth, self.now() - spare)
         self._watch(peer)
 
     def _watch(self, peer: Peer) -> None:
@@ -220,8 +194,7 @@ class QfexSimulator(Simulator):
             self._tell(peer, self.account(desk.account).cancel_all(self.now()))
 
     def expire_tokens(self) -> None:
-        self._auth, self._budget = self._new_auth(), RateBudget()
-        self._tokens.renew_key(self._jwt_key)
+        self._auth = self._new_auth()
         for peer, desk in self._traders():
             if desk.by_token:
                 peer.close(1008, "token expired")

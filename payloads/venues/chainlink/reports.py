@@ -15,7 +15,6 @@ from typing import Any
 from payloads import chainlink
 from payloads.abi.fields import Record
 from payloads.chainlink.frames import MEMBERS, payload_bytes, plain_report
-from payloads.chainlink.report import UnknownReport
 from payloads.errors import Malformed, PayloadError, shown
 from payloads.inputs import to_bytes
 from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
@@ -70,7 +69,7 @@ def read_report(message: Any, *, origin: str = "", backfilled: bool = False) -> 
     feed = message.get("feedID")
     if not isinstance(feed, str) or not (feed_id := read_feed_id(feed)):
         raise _wrong_member("feedID", "0x and 64 hex digits", feed)
-    raw = payload_bytes(message)
+    raw = payload_bytes(message, "report.")
     observed = _timestamp(message, "observationsTimestamp")
     valid_from = _timestamp(message, "validFromTimestamp")
     if observed is None or valid_from is None:
@@ -105,6 +104,6 @@ def _signed_timestamps(raw: bytes) -> tuple[int | None, int | None]:
         report = chainlink.decode_envelope(raw).report
     except PayloadError:
         return None, None
-    head = report.head if isinstance(report, UnknownReport) else report
+    head = report.head
     valid_from = getattr(head, "valid_from_timestamp", None)
     return valid_from, getattr(head, "observations_timestamp", None)

@@ -32,8 +32,6 @@ class Asked(Record, frozen=True):
     options: Mapping[str, str] = {}
     credentials: Mapping[str, Secret] = {}
     venue: str = ""
-    # Who keeps a token that takes the place of one in `credentials`.
-    keep: Callable[[Secret], None] | None = None
 
     def credential(self, name: str) -> Secret:
         """A credential that there must be."""

@@ -33,7 +33,6 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from payloads.errors import Misuse
 from payloads.venues.common.session import Session
 from payloads.venues.common.venue import SILENCE, Asked, Venue
 
@@ -55,14 +54,12 @@ def _session(asked: Asked) -> Session:
 
 
 def _trade_session(asked: Asked) -> Session:
-    from payloads.venues.qfex.auth import HmacKey, Jwt
+    from payloads.venues.qfex.auth import Credentials, HmacKey
     from payloads.venues.qfex.trade_session import QfexTradeSession
 
-    credentials: Any
-    if "refresh_token" in asked.credentials:
-        credentials = _oauth(asked)
-    elif "jwt" in asked.credentials:
-        credentials = Jwt(asked.credentials["jwt"])
+    credentials: Credentials
+    if "jwt" in asked.credentials:
+        credentials = asked.credentials["jwt"]
     elif "public_key" not in asked.credentials:
         raise asked.missing("public_key", "jwt")
     else:
@@ -82,20 +79,6 @@ def _trade_session(asked: Asked) -> Session:
     )
 
 
-def _oauth(asked: Asked) -> Any:
-    from payloads.venues.qfex.oauth import OAUTH_ENDPOINTS, OAuth
-
-    endpoint = asked.endpoint or "mainnet"
-    rest = asked.options.get("rest") or endpoint
-    if rest not in OAUTH_ENDPOINTS and rest == endpoint:
-        expected = "the URL of the token service of that endpoint"
-        raise Misuse("not given", field="qfex-trade rest", expected=expected)
-    if not (client_id := asked.options.get("client_id")):
-        raise Misuse("not given", field="qfex-trade client_id", expected="that of the login")
-    token = asked.credentials["refresh_token"]
-    return OAuth(client_id, token, endpoint=rest, keep=asked.keep)
-
-
 VENUE = Venue(
     "qfex", "QFEX market data",
     "CHANNEL:SYMBOL, as level2:AAPL-USD, level2:* or candle:AAPL-USD/1MIN",
@@ -111,9 +94,6 @@ TRADE_VENUE = Venue(
         "account_id": "ID of a subaccount",
         "cancel_on_disconnect": "yes or no: orders go when this connection does",
         "key_in": "query, headers or none: where the key goes besides the message",
-        "token_file": "FILE (mode 0600) with a refresh token, and then with the next ones",
-        "client_id": "ID of the login by OAuth that the token is of",
-        "rest": "URL that gives tokens, where the endpoint is a URL",
     },
     _trade_session,
     needs_subscriptions=False,

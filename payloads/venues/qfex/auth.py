@@ -1,7 +1,11 @@
-"""Who we are to QFEX's trade socket: an HMAC key or a JWT, where it goes, and the auth message.
+"""Authentication on QFEX's trade socket: an HMAC key, a JWT, or a function that returns a JWT.
 
-The signature is over a nonce and the time, made anew for each use; the account is not signed. For
-tokens that renew themselves see `payloads.venues.qfex.oauth`.
+A signature covers a nonce and the time, and is made anew for each use. The account is not signed.
+
+A `TokenSource` is called once for each connection, on the event loop: it must not block. If it
+raises, or returns something else than a valid token, the session reports `Rejected` with the code
+"no token" and tries again later. If the venue refuses its token, it is asked for another; the
+second refusal in a row ends the connection.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -16,8 +21,8 @@ from urllib.parse import quote
 from payloads.errors import Misuse
 from payloads.venues.common.endpoints import header_value
 from payloads.venues.common.jwt import jwt_expiry
-from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import SECOND, Dial
+from payloads.venues.common.redactor import Redactor, Secret
+from payloads.venues.common.session import SECOND, Dial, Retry
 
 # Where the public key (or the JWT) goes besides the message: as the documentation has it, as the
 # venue's own client does, or nowhere.
@@ -35,20 +40,16 @@ class HmacKey:
         return "HmacKey(…)"
 
 
-class Jwt:
-    """A token of the venue's OAuth that you renew yourself before reconnecting: `session.renew`."""
+# A `Secret` is a JWT, which the caller renews before it expires: `session.renew`.
+Held = HmacKey | Secret
+TokenSource = Callable[[], str | Secret]
+Credentials = Held | TokenSource
 
-    def __init__(self, token: Secret) -> None:
-        header_value(token.reveal(), "jwt")
-        self.token = token
 
-    def __repr__(self) -> str:
-        return "Jwt(…)"
-
-    def expired(self, now: int) -> bool:
-        """Whether the token says of itself that it is over."""
-        expires = jwt_expiry(self.token.reveal())
-        return expires is not None and now >= expires
+def _expired(token: Secret, now: int) -> bool:
+    """Whether the token's own `exp` has passed."""
+    expires = jwt_expiry(token.reveal())
+    return expires is not None and now >= expires
 
 
 def sign(secret: Secret, nonce: str, unix_ts: int) -> str:
@@ -65,7 +66,7 @@ def check_nonce(nonce: str) -> str:
 
 
 def auth_params(key: HmacKey, nonce: str, now: int) -> dict[str, Any]:
-    """What proves that we have the key, at this moment."""
+    """The parameters that prove possession of the key at this moment."""
     seconds = now // SECOND
     return {
         "public_key": key.public_key,
@@ -76,12 +77,12 @@ def auth_params(key: HmacKey, nonce: str, now: int) -> dict[str, Any]:
 
 
 def auth_message(
-    credentials: HmacKey | Jwt, nonce: str, now: int, account_id: str | None = None
+    credentials: Held, nonce: str, now: int, account_id: str | None = None
 ) -> dict[str, Any]:
-    """The message that authenticates; `account_id` names a subaccount, else it is the primary."""
+    """The message that authenticates. `account_id` names a subaccount instead of the primary."""
     params: dict[str, Any]
-    if isinstance(credentials, Jwt):
-        params = {"jwt": credentials.token.reveal()}
+    if isinstance(credentials, Secret):
+        params = {"jwt": credentials.reveal()}
     else:
         params = {"hmac": auth_params(credentials, nonce, now)}
     if account_id is not None:
@@ -98,14 +99,10 @@ _HEADERS = {
 _SECRET_HEADERS = ("Authorization", "x-qfex-public-key", "x-qfex-hmac-signature")
 
 
-def dial_as(
-    credentials: HmacKey | Jwt, url: str, key_in: str, nonces: Callable[[], str], now: int
-) -> Dial:
+def _dial(credentials: Held, url: str, key_in: str, nonces: Callable[[], str], now: int) -> Dial:
     """The upgrade, with the key where `key_in` wants it."""
-    if key_in == "none":
-        return Dial(url)
-    if isinstance(credentials, Jwt):
-        token = credentials.token.reveal()
+    if isinstance(credentials, Secret):
+        token = credentials.reveal()
         query, headers = f"jwt={quote(token, safe='')}", [("Authorization", f"Bearer {token}")]
     else:
         query, headers = f"api_key={quote(credentials.public_key, safe='')}", []
@@ -115,3 +112,120 @@ def dial_as(
         params = auth_params(credentials, nonces(), now)
         headers = [(header, str(params[name])) for name, header in _HEADERS.items()]
     return Dial(url, tuple(headers), _SECRET_HEADERS)
+
+
+class Login:
+    """The credentials of a session, over all its connections.
+
+    `refused` says that the venue has refused them. `redactor` learns every secret.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        nonces: Callable[[], str],
+        *,
+        account_id: str | None,
+        key_in: str,
+        redactor: Redactor,
+    ) -> None:
+        if key_in not in KEY_IN:
+            raise Misuse("no such key_in", field="key_in", expected=", ".join(KEY_IN))
+        self._nonces, self._key_in, self._redactor = nonces, key_in, redactor
+        self._account = None if account_id is None else header_value(account_id, "account_id")
+        self._drawn: deque[str] = deque(maxlen=256)
+        self.renew(credentials)
+
+    def renew(self, credentials: Credentials) -> None:
+        """Use other credentials from the next connection on."""
+        self.refused = self._refused_before = False
+        # A source's token of the current connection, or why there is none.
+        self._source: TokenSource | None = None
+        self._held: Held | None = None
+        self.no_token = ""
+        if isinstance(credentials, HmacKey):
+            # Public by name only: wherever else it goes, in a query or a header, it is hidden.
+            self._redactor.add(credentials.public_key)
+            self._redactor.add(credentials.secret)
+            self._held = credentials
+        elif isinstance(credentials, Secret):
+            self._held = self._jwt(credentials)
+        elif callable(credentials):
+            self._source, self.no_token = credentials, "no token was asked for: dial first"
+        else:
+            expected = "an HmacKey, a JWT as Secret, or a function that returns a JWT"
+            raise Misuse("no such credentials", field="credentials", expected=expected)
+
+    def dial(self, url: str, now: int) -> Dial:
+        """The upgrade. A token source is called here."""
+        if self._source is not None:
+            self._held = self._new_token(self._source, now)
+        if self._held is None or self._key_in == "none":
+            return Dial(url)
+        dial = _dial(self._held, url, self._key_in, self._nonce, now)
+        self._redactor.add(dict(dial.headers).get("x-qfex-hmac-signature"))
+        return dial
+
+    def _jwt(self, token: Secret) -> Secret:
+        self._redactor.add(token)
+        header_value(token.reveal(), "jwt")
+        return token
+
+    def _new_token(self, source: TokenSource, now: int) -> Secret | None:
+        try:
+            token = source()
+            token = self._jwt(token if isinstance(token, Secret) else Secret(token))
+        except Exception as error:  # it is the caller's code: anything may come out of it
+            # Its words are left out, because they may hold a credential.
+            self.no_token = f"the token source failed: {type(error).__name__}"
+            return None
+        self.no_token = "the token source returned an expired token" if _expired(token, now) else ""
+        return None if self.no_token else token
+
+    def message(self, now: int) -> dict[str, Any] | None:
+        """The message that authenticates a connection; None if there is no token."""
+        if self._held is None:
+            return None
+        nonce = "" if isinstance(self._held, Secret) else self._nonce()
+        message = auth_message(self._held, nonce, now, self._account)
+        self._redactor.add(message["params"].get("hmac", {}).get("signature"))
+        return message
+
+    def _nonce(self) -> str:
+        nonce = check_nonce(self._nonces())
+        if nonce in self._drawn:
+            raise Misuse("a nonce given twice", field="nonce", expected="unique for 15 minutes")
+        self._drawn.append(nonce)
+        return nonce
+
+    # --- what the venue says of it ----------------------------------------------------------------
+
+    def accepted(self) -> None:
+        self.refused = self._refused_before = False
+
+    def after_upgrade(self, status: int, retry: Retry) -> Retry:
+        """Whether to dial again after an upgrade that was answered with an HTTP status."""
+        if self.no_token:
+            return Retry(True, self.no_token, retry.at_least)
+        if status == 401 and self._source is not None:
+            return self._after_refusal(retry.why)
+        return retry
+
+    def after_close(self, retry: Retry, refused: bool, now: int) -> Retry:
+        """Whether to dial again after a connection; `refused` if the venue closed it to say no."""
+        if self.no_token:
+            return Retry(True, self.no_token)
+        refused = refused or self.refused
+        if isinstance(self._held, Secret) and self._source is None and _expired(self._held, now):
+            retry = Retry(False, f"the JWT has expired: renew it first ({retry.why})")
+        elif refused:
+            retry = self._after_refusal(retry.why)
+        self.refused = self.refused and not retry.again
+        return retry
+
+    def _after_refusal(self, why: str) -> Retry:
+        """Credentials are not tried twice, but a token source may have a better token."""
+        if self._source is None or self._refused_before:
+            return Retry(False, f"the venue does not accept the credentials ({why})")
+        self._refused_before = True
+        return Retry(True, f"the token was refused: asking for another ({why})")

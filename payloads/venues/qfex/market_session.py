@@ -31,9 +31,7 @@ from payloads.venues.common.session import (
 )
 from payloads.venues.common.timers import Watchdog
 from payloads.venues.qfex.codes import MDS_ENDPOINTS, RETRYABLE, error_of
-from payloads.venues.qfex.reading import LATEST, came_before, flatten, opened, read
-from payloads.venues.qfex.records import CHANNELS
-from payloads.venues.qfex.requests import check_known
+from payloads.venues.qfex.records import CHANNELS, LATEST, came_before, flatten, opened, read
 
 INTERVALS = ("1MIN", "5MINS", "15MINS", "1HOUR", "4HOURS", "1DAY")
 _ALL = "*"
@@ -43,6 +41,12 @@ _MOST_LABELS = 100_000
 
 # A channel, a symbol, and the interval of a candle ("" for everything else).
 Stream = tuple[str, str, str]
+
+
+def _check(field: str, given: Iterable[str], known: Iterable[str]) -> None:
+    known = tuple(known)
+    if not given or any(word not in known for word in given):
+        raise Misuse(f"no such {field}", field=field, expected=", ".join(known))
 
 
 class Subscription(Record, frozen=True):
@@ -61,7 +65,7 @@ class Subscription(Record, frozen=True):
     ) -> Subscription:
         """A subscription that the venue would take; `Misuse` otherwise."""
         one = cls(tuple(channels), tuple(symbols), tuple(intervals))
-        check_known("channels", one.channels, CHANNELS)
+        _check("channels", one.channels, CHANNELS)
         if not one.symbols or not all(_SYMBOL.fullmatch(symbol) for symbol in one.symbols):
             raise Misuse("no symbols", field="symbols", expected="at least one, like AAPL-USD")
         if "candle" in one.channels and not one.intervals:
@@ -70,7 +74,7 @@ class Subscription(Record, frozen=True):
         if "candle" not in one.channels and one.intervals:
             raise Misuse("only candles have intervals", field="intervals", expected="none")
         if one.intervals:
-            check_known("intervals", one.intervals, INTERVALS)
+            _check("intervals", one.intervals, INTERVALS)
         return one
 
     @property

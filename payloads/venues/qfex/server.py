@@ -1,8 +1,7 @@
 """What QFEX's side checks: for a simulator, and for a user's own tests.
 
 `AuthDesk` judges authentication (signature, clock, nonces, JWT) and `TradeDesk` and `MarketDesk`
-the messages after it; all answer in the venue's own words. `TokenDesk` is the OAuth server: codes
-and refresh tokens in, tokens out. Nothing here does I/O.
+the messages after it; all answer in the venue's own words. Nothing here does I/O.
 
 How a failed authentication is answered is not documented; an `err` of `PermissionDenied` is what
 its error list has for it. The venue acknowledges nothing on market data, so `MarketDesk` does not.
@@ -11,23 +10,20 @@ its error list has for it. The venue acknowledges nothing on market data, so `Ma
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from payloads.errors import Malformed, Misuse
 from payloads.venues.common.http_words import Headers, header
 from payloads.venues.common.json_text import parse_json
-from payloads.venues.common.jwt import check_token, make_token
+from payloads.venues.common.jwt import check_token
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import SECOND
 from payloads.venues.qfex.auth import check_nonce, sign
 from payloads.venues.qfex.codes import AUTH_WITHIN
 from payloads.venues.qfex.market_session import INTERVALS, Interest, Stream, Subscription
-from payloads.venues.qfex.oauth import code_challenge
 from payloads.venues.qfex.records import CHANNELS
-from payloads.venues.qfex.requests import MESSAGES, RateBudget, missing_parameter
+from payloads.venues.qfex.requests import request_of
 
 CLOCK_TOLERANCE = 60 * SECOND
 NONCE_WINDOW = 15 * 60 * SECOND
@@ -126,9 +122,8 @@ class AuthDesk:
 class TradeDesk:
     """Judges the messages of one trade connection, and answers those that are about itself."""
 
-    def __init__(self, auth: AuthDesk, opened_at: int, budget: RateBudget | None = None) -> None:
+    def __init__(self, auth: AuthDesk, opened_at: int) -> None:
         self._auth, self._until = auth, opened_at + AUTH_WITHIN
-        self._budget = budget or RateBudget()
         self.authenticated = False
         # The subaccount, "" for the primary; and whether it was by a token, which may end.
         self.account, self.by_token = "", False
@@ -154,7 +149,7 @@ class TradeDesk:
             return [self._authenticate(content, now)], None
         if not self.authenticated:
             return [err("PermissionDenied", "authenticate first", content)], None
-        return self._judge(kind, content, now)
+        return self._judge(kind, content)
 
     def _authenticate(self, content: dict[str, Any], now: int) -> dict[str, Any]:
         if self.authenticated:
@@ -167,23 +162,21 @@ class TradeDesk:
         return {"authenticated": True}
 
     def _judge(
-        self, kind: str, content: dict[str, Any], now: int
+        self, kind: str, content: dict[str, Any]
     ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
         params = content.get("params", {})
-        if kind not in MESSAGES or not isinstance(params, dict):
-            return [err("InvalidParameter", "type or params", content)], None
-        if wait := self._budget.wait(kind, now):
-            hint = f"rate limited, retry after {wait // 10**6 + 1} ms"
-            return [err("RateLimited", hint, content)], None
-        self._budget.spend(kind, now)
-        if missing := missing_parameter(kind, params):
-            return [err("InvalidParameter", missing, content)], None
+        if not isinstance(params, dict):
+            return [err("InvalidParameter", "params", content)], None
+        try:
+            params = request_of(kind, params).params
+        except Misuse as wrong:
+            return [err("InvalidParameter", str(wrong.field), content)], None
         if kind in ("subscribe", "unsubscribe"):
             return self._subscribe(kind, params["channels"]), None
         if kind == "cancel_on_disconnect":
             self.cancel_on_disconnect = params["cancel_on_disconnect"] is True
             return [{"ack": {"incoming_message": content}}], None
-        return [], content
+        return [], {"type": kind, "params": params}
 
     def _subscribe(self, kind: str, channels: list[str]) -> list[dict[str, Any]]:
         (self.channels.update if kind == "subscribe" else self.channels.difference_update)(channels)
@@ -236,95 +229,3 @@ class MarketDesk:
         # The statistics of all symbols are one message, not one for each.
         together = channel == "market_stats" and self.wants(channel, "*")
         return ("*",) if together else symbols
-
-
-# --- tokens ---------------------------------------------------------------------------------------
-
-CODE_LIFETIME = 300 * SECOND
-Answer = tuple[int, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class _Login:
-    challenge: str
-    redirect_uri: str
-    until: int
-
-
-class TokenDesk:
-    """The OAuth server of one client. `draw` gives text that has never been given before.
-
-    A person's consent is taken for granted.
-    """
-
-    def __init__(
-        self, key: Secret, draw: Callable[[], str], client_id: str, lifetime: int = 3600 * SECOND
-    ) -> None:
-        self._key, self._draw, self._client_id = key, draw, client_id
-        self.lifetime = lifetime
-        self._logins: dict[str, _Login] = {}
-        self._refresh: set[str] = set()
-
-    def renew_key(self, key: Secret) -> None:
-        """From now on sign tokens with this key."""
-        self._key = key
-
-    def new_refresh_token(self) -> str:
-        """A refresh token, as of a login that was before."""
-        token = self._draw()
-        self._refresh.add(token)
-        return token
-
-    def authorize(self, query: Mapping[str, str], now: int) -> tuple[int, str]:
-        """302 and where the browser is sent back to, or 400 and why not."""
-        if query.get("client_id") != self._client_id:
-            return 400, "client_id"
-        if not (back := query.get("redirect_uri")) or query.get("response_type") != "code":
-            return 400, "redirect_uri and response_type"
-        if not (challenge := query.get("code_challenge")):
-            return 400, "code_challenge"
-        if query.get("code_challenge_method") != "S256":
-            return 400, "code_challenge_method"
-        code = self._draw()
-        self._logins[code] = _Login(challenge, back, now + CODE_LIFETIME)
-        return 302, f"{back}?{urlencode({'code': code, 'state': query.get('state', '')})}"
-
-    def token(self, form: Mapping[str, str], now: int) -> Answer:
-        """Tokens for a code or a refresh token, each good once."""
-        if form.get("client_id") != self._client_id:
-            return _no("invalid_client", "client_id")
-        if form.get("grant_type") == "authorization_code":
-            login = self._logins.pop(form.get("code", ""), None)
-            why = "no such code" if login is None else _wrong(login, form, now)
-            return _no("invalid_grant", why) if why else self._tokens(now)
-        if form.get("grant_type") == "refresh_token":
-            if (token := form.get("refresh_token", "")) not in self._refresh:
-                return _no("invalid_grant", "no such refresh token, or used before")
-            self._refresh.remove(token)
-            return self._tokens(now)
-        return _no("unsupported_grant_type", "authorization_code or refresh_token")
-
-    def _tokens(self, now: int) -> Answer:
-        return 200, {
-            "access_token": make_token(self._key, "test", now, self.lifetime),
-            "token_type": "bearer",
-            "expires_in": self.lifetime // SECOND,
-            "refresh_token": self.new_refresh_token(),
-        }
-
-
-def _wrong(login: _Login, form: Mapping[str, str], now: int) -> str:
-    """What is wrong with the exchange of a code; "" if nothing."""
-    if now >= login.until:
-        return "the code has expired"
-    if form.get("redirect_uri") != login.redirect_uri:
-        return "redirect_uri"
-    try:
-        fits = hmac.compare_digest(code_challenge(form.get("code_verifier", "")), login.challenge)
-    except (Misuse, TypeError):
-        fits = False
-    return "" if fits else "code_verifier"
-
-
-def _no(code: str, why: str) -> Answer:
-    return 400, {"error": code, "error_description": why}

@@ -1,8 +1,8 @@
-"""QFEX's trade socket: authenticates, says what every connection must be told, sends and listens.
+"""QFEX's trade socket: authentication, subscriptions, requests and replies.
 
-Once a connection is authenticated it is told, before anything else, about cancel-on-disconnect (off
-on every new one), which channels to send, and, after a reconnect, to list what is open. What the
-venue refuses of this for the moment is said again after the pause that it names.
+Every authenticated connection is first told about cancel-on-disconnect (off on a new connection)
+and the channels, and after a reconnect is asked for what happened meanwhile. If the venue refuses
+some of this for the moment, the session says it again after the pause that the venue names.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ from payloads.venues.common.session import (
     Dial,
     Event,
     Rejected,
-    Reply,
-    Request,
     Retry,
     Stalled,
     Subscribed,
@@ -35,7 +33,8 @@ from payloads.venues.common.session import (
     Unsubscribed,
     by_caller,
 )
-from payloads.venues.common.timers import Timeout
+from payloads.venues.common.timers import Timeout, earliest
+from payloads.venues.qfex.auth import Credentials, Login
 from payloads.venues.qfex.codes import (
     AUTH_WITHIN,
     BENIGN,
@@ -46,26 +45,34 @@ from payloads.venues.qfex.codes import (
     identity,
     retry_hint,
 )
-from payloads.venues.qfex.login import Credentials, Login
-from payloads.venues.qfex.reading import LATEST, came_before, flatten, read
-from payloads.venues.qfex.records import ALSO, OLDER, REPLIES, Fill
+from payloads.venues.qfex.records import (
+    ALSO,
+    LATEST,
+    OLDER,
+    REPLIES,
+    Fill,
+    came_before,
+    flatten,
+    read,
+)
 from payloads.venues.qfex.requests import (
     TRADE_CHANNELS,
+    CancelOnDisconnect,
+    GetUserOrders,
+    GetUserTrades,
     Pending,
-    RateBudget,
-    answer_of,
-    check_known,
-    check_message,
+    Request,
+    Subscribe,
+    Unchecked,
+    Unsubscribe,
     encode,
 )
 
-# A server that closes before it has authenticated us says no, unless it says that it is itself.
+# A server that closes before it has authenticated us says no, except with these codes.
 _NOT_A_NO = frozenset({1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015})
 # How long a server that said no may take to close; then the connection is left.
 _TO_CLOSE = 5 * SECOND
-# What holds for later connections, too.
-_LASTING = ("subscribe", "unsubscribe", "cancel_on_disconnect")
-# Where the venue refuses for the moment and names no pause.
+# The pause after a refusal for the moment that names none.
 _PAUSE = SECOND
 _SUBSCRIPTIONS: dict[str, type[Subscribed] | type[Unsubscribed]] = {
     "subscribed": Subscribed,
@@ -74,7 +81,7 @@ _SUBSCRIPTIONS: dict[str, type[Subscribed] | type[Unsubscribed]] = {
 
 
 class Acknowledged(Event, frozen=True):
-    """A message of ours that the venue took, as it echoes it; not what a login is made of."""
+    """A message of ours that the venue took, as the venue echoes it, without credentials."""
 
     kind: str
     params: Mapping[str, Any]
@@ -83,9 +90,10 @@ class Acknowledged(Event, frozen=True):
 class QfexTradeSession(JsonSession):
     """A connection to the trade socket.
 
-    `nonces` gives a fresh nonce at each call (`lambda: secrets.token_hex(16)`). `key_in` says where
-    the public key (or JWT) goes besides the message: `query` as the documentation has it, `headers`
-    as the venue's own client does, or `none`.
+    `nonces` returns a fresh nonce at each call (`lambda: secrets.token_hex(16)`). `key_in` says
+    where the public key (or JWT) goes besides the message: `query` as the documentation has it,
+    `headers` as the venue's own client does, or `none`. `payloads.venues.qfex.auth` says what
+    becomes of `credentials` that are a function.
     """
 
     venue: ClassVar[str] = "qfex"
@@ -100,7 +108,6 @@ class QfexTradeSession(JsonSession):
         cancel_on_disconnect: bool | None = None,
         key_in: str = "query",
         endpoint: str = "mainnet",
-        budget: RateBudget | None = None,
     ) -> None:
         super().__init__()
         self._url = address(endpoint, TRADE_ENDPOINTS)
@@ -109,8 +116,8 @@ class QfexTradeSession(JsonSession):
         )
         self._channels = dict.fromkeys(channels)
         if self._channels:
-            check_known("channels", tuple(self._channels), TRADE_CHANNELS)
-        self._cod, self.budget = cancel_on_disconnect, budget or RateBudget()
+            Subscribe(tuple(self._channels))  # which checks them
+        self._cod = cancel_on_disconnect
         self._pending, self._repeats = Pending(), Repeats(LATEST)
         self._authenticated = False
         # What the venue has confirmed on this connection.
@@ -119,7 +126,6 @@ class QfexTradeSession(JsonSession):
         self._refused: dict[str, str] = {}
         add = self._timers.add
         self._auth_timeout, self._tell_again = add(Timeout(AUTH_WITHIN)), add(Timeout())
-        self._renewal = add(Timeout(), lasting=True)
         add(self._pending.timeouts)
         # When we last heard from a connection that was authenticated, and from the one before.
         self._heard: int | None = None
@@ -156,101 +162,80 @@ class QfexTradeSession(JsonSession):
     # --- what the caller wants --------------------------------------------------------------------
 
     @by_caller
-    def subscribe(self, *channels: str, now: int) -> None:
+    def subscribe(self, *channels: str) -> None:
         """Subscribe to private channels, now and after every reconnect."""
-        self._want("subscribe", {"channels": channels}, now)
+        self._want(Subscribe(channels))
 
     @by_caller
-    def unsubscribe(self, *channels: str, now: int) -> None:
+    def unsubscribe(self, *channels: str) -> None:
         """Unsubscribe from private channels."""
-        self._want("unsubscribe", {"channels": channels}, now)
+        self._want(Unsubscribe(channels))
 
     @by_caller
-    def set_cancel_on_disconnect(self, wanted: bool, now: int) -> None:
-        """State it, now and after every reconnect."""
-        self._want("cancel_on_disconnect", {"cancel_on_disconnect": wanted}, now)
+    def request(self, request: Request | Unchecked) -> None:
+        """Send a request; `Misuse` before the session is authenticated, as nothing is kept.
 
-    def _want(self, kind: str, params: Mapping[str, Any], now: int) -> None:
-        check_message(kind, params)
-        self._note(kind, params)
-        if self._authenticated:
-            self._say(kind, params, now, by_itself=True)
-
-    def _note(self, kind: str, params: Mapping[str, Any]) -> None:
-        """Remember what every later connection is to be told, too."""
-        if kind == "cancel_on_disconnect":
-            self._cod = params["cancel_on_disconnect"]
-        elif kind == "subscribe":
-            self._channels.update(dict.fromkeys(params["channels"]))
-            self._forgive(params["channels"])
-        else:
-            for channel in params["channels"]:
-                self._channels.pop(channel, None)
-            self._forgive(params["channels"])
-
-    def _forgive(self, channels: Iterable[str]) -> None:
-        """What the venue said of these is not its last word any more."""
-        for channel in channels:
-            self._refused.pop(channel, None)
-
-    @by_caller
-    def send(
-        self,
-        kind: str,
-        params: Mapping[str, Any] | None = None,
-        *,
-        now: int,
-        unchecked: bool = False,
-    ) -> None:
-        """Send a message; `Misuse` if the venue would not take it, or the budget says to wait.
-
-        Numbers may be `int`, `Decimal` or decimal strings; a float is refused. With `unchecked` a
-        message or parameter may be one that this library does not know.
+        Subscriptions and cancel-on-disconnect hold after every reconnect, and may come earlier.
         """
-        given = {key: value for key, value in (params or {}).items() if value is not None}
-        if not unchecked:
-            check_message(kind, given)
-        if not self._authenticated:
+        if isinstance(request, Subscribe | Unsubscribe | CancelOnDisconnect):
+            self._want(request)
+        elif not self._authenticated:
             raise Misuse("not authenticated, and nothing is kept for later")
-        if wait := self.budget.wait(kind, now):
-            raise Misuse("over the rate limit", field=kind, expected=f"a pause of {wait} ns")
-        if kind in _LASTING and not unchecked:
-            self._note(kind, given)
-        self._say(kind, given, now, by_itself=kind in _LASTING)
+        else:
+            self._say(request)
 
     @by_caller
     def renew(self, credentials: Credentials) -> None:
-        """Use these from the next connection on; a JWT wants this before it ends."""
+        """Use other credentials from the next connection on; a JWT wants this before it ends."""
         self._login.renew(credentials)
 
-    def _say(self, kind: str, params: Mapping[str, Any], now: int, by_itself: bool = False) -> None:
-        self._outgoing.append(encode(kind, params))
-        self.budget.spend(kind, now)
+    def _want(self, request: Subscribe | Unsubscribe | CancelOnDisconnect) -> None:
+        """Remember what every later connection is to be told, and tell this one."""
+        if isinstance(request, CancelOnDisconnect):
+            self._cod = request.cancel_on_disconnect
+        else:
+            for channel in request.channels:
+                self._channels.pop(channel, None)
+            if isinstance(request, Subscribe):
+                self._channels.update(dict.fromkeys(request.channels))
+            self._forgive(request.channels)
+        if self._authenticated:
+            self._say(request, by_itself=True)
+
+    def _forgive(self, channels: Iterable[str]) -> None:
+        """An earlier refusal of these is not the last word any more."""
+        for channel in channels:
+            self._refused.pop(channel, None)
+
+    def _say(self, request: Request | Unchecked, by_itself: bool = False) -> None:
+        self._outgoing.append(encode(request))
         # Without that channel orders are not answered at all.
-        if answer_of(kind) != "order_response" or "order_responses" in self._channels:
-            self._pending.sent(kind, params, by_itself)
-            self._timers.start(now)
+        if request.answer != "order_response" or "order_responses" in self._channels:
+            self._pending.sent(request, by_itself)
 
     # --- what the driver calls --------------------------------------------------------------------
-
-    def take_requests(self) -> list[Request]:
-        return self._login.take_requests()
-
-    def ready(self, now: int) -> bool:
-        return self._login.ready(now)
 
     def dial(self, now: int) -> Dial:
         return self._login.dial(self._url, now)
 
     def _begin(self, now: int) -> list[Event]:
-        self._send(self._login.message(now))
+        message = self._login.message(now)
+        if message is None:
+            self._open = False
+            retry = self._login.after_close(Retry(True, ""), False, now)
+            return [self._no_token(), Closed(1000, "", retry)]
+        self._send(message)
         self._auth_timeout.start(now)
         return []
+
+    def _no_token(self) -> Rejected:
+        return Rejected("no token", "", self._login.no_token, "auth")
 
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
         event, retry = refused(status, headers, body, self._redactor, about="upgrade")
+        event = self._no_token() if self._login.no_token else event
         return event, self._login.after_upgrade(status, retry)
 
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
@@ -262,22 +247,13 @@ class QfexTradeSession(JsonSession):
             self._heard = now
         return events
 
-    def _read_reply(self, reply: Reply, now: int) -> list[Event]:
-        return self._login.replied(reply, now, is_open=self._open)
-
     def _check_timers(self, now: int) -> list[Event]:
         events: list[Event] = [*self._pending.late(now)]
         if self._auth_timeout.expired(now):
             events += self._not_inside()
         if self._tell_again.expired(now):
-            self._tell(now)
-        self._login.step(now)
+            self._tell()
         return events
-
-    def _proceed(self, now: int | None) -> list[Event]:
-        if now is not None:
-            self._renewal.deadline = self._login.due(now)
-        return []
 
     def _not_inside(self) -> list[Event]:
         if self._login.refused:
@@ -286,7 +262,7 @@ class QfexTradeSession(JsonSession):
         return [Rejected(NO_ANSWER, "", words, "auth"), Stalled(AUTH_WITHIN)]
 
     def _give_up(self) -> list[Event]:
-        if self._away_since is None:  # else nobody has told us yet what happened since
+        if self._away_since is None:  # else what happened since is still not known
             self._away_since = self._heard
         return [*self._pending.lost()]
 
@@ -294,7 +270,6 @@ class QfexTradeSession(JsonSession):
         refused = self._open and not self._authenticated and code not in _NOT_A_NO
         event = super()._closed(code, reason, now)
         retry = self._login.after_close(event.retry, refused, now)
-        self._renewal.deadline = self._login.due(now)
         return Closed(code, event.reason, retry)
 
     def _forget(self) -> None:
@@ -337,29 +312,29 @@ class QfexTradeSession(JsonSession):
         self._authenticated = True
         self._login.accepted()
         if not again:
-            self._tell(now)
-            self._catch_up(now)
+            self._tell()
+            self._catch_up()
         return [Authenticated()]
 
-    def _tell(self, now: int) -> None:
-        """What every connection has to be told, as far as the venue has not confirmed it."""
+    def _tell(self) -> None:
+        """Say what every connection is told, as far as the venue has not confirmed it."""
         self._tell_again.stop()
         if self._cod is not None and self._cod_in_force is not self._cod:
-            self._say("cancel_on_disconnect", {"cancel_on_disconnect": self._cod}, now, True)
-        if missing := [one for one in self._channels if one not in self._in_force]:
-            self._say("subscribe", {"channels": missing}, now)
+            self._say(CancelOnDisconnect(self._cod), by_itself=True)
+        if missing := tuple(name for name in self._channels if name not in self._in_force):
+            self._say(Subscribe(missing))
 
-    def _catch_up(self, now: int) -> None:
-        """Ask for what nobody sends again: what became of orders while we were away, and fills."""
+    def _catch_up(self) -> None:
+        """Ask for orders and fills of the time away, which the venue does not send again."""
         since = self._away_since
         if since is None:
             return
         if "order_responses" in self._channels:
-            self._say("get_user_orders", {}, now, by_itself=True)
+            self._say(GetUserOrders(), by_itself=True)
         if "fills" in self._channels:
             # Inclusive, and in whole seconds; a fill that came already comes again in the list.
             # Until that has come, a connection that is lost as well must not move the beginning.
-            self._say("get_user_trades", {"start_ts": since // SECOND}, now, by_itself=True)
+            self._say(GetUserTrades(start_ts=since // SECOND), by_itself=True)
         else:
             self._away_since = None
 
@@ -369,11 +344,8 @@ class QfexTradeSession(JsonSession):
             return self._login_failed(event, now)
         self._pending.failed(kind, params)
         if event.code in RETRYABLE:
-            until = now + (retry_hint(event.message) or _PAUSE)
-            if event.code == "RateLimited" and kind:
-                self.budget.hold(kind, until)
             if kind in ("subscribe", "cancel_on_disconnect"):
-                self._tell_again.at(until)
+                self._tell_again.at(now + (retry_hint(event.message) or _PAUSE))
         elif kind in ("subscribe", "cancel_on_disconnect") and event.code not in BENIGN:
             self._deny(kind, params, event)
         return [event]
@@ -399,8 +371,8 @@ class QfexTradeSession(JsonSession):
 
     def _login_refused(self, now: int) -> None:
         self._login.refused = True
-        until = self._auth_timeout.deadline
-        self._auth_timeout.at(min(now + _TO_CLOSE, now + _TO_CLOSE if until is None else until))
+        until = earliest(self._auth_timeout.deadline, now + _TO_CLOSE)
+        self._auth_timeout.at(until or 0)
 
     def _acknowledged(self, ack: dict[str, Any]) -> Event:
         kind, params = echoed(ack)

@@ -134,7 +134,7 @@ def test_clocks_that_differ() -> None:
 
 
 def made(venue: str, *what: str, endpoint: str = "", **options: str) -> Any:
-    names = ("token", "key", "secret", "access_token", "refresh_token")
+    names = ("token", "key", "secret", "access_token", "refresh_token", "jwt")
     credentials = {name: Secret(f"{name} of a test".replace(" ", "-")) for name in names}
     return make(venue, Asked(what, endpoint, options, credentials))
 
@@ -182,8 +182,7 @@ def test_ethgas_by_name() -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("status", [200, 302, 401, 404, 418, 429, 503, 599])
 def test_every_venue_says_what_a_refused_upgrade_means(venue: str, what: str, status: int) -> None:
-    options = {"client_id": "me"} if venue == "qfex-trade" else {}
-    rejected, retry = made(venue, what, **options).rejected(status, [], b"")
+    rejected, retry = made(venue, what).rejected(status, [], b"")
     assert str(status) in rejected.code
     assert str(status) in retry.why
     assert rejected.meaning in retry.why

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import SECOND
-from payloads.venues.qfex.auth import HmacKey, Jwt
+from payloads.venues.qfex.auth import Credentials, HmacKey
 from payloads.venues.qfex.market_session import INTERVALS, QfexMarketSession, Subscription
 from payloads.venues.qfex.records import CHANNELS
 from payloads.venues.qfex.trade_session import QfexTradeSession
@@ -34,7 +34,7 @@ class Nonces:
         return f"{self.count:032x}"
 
 
-def trade(credentials: HmacKey | Jwt = KEY, **options: Any) -> QfexTradeSession:
+def trade(credentials: Credentials = KEY, **options: Any) -> QfexTradeSession:
     return QfexTradeSession(credentials, nonces=options.pop("nonces", Nonces()), **options)
 
 

@@ -10,7 +10,7 @@ from payloads.errors import Misuse
 from payloads.venues.common.jwt import make_token
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import SECOND, Authenticated, Opened, Rejected, Stalled
-from payloads.venues.qfex.auth import HmacKey, Jwt, auth_message, check_nonce, sign
+from payloads.venues.qfex.auth import HmacKey, auth_message, check_nonce, sign
 from payloads.venues.qfex.server import err
 from payloads.venues.qfex.trade_session import Acknowledged
 from tests.venues.qfex.kit import (
@@ -38,7 +38,7 @@ def test_the_spec_s_vector() -> None:
 
 
 def test_a_jwt_and_a_subaccount() -> None:
-    message = auth_message(Jwt(Secret("eyJhbGci")), "", NOW, "0b9d7f3e")
+    message = auth_message(Secret("eyJhbGci"), "", NOW, "0b9d7f3e")
     assert message == {"type": "auth", "params": {"jwt": "eyJhbGci", "account_id": "0b9d7f3e"}}
     with_key = auth_message(KEY, NONCE, NOW, "0b9d7f3e")["params"]
     assert with_key["account_id"] == "0b9d7f3e"
@@ -71,7 +71,7 @@ def test_where_the_key_goes() -> None:
     dial = trade().dial(NOW)
     assert dial.url == "wss://trade.qfex.com/?api_key=qfex_pub_xxxxx"
     assert dial.headers == ()
-    token = Jwt(Secret("ey.J+x/y"))
+    token = Secret("ey.J+x/y")
     dial = trade(token, endpoint="uat").dial(NOW)
     assert dial.url == "wss://trade.qfex.io/?jwt=ey.J%2Bx%2Fy"
     assert "jwt" in dial.secret_parameters
@@ -244,7 +244,7 @@ def test_the_older_reply() -> None:
 
 
 def test_an_expired_jwt_is_renewed_first() -> None:
-    token = Jwt(Secret(make_token(JWT_KEY, "x", NOW, 60 * SECOND)))
+    token = Secret(make_token(JWT_KEY, "x", NOW, 60 * SECOND))
     session = trade(token)
     session.opened(NOW)
     say(session, {"authenticated": True})

@@ -23,9 +23,9 @@ from payloads.venues.common.session import (
     Unknown,
 )
 from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
-from payloads.venues.qfex.reading import LATEST, Time, time_of
 from payloads.venues.qfex.records import (
     CHANNELS,
+    LATEST,
     Bbo,
     Candle,
     DailyVolume,
@@ -35,8 +35,10 @@ from payloads.venues.qfex.records import (
     MarkPrice,
     MinMaxPrice,
     OpenInterest,
+    Time,
     Trade,
     Underlier,
+    time_of,
 )
 from payloads.venues.qfex.server import MarketDesk
 from tests.venues.qfex.kit import ALL, NOW, market, say, sent

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from payloads.venues.common.jwt import make_token
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import SECOND, Closed
-from payloads.venues.qfex.auth import Jwt
 from payloads.venues.qfex.codes import meaning
 from payloads.venues.qfex.market_session import QfexMarketSession
 from payloads.venues.qfex.server import err
@@ -65,7 +64,7 @@ def test_every_code_has_words(code: str) -> None:
 
 def test_no_secret_shows() -> None:
     jwt = make_token(JWT_KEY, "x", NOW)
-    for credentials in (KEY, Jwt(Secret(jwt))):
+    for credentials in (KEY, Secret(jwt)):
         for key_in in ("headers", "query", "none"):
             session = trade(credentials, key_in=key_in)
             dial = session.dial(NOW)

@@ -14,10 +14,9 @@ from payloads.errors import Misuse
 from payloads.venues.common.jwt import make_token
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import SECOND, Authenticated, Subscribed
-from payloads.venues.qfex.auth import HmacKey, Jwt
-from payloads.venues.qfex.codes import retry_hint
+from payloads.venues.qfex.auth import HmacKey
 from payloads.venues.qfex.market_session import Subscription
-from payloads.venues.qfex.requests import REQUIRED, RateBudget
+from payloads.venues.qfex.requests import REQUESTS, request_of
 from payloads.venues.qfex.server import AuthDesk, MarketDesk, TradeDesk
 from payloads.venues.qfex.trade_session import Acknowledged
 from tests.venues.qfex.kit import (
@@ -50,7 +49,7 @@ def auth(**options: Any) -> Any:
 def test_the_auth_desk_accepts_the_session() -> None:
     assert desk().check(auth(), NOW) is None
     assert desk().check(auth(account_id="sub-1"), NOW) is None
-    token = Jwt(Secret(make_token(JWT_KEY, "x", NOW)))
+    token = Secret(make_token(JWT_KEY, "x", NOW))
     assert desk().check(auth(credentials=token), NOW) is None
     for credentials in (KEY, token):
         headers = trade(credentials, key_in="headers").dial(NOW).headers
@@ -93,9 +92,9 @@ def test_the_auth_desk_refuses_each_way_of_being_wrong() -> None:
         {"params": {"jwt": None}},
     ):
         assert why(message)
-    expired = Jwt(Secret(make_token(JWT_KEY, "x", NOW)))
+    expired = Secret(make_token(JWT_KEY, "x", NOW))
     assert why(auth(credentials=expired), NOW + 3600 * SECOND)[1] == "expired token"
-    assert why(auth(credentials=Jwt(Secret(make_token(SECRET, "x", NOW)))))[1] == "invalid token"
+    assert why(auth(credentials=Secret(make_token(SECRET, "x", NOW))))[1] == "invalid token"
     assert desk().check_headers([], NOW)
 
 
@@ -120,7 +119,7 @@ def test_the_trade_desk_and_the_session_agree() -> None:
     assert server.channels == {"order_responses"}
     assert server.cancel_on_disconnect
     assert session.cancel_on_disconnect
-    session.send("add_order", ORDER, now=NOW)
+    session.request(request_of("add_order", ORDER))
     (message,) = session.take()
     answers, rest = server.received(str(message), NOW)
     assert answers == []
@@ -150,14 +149,6 @@ def test_the_trade_desk_refuses_what_is_wrong() -> None:
     )
     assert code({"type": "subscribe", "params": {"channels": [["x"]]}}) == "InvalidParameter"
     assert code({"type": "add_order", "params": {}}) == "InvalidParameter"
-    tight = TradeDesk(desk(), NOW, RateBudget(Decimal(6)))
-    tight.received(json.dumps(auth()), NOW)
-    order = json.dumps({"type": "modify_order", "params": {
-        "symbol": "A", "order_id": "1", "side": "BUY", "order_type": "MARKET"}})  # fmt: skip
-    assert all(tight.received(order, NOW)[1] for _ in range(6))
-    (answer,) = tight.received(order, NOW)[0]
-    assert answer["err"]["error_code"] == "RateLimited"
-    assert retry_hint(answer["err"]["message"])
 
 
 def test_the_market_desk() -> None:
@@ -199,10 +190,10 @@ parameters = st.sampled_from(
 )
 
 
-@given(st.sampled_from(sorted(REQUIRED)), st.dictionaries(parameters, trees))
+@given(st.sampled_from(sorted(REQUESTS)), st.dictionaries(parameters, trees))
 def test_no_parameters_raise(kind: str, params: Any) -> None:
     server = TradeDesk(desk(), NOW)
     server.received(json.dumps(auth()), NOW)
     server.received(json.dumps({"type": kind, "params": params}), NOW)
     with suppress(Misuse):
-        ready().send(kind, params, now=NOW)
+        ready().request(request_of(kind, params))

@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import msgspec.structs
 import pytest
 
 from payloads.venues.common.redactor import Secret
@@ -21,7 +22,7 @@ from payloads.venues.qfex.codes import (
 )
 from payloads.venues.qfex.market_session import INTERVALS, QfexMarketSession, Subscription
 from payloads.venues.qfex.records import CHANNELS, REPLIES
-from payloads.venues.qfex.requests import MESSAGES, TRADE_CHANNELS
+from payloads.venues.qfex.requests import REQUESTS, TRADE_CHANNELS
 from payloads.venues.qfex.trade_session import QfexTradeSession
 
 NOW = 1_760_545_414 * SECOND
@@ -78,11 +79,12 @@ ASKED = {
 
 
 def test_messages() -> None:
-    assert set(MESSAGES) == set(ASKED)
+    assert set(REQUESTS) == set(ASKED)
     for name, parameters in ASKED.items():
         required, optional = parameters.split("|")
-        assert set(MESSAGES[name].required) == words(required), name
-        assert set(MESSAGES[name].optional) == words(optional), name
+        found = {field.name: field.required for field in msgspec.structs.fields(REQUESTS[name])}
+        assert {name for name, needed in found.items() if needed} == words(required), name
+        assert {name for name, needed in found.items() if not needed} == words(optional), name
 
 
 def test_statuses() -> None:
