@@ -64,11 +64,11 @@ class InsecureTestNetwork:
     ) -> FullReport:
         """A payload signed by f + 1 oracles, or by those whose indices are given."""
         read: AnyReport
-        if isinstance(report, Report):
-            blob, read = report.encode(), report
-        else:
+        if isinstance(report, bytes | bytearray | memoryview):
             blob = bytes(report)
             read = UnknownReport(None, None, (), hexed(blob), "given as bytes")
+        else:
+            blob, read = report.encode(), report
         payload = FullReport(
             hexed(self.config_digest),
             context_padding,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import payloads
 from payloads import chainlink, stork, systems
 from payloads.abi.calldata import Call
+from payloads.chainlink import report, views
 from payloads.chainlink.report import BareReport, FullReport, UnknownReport
 from payloads.chainlink.schemas import SCHEMAS, schema_named
 from payloads.errors import Malformed, Misuse
@@ -469,3 +470,38 @@ def test_notes_of_a_payload_that_no_encoder_writes() -> None:
 def test_every_note_has_a_documented_code() -> None:
     page = (corpus.FIXTURES.parent / "docs" / "json.md").read_text()
     assert all(f"`{code}`" in page for code in CODES)
+
+
+# --- views ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spoil", [lambda raw: raw, lambda raw: raw + b"\1", lambda raw: raw[:-1]])
+def test_a_view_decodes_once(monkeypatch: pytest.MonkeyPatch, spoil: Any) -> None:
+    """Whole, in a layout of its own, or broken: the view is made of what the decoder recorded."""
+    calls: list[str] = []
+
+    def counted(module: Any, name: str) -> None:
+        original = getattr(module, name)
+
+        def count(*args: Any, **options: Any) -> Any:
+            calls.append(name)
+            return original(*args, **options)
+
+        monkeypatch.setattr(module, name, count)
+
+    counted(views, "decode")
+    counted(views, "read_report")
+    counted(report, "abi_decode")
+    counted(report, "_split_canonical")
+    counted(report, "read_report")
+    counted(stork.views, "decode")
+    raw = spoil(V3.raw)
+    view = payloads.inspect(raw)
+    assert sorted(calls) == ["decode", "read_report"]
+    calls.clear()
+    call = payloads.inspect(chainlink.encode_calldata([raw, V3.raw]))
+    assert sorted(calls) == ["decode"] * 2 + ["read_report"] * 2
+    assert call.size > 2 * view.size
+    calls.clear()
+    payloads.inspect(spoil(UPDATE.raw), form="signed_ecdsa")
+    assert calls == ["decode"]

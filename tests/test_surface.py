@@ -28,6 +28,7 @@ from tests import corpus
 PACKAGE = Path(payloads.__file__).parent
 ROOT = PACKAGE.parent
 
+SYSTEM_FOLDERS = ("chainlink", "stork")
 VENUE_FOLDERS = ("chainlink", "stork", "finery", "ethgas", "qfex")
 
 # --- the names ------------------------------------------------------------------------------------
@@ -197,6 +198,12 @@ def unit_of(name: str) -> str:
     return ".".join(parts[: 2 if in_venue else 1])
 
 
+def parsed(name: str) -> ast.Module:
+    path = ROOT.joinpath(*name.split("."))
+    source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
+    return ast.parse(source.read_text())
+
+
 def imported_by(name: str) -> set[str]:
     """The modules of the package that a module imports, anywhere in it."""
     path = ROOT.joinpath(*name.split("."))
@@ -250,38 +257,35 @@ def test_the_architecture_page_has_the_same_floors() -> None:
     }
 
 
-def _types_of_systems(name: str) -> Iterator[tuple[str, str]]:
-    """The types of a system that a module asks about with `isinstance`, and their systems."""
-    path = ROOT.joinpath(*name.split("."))
-    source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
-    nodes = list(ast.walk(ast.parse(source.read_text())))
-    system_of = {
-        alias.asname or alias.name: node.module.split(".")[1]
+def types_asked_for(name: str) -> set[str]:
+    """The classes of systems that a module outside of their folders compares values with."""
+    nodes = list(ast.walk(parsed(name)))
+    systems = tuple(f"payloads.{system}" for system in SYSTEM_FOLDERS)
+    known = {
+        alias.asname or alias.name
         for node in nodes
-        if isinstance(node, ast.ImportFrom)
-        and node.module
-        and node.module.startswith(("payloads.chainlink", "payloads.stork"))
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith(systems)
         for alias in node.names
     }
-    for node in nodes:
-        if not isinstance(node, ast.Call) or getattr(node.func, "id", "") != "isinstance":
-            continue
-        for part in ast.walk(node.args[1]):
-            if isinstance(part, ast.Name) and part.id in system_of:
-                yield part.id, system_of[part.id]
-            if isinstance(part, ast.Attribute) and getattr(part.value, "id", "") in (
-                "chainlink", "stork",
-            ):  # fmt: skip
-                yield part.attr, part.value.id
+    compared: list[ast.AST] = [node.cls for node in nodes if isinstance(node, ast.MatchClass)] + [
+        node.args[1]
+        for node in nodes
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("isinstance", "issubclass")
+    ]
+    found = set()
+    for part in (part for whole in compared for part in ast.walk(whole)):
+        if isinstance(part, ast.Name) and part.id in known:
+            found.add(part.id)
+        elif isinstance(part, ast.Attribute) and ast.unparse(part.value) in SYSTEM_FOLDERS:
+            found.add(part.attr)
+    return found
 
 
-def test_only_a_systems_own_code_asks_for_its_types() -> None:
-    """Everything else goes through `System`, or through methods of the value."""
-    for name in modules():
-        if unit_of(name) == "testing":  # makes payloads, and takes either form of a report
-            continue
-        for type_, system in _types_of_systems(name):
-            assert system in name.split("."), f"{name} asks for {type_}"
+@pytest.mark.parametrize("name", [one for one in modules() if unit_of(one) not in SYSTEM_FOLDERS])
+def test_types_of_a_system_are_asked_for_in_its_own_folder_only(name: str) -> None:
+    assert not types_asked_for(name)
 
 
 def test_only_the_command_line_prints() -> None:

@@ -1,9 +1,10 @@
-"""What must not reach a capture, and how what surrounds it is kept.
+"""Credentials: how a capture or a log finds them, and what it keeps instead.
 
-Credentials are known in four ways: a session's `Secret`s, the headers and parameters that a `Dial`
-or `Request` names as secret (and those that always are), what a session's own `redact` took out of
-a sent message, and what stands in an HTTP reply or request under a name that says what it is. The
-recorder learns the values, and takes them out wherever they appear; no frame is changed otherwise.
+A credential is known in one of four ways. It is a `Secret` of the session. It is a header or a
+parameter that a `Dial` or `Request` names as secret, or that always is one. The session's `redact`
+took it out of a sent message. Or it stands in an HTTP request or reply under a telling name, like
+`accessToken`. The recorder learns the values and takes them out wherever they appear. Nothing else
+in a frame is changed.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from payloads.venues.common.session import Dial, Reply, Request
 _ALWAYS_SECRET = frozenset(
     {"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"}
 )
-# Names under which a reply, a form or a query carries something that lets one in. A signature does
-# only where it is asked with: in replies it is what this package is about.
+# Names under which a reply, a form or a query carries a credential. A signature is one only in
+# requests: in replies, signatures are the subject of this package.
 _TELLING = re.compile(
     r"token|secret|passw|passphrase|jwt|private.?key|api.?key|cookie|bearer|credential|session"
     r"|auth(?!or(?!i[sz]))|(?<![a-z])sid(?![a-z])",
     re.I,
 )
-_ASKING = re.compile(_TELLING.pattern + "|sign", re.I)
+_IN_REQUESTS = re.compile(_TELLING.pattern + "|sign", re.I)
 # Such a name within a text, as in a URL or in JSON that is cut off, and not in a sentence.
 _NAMED = re.compile(rf"""({_TELLING.pattern})[\w.-]*(=|["']\s*:)""", re.I)
 # Shorter values than these are words, not credentials.
@@ -40,25 +41,25 @@ _DEEPEST = 4
 _FEW = 64
 
 
-def secrets_of(one: Dial | Request) -> Iterator[str]:
+def secrets_of(asking: Dial | Request) -> Iterator[str]:
     """The values of the headers and parameters that are secret."""
-    names = {name.lower() for name in one.secret_headers} | _ALWAYS_SECRET
-    for name, value in one.headers:
+    names = {name.lower() for name in asking.secret_headers} | _ALWAYS_SECRET
+    for name, value in asking.headers:
         if name.lower() in names:
             yield value
-            # `Bearer <token>`, `name=<cookie>; …`: what is in it by itself is the credential.
+            # `Bearer <token>`, `name=<cookie>; …`: the credential also stands alone in it.
             yield from value.split()[1:]
-            yield from (_cookie(one) for one in value.split(";") if "=" in one)
-    parameters = set(one.secret_parameters) if isinstance(one, Dial) else set()
-    for name, value in _query(one.url):
-        if name in parameters or (isinstance(one, Request) and _ASKING.search(name)):
+            yield from (_cookie(pair) for pair in value.split(";") if "=" in pair)
+    parameters = set(asking.secret_parameters) if isinstance(asking, Dial) else set()
+    for name, value in _query(asking.url):
+        if name in parameters or (isinstance(asking, Request) and _IN_REQUESTS.search(name)):
             yield value
             yield unquote_plus(value)
             yield unquote(value)
 
 
 def secrets_in(holder: Any, depth: int = 0) -> Iterator[Secret]:
-    """Every `Secret` that an object holds, in its attributes and what they contain."""
+    """Every `Secret` in the attributes of an object, and in what these contain."""
     if isinstance(holder, Secret):
         yield holder
     elif depth < _DEEPEST:
@@ -67,7 +68,7 @@ def secrets_in(holder: Any, depth: int = 0) -> Iterator[Secret]:
 
 
 def _contents(holder: Any) -> Iterable[Any]:
-    """What is in an object of this package, or in a small container: credentials come in few."""
+    """The parts of an object of this package, or of a small container: credentials are few."""
     if isinstance(holder, dict):
         holder = tuple(holder.values()) if len(holder) <= _FEW else ()
     if isinstance(holder, list | tuple | set | frozenset):
@@ -78,7 +79,7 @@ def _contents(holder: Any) -> Iterable[Any]:
 
 
 def removed(message: Message, clean: Message) -> Iterator[str]:
-    """The texts of a JSON message that its redacted form does not have any more."""
+    """The texts of a JSON message that its redacted form lacks."""
     if message == clean:
         return
     kept = set(_texts(_json(clean)))
@@ -110,8 +111,8 @@ def dial_detail(dial: Dial) -> dict[str, Any]:
 
 
 def request_detail(request: Request) -> dict[str, Any]:
-    """A request as a capture keeps it: its body is not kept, only its size."""
-    telling = [name for name, _ in _query(request.url) if _ASKING.search(name)]
+    """A request as a capture keeps it: with the size of its body, and without the body."""
+    telling = [name for name, _ in _query(request.url) if _IN_REQUESTS.search(name)]
     return {
         "purpose": request.purpose,
         "method": request.method,
@@ -122,37 +123,37 @@ def request_detail(request: Request) -> dict[str, Any]:
 
 
 def reply_detail(request: Request, reply: Reply, learn: Callable[[str], None]) -> dict[str, Any]:
-    """A reply as a capture keeps it; what in it lets one in is learnt.
+    """A reply as a capture keeps it; `learn` is called with each credential in it.
 
-    Its body is kept as it is, or not at all: not where the request says that it is secret, where it
-    has anything in it that lets one in, or is no text, in which that could not be seen.
+    Its body is kept as it is, or not at all. It is not kept where the request says that it is
+    secret, where a credential was found in it, and where none could have been found.
     """
     for name, value in reply.headers:
         if name.lower() == "set-cookie":
             learn(_cookie(value.partition(";")[0]))
     content = _json(reply.body)
-    told = list(_telling(content))
-    for text in told:
+    credentials = list(_credentials_in(content))
+    for text in credentials:
         if len(text) >= _SHORTEST:
             learn(text)
     size = len(reply.body)
     detail = {"purpose": reply.purpose, "status": reply.status, "body_bytes": size}
-    secret = request.secret_reply or told
+    secret = request.secret_reply or credentials
     if not secret and (body := _harmless(reply.body, content)) is not None:
         detail["body"] = body
     return detail
 
 
 def _harmless(body: bytes, content: Any) -> str | None:
-    """A body as text, unless nobody can tell what is in it."""
+    """A body as text; None where a credential in it would not be recognised."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
         return None
     if isinstance(content, dict | list):
         return text
-    # A sentence, a page, broken JSON: there is no telling which of it goes with such a name, nor
-    # in what is not spelled in the open. One long word may be a token.
+    # A sentence, a page, broken JSON: a telling name does not show which part is the credential.
+    # NUL hides names (UTF-16). One long word may be a token.
     word = text.strip()
     if _TELLING.search(word) or "\0" in word:
         return None
@@ -164,19 +165,19 @@ def _cookie(pair: str) -> str:
     return pair.partition("=")[2].strip(' "')
 
 
-def _telling(value: Any, told: bool = False) -> Iterator[str]:
+def _credentials_in(value: Any, is_named: bool = False) -> Iterator[str]:
     """Texts under a telling name, at any depth below it; also in JSON that is a text in JSON."""
     if isinstance(value, dict):
-        for key, one in value.items():
-            yield from _telling(one, told or _TELLING.search(str(key)) is not None)
+        for key, part in value.items():
+            yield from _credentials_in(part, is_named or _TELLING.search(str(key)) is not None)
     elif isinstance(value, list):
-        for one in value:
-            yield from _telling(one, told)
+        for part in value:
+            yield from _credentials_in(part, is_named)
     elif isinstance(value, str) and value:
         inner = _json(value) if _starts_json(value.strip()) else None
-        if told or (inner is None and _NAMED.search(value)):
+        if is_named or (inner is None and _NAMED.search(value)):
             yield value
-        yield from _telling(inner, told)
+        yield from _credentials_in(inner, is_named)
 
 
 def _starts_json(text: str) -> bool:
@@ -187,8 +188,8 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
-        for one in value:
-            yield from _texts(one)
+        for part in value:
+            yield from _texts(part)
     elif isinstance(value, str):
         yield value
 
@@ -200,10 +201,10 @@ def _json(data: Message) -> Any:
         return None
 
 
-def _headers(one: Dial | Request) -> list[list[str]]:
-    names = {name.lower() for name in one.secret_headers} | _ALWAYS_SECRET
+def _headers(asking: Dial | Request) -> list[list[str]]:
+    names = {name.lower() for name in asking.secret_headers} | _ALWAYS_SECRET
     return [
-        [name, REDACTED if name.lower() in names else value] for name, value in one.headers
+        [name, REDACTED if name.lower() in names else value] for name, value in asking.headers
     ]  # fmt: skip
 
 

@@ -61,14 +61,18 @@ def open_frame(message: dict[str, Any]) -> Found | Several | None:
 
 
 def _report(message: dict[str, Any], path: str, why: str) -> Found:
+    claims = tuple((name, message[name]) for name in _CLAIMS if name in message)
+    return Found(NAME, "full_report", why, payload_bytes(message, path), claims)
+
+
+def payload_bytes(message: dict[str, Any], path: str) -> bytes:
+    """The bytes of the payload in a report object; `path` is what leads to the object."""
     text = message.get("fullReport")
     if not isinstance(text, str):
         found = shown(text) if "fullReport" in message else "nothing"
         field = path + "fullReport"
         raise Malformed("no payload", field=field, expected="a hex string", found=found)
-    raw = to_bytes(text, name=path + "fullReport")
-    claims = tuple((name, message[name]) for name in _CLAIMS if name in message)
-    return Found(NAME, "full_report", why, raw, claims)
+    return to_bytes(text, name=path + "fullReport")
 
 
 # --- what the functions of this package take ------------------------------------------------------
@@ -105,7 +109,7 @@ def notes(value: FullReport | BareReport, claims: Claims) -> Iterator[Note]:
 
 def _contradictions(claims: Claims, payload: FullReport) -> Iterator[Note]:
     """Where a frame says something else about its payload than the signed bytes do."""
-    head = payload.report.head if isinstance(payload.report, UnknownReport) else payload.report
+    head = payload.report.head
     for name, claimed in claims:
         signed = getattr(head, _CLAIMS[name], None)
         if isinstance(signed, bytes):

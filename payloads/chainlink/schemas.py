@@ -72,6 +72,11 @@ class Report(Record, frozen=True):
         """What to call it."""
         return f"schema {self.schema.key} ({self.schema.title})"
 
+    @property
+    def head(self) -> Report:
+        """The fields that reports share, which are this report's own; see `UnknownReport.head`."""
+        return self
+
     def encode(self) -> bytes:
         """The ABI words of this report."""
         return self.schema.table.pack(self)

@@ -1,11 +1,11 @@
 """Where credentials may come from: environment, a file that only its owner can read, an argument.
 
-`find` looks for each credential of a venue in that order of trust: what the caller passed, then
+`find` looks for each credential of a venue in this order: the caller's argument, then
 `PAYLOADS_<VENUE>_<NAME>` in the environment, then `[venue] name = "…"` in a TOML file. They come
-out as `Secret`, whose `repr` hides them. Command-line arguments are no place for a credential (any
-user of the machine can list them), so the command line takes none.
+out as `Secret`, whose `repr` hides them. The command line takes no credential as an argument,
+because any user of the machine can list the arguments.
 
-Everything that is wrong is `Misuse`, and no message shows a credential.
+Every error is `Misuse`, and no message shows a credential.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def from_environment(name: str, environ: Mapping[str, str] | None = None) -> Sec
 
 
 def from_file(path: str | os.PathLike[str]) -> Secret:
-    """The credential that a file consists of; white space around it is not part of it."""
+    """The content of a file as a credential, without white space around it."""
     value = _read(Path(path)).strip()
     if not value:
         raise Misuse("is empty", field=str(path), expected="a credential")
@@ -49,7 +49,7 @@ def find(
     environ: Mapping[str, str] | None = None,
     file: str | os.PathLike[str] | None = None,
 ) -> dict[str, Secret]:
-    """Those of a venue's credentials that can be found. Which of them it needs, the venue knows."""
+    """The credentials of a venue that can be found. The venue knows which of them it needs."""
     environ = os.environ if environ is None else environ
     from_table = _table(Path(file), venue) if file is not None else {}
     found: dict[str, Secret] = {}
@@ -79,9 +79,9 @@ def _table(path: Path, venue: str) -> dict[str, Secret]:
 
 
 def _read(path: Path) -> str:
-    """The text of a file, once it is clear that only its owner can read it."""
+    """The text of a file that only its owner can read."""
     try:
-        # Opened first and looked at then, so that what is checked is what is read.
+        # Opened before it is checked, so that the same file is checked and read.
         with path.open("rb") as stream:
             _check(os.fstat(stream.fileno()), path)
             raw = stream.read(_MAX_FILE_BYTES + 1)

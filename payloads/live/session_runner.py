@@ -34,7 +34,7 @@ class KeepAlive(Record, frozen=True):
 
 
 class SessionRunner:
-    """A session on one websocket. The listener of the websocket, too."""
+    """A session on one websocket. It is the `Listener` of that websocket."""
 
     def __init__(
         self,

@@ -61,6 +61,9 @@ _PLAIN: dict[int, Opcode] = {0x8100: "text", 0x8200: "binary"}
 # The same with a length of two bytes behind it, as most messages have.
 _USUAL: dict[int, Opcode] = {0x817E: "text", 0x827E: "binary"}
 _HEAD = struct.Struct(">HH").unpack_from
+# A frame of so many bytes is kept until it is whole; what there is of a larger one goes to the
+# library, which does not copy it again with each read.
+_SMALL = 2**16
 _NAMES: dict[int, Opcode] = {
     Op.TEXT: "text", Op.BINARY: "binary", Op.PING: "ping", Op.PONG: "pong", Op.CLOSE: "close",
 }  # fmt: skip
@@ -105,13 +108,13 @@ class WebSocket(asyncio.Protocol):
         self._hang_up: asyncio.TimerHandle | None = None
         self.heard = self._loop.time()
         self._at = 0
-        # A message in fragments: what has come of it.
+        # The fragments of a message so far.
         self._first: Op = Op.CONT
         self._parts: list[bytes] = []
         # How many of the next bytes go to the library unseen: at first all, for the handshake.
         self._owed = _EVERYTHING
         # The beginning of something that is cut off: the head of the server's answer to the
-        # upgrade, and later the header of a frame.
+        # upgrade, and later a frame.
         self._begun = b""
         # The head of the server's answer to the upgrade.
         self._answer = b""
@@ -134,6 +137,9 @@ class WebSocket(asyncio.Protocol):
 
     def eof_received(self) -> None:
         self._at = self._clock()
+        if self._protocol.state is OPEN and self._begun:
+            self._protocol.receive_data(self._begun)
+            self._begun = b""
         self._protocol.receive_eof()
         self._progress()
 
@@ -194,11 +200,16 @@ class WebSocket(asyncio.Protocol):
             else:
                 self._begun = data[at:]
                 break
-            if not opcode or stop > end or stop - begin > self._limit or self._parts:
-                self._owed = stop - at
-                return data[at:]
-            self._listener.on_frame(opcode, data[begin:stop], self._at)
-            at = stop
+            if opcode and stop - begin <= self._limit and not self._parts:
+                if stop <= end:
+                    self._listener.on_frame(opcode, data[begin:stop], self._at)
+                    at = stop
+                    continue
+                if stop - at <= _SMALL:
+                    self._begun = data[at:]
+                    break
+            self._owed = stop - at
+            return data[at:]
         return b""
 
     def _progress(self) -> None:

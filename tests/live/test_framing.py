@@ -91,6 +91,7 @@ async def _heard(kind: type[WebSocket], answer: str, pieces: list[bytes], cut: i
     for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(whole)], strict=True):
         if begin < end:
             socket.data_received(whole[begin:end])
+    socket.connection_lost(None)
     if socket._hang_up is not None:
         socket._hang_up.cancel()
     state = (protocol.state, protocol.close_rcvd, protocol.close_sent, type(protocol.parser_exc))

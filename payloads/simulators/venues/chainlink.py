@@ -347,5 +347,5 @@ class _Feed:
 
 def sequence_of(payload: bytes | FullReport) -> int:
     """The number of a report in its feed's sequence, from 1."""
-    found = payload if isinstance(payload, FullReport) else chainlink.decode_envelope(payload)
+    found = chainlink.decode_envelope(payload) if isinstance(payload, bytes) else payload
     return found.epoch << 8 | found.round

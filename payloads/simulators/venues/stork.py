@@ -26,6 +26,7 @@ from payloads.simulators.options import Common, Made
 from payloads.simulators.peer import Peer
 from payloads.simulators.text_options import COMMON, TextOption, names, word, yes_or_no
 from payloads.stork.calldata import DESERIALIZE
+from payloads.stork.frames import SIGNED
 from payloads.stork.state import STORK, StorkState
 from payloads.stork.update import STATUS_BIT, VALUE_BIT, Asset, UnsignedUpdate, decode
 from payloads.stork.verifier import judge
@@ -33,7 +34,7 @@ from payloads.testing import InsecureTestStorkSigner
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import SECOND, Rejected
 from payloads.venues.stork import server as checks
-from payloads.venues.stork.session import CHANNELS, SIGNED, StorkSession
+from payloads.venues.stork.session import CHANNELS, StorkSession
 from payloads.verdicts.verdict import Verdict
 
 # Name: id and first price. The ids are those of the public taxonomy 1, as clients have them.

@@ -16,7 +16,7 @@ import msgspec
 
 from payloads import chainlink
 from payloads.abi.fields import Record
-from payloads.chainlink.report import UnknownReport
+from payloads.chainlink.frames import payload_bytes
 from payloads.errors import Malformed, Misuse, PayloadError, Refused, shown
 from payloads.inputs import to_bytes
 from payloads.venues.chainlink.auth import (
@@ -128,12 +128,10 @@ def read_report(message: Any, *, origin: str = "", backfilled: bool = False) -> 
     """The object under `report`, or one of `reports`; `Malformed` if it is none."""
     if not isinstance(message, dict):
         raise Malformed("no report", field="report", expected="an object", found=shown(message))
-    feed, text = message.get("feedID"), message.get("fullReport")
+    feed = message.get("feedID")
     if not isinstance(feed, str) or not (feed_id := _feed_id(feed)):
         raise _not_in_report("feedID", "0x and 64 hex digits", feed)
-    if not isinstance(text, str):
-        raise _not_in_report("fullReport", "a hex string", text)
-    raw = to_bytes(text, name="report.fullReport")
+    raw = payload_bytes(message, "report.")
     observed = _timestamp(message, "observationsTimestamp")
     valid_from = _timestamp(message, "validFromTimestamp")
     if observed is None or valid_from is None:
@@ -168,7 +166,7 @@ def _signed_timestamps(raw: bytes) -> tuple[int | None, int | None]:
         report = chainlink.decode_envelope(raw).report
     except PayloadError:
         return None, None
-    head = report.head if isinstance(report, UnknownReport) else report
+    head = report.head
     valid_from = getattr(head, "valid_from_timestamp", None)
     return valid_from, getattr(head, "observations_timestamp", None)
 

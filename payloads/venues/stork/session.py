@@ -25,8 +25,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, ClassVar
 
-from payloads.errors import Malformed, Misuse, PayloadError, shown
-from payloads.inputs import to_bytes
+from payloads.errors import Misuse, PayloadError, shown
+from payloads.stork.frames import SIGNED, UNSIGNED, payload_bytes
 from payloads.stork.update import SignedUpdate, UnsignedUpdate, decode, decode_unsigned
 from payloads.venues.common.dedupe import Duplicate, Repeats
 from payloads.venues.common.endpoints import address
@@ -70,7 +70,6 @@ CHANNELS: dict[str, int | None] = {
     "1s": SECOND,
     "real_time": None,
 }
-UNSIGNED, SIGNED = "unsigned", "signed_ecdsa"
 MESSAGE_TYPES = (UNSIGNED, SIGNED)
 WS_PATH = "/ws"
 
@@ -207,7 +206,7 @@ class StorkSession(JsonSession):
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
         kind = content.get("type") if isinstance(content, dict) else None
         if kind == SIGNED:
-            found = Data(self.channel, content, _payload(content))
+            found = Data(self.channel, content, payload_bytes(content))
         elif kind == UNSIGNED:
             found = Data(self.channel, decode_unsigned(content))
         else:
@@ -307,13 +306,6 @@ def _checked(assets: Iterable[int | str]) -> list[int | str]:
             expected = "an id from 0 to 65535, or a name"
             raise Misuse("not an asset", field="assets", expected=expected, found=shown(one))
     return listed
-
-
-def _payload(message: dict[str, Any]) -> bytes:
-    text = message.get("p")
-    if not isinstance(text, str):
-        raise Malformed("no payload", field="p", expected="a hex string", found=shown(text))
-    return to_bytes(text, name="p")
 
 
 def _asset_ids(data: Data) -> list[int]:

@@ -65,7 +65,7 @@ def test_origins_are_asked_for_again_while_that_may_help() -> None:
     assert found.origins == ("a", "b")
     assert found.waits == [SECOND, 3 * SECOND]
     assert [event.code for event in found.events if isinstance(event, Rejected)] == [
-        "503",
+        "HTTP 503",
         "no answer",
     ]
     assert len(found.events) == 2
