@@ -178,7 +178,7 @@ def _documented(address: bytes) -> str:
 @_colour
 @guarded
 def diff(before: str, after: str, as_json: bool, colour: str) -> None:
-    """Say how two state files differ in what decides verdicts. Exit code 0: they do not; 1: they do.
+    """Say how two states differ in what decides verdicts. Exit code 0: they do not; 1: they do.
 
     The time and the place of reading do not count, nor does the past that a state remembers.
 
