@@ -1,4 +1,4 @@
-"""Where a `fullReport` arrives: the JSON of Data Streams, and what bytes look like that are one.
+"""The JSON frames of Data Streams, and the evidence that bytes are a payload of this system.
 
 A frame is `{"report": {"fullReport": …, "feedID": …, …}}`. REST answers with the same under
 `report`, or with a list of the inner objects under `reports`.
@@ -36,7 +36,7 @@ NAME = "chainlink"
 # --- frames ---------------------------------------------------------------------------------------
 
 _KEYS = frozenset({"report", "reports", "fullReport"})
-# What a frame says about its payload, and what the signed report calls it.
+# The statements of a frame about its payload, and the fields of the signed report they are about.
 _CLAIMS = {
     "feedID": "feed_id",
     "validFromTimestamp": "valid_from_timestamp",
@@ -66,7 +66,7 @@ def _report(message: dict[str, Any], path: str, why: str) -> Found:
 
 
 def payload_bytes(message: dict[str, Any], path: str) -> bytes:
-    """The bytes of the payload in a report object; `path` is what leads to the object."""
+    """The bytes of the payload in a report object; `path` leads to the object."""
     text = message.get("fullReport")
     if not isinstance(text, str):
         found = shown(text) if "fullReport" in message else "nothing"
@@ -75,13 +75,13 @@ def payload_bytes(message: dict[str, Any], path: str) -> bytes:
     return to_bytes(text, name=path + "fullReport")
 
 
-# --- what the functions of this package take ------------------------------------------------------
+# --- inputs of this package's functions -----------------------------------------------------------
 
 Payload = FullReport | BareReport | Input | dict[str, Any]
 
 
 def raw_of(payload: Payload, name: str = "payload") -> bytes:
-    """The bytes of a payload in any form; no bytes at all are a payload too, and a bad one."""
+    """The bytes of a payload in any form. No bytes at all are a payload, too: a bad one."""
     if isinstance(payload, FullReport | BareReport):
         return payload.encode()
     if type(payload) is bytes and 0 < len(payload) < 2**16:
@@ -144,7 +144,7 @@ def _exact_report(raw: bytes) -> str:
 
 
 def _full_report(raw: bytes) -> str:
-    """Any head with three offsets that point somewhere near, whatever layout they make."""
+    """A head with three small offsets, in any layout."""
     offsets = (raw[start : start + WORD] for start in (96, 128, 160))
     near = all(word[: WORD - 4] == _SMALL for word in offsets)
     return "words 3, 4 and 5 are offsets, as in a fullReport's head" if near and raw[192:] else ""
