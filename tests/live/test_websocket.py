@@ -77,7 +77,7 @@ def test_a_refusal_has_its_status_and_its_body() -> None:
             return socket.respond(http.HTTPStatus.UNAUTHORIZED, "no such key")
 
         events: list[Event] = []
-        async with serving(count, process_request=refuse) as url:
+        async with serving(lambda peer: count(peer, 1), process_request=refuse) as url:
             async with connect(Numbered(url), backoff=QUICK) as connection:
                 with pytest.raises(Refused, match="HTTP 401"):
                     async for event in connection.events():
@@ -212,7 +212,7 @@ def test_pings_are_answered_and_latency_is_known() -> None:
             async with connection:
                 await read_until(connection, 1)
             assert connection.stats.latency > 0
-        control = [
+        control: list[tuple[str, str, Any]] = [
             (frame.direction, frame.opcode, frame.data)
             for frame in notes.frames
             if frame.opcode in ("ping", "pong")
