@@ -329,7 +329,7 @@ def test_a_query_without_a_reply() -> None:
                     if kinds(events)["Rejected"]:
                         break
             (told,) = [event for event in events if isinstance(event, Rejected)]
-            assert (told.code, told.about) == ("timeout", "query currentSlot")
+            assert (told.code, told.about) == ("no answer", "query currentSlot")
 
     run(test())
 
@@ -418,7 +418,7 @@ def test_a_login_that_the_rest_api_refuses(status: int, words: str) -> None:
             venue.refuse(status, requests=True)
             session = venue.session(POSITION, TRADES)
             async with driven(session) as connection:
-                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
+                events = await collect(connection, lambda all_: kinds(all_)["Rejected"] >= 2)
                 events += await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
             told = rejections(events)
             assert (told[0].code, told[0].about) == (f"HTTP {status}", "ethgas login")
@@ -497,9 +497,9 @@ def test_subscribe_receive_unsubscribe() -> None:
             session = venue.session(TRADES)
             async with driven(session) as connection:
                 await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
-                session.subscribe("blockBuilderUpdate")
+                session.subscribe(Channel("blockBuilderUpdate"))
                 events = await collect(connection, lambda all_: kinds(all_)["Subscribed"] == 1)
-                session.unsubscribe(TRADES.name, MARKET)
+                session.unsubscribe(TRADES)
                 events = await collect(connection, lambda all_: kinds(all_)["Unsubscribed"] == 1)
                 assert session.subscribed == ["blockBuilderUpdate"]
                 events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
