@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEMAS", "BareReport", "ChainlinkState", "Context", "FullReport", "Report", "ReportHead",
-    "Schema", "UnknownReport", "compress", "decode", "decode_call", "decode_envelope", "decode_report",
+    "Schema", "UnknownReport", "compress", "decode", "decode_call", "decode_envelope",
+    "decode_report",
     "decompress", "encode_calldata", "expect_signers", "from_dict", "judge", "judge_bulk",
     "judge_calldata", "judge_many", "quote", "quote_bulk", "recover", "schema", "schema_named",
     "to_dict", "verify", "view",

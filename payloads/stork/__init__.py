@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from payloads.stork.verifier import judge, judge_calldata, judge_many, verify
 
 __all__ = [
-    "Asset", "SignedUpdate", "StorkState", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned",
+    "Asset", "SignedUpdate", "StorkState", "UnsignedUpdate", "decode", "decode_call",
+    "decode_unsigned",
     "encode_calldata", "expect_signers", "from_dict", "judge", "judge_calldata", "judge_many",
     "recover", "to_dict", "verify", "view",
 ]  # fmt: skip
