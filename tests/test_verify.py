@@ -409,7 +409,7 @@ def test_quotes_are_exact_to_the_wei() -> None:
     assert found.parameter_payload("native") == bytes(12) + bytes.fromhex(NATIVE[2:])
     assert found.to_dict()["value"] == str(found.value)
     stranger = quotes.quote(payload(report(link=7)), paid, sender="0x" + "aa" * 20)
-    assert stranger.charge("link").fee == 7  # type: ignore[union-attr]
+    assert stranger.charge("link").fee == 7
 
 
 def test_the_quoted_value_is_the_least_that_passes() -> None:

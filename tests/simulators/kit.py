@@ -83,7 +83,19 @@ def driven(session: Session, **options: Any) -> Connection: ...
 def driven(session: SessionGroup, **options: Any) -> GroupConnection: ...
 def driven(session: Any, **options: Any) -> Connection | GroupConnection:
     """This library's own client, in a hurry."""
-    return drive(session, **{"backoff": QUICK, "proxy": False, **options})
+    connection: Connection | GroupConnection
+    connection = drive(session, **{"backoff": QUICK, "proxy": False, **options})
+    return connection
+
+
+def kept_in(events: list[Event]) -> Callable[[list[Event]], bool]:
+    """For `collect` until its time is over: every event is kept, and they are never enough."""
+
+    def keep(seen: list[Event]) -> bool:
+        events.append(seen[-1])
+        return False
+
+    return keep
 
 
 async def collect(
