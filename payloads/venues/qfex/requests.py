@@ -266,20 +266,18 @@ def encode(request: Request | Unchecked) -> str:
 
 # As the venue's own client waits.
 ANSWER_WITHIN = 10 * SECOND
-# Answered once for each channel.
-_BY_CHANNEL = ("subscribe", "unsubscribe")
 
 
-@dataclass(frozen=True, eq=False)  # two that say the same are two
+@dataclass(frozen=True, eq=False)  # two requests that say the same are two
 class _Sent:
     name: str
     answer: str
     ids: Mapping[str, str]
     by_itself: bool
 
-    @property
-    def about(self) -> str:
-        return " ".join((self.name, *list(self.ids.values())[:1]))
+    def unanswered(self, code: str, when: str) -> Rejected:
+        about = " ".join((self.name, *list(self.ids.values())[:1]))
+        return Rejected(code, "", f"no answer {when}: what became of it is not known", about)
 
     def agrees(self, ids: Mapping[str, str]) -> bool:
         """Whether a reply with these ids can be the answer: no id of both is another."""
@@ -295,16 +293,14 @@ class Pending:
         self.timeouts = Timeouts[_Sent](ANSWER_WITHIN)
 
     def sent(self, request: Request | Unchecked, by_itself: bool) -> None:
-        """A request went out; `by_itself` if the session makes it on every connection."""
-        params = request.params
-        if request.name in _BY_CHANNEL:
-            for channel in params.get("channels", ()):
-                sent = _Sent(request.name, request.answer, {"channel": channel}, True)
-                self.timeouts.add(sent)
-        elif request.answer and "twap" not in str(params.get("cancel_order_id_type")):
-            # The reply to the cancelling of a TWAP is not documented.
-            ids = identity(request.name, params)
-            self.timeouts.add(_Sent(request.name, request.answer, ids, by_itself))
+        """A request went out; `by_itself` if the session makes it again on every connection."""
+        params, ids = request.params, [identity(request.name, request.params)]
+        if request.name == "unsubscribe":  # which is answered once for each channel
+            ids = [{"channel": channel} for channel in params.get("channels", ())]
+        # The reply to the cancelling of a TWAP is not documented.
+        if request.answer and "twap" not in str(params.get("cancel_order_id_type")):
+            for some in ids:
+                self.timeouts.add(_Sent(request.name, request.answer, some, by_itself))
 
     def answered(self, answer: str, ids: Mapping[str, str], name: str = "") -> None:
         """A reply came: it belongs to the oldest request that it fits."""
@@ -315,23 +311,17 @@ class Pending:
 
     def failed(self, name: str, params: Mapping[str, Any]) -> None:
         """An error came. An error that names no message is taken for the oldest request's."""
-        together = name in _BY_CHANNEL  # all of the message's channels at once
-        ids = {} if together else identity(name, params)
         for sent in self.timeouts:
-            if name in ("", sent.name) and sent.agrees(ids):
+            if name in ("", sent.name) and sent.agrees(identity(name, params)):
                 self.timeouts.discard(sent)
-                if not together:
+                if name != "unsubscribe":  # of which all channels fail at once
                     return
 
     def late(self, now: int) -> list[Rejected]:
         """The requests whose time is over."""
-        words = "no answer within 10 s: what became of it is not known"
-        return [Rejected(NO_ANSWER, "", words, sent.about) for sent in self.timeouts.expired(now)]
+        return [sent.unanswered(NO_ANSWER, "within 10 s") for sent in self.timeouts.expired(now)]
 
     def lost(self) -> list[Rejected]:
-        """The requests that the lost connection leaves without a reply, except those that the
-        session makes again by itself."""
-        words = "no answer before the connection went: what became of it is not known"
-        lost = [sent for sent in self.timeouts if not sent.by_itself]
-        self.timeouts.stop()
-        return [Rejected(LOST, "", words, sent.about) for sent in lost]
+        """The requests that went with the connection and are not made again."""
+        lost = [sent for sent in self.timeouts.lost() if not sent.by_itself]
+        return [sent.unanswered(LOST, "before the connection went") for sent in lost]

@@ -193,13 +193,10 @@ class MarketDesk:
         """Whether it is a message the venue would act on; it answers none."""
         try:
             content = parse_json(message)
-            one = self._subscription(content)
+            subscription = self._subscription(content)
         except (Malformed, Misuse):
             return False
-        if content["type"] == "subscribe":
-            self._interest.add(one)
-        else:
-            self._interest.drop(one)
+        self._interest.change(subscription, content["type"] == "subscribe")
         return True
 
     def _subscription(self, content: Any) -> Subscription:

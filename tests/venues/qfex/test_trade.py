@@ -216,6 +216,7 @@ def test_channels() -> None:
     for channel in ("level2", "", 7):
         with pytest.raises(Misuse):
             session.subscribe(channel)  # type: ignore[arg-type]
+    session.subscribe("balances")
     old = {
         "type": "subscribed", "connection_id": "c", "message_id": 1, "channel": "v4_balances",
         "contents": [{"available_balance": 1.5}],
@@ -295,8 +296,8 @@ RESPONSES: dict[str, tuple[str, Any]] = {
         '"aggressor_side":"SELL","order_id":"o1","fee":0.001,"order_type":"LIMIT","tif":"GTC",'
         '"order_price":1.2,"client_order_id":"c1","remaining_quantity":0.5,"execution_type":"T",'
         f'"timestamp":{SECONDS},"realised_pnl":-3}}',
-        Fill("t1", "o1", "c1", "A", "BUY", "SELL", Decimal("1.1"), Decimal(2), Decimal("0.5"),
-             Decimal("0.001"), Decimal(-3), STAMP, "LIMIT", Decimal("1.2"), "GTC",
+        Fill("t1", "o1", "c1", "A", "BUY", "SELL", Decimal("1.1"), Decimal(2), Decimal("0.001"),
+             "LIMIT", "GTC", STAMP, Decimal("0.5"), Decimal(-3), Decimal("1.2"),
              execution_type="T", user_id="u"),
     ),
     "position_response": (
