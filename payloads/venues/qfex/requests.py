@@ -19,7 +19,7 @@ import msgspec
 
 from payloads.abi.fields import Record
 from payloads.errors import Misuse, elide
-from payloads.json_records import EXACT, Parse, Reading, Wrong, exact_decimal, found_in, integer
+from payloads.json_records import EXACT, Reading, Wrong, exact_decimal, found_in, integer
 from payloads.venues.common.pending import Timeouts
 from payloads.venues.common.session import LOST, NO_ANSWER, SECOND, Rejected
 from payloads.venues.qfex.codes import identity
@@ -27,13 +27,16 @@ from payloads.venues.qfex.codes import identity
 # --- what a parameter may be ----------------------------------------------------------------------
 
 
-def _choice(*words: str) -> Parse:
-    def parse(value: Any) -> str:
-        if not isinstance(value, str) or value not in words:
-            raise Wrong("not known", expected=" or ".join(words), found=found_in(value))
-        return value
+class OneOf:
+    """Reads one of these words."""
 
-    return parse
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def __call__(self, value: Any) -> str:
+        if not isinstance(value, str) or value not in self.words:
+            raise Wrong("not known", expected=" or ".join(self.words), found=found_in(value))
+        return value
 
 
 def _number(value: Any) -> Any:
@@ -45,13 +48,15 @@ def _number(value: Any) -> Any:
 
 
 TRADE_CHANNELS = ("order_responses", "stop_orders", "positions", "balances", "fills")
-Channel = Annotated[str, _choice(*TRADE_CHANNELS)]
-Side = Annotated[str, _choice("BUY", "SELL")]
-OrderType = Annotated[str, _choice("LIMIT", "MARKET", "ALO")]
-TimeInForce = Annotated[str, _choice("GTC", "IOC", "FOK")]
-IdType = Annotated[str, _choice("order_id", "client_order_id", "twap_id", "client_twap_id")]
+Channel = Annotated[str, OneOf(*TRADE_CHANNELS)]
+Side = Annotated[str, OneOf("BUY", "SELL")]
+OrderType = Annotated[str, OneOf("LIMIT", "MARKET", "ALO", "TAKE_PROFIT", "STOP_LOSS")]
+TimeInForce = Annotated[str, OneOf("GTC", "IOC", "FOK")]
+IdType = Annotated[str, OneOf("order_id", "client_order_id", "twap_id", "client_twap_id")]
 Number = Annotated[Decimal | int | str, _number]
 Count = Annotated[int, integer(0, 2**31)]
+OrderCount = Annotated[int, integer(2, 2**31)]
+IntervalSeconds = Annotated[int, integer(30, 2**31)]
 
 # --- the messages ---------------------------------------------------------------------------------
 
@@ -99,7 +104,7 @@ class Unsubscribe(_OfChannels, frozen=True):
 
 
 class AddOrder(Request, frozen=True):
-    """A new order. `price` belongs to LIMIT and ALO; `take_profit` and `stop_loss` are prices."""
+    """A new order. Only MARKET has no `price`; `take_profit` and `stop_loss` are prices, too."""
 
     name, answer = "add_order", "order_response"
     symbol: str
@@ -151,21 +156,22 @@ class GetOrder(Request, frozen=True):
     symbol: str
 
 
-class GetUserOrders(Request, frozen=True):
+class _Page(Request, frozen=True):
+    limit: Count | None = None
+    offset: Count | None = None
+
+
+class GetUserOrders(_Page, frozen=True):
     """Open orders."""
 
     name, answer = "get_user_orders", "all_orders_response"
-    limit: Count | None = None
-    offset: Count | None = None
     symbol: str | None = None
 
 
-class GetUserTrades(Request, frozen=True):
+class GetUserTrades(_Page, frozen=True):
     """The account's trades; `start_ts` and `end_ts` are in seconds, inclusive."""
 
     name, answer = "get_user_trades", "user_trades_response"
-    limit: Count | None = None
-    offset: Count | None = None
     order_id: str | None = None
     start_ts: Count | None = None
     end_ts: Count | None = None
@@ -184,8 +190,8 @@ class AddTwap(Request, frozen=True):
     symbol: str
     side: Side
     total_quantity: Number
-    num_orders: Annotated[int, integer(2, 2**31)]
-    order_interval_secs: Annotated[int, integer(30, 2**31)]
+    num_orders: OrderCount
+    order_interval_secs: IntervalSeconds
     reduce_only: bool
     client_twap_id: str | None = None
 
@@ -209,16 +215,12 @@ class SetUserLeverage(Request, frozen=True):
     leverage: Number
 
 
-class GetUserLeverage(Request, frozen=True):
+class GetUserLeverage(_Page, frozen=True):
     name, answer = "get_user_leverage", "user_leverage_response"
-    limit: Count | None = None
-    offset: Count | None = None
 
 
-class GetAvailableLeverageLevels(Request, frozen=True):
+class GetAvailableLeverageLevels(_Page, frozen=True):
     name, answer = "get_available_leverage_levels", "available_leverage_levels_response"
-    limit: Count | None = None
-    offset: Count | None = None
 
 
 class CancelOnDisconnect(Request, frozen=True):

@@ -246,8 +246,8 @@ MESSAGES: list[tuple[dict[str, Any], Any]] = [
         {"type": "candle", "symbol": "P", "start": "1970-01-01T00:01:00Z", "resolution": "1MIN",
          "low": "155.7", "high": "157.225", "open": "156.475", "close": "156.9", "usdVolume": 16700,
          "trades": "16"},
-        Candle("P", None, None, Time(60 * SECOND), "1MIN", Decimal("156.475"), Decimal("157.225"), Decimal("155.7"),
-               Decimal("156.9"), Decimal(16700), 16),
+        Candle("P", None, None, Time(60 * SECOND), "1MIN", Decimal("156.475"),
+               Decimal("157.225"), Decimal("155.7"), Decimal("156.9"), Decimal(16700), 16),
     ),
     (
         {"type": "funding", "symbol": "A", "funding_rate": "0.21", "time_remaining": "32"},
