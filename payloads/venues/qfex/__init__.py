@@ -32,8 +32,8 @@ def _session(asked: Asked) -> Session:
     from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
 
     subscriptions = []
-    for one in asked.what:
-        channel, _, named = one.partition(":")
+    for text in asked.what:
+        channel, _, named = text.partition(":")
         symbol, _, interval = named.partition("/")
         intervals = [interval] if interval else []
         subscriptions.append(Subscription.of([channel], [symbol or "*"], intervals))

@@ -166,8 +166,8 @@ class QfexMarketSession(JsonSession):
         super().__init__()
         self._url = address(endpoint, MDS_ENDPOINTS)
         self._interest, self._repeats = Interest(), Repeats(LATEST)
-        for one in subscriptions:
-            self._interest.change(Subscription.of(*one.values), True)
+        for wanted in subscriptions:
+            self._interest.change(Subscription.of(*wanted.values), True)
         self._seen: dict[str, Stream] = {}
         self._watchdog = self._timers.add(Watchdog(silence))
         self._refused: dict[str, str] = {}
@@ -178,7 +178,7 @@ class QfexMarketSession(JsonSession):
 
     @property
     def subscribed(self) -> list[str]:
-        """What data has come for on this connection, as `level2:AAPL-USD`."""
+        """The streams with data on this connection, as `level2:AAPL-USD`."""
         return sorted(self._seen)
 
     @property
@@ -201,11 +201,12 @@ class QfexMarketSession(JsonSession):
     ) -> None:
         """Unsubscribe channels and symbols, however they were put together when subscribing.
 
-        The venue confirms nothing, and what is on its way still comes.
+        The venue confirms nothing, and data that is on its way still comes.
         """
         gone = Subscription.of(channels, symbols, intervals)
         self._interest.change(gone, False)
-        self._seen = {label: one for label, one in self._seen.items() if self._interest.wants(*one)}
+        seen = self._seen.items()
+        self._seen = {label: stream for label, stream in seen if self._interest.wants(*stream)}
         if self._open:
             self._send(gone.message("unsubscribe"))
 
@@ -226,7 +227,7 @@ class QfexMarketSession(JsonSession):
 
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
         self._watchdog.touch(now)
-        messages = (message for one in flatten(content) for message in opened(one))
+        messages = (message for item in flatten(content) for message in opened(item))
         return [event for message in messages for event in self._one(message, raw)]
 
     def _check_timers(self, now: int) -> list[Event]:
@@ -252,7 +253,7 @@ class QfexMarketSession(JsonSession):
             return [Broken(error, raw)]
         stream = _stream_of(name, record)
         label = f"{name}:{stream[1]}" + (f"/{stream[2]}" if stream[2] else "")
-        # After a reconnect the first may be one that came before: it is in force all the same.
+        # After a reconnect the first message may be a repeat; the subscription is in force anyway.
         first = self._first(label, stream)
         again = came_before(self._repeats, label, record)
         return [*first, Duplicate(name, record) if again else Data(name, record)]
@@ -264,7 +265,7 @@ class QfexMarketSession(JsonSession):
         return event
 
     def _first(self, label: str, stream: Stream) -> list[Event]:
-        """That a subscription is in force, when its first data comes."""
+        """The event for a subscription's first data: it is in force."""
         if label in self._seen or len(self._seen) >= _MOST_LABELS:
             return []
         if not self._interest.wants(*stream):  # it was on its way when we unsubscribed

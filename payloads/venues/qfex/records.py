@@ -79,7 +79,7 @@ read = Reading({Time: _time, Levels: _levels}).read
 class _Quote(Record, frozen=True):
     symbol: str
     time: Time | None = None
-    # In some of the venue's samples and clients. It rises; what a gap in it means is said nowhere.
+    # In some of the venue's samples and clients. It rises; nothing says what a gap means.
     sequence: int | None = None
 
 
@@ -149,7 +149,7 @@ class DailyVolume(Record, frozen=True):
 
 
 class MarketStats(_Quote, frozen=True):
-    """A snapshot, and then once a second. `symbol` is the one that was asked for, or `*`."""
+    """A snapshot, and then once a second. `symbol` is that of the subscription, or `*`."""
 
     bbos: tuple[Bbo, ...] = ()
     mark_prices: tuple[MarkPrice, ...] = ()
@@ -228,7 +228,7 @@ class Fill(UserTrade, frozen=True):
 
 
 class Position(Record, frozen=True):
-    """Once a second while subscribed; `position` is negative for a short one."""
+    """Once a second while subscribed; a short position is negative."""
 
     symbol: str | None = None
     position: Decimal | None = None

@@ -301,8 +301,8 @@ class Pending:
             ids = [{"channel": channel} for channel in params.get("channels", ())]
         # The reply to the cancelling of a TWAP is not documented.
         if request.answer and "twap" not in str(params.get("cancel_order_id_type")):
-            for some in ids:
-                self.timeouts.add(_Sent(request.name, request.answer, some, by_itself))
+            for each in ids:
+                self.timeouts.add(_Sent(request.name, request.answer, each, by_itself))
 
     def answered(self, answer: str, ids: Mapping[str, str], name: str = "") -> None:
         """A reply came: it belongs to the oldest request that it fits."""

@@ -105,7 +105,7 @@ class QfexTradeSession(JsonSession):
         # Cancel-on-disconnect: as it is wanted, as the venue confirmed it, and why it refused it.
         self._cod, self._cod_refused = cancel_on_disconnect, ""
         self._cod_in_force: bool | None = None
-        # The last message of an authenticated connection, of this one and of the one before.
+        # The time of the last message: of this authenticated connection, and of the one before it.
         self._heard: int | None = None
         self._away_since: int | None = None
 
@@ -238,8 +238,9 @@ class QfexTradeSession(JsonSession):
         if self._auth_timeout.expired(now):
             words = "not authenticated within the minute"
             silent = _TO_CLOSE if self._login.refused else codes.AUTH_WITHIN
-            told = [] if self._login.refused else [Rejected(NO_ANSWER, "", words, "auth")]
-            events += [*told, Stalled(silent)]
+            if not self._login.refused:
+                events.append(Rejected(NO_ANSWER, "", words, "auth"))
+            events.append(Stalled(silent))
         if self._tell_again.expired(now):
             self._tell()
         return events
