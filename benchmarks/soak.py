@@ -70,7 +70,7 @@ def memory() -> int:
 
 
 class Server:
-    """`benchmarks.soak_server` in its process, told what to send to who connects next."""
+    """`benchmarks.soak_server` in its process; `tell` says what to send on the next connection."""
 
     def __init__(self, venue: str, frames: int) -> None:
         command = [sys.executable, "-m", "benchmarks.soak_server"]
@@ -85,7 +85,7 @@ class Server:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit("soak: the server died")
+            raise SystemExit("soak: the server has ended")
         return dict(json.loads(line))
 
     def tell(self, **order: Any) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class Numbers:
     def take(self, number: int) -> None:
         self.seen += 1
         ahead = (number - 1 - self.expected) % self.pool
-        if ahead > self.pool // 2:  # one that was here before
+        if ahead > self.pool // 2:  # a frame that came before
             self.doubled += 1
             return
         self.lost += ahead
@@ -254,7 +254,7 @@ async def through(server: Server, soak: Soak, writer: CaptureWriter, every: floa
 
 
 def read_back(server: Server, soak: Soak, path: Path) -> None:
-    """The capture, read by itself: are the bytes those that were sent, and how fast is it."""
+    """Read the capture: does it hold the bytes that were sent, and how fast is reading."""
     found = hashlib.sha256()
     began = time.monotonic()
     for record in read_records(path):
@@ -263,7 +263,7 @@ def read_back(server: Server, soak: Soak, path: Path) -> None:
             found.update(record.raw)
     soak.read_rate = soak.capture_frames / (time.monotonic() - began)
     soak.capture_exact = found.hexdigest() == server.tell(sha256=soak.count)["sha256"]
-    # And some of it through a session and the decoder, as `payloads replay` does.
+    # And a part of it through a session and the decoder, as `payloads replay` does.
     session, decoded = session_of(server.venue, server.address), 0
     began = time.monotonic()
     for record in read_records(path):
@@ -299,7 +299,7 @@ Client = Callable[[Server], Coroutine[Any, Any, Arrivals]]
 
 
 async def bare(server: Server) -> Arrivals:
-    """What anybody writes first: receive, and do nothing with it."""
+    """The simplest client: receive, and do nothing with the message."""
     arrivals: Arrivals = []
     async with bare_connect(server.address, proxy=None, ping_interval=None) as socket:
         async for _ in socket:

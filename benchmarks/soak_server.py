@@ -4,7 +4,7 @@ The `websockets` library accepts the connections and shakes hands. The frames ar
 JSON and into their websocket framing before anything is measured, and then written to the socket as
 they are, so that the server takes little of the machine's time and is not what limits a client.
 
-It is told what to do in JSON, a line each: `{"count": 1000, "rate": 500}` for the next connection
+It takes orders in JSON, a line each: `{"count": 1000, "rate": 500}` for the next connection
 (a rate of null is as fast as the socket takes it). It answers `{"ready": true}`, and how it went
 once everything was sent.
 """
@@ -81,7 +81,7 @@ def _stork(first: int, last: int) -> list[bytes]:
     return made
 
 
-# By venue: what makes the frames of some numbers, and their opcode.
+# By venue: the maker of the frames from one number to another, and their opcode.
 _MAKERS: dict[str, tuple[Callable[[int, int], list[bytes]], Opcode]] = {
     "chainlink": (_chainlink, Opcode.BINARY),
     "stork": (_stork, Opcode.TEXT),
@@ -103,7 +103,7 @@ class Pool:
         self.messages = [message for part in parts for message in part]
         self.size = size
         opcode = _MAKERS[venue][1]
-        framed = [Frame(opcode, one).serialize(mask=False) for one in self.messages]
+        framed = [Frame(opcode, message).serialize(mask=False) for message in self.messages]
         self._ends = [0, *accumulate(map(len, framed))]
         self._wire = memoryview(b"".join(framed))
 
@@ -129,7 +129,7 @@ class Pool:
 
 
 class Feed:
-    """Sends what was ordered to whoever connects next."""
+    """Sends what was ordered to the next client."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool

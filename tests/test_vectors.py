@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from payloads.abi.calldata import function_named
 from payloads.chainlink import calldata as chainlink_calldata
 from payloads.chainlink import verifier as chainlink
 from payloads.chainlink.state import ChainlinkState
@@ -45,6 +46,7 @@ def _judge(case: dict[str, Any]) -> Verdict:
     state, value = STATES[case["world"]], int(case["value"])
     if isinstance(state, StorkState):
         return stork.judge(case["payload"], state, call=case["call"], value=value)
+    assert isinstance(state, ChainlinkState)
     parameter = case["parameter_payload"]
     return chainlink.judge(case["payload"], state, parameter_payload=parameter, value=value)
 
@@ -54,8 +56,9 @@ def _judge_calldata(case: dict[str, Any]) -> Verdict:
     state, value = STATES[case["world"]], int(case["value"])
     raw = _bytes(case["payload"])
     if isinstance(state, StorkState):
-        function = next(one for one in stork_calldata.FUNCTIONS if one.name == case["call"])
+        function = function_named(stork_calldata.FUNCTIONS, case["call"])
         return stork.judge_calldata(function.calldata(raw), state, value=value)
+    assert isinstance(state, ChainlinkState)
     calldata = chainlink_calldata.VERIFY.calldata(raw, _bytes(case["parameter_payload"]))
     return chainlink.judge_calldata(calldata, state, value=value)
 
@@ -68,7 +71,9 @@ def _outcome(verdict: Verdict) -> dict[str, Any]:
     if isinstance(verdict.returned, bool):
         return {"status": "return", "verified": verdict.returned}
     if isinstance(verdict.returned, tuple):
-        assets = [[one.asset_id, one.timestamp_ns, str(one.value)] for one in verdict.returned]
+        assets = [
+            [asset.asset_id, asset.timestamp_ns, str(asset.value)] for asset in verdict.returned
+        ]
         return {"status": "return", "assets": assets}
     return {"status": "return", "report_keccak": "0x" + keccak256(verdict.returned).hex()}
 
@@ -118,5 +123,5 @@ def test_many_at_once_are_judged_as_one_by_one() -> None:
         many = chainlink.judge_many(
             payloads, state, parameter_payload=parameter, value=int(value), workers=2
         )
-        assert [_outcome(one) for one in many] == [case["outcome"] for case in cases] * 2
+        assert [_outcome(verdict) for verdict in many] == [case["outcome"] for case in cases] * 2
         assert many[0] is many[len(cases)]  # the same bytes were judged once

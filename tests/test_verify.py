@@ -43,7 +43,7 @@ def hexes(raws: list[bytes]) -> list[str]:
 
 
 def world(generation: str = "v0.5.0", **changes: Any) -> dict[str, Any]:
-    """Two configs: four signers who count, and four who are of another config."""
+    """Two configs of four signers each: the first is active, the second is not."""
     configs: list[dict[str, Any]] = [
         {"signers": hexes(SIGNERS[:4]), "f": 1, "active": True},
         {"signers": hexes(SIGNERS[4:8]), "f": 1, "active": False},
@@ -99,8 +99,7 @@ def payload(
     rest = (word(7), bytes(32))
     hashed = keccak256(blob) + (signed_under or digest) + b"".join(rest)
     made = [sign(KEYS[key], keccak256(hashed)) for key in keys]
-    rs, ss = [one[0] for one in made], [one[1] for one in made]
-    vs = [one[2] for one in made]
+    rs, ss, vs = (list(column) for column in zip(*made, strict=True))
     damage(rs, ss, vs)
     raw_vs = (bytes(vs) + spare).ljust(32, b"\0")
     return encode(FULL_REPORT, ((digest, *rest), blob, rs, ss, raw_vs))
@@ -236,7 +235,7 @@ def _swap(rs: list[bytes], ss: list[bytes], vs: list[int]) -> None:
 
 @pytest.mark.parametrize("generation", GENERATIONS)
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "hint"),
     [
         (_set_v(-1), "v flipped to"),
         (_mangle_v, "the chain adds 27 itself"),
@@ -245,27 +244,27 @@ def _swap(rs: list[bytes], ss: list[bytes], vs: list[int]) -> None:
     ],
 )
 def test_bad_verification_says_what_would_repair_it(
-    generation: str, damage: Damage, said: str
+    generation: str, damage: Damage, hint: str
 ) -> None:
     verdict = verifier.judge(payload(damage=damage), state(generation))
     assert verdict.name == "BadVerification"
-    told = failing(verdict)
-    assert "signature 0" not in told
-    assert said in told["signature 1"]
-    assert f"{checksum(SIGNERS[1])}, signer 1 of this config" in told["signature 1"]
+    details = failing(verdict)
+    assert "signature 0" not in details
+    assert hint in details["signature 1"]
+    assert f"{checksum(SIGNERS[1])}, signer 1 of this config" in details["signature 1"]
 
 
 def test_signers_of_other_configs_are_named() -> None:
-    told = failing(verifier.judge(payload(keys=(0, 5)), state()))
+    details = failing(verifier.judge(payload(keys=(0, 5)), state()))
     expected = f"{checksum(SIGNERS[5])}: not in this config, but signer 1 of config 0x{OTHER.hex()}"
-    assert told["signature 1"].startswith(expected + " (deactivated)")
-    told = failing(verifier.judge(payload(keys=(0, 11)), state()))
-    assert told["signature 1"] == f"{checksum(SIGNERS[11])}: not a known signer"
+    assert details["signature 1"].startswith(expected + " (deactivated)")
+    details = failing(verifier.judge(payload(keys=(0, 11)), state()))
+    assert details["signature 1"] == f"{checksum(SIGNERS[11])}: not a known signer"
 
 
 def test_a_report_signed_under_another_digest_is_recognised() -> None:
-    told = failing(verifier.judge(payload(signed_under=OTHER), state()))
-    assert f"it signs this report under config 0x{OTHER.hex()}" in told["signature 0"]
+    details = failing(verifier.judge(payload(signed_under=OTHER), state()))
+    assert f"it signs this report under config 0x{OTHER.hex()}" in details["signature 0"]
 
 
 def test_duplicates_are_named() -> None:
@@ -273,8 +272,8 @@ def test_duplicates_are_named() -> None:
         verdict = verifier.judge(payload(keys=(2, 2)), state(generation))
         assert verdict.name == "BadVerification"
         assert "distinct signers" in failing(verdict)
-        told = {check.name: check.detail for check in verdict.checks}
-        assert "signed already as signature 0" in told["signature 1"]
+        details = {check.name: check.detail for check in verdict.checks}
+        assert "signed already as signature 0" in details["signature 1"]
 
 
 def test_all_that_is_wrong_is_told_and_the_deciding_check_marked() -> None:
@@ -319,8 +318,8 @@ def test_a_verdict_names_its_state_and_age() -> None:
     verdict = verifier.judge(payload(), known)
     assert verdict.age == 90
     assert verdict.sentence == "accepted (state: w, v0.5.0, block 5, written by hand; 90 s old)"
-    told = verdict.to_dict()["state"]
-    assert (told["source"], told["age"], told["judged_at"]) == ("written by hand", 90, NOW)
+    details = verdict.to_dict()["state"]
+    assert (details["source"], details["age"], details["judged_at"]) == ("written by hand", 90, NOW)
     assert json.loads(json.dumps(verdict.to_dict()))["returned"] == "0x" + report().hex()
     assert repr(verdict) == "Accepted(accepted)"
 
@@ -341,7 +340,7 @@ def _finds(code: str, raw: bytes | None = None, generation: str = "v0.5.0", **ho
     verdict = verifier.judge(payload() if raw is None else raw, state(generation, **changes), **how)
     assert verdict.accepted
     assert code in codes(verdict)
-    found = next(one for one in verdict.findings if one.code == code)
+    found = next(finding for finding in verdict.findings if finding.code == code)
     assert (found.sentence, found.reference) == (HAZARDS[code].sentence, HAZARDS[code].reference)
     assert verdict.to_dict()["findings"]
 
@@ -488,13 +487,14 @@ def test_a_state_is_read_as_the_system_that_is_asked_for() -> None:
     signer = {"contract": "stork-fast-1.0.0", "signer": CALLER}
     assert isinstance(State.from_dict(signer), StorkState)
     assert isinstance(State.from_dict(world()), ChainlinkState)
-    for kind, record in ((ChainlinkState, signer), (StorkState, world())):
+    for kind, other in ((ChainlinkState, signer), (StorkState, world())):
         with pytest.raises(Misuse, match="another system") as caught:
-            kind.from_dict(record)
+            kind.from_dict(other)
         assert caught.value.field == "contract"
-    for nothing in ([], "", None):
+    record: Any
+    for record in ([], "", None):
         with pytest.raises(Misuse):
-            State.from_dict(nothing)  # type: ignore[arg-type]
+            State.from_dict(record)
 
 
 def test_generations_know_what_they_know() -> None:
@@ -570,7 +570,7 @@ def test_the_state_of_then_is_one_argument_away() -> None:
 
 def test_don_config_id() -> None:
     config = state("v0.4.0").configs[0]
-    words = b"".join(bytes(12) + one for one in sorted(SIGNERS[:4]))
+    words = b"".join(bytes(12) + signer for signer in sorted(SIGNERS[:4]))
     assert config.don_config_id == keccak256(words + b"\x01")[:24]
 
 
@@ -595,7 +595,7 @@ def test_stork_verdicts() -> None:
     name = "verifyAndDeserializeSignedECDSAPayload"
     assert stork.judge(update(), known, value=2).returned is True
     assets = stork.judge(update(), known, call=name, value=2).returned
-    assert [(one.taxonomy_id, one.asset_id, one.value) for one in assets] == [
+    assert [(asset.taxonomy_id, asset.asset_id, asset.value) for asset in assets] == [
         (1, 1, -5),
         (1, 2, -10),
     ]
@@ -609,7 +609,7 @@ def test_stork_verdicts() -> None:
     with pytest.raises(Misuse):
         stork.judge(update(), known, call="verify everything")
     many = stork.judge_many([update(), update(3), update()], known, value=2)
-    assert [one.returned for one in many] == [True, False, True]
+    assert [verdict.returned for verdict in many] == [True, False, True]
     assert many[0] is many[2]
 
 

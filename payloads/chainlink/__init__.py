@@ -7,7 +7,7 @@
     [signature.address for signature in chainlink.recover(payload)]
     chainlink.judge(payload, state).accepted
 
-`state` is what the chain knows: see `payloads.verdicts.state`.
+`state` is what the chain knows: see `payloads.chainlink.state`.
 """
 
 from importlib import import_module

@@ -1,7 +1,6 @@
-"""`payloads capture`: what a venue sends, kept in a file, with its rates while it runs.
+"""`payloads capture`: write what a venue sends to a file.
 
-A summary ends it: on standard output, as everything that a program may want. What `Watch` says on
-the way goes to standard error.
+`Progress` shows the rates on standard error. At the end a summary goes to standard output.
 """
 
 from __future__ import annotations
@@ -19,10 +18,11 @@ import click
 
 from payloads import venues as catalog
 from payloads.cli import show
+from payloads.cli.capture_progress import AllRefused, Progress
+from payloads.cli.capture_summary import summary_lines
+from payloads.cli.late_choice import LateChoice, LateHelpCommand
 from payloads.cli.run import guarded
-from payloads.cli.stop import stoppable
-from payloads.cli.venue_names import VenueCommand, VenueName
-from payloads.cli.watch import NothingLeft, Watch, lines_of
+from payloads.cli.stop_signals import stoppable
 from payloads.errors import Misuse, Refused
 from payloads.venues.common.session import Session
 from payloads.venues.common.session_group import SessionGroup
@@ -41,27 +41,27 @@ _SIZES = {"": 1, "B": 1, "k": 10**3, "kB": 10**3, "M": 10**6, "MB": 10**6, "G": 
 def _duration(value: str) -> float:
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)", value)
     if not match:
-        raise click.BadParameter(f"{value!r} is no duration: 90s, 5m, 2h or 1d")
+        raise click.BadParameter(f"{value!r} is not a duration: 90s, 5m, 2h or 1d")
     return float(match[1]) * _UNITS[match[2]]
 
 
 def _time(value: str) -> float:
     if not (seconds := _duration(value)):
-        raise click.BadParameter("no time at all")
+        raise click.BadParameter("must be longer than 0")
     return seconds
 
 
 def _size(value: str) -> int:
     match = re.fullmatch(r"([0-9]+)([a-zA-Z]*)", value)
     if not match or match[2] not in _SIZES or not int(match[1]):
-        raise click.BadParameter(f"{value!r} is no size: 500kB, 100MB or 1GB")
+        raise click.BadParameter(f"{value!r} is not a size: 500kB, 100MB or 1GB")
     return int(match[1]) * _SIZES[match[2]]
 
 
 def _venues() -> str:
-    """The venues, for the help; each with what it is asked for."""
+    """The venues for the help, with subscriptions, endpoints, credentials and options."""
     return "Venues:\n\n" + "\n\n".join(
-        "\b\n" + "\n".join(_about(one)) for one in catalog.VENUES.values()
+        "\b\n" + "\n".join(_about(venue)) for venue in catalog.VENUES.values()
     )
 
 
@@ -77,9 +77,9 @@ def _about(venue: catalog.Venue) -> Iterator[str]:
 
 
 @click.command(
-    cls=VenueCommand, describe=_venues, short_help="Keep what a venue sends, until Ctrl-C."
+    cls=LateHelpCommand, describe=_venues, short_help="Write what a venue sends to a file."
 )
-@click.argument("venue", type=VenueName(lambda: catalog.VENUES), metavar="VENUE")
+@click.argument("venue", type=LateChoice(lambda: catalog.VENUES), metavar="VENUE")
 @click.argument("what", nargs=-1)
 @click.option(
     "-o",
@@ -88,25 +88,31 @@ def _about(venue: catalog.Venue) -> Iterator[str]:
     metavar="FILE",
     help="A new file; .gz or .zst at its end compresses it.",
 )
-@click.option("--endpoint", default="", metavar="NAME|URL", help="mainnet (default), or another.")
+@click.option(
+    "--endpoint", default="", metavar="NAME|URL", help="mainnet (default), or another endpoint."
+)
 @click.option(
     "--set", "options", multiple=True, metavar="NAME=VALUE", help="An option of the venue."
 )
 @click.option("--credentials", metavar="FILE", help="A TOML file with mode 0600: [venue] name = …")
 @click.option("--ca", metavar="FILE", help="Trust this authority, or certificate (PEM), too.")
-@click.option("--for", "seconds", type=_duration, metavar="TIME", help="Stop after so long: 5m.")
-@click.option("--frames", type=click.IntRange(1), help="Stop after so many messages.")
+@click.option("--for", "seconds", type=_duration, metavar="TIME", help="Stop after this time: 5m.")
+@click.option("--frames", type=click.IntRange(1), help="Stop after this number of messages.")
 @click.option(
     "--flush",
     type=_duration,
     default="1s",
     metavar="TIME",
-    help="What may be lost if this is killed (1s).",
+    help="A crash loses at most this much (1s).",
 )
 @click.option("--sync", is_flag=True, help="At each flush wait for the disk, too.")
 @click.option("--rotate-size", type=_size, metavar="SIZE", help="Begin a new file at this size.")
-@click.option("--rotate-every", type=_time, metavar="TIME", help="Begin a new file so often.")
-@click.option("--attempts", type=click.IntRange(1), help="Give up after so many failures in a row.")
+@click.option(
+    "--rotate-every", type=_time, metavar="TIME", help="Begin a new file after this time."
+)
+@click.option(
+    "--attempts", type=click.IntRange(1), help="Give up after this many failures in a row."
+)
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 @click.option("--color", "colour", type=click.Choice(["auto", "always", "never"]), default="auto")
 @guarded
@@ -128,16 +134,16 @@ def capture(
     as_json: bool,
     colour: str,
 ) -> None:
-    """Keep what a venue sends, with nanosecond times and every byte, until Ctrl-C.
+    """Write every message of a venue to a file, with its time in nanoseconds, until Ctrl-C.
 
     Credentials come from the environment or from a TOML file that only you can read (there
     PAYLOADS_STORK_TOKEN is [stork] token = "…"), never from the command line. They do not reach
     the capture.
 
-    A lost connection is dialled again, for as long as it takes; a venue that says no is not. What
-    it says no to is told, and the capture goes on as long as something is left that can come. The
-    exit code is 0 after a capture, 1 where the venue said no, also to a part of what was asked for,
-    or no connection came about, and 2 where this was called wrongly.
+    A lost connection is dialled again, for as long as it takes; a venue that refuses the connection
+    is not. A refused subscription is reported, and the capture goes on as long as another is left.
+    The exit code is 0 after a capture, 1 where the venue refused anything or no connection was
+    opened, and 2 for wrong usage.
 
     \b
     Examples:
@@ -147,12 +153,12 @@ def capture(
     """
     from payloads.capture.redaction import secrets_in
     from payloads.capture.writer import CaptureWriter
-    from payloads.live import websocket  # noqa: F401 (says before anything if it cannot run)
+    from payloads.live import websocket  # noqa: F401 (says at once if it is not installed)
 
     if output == "-":
         raise Misuse("a capture is a file", field="-o", expected="its name", found=output)
     tls = _trusting(ca)
-    watch = Watch(show.colours(colour, sys.stderr), frames)
+    progress = Progress(show.colours(colour, sys.stderr), frames)
     asked = _asked(venue, what, endpoint, options, credentials)
     session = catalog.make(venue, asked)
     writer = CaptureWriter(
@@ -162,13 +168,13 @@ def capture(
     failed = None
     try:
         with writer:
-            asyncio.run(_run(session, writer, watch, seconds, attempts, tls))
+            asyncio.run(_run(session, writer, progress, seconds, attempts, tls))
     except OSError as error:  # a full disk
-        failed = watch.ended = error.strerror or str(error)
+        failed = progress.ended = error.strerror or str(error)
         where = str(error.filename or output)
         click.echo(show.error_line(where, f"cannot be written any more: {failed}"), err=True)
-    _summary(watch, writer, as_json, colour)
-    if watch.refused is not None or watch.denied or not watch.opened or failed:
+    _summary(progress, writer, as_json, colour)
+    if progress.ended_by is not None or progress.refused or not progress.opened or failed:
         raise SystemExit(1)
 
 
@@ -179,7 +185,7 @@ def _asked(
     options: Iterable[str],
     credentials: str | None,
 ) -> catalog.Asked:
-    """What the command was called with, and the credentials that it finds."""
+    """The arguments of the command, with the credentials that are found for it."""
     from payloads.live.credentials import find
 
     chosen: dict[str, str] = {}
@@ -197,19 +203,19 @@ def _asked(
 
 
 def _header(asked: catalog.Asked) -> dict[str, Any]:
-    """The same, as the capture's header keeps it."""
+    """The arguments as the capture's header keeps them."""
     endpoint = asked.endpoint or "mainnet"
     return {"what": list(asked.what), "endpoint": endpoint, "options": dict(asked.options)}
 
 
 def _trusting(ca: str | None) -> ssl.SSLContext | None:
-    """What this machine trusts, and this authority. None for what the transport does by itself."""
+    """The authorities of this machine and `ca`; None for the default."""
     if ca is None:
         return None
     import ssl
 
     context = ssl.create_default_context()
-    # A server's own certificate will do, too, as from Python 3.13 on it does by itself.
+    # Trust a server's own certificate, too, which is the default from Python 3.13 on.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
         context.load_verify_locations(ca)
@@ -225,7 +231,7 @@ def _trusting(ca: str | None) -> ssl.SSLContext | None:
 async def _run(
     session: Session | SessionGroup,
     writer: CaptureWriter,
-    watch: Watch,
+    progress: Progress,
     seconds: float | None,
     attempts: int | None,
     tls: ssl.SSLContext | None,
@@ -235,29 +241,29 @@ async def _run(
     from payloads.live.connection import Backoff
 
     connection = connect(session, recorder=writer, backoff=Backoff(attempts=attempts), tls=tls)
-    watch.connection = connection
+    progress.connection = connection
     async with stoppable() as stop, connection:
-        reading = asyncio.ensure_future(watch.read(connection.inbox))
+        reading = asyncio.ensure_future(progress.read(connection.inbox))
         stopping = asyncio.ensure_future(_stopped(stop))
-        timing = asyncio.ensure_future(_time_over(connection, watch, seconds))
-        showing = asyncio.ensure_future(watch.show())
+        timing = asyncio.ensure_future(_time_over(connection, progress, seconds))
+        showing = asyncio.ensure_future(progress.show())
         try:
             ends: list[asyncio.Future[Any]] = [reading, stopping, timing]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            watch.ended = "as many as were asked for"
+            progress.ended = "as many as were asked for"
             for end in (stopping, timing):
                 if end.done():
-                    watch.ended = end.result()
+                    progress.ended = end.result()
         finally:
-            watch.denied = watch.denied_now()
+            progress.refused = progress.refused_now()
             for task in (reading, stopping, timing, showing):
                 task.cancel()
             ended = await asyncio.gather(reading, stopping, timing, showing, return_exceptions=True)
-            watch.clear()
+            progress.clear()
     error = ended[0]
     if isinstance(error, Refused):
-        watch.refused, watch.ended = error, f"given up: {error.reason}"
-        if isinstance(error, NothingLeft):
+        progress.ended_by, progress.ended = error, f"given up: {error.reason}"
+        if isinstance(error, AllRefused):
             why = {"why": error.reason}
             writer.incident(Incident(session.venue, 0, time.time_ns(), "gave up", why))
     elif isinstance(error, Exception):
@@ -270,12 +276,12 @@ async def _stopped(stop: asyncio.Event) -> str:
 
 
 async def _time_over(
-    connection: Connection | GroupConnection, watch: Watch, seconds: float | None
+    connection: Connection | GroupConnection, progress: Progress, seconds: float | None
 ) -> str:
-    """Wait until the capture has lasted long enough. The time before there is a session, when the
-    venue is asked where to connect, does not count, also not for the rates."""
+    """Wait for the end of --for. The time before there is a session, when the venue is asked where
+    to connect, does not count, also not for the rates."""
     await connection.ready()
-    watch.begin()
+    progress.begin()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await asyncio.Event().wait()
@@ -285,10 +291,10 @@ async def _time_over(
 # --- at the end -----------------------------------------------------------------------------------
 
 
-def _summary(watch: Watch, writer: CaptureWriter, as_json: bool, colour: str) -> None:
-    record = watch.summary(writer)
+def _summary(progress: Progress, writer: CaptureWriter, as_json: bool, colour: str) -> None:
+    record = progress.summary(writer)
     if as_json:
         click.echo(json.dumps(record))
         return
-    for line in lines_of(record):
+    for line in summary_lines(record):
         click.echo(line, color=show.colours(colour, sys.stdout))

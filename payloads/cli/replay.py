@@ -1,7 +1,6 @@
-"""`payloads replay`: the frames of a capture, or of any file that can be read as one, once more.
+"""`payloads replay`: play the frames of a capture, or of another kind of file, again.
 
-To standard output as the lines of a capture (so that any file becomes one, and can be piped on), or
-as a websocket on this machine for other people's clients.
+They go to standard output as the lines of a capture, or to the clients of a local websocket.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from payloads.cli import show
+from payloads.cli.late_choice import LateChoice
 from payloads.cli.run import guarded
 from payloads.errors import Malformed, Misuse, PayloadError
 
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from payloads.capture.format import CaptureRecord
     from payloads.capture.parts import Continuity
 
-_KINDS = ("capture", "har", "mitmproxy", "wscat", "lines", "hex")
+
+def _kinds() -> tuple[str, ...]:
+    from payloads.capture.importers.any_file import KINDS
+
+    return KINDS
 
 
 @click.command(short_help="Play captures again.")
@@ -33,17 +37,26 @@ _KINDS = ("capture", "har", "mitmproxy", "wscat", "lines", "hex")
     type=float,
     default=None,
     metavar="X",
-    help="How many times as fast; 0: without waiting (default; with --serve 1).",
+    help="This many times as fast; 0: without waiting (default; with --serve 1).",
 )
-@click.option("--serve", "serving", is_flag=True, help="Serve what was received on a websocket.")
+@click.option(
+    "--serve", "serving", is_flag=True, help="Serve the received messages on a websocket."
+)
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="A loopback address to serve on."
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0: a free one.")
-@click.option("--kind", type=click.Choice(_KINDS), help="What the files are (default: by looking).")
-@click.option("--venue", default="", help="Whose frames they are, where the file does not say.")
-@click.option("--connection", type=int, help="Only this one of several connections.")
-@click.option("--direction", type=click.Choice(["in", "out"]), help="Only received, or sent.")
+@click.option(
+    "--kind",
+    type=LateChoice(_kinds),
+    metavar="KIND",
+    help="capture, har, mitmproxy, wscat, lines or hex (default: by content).",
+)
+@click.option("--venue", default="", help="The venue of frames whose file names none.")
+@click.option("--connection", type=int, help="Only the frames of this connection.")
+@click.option(
+    "--direction", type=click.Choice(["in", "out"]), help="Only received (in) or sent (out) frames."
+)
 @guarded
 def replay(
     files: tuple[str, ...],
@@ -60,8 +73,8 @@ def replay(
 
     Reads captures (also cut off or compressed), HAR files of Chrome and Firefox, mitmproxy flow
     files, logs of wscat and websocat, and hex, a payload a line. Lines that cannot be read are
-    reported with their number, and the rest is played. A capture that was rotated is played as a
-    whole when its first file is named; parts are put in order, and missing ones reported.
+    reported with their number, and the rest is played. A rotated capture is played as a whole when
+    its first file is named; its parts are put in order, and missing parts are reported.
 
     \b
     Examples:
@@ -70,11 +83,11 @@ def replay(
       payloads replay --speed 1 reports.jsonl
       payloads replay --serve --port 9000 --speed 10 reports.jsonl
     """
-    if serving and (once := next(filter(_read_once, files), None)) is not None:
-        raise Misuse("can be read only once", field=once, expected="a file, for --serve")
+    if serving and (pipe := next(filter(_is_pipe, files), None)) is not None:
+        raise Misuse("can be read only once", field=pipe, expected="a file, for --serve")
     player = _Player(files, kind, venue, connection, direction)
     if serving:
-        for _ in player.records():  # says at once what cannot be read, and not to every client
+        for _ in player.records():  # report errors at once, and not for each client
             pass
         player.quiet = True
         asyncio.run(_serve(player, host, port, 1.0 if speed is None else speed))
@@ -84,13 +97,13 @@ def replay(
         raise SystemExit(1)
 
 
-def _read_once(name: str) -> bool:
-    """Whether what is checked at the start has nothing left for clients."""
+def _is_pipe(name: str) -> bool:
+    """Whether it can be read only once."""
     return name == "-" or Path(name).is_fifo()
 
 
 class _Player:
-    """The records of some files, filtered; what is broken is reported as it comes."""
+    """The records of the files that are wanted. Broken records are reported when they come."""
 
     def __init__(
         self,
@@ -108,7 +121,7 @@ class _Player:
     def records(self) -> Iterator[CaptureRecord]:
         from payloads.capture.parts import Continuity, grouped
 
-        # What a file is said to be, it is.
+        # Only captures have parts.
         groups = grouped(self.files) if self.kind in (None, "capture") else [self.files]
         for names in groups:
             parts = Continuity()
@@ -157,7 +170,7 @@ def _write(player: _Player, speed: float) -> None:
     out = sys.stdout.buffer
     begun = False
     for record in paced(player.records(), speed):
-        if isinstance(record, BrokenLine):  # reported where it was read
+        if isinstance(record, BrokenLine):  # reported already
             continue
         if not begun and not isinstance(record, Header):
             out.write(header_line(player.venue, {"replayed": list(player.files)}) + b"\n")

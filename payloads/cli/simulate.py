@@ -1,4 +1,4 @@
-"""`payloads simulate`: a venue on loopback, for other programs to connect to."""
+"""`payloads simulate`: run a venue on loopback, for other programs to connect to."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from payloads.cli.late_choice import LateChoice, LateHelpCommand
 from payloads.cli.run import guarded
-from payloads.cli.stop import stoppable
-from payloads.cli.venue_names import VenueCommand, VenueName
+from payloads.cli.stop_signals import stoppable
 from payloads.errors import Misuse
 
 if TYPE_CHECKING:
@@ -63,21 +63,29 @@ def _option_lines(options: Mapping[str, TextOption]) -> Iterator[str]:
         yield f"    {name + '=' + expected:24} {option.meaning}"
 
 
-@click.command(cls=VenueCommand, describe=_options_of_venues)
-@click.argument("venue", type=VenueName(_venues), metavar="VENUE")
+@click.command(cls=LateHelpCommand, describe=_options_of_venues)
+@click.argument("venue", type=LateChoice(_venues), metavar="VENUE")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0: a free one.")
-@click.option("--rate", type=float, help="Messages a second for each stream (default: as venue).")
+@click.option(
+    "--rate", type=float, help="Messages a second for each stream (default: the venue's)."
+)
 @click.option("--feeds", metavar="NAME,…", help="Feed IDs, assets, instruments or symbols.")
-@click.option("--misbehave", default="", metavar="RULE,…", help="What to do wrong, and when.")
+@click.option(
+    "--misbehave", default="", metavar="RULE,…", help="Faults and their times; see below."
+)
 @click.option("--bad-share", type=float, metavar="SHARE", help="Share of bad payloads, 0 to 1.")
 @click.option("--seed", type=int, default=0, help="The same seed makes the same data.")
 @click.option(
-    "--set", "given", multiple=True, metavar="NAME=VALUE", help="An option of the venue's; below."
+    "--set", "given", multiple=True, metavar="NAME=VALUE", help="An option of the venue; see below."
 )
-@click.option("--certificate", metavar="FILE", help="Serve wss: PEM, the certificate and its key.")
-@click.option("--state", "state_path", metavar="FILE", help="Write what verifies its payloads.")
-@click.option("--for", "seconds", type=float, metavar="SECONDS", help="Stop after so long.")
+@click.option(
+    "--certificate", metavar="FILE", help="Serve wss: a PEM file with a certificate and its key."
+)
+@click.option(
+    "--state", "state_path", metavar="FILE", help="Write the state that verifies its payloads."
+)
+@click.option("--for", "seconds", type=float, metavar="SECONDS", help="Stop after this time.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs, a line each.")
 @guarded
 def simulate(
@@ -95,19 +103,19 @@ def simulate(
     seconds: float | None,
     as_json: bool,
 ) -> None:
-    """Run a venue on loopback: it checks credentials, streams synthetic data, signs real payloads.
+    """Run a venue on loopback: it checks credentials, streams synthetic data, and signs payloads.
 
-    Its keys are known to everyone and worth nothing. It prints what to connect to, and ends with
-    Ctrl-C. Chainlink and Stork payloads verify under the state that --state writes.
+    Its keys are public test keys, worth nothing. It prints where to connect, and ends with Ctrl-C.
+    Chainlink and Stork payloads verify under the state that --state writes.
 
     \b
-    Rules of --misbehave: a kind, a moment, and perhaps an argument.
+    Rules of --misbehave: a kind, a time, and perhaps an argument.
       drop/50          every 50th message is never sent
       duplicate%2      2 % of the messages are sent twice
       reorder@20       the 20th message comes after the 21st
       corrupt%1:utf8   damaged: flip, truncate, utf8, frame
       stall@100:3      silence for 3 seconds at the 100th message
-      cut@5s           the connections are gone after 5 seconds; close@5s:1011 says goodbye
+      cut@5s           the connections end after 5 seconds; close@5s:1011 with a close frame
       refuse@5s:429    the next dial after that is refused
       expire@60s       tokens end, or the credential is withdrawn: see the venues below
       restart@10s:2    no server there for 2 seconds
@@ -176,7 +184,7 @@ async def _run(
 
 
 async def _watch(simulator: Simulator, done: asyncio.Event, seconds: float | None) -> None:
-    """Until it is over; the counters are shown where a person watches."""
+    """Wait for the end; on a terminal the counters are shown."""
     ends = None if seconds is None else time.monotonic() + seconds
     watched = sys.stderr.isatty()
     while not done.is_set() and (ends is None or time.monotonic() < ends):
@@ -228,7 +236,7 @@ def _say_hello(
     if as_json:
         record = {
             "venue": simulator.venue, "url": simulator.url, "endpoint": simulator.base,
-            "endpoints": {one.venue: one.base for one in simulator.endpoints},
+            "endpoints": {endpoint.venue: endpoint.base for endpoint in simulator.endpoints},
             "http": simulator.http_url, "credentials": simulator.credentials,
             "environment": simulator.environment,
             "capture": [*simulator.capture("FILE"), *trusting],

@@ -162,6 +162,8 @@ class WebSocket(asyncio.Protocol):
 
     def _shaken(self, data: bytes) -> bytes:
         """Give the library the server's answer to the upgrade; returns what stands behind it."""
+        if self._answer or self._protocol.handshake_exc is not None:
+            return self._to_library(data)
         answer = self._begun + data
         end = answer.find(b"\r\n\r\n")
         if end < 0:

@@ -7,7 +7,7 @@
     stork.recover(update)[0].address
     stork.judge(update, state).accepted
 
-`state` is what the contract knows: see `payloads.verdicts.state`.
+`state` is what the contract knows: see `payloads.stork.state`.
 """
 
 from importlib import import_module

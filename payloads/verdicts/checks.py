@@ -55,6 +55,7 @@ class Stage(Record, frozen=True):
     hidden_as: bytes | None = None
 
     def subjects(self, call: Any) -> Iterable[Any]:
+        """The arguments that each step is run with."""
         return call.items if self.each else (call,)
 
 
@@ -65,7 +66,7 @@ def run(stages: Iterable[Stage], call: Any) -> bytes | None:
     """The revert data, or None if every check passes: the contract's answer and nothing more."""
     for stage in stages:
         try:
-            for subject in call.items if stage.each else (call,):
+            for subject in stage.subjects(call):
                 for step in stage.steps:
                     step.run(subject)
         except Stop as stop:

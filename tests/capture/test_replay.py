@@ -202,8 +202,8 @@ def test_capture_says_what_is_wrong(tmp_path: Path) -> None:
         (["stork", "1", "--set", "nothing"], "NAME=VALUE"),
         (["qfex", "level2:AAPL-USD", "--set", "nothing=1"], "no such option"),
         (["qfex", "nothing:AAPL-USD"], "channels"),
-        (["qfex", "level2:AAPL-USD", "--for", "soon"], "no duration"),
-        (["qfex", "level2:AAPL-USD", "--rotate-size", "big"], "no size"),
+        (["qfex", "level2:AAPL-USD", "--for", "soon"], "not a duration"),
+        (["qfex", "level2:AAPL-USD", "--rotate-size", "big"], "not a size"),
         (["qfex", "level2:AAPL-USD", "--endpoint", "ftp://x"], "endpoint"),
     ):
         result = command("capture", *arguments, *output)

@@ -112,7 +112,7 @@ def test_ranges_shrink_until_the_node_takes_them(most: int) -> None:
 
     asked, _ = node(logs)
     found = asked.logs([ADDRESS], topics_of(PROXY), 3, 500, lambda *what: seen.append(what))
-    assert [one.block for one in found] == list(range(5, 501, 5))
+    assert [log.block for log in found] == list(range(5, 501, 5))
     assert seen[-1] == (498, 498, 100)
 
 
@@ -158,10 +158,14 @@ def test_calldata_of_getters() -> None:
 
 
 def test_every_entry_names_its_source() -> None:
-    entries = (*published.proxies(), *published.signer_sets(), *published.stork_signers())
+    entries: tuple[Any, ...] = (
+        *published.proxies(),
+        *published.signer_sets(),
+        *published.stork_signers(),
+    )
     assert len(entries) == 107 + 2 + 3
     assert all(entry.source for entry in entries)
-    assert all(any("unverified" in name for name in one.__struct_fields__) for one in entries)
+    assert all(any("unverified" in name for name in entry.__struct_fields__) for entry in entries)
 
 
 def test_proxies_by_address_and_network() -> None:
@@ -173,7 +177,7 @@ def test_proxies_by_address_and_network() -> None:
 
 
 def test_a_state_of_the_registry_says_that_nobody_verified_it() -> None:
-    complete = next(one for one in published.signer_sets() if one.complete)
+    complete = next(known for known in published.signer_sets() if known.complete)
     state = published.unverified_state(bytes(complete.config_digest), now=5)
     assert "UNVERIFIED" in judge(b"", state).sentence
     assert "UNVERIFIED" in json.dumps(judge(b"", state).to_dict())
@@ -183,7 +187,7 @@ def test_a_state_of_the_registry_says_that_nobody_verified_it() -> None:
 
 
 def test_incomplete_signer_sets_make_no_state() -> None:
-    partial = next(one for one in published.signer_sets() if not one.complete)
+    partial = next(known for known in published.signer_sets() if not known.complete)
     with pytest.raises(Misuse, match="not all of its signers are known"):
         published.unverified_state(bytes(partial.config_digest))
     for bad in ("0x" + "ab" * 32, "nothing"):

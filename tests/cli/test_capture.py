@@ -106,10 +106,10 @@ def test_gaps_are_told_and_filled(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl.zst"
     options: dict[str, Any] = {"rate": 50, "feeds": [BTC], "misbehave": "restart@20:0.3"}
     with simulators.start("chainlink", **options) as venue:
-        ran = capture(venue, path, "--frames", "60", "--json")
+        ran = capture(venue, path, "--frames", "160", "--json")
     summary = json.loads(ran.stdout)
     assert ran.exit_code == 0, ran.stderr
-    assert (summary["ended"], summary["messages"]) == ("as many as were asked for", 60)
+    assert (summary["ended"], summary["messages"]) == ("as many as were asked for", 160)
     (gap,) = summary["gaps"]
     assert gap > 0.3
     assert summary["backfilled"] > 10
@@ -302,7 +302,7 @@ def test_stopping_closes_the_connection_and_the_file(
 def test_the_rates_are_told_where_nobody_watches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("payloads.cli.watch._TOLD_EVERY", 0.1)
+    monkeypatch.setattr("payloads.cli.capture_progress._LOGGED_EVERY", 0.1)
     with simulators.start("stork", rate=50, misbehave="duplicate@2") as venue:
         ran = capture(venue, tmp_path / "c.jsonl", "--frames", "30")
     assert "messages" in ran.stderr

@@ -13,8 +13,9 @@ from payloads import simulators
 from payloads.capture.frames import Delivery, Incident
 from payloads.capture.reader import read_records
 from payloads.capture.writer import CaptureWriter
+from payloads.cli.capture_progress import Progress
+from payloads.cli.capture_summary import summary_lines
 from payloads.cli.main import main
-from payloads.cli.watch import Watch, lines_of
 from payloads.venues.common.session import Rejected, Unknown
 
 # All of these end by themselves; the time is for a test that fails.
@@ -90,12 +91,12 @@ def test_what_may_be_a_refusal_is_shown(tmp_path: Path) -> None:
 def test_what_a_venue_says_does_nothing_to_a_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    watch = Watch(coloured=False)
-    watch.denied = {"B:1": "\x1b[1A"}
+    progress = Progress(coloured=False)
+    progress.refused = {"B:1": "\x1b[1A"}
     event = Rejected("\x1b[2J", "gone\r\x07", "\ud800", "\u202e")
-    watch.count(Delivery(1, 1, None, (event, Unknown(None, b"\x1b]0;\xff"))))
+    progress.count(Delivery(1, 1, None, (event, Unknown(None, b"\x1b]0;\xff"))))
     with CaptureWriter(tmp_path / "c.jsonl") as writer:
-        summary = click.unstyle("".join(lines_of(watch.summary(writer))))
+        summary = click.unstyle("".join(summary_lines(progress.summary(writer))))
     told = capsys.readouterr().err
     assert r"refused, \x1b[2J (\u202e): gone\r\x07: \ud800" in told
     assert r"unknown message: \x1b]0;" in told

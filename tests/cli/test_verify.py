@@ -92,8 +92,8 @@ def test_many_payloads_from_standard_input() -> None:
         stdin="\n".join([good, bad, "xyz", frame, "0x"]),
     )  # fmt: skip
     assert result.exit_code == 1
-    assert [one["passed"] for one in records(result)] == [True, False, True, False]
-    assert [one["line"] for one in records(result)] == [1, 2, 4, 5]
+    assert [record["passed"] for record in records(result)] == [True, False, True, False]
+    assert [record["line"] for record in records(result)] == [1, 2, 4, 5]
     assert json.loads(result.stderr)["line"] == 3
 
 
@@ -148,7 +148,7 @@ def test_stork() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "words"),
     [
         (("--state", "no-such-file"), "cannot read no-such-file"),
         (("--state", REPORT), "not a state file"),
@@ -162,10 +162,10 @@ def test_stork() -> None:
         ((), "--state"),
     ],
 )
-def test_misuse_is_2(arguments: tuple[str, ...], said: str) -> None:
+def test_misuse_is_2(arguments: tuple[str, ...], words: str) -> None:
     result = run("verify", *arguments, REPORT)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert said in result.stderr
+    assert words in result.stderr
 
 
 # --- quote ----------------------------------------------------------------------------------------
@@ -212,8 +212,8 @@ def test_quote_of_stork_is_its_fee() -> None:
 def test_show() -> None:
     result = run("state", "show", STATE)
     assert result.exit_code == 0
-    for said in ("v0.3.0", "16, f = 5", "native surcharge     10%", "50% in link"):
-        assert said in result.stdout
+    for words in ("v0.3.0", "16, f = 5", "native surcharge     10%", "50% in link"):
+        assert words in result.stdout
     shown = json.loads(run("state", "show", "--json", STATE).stdout)
     assert State.from_dict(shown) == known()
     before = json.loads(run("state", "show", "--json", "--at", "2024-07-01", STATE).stdout)
@@ -231,7 +231,7 @@ def test_diff() -> None:
     assert run("state", "diff", STATE, STATE).stdout == "no difference that decides a verdict\n"
     result = run("state", "diff", "--json", STATE, LATER)
     assert result.exit_code == 1
-    changes = {one["path"].rsplit(".", 1)[-1]: one for one in records(result)}
+    changes = {record["path"].rsplit(".", 1)[-1]: record for record in records(result)}
     assert set(changes) == {
         "0x000000000000000000000000000000000000000A",
         "0x000000000000000000000000000000000000000b",

@@ -628,7 +628,7 @@ def test_requests_are_made_before_the_dial_and_answered() -> None:
 
 
 def test_a_reply_outlives_the_websocket_that_was_there_when_it_was_asked_for() -> None:
-    """Lost while a request is under way: the answer is told all the same, once, and in time."""
+    """It is lost while a request is under way: the session gets the answer once, and in time."""
 
     class NeedsToken(Numbered):
         def opened(self, now: int) -> list[Event]:

@@ -67,7 +67,7 @@ def test_what_is_given_comes_before_the_environment_and_that_before_the_file(
         "v", ["a", "b", "c", "d"], given={"a": Secret("given-a")},
         environ={"PAYLOADS_V_A": "env-a", "PAYLOADS_V_B": "env-b"}, file=path,
     )  # fmt: skip
-    assert {name: one.reveal() for name, one in found.items()} == {
+    assert {name: secret.reveal() for name, secret in found.items()} == {
         "a": "given-a", "b": "env-b", "c": "file-c",
     }  # fmt: skip
     assert credentials.variable("qfex-trade", "public_key") == "PAYLOADS_QFEX_TRADE_PUBLIC_KEY"
@@ -94,7 +94,7 @@ def test_no_log_holds_a_credential(caplog: pytest.LogCaptureFixture) -> None:
 
     with caplog.at_level(logging.DEBUG):
         asyncio.run(work())
-    ours = [one.getMessage() for one in caplog.records if one.name != "websockets.server"]
+    ours = [log.getMessage() for log in caplog.records if log.name != "websockets.server"]
     assert SECRET.reveal() not in "\n".join(ours)
 
 

@@ -77,7 +77,7 @@ DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 
 
 async def _heard(kind: type[WebSocket], answer: str, pieces: list[bytes], cut: int) -> Any:
-    """What a listener is told, and how the connection stands afterwards."""
+    """What a listener hears, and the state of the connection afterwards."""
     deflate = ClientPerMessageDeflateFactory()
     uri = parse_uri("ws://127.0.0.1:1/")
     protocol = ClientProtocol(uri, max_size=LIMIT, extensions=[deflate])
@@ -115,7 +115,7 @@ def drawn(sketch: Sketch) -> bytes:
     """Any frame, allowed or not, with its size in the shortest form; of a payload, or of a size."""
     first, masked, payload = sketch
     if isinstance(payload, int):
-        # What would be a frame, should one be looked for in the wrong place.
+        # This looks like a frame to a parser that looks in the wrong place.
         payload = (b"\x82\x01\x81" * (payload // 3 + 1))[:payload]
     size, mask = len(payload), 0x80 if masked else 0
     if size < 126:
@@ -141,7 +141,9 @@ _masked = st.tuples(st.sampled_from([0x81, 0x82, 0x89]), st.just(True), _short |
 _oversized = st.tuples(st.sampled_from([0x81, 0x82]), st.just(False), st.just(LIMIT + 1))
 _any = st.tuples(st.integers(0, 255), st.booleans(), _short | _long)
 _odd = st.lists(_part | _closing | _masked | _oversized | _any, max_size=1)
-_sketches = st.builds(lambda *parts: [one for part in parts for one in part], _fair, _odd, _fair)
+_sketches = st.builds(
+    lambda *parts: [sketch for part in parts for sketch in part], _fair, _odd, _fair
+)
 _cuts = st.sampled_from([1, 2, 3, 4, 7, 100, 1000, 65_536, 10**7])
 
 

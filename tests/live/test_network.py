@@ -114,19 +114,21 @@ async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None
 
 
 @contextlib.asynccontextmanager
-async def proxying(asked: list[bytes], refuse: bytes = b"") -> AsyncIterator[str]:
-    """A proxy of forty lines that knows CONNECT, and takes every host for this machine."""
+async def proxying(asked: list[bytes], refuse: bytes | None = None) -> AsyncIterator[str]:
+    """A proxy that knows CONNECT and takes every host for this machine. It answers in pieces."""
 
     async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         asked.append(head)
-        if refuse:
+        if refuse is not None:
             writer.write(refuse)
             writer.close()
             return
         port = head.split(b" ")[1].decode().rpartition(":")[2]
         there = await asyncio.open_connection("127.0.0.1", int(port))
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        for piece in (b"HTTP/1.1 200 OK\r", b"\nVia: a proxy\r\n\r", b"\n"):
+            writer.write(piece)
+            await asyncio.sleep(0.01)
         await asyncio.gather(pump(reader, there[1]), pump(there[0], writer))
 
     server = await asyncio.start_server(serve_one, "127.0.0.1", 0)
@@ -260,8 +262,8 @@ def test_nothing_that_is_secret_is_logged(caplog: pytest.LogCaptureFixture) -> N
                 await read_until(connection, 3)
 
     run(work())
-    ours = [one for one in caplog.records if not one.name.startswith("websockets.server")]
-    assert not [one for one in ours if SECRET.reveal() in one.getMessage()]
+    ours = [log for log in caplog.records if not log.name.startswith("websockets.server")]
+    assert not [log for log in ours if SECRET.reveal() in log.getMessage()]
 
 
 @pytest.mark.parametrize("ending", ["closed", "stalled"])
@@ -346,6 +348,44 @@ def test_a_proxy_that_wants_credentials_is_not_asked_again() -> None:
                 with pytest.raises(Refused, match="407"):
                     await read_until(connection, 1)
         assert len(asked) == 1
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"HTTP/1.1 200", b"no HTTP\r\n\r\n", b"HTTP/1.1 502 Bad\r\n\r\n", b"x" * 2**17],
+    ids=len,
+)
+def test_what_is_no_tunnel_is_tried_again(answer: bytes) -> None:
+    asked: list[bytes] = []
+
+    async def work() -> None:
+        async with serving(_handler) as url, proxying(asked, refuse=answer) as proxy:
+            session = Numbered(url, asks=[Request("GET", url.replace("ws:", "http:"))])
+            options: dict[str, Any] = {"proxy": proxy, "backoff": Backoff(0.01, attempts=2)}
+            async with connect(session, **options) as connection:
+                with pytest.raises(Refused, match="the proxy refused"):
+                    await read_until(connection, 1)
+        assert len(asked) == 3
+        assert session.replies[0].status == 0
+
+    run(work())
+
+
+def test_a_proxy_is_given_its_user_and_password() -> None:
+    asked: list[bytes] = []
+
+    async def work() -> None:
+        async with serving(_handler) as url, proxying(asked) as proxy:
+            session = Numbered(url, asks=[Request("GET", url.replace("ws:", "http:"))])
+            options = {"proxy": proxy.replace("//", "//user:p%40ss@")}
+            async with connect(session, **options) as connection:
+                await read_until(connection, 3)
+        assert session.replies[0].status == 426
+        assert len(asked) == 2
+        for head in asked:
+            assert b"\r\nProxy-Authorization: Basic dXNlcjpwQHNz\r\n" in head
 
     run(work())
 

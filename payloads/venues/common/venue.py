@@ -14,9 +14,15 @@ from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import SECOND, Session
 from payloads.venues.common.session_group import SessionGroup
 
+_MOST_DIGITS = 18
 # Help texts of options that more than one venue has.
 SILENCE = "SECONDS without a message after which to dial again"
 REST = "URL of the REST service, where the endpoint is a URL"
+
+
+def is_number(text: str) -> bool:
+    """Whether a text of a user is a whole number, in ASCII and of a sensible length."""
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
 
 
 def variable(venue: str, name: str) -> str:
@@ -58,7 +64,7 @@ class Asked(Record, frozen=True):
         """An option in seconds, as nanoseconds."""
         if (value := self.options.get(name)) is None:
             return None
-        if not value.isascii() or not value.isdigit():
+        if not is_number(value):
             raise Misuse("not a number of seconds", field=name, expected="digits", found=value)
         return int(value) * SECOND
 

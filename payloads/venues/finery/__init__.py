@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from payloads.venues.common.session import Session
-from payloads.venues.common.venue import Asked, Venue
+from payloads.venues.common.venue import Asked, Venue, is_number
 
 
 def _session(asked: Asked) -> Session:
@@ -14,7 +14,7 @@ def _session(asked: Asked) -> Session:
     bindings = []
     for one in asked.what:
         letter, _, named = one.partition(":")
-        number: int | str | None = int(named) if named.isdigit() else named or None
+        number: int | str | None = int(named) if is_number(named) else named or None
         bindings.append(Binding.of(letter, number))
     within = asked.seconds("status_within")
     options = {} if within is None else {"status_within": within}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from payloads.venues.common.session import Session
-from payloads.venues.common.venue import SILENCE, Asked, Venue
+from payloads.venues.common.venue import SILENCE, Asked, Venue, is_number
 
 
 def _session(asked: Asked) -> Session:
     from payloads.venues.stork.session import StorkSession
 
-    assets = [int(one) if one.isdigit() else one for one in asked.what]
+    assets = [int(asset) if is_number(asset) else asset for asset in asked.what]
     given: dict[str, Any] = {
         name: asked.options[name] for name in ("channel", "message_type") if name in asked.options
     }

@@ -1,5 +1,7 @@
-"""What commands read from the catalogue of venues when they are called, not when they are imported:
-the names that an argument may have, and the help that describes each venue."""
+"""Parts of a command that are looked up when it is called, not when it is imported.
+
+So a venue that is added to the catalogue counts, and `payloads` starts without importing venues.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,10 @@ import click
 from click.shell_completion import CompletionItem
 
 
-class VenueName(click.ParamType):  # type: ignore[type-arg]  # not generic at run time
-    """An argument that is one of the names that the catalogue has by then."""
+class LateChoice(click.ParamType):  # type: ignore[type-arg]  # not generic at run time
+    """One of the names that `names()` returns."""
 
-    name = "venue"
+    name = "name"
 
     def __init__(self, names: Callable[[], Iterable[str]]) -> None:
         self._names = names
@@ -31,7 +33,7 @@ class VenueName(click.ParamType):  # type: ignore[type-arg]  # not generic at ru
         return self._choice.shell_complete(ctx, param, incomplete)
 
 
-class VenueCommand(click.Command):
+class LateHelpCommand(click.Command):
     """A command whose help ends with `describe()`."""
 
     def __init__(self, *args: Any, describe: Callable[[], str], **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""How a command that runs until somebody says stop is told: by Ctrl-C, or by SIGTERM."""
+"""Ctrl-C and SIGTERM, for commands that run until they are stopped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @contextlib.asynccontextmanager
 async def stoppable() -> AsyncIterator[asyncio.Event]:
-    """An event that Ctrl-C and SIGTERM set, instead of interrupting whatever runs.
+    """An event that Ctrl-C and SIGTERM set, instead of interrupting the program.
 
     Not `loop.add_signal_handler`: Windows has none.
     """
@@ -23,7 +23,7 @@ async def stoppable() -> AsyncIterator[asyncio.Event]:
 
     before: dict[signal.Signals, Any] = {}
     try:
-        with contextlib.suppress(ValueError):  # no main thread: signals are somebody else's
+        with contextlib.suppress(ValueError):  # not the main thread: it gets no signals
             for number in (signal.SIGINT, signal.SIGTERM):
                 before[number] = signal.signal(number, ask)
         yield asked
