@@ -268,6 +268,8 @@ def encode(request: Request | Unchecked) -> str:
 
 # As the venue's own client waits.
 ANSWER_WITHIN = 10 * SECOND
+# Answered once for each channel.
+_OF_CHANNELS = ("subscribe", "unsubscribe")
 
 
 @dataclass(frozen=True, eq=False)  # two requests that say the same are two
@@ -297,7 +299,7 @@ class Pending:
     def sent(self, request: Request | Unchecked, by_itself: bool) -> None:
         """A request went out; `by_itself` if the session makes it again on every connection."""
         params, ids = request.params, [identity(request.name, request.params)]
-        if request.name == "unsubscribe":  # which is answered once for each channel
+        if request.name in _OF_CHANNELS:
             ids = [{"channel": channel} for channel in params.get("channels", ())]
         # The reply to the cancelling of a TWAP is not documented.
         if request.answer and "twap" not in str(params.get("cancel_order_id_type")):
@@ -316,7 +318,7 @@ class Pending:
         for sent in self.timeouts:
             if name in ("", sent.name) and sent.agrees(identity(name, params)):
                 self.timeouts.discard(sent)
-                if name != "unsubscribe":  # of which all channels fail at once
+                if name not in _OF_CHANNELS:  # of which all channels fail at once
                     return
 
     def late(self, now: int) -> list[Rejected]:

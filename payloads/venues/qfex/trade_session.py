@@ -367,8 +367,8 @@ class QfexTradeSession(JsonSession):
         return Acknowledged(kind, params)
 
     def _subscription(self, verb: str, channel: str) -> list[Event]:
+        self._pending.answered(verb, {"channel": channel})
         if verb == "unsubscribed":
-            self._pending.answered(verb, {"channel": channel})
             return [Unsubscribed(channel)]
         if channel in self._channels.refused:
             self._channels.add(channel)

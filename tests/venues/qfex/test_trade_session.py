@@ -155,6 +155,16 @@ def test_orders_are_not_waited_for_where_none_is_answered() -> None:
     assert session.deadline is None
 
 
+def test_an_unchecked_subscription_is_waited_for_by_channel() -> None:
+    for answer, code in (({"subscribed": "news"}, ""), ({"subscribed": "other"}, "no answer")):
+        session = ready(channels=())
+        session.request(Unchecked("subscribe", {"channels": ["news"]}))
+        session.tick(NOW)
+        say(session, answer)
+        late = session.tick(NOW + 10 * SECOND)
+        assert [event.code for event in late if isinstance(event, Rejected)] == [code] * bool(code)
+
+
 def test_what_lasts_lasts_however_it_was_said() -> None:
     session = ready()
     session.request(request_of("subscribe", {"channels": ["fills"]}))
