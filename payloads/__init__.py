@@ -3,7 +3,7 @@
     import payloads
 
     found = payloads.decode("0x0006…")    # hex, bytes, calldata, or a JSON frame of any system
-    found.form, found.why                 # what it was taken for, and on what evidence
+    found.form, found.why                 # its form, and the evidence for it
     found.value.report.benchmark_price    # the decoded payload
     payloads.recover("0x0006…")           # who signed it
     payloads.inspect("0x0006…").spans     # every byte of it
@@ -36,7 +36,7 @@ __all__ = [
     "recover", "stork",
 ]  # fmt: skip
 
-# Imported when first asked for: who only decodes does not pay for what verifying needs.
+# Imported when first asked for: decoding alone does not pay for the import of the verifiers.
 _LATER = {
     **dict.fromkeys(("judge", "judge_many"), "judging"),
     "State": "verdicts.state",

@@ -1,9 +1,9 @@
-"""The one family of exceptions, and what may escape from where.
+"""The family of exceptions, and which of them may leave which function.
 
-Three kinds, one base:
+Three kinds with a common base:
 
 * `Malformed`: the bytes are not such a payload. Decoders raise this and nothing else for bad input.
-* `Refused`: a payload, but one that would not pass (a wrong signer, a failed `verify`).
+* `Refused`: a payload that would not pass (a wrong signer, a failed `verify`).
 * `Misuse`: the caller asked for something impossible (a value that does not fit its field, an
   unknown name). Encoders and look-ups raise this.
 
@@ -22,7 +22,7 @@ _SHOWN = 48
 
 
 def elide(text: str, limit: int = _SHOWN) -> str:
-    """`text` with its middle cut out, so that one line stays one line."""
+    """`text` with its middle cut out, so that it fits in a line."""
     if len(text) <= limit:
         return text
     half = (limit - 1) // 2
@@ -30,7 +30,7 @@ def elide(text: str, limit: int = _SHOWN) -> str:
 
 
 def shown(value: object, limit: int = _SHOWN) -> str:
-    """`repr(value)` on one line; also of what has none, such as an integer of 5,000 digits."""
+    """`repr(value)` in a line; also for values without a repr, such as integers of 5,000 digits."""
     try:
         return elide(repr(value), limit)
     except Exception:

@@ -1,4 +1,4 @@
-"""From what people have (hex of any shape, bytes, HexBytes) to bytes, within a stated bound.
+"""From any input (hex of any shape, bytes, HexBytes) to bytes, within a stated bound.
 
 `to_bytes` raises `Malformed` with the position of the first character that is not hex, and never
 allocates more than its input: sizes are checked before anything is converted. `parse_json` reads
@@ -109,7 +109,7 @@ def check_nesting(data: str | bytes) -> None:
 
 
 def _depth(raw: bytes) -> int:
-    """How deep brackets are nested, those in strings left out."""
+    """How deep brackets are nested. Brackets in strings do not count."""
     depth = deepest = 0
     for bracket in _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS):
         depth += 1 if bracket in b"[{" else -1
@@ -127,7 +127,7 @@ def _too_large(size: int, limit: int, unit: str, name: str) -> Malformed:
 
 
 def _tidy(text: str, name: str) -> bytes:
-    """The slow way for text that is not plain hex: strip it, or say what is wrong and where."""
+    """The slow path for text that is not plain hex: strip it, or say where it is wrong."""
     begin = len(text) - len(text.lstrip())
     digits = text.strip()
     if digits[:2] in ("0x", "0X"):

@@ -53,7 +53,7 @@ def _views(found: Found | Several, options: Options) -> list[View]:
 
 
 def _views_of(item: Any, options: Options) -> list[View]:
-    """The views of one item of a list; one that holds no bytes still shows that it is there."""
+    """The views of an item of a list. An item without bytes has an empty view with an error."""
     try:
         return _views(find_inside(item, options), options)
     except (Malformed, Misuse) as error:

@@ -1,11 +1,11 @@
-"""What a contract would do with anything that `decode` takes: the keeper's door.
+"""The verdict of a contract on any input that `decode` takes.
 
     state = payloads.State.load("state.json")
     payloads.judge(payload, state, now=…).accepted
 
-The payload picks the system, and a state of another system is `Misuse`. What no system recognises
-is judged under the state's system, because a contract answers any bytes. `Malformed` is raised only
-for text that is neither hex nor a frame, and for more bytes than any block carries.
+The payload picks the system, and a state of another system is `Misuse`. Bytes that no system
+recognises are judged under the state's system, because a contract answers any bytes. `Malformed` is
+raised only for text that is neither hex nor a frame, and for more bytes than any block carries.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 class Given(Record, frozen=True):
-    """One thing to judge: a payload's bytes as received, or the calldata of a whole call.
+    """An input to judge: the bytes of a payload as received, or the calldata of a whole call.
 
-    `system` is "" where nothing says it. `error` is why it could not be taken out of a container.
+    `system` is "" where the bytes do not tell it. `error` is what is wrong with an item of a list.
     """
 
     raw: bytes
@@ -38,7 +38,7 @@ class Given(Record, frozen=True):
 
 
 def given(value: Any) -> Iterator[Given]:
-    """What an input holds, undecoded: bad payloads must reach the contract's own checks.
+    """The payloads in an input, undecoded: bad payloads must reach the contract's own checks.
 
     Hex and bytes are taken as they are. JSON frames are opened.
     """
@@ -85,7 +85,7 @@ def _each(found: Found | Several) -> Iterator[Given]:
 
 
 def _of_bytes(raw: bytes) -> Given:
-    """Bytes with the system that they are of; doubtful evidence is no match for a state's word."""
+    """Bytes with their system, unless the evidence is doubtful: then the state decides."""
     if (call := systems.called(raw)) is not None:
         return Given(raw, call[0].name, is_call=True)
     for _, find_evidence, system, doubtful in systems.evidence():
@@ -108,7 +108,7 @@ def judge(
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
-    """What the contract of `state` would do with one payload, or with the calldata of one call.
+    """The verdict of the state's contract on one payload, or on the calldata of one call.
 
     `function` names the contract's function, `value` is the wei sent along, `now` the block's time;
     `at=time` judges with the state as it was then. `Misuse` for several payloads in one input and
@@ -142,7 +142,7 @@ def _one(payload: Any) -> Given:
 
 def judge_given(item: Given, state: State, terms: Terms) -> Verdict:
     """The verdict on one payload, or on one call."""
-    system = _system(item, state)
+    system = system_for(item, state)
     if not item.is_call:
         return system.judge([item.raw], state, terms)
     if terms.function is not None:
@@ -150,7 +150,8 @@ def judge_given(item: Given, state: State, terms: Terms) -> Verdict:
     return system.judge_calldata(item.raw, state, terms)
 
 
-def _system(item: Given, state: State) -> System:
+def system_for(item: Given, state: State) -> System:
+    """The system of the state; `Misuse` if the payload is of another system."""
     system = systems.of_state(state)
     if item.system not in ("", system.name):
         raise Misuse(
@@ -179,7 +180,7 @@ def judge_many(
     terms = Terms(function, parameter_payload, value, sender, now)
     items = [_one(payload) for payload in payloads]
     for item in items:
-        _system(item, state)
+        system_for(item, state)
     if any(item.is_call for item in items):
         return [judge_given(item, state, terms) for item in items]
     raws = [item.raw for item in items]

@@ -1,9 +1,9 @@
-"""What is this? From anything a person may have in hand to a decoded payload, saying why.
+"""From any input to a decoded payload, with the reason for its form.
 
-`decode` takes hex, bytes, a JSON frame of any system (text, bytes or parsed), calldata, or what was
-decoded before. It recognises the form and decodes it. It raises `Malformed` when the input is no
-payload, or a broken one. Inside a container (a bulk call, a list of reports) a broken payload is
-kept with its error, and the others still come out.
+`decode` takes hex, bytes, a JSON frame of any system (text, bytes or parsed), calldata, or a
+payload that was decoded before. It recognises the form and decodes the payload. It raises
+`Malformed` for an input that holds no payload, or a broken one. Inside a container (a bulk call, a
+list of reports) a broken payload is kept with its error, and the other payloads are decoded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from payloads.system import Claims, Found, Note, Options, Several
 
 
 class Decoded(Record, frozen=True):
-    """A recognised input: its form, why it was taken for that, and what was in it.
+    """A recognised input: its form, the evidence for the form (`why`), and the payload in it.
 
     `value` is the payload; None for a container of several (`inner`), and for a broken payload
     inside a container, whose `error` says what is wrong. `raw` is the payload's bytes, and `system`
@@ -38,7 +38,7 @@ class Decoded(Record, frozen=True):
     inner: tuple[Decoded, ...] = ()
     error: PayloadError | None = None
     path: str = ""
-    # What a JSON frame said beside the payload about the payload.
+    # The statements of a JSON frame about the payload.
     claims: Claims = ()
     system: str = ""
 
@@ -73,7 +73,7 @@ def to_dict(decoded: Decoded, *, signers: bool = True) -> dict[str, Any]:
 
 
 def to_dicts(decoded: Decoded, *, signers: bool = True) -> Iterator[tuple[Decoded, dict[str, Any]]]:
-    """Every payload of an input with its record; those inside something say inside what."""
+    """Every payload of an input with its record. A payload in a container has the path to it."""
     if not decoded.inner:
         yield decoded, to_dict(decoded, signers=signers)
     around: dict[str, Any] = {}
@@ -125,9 +125,9 @@ def find(value: Any, options: Options) -> Found | Several:
 
 
 def find_inside(value: Any, options: Options) -> Found | Several:
-    """`find` for what was inside something: a container in a container of its kind is refused.
+    """`find` for the content of a container: a container in a container of its kind is refused.
 
-    Nobody sends lists of lists or compresses twice, and it bounds how deep anything can nest.
+    No sender makes lists of lists or compresses twice, and the rule bounds how deep inputs nest.
     """
     if not isinstance(value, str | bytes | dict | Decoded):
         raise _no_frame(f"a JSON {type(value).__name__}")
@@ -209,8 +209,8 @@ def decode(
 ) -> Decoded:
     """Recognise and decode anything: hex, bytes, calldata, a JSON frame as text, bytes or a dict.
 
-    `form` skips the recognition and takes the input for what it names; `schema` and `layout` are
-    handed to the decoders, for payloads that do not say what they are.
+    `form` names the form instead of recognising it. `schema` and `layout` go to the decoders, for
+    payloads that do not say which they have.
     """
     if isinstance(value, Decoded):
         return value
@@ -259,7 +259,7 @@ def _decode_call(raw: bytes, why: str, options: Options) -> Decoded:
 
 
 def _kept(value: Any, path: str, options: Options, start: int = 0) -> Decoded:
-    """One payload of a container: decoded, or kept with what is wrong with it."""
+    """A payload of a container: decoded, or kept with its error."""
     try:
         found = _decode_found(find_inside(value, options), options)
     except PayloadError as error:

@@ -1,7 +1,7 @@
-"""What a signature says: who made it, over which digest, and why there may be nobody.
+"""Signatures and their signers, as `ecrecover` returns them.
 
-Shared by both systems. The recovered address is `ecrecover`'s answer and no more: that an address
-came out does not mean that anybody trusts it.
+Shared by both systems. A recovered address is no sign of trust: any well-formed signature has one.
+Where there is no address, `why` says what is wrong with the signature.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ADDRESS = re.compile("0[xX][0-9a-fA-F]{40}")
 
 
 class Recovered(Record, frozen=True):
-    """One signature and its signer; `address` is None where ecrecover returns nothing."""
+    """A signature and its signer; `address` is None where ecrecover returns nothing."""
 
     index: int
     address: str | None
@@ -38,7 +38,7 @@ class Recovered(Record, frozen=True):
 
 
 def recovered(index: int, digest: bytes, r: bytes, s: bytes, v: int) -> Recovered:
-    """The signer of one signature, with `v` as the payload has it: 0 or 1."""
+    """The signer of a signature, with `v` as the payload has it: 0 or 1."""
     address = recover(digest, r, s, v)
     return Recovered(
         index,
@@ -48,11 +48,11 @@ def recovered(index: int, digest: bytes, r: bytes, s: bytes, v: int) -> Recovere
         v,
         hexed(digest),
         int.from_bytes(s, "big") > _HALF_ORDER,
-        "" if address is not None else _why_nobody(r, s, v),
+        "" if address is not None else _why_no_signer(r, s, v),
     )
 
 
-def _why_nobody(r: bytes, s: bytes, v: int) -> str:
+def _why_no_signer(r: bytes, s: bytes, v: int) -> str:
     for name, raw in (("r", r), ("s", s)):
         number = int.from_bytes(raw, "big")
         if not 0 < number < CURVE_ORDER:
@@ -66,7 +66,7 @@ def _why_nobody(r: bytes, s: bytes, v: int) -> str:
 
 
 def address_bytes(address: str | bytes, name: str = "address") -> bytes:
-    """20 bytes from an address in any spelling; a mixed-case one must have a right checksum."""
+    """20 bytes from an address in any spelling. In mixed case its checksum must be right."""
     raw = b""
     if isinstance(address, bytes):
         raw = bytes(address)

@@ -1,4 +1,4 @@
-"""What a system of signed payloads is: a record of functions and tables, made in its own folder.
+"""The record that describes a system of signed payloads: functions and tables from its own folder.
 
 `payloads.chainlink.system` and `payloads.stork.system` each export such a record as `SYSTEM`, and
 `payloads.systems` lists them. The recogniser, the views, the judging and the command line loop over
@@ -28,7 +28,7 @@ Claims = tuple[tuple[str, Any], ...]
 
 
 class Options(Record, frozen=True):
-    """How to read a payload: the strictness, and what the caller knows better than the bytes."""
+    """The options of reading: the strictness, and facts about the payload that the caller knows."""
 
     profile: Profile = AS_CONTRACT
     form: str | None = None
@@ -37,9 +37,9 @@ class Options(Record, frozen=True):
 
 
 class Terms(Record, frozen=True):
-    """How the contract is called: its function by name, what is paid, by whom and at what time.
+    """The terms of a call: the function by its name, the payment, the sender and the block's time.
 
-    `function` None is the system's first. `now` None is the state's own time.
+    `function` None means the system's first function, and `now` None the state's own time.
     """
 
     function: str | None = None
@@ -50,10 +50,10 @@ class Terms(Record, frozen=True):
 
 
 class Evidence(Record, frozen=True):
-    """A test of bytes for one form: `find` says in words why they have it, or "".
+    """A test of bytes for a form: `find` returns the evidence in words, or "" if there is none.
 
-    Tests of all systems run in order of `strength`, strongest first. `doubtful` evidence also fits
-    bytes that are nothing at all: the system of a state weighs more.
+    The tests of all systems run in order of `strength`, strongest first. Evidence is `doubtful` if
+    random bytes may have it, too. Then a state of another system outweighs it.
     """
 
     strength: int
@@ -75,8 +75,8 @@ class Note(Record, frozen=True):
 class Found(Record, frozen=True):
     """A payload as an input held it, before its bytes are decoded.
 
-    `value` is the payload itself where no bytes need decoding. `system` is "" for a call, whose
-    selector names it. `claims` are what a frame said about the payload, beside it.
+    `value` is the payload itself where no bytes need decoding. `system` is "" for a call, because
+    its selector names the system. `claims` are the frame's own statements about the payload.
     """
 
     system: str
@@ -104,7 +104,7 @@ class System:
     """
 
     name: str
-    # What payloads and frames of the system are, in the words of an error message.
+    # Payloads and frames of the system, in the words of an error message.
     payloads: str
     frames: str
     # No payload has fewer bytes.
@@ -120,13 +120,13 @@ class System:
     # The bytes inside a form that only wraps other bytes.
     containers: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
     notes: Callable[[Any, Claims], Iterable[Note]]
-    # Whether a JSON object may be a frame, by its keys; and the payload in it, None if it is none.
+    # Whether a JSON object may be a frame, by its keys. The payload in it; None for other objects.
     is_frame: Callable[[dict[str, Any]], bool]
     open_frame: Callable[[dict[str, Any]], Found | Several | None]
 
     recover: Callable[[Any], Sequence[Recovered]]
     expect_signers: Callable[..., Any]
-    # Attributes of a signed payload that say what was signed.
+    # Attributes of a signed payload to show beside its signers: the digest and the like.
     signing_facts: tuple[str, ...]
 
     view: Callable[[bytes, str, Options, str], View]
@@ -157,7 +157,7 @@ class System:
     quote: Callable[[bytes, State, str | None, int | None], Any] | None = None
 
 
-# --- what a system's own functions take -----------------------------------------------------------
+# --- inputs of a system's own functions -----------------------------------------------------------
 
 
 def framed(

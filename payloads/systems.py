@@ -1,6 +1,6 @@
-"""The systems of signed payloads, in one tuple, and how one of them is looked up.
+"""The systems of signed payloads in one tuple, and the look-ups in it.
 
-Everything that must know which system a payload, a call or a state is of asks here.
+Code that must know the system of a payload, a call or a state asks here.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class InsecureTestNetwork:
         by: Iterable[int] | None = None,
         context_padding: bytes = bytes(27),
     ) -> FullReport:
-        """A payload signed by f + 1 oracles, or by those whose indices are given."""
+        """A payload signed by f + 1 oracles, or by the oracles with the given indices."""
         read: AnyReport
         if isinstance(report, bytes | bytearray | memoryview):
             blob = bytes(report)
@@ -117,7 +117,7 @@ class InsecureTestStorkSigner:
         taxonomy_id: int = 1,
         mask: int | None = None,
     ) -> SignedUpdate:
-        """A signed update: in the plain layout, or with a mask in the versioned one."""
+        """A signed update in the plain layout or, with a mask, in the versioned layout."""
         layout = PLAIN if mask is None else VERSIONED
         mask = VALUE_BIT if mask is None else mask
         update = SignedUpdate(

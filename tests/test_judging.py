@@ -173,9 +173,10 @@ def test_the_terminal_says_the_same(raw: bytes) -> None:
 
 def test_the_terminal_refuses_the_state_of_another_system() -> None:
     path, update = str(EXAMPLES / "state.json"), str(EXAMPLES / "update.hex")
-    one = CliRunner().invoke(main, ["verify", "--state", path, update])
-    assert (one.exit_code, one.stdout) == (2, "")
-    assert "a payload of stork, but a state of chainlink" in one.stderr
+    for more in ([], ["--call", "verifyBulk"]):
+        one = CliRunner().invoke(main, ["verify", "--state", path, *more, update])
+        assert (one.exit_code, one.stdout) == (2, "")
+        assert "a payload of stork, but a state of chainlink" in one.stderr
 
 
 # --- what cannot be judged ------------------------------------------------------------------------

@@ -331,3 +331,12 @@ def test_the_command_line_verifies(tmp_path: Path) -> None:
         assert one.stdout.startswith("accepted")
     assert run("verify", "--state", str(path), signed(1).encode().hex()[:-2]).exit_code == 1
     assert SIGNER in run("state", "show", str(path)).stdout
+
+
+def test_the_command_line_compares_states_and_knows_no_cost(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    path.write_text(json.dumps(STATE))
+    assert run("state", "diff", str(path), str(path)).exit_code == 0
+    result = run("quote", "--state", str(path), RAW.hex())
+    assert result.exit_code == 2
+    assert "no cost is known" in result.stderr

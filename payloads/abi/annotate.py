@@ -1,8 +1,8 @@
-"""The annotated view: every byte of a payload, what it is called, and what it says.
+"""The annotated view: every byte of a payload with its name, its value and its meaning.
 
 What Wireshark does for packets. The view is made of the parts that the decoder recorded while it
 read, so it cannot disagree with the decoder; a broken payload is shown up to the first bad byte,
-with the reason there. Every byte appears in at least one span: what nothing reads is shown as such.
+with the reason there. Every byte is in at least one span, also bytes that no contract reads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Expander = Callable[[bytes, Part], Iterable[Span]]
 
 
 class View(Record, frozen=True):
-    """The annotated view of one payload."""
+    """The annotated view of a payload."""
 
     form: str
     why: str

@@ -1,7 +1,7 @@
 """Calls of contract functions that take payloads: their calldata, both ways.
 
-Reading is exactly what the contract's own argument decoder does; building is what an honest caller
-sends. The payloads inside a call are bytes here: each system's `decode` takes them further.
+Reading does exactly what the contract's own argument decoder does. Building makes the calldata of
+an honest caller. The payloads inside a call are bytes here, for each system's `decode` to read.
 """
 
 from __future__ import annotations

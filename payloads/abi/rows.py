@@ -1,4 +1,4 @@
-"""A payload for people: rows of a name, a value, and what the value says."""
+"""A payload as rows for people: the name of a field, its value, and the value in words."""
 
 from __future__ import annotations
 

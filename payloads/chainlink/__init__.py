@@ -7,7 +7,7 @@
     [signature.address for signature in chainlink.recover(payload)]
     chainlink.judge(payload, state).accepted
 
-`state` is what the chain knows: see `payloads.chainlink.state`.
+`state` is a record of what the chain knows: see `payloads.chainlink.state`.
 """
 
 from importlib import import_module
@@ -47,7 +47,7 @@ __all__ = [
     "to_dict", "verify", "view",
 ]  # fmt: skip
 
-# Imported when first asked for: who only decodes does not pay for the contracts' rules.
+# Imported when first asked for: decoding alone does not pay for the contracts' rules.
 _LATER = {
     **dict.fromkeys(("judge", "judge_bulk", "judge_calldata", "judge_many", "verify"), "verifier"),
     **dict.fromkeys(("quote", "quote_bulk"), "quotes"),

@@ -5,8 +5,8 @@
 stops before the report, which the contracts never look into. `decode_report` reads a bare,
 unsigned report. All raise `Malformed` for bad bytes and `Misuse` for an unknown schema name.
 
-Nothing decoded here is verified: who signed is for `recover` to say, and whether that would pass
-for `judge`.
+Nothing decoded here is verified: `recover` finds the signers, and `judge` says whether a contract
+would accept them.
 """
 
 from __future__ import annotations
@@ -244,9 +244,10 @@ _MOST_SHAPED = 64
 
 Words = tuple[bytes, ...]
 Reader = Callable[[bytes, int], tuple[Any, ...]]
-# How to take a canonical payload apart: what reads it up to the count of rs and what reads the
-# words of rs or ss; then what must stand there: the offsets, the blob's padding with the count
-# behind it; and where the first r stands, and the count of ss, which is the same word again.
+# How to take a canonical payload apart. Two readers: of all up to the count of rs, and of the words
+# of rs or ss. Two byte strings that the payload must have: its offsets, and the padding of the blob
+# with the count of rs behind it. Then the position of the first r, the position of the count of ss,
+# and that count, which is the same word again.
 Shape = tuple[Reader, Reader, bytes, bytes, int, int, bytes]
 # The fields of a FullReport up to `raw_vs`.
 Fields = tuple[HexBytes, bytes, int, int, bytes, bytes, Words, Words, bytes]
@@ -270,7 +271,7 @@ def _shape(size: int, length: bytes) -> Shape | None:
 
 
 def _split_canonical(raw: bytes) -> Fields | None:
-    """The one layout an encoder writes, checked word by word; None for any other."""
+    """The fields of the layout that encoders write, checked word by word; None for any other."""
     if (shape := _shape(len(raw), raw[_LENGTH])) is None:
         return None
     start, words, heads, between, first_r, count_of_s, counted = shape
@@ -373,7 +374,7 @@ def decode(
 
 
 def decode_envelope(value: Input, *, profile: Profile = AS_CONTRACT) -> FullReport:
-    """As `decode`, but like the contracts it does not mind what the report's bytes are.
+    """As `decode`, but the report may be any bytes, as it may for the contracts.
 
     Where no schema fits, `report` is an `UnknownReport` that says why.
     """

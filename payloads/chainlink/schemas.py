@@ -1,4 +1,4 @@
-"""The report schemas of Chainlink Data Streams: one class each, and nothing else to change.
+"""The report schemas of Chainlink Data Streams: a class each. A new schema is a new class here.
 
 A class's annotations are its table (see `payloads.abi.fields`); `@schema` compiles and registers
 it. Decoding, encoding, the annotated view, JSON, strategies and the reference page follow from
@@ -84,7 +84,7 @@ class Report(Record, frozen=True):
 
 # All schemas, by the first two bytes of the feed ID.
 SCHEMAS: dict[bytes, Schema] = {}
-# The tables of those whose layout is published: where decoding looks first.
+# The tables of schemas whose layout is published: decoding looks here first.
 PUBLISHED_TABLES: dict[bytes, Table] = {}
 
 _R = TypeVar("_R", bound=type[Any])

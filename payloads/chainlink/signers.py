@@ -17,7 +17,7 @@ from payloads.signatures import Recovered, expect, recovered
 def recover(payload: Payload) -> tuple[Recovered, ...]:
     """Every signature that has an r, an s and a recovery id, with its signer.
 
-    The payload is a decoded one, hex, bytes or a frame. `Malformed` if it does not decode.
+    The payload is hex, bytes, a frame, or decoded already. `Malformed` if it does not decode.
     """
     signed = _signed(payload)
     return recover_words(signed.signing_digest, signed.rs, signed.ss, signed.raw_vs)

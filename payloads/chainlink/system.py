@@ -1,4 +1,4 @@
-"""Chainlink Data Streams as a `System`: what the doors and the command line need to know of it."""
+"""The `System` record of Chainlink Data Streams, for the doors and the command line."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Chainlink payloads as JSON objects with stable keys, and back.
 
-The keys are the fields' names. A report of a known schema is spelled out field by field; one of an
-unknown schema is its `words`. What does not follow from the fields is kept beside them, so that
+The keys are the fields' names. A report of a known schema is spelled out field by field. A report
+of an unknown schema is a list of `words`. Bytes that follow from no field are kept, so that
 `from_dict(to_dict(payload))` encodes to the very same bytes.
 """
 
@@ -135,7 +135,7 @@ def from_dict(record: dict[str, Any]) -> FullReport | BareReport:
 
 
 def _report_from(record: dict[str, Any]) -> tuple[AnyReport, bytes]:
-    """The report, and its bytes with what stands after its last field."""
+    """The report, and its bytes with any bytes after its last field."""
     if record.get("schema") == "unknown":
         unknown: _Unknown = _READING.read(_Unknown, record)
         blob = b"".join(unknown.words) + unknown.tail

@@ -1,7 +1,6 @@
-"""The annotated views of Chainlink's payloads: the signed one and the bare report.
+"""The annotated views of the `fullReport` and of the bare report.
 
-The decoder runs once. Everything shown follows from what it recorded and from the one reading of
-the report.
+The decoder runs once and the report is read once. The view is made from their results.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from payloads.crypto import keccak256
 from payloads.errors import Malformed, PayloadError
 from payloads.inputs import to_bytes
 
-# How a report is laid out, and what is wrong with it.
+# The layout of a report, and its error if it has one.
 _Reading = tuple[Schema | UnknownReport, PayloadError | None]
 
 
@@ -118,7 +117,7 @@ def _view_report(raw: bytes, schema: str | int | None, why: str) -> View:
 
 
 def _read(blob: bytes, schema: str | int | None) -> _Reading:
-    """The layout to show a report in; and what is wrong with it, seen from its own first byte."""
+    """The layout to show a report in, and its error with an offset from its own first byte."""
     if not blob and schema is None:
         return unknown_report(blob, "the report is empty"), None
     try:

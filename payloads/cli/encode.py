@@ -1,4 +1,4 @@
-"""`payloads encode`: from payloads, or from what `decode --json` printed, to bytes."""
+"""`payloads encode`: from payloads, or from the objects of `decode --json`, to bytes."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from payloads.cli.chain_options import (
 )
 from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
+from payloads.errors import Misuse
 from payloads.judging import given
 from payloads.verdicts.state import State
 from payloads.verdicts.words import amount, duration, instant
@@ -88,7 +89,8 @@ def _show(run: Run, found: Quote, item: Item) -> None:
 
 def _show_flat_fee(run: Run, state: State) -> None:
     """The fee of a contract that charges the same for every call."""
-    fee = state.flat_fee or 0
+    if (fee := state.flat_fee) is None:
+        raise Misuse("no cost is known for this contract", field="state", found=state.contract)
     if run.as_json:
         run.record({"contract": state.contract, "fee": str(fee), "value": str(fee)})
     else:

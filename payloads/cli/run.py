@@ -99,7 +99,7 @@ class Run:
 
 
 def guarded(function: Callable[P, None]) -> Callable[P, None]:
-    """Turn `Misuse`, and what the disk says, into one line and exit code 2."""
+    """Turn `Misuse`, and errors of the disk, into one line and exit code 2."""
 
     @functools.wraps(function)
     def inner(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -109,7 +109,7 @@ def guarded(function: Callable[P, None]) -> Callable[P, None]:
             click.echo(show.error_line("", str(error)), err=True)
             raise SystemExit(2) from None
         except OSError as error:
-            if error.errno in (None, errno.EPIPE):  # whoever read has gone: click knows how to
+            if error.errno in (None, errno.EPIPE):  # the reader has gone: click handles that
                 raise
             where = str(error.filename or "standard output")
             click.echo(show.error_line(where, os.strerror(error.errno)), err=True)

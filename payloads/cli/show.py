@@ -44,7 +44,7 @@ def printable(text: str) -> str:
 
 
 def error_line(where: str, message: str) -> str:
-    """One line for what went wrong, after the place where it did."""
+    """A line for an error, after the place where it happened."""
     return f"{click.style('error', fg='red', bold=True)}: {where + ': ' if where else ''}{message}"
 
 
@@ -95,7 +95,7 @@ def _signers(signatures: Sequence[Recovered]) -> Iterator[str]:
 def recovered_lines(
     decoded: Decoded, where: str, signatures: Sequence[Recovered], hashed: str
 ) -> Iterator[str]:
-    """Every signature of a payload, and what was hashed for it."""
+    """Every signature of a payload, and the bytes that were hashed for it."""
     yield f"{click.style(_title(decoded), bold=True)}  {_dim(where)}"
     yield _row("hashed", hashed)
     for found in signatures:
@@ -112,7 +112,7 @@ def recovered_lines(
 
 
 def view_lines(view: View, where: str, full_hex: bool) -> Iterator[str]:
-    """An annotated view: a line a byte range, and the error where there is one."""
+    """An annotated view: a line for each byte range, and the error if there is one."""
     yield f"{click.style(f'{view.form}, {view.size} bytes', bold=True)}  {_dim(where)}"
     if view.why:
         yield _dim(f"recognised by {view.why}")

@@ -1,4 +1,4 @@
-"""Where payloads come from on a command line: arguments, files, standard input; one or many.
+"""The inputs of a command: arguments, files and standard input, with one payload or many each.
 
 A source becomes items, each with a label that errors are reported under. Text is read a line at a
 time, so a file of hours of frames takes no more memory than its longest line; a file that is one
@@ -23,28 +23,28 @@ from payloads.recognise import may_hold_payload
 if TYPE_CHECKING:
     from payloads.capture.format import CaptureRecord
 
-    # Where it stood, the number of its line there, and what it is.
+    # The place of a record, the number of its line there, and the record.
     Placed = tuple[str, int, CaptureRecord]
 
 _SNIFFED = 64 * 1024
-# How a capture begins, as it is or compressed; nothing else of this kind holds payloads.
+# The first bytes of a capture, plain or compressed.
 _CAPTURES = (b'{"capture":', b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One payload as it came in, or why it could not be read, and where it stood."""
+    """A payload as it came in, or the error of reading it, with its place."""
 
     where: str
     value: str | bytes
     line: int | None = None
     error: Malformed | None = None
-    # How it came, where that was not as a message on a websocket: `reply`, to an HTTP request.
+    # `reply` for the answer to an HTTP request; "" for a message on a websocket.
     provenance: str = ""
 
     @property
     def origin(self) -> dict[str, str]:
-        """The same as a JSON object has it."""
+        """The provenance as a JSON object has it."""
         return {"provenance": self.provenance} if self.provenance else {}
 
 
@@ -65,7 +65,7 @@ def items(sources: Iterable[str]) -> Iterator[Item]:
 
 
 def _groups(named: list[str]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What is read as one, each with its label: a source, or the parts of one capture."""
+    """The groups that are read together, each with its label: a source, or a capture's parts."""
     groups: list[tuple[str, ...]] = [(source,) for source in named]
     if any(_looks_captured(source) for source in named):
         from payloads.capture.parts import grouped
@@ -109,7 +109,7 @@ def _file(source: str) -> Path | None:
 
 
 def _unreadable(source: str) -> Malformed | None:
-    """For what is neither hex nor JSON nor a file, say that the last was tried too."""
+    """The error for text that is neither hex nor JSON nor the name of a file."""
     text = source.strip()
     if not text or text[:1] in ("{", "[") or text[:2] in ("0x", "0X"):
         return None
@@ -167,8 +167,8 @@ def _placed(head: bytes, stream: IO[bytes], prefix: str) -> Iterator[Placed]:
 def _captured(records: Iterable[Placed], prefix: str) -> Iterator[Item]:
     """The received messages of a capture that may hold a signed payload, or do not decode as JSON.
 
-    A venue sends more than those: acknowledgements and the like are passed over. So are the answers
-    to HTTP requests that hold none; what filled a gap is in others.
+    Other messages of a venue, such as acknowledgements, are passed over. So are answers to HTTP
+    requests without a payload; the answers that fill a gap have payloads.
     """
     from payloads.capture.format import BrokenLine
     from payloads.capture.frames import Frame, Incident
@@ -259,7 +259,7 @@ def _lines(head: bytes, stream: IO[bytes], prefix: str) -> Iterator[Item]:
 
 
 def _bounded(head: bytes, stream: IO[bytes]) -> Iterator[bytes | None]:
-    """Lines, with None in place of one that is longer than any payload."""
+    """Lines, with None in place of a line that is longer than any payload."""
     pending, too_long = head, False
     while True:
         *lines, pending = pending.split(b"\n")

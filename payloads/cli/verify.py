@@ -15,7 +15,7 @@ from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
 from payloads.errors import Malformed, Misuse, elide
 from payloads.inputs import to_bytes
-from payloads.judging import Given, given, judge_given
+from payloads.judging import Given, given, judge_given, system_for
 from payloads.system import System, Terms
 from payloads.verdicts import words
 from payloads.verdicts.checks import Check
@@ -111,6 +111,7 @@ def verify(
             if found.error is not None:
                 run.fail(item.where, found.error, item.line)
             elif takes_many and not found.is_call:
+                system_for(found, state)
                 together.append(found.raw)
             else:
                 _show(run, _judge(found, state, terms), item)

@@ -79,6 +79,8 @@ def perform_now(
     """Make a request, and wait for the answer."""
     if not request.url.startswith(("http://", "https://")) or not request.url.isascii():
         raise Misuse("not an HTTP URL", field="url", expected="http:// or https://, in ASCII")
+    if request.url.startswith("https://"):  # a context takes a while to make
+        tls = tls or ssl.create_default_context()
     opener = _opener(proxy_for(request.url, proxy), tls)
     try:
         with opener.open(_prepared(request), timeout=timeout) as answer:
@@ -103,20 +105,20 @@ def _prepared(request: Request) -> urllib.request.Request:
 
 def _opener(proxy: str | None, tls: ssl.SSLContext | None) -> urllib.request.OpenerDirector:
     """An opener that returns every status as it is, and follows no redirect."""
-    tls = tls or ssl.create_default_context()
     opener = urllib.request.OpenerDirector()
     if proxy is not None:
         opener.add_handler(_ProxyHandler(proxy, tls))
         return opener
     opener.add_handler(urllib.request.HTTPHandler())
-    opener.add_handler(urllib.request.HTTPSHandler(context=tls))
+    if tls is not None:
+        opener.add_handler(urllib.request.HTTPSHandler(context=tls))
     return opener
 
 
 class _ProxyHandler(urllib.request.AbstractHTTPHandler):
     """Requests through the tunnel of a proxy, as for websockets, with and without TLS."""
 
-    def __init__(self, proxy: str, tls: ssl.SSLContext) -> None:
+    def __init__(self, proxy: str, tls: ssl.SSLContext | None) -> None:
         super().__init__()
         self._proxy, self._tls = proxy, tls
 

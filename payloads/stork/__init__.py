@@ -7,7 +7,7 @@
     stork.recover(update)[0].address
     stork.judge(update, state).accepted
 
-`state` is what the contract knows: see `payloads.stork.state`.
+`state` is a record of what the contract knows: see `payloads.stork.state`.
 """
 
 from importlib import import_module
@@ -28,7 +28,7 @@ __all__ = [
     "recover", "to_dict", "verify", "view",
 ]  # fmt: skip
 
-# Imported when first asked for: who only decodes does not pay for the contract's rules.
+# Imported when first asked for: decoding alone does not pay for the contract's rules.
 _LATER = ("judge", "judge_calldata", "judge_many", "verify")
 
 

@@ -22,5 +22,5 @@ def decode_call(value: Input, *, profile: Profile = AS_CONTRACT) -> Call:
 
 
 def encode_calldata(payload: Payload, function: str = VERIFY.name) -> bytes:
-    """Calldata for one of the two functions, by its name."""
+    """Calldata for the function of that name."""
     return function_named(FUNCTIONS, function).calldata(to_bytes(raw_of(payload)))

@@ -1,7 +1,7 @@
-"""Where a Stork payload arrives: its JSON messages, and what bytes look like that are one.
+"""The JSON frames of Stork, and the evidence that bytes are a payload of this system.
 
 A `signed_ecdsa` message is `{"type": "signed_ecdsa", "p": "0x…"}`. An `unsigned` message spells the
-update out, and nobody signed it.
+update out and carries no signature.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ def notes(value: SignedUpdate | UnsignedUpdate, claims: Claims) -> Iterator[Note
         yield Note("layout-inferred", value.guess)
 
 
-# --- what the functions of this package take ------------------------------------------------------
+# --- inputs of this package's functions -----------------------------------------------------------
 
 Payload = SignedUpdate | Input | dict[str, Any]
 
 
 def raw_of(payload: Payload, name: str = "payload") -> bytes:
-    """The bytes of a payload in any form; no bytes at all are a payload too, and a bad one."""
+    """The bytes of a payload in any form. No bytes at all are a payload, too: a bad one."""
     if isinstance(payload, SignedUpdate):
         return payload.encode()
     if type(payload) is bytes and 0 < len(payload) < 2**16:

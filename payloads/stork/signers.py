@@ -1,4 +1,4 @@
-"""Who signed a Stork update: at most one signer, as ecrecover says it."""
+"""The signer of a Stork update, as ecrecover returns it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from payloads.stork.update import SignedUpdate, decode
 def recover(payload: Payload) -> tuple[Recovered]:
     """The signature with its signer, as ecrecover would say.
 
-    The payload is a decoded one, hex, bytes or a frame. `Malformed` if it does not decode.
+    The payload is hex, bytes, a frame, or decoded already. `Malformed` if it does not decode.
     """
     update = _signed(payload)
     return (recovered(0, update.signing_digest, update.r, update.s, update.v),)

@@ -1,4 +1,4 @@
-"""Stork Fast as a `System`: what the doors and the command line need to know of it."""
+"""The `System` record of Stork Fast, for the doors and the command line."""
 
 from __future__ import annotations
 

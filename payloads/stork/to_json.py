@@ -63,7 +63,7 @@ class _Described(Record, frozen=True):
 
 
 def from_dict(record: dict[str, Any]) -> SignedUpdate:
-    """The payload that an object describes. An object without a signature gets one of zeros."""
+    """The payload that an object describes. Without a signature it gets a signature of zeros."""
     if not _NO_SIGNATURE.keys() & record.keys():
         record = _NO_SIGNATURE | record
     described: _Described = _READING.read(_Described, record)

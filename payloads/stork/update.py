@@ -22,7 +22,7 @@ Input = str | bytes | bytearray | memoryview
 
 PLAIN = "plain"
 VERSIONED = "versioned"
-# Bits of the versioned layout's mask, and what each record then carries.
+# Bits of the versioned layout's mask: which fields each record carries.
 VALUE_BIT, STATUS_BIT = 1, 2
 _MARKER, _VERSION = 0xFF, 0x02
 
@@ -217,7 +217,7 @@ def _unknown(name: str, at: int, expected: str, found: str, hint: str) -> Malfor
 
 
 class UnsignedUpdate(Record, frozen=True):
-    """The `unsigned` JSON message: nobody signed it, and no contract takes it."""
+    """The `unsigned` JSON message. It has no signature, and no contract takes it."""
 
     taxonomy_id: int
     timestamp_ns: int

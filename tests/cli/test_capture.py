@@ -28,7 +28,7 @@ from payloads.simulators.http import Response, answer
 from payloads.simulators.threaded import threaded
 from payloads.simulators.venues.chainlink import FEEDS, sequence_of
 from payloads.venues import VENUES, Asked, make, variable
-from payloads.venues.chainlink.gaps import Backfilled
+from payloads.venues.chainlink.backfill import Backfilled
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import Data
 

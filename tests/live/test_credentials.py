@@ -16,6 +16,7 @@ from payloads.errors import Misuse
 from payloads.live import connect, credentials
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import Data, Reply, Request
+from payloads.venues.common.venue import variable
 from tests.live.kit import QUICK, SECRET, Numbered, count, serving
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes")
@@ -70,7 +71,7 @@ def test_what_is_given_comes_before_the_environment_and_that_before_the_file(
     assert {name: secret.reveal() for name, secret in found.items()} == {
         "a": "given-a", "b": "env-b", "c": "file-c",
     }  # fmt: skip
-    assert credentials.variable("qfex-trade", "public_key") == "PAYLOADS_QFEX_TRADE_PUBLIC_KEY"
+    assert variable("qfex-trade", "public_key") == "PAYLOADS_QFEX_TRADE_PUBLIC_KEY"
 
 
 @pytest.mark.parametrize("text", ['v = "x"', "[v]\na = 1", 'token = gmork-secret"', "[v]\na = ''"])

@@ -147,11 +147,10 @@ async def proxying_socks(asked: list[str], user: bytes = b"") -> AsyncIterator[s
         await reader.readexactly(methods)
         writer.write(bytes([5, 2 if user else 0]))
         if user:
-            given = [(await reader.readexactly(1))[0]]
-            for _ in range(2):
-                given.append(await reader.readexactly((await reader.readexactly(1))[0]))
-            asked.append(b":".join(given[1:]).decode())
-            writer.write(bytes([1, given[1:] != user.split(b":")]))
+            await reader.readexactly(1)
+            given = [await reader.readexactly((await reader.readexactly(1))[0]) for _ in range(2)]
+            asked.append(b":".join(given).decode())
+            writer.write(bytes([1, given != user.split(b":")]))
         _, _, _, kind = await reader.readexactly(4)
         size = 4 if kind == 1 else (await reader.readexactly(1))[0]
         where = await reader.readexactly(size)

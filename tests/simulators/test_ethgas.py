@@ -418,7 +418,7 @@ def test_a_login_that_the_rest_api_refuses(status: int, words: str) -> None:
             venue.refuse(status, requests=True)
             session = venue.session(POSITION, TRADES)
             async with driven(session) as connection:
-                events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
+                events = await collect(connection, lambda all_: kinds(all_)["Rejected"] >= 2)
                 events += await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
             told = rejections(events)
             assert (told[0].code, told[0].about) == (f"HTTP {status}", "ethgas login")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections import Counter
 from typing import Any
 
@@ -193,7 +194,8 @@ def test_what_is_signed_verifies_and_what_is_bad_does_not() -> None:
 
 def test_taxonomy() -> None:
     async def test() -> None:
-        async with StorkSimulator(feeds={"BTCUSD": 3, "MINE": 500}) as venue:
+        now = time.time_ns()  # all requests within the same second
+        async with StorkSimulator(feeds={"BTCUSD": 3, "MINE": 500}, clock=lambda: now) as venue:
             reply = await ask("GET", venue.http_url + "/v1/taxonomy", TOKEN)
             named = [{"name": "BTCUSD", "asset_id": 3}, {"name": "MINE", "asset_id": 500}]
             assert json.loads(reply.body) == {"taxonomy_id": 1, "assets": named}

@@ -20,7 +20,8 @@ from payloads.simulators import ChainlinkSimulator, FinerySimulator, Plan, QfexS
 from payloads.simulators.venues.chainlink import FEEDS
 from payloads.simulators.venues.chainlink import sequence_of as report_number
 from payloads.simulators.venues.stork import sequence_of as update_number
-from payloads.venues.chainlink.gaps import Backfilled
+from payloads.venues import ChainlinkSession, StorkSession
+from payloads.venues.chainlink.backfill import Backfilled
 from payloads.venues.common.session import (
     SECOND,
     Authenticated,
@@ -58,14 +59,11 @@ from tests.simulators.survival import (
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Venues that ask for a pause of a second before a dial have a shorter one here."""
-    for module in (
-        "stork.session",
-        "stork.rest",
-        "chainlink.session",
-        "chainlink.auth",
-        "chainlink.gaps",
-    ):
-        monkeypatch.setattr(f"payloads.venues.{module}.PAUSE", SECOND // 20)
+    pause = SECOND // 20
+    for kind in (StorkSession, ChainlinkSession):
+        monkeypatch.setattr(kind, "redial_after", pause)
+    for module in ("stork.rest", "stork.taxonomy", "chainlink.codes", "chainlink.backfill"):
+        monkeypatch.setattr(f"payloads.venues.{module}.PAUSE", pause)
 
 
 # --- what is driven against what ------------------------------------------------------------------
