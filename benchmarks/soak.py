@@ -32,7 +32,7 @@ from payloads.capture.frames import Frame
 from payloads.capture.reader import read_records
 from payloads.capture.writer import CaptureWriter
 from payloads.live.connection import Connection
-from payloads.venues.chainlink.auth import Credentials, Endpoint
+from payloads.venues.chainlink.auth import ChainlinkCredentials, Endpoint
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import (
@@ -133,7 +133,7 @@ class Passing(Session):
 def session_of(venue: str, address: str) -> Session:
     if venue == "stork":
         return StorkSession(Secret("benchmarks-soak-token"), STORK_ASSETS, endpoint=address)
-    key = Credentials.of("00000000-1111-4222-8333-444444444444", "benchmarks-soak-secret")
+    key = ChainlinkCredentials.of("00000000-1111-4222-8333-444444444444", "benchmarks-soak-secret")
     endpoint = Endpoint(address, address.replace("ws", "http", 1))
     return ChainlinkSession(key, [FEED], endpoint=endpoint)
 

@@ -445,7 +445,7 @@ from payloads.cli import sources
 from payloads.errors import Malformed
 from payloads.capture import reader
 from payloads.capture import redaction
-from payloads.venues.common.session import parse_json
+from payloads.venues.common.json_text import parse_json
 
 deep = '{"detail":' + "[" * 99_000 + "]" * 99_000 + "}"
 for read in (payloads.inspect, parse_json):

@@ -25,6 +25,7 @@ from payloads.simulators.http import Request, Response, answer
 from payloads.simulators.options import Common, Made
 from payloads.simulators.peer import Peer
 from payloads.simulators.text_options import COMMON, TextOption, count
+from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import (
     Broken,
@@ -36,7 +37,6 @@ from payloads.venues.common.session import (
     Rejected,
     Retry,
     Session,
-    parse_json,
 )
 from payloads.venues.common.venue import Asked, Venue
 

@@ -60,7 +60,7 @@ EXPORTS: dict[str, set[str]] = {
     },
     "payloads.venues": {
         *("VENUES", "Asked", "Authenticated", "Backfilled", "Binding", "Broken"),
-        *("ChainlinkSession", "Channel", "Closed", "Credentials", "Data", "Degraded"),
+        *("ChainlinkSession", "Channel", "Closed", "ChainlinkCredentials", "Data", "Degraded"),
         *("Duplicate", "EthgasLogin", "EthgasSession", "Event", "FinerySession"),
         *("HighAvailability", "HmacKey", "NonceSequence", "Opened"),
         *("QfexMarketSession", "QfexTradeSession", "Rejected", "Retry", "Secret", "Session"),

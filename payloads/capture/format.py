@@ -23,8 +23,8 @@ from payloads.capture.compression import Torn
 from payloads.capture.frames import Direction, Frame, Incident, Opcode
 from payloads.errors import Malformed, PayloadError, elide
 from payloads.inputs import check_nesting
+from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
 from payloads.venues.common.redactor import Message
-from payloads.venues.common.session import MAX_MESSAGE_BYTES
 
 FORMAT = 1
 # A control character takes six characters in JSON; the rest is for the fields around the message.

@@ -18,8 +18,9 @@ import msgspec
 
 from payloads.capture.frames import Incident
 from payloads.errors import Malformed
+from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import REDACTED, Message, Redactor, Secret
-from payloads.venues.common.session import Dial, Reply, Request, parse_json
+from payloads.venues.common.session import Dial, Reply, Request
 
 _ALWAYS_SECRET = frozenset(
     {"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"}

@@ -7,7 +7,9 @@ A frame is `{"report": {"fullReport": …, "feedID": …, …}}`. REST answers w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from payloads.abi.fields import WORD
 from payloads.chainlink.compressed import decompress, uncompressed_size
@@ -35,7 +37,25 @@ NAME = "chainlink"
 
 # --- frames ---------------------------------------------------------------------------------------
 
+_Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class PlainReport(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A report object with the members that the service is known to send, and no others."""
+
+    feedID: str
+    fullReport: str
+    observationsTimestamp: _Seconds
+    validFromTimestamp: _Seconds
+
+
+class _PlainFrame(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    report: PlainReport
+
+
+MEMBERS = frozenset(PlainReport.__struct_fields__)
 _KEYS = frozenset({"report", "reports", "fullReport"})
+_decode_plain = msgspec.json.Decoder(_PlainFrame).decode
 # The statements of a frame about its payload, and the fields of the signed report they are about.
 _CLAIMS = {
     "feedID": "feed_id",
@@ -60,19 +80,30 @@ def open_frame(message: dict[str, Any]) -> Found | Several | None:
     return None
 
 
-def _report(message: dict[str, Any], path: str, why: str) -> Found:
-    claims = tuple((name, message[name]) for name in _CLAIMS if name in message)
-    return Found(NAME, "full_report", why, payload_bytes(message, path), claims)
+def plain_report(frame: bytes | str) -> PlainReport | None:
+    """The report object of a frame that has nothing else in it, read in one pass.
+
+    None for any other message: `open_frame` reads it, or says what is wrong with it.
+    """
+    try:
+        return _decode_plain(frame).report
+    except (msgspec.MsgspecError, ValueError):
+        return None
 
 
-def payload_bytes(message: dict[str, Any], path: str) -> bytes:
+def payload_bytes(report: dict[str, Any], path: str) -> bytes:
     """The bytes of the payload in a report object; `path` leads to the object."""
-    text = message.get("fullReport")
+    text = report.get("fullReport")
+    field = path + "fullReport"
     if not isinstance(text, str):
-        found = shown(text) if "fullReport" in message else "nothing"
-        field = path + "fullReport"
+        found = shown(text) if "fullReport" in report else "nothing"
         raise Malformed("no payload", field=field, expected="a hex string", found=found)
-    return to_bytes(text, name=path + "fullReport")
+    return to_bytes(text, name=field)
+
+
+def _report(report: dict[str, Any], path: str, why: str) -> Found:
+    claims = tuple((name, report[name]) for name in _CLAIMS if name in report)
+    return Found(NAME, "full_report", why, payload_bytes(report, path), claims)
 
 
 # --- inputs of this package's functions -----------------------------------------------------------

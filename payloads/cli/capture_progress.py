@@ -93,14 +93,14 @@ class Progress:
     @property
     def _all_refused(self) -> bool:
         connections = self.connections
-        return bool(connections) and all(each.session.hopeless for each in connections)
+        return bool(connections) and all(each.session.all_refused for each in connections)
 
     def refused_now(self) -> dict[str, str]:
         """The subscriptions that are refused at this time, with the reasons."""
         found: dict[str, str] = {}
         count = len(self.connections)
         for number, each in enumerate(self.connections, 1):
-            found |= each.session.denied
+            found |= each.session.refused
             if isinstance(each.ended_by, Refused) and count > 1:
                 found[f"connection {number} of {count}"] = each.ended_by.reason
         return found

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from payloads import published
-from payloads.cli.chain_options import instant, load_state
+from payloads.cli.chain_options import load_state, load_state_then
 from payloads.cli.run import Run, guarded
 from payloads.crypto import checksum
 from payloads.errors import Misuse
@@ -133,10 +133,7 @@ def show(path: str, at: str | None, as_json: bool, colour: str) -> None:
       payloads state show --json --at now state.json > now.json
     """
     run = Run(as_json, colour)
-    found = load_state(path)
-    then = instant(at, "at")
-    if then is not None:
-        found = found.at(then)
+    found, _ = load_state_then(path, at, None)
     if as_json:
         run.record(found.to_dict())
     else:
@@ -181,9 +178,9 @@ def _documented(address: bytes) -> str:
 @_colour
 @guarded
 def diff(before: str, after: str, as_json: bool, colour: str) -> None:
-    """Say how two state files differ. Exit code 0: in nothing that decides a verdict; 1: in some.
+    """Say how two states differ in what decides verdicts. Exit code 0: they do not; 1: they do.
 
-    When and from where they were read does not count, nor the past that they remember.
+    The time and the place of reading do not count, nor does the past that a state remembers.
 
     \b
     Examples:

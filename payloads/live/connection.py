@@ -59,7 +59,8 @@ from payloads.live.seams import (
 from payloads.live.session_runner import KeepAlive, SessionRunner, last_closed
 from payloads.live.sink import Recorder, Sink
 from payloads.live.thread_bridge import LoopCaller
-from payloads.venues.common.session import MAX_MESSAGE_BYTES, Dial, Event, Reply, Retry, Session
+from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
+from payloads.venues.common.session import Dial, Event, Reply, Retry, Session
 
 SECOND = 10**9
 # A session that asks for more requests than this before it dials is going in circles.

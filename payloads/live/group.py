@@ -82,7 +82,7 @@ class GroupConnection:
     async def close(self) -> None:
         """Close all websockets and stop; what was received before can still be read."""
         self._closing.set()
-        await asyncio.gather(self._ended(), *(one.close() for one in self.connections))
+        await asyncio.gather(self._ended(), *(each.close() for each in self.connections))
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -91,7 +91,7 @@ class GroupConnection:
     async def __aexit__(self, *_: object) -> None:
         self.inbox.abandon()
         self._closing.set()
-        await asyncio.gather(self._ended(), *(one.__aexit__() for one in self.connections))
+        await asyncio.gather(self._ended(), *(each.__aexit__() for each in self.connections))
 
     async def _ended(self) -> None:
         if self._task is not None:
@@ -155,7 +155,9 @@ class GroupConnection:
                 await self._closing.wait()
 
     def _drive_sessions(self) -> None:
-        self.connections = tuple(Connection(one, **self._options) for one in self.group.sessions)
+        self.connections = tuple(
+            Connection(session, **self._options) for session in self.group.sessions
+        )
         for connection in self.connections:
             connection.start()
 

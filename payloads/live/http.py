@@ -21,7 +21,8 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from payloads._version import agent
 from payloads.errors import Misuse
 from payloads.live.proxies import proxy_for, through
-from payloads.venues.common.session import MAX_MESSAGE_BYTES, Reply, Request
+from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
+from payloads.venues.common.session import Reply, Request
 
 # The status of a `Reply` that stands for no answer at all.
 NO_ANSWER = 0

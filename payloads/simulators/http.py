@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from payloads.errors import Malformed
-from payloads.venues.common.shared import header
+from payloads.venues.common.http_words import header
 
 # A thousand feed IDs in a URL are 67 kB, and more than the venue takes; web servers allow 1 MiB of
 # body by default.

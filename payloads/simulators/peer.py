@@ -17,8 +17,8 @@ from typing import Any, cast
 from payloads.errors import Misuse
 from payloads.simulators.faults import CORRUPTIONS
 from payloads.simulators.http import Request
+from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
 from payloads.venues.common.redactor import Message
-from payloads.venues.common.session import MAX_MESSAGE_BYTES
 
 # More than a second of the fastest stream: a client that reads never has so much waiting.
 MOST_WAITING = 32 * 2**20

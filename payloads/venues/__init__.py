@@ -38,11 +38,11 @@ from payloads.venues.common.session_group import Degraded, SessionGroup
 from payloads.venues.common.venue import Asked, Venue, variable
 
 if TYPE_CHECKING:
-    from payloads.venues.chainlink.auth import Credentials
-    from payloads.venues.chainlink.gaps import Backfilled
+    from payloads.venues.chainlink.auth import ChainlinkCredentials
+    from payloads.venues.chainlink.backfill import Backfilled
     from payloads.venues.chainlink.group import HighAvailability
     from payloads.venues.chainlink.session import ChainlinkSession
-    from payloads.venues.common.shared import Duplicate
+    from payloads.venues.common.dedupe import Duplicate
     from payloads.venues.ethgas.auth import EthgasLogin
     from payloads.venues.ethgas.protocol import Channel
     from payloads.venues.ethgas.session import EthgasSession
@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     from payloads.venues.stork.session import StorkSession
 
 __all__ = [
-    "VENUES", "Asked", "Authenticated", "Backfilled", "Binding", "Broken", "ChainlinkSession",
-    "Channel", "Closed", "Credentials", "Data", "Degraded", "Duplicate", "EthgasLogin",
+    "VENUES", "Asked", "Authenticated", "Backfilled", "Binding", "Broken", "ChainlinkCredentials",
+    "ChainlinkSession", "Channel", "Closed", "Data", "Degraded", "Duplicate", "EthgasLogin",
     "EthgasSession", "Event", "FinerySession", "HighAvailability", "HmacKey",
     "NonceSequence", "Opened", "QfexMarketSession", "QfexTradeSession", "Rejected", "Retry",
     "Secret", "Session", "SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription",
@@ -79,8 +79,8 @@ VENUES: dict[str, Venue] = {
 _LATER = {
     "ChainlinkSession": "chainlink.session",
     "HighAvailability": "chainlink.group",
-    "Credentials": "chainlink.auth",
-    "Backfilled": "chainlink.gaps",
+    "ChainlinkCredentials": "chainlink.auth",
+    "Backfilled": "chainlink.backfill",
     "StorkSession": "stork.session",
     "FinerySession": "finery.session",
     "Binding": "finery.feeds",
@@ -92,7 +92,7 @@ _LATER = {
     "Subscription": "qfex.market_session",
     "QfexTradeSession": "qfex.trade_session",
     "HmacKey": "qfex.auth",
-    "Duplicate": "common.shared",
+    "Duplicate": "common.dedupe",
 }
 
 

@@ -28,7 +28,7 @@ from payloads.simulators.http import Response, answer
 from payloads.simulators.threaded import threaded
 from payloads.simulators.venues.chainlink import FEEDS, sequence_of
 from payloads.venues import VENUES, Asked, make, variable
-from payloads.venues.chainlink.gaps import Backfilled
+from payloads.venues.chainlink.backfill import Backfilled
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import Data
 
@@ -215,11 +215,11 @@ def test_a_service_that_does_not_name_its_origins_at_once_is_asked_again(tmp_pat
     with threaded(Busy(rate=50)) as venue:
         ran = capture(venue, path, "--set", "ha=yes", "--frames", "20", "--json")
     assert ran.exit_code == 0, ran.stderr
-    assert "refused, 503 (which origins there are): " in ran.stderr
+    assert "refused, HTTP 503 (which origins there are): " in ran.stderr
     assert "asking again in 1.0 s" in ran.stderr
     assert "one connection only" not in ran.stderr
     summary = json.loads(ran.stdout)
-    assert (summary["refusals"], summary["dials"]) == ({"503": 1}, 2)
+    assert (summary["refusals"], summary["dials"]) == ({"HTTP 503": 1}, 2)
     happened = [one for one in read_records(path) if isinstance(one, Incident)]
     asked = ["request", "reply"]
     assert [one.what for one in happened][:5] == [*asked, "retrying", *asked]

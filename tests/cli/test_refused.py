@@ -115,7 +115,7 @@ def test_an_origin_that_says_no_is_told_and_the_other_goes_on(tmp_path: Path) ->
     assert ran.exit_code == 1
     assert "as many as were asked for" in ran.stdout
     assert "will not come            connection" in ran.stdout
-    assert "of 2 (401: " in ran.stdout
+    assert "of 2 (HTTP 401: " in ran.stdout
     assert len(given_up(path)) == 1
 
 

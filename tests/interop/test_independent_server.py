@@ -17,19 +17,19 @@ from payloads import chainlink
 from payloads.capture.frames import Frame
 from payloads.errors import Refused
 from payloads.live import connect
-from payloads.venues.chainlink.auth import ENCODED, LITERAL, Credentials, Endpoint
+from payloads.venues.chainlink.auth import ENCODED, LITERAL, ChainlinkCredentials, Endpoint
 from payloads.venues.chainlink.group import HighAvailability
 from payloads.venues.chainlink.session import ChainlinkSession
+from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.session import Data, Event, Rejected, Unknown
 from payloads.venues.common.session_group import Degraded
-from payloads.venues.common.shared import Duplicate
 from tests.corpus import of
 from tests.interop.node import Script
 
 Node = Callable[[str], Script]
 
 KEY, SECRET = "00000000-1111-4222-8333-444444444444", "payloads-insecure-test-secret"
-GOOD = Credentials.of(KEY, SECRET)
+GOOD = ChainlinkCredentials.of(KEY, SECRET)
 ORIGINS = ["001", "002"]
 # Every published report, as the service wraps them; two that differ in their signatures alone are
 # one report to our client, and here.
@@ -160,7 +160,7 @@ def test_a_wrong_secret_is_refused(node: Node) -> None:
 
     async def test() -> list[Event]:
         events: list[Event] = []
-        session = ChainlinkSession(Credentials.of(KEY, "wrong"), FEEDS, endpoint=endpoint)
+        session = ChainlinkSession(ChainlinkCredentials.of(KEY, "wrong"), FEEDS, endpoint=endpoint)
         async with client(session) as connection:
             with pytest.raises(Refused):
                 await read_all(connection, events)
@@ -172,7 +172,7 @@ def test_a_wrong_secret_is_refused(node: Node) -> None:
 
     (rejected,) = asyncio.run(test())
     assert isinstance(rejected, Rejected)
-    assert rejected.code == "401"
+    assert rejected.code == "HTTP 401"
     assert "HMAC mismatch" in rejected.message
     server.until(lambda: server.of("dial"))
     assert [event["ok"] for event in server.of("dial")] == [False]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from payloads.capture.frames import Delivery, Incident, Retrying
+from payloads.capture.frames import Delivery, Retrying
 from payloads.errors import Misuse, Refused
 from payloads.live import connect
 from payloads.venues.common.session import SECOND, Data, Event, Rejected, Reply, Request, Retry
@@ -44,7 +44,7 @@ class Asking(SessionGroup):
             self.retry = Retry(True, f"HTTP {reply.status}")
             self.deadline = None if self.pause is None else now + self.pause
             return [Rejected(str(reply.status), "")]
-        self.sessions = tuple(Numbered(f"{URL}/{one}") for one in range(int(reply.body)))
+        self.sessions = tuple(Numbered(f"{URL}/{number}") for number in range(int(reply.body)))
         return [Degraded("fewer")] if len(self.sessions) < 2 else []
 
 
@@ -67,7 +67,7 @@ async def read(connection: Any, enough: int) -> list[Delivery]:
     deliveries: list[Delivery] = []
     async for delivery in connection:
         deliveries.append(delivery)
-        if sum(isinstance(e, Data) for one in deliveries for e in one.events) == enough:
+        if sum(isinstance(e, Data) for each in deliveries for e in each.events) == enough:
             break
     return deliveries
 
@@ -82,9 +82,9 @@ def test_all_sessions_have_one_reader() -> None:
         async with driven(group, answering(), recorder=notes) as connection:
             assert connection.connections == ()
             await connection.ready()
-            assert tuple(one.session for one in connection.connections) == group.sessions
+            assert tuple(each.session for each in connection.connections) == group.sessions
             deliveries = await read(connection, 6)
-        seen = [(one.connection, e.content) for one in deliveries for e in one.events
+        seen = [(each.connection, e.content) for each in deliveries for e in each.events
                 if isinstance(e, Data)]  # fmt: skip
         assert sorted(seen) == [(c, n) for c in (1, 2) for n in (1, 2, 3)]
         assert all(session.calls[-1] == "closed 1000" for session in group.sessions)  # type: ignore[attr-defined]
@@ -96,7 +96,7 @@ def test_connections_have_numbers_of_their_own_without_a_recorder_too() -> None:
     async def work() -> None:
         async with driven(Asking(), answering()) as connection:
             deliveries = await read(connection, 6)
-        assert {one.connection for one in deliveries} == {1, 2}
+        assert {each.connection for each in deliveries} == {1, 2}
 
     in_virtual_time(work())
 
@@ -107,12 +107,12 @@ def test_a_refusal_is_waited_out_and_told() -> None:
         async with driven(group, answering(503, 503, body=b"1"), recorder=notes) as connection:
             deliveries = await read(connection, 3)
         assert [at - group.asked_at[0] for at in group.asked_at] == [0, 4 * SECOND, 8 * SECOND]
-        before = [e for one in deliveries if not one.connection for e in one.events]
+        before = [e for each in deliveries if not each.connection for e in each.events]
         again = [Retrying(attempt, 3 * SECOND, "HTTP 503") for attempt in (1, 2)]
         no = Rejected("503", "")
         assert before == [no, again[0], no, again[1], Degraded("fewer")]
-        asked = [one for one in notes.kept if isinstance(one, Incident) and not one.connection]
-        assert [one.what for one in asked] == [
+        asked = [kept for kept in notes.incidents if not kept.connection]
+        assert [incident.what for incident in asked] == [
             "request", "reply", "retrying", "request", "reply", "retrying", "request", "reply",
         ]  # fmt: skip
         assert asked[2].detail == {"attempt": 1, "wait_ns": 3 * SECOND, "why": "HTTP 503"}
@@ -140,12 +140,12 @@ WAITING: list[Event] = [Rejected("503", ""), Retrying(1, 3600 * SECOND, "HTTP 50
 
 
 @pytest.mark.parametrize(
-    ("statuses", "after", "told"),
+    ("statuses", "after", "expected"),
     [((), 0.5, []), ((503,), 5, WAITING)],
     ids=["while asking", "while waiting"],
 )
 def test_closing_waits_for_no_answer(
-    statuses: tuple[int, ...], after: float, told: list[Event]
+    statuses: tuple[int, ...], after: float, expected: list[Event]
 ) -> None:
     async def work() -> None:
         group = Asking(pause=3600 * SECOND)
@@ -154,7 +154,7 @@ def test_closing_waits_for_no_answer(
             began = now()
             await connection.close()
             assert now() - began < SECOND
-            assert [event async for event in connection.events()] == told
+            assert [event async for event in connection.events()] == expected
         assert group.sessions == connection.connections == ()
 
     in_virtual_time(work())

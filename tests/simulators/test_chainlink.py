@@ -19,12 +19,12 @@ from payloads.simulators import ChainlinkSimulator
 from payloads.simulators.threaded import threaded
 from payloads.simulators.venues.chainlink import FEEDS, feed_id, sequence_of
 from payloads.testing import InsecureTestNetwork
-from payloads.venues.chainlink.auth import Credentials, signed_headers
-from payloads.venues.chainlink.gaps import SdkDeduplicator
+from payloads.venues.chainlink.auth import ChainlinkCredentials, signed_headers
+from payloads.venues.chainlink.dedupe import SdkDeduplicator
 from payloads.venues.chainlink.session import ChainlinkSession
+from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.session import SECOND, Data, Event, Rejected
 from payloads.venues.common.session_group import Degraded
-from payloads.venues.common.shared import Duplicate
 from payloads.verdicts.state import State
 from tests.simulators.kit import (
     ask,
@@ -40,12 +40,14 @@ from tests.simulators.kit import (
 )
 
 BTC, ETH = FEEDS["BTC/USD"], FEEDS["ETH/USD"]
-GOOD = Credentials.of("00000000-1111-4222-8333-444444444444", "payloads-insecure-test-secret")
+KEY, SECRET = "00000000-1111-4222-8333-444444444444", "payloads-insecure-test-secret"
+GOOD = ChainlinkCredentials.of(KEY, SECRET)
+BAD = ChainlinkCredentials.of(KEY, "wrong-secret")
 
 
 def headers_for(
-    venue: ChainlinkSimulator, path: str, *, credentials: Credentials = GOOD, late: int = 0,
-    leave_out: str = "", **changed: str,
+    venue: ChainlinkSimulator, path: str, *, credentials: ChainlinkCredentials = GOOD,
+    late: int = 0, leave_out: str = "", **changed: str,
 ) -> list[tuple[str, str]]:  # fmt: skip
     made = signed_headers(credentials, "GET", path, venue.now() - late)
     return [(name, changed.get(name, value)) for name, value in made if name != leave_out]
@@ -60,7 +62,7 @@ WRONG: dict[str, tuple[int, dict[str, Any]]] = {
     "no signature": (400, {"leave_out": "X-Authorization-Signature-SHA256"}),
     "a time that is none": (400, {"X-Authorization-Timestamp": "soon"}),
     "another key": (401, {"Authorization": "11111111-1111-1111-1111-111111111111"}),
-    "another secret": (401, {"credentials": Credentials.of(GOOD.key.reveal(), "wrong-secret")}),
+    "another secret": (401, {"credentials": BAD}),
     "another signature": (401, {"X-Authorization-Signature-SHA256": "00" * 32}),
     "six seconds late": (401, {"late": 6 * SECOND}),
     "six seconds early": (401, {"late": -6 * SECOND}),
@@ -128,7 +130,7 @@ def test_twenty_connections_and_no_more() -> None:
         ({"leave_out": "X-Authorization-Timestamp"}, 400, "X-Authorization-Timestamp"),
         ({"leave_out": "X-Authorization-Signature-SHA256"}, 400, "Signature-SHA256"),
         ({"Authorization": "11111111-1111-1111-1111-111111111111"}, 401, "unknown API key"),
-        ({"credentials": Credentials.of(GOOD.key.reveal(), "wrong")}, 401, "signature mismatch"),
+        ({"credentials": BAD}, 401, "signature mismatch"),
         ({"late": 6 * SECOND}, 401, "-6000 ms off"),
         ({"late": -6 * SECOND}, 401, "+6000 ms off"),
     ],
@@ -162,14 +164,16 @@ def test_our_client_is_told_why_and_does_not_try_again(wrong: str, told: str) ->
             key = "11111111-1111-4111-8111-111111111111" if wrong == "key" else GOOD.key.reveal()
             secret = "wrong-secret" if wrong == "secret" else GOOD.secret.reveal()
             feed = feed_id(3, "nobody knows") if wrong == "feed" else BTC
-            session = ChainlinkSession(Credentials.of(key, secret), [feed], endpoint=venue.endpoint)
+            session = ChainlinkSession(
+                ChainlinkCredentials.of(key, secret), [feed], endpoint=venue.endpoint
+            )
             skew = {"late clock": -6, "early clock": 6}.get(wrong, 0) * SECOND
             events: list[Event] = []
             async with driven(session, clock=lambda: venue.now() + skew) as connection:
                 with pytest.raises(Refused, match="401"):
                     await collect(connection, lambda all_: bool(events.append(all_[-1])))
             (rejected,) = [event for event in events if isinstance(event, Rejected)]
-            assert rejected.code == "401"
+            assert rejected.code == "HTTP 401"
             assert told in rejected.message
             assert rejected.meaning
             assert venue.counters.dials == 1
@@ -189,7 +193,7 @@ def test_reports_as_the_venue_wraps_them(binary: bool) -> None:
                 raw = await socket.recv()
                 assert isinstance(raw, bytes) is binary
                 messages = [json.loads(raw), *[await received(socket) for _ in range(9)]]
-        reports = [one["report"] for one in messages]
+        reports = [message["report"] for message in messages]
         assert {report["feedID"] for report in reports} == {BTC, ETH}
         for report in reports:
             payload = chainlink.decode(report["fullReport"])
@@ -202,7 +206,7 @@ def test_reports_as_the_venue_wraps_them(binary: bool) -> None:
     run(test())
 
 
-@pytest.mark.parametrize("schema", list(chainlink.SCHEMAS.values()), ids=lambda one: one.key)
+@pytest.mark.parametrize("schema", list(chainlink.SCHEMAS.values()), ids=lambda schema: schema.key)
 def test_every_schema(schema: Any) -> None:
     async def test() -> None:
         feed = "0x" + schema.prefix.hex() + "77" * 30
@@ -245,7 +249,7 @@ def test_all_origins_are_one_call() -> None:
             async with driven(group) as connection:
                 assert connection.connections == ()
                 await connection.ready()
-                assert [one.session for one in connection.connections] == [*group.sessions]
+                assert [each.session for each in connection.connections] == [*group.sessions]
                 with pytest.raises(Misuse, match="once"):
                     connection.start()
                 events = await collect(connection, lambda all_: kinds(all_)["Duplicate"] >= 20)
@@ -332,7 +336,7 @@ def test_another_network_of_oracles() -> None:
                 events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 1)
             payload = next(event.payload for event in events if isinstance(event, Data))
             assert payload is not None
-            signers = {one.address for one in chainlink.recover(chainlink.decode(payload))}
+            signers = {signer.address for signer in chainlink.recover(chainlink.decode(payload))}
             assert len(signers) == 2
             assert signers <= set(small.signers)
 
@@ -351,7 +355,7 @@ def test_rest() -> None:
     async def test() -> None:
         async with ChainlinkSimulator(rate=20) as venue:
             status, body = await get(venue, "/api/v1/feeds")
-            assert (status, [one["feedID"] for one in body["feeds"]]) == (200, [*venue.feeds])
+            assert (status, [feed["feedID"] for feed in body["feeds"]]) == (200, [*venue.feeds])
             status, body = await get(venue, f"/api/v1/reports/latest?feedID={BTC}")
             assert status == 200
             assert judge(body["report"]["fullReport"], venue.state()).accepted
@@ -386,7 +390,7 @@ def test_a_page_never_ends_within_a_second() -> None:
             def over() -> bool:
                 """Whether there are enough reports, and the second of the last of them is over."""
                 archive = venue._feeds[BTC].archive
-                times[:] = [one["observationsTimestamp"] for one in archive]
+                times[:] = [report["observationsTimestamp"] for report in archive]
                 return len(times) > 30 and times[-1] > times[30]
 
             await until(over, 15)
@@ -437,7 +441,7 @@ def test_the_clock_can_be_given() -> None:
             async with driven(session, clock=venue.now) as connection:
                 events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 3)
             data = [event for event in events if isinstance(event, Data)]
-            assert {one.content.observations_timestamp for one in data} == {1_700_000_000}
+            assert {event.content.observations_timestamp for event in data} == {1_700_000_000}
             await until(lambda: not venue.peers)
 
     run(test())

@@ -329,7 +329,7 @@ def test_a_query_without_a_reply() -> None:
                     if kinds(events)["Rejected"]:
                         break
             (told,) = [event for event in events if isinstance(event, Rejected)]
-            assert (told.code, told.about) == ("timeout", "query currentSlot")
+            assert (told.code, told.about) == ("no answer", "query currentSlot")
 
     run(test())
 
@@ -497,9 +497,9 @@ def test_subscribe_receive_unsubscribe() -> None:
             session = venue.session(TRADES)
             async with driven(session) as connection:
                 await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
-                session.subscribe("blockBuilderUpdate")
+                session.subscribe(Channel("blockBuilderUpdate"))
                 events = await collect(connection, lambda all_: kinds(all_)["Subscribed"] == 1)
-                session.unsubscribe(TRADES.name, MARKET)
+                session.unsubscribe(TRADES)
                 events = await collect(connection, lambda all_: kinds(all_)["Unsubscribed"] == 1)
                 assert session.subscribed == ["blockBuilderUpdate"]
                 events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)

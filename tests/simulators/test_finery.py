@@ -265,7 +265,7 @@ def test_unbind_through_the_session() -> None:
             session = venue.session(Binding.of("B", "BTC-USD"))
             async with driven(session) as connection:
                 await collect(connection, lambda all_: kinds(all_)["Data"] > 3)
-                session.unbind("B", "BTC-USD")
+                session.unsubscribe(Binding("B", "BTC-USD"))
                 events = await collect(
                     connection, lambda all_: any(isinstance(e, Unsubscribed) for e in all_)
                 )
@@ -374,7 +374,7 @@ def test_a_gateway_that_says_nothing_is_given_up() -> None:
             async with driven(session) as connection:
                 events = await collect(connection, lambda all_: kinds(all_)["Opened"] == 2)
             told = [event for event in events if isinstance(event, Rejected)]
-            assert (told[0].code, told[0].about) == ("timeout", "connection status")
+            assert (told[0].code, told[0].about) == ("no answer", "connection status")
             assert kinds(events)["Stalled"] == 1
 
     run(test())
@@ -446,6 +446,6 @@ def test_a_request_without_a_reply() -> None:
                     if kinds(events)["RequestFailed"]:
                         break
             (failed,) = [event for event in events if isinstance(event, RequestFailed)]
-            assert (failed.code, failed.about, failed.request_id) == ("timeout", "add #1", 1)
+            assert (failed.code, failed.about, failed.request_id) == ("no answer", "add #1", 1)
 
     run(test())

@@ -267,9 +267,9 @@ def test_subscribe_and_unsubscribe_while_it_runs() -> None:
             async with driven(session) as connection:
                 await collect(connection, lambda all_: ids(all_) == {3})
                 # The session is told from outside, so the transport has to be woken by a frame.
-                session.subscribe(["ETHUSD", 40], venue.now())
+                session.subscribe("ETHUSD", 40)
                 await collect(connection, lambda all_: ids(all_) == {3, 4, 40})
-                session.unsubscribe(["BTCUSD", 40], venue.now())
+                session.unsubscribe("BTCUSD", 40)
                 events = await collect(connection, lambda all_: ids(all_) == {4})
                 events += await collect(connection, lambda all_: kinds(all_)["Unsubscribed"] >= 2)
                 gone = {event.what for event in events if isinstance(event, Unsubscribed)}

@@ -20,7 +20,8 @@ from payloads.simulators import ChainlinkSimulator, FinerySimulator, Plan, QfexS
 from payloads.simulators.venues.chainlink import FEEDS
 from payloads.simulators.venues.chainlink import sequence_of as report_number
 from payloads.simulators.venues.stork import sequence_of as update_number
-from payloads.venues.chainlink.gaps import Backfilled
+from payloads.venues import ChainlinkSession, StorkSession
+from payloads.venues.chainlink.backfill import Backfilled
 from payloads.venues.common.session import (
     SECOND,
     Authenticated,
@@ -58,14 +59,11 @@ from tests.simulators.survival import (
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Venues that ask for a pause of a second before a dial have a shorter one here."""
-    for module in (
-        "stork.session",
-        "stork.rest",
-        "chainlink.session",
-        "chainlink.auth",
-        "chainlink.gaps",
-    ):
-        monkeypatch.setattr(f"payloads.venues.{module}.PAUSE", SECOND // 20)
+    pause = SECOND // 20
+    for kind in (StorkSession, ChainlinkSession):
+        monkeypatch.setattr(kind, "redial_after", pause)
+    for module in ("stork.rest", "stork.taxonomy", "chainlink.codes", "chainlink.backfill"):
+        monkeypatch.setattr(f"payloads.venues.{module}.PAUSE", pause)
 
 
 # --- what is driven against what ------------------------------------------------------------------
@@ -205,7 +203,7 @@ def check_reports(found: Run) -> None:
     assert {*numbers} == {*range(min(numbers), max(numbers) + 1)}, "lost"
     assert min(numbers) <= 2, "the first is made when the feed is asked for"
     assert all(event.complete for event in happened(found.deliveries, Backfilled))
-    assert not [one for one in happened(found.deliveries, Rejected) if one.code != "503"]
+    assert not [one for one in happened(found.deliveries, Rejected) if one.code != "HTTP 503"]
 
 
 def both_there(latest: list[Delivery], deliveries: list[Delivery], opened: int) -> bool:

@@ -19,7 +19,7 @@ from payloads.capture.reader import read_frames
 from payloads.errors import Refused
 from payloads.live.http import perform
 from payloads.simulators import ChainlinkSimulator, EthgasSimulator, QfexSimulator, StorkSimulator
-from payloads.venues.chainlink.gaps import Backfilled
+from payloads.venues.chainlink.backfill import Backfilled
 from payloads.venues.common.session import Authenticated, Reply
 from tests.simulators.kit import collect, driven, kinds, run
 

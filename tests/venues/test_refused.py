@@ -48,32 +48,32 @@ def finery(*bindings: Binding) -> FinerySession:
 
 def test_finery_s_binds() -> None:
     session = finery(Binding("F", 7), Binding("F", 8))
-    assert (session.denied, session.hopeless) == ({}, False)
+    assert (session.refused, session.all_refused) == ({}, False)
     say(session, ["F", 7, "Z", 103])
-    assert (session.denied, session.hopeless) == ({"F:7": "103: bad feed id"}, False)
+    assert (session.refused, session.all_refused) == ({"F:7": "103: bad feed id"}, False)
     say(session, ["F", 8, "Z", 103])
-    assert session.hopeless
+    assert session.all_refused
     session.closed(1006, "", NOW)
     session.opened(NOW)
-    assert session.hopeless
-    session.bind("F", 7)
-    assert ([*session.denied], session.hopeless) == (["F:8"], False)
-    session.unbind("F", 8)
-    assert session.denied == {}
+    assert session.all_refused
+    session.subscribe(Binding("F", 7))
+    assert ([*session.refused], session.all_refused) == (["F:8"], False)
+    session.unsubscribe(Binding("F", 8))
+    assert session.refused == {}
 
 
 def test_a_bind_that_is_refused_for_the_moment_is_not_denied() -> None:
     session = finery(Binding("F", 7))
     for message in (["F", 7, "Z", 10], ["F", 7, "U", {}], ["X", 0, "Z", 2]):
         say(session, message)
-        assert (session.denied, session.hopeless) == ({}, False)
+        assert (session.refused, session.all_refused) == ({}, False)
 
 
 def test_nothing_asked_for_is_not_hopeless() -> None:
-    assert not finery().hopeless
-    assert not ethgas().hopeless
-    assert not stork().hopeless
-    assert not ready(channels=()).hopeless
+    assert not finery().all_refused
+    assert not ethgas().all_refused
+    assert not stork().all_refused
+    assert not ready(channels=()).all_refused
 
 
 # --- ETHGas ---------------------------------------------------------------------------------------
@@ -96,52 +96,53 @@ def error(code: int) -> dict[str, Any]:
 def test_ethgas_without_a_login(code: int, why: str) -> None:
     session = ethgas(ORDERS)
     say(session, {"event": "login", "code": code, "msg": "no"})
-    assert (session.denied, session.hopeless) == ({ORDERS.label: why}, True)
+    assert (session.refused, session.all_refused) == ({ORDERS.label: why}, True)
     both = ethgas(ORDERS, BOOK)
     say(both, {"event": "subscribe", "arg": BOOK.argument})
     say(both, {"event": "login", "code": code, "msg": "no"})
-    assert (both.denied, both.hopeless) == ({ORDERS.label: why}, False)
+    assert (both.refused, both.all_refused) == ({ORDERS.label: why}, False)
 
 
 def test_ethgas_with_a_token_that_ends() -> None:
     session = ethgas(ORDERS)
     say(session, {"event": "login", "code": 0, "msg": ""})
     say(session, {"event": "subscribe", "arg": ORDERS.argument})
-    assert not session.hopeless
+    assert not session.all_refused
     say(session, error(401))
-    assert session.hopeless
+    assert session.all_refused
     # On the next connection it is tried again: nobody knows before the venue has said so.
     session.closed(1006, "", NOW)
-    assert (session.denied, session.hopeless) == ({}, False)
+    assert (session.refused, session.all_refused) == ({}, False)
 
 
 def test_ethgas_after_a_logout_is_what_was_asked_for() -> None:
     session = ethgas(ORDERS)
     say(session, {"event": "login", "code": 0, "msg": ""})
     session.logout()
-    assert (session.denied, session.hopeless) == ({}, False)
+    assert (session.refused, session.all_refused) == ({}, False)
 
 
 def test_ethgas_does_not_say_which_channel() -> None:
     """It is certain as soon as only so many are without an answer."""
     session = ethgas(BOOK, TRADES, login=False)
     say(session, error(1002))
-    assert [*session.denied] == [f"1 of {BOOK.label}, {TRADES.label}"]
+    assert [*session.refused] == [f"1 of {BOOK.label}, {TRADES.label}"]
     say(session, {"event": "subscribe", "arg": BOOK.argument})
     words = "1002: operation failed, or (websocket page) invalid channel"
-    assert (session.denied, session.hopeless) == ({TRADES.label: words}, False)
+    assert (session.refused, session.all_refused) == ({TRADES.label: words}, False)
     session = ethgas(BOOK, TRADES, login=False)
     say(session, error(1002))
     say(session, error(1002))
-    assert (session.denied, session.hopeless) == ({BOOK.label: words, TRADES.label: words}, True)
-    session.subscribe(*BOOK.values)
-    assert ([*session.denied], session.hopeless) == ([TRADES.label], False)
+    assert session.refused == {BOOK.label: words, TRADES.label: words}
+    assert session.all_refused
+    session.subscribe(BOOK)
+    assert ([*session.refused], session.all_refused) == ([TRADES.label], False)
 
 
 def test_ethgas_that_is_busy_is_asked_again() -> None:
     session = ethgas(BOOK, login=False)
     say(session, error(429))
-    assert (session.denied, session.hopeless) == ({}, False)
+    assert (session.refused, session.all_refused) == ({}, False)
 
 
 # --- Stork ----------------------------------------------------------------------------------------
@@ -159,28 +160,28 @@ def taxonomy(**ids: int) -> Reply:
 
 def test_stork_s_names() -> None:
     session = stork("BTCUSD", "NOPE")
-    assert (session.denied, session.hopeless) == ({}, False)
+    assert (session.refused, session.all_refused) == ({}, False)
     session.replied(taxonomy(BTCUSD=3), NOW)
     why = "not in the taxonomy, as far as this token may see it"
-    assert (session.denied, session.hopeless) == ({"NOPE": why}, False)
-    session.unsubscribe(["BTCUSD"], NOW)
-    assert session.hopeless
-    session.subscribe(["ETHUSD"], NOW)
-    assert not session.hopeless, "the taxonomy is read again"
+    assert (session.refused, session.all_refused) == ({"NOPE": why}, False)
+    session.unsubscribe("BTCUSD")
+    assert session.all_refused
+    session.subscribe("ETHUSD")
+    assert not session.all_refused, "the taxonomy is read again"
     session.replied(taxonomy(ETHUSD=4), NOW)
-    assert (session.denied, session.hopeless) == ({"NOPE": why}, False)
+    assert (session.refused, session.all_refused) == ({"NOPE": why}, False)
 
 
 def test_stork_without_a_taxonomy() -> None:
     session, numbered = stork("BTCUSD"), stork("BTCUSD", 3)
     for one in (session, numbered):
         one.replied(Reply("taxonomy", 503, b""), NOW)
-        assert (one.denied, one.hopeless) == ({}, False), "asked again"
+        assert (one.refused, one.all_refused) == ({}, False), "asked again"
         one.tick(NOW + 3600 * SECOND)
         one.replied(Reply("taxonomy", 403, b""), NOW + 3600 * SECOND)
-        (why,) = one.denied.values()
+        (why,) = one.refused.values()
         assert why.startswith("the taxonomy was refused, HTTP 403: ")
-    assert (session.hopeless, numbered.hopeless) == (True, False)
+    assert (session.all_refused, numbered.all_refused) == (True, False)
 
 
 # --- QFEX -----------------------------------------------------------------------------------------
@@ -195,25 +196,26 @@ def test_qfex_s_channels() -> None:
     session = ready(channels=["fills", "positions"], cancel_on_disconnect=True)
     for code in ("RateLimited", "AlreadySubscribedToLeaderboard"):
         say(session, refusal(code, "subscribe", channels=["fills"]))
-        assert session.denied == {}
+        assert session.refused == {}
     say(session, refusal("PermissionDenied", "cancel_on_disconnect", cancel_on_disconnect=True))
     say(session, refusal("KycRequired", "subscribe", channels=["fills"]))
     stop = "PermissionDenied: permission denied: stop"
     kyc = "KycRequired: the account's identity is not verified: stop"
-    assert session.denied == {"cancel_on_disconnect": stop, "fills": kyc}
-    assert not session.hopeless
+    assert session.refused == {"cancel_on_disconnect": stop, "fills": kyc}
+    assert not session.all_refused
     say(session, refusal("PermissionDenied", "subscribe", channels=["positions"]))
-    assert session.hopeless
+    assert session.all_refused
     say(session, {"subscribed": "fills"})
-    assert ([*session.denied], session.hopeless) == (["cancel_on_disconnect", "positions"], False)
+    assert [*session.refused] == ["cancel_on_disconnect", "positions"]
+    assert not session.all_refused
 
 
 def test_qfex_s_market_data() -> None:
     session = QfexMarketSession([Subscription.of(["level2"], ["*"])])
     session.opened(NOW)
     say(session, {"type": "error", "code": "RateLimited"})
-    assert session.denied == {}
+    assert session.refused == {}
     say(session, {"type": "error", "code": "InvalidParameter"})
-    ((_, why),) = session.denied.items()
+    ((_, why),) = session.refused.items()
     # Nobody can tell what it was about, so something may come.
-    assert ("a parameter is not valid" in why, session.hopeless) == (True, False)
+    assert ("a parameter is not valid" in why, session.all_refused) == (True, False)

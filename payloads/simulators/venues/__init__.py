@@ -1,1 +1,1 @@
-"""TODO."""
+"""The simulated venues, each in a module of its own."""

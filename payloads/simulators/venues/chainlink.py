@@ -43,7 +43,7 @@ from payloads.simulators.text_options import (
 )
 from payloads.testing import InsecureTestNetwork
 from payloads.venues.chainlink import server as checks
-from payloads.venues.chainlink.auth import Credentials, Endpoint, feed_ids
+from payloads.venues.chainlink.auth import ChainlinkCredentials, Endpoint, feed_ids
 from payloads.venues.chainlink.group import HighAvailability
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.redactor import Message, Secret
@@ -69,7 +69,7 @@ _MADE_UP = {
 FEEDS = {name: feed_id(version, name) for name, (version, _) in _MADE_UP.items()}
 _FIRST_PRICES = {FEEDS[name]: price for name, (_, price) in _MADE_UP.items()}
 
-# Seconds after its observations until which a report is accepted: 30 days, as in published ones.
+# Seconds after its observations until which a report is accepted: 30 days, as in published reports.
 _LIFETIME = 30 * 86_400
 _LINK, _NATIVE = "0x" + "11" * 20, "0x" + "22" * 20
 _CALLER = "0x" + "33" * 20
@@ -168,8 +168,8 @@ class ChainlinkSimulator(Simulator):
         mine = self._mine()
         return HighAvailability(mine, feeds or self.feeds, endpoint=self.endpoint, **options)
 
-    def _mine(self) -> Credentials:
-        return Credentials.of(self.key, self.secret)
+    def _mine(self) -> ChainlinkCredentials:
+        return ChainlinkCredentials.of(self.key, self.secret)
 
     # --- verification ---
 
@@ -333,7 +333,7 @@ class _Feed:
         self.archive: deque[dict[str, Any]] = deque(maxlen=history)
 
     def next_report(self, now: int, rising: bool, expired: bool) -> Report:
-        """The next report, observed at `now`, valid since the one before."""
+        """The next report, observed at `now`, valid since the report before."""
         before, self.number = self.observed, self.number + 1
         # A feed does not go back when the clock is set back.
         self.observed = max(now, before + 1 if rising else before)

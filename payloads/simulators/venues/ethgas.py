@@ -25,9 +25,10 @@ from payloads.simulators.peer import Peer
 from payloads.simulators.streams import Stream
 from payloads.simulators.text_options import COMMON, LIFETIME, TextOption, names, word, yes_or_no
 from payloads.simulators.venues.ethgas_market import ACTIONS, EthgasMarket
+from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.jwt import check_token
 from payloads.venues.common.redactor import Message, Secret
-from payloads.venues.common.session import SECOND, parse_json
+from payloads.venues.common.session import SECOND
 from payloads.venues.ethgas.auth import EthgasLogin
 from payloads.venues.ethgas.protocol import (
     DIALECTS,

@@ -34,8 +34,9 @@ from payloads.simulators.text_options import (
     yes_or_no,
 )
 from payloads.simulators.venues.finery_book import E8, MovingBook
+from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import Message, Secret
-from payloads.venues.common.session import SECOND, parse_json
+from payloads.venues.common.session import SECOND
 from payloads.venues.finery import server as checks
 from payloads.venues.finery.auth import MILLISECOND, NonceSequence
 from payloads.venues.finery.feeds import BOOKS, Binding, FeedId, Selection, sent_id

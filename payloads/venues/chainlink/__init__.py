@@ -8,23 +8,15 @@ from payloads.venues.common.venue import REST, SILENCE, Asked, Venue
 
 
 def _session(asked: Asked) -> Session | SessionGroup:
-    from payloads.venues.chainlink import auth
+    from payloads.venues.chainlink.auth import ChainlinkCredentials, Endpoint
     from payloads.venues.chainlink.group import HighAvailability
     from payloads.venues.chainlink.session import ChainlinkSession
-    from payloads.venues.common.shared import address
 
-    credentials = auth.Credentials(asked.credential("key"), asked.credential("secret"))
-    endpoint = auth.ENDPOINTS.get(asked.endpoint or "mainnet")
-    if endpoint is None:
-        known = {name: network.ws for name, network in auth.ENDPOINTS.items()}
-        where = address(asked.endpoint, known)
-        rest = asked.options.get("rest") or "http" + where.removeprefix("ws")
-        endpoint = auth.Endpoint(where, rest)
     make = HighAvailability if asked.flag("ha") else ChainlinkSession
     return make(
-        credentials,
+        ChainlinkCredentials(asked.credential("key"), asked.credential("secret")),
         asked.what,
-        endpoint=endpoint,
+        endpoint=Endpoint.of(asked.endpoint or "mainnet", asked.options.get("rest", "")),
         backfill=asked.flag("backfill", True),
         silence=asked.seconds("silence"),
     )

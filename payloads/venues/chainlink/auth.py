@@ -1,4 +1,4 @@
-"""Who asks, and where: endpoints, credentials and signatures of Chainlink Data Streams.
+"""Endpoints, credentials and signatures of Chainlink Data Streams.
 
 Every request, the websocket's upgrade included, carries three headers: the API key, the time in
 milliseconds, and an HMAC-SHA256 over
@@ -14,24 +14,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from collections.abc import Iterable
 
 from msgspec.structs import force_setattr
 
 from payloads.abi.fields import Record
 from payloads.errors import Misuse
+from payloads.venues.chainlink.reports import FEED_ID
+from payloads.venues.common.endpoints import address, check_base, header_value
 from payloads.venues.common.redactor import Redactor, Secret
-from payloads.venues.common.session import SECOND, Rejected, Retry
-from payloads.venues.common.shared import (
-    SERVER_ERRORS,
-    Headers,
-    check_base,
-    clock_words,
-    header_value,
-    refused,
-    status_words,
-)
 
 KEY = "Authorization"
 TIMESTAMP = "X-Authorization-Timestamp"
@@ -41,17 +32,13 @@ AVAILABLE_ORIGINS = "X-Cll-Available-Origins"
 SECRET_HEADERS = (KEY, SIGNATURE)
 
 WS_PATH = "/api/v1/ws"
-# Seconds either way, "by default" (the API's documentation).
-CLOCK_WINDOW = 5
 # Between feed IDs. The service takes both; what is signed must be what is sent.
 LITERAL, ENCODED = ",", "%2C"
 COMMAS = (LITERAL, ENCODED)
 
-FEED_ID = re.compile(r"0x[0-9a-fA-F]{64}")
-
 
 class Endpoint(Record, frozen=True):
-    """Where one network's websocket and REST service are."""
+    """The websocket and the REST service of a network, as base URLs."""
 
     ws: str
     rest: str
@@ -60,6 +47,17 @@ class Endpoint(Record, frozen=True):
         # Without a slash at the end, so that a path can follow.
         force_setattr(self, "ws", check_base(self.ws, ("wss", "ws"), "ws"))
         force_setattr(self, "rest", check_base(self.rest, ("https", "http"), "rest"))
+
+    @classmethod
+    def of(cls, endpoint: str, rest: str = "") -> Endpoint:
+        """An endpoint by its name, or by the websocket's URL.
+
+        Without `rest`, the REST service of a URL is on the same host.
+        """
+        if endpoint in ENDPOINTS:
+            return ENDPOINTS[endpoint]
+        ws = address(endpoint, {name: network.ws for name, network in ENDPOINTS.items()})
+        return cls(ws, rest or "http" + ws.removeprefix("ws"))
 
     @property
     def ws_over_http(self) -> str:
@@ -74,7 +72,7 @@ TESTNET = Endpoint(
 ENDPOINTS = {"mainnet": MAINNET, "testnet": TESTNET}
 
 
-class Credentials(Record, frozen=True):
+class ChainlinkCredentials(Record, frozen=True):
     """An API key (a UUID) and its secret."""
 
     key: Secret
@@ -85,7 +83,7 @@ class Credentials(Record, frozen=True):
         header_value(self.secret.reveal(), "secret")
 
     @classmethod
-    def of(cls, key: str, secret: str) -> Credentials:
+    def of(cls, key: str, secret: str) -> ChainlinkCredentials:
         return cls(Secret(key), Secret(secret))
 
     @property
@@ -97,12 +95,12 @@ class Credentials(Record, frozen=True):
 
 
 def string_to_sign(method: str, path: str, key: str, timestamp_ms: int, body: bytes = b"") -> str:
-    """What the signature signs. It holds the API key."""
+    """The text that is signed. It holds the API key."""
     return f"{method} {path} {hashlib.sha256(body).hexdigest()} {key} {timestamp_ms}"
 
 
 def sign(
-    credentials: Credentials, method: str, path: str, timestamp_ms: int, body: bytes = b""
+    credentials: ChainlinkCredentials, method: str, path: str, timestamp_ms: int, body: bytes = b""
 ) -> str:
     """The signature, in lower-case hex."""
     text = string_to_sign(method, path, credentials.key.reveal(), timestamp_ms, body)
@@ -110,7 +108,7 @@ def sign(
 
 
 def signed_headers(
-    credentials: Credentials, method: str, path: str, now: int, body: bytes = b""
+    credentials: ChainlinkCredentials, method: str, path: str, now: int, body: bytes = b""
 ) -> tuple[tuple[str, str], ...]:
     """The three headers of a request made at `now` (nanoseconds)."""
     milliseconds = now // 10**6
@@ -122,7 +120,7 @@ def signed_headers(
 
 
 def feed_ids(feeds: Iterable[str]) -> tuple[str, ...]:
-    """Feed IDs in lower case, each once, in the order given; `Misuse` for what is none."""
+    """Feed IDs in lower case, each once, in the order given; `Misuse` for any other text."""
     if isinstance(feeds, str):
         feeds = (feeds,)
     found: dict[str, None] = {}
@@ -134,42 +132,3 @@ def feed_ids(feeds: Iterable[str]) -> tuple[str, ...]:
     if not found:
         raise Misuse("no feed to ask for", field="feeds", expected="at least one feed ID")
     return tuple(found)
-
-
-# --- refusals -------------------------------------------------------------------------------------
-
-# What a status means, by the API's documentation; where that is silent, by the vendor's SDKs.
-CODES = {
-    "206": "only some of the feeds asked for had a report",
-    "400": "a query argument or a header is missing or malformed",
-    "401": "the signature is not the one expected, or a feed does not exist or is not permitted",
-    "403": "the credentials are not allowed to do this",
-    "404": "nothing is there: no such path, or no report at that time",
-    "429": "too many requests or connections: 10 requests a second for each REST endpoint, "
-    "20 connections at once, for each user",
-    **SERVER_ERRORS,
-}
-# What the vendor's SDKs wait at least before they dial again.
-PAUSE = SECOND
-
-
-def refusal(
-    status: int,
-    headers: Headers,
-    body: bytes,
-    *,
-    redactor: Redactor,
-    signed_at: int | None = None,
-    about: str = "",
-) -> tuple[Rejected, Retry]:
-    """A status in words, and whether to ask again: not after 4xx, but for "too many" and its like.
-
-    `signed_at` is the request's own time: against the answer's date it shows a clock that is off.
-    Status 0 stands for an answer that never came.
-    """
-    meaning = CODES.get(str(status)) or status_words(status)
-    if status in (400, 401, 403):
-        meaning += clock_words(headers, signed_at, CLOCK_WINDOW)
-    return refused(
-        status, headers, body, redactor, meaning, pause=PAUSE, now=signed_at, about=about
-    )

@@ -16,10 +16,11 @@ from collections.abc import Iterable
 from functools import partial
 
 from payloads.errors import Refused
-from payloads.venues.chainlink.auth import LITERAL, MAINNET, Credentials, Endpoint
-from payloads.venues.chainlink.gaps import Deduplicator, Stream, StreamStats
+from payloads.venues.chainlink.auth import LITERAL, MAINNET, ChainlinkCredentials, Endpoint
+from payloads.venues.chainlink.dedupe import Deduplicator
 from payloads.venues.chainlink.rest import Rest
 from payloads.venues.chainlink.session import ChainlinkSession
+from payloads.venues.chainlink.stream import Stream, StreamStats
 from payloads.venues.common.session import SECOND, Event, Reply
 from payloads.venues.common.session_group import Degraded, SessionGroup
 
@@ -41,10 +42,10 @@ class HighAvailability(SessionGroup):
 
     def __init__(
         self,
-        credentials: Credentials,
+        credentials: ChainlinkCredentials,
         feeds: Iterable[str],
         *,
-        endpoint: Endpoint = MAINNET,
+        endpoint: Endpoint | str = MAINNET,
         comma: str = LITERAL,
         deduplicator: Deduplicator | None = None,
         backfill: bool = True,
@@ -55,7 +56,7 @@ class HighAvailability(SessionGroup):
         self.stream = Stream(feeds, deduplicator)
         self.rest = Rest(credentials, endpoint, comma=comma)
         self._session = partial(
-            ChainlinkSession, credentials, self.stream, endpoint=endpoint, comma=comma,
+            ChainlinkSession, credentials, self.stream, endpoint=self.rest.endpoint, comma=comma,
             backfill=backfill, overlap=overlap, silence=silence,
         )  # fmt: skip
         self._pauses = list(_PAUSES)

@@ -1,12 +1,13 @@
-"""What Chainlink's service checks, for simulators and tests: pure functions of one request.
+"""The server's side of Data Streams, for simulators and tests: pure functions of a request.
 
-`check_upgrade` and `check_request` answer None, or the `Rejected` whose code is the HTTP status to
-send and whose message is the body's error. They take the path as it came on the wire, because that
-is what is signed. `answer` is the REST service over reports that a simulator has kept. The service
-keeps no nonces: a request repeated within the window is accepted again.
+`check_upgrade` and `check_request` return None for a request that is accepted, or else a `Rejected`
+whose code is the HTTP status to send and whose message is the error in the body. They take the path
+as it came on the wire, because that is what is signed. `answer` is the REST service over the
+reports that a simulator has kept. The service keeps no nonces: a request that is repeated within
+the window is accepted again.
 
-Which of 400 and 401 a stale timestamp gets is not published; here it is 401, as a failed
-authentication. Nor is the status of a path or report that is not there; here it is 404.
+It is not published whether a stale timestamp gets 400 or 401; here it is 401, as a failed
+authentication. Nor is the status of a path or report that does not exist; here it is 404.
 """
 
 from __future__ import annotations
@@ -22,17 +23,16 @@ from payloads.abi.fields import Record
 from payloads.errors import Malformed, Misuse, shown
 from payloads.venues.chainlink.auth import (
     AVAILABLE_ORIGINS,
-    CLOCK_WINDOW,
-    CODES,
     KEY,
     ORIGIN,
     SIGNATURE,
     TIMESTAMP,
     WS_PATH,
-    Credentials,
+    ChainlinkCredentials,
     feed_ids,
     sign,
 )
+from payloads.venues.chainlink.codes import CLOCK_WINDOW, CODES
 from payloads.venues.chainlink.rest import (
     BULK_PATH,
     FEEDS_PATH,
@@ -41,27 +41,27 @@ from payloads.venues.chainlink.rest import (
     PAGE_PATH,
     REPORT_PATH,
 )
+from payloads.venues.common.http_words import Headers, header
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import SECOND, Rejected
-from payloads.venues.common.shared import Headers, header
 
 # How many reports a page has when the client does not say, and at most.
 _PAGE_SIZE, _MOST_IN_PAGE = 10, 1000
 
 
 class Account(Record, frozen=True):
-    """A user: the secret, and the feeds that are permitted; None for all there are."""
+    """A user's secret, and the feeds that are permitted; None for all feeds."""
 
     secret: Secret
     feeds: tuple[str, ...] | None = None
 
 
-# By API key.
+# Accounts by API key.
 Accounts = Mapping[str, Account]
 
 
 class Query(Record, frozen=True):
-    """What a path asks for: `ws`, `origins`, `feeds`, `report`, `latest`, `bulk` or `page`."""
+    """A path, read. The kinds are `ws`, `origins`, `feeds`, `report`, `latest`, `bulk`, `page`."""
 
     kind: str
     feeds: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ class Query(Record, frozen=True):
 
 # --- the path -------------------------------------------------------------------------------------
 
-# For each path: what it is, and its arguments; those with a question mark may be left out.
+# The kind and the arguments of each path. Arguments with a question mark may be left out.
 _PATHS: dict[str, tuple[str, tuple[str, ...]]] = {
     "/": ("origins", ()),
     WS_PATH: ("ws", ("feedIDs",)),
@@ -84,9 +84,9 @@ _PATHS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def read_query(path: str) -> Query:
-    """A path with its query, read; `Malformed` for what gets a 400, `Misuse` for an unknown path.
+    """Reads a path with its query: `Malformed` for a 400, `Misuse` for an unknown path.
 
-    Arguments the service does not know are passed over, as it does.
+    Unknown arguments are ignored, as the service does.
     """
     where, _, text = path.partition("?")
     if where not in _PATHS:
@@ -147,7 +147,9 @@ def _check_signature(
     if abs(int(stamp) - now // 10**6) > CLOCK_WINDOW * 1000:
         off = int(stamp) - now // 10**6
         return _no(401, f"the timestamp is {off:+} ms off the server's clock", TIMESTAMP)
-    expected = sign(Credentials(Secret(key), account.secret), method, path, int(stamp), body)
+    expected = sign(
+        ChainlinkCredentials(Secret(key), account.secret), method, path, int(stamp), body
+    )
     given = header(headers, SIGNATURE).encode("utf-8", "replace")
     if not hmac.compare_digest(expected.encode(), given):
         return _no(401, "HMAC signature mismatch", SIGNATURE)
@@ -155,7 +157,7 @@ def _check_signature(
 
 
 def _check_feeds(query: Query, account: Account, existing: Iterable[str] | None) -> Rejected | None:
-    """Unknown and not permitted are one to the service."""
+    """The service does not tell an unknown feed from one that is not permitted."""
     known = None if existing is None else {feed.lower() for feed in existing}
     permitted = None if account.feeds is None else {feed.lower() for feed in account.feeds}
     for feed in query.feeds:
@@ -174,9 +176,9 @@ def check_upgrade(
     origins: Sequence[str] = (),
     open_connections: int = 0,
 ) -> Rejected | None:
-    """Whether a websocket may be opened. `feeds` are those that exist, None for any.
+    """Whether a websocket may be opened.
 
-    `open_connections` are those that this user has already.
+    `feeds` are the feeds that exist; None for any. `open_connections` counts the user's websockets.
     """
     try:
         query = read_query(path)
@@ -208,9 +210,9 @@ def check_request(
     feeds: Iterable[str] | None = None,
     recent: Sequence[int] = (),
 ) -> Rejected | None:
-    """Whether a REST request is answered. `recent`: when this user's earlier ones to the path were.
+    """Whether a REST request is answered. `HEAD /` asks for the origins; all others are GET.
 
-    `HEAD /` is what asks for the origins; everything else is a GET.
+    `recent` are the times of this user's earlier requests to the same path.
     """
     try:
         query = read_query(path)
@@ -234,7 +236,7 @@ def body_of(rejected: Rejected) -> bytes:
 
 
 def origins_headers(origins: Sequence[str], *, braces: bool = True) -> tuple[tuple[str, str], ...]:
-    """What answers `HEAD /`: the header that names the origins, if there are any."""
+    """The headers that answer `HEAD /`: they name the origins, if there are any."""
     listed = ",".join(origins)
     value = f"{{{listed}}}" if braces else listed
     return ((AVAILABLE_ORIGINS, value),) if origins else ()
@@ -254,34 +256,32 @@ def answer(query: Query, archive: Archive) -> tuple[int, bytes]:
         return _json(200, {"reports": _page(archive.get(query.feeds[0], ()), query)})
     if query.kind == "bulk":
         found = [_report_at(archive.get(feed, ()), query.timestamp) for feed in query.feeds]
-        there = [one for one in found if one is not None]
-        return _json(200 if len(there) == len(found) else 206, {"reports": there})
+        reports = [report for report in found if report is not None]
+        return _json(200 if len(reports) == len(found) else 206, {"reports": reports})
     if query.kind in ("latest", "report"):
-        reports = archive.get(query.feeds[0], ())
-        latest = reports[-1] if reports else None
-        one = latest if query.kind == "latest" else _report_at(reports, query.timestamp)
-        if one is not None:
-            return _json(200, {"report": one})
+        kept = archive.get(query.feeds[0], ())
+        latest = kept[-1] if kept else None
+        report = latest if query.kind == "latest" else _report_at(kept, query.timestamp)
+        if report is not None:
+            return _json(200, {"report": report})
     return 404, body_of(_no(404, "no report"))
 
 
 def _report_at(reports: Reports, timestamp: int) -> Mapping[str, Any] | None:
     """The newest report that was in force at a time."""
-    fits = (
-        one
-        for one in reversed(reports)
-        if one["validFromTimestamp"] <= timestamp <= one["observationsTimestamp"]
-    )
-    return next(fits, None)
+    for report in reversed(reports):
+        if report["validFromTimestamp"] <= timestamp <= report["observationsTimestamp"]:
+            return report
+    return None
 
 
 def _page(reports: Reports, query: Query) -> Reports:
-    """A page ends with a second: the next one starts a second later, and would miss the rest."""
-    later = [one for one in reports if one["observationsTimestamp"] >= query.timestamp]
+    """A page ends with a second: the next page starts a second later, and would miss the rest."""
+    later = [report for report in reports if report["observationsTimestamp"] >= query.timestamp]
     if len(later) <= query.limit or not query.limit:
         return later[: query.limit]
     last = later[query.limit - 1]["observationsTimestamp"]
-    return [one for one in later if one["observationsTimestamp"] <= last]
+    return [report for report in later if report["observationsTimestamp"] <= last]
 
 
 def _json(status: int, body: Mapping[str, Any]) -> tuple[int, bytes]:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What the venues share: the driver contract, sessions, timers, tokens, redaction, records."""

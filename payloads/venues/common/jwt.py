@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
+from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import SECOND, parse_json
+from payloads.venues.common.session import SECOND
 
 TOKEN_LIFETIME = 3600 * SECOND
 

@@ -1,4 +1,4 @@
-"""What every venue session is, and the words they share.
+"""What every venue session is, and the events that it reports.
 
 A driver (the transport, a test, a replay) does the I/O and calls, in this order:
 
@@ -11,12 +11,13 @@ A driver (the transport, a test, a replay) does the I/O and calls, in this order
 4. `closed(code, reason, now)` when the connection is gone; then from the start, if its `Retry`
    says so.
 
-What the session's owner calls meanwhile (`subscribe`, `query`, …) is marked `by_caller`: it goes
-through the driver, so that it may be called from any thread, and what it queues leaves at once.
+The methods for the session's owner (`subscribe`, `unsubscribe`, `request`) are marked `by_caller`:
+the driver makes the call, so that it may come from any thread, and sends at once what it queues.
+They take no time; where the session needs one, `deadline` is 0 and the driver calls `tick`.
 
-All of 2 to 4 answer a list of events. None of them raises for anything a server sends: what cannot
-be understood becomes a `Broken` or an `Unknown` event, with the message kept. Times are integers:
-nanoseconds since 1970. Numbers never go through a float.
+The calls of 2 to 4 answer a list of events. None of them raises for anything a server sends: what
+cannot be understood becomes a `Broken` or an `Unknown` event, with the message kept. Times are
+integers: nanoseconds since 1970. Numbers never go through a float.
 """
 
 from __future__ import annotations
@@ -24,20 +25,14 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
 from functools import partial, wraps
 from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar
 
-import msgspec
-
 from payloads.abi.fields import Record
-from payloads.errors import Malformed, PayloadError, elide
-from payloads.inputs import check_nesting
+from payloads.errors import PayloadError
 from payloads.venues.common.redactor import Message
 
 SECOND = 10**9
-# No venue sends more in one message; it is the bound that the transport sets on frames as well.
-MAX_MESSAGE_BYTES = 16 * 2**20
 
 
 class Dial(Record, frozen=True):
@@ -138,12 +133,21 @@ class Data(Event, frozen=True):
     payload: bytes | None = None
 
 
+# The codes of requests without an answer: none came in time, or the connection went before.
+NO_ANSWER, LOST = "no answer", "lost"
+
+
 class Rejected(Event, frozen=True):
-    """The venue said no: to the upgrade, to credentials, to a request. `code` is its own."""
+    """The venue refused something: the upgrade, credentials, a subscription, a request.
+
+    `code` has one form at every venue: the venue's own code, as it sent it; else the status of its
+    HTTP answer, as `HTTP 403`; else words for what it did not say: `no answer`, `lost`, or another
+    reason in lower case. `message` is what the venue said, `meaning` is the code in words, and
+    `about` is what was refused.
+    """
 
     code: str
     message: str
-    # What the code means, in words, and what it was about.
     meaning: str = ""
     about: str = ""
 
@@ -187,21 +191,25 @@ S = TypeVar("S", bound="Session")
 
 
 class Driver(Protocol):
-    """Makes a call of the session's owner where it is driven, and sees to what it wants then."""
+    """Makes a call of the session's owner where the session is driven."""
 
     def __call__(self, call: Callable[[], R]) -> R: ...
 
 
 def by_caller(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Mark a method that is for the session's owner: it goes by the driver, if there is one."""
+    """Mark a method that is for the session's owner: the driver makes the call, if there is one."""
+
+    def made(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        result = method(self, *args, **kwargs)
+        self._called()
+        return result
 
     @wraps(method)
-    def handed_over(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        if self.driver is None:
-            return method(self, *args, **kwargs)
-        return self.driver(partial(method, self, *args, **kwargs))
+    def called(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        call = partial(made, self, *args, **kwargs)
+        return call() if self.driver is None else self.driver(call)
 
-    return handed_over
+    return called
 
 
 class Session(ABC):
@@ -214,18 +222,17 @@ class Session(ABC):
         self._requests: list[Request] = []
         # When `tick` wants to be called, at the latest; None for never.
         self.deadline: int | None = None
-        # Set while somebody drives this session who wants to hear of its owner's calls.
+        # Set while a driver has this session that wants to know of its owner's calls.
         self.driver: Driver | None = None
-        self._denied: dict[str, str] = {}
 
     @property
-    def denied(self) -> dict[str, str]:
-        """What was asked for and will not come, because the venue refused it for good; and why."""
-        return {**self._denied}
+    def refused(self) -> dict[str, str]:
+        """The subscriptions that the venue refused for good, and why."""
+        return {}
 
     @property
-    def hopeless(self) -> bool:
-        """Whether nothing is left to come of all the subscriptions that were asked for."""
+    def all_refused(self) -> bool:
+        """Whether there were subscriptions, and none of them can come any more."""
         return False
 
     def ready(self, now: int) -> bool:
@@ -276,49 +283,9 @@ class Session(ABC):
         """A sent message as a capture may keep it: credentials replaced, the rest as it was."""
         return data
 
+    def _called(self) -> None:
+        """The owner has made a call: plan anew."""
+        return
+
     def _send(self, message: Mapping[str, Any]) -> None:
         self._outgoing.append(json.dumps(message, separators=(",", ":"), ensure_ascii=False))
-
-
-# --- JSON without floats --------------------------------------------------------------------------
-
-
-def _fraction(digits: str) -> Decimal:
-    try:
-        return Decimal(digits)
-    except InvalidOperation:  # an exponent beyond what the decimal module can hold
-        raise ValueError("a number out of all range") from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-# Python and msgspec refuse to parse longer integers; no venue sends one.
-_MOST_DIGITS = 4300
-
-
-def _whole(digits: str) -> int | Decimal:
-    return int(digits) if len(digits.lstrip("-")) <= _MOST_DIGITS else Decimal(digits)
-
-
-_decode_fast = msgspec.json.Decoder(float_hook=_fraction).decode
-_decoder = json.JSONDecoder(parse_float=_fraction, parse_int=_whole, parse_constant=_no_constant)
-
-
-def parse_json(data: Message) -> Any:
-    """The JSON of a message, numbers exact (`int` or `Decimal`); `Malformed` if it is none."""
-    if len(data) > MAX_MESSAGE_BYTES:
-        limit = f"at most {MAX_MESSAGE_BYTES} bytes"
-        raise Malformed("message too large", expected=limit, found=str(len(data)))
-    check_nesting(data)
-    try:
-        return _decode_fast(data)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        pass  # the slow way takes a little more (lone surrogates, for one), or says what is wrong
-    try:
-        text = data.decode() if isinstance(data, bytes) else data
-        return _decoder.decode(text.strip())
-    except (ValueError, RecursionError) as error:
-        found = elide(str(error), 120)
-        raise Malformed("not JSON", field="message", found=found) from None

@@ -1,4 +1,4 @@
-"""Several sessions that are one subscription. Which sessions these are, the venue is asked first.
+"""A group of sessions for one subscription. The venue is asked first which sessions there are.
 
 Until the sessions are known, a driver treats the group as it treats a session. It calls `tick(now)`
 at the latest when `deadline` says so, makes the requests of `take_requests()`, and gives each

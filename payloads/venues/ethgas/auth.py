@@ -20,24 +20,21 @@ import msgspec
 
 from payloads.crypto import address_of, checksum
 from payloads.errors import Malformed, Misuse, PayloadError, Refused, elide
+from payloads.venues.common.endpoints import header_value
+from payloads.venues.common.http_words import said, status_code, wait_asked, worth_retrying
+from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.jwt import jwt_expiry
 from payloads.venues.common.redactor import Redactor, Secret
 from payloads.venues.common.session import (
+    NO_ANSWER,
     SECOND,
     Broken,
     Event,
     Rejected,
     Reply,
     Request,
-    parse_json,
 )
-from payloads.venues.common.shared import (
-    header_value,
-    said,
-    status_code,
-    wait_asked,
-    worth_retrying,
-)
+from payloads.venues.common.timers import RetryTimer, Timeout
 from payloads.venues.ethgas.eip712 import (
     DOMAIN,
     DOMAIN_FIELDS,
@@ -102,7 +99,7 @@ class EthgasLogin:
 
     `endpoint` is where the REST API is: a name of the dialect's, its host, or the socket's URL.
 
-    `due(now)` says when to call `step`, which queues the request that is next, if one is; answers
+    `deadline` says when to call `step`, which queues the request that is next, if one is; answers
     go to `replied`. `token` is the access token while it is valid.
     """
 
@@ -131,11 +128,11 @@ class EthgasLogin:
         self._token: Secret | None = None
         self._expires = self._session_until = 0
         self._requests: list[Request] = []
-        # The request that is under way and when to give it up; when to begin the next.
+        # The request that is under way, and when to give it up.
         self._waiting = ""
-        self._until = 0
-        self._not_before = 0
-        self._pause = _PAUSE
+        self._answer = Timeout(_ANSWER_WITHIN)
+        # Before it, no request is made.
+        self._retry = RetryTimer(_PAUSE, _LONGEST_PAUSE)
         self._stopped = ""
         self._force_login = False
         if access_token:
@@ -169,22 +166,29 @@ class EthgasLogin:
         if not self.can_renew:
             self._stopped = self._stopped or "the token is not valid, and nothing can renew it"
 
-    def due(self, now: int) -> int | None:
-        """When `step` has something to do."""
+    @property
+    def deadline(self) -> int | None:
+        """When `step` has something to do; 0 for as soon as possible."""
         if self._waiting:
-            return self._until
+            return self._answer.deadline
         if not self.can_renew:
             return None
-        renewal = max(now, self._expires - self._margin) if self._expires else now
-        return max(renewal, self._not_before)
+        renewal = self._expires - self._margin if self._expires else 0
+        return max(renewal, self._retry.deadline or 0)
+
+    def start(self, now: int) -> None:
+        """For a session's list of timers, in which this goes on over all connections."""
+
+    def stop(self) -> None:
+        """Likewise."""
 
     def step(self, now: int) -> list[Event]:
         """Time has passed: queue a login or a refresh if the token wants one."""
         events: list[Event] = []
-        if self._waiting and now >= self._until:
-            events.append(Rejected("timeout", "", "no answer from the REST API", self._waiting))
+        if self._answer.expired(now):
+            events.append(Rejected(NO_ANSWER, "", "no answer from the REST API", self._waiting))
             self._later(now)
-        due = self.due(now)
+        due = self.deadline
         if due is not None and now >= due and not self._waiting:
             self._begin(now)
         return events
@@ -216,13 +220,17 @@ class EthgasLogin:
         purpose = f"ethgas {what}"
         request = Request("POST", url, tuple(headers), body, purpose, secret_reply=True)
         self._requests.append(request)
-        self._waiting, self._until = purpose, now + _ANSWER_WITHIN
+        self._waiting = purpose
+        self._answer.start(now)
 
     def _later(self, now: int, at_least: int = 0) -> None:
         """Nothing came of it: begin again after a pause that doubles."""
+        self._answered()
+        self._retry.failed(now, at_least)
+
+    def _answered(self) -> None:
         self._waiting = ""
-        self._not_before = now + max(at_least, self._pause)
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        self._answer.stop()
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -262,10 +270,11 @@ class EthgasLogin:
         if worth_retrying(reply.status):
             self._later(now, wait_asked(reply.headers, now))
         elif what == "ethgas login/refresh" and self._key:
-            self._later(now)  # the session is over; log in again
-            self._not_before, self._force_login = now, True
+            self._later(now)  # the session is over; log in again, at once
+            self._retry.at(now)
+            self._force_login = True
         else:
-            self._waiting = ""
+            self._answered()
             self._stopped = f"{what}: {status_code(reply.status)}, {meaning}"
         message = said(reply.body, self.redactor)
         return [Rejected(status_code(reply.status), message, meaning, what)]
@@ -314,9 +323,11 @@ class EthgasLogin:
             self.redactor.add(refresh)
         if by == "login":
             self._session_until = now + _SESSION
-        self._waiting, self._force_login = "", False
+        self._answered()
+        self._force_login = False
         # A token that is short-lived must not make us ask without a pause.
-        self._pause, self._not_before = _PAUSE, now + _PAUSE
+        self._retry.reset()
+        self._retry.at(now + _PAUSE)
 
 
 def _text_in(answer: dict[str, Any], name: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from payloads.abi.fields import Record
 from payloads.errors import Misuse
-from payloads.venues.common.shared import address
+from payloads.venues.common.endpoints import address
 
 MARKET_TYPES = ("inclusionPreconf", "wholeBlock")
 _MARKET, _PRICER = "marketType", "pricerOnly"

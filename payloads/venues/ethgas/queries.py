@@ -11,7 +11,8 @@ from typing import Any
 
 from payloads.errors import Misuse, elide
 from payloads.venues.common.pending import Timeouts
-from payloads.venues.common.session import SECOND, Event, Rejected
+from payloads.venues.common.session import LOST, NO_ANSWER, SECOND, Event, Rejected
+from payloads.venues.common.timers import check_length
 from payloads.venues.ethgas.protocol import PRIVATE_QUERIES, Dialect
 
 # Nobody states a time.
@@ -24,8 +25,7 @@ class Queries:
     def __init__(
         self, dialect: Dialect, send: Callable[[Mapping[str, Any]], None], within: int
     ) -> None:
-        if within <= 0:
-            raise Misuse("no such time", field="reply_within", expected="more than 0")
+        check_length("reply_within", within)
         self._dialect, self._send = dialect, send
         self._held: list[tuple[str, dict[str, Any]]] = []
         # All that are not answered in time, by a number of our own.
@@ -77,13 +77,13 @@ class Queries:
 
     def late(self, now: int) -> list[Event]:
         """Those whose time is over."""
-        return [self._told("timeout", "no reply in time", one) for one in self.waiting.ripe(now)]
+        return [self._told(NO_ANSWER, "no reply in time", one) for one in self.waiting.expired(now)]
 
     def lost(self) -> list[Event]:
         """The connection is gone, and no reply will come."""
         words = "no reply before the connection went"
-        events = [self._told("lost", words, number) for number in [*self._open]]
-        events += [Rejected("lost", "", words, f"query {held}") for held, _ in self._held]
+        events = [self._told(LOST, words, number) for number in [*self._open]]
+        events += [Rejected(LOST, "", words, f"query {held}") for held, _ in self._held]
         self._held = []
         return events
 

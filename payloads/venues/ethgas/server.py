@@ -17,9 +17,10 @@ import msgspec
 
 from payloads.crypto import recover
 from payloads.errors import Malformed, Misuse, PayloadError
+from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.jwt import TOKEN_LIFETIME, check_token, make_token
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import SECOND, parse_json
+from payloads.venues.common.session import SECOND
 from payloads.venues.ethgas.eip712 import typed_data_digest
 from payloads.venues.ethgas.protocol import OFFICIAL, PRIVATE_QUERIES, Channel, Dialect
 

@@ -22,14 +22,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from payloads.errors import Misuse
-from payloads.venues.common.pending import Timeouts
+from payloads.venues.common.dedupe import Duplicate, Repeats
+from payloads.venues.common.http_words import refused, wait_asked
+from payloads.venues.common.json_session import JsonSession
 from payloads.venues.common.redactor import Message, Redactor
 from payloads.venues.common.session import (
+    NO_ANSWER,
     SECOND,
     Data,
     Dial,
     Event,
-    Opened,
     Rejected,
     Reply,
     Request,
@@ -39,19 +41,8 @@ from payloads.venues.common.session import (
     Unsubscribed,
     by_caller,
 )
-from payloads.venues.common.shared import (
-    ASKED,
-    HELD,
-    IN_FORCE,
-    Duplicate,
-    JsonSession,
-    Pings,
-    Repeats,
-    Subscriptions,
-    closing,
-    earliest,
-    upgrade_refused,
-)
+from payloads.venues.common.subscriptions import ASKED, HELD, IN_FORCE, OVERDUE, Subscriptions
+from payloads.venues.common.timers import Pings, Timeout
 from payloads.venues.ethgas.auth import EthgasLogin
 from payloads.venues.ethgas.control import (
     Acknowledged,
@@ -79,14 +70,14 @@ from payloads.venues.ethgas.updates import Update, read_reply, read_update
 PING_EVERY = 25 * SECOND
 # How long a login waits for answers to what was asked before it.
 ANSWERS_WITHIN = 5 * SECOND
-# The venue's own close code for a connection that it does not want back.
-CLOSED_FOR_GOOD = {4000: "closed for good"}
 
 
 class EthgasSession(JsonSession):
     """A connection to ETHGas. `ping_every` and `reply_within` are in nanoseconds."""
 
     venue: ClassVar[str] = "ethgas"
+    # The venue's own code for a connection that it does not want back.
+    final_closes: ClassVar[Mapping[int, str]] = {4000: "closed for good"}
 
     def __init__(
         self,
@@ -103,18 +94,24 @@ class EthgasSession(JsonSession):
         self._url, self._dialect = dialect.url(endpoint), dialect
         self._login, self._bearer = login, bearer
         self._entry = SocketLogin(login, dialect, self._redactor, self._send)
-        self._pings, self._repeats = Pings(ping_every), Repeats()
-        self._wanted = Subscriptions[Channel]()
+        self._repeats = Repeats()
+        self._subscriptions = Subscriptions[Channel](reply_within)
         self._queries = Queries(dialect, self._send, reply_within)
-        # Subscriptions that are waited for, and some that came to something else meanwhile.
-        self._until = Timeouts[Channel](reply_within)
-        # What a login waits for, as long as it does, and subscriptions for the venue to recover.
-        self._answers = Timeouts[str](ANSWERS_WITHIN)
-        self._subscribe_again: int | None = None
+        add = self._timers.add
+        if login:
+            add(login, lasting=True)
+        add(self._entry.answer)
+        add(self._entry.pause)
+        add(self._subscriptions.timeouts)
+        add(self._queries.waiting)
+        self._pings = add(Pings(ping_every))
+        # A login waits for the answers to what was asked before it, and subscriptions wait for the
+        # venue to recover.
+        self._answers, self._pause = add(Timeout(ANSWERS_WITHIN)), add(Timeout(RATE_PAUSE))
         # How channels were refused of which it is not known yet which ones.
         self._unplaced: list[str] = []
         for channel in channels:
-            self._want(channel)
+            self._subscriptions.add(self._checked(channel))
 
     @property
     def authenticated(self) -> bool:
@@ -124,22 +121,22 @@ class EthgasSession(JsonSession):
     @property
     def subscribed(self) -> list[str]:
         """The labels of the subscriptions in force."""
-        return [channel.label for channel in self._wanted.those(IN_FORCE)]
+        return [channel.label for channel in self._subscriptions.in_state(IN_FORCE)]
 
     @property
-    def denied(self) -> dict[str, str]:
-        found = super().denied
-        if self._entry.denied:
-            found |= {one.label: self._entry.denied for one in self._wanted if one.private}
+    def refused(self) -> dict[str, str]:
+        found = {channel.label: why for channel, why in self._subscriptions.refused.items()}
+        if why := self._entry.gave_up:
+            found |= {channel.label: why for channel in self._subscriptions if channel.private}
         if self._unplaced:
-            asked = ", ".join(channel.label for channel in self._wanted.those(ASKED))
+            asked = ", ".join(channel.label for channel in self._unanswered())
             found[f"{len(self._unplaced)} of {asked}"] = self._unplaced[-1]
         return found
 
     @property
-    def hopeless(self) -> bool:
-        left = [one for one in self._wanted if not (one.private and self._entry.denied)]
-        return bool(self.denied) and not left
+    def all_refused(self) -> bool:
+        gave_up = bool(self._entry.gave_up)
+        return bool(self.refused) and all(one.private and gave_up for one in self._subscriptions)
 
     @property
     def repeated(self) -> int:
@@ -149,23 +146,20 @@ class EthgasSession(JsonSession):
     # --- what the caller wants --------------------------------------------------------------------
 
     @by_caller
-    def subscribe(
-        self, name: str, market_type: str | None = None, pricer_only: bool | None = None
-    ) -> None:
+    def subscribe(self, *channels: Channel) -> None:
         """Subscribe, now or as soon as the login has been answered, and after every reconnect."""
-        self._want(Channel.of(name, market_type, pricer_only))
-        self._ask_held()
-        self._plan()
+        for channel in [self._checked(each) for each in channels]:
+            self._subscriptions.add(channel)
 
     @by_caller
-    def unsubscribe(self, name: str, market_type: str | None = None) -> None:
+    def unsubscribe(self, *channels: Channel) -> None:
         """Unsubscribe; nothing happens for what is not subscribed."""
-        for channel, state in list(self._wanted.items()):
-            if (channel.name, channel.market_type) == (name, market_type):
-                del self._wanted[channel]
-                self._place()
-                if state != HELD and self._open:
-                    self._send_all(self._dialect.on_channels("unsubscribe", [channel]))
+        labels = {channel.label for channel in channels}
+        for channel in [each for each in self._subscriptions if each.label in labels]:
+            state = self._subscriptions.remove(channel)
+            self._place()
+            if state is not HELD and self._open:
+                self._send_all(self._dialect.on_channels("unsubscribe", [channel]))
 
     @by_caller
     def query(self, /, query_type: str, **arguments: Any) -> None:
@@ -176,8 +170,6 @@ class EthgasSession(JsonSession):
         if not self._open:
             raise Misuse("not connected, and a query is not kept for later")
         self._queries.ask(query_type, arguments)
-        self._ask_held()
-        self._plan()
 
     @by_caller
     def logout(self) -> None:
@@ -185,15 +177,11 @@ class EthgasSession(JsonSession):
         if self._open:
             self._entry.leave()
 
-    def _want(self, channel: Channel) -> None:
+    def _checked(self, channel: Channel) -> Channel:
         channel = Channel.of(*channel.values)
         if channel.private and self._login is None:
             raise Misuse("a private channel without a login", field="channel", found=channel.name)
-        # What had no answer in time may be asked for once more.
-        overdue = self._wanted.get(channel) == ASKED and channel not in self._until
-        if overdue or channel not in self._wanted:
-            self._wanted[channel] = HELD
-        self._denied.pop(channel.label, None)
+        return channel
 
     def _send_all(self, messages: Iterable[Mapping[str, Any]]) -> None:
         for message in messages:
@@ -208,22 +196,20 @@ class EthgasSession(JsonSession):
         headers = (("Authorization", f"Bearer {token.reveal()}"),)
         return Dial(self._url, headers, secret_headers=("Authorization",))
 
-    def opened(self, now: int) -> list[Event]:
-        self._drop()
-        self._open = True
+    def _begin(self, now: int) -> list[Event]:
         self._pings.start(now)
         self._entry.opened()
-        return [Opened(), *self._go_on(now)]
+        return []
 
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
-        own = CODES.get(status, "")
-        event, retry = upgrade_refused(status, headers, body, self._redactor, own)
-        again, at_least = retry.again, retry.at_least or (RATE_PAUSE if status == 429 else 0)
+        own, again = CODES.get(status, ""), None
         if status == 401 and self._bearer:
             again = self._entry.dial_refused()
-        return event, Retry(again, retry.why, at_least)
+        pause = RATE_PAUSE if status == 429 and not wait_asked(headers) else 0
+        answer = status, headers, body
+        return refused(*answer, self._redactor, own, about="upgrade", again=again, pause=pause)
 
     def received(self, data: Message, now: int) -> list[Event]:
         if data in ("pong", b"pong"):
@@ -233,87 +219,66 @@ class EthgasSession(JsonSession):
             return []
         return super().received(data, now)
 
-    def tick(self, now: int) -> list[Event]:
-        if self._pings.due(now):
+    def _check_timers(self, now: int) -> list[Event]:
+        if self._pings.expired(now):
             self._outgoing.append("ping")
-        if self._subscribe_again is not None and now >= self._subscribe_again:
-            self._subscribe_again = None
-        self._answers.ripe(now)
-        late = [*self._entry.late(now), *self._queries.late(now), *self._late(now)]
-        return [*late, *self._go_on(now)]
+        self._pause.expired(now)
+        self._answers.expired(now)
+        return [*self._entry.late(now), *self._queries.late(now), *self._late(now)]
 
-    def replied(self, reply: Reply, now: int) -> list[Event]:
-        events = self._login.replied(reply, now) if self._login else []
-        return [*events, *self._go_on(now)]
+    def _read_reply(self, reply: Reply, now: int) -> list[Event]:
+        return self._login.replied(reply, now) if self._login else []
 
-    def closed(self, code: int, reason: str, now: int) -> list[Event]:
-        lost = self._queries.lost()
-        self._drop()
-        self._entry.told(now)
-        self._plan()
-        return [*lost, closing(code, reason, 0, self._redactor, CLOSED_FOR_GOOD)]
+    def _give_up(self) -> list[Event]:
+        return self._queries.lost()
 
     def take_requests(self) -> list[Request]:
         return [*super().take_requests(), *(self._login.take_requests() if self._login else [])]
 
-    def _drop(self) -> None:
-        """Forget what belonged to the connection."""
-        self._open, self._outgoing = False, []
+    def _forget(self) -> None:
         self._entry.closed()
         self._queries.lost()
-        self._answers.clear()
-        self._until.clear()
-        self._subscribe_again = None
         self._unplaced.clear()
-        self._pings.stop()
         self._repeats.forget()
-        self._wanted.hold()
+        self._subscriptions.reset()
 
     # --- asking -----------------------------------------------------------------------------------
 
-    def _go_on(self, now: int) -> list[Event]:
-        """Whatever can be done now: renew the token, log in, subscribe."""
-        # An error does not say what it is for, so a login waits for what was asked before it.
-        waits = self._answers and (self._queries.open or self._wanted.those(ASKED))
-        events = self._entry.step(now, self._open and not waits)
-        self._ask_held()
-        for clock in (self._entry, self._answers, self._until, self._queries.waiting):
-            clock.told(now)
-        self._plan()
+    def _proceed(self, now: int | None) -> list[Event]:
+        """Renew the token, log in, and ask for what may be asked for now."""
+        events: list[Event] = []
+        if now is not None:
+            # An error does not say what it is for, so a login waits for what was asked before it.
+            asked = self._answers.deadline is not None
+            waits = asked and (self._queries.open or self._unanswered())
+            events = self._entry.step(now, self._open and not waits)
+        # For the same reason nothing is asked for while a login is under way.
+        if self._open and not self._entry.asking:
+            self._ask()
         return events
 
-    def _ask_held(self) -> None:
-        """Ask for what may be asked for now: what is public, and after a login the rest."""
-        # For the same reason nothing is asked for while a login is under way.
-        if not self._open or self._entry.asking:
-            return
+    def _ask(self) -> None:
+        """Ask for what is public, and after a login for the rest."""
         ready = []
-        if HELD in self._wanted.values() and self._subscribe_again is None:
-            held = self._wanted.those(HELD)
-            ready = [one for one in held if self._entry.inside or not one.private]
+        if self._pause.deadline is None:
+            held = self._subscriptions.in_state(HELD)
+            ready = [channel for channel in held if self._entry.inside or not channel.private]
         if ready:
             self._send_all(self._dialect.on_channels("subscribe", ready))
-            self._wanted.update(dict.fromkeys(ready, ASKED))
             for channel in ready:
-                self._until.add(channel)
+                self._subscriptions.asked(channel)
         if self._queries.release(private=not self._entry.ahead) or ready:
-            self._answers.add("answers")
+            self._answers.at(0)  # from the next time on that is told
+
+    def _unanswered(self) -> list[Channel]:
+        """The subscriptions whose answer may still come."""
+        return self._subscriptions.in_state(ASKED, OVERDUE)
 
     def _late(self, now: int) -> list[Event]:
-        """Subscriptions that nothing has answered in time; an answer may still come."""
-        late = [one for one in self._until.ripe(now) if self._wanted.get(one) == ASKED]
+        """The subscriptions that the venue has not answered in time."""
         words = "no answer came" + (", or it was one of the refusals" if self._unplaced else "")
-        return [Rejected("timeout", "", words, one.label) for one in late]
-
-    def _plan(self) -> None:
-        self.deadline = earliest(
-            self._pings.deadline,
-            self._entry.deadline,
-            self._answers.deadline,
-            self._until.deadline,
-            self._queries.waiting.deadline,
-            self._subscribe_again,
-        )
+        late = self._subscriptions.expired(now)
+        return [Rejected(NO_ANSWER, "", words, channel.label) for channel in late]
 
     # --- what comes -------------------------------------------------------------------------------
 
@@ -344,8 +309,7 @@ class EthgasSession(JsonSession):
     def _expired(self, code: str, message: str) -> list[Event]:
         """The venue's word that the token has expired: everything private has to start anew."""
         if self._entry.expired():
-            private = [channel for channel in self._wanted if channel.private]
-            self._wanted.update(dict.fromkeys(private, HELD))
+            self._subscriptions.hold(*(each for each in self._subscriptions if each.private))
         return [Rejected(code, message, "the access token has expired", "login")]
 
     def _error(self, code: int, message: str, now: int) -> list[Event]:
@@ -353,13 +317,13 @@ class EthgasSession(JsonSession):
             return self._entry.refused(code, message, now)
         if code in INVALID_TOKEN:
             return self._expired(str(code), message)
-        asked = self._wanted.those(ASKED)
+        asked = self._unanswered()
         waiting = [*(one.label for one in asked), *self._queries.open]
         # An error does not say what it is for; it is certain only where one thing is open.
         about = waiting[0] if len(waiting) == 1 else ""
         if code in PASSING and asked:
-            self._wanted.update(dict.fromkeys(asked, HELD))
-            self._subscribe_again = now + RATE_PAUSE
+            self._subscriptions.hold(*asked)
+            self._pause.start(now)
         elif asked and not self._queries.open:
             self._unplaced.append(f"{code}: {meaning(code)}")
             self._place()
@@ -369,20 +333,18 @@ class EthgasSession(JsonSession):
 
     def _place(self) -> None:
         """Which channels were refused is certain once as many are left without an answer."""
-        asked = self._wanted.those(ASKED)
+        asked = self._unanswered()
         if self._unplaced and len(asked) <= len(self._unplaced):
             for channel, words in zip(asked, self._unplaced, strict=False):
-                del self._wanted[channel]
-                self._denied[channel.label] = words
+                self._subscriptions.refuse(channel, words)
             self._unplaced.clear()
 
     def _acknowledged(self, said: Acknowledged) -> list[Event]:
         label = said.channel.label
         if said.verb == "unsubscribe":
             return [Unsubscribed(label)]
-        known = [channel for channel in self._wanted if channel.label == label]
-        new = any(self._wanted[channel] != IN_FORCE for channel in known)
-        self._wanted.update(dict.fromkeys(known, IN_FORCE))
+        known = [channel for channel in self._subscriptions if channel.label == label]
+        new = [channel for channel in known if self._subscriptions.in_force(channel)]
         self._place()
         return [Subscribed(label)] if new else []
 
@@ -396,14 +358,15 @@ class EthgasSession(JsonSession):
 
     def _confirmed(self, update: Update) -> list[Event]:
         """Data says as much as an acknowledgement, which the documentation does not promise."""
-        if ASKED not in self._wanted.values():
+        unanswered = self._unanswered()
+        if not unanswered:
             return []
-        same = [channel for channel in self._wanted if channel.name == update.channel]
+        same = [channel for channel in self._subscriptions if channel.name == update.channel]
         if len(same) > 1:
             market = MARKET_OF.get(update.symbol[:6])
             same = [channel for channel in same if channel.market_type == market]
-        if len(same) != 1 or self._wanted[same[0]] != ASKED:
+        if len(same) != 1 or same[0] not in unanswered:
             return []
-        self._wanted[same[0]] = IN_FORCE
+        self._subscriptions.in_force(same[0])
         self._place()
         return [Subscribed(same[0].label)]

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from payloads.venues.common.redactor import Redactor, Secret
-from payloads.venues.common.session import SECOND, Authenticated, Event, Rejected
-from payloads.venues.common.shared import earliest
+from payloads.venues.common.session import NO_ANSWER, SECOND, Authenticated, Event, Rejected
+from payloads.venues.common.timers import Timeout
 from payloads.venues.ethgas.auth import EthgasLogin
 from payloads.venues.ethgas.protocol import FORBIDDEN, RATE_LIMITED, Dialect, meaning
 
@@ -35,12 +35,11 @@ class SocketLogin:
         self._login, self._dialect, self._redactor, self._send = login, dialect, redactor, send
         self._stage = NONE
         self._sent_token: Secret | None = None
-        self._until: int | None = None
-        self._again: int | None = None
-        self._renewal: int | None = None
+        self.answer = Timeout(LOGIN_WITHIN)
+        self.pause = Timeout(RATE_PAUSE)
         self._failures = 0
         # Why there is no login on this connection, and none to come.
-        self.denied = ""
+        self.gave_up = ""
 
     @property
     def authenticated(self) -> bool:
@@ -62,41 +61,33 @@ class SocketLogin:
         """Whether a login is still to come."""
         return self._stage == BEFORE
 
-    @property
-    def deadline(self) -> int | None:
-        return earliest(self._until, self._again, self._renewal)
-
-    def told(self, now: int) -> None:
-        """The time, which says when the token is renewed."""
-        self._renewal = self._login.due(now) if self._login else None
-
     def opened(self) -> None:
         self.closed()
         self._stage = BEFORE if self._login else NONE
 
     def closed(self) -> None:
         """Forget what belonged to the connection."""
-        self._stage, self._sent_token, self.denied = NONE, None, ""
-        self._until = self._again = None
+        self._stage, self._sent_token, self.gave_up = NONE, None, ""
+        self.answer.stop()
+        self.pause.stop()
 
     # --- towards a login --------------------------------------------------------------------------
 
     def late(self, now: int) -> list[Event]:
         """Time has passed."""
-        if self._again is not None and now >= self._again:
-            self._again = None
-        if self._until is None or now < self._until:
+        self.pause.expired(now)
+        if not self.answer.expired(now):
             return []
-        self._until = self._sent_token = None
-        self._stage, self._again = BEFORE, now + RATE_PAUSE
-        return [Rejected("timeout", "", "no answer to the login", "login")]
+        self._sent_token, self._stage = None, BEFORE
+        self.pause.start(now)
+        return [Rejected(NO_ANSWER, "", "no answer to the login", "login")]
 
     def step(self, now: int, may: bool) -> list[Event]:
         """Renew the token if that is due, and send it if it is new and there `may` be a login."""
         if self._login is None:
             return []
         events = self._login.step(now)
-        if may and self._stage in (BEFORE, IN) and self._again is None:
+        if may and self._stage in (BEFORE, IN) and self.pause.deadline is None:
             events += self._log_in(self._login, now)
         return events
 
@@ -105,13 +96,14 @@ class SocketLogin:
         if token is None and not login.can_renew:
             self._stage = OUT
             words = login.stopped or "the token has expired, and nothing can renew it"
-            self.denied = words
+            self.gave_up = words
             return [Rejected("no token", "", words, "login")]
         if token is None or token == self._sent_token:
             return []
         self._redactor.add(token)
         self._send(self._dialect.login(token.reveal()))
-        self._sent_token, self._until = token, now + LOGIN_WITHIN
+        self._sent_token = token
+        self.answer.start(now)
         # A renewed token does not interrupt what the old one has opened.
         self._stage = IN_AND_ASKED if self._stage == IN else ASKED
         return []
@@ -127,17 +119,20 @@ class SocketLogin:
     # --- answers ----------------------------------------------------------------------------------
 
     def accepted(self, detail: str) -> list[Event]:
-        self._stage, self._until, self._failures, self.denied = IN, None, 0, ""
+        self._stage, self._failures, self.gave_up = IN, 0, ""
+        self.answer.stop()
         return [Authenticated(detail)]
 
     def refused(self, code: int, message: str, now: int) -> list[Event]:
         """The login was refused; whether another one comes depends on why."""
-        self._until, self._sent_token = None, None
+        self.answer.stop()
+        self._sent_token = None
         self._failures += 1
         if code in RATE_LIMITED:
-            self._stage, self._again = BEFORE, now + RATE_PAUSE
+            self._stage = BEFORE
+            self.pause.start(now)
         elif code in FORBIDDEN or self._failures > MOST_FAILURES or self._login is None:
-            self._stage, self.denied = OUT, f"{code}: {meaning(code)}"
+            self._stage, self.gave_up = OUT, f"{code}: {meaning(code)}"
         else:
             # Whatever the code says: 1001 alone has two meanings, and a new token settles it.
             self._stage = BEFORE
@@ -148,7 +143,8 @@ class SocketLogin:
         """The venue says that the token has ended; whether a login has ended with it."""
         if self._login is None or not (self.authenticated or self.asking):
             return False
-        self._stage, self._until, self._sent_token = BEFORE, None, None
+        self._stage, self._sent_token = BEFORE, None
+        self.answer.stop()
         self._login.expire()
         return True
 

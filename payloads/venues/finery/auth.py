@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from payloads.errors import Misuse, elide
+from payloads.venues.common.endpoints import address
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import Request
-from payloads.venues.common.shared import address
 
 MILLISECOND = 10**6
 ENDPOINTS = {

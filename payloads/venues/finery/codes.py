@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from payloads.errors import Malformed
-from payloads.venues.common.session import parse_json
+from payloads.venues.common.json_text import parse_json
 
 CODES = {
     0: "ok",

@@ -9,7 +9,7 @@ from typing import Any
 from payloads.errors import elide
 from payloads.venues.common.pending import Timeouts
 from payloads.venues.common.redactor import Message
-from payloads.venues.common.session import SECOND, Event, Rejected, Unknown
+from payloads.venues.common.session import LOST, NO_ANSWER, SECOND, Event, Rejected, Unknown
 from payloads.venues.finery.auth import check_method
 from payloads.venues.finery.codes import code_of, meaning
 
@@ -28,8 +28,8 @@ class Answered(Event, frozen=True):
 class RequestFailed(Rejected, frozen=True):
     """A request that was refused, or whose reply did not come.
 
-    `code` is then "timeout" (a reply that comes later is reported all the same) or, when it went
-    with the connection, "lost".
+    `code` is then `no answer` (a reply that comes later is reported all the same) or, when it went
+    with the connection, `lost`.
     """
 
     request_id: int | None = None
@@ -76,18 +76,18 @@ class Requests:
     def late(self, now: int) -> list[Event]:
         """Those whose time is over."""
         words = "no reply in time: what became of it is not known"
-        return [self._failed("timeout", words, number) for number in self.waiting.ripe(now)]
+        return [self._failed(NO_ANSWER, words, number) for number in self.waiting.expired(now)]
 
     def lost(self) -> list[Event]:
         """The connection is gone, and with it what was waited for."""
         words = "no reply before the connection went"
-        events = [self._failed("lost", words, number) for number in self.waiting]
+        events = [self._failed(LOST, words, number) for number in self.waiting]
         self.forget()
         return events
 
     def forget(self) -> None:
         self._methods.clear()
-        self.waiting.clear()
+        self.waiting.stop()
 
     def _failed(self, code: str, words: str, number: int) -> Event:
         about = _about(self._methods.get(number, ""), number)

@@ -17,9 +17,10 @@ from typing import Any
 import msgspec
 
 from payloads.errors import Malformed, Misuse
+from payloads.venues.common.http_words import Headers, header
+from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import SECOND, parse_json
-from payloads.venues.common.shared import Headers, header
+from payloads.venues.common.session import SECOND
 from payloads.venues.finery.auth import MILLISECOND
 from payloads.venues.finery.codes import CODES
 from payloads.venues.finery.feeds import (

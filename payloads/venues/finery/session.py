@@ -12,9 +12,9 @@ Nothing is waited for in silence: a link that is down, no word about the link wi
 in `Stalled`, because a gateway that says nothing is not there. An update that repeats the one
 before it, letter for letter, changes nothing, and is a `Duplicate`; a snapshot never is.
 
-`bind`, `unbind` and `request` raise `Misuse` for what the venue would not take; nothing is raised
-for what it sends. A request is never sent while the link is down, and never sent twice: one that is
-late or lost is a `RequestFailed`, because whether an order arrived is for the caller to find out.
+`subscribe`, `unsubscribe` and `request` raise `Misuse` for what the venue would not take; nothing
+is raised for what it sends. A request is never sent while the link is down, and never sent twice. A
+late or lost request is a `RequestFailed`, because only the caller can find out whether it arrived.
 
 Cancel-on-disconnect is the venue's: orders with `cod` that were placed over a connection are
 cancelled when it is lost. Nothing has to be stated again after a reconnect.
@@ -28,32 +28,27 @@ from typing import Any, ClassVar
 import msgspec
 
 from payloads.errors import Malformed, Misuse
+from payloads.venues.common.dedupe import Duplicate
+from payloads.venues.common.endpoints import address, header_value
+from payloads.venues.common.http_words import clock_words, refused
+from payloads.venues.common.json_session import JsonSession
 from payloads.venues.common.redactor import Message, Redactor, Secret
 from payloads.venues.common.session import (
+    NO_ANSWER,
     SECOND,
     Authenticated,
     Broken,
     Data,
     Dial,
     Event,
-    Opened,
     Rejected,
     Retry,
     Stalled,
     Unknown,
     by_caller,
 )
-from payloads.venues.common.shared import (
-    Duplicate,
-    JsonSession,
-    Pings,
-    address,
-    clock_words,
-    closing,
-    earliest,
-    header_value,
-    upgrade_refused,
-)
+from payloads.venues.common.subscriptions import IN_FORCE
+from payloads.venues.common.timers import Pings, Timeout
 from payloads.venues.finery.auth import (
     ENDPOINTS,
     NonceSequence,
@@ -61,7 +56,6 @@ from payloads.venues.finery.auth import (
     signed_headers,
     stamp,
 )
-from payloads.venues.finery.bindings import Bindings
 from payloads.venues.finery.book import Book
 from payloads.venues.finery.codes import FATAL, TRANSIENT, code_in, code_of, meaning
 from payloads.venues.finery.feeds import (
@@ -74,6 +68,7 @@ from payloads.venues.finery.feeds import (
 )
 from payloads.venues.finery.records import rows_of
 from payloads.venues.finery.requests import REPLY_WITHIN, Requests
+from payloads.venues.finery.subscriptions import FeedSubscriptions
 
 PATH = "/ws"
 # The venue's limits.
@@ -122,18 +117,21 @@ class FinerySession(JsonSession):
                 raise Misuse("no such time", field=field, expected="more than 0")
         self._key, self._secret, self._nonces = header_value(key, "key"), secret, nonces
         self._url = address(endpoint, ENDPOINTS) + PATH
-        self._pings, self._status_within = Pings(ping_every), status_within
-        self._bindings, self._calls = Bindings(bindings, self._send), Requests(reply_within)
+        self._feeds, self._calls = FeedSubscriptions(bindings, self._send), Requests(reply_within)
+        add = self._timers.add
+        self._pings, self._status_timeout = add(Pings(ping_every)), add(Timeout(status_within))
+        add(self._feeds.wanted.timeouts)
+        add(self._feeds.pauses)
+        add(self._calls.waiting)
         self._status: int | None = None
         self._opened_at = 0
-        self._status_until: int | None = None
         self._dialled_at: int | None = None
         self._bad_nonces = 0
 
     @property
     def repeated(self) -> int:
         """How many updates came twice and were dropped."""
-        return self._bindings.repeated
+        return self._feeds.repeats.count
 
     @property
     def up(self) -> bool:
@@ -143,34 +141,33 @@ class FinerySession(JsonSession):
     @property
     def bound(self) -> list[str]:
         """The labels of the feeds in force."""
-        return [binding.label for binding in self._bindings.in_force]
+        return [binding.label for binding in self._feeds.wanted.in_state(IN_FORCE)]
 
     @property
-    def denied(self) -> dict[str, str]:
-        return {binding.label: why for binding, why in self._bindings.denied.items()}
+    def refused(self) -> dict[str, str]:
+        return {binding.label: why for binding, why in self._feeds.wanted.refused.items()}
 
     @property
-    def hopeless(self) -> bool:
-        return self._bindings.hopeless
+    def all_refused(self) -> bool:
+        return self._feeds.wanted.all_refused
 
     def book(self, feed: str, feed_id: FeedId) -> Book | None:
         """The order book of a feed, by the id it was bound with; None before its snapshot."""
-        return self._bindings.book(Binding.of(feed, feed_id))
+        return self._feeds.book(Binding.of(feed, feed_id))
 
     # --- what the caller wants --------------------------------------------------------------------
 
     @by_caller
-    def bind(self, feed: str, feed_id: FeedId | None = None) -> None:
-        """Bind a feed, now or as soon as the link is up, and again after every reconnect."""
-        self._bindings.want(Binding.of(feed, feed_id))
-        self._bind_held()
-        self._plan()
+    def subscribe(self, *bindings: Binding) -> None:
+        """Bind feeds, now or as soon as the link is up, and again after every reconnect."""
+        for binding in [Binding.of(*each.values) for each in bindings]:
+            self._feeds.wanted.add(binding)
 
     @by_caller
-    def unbind(self, feed: str, feed_id: FeedId | None = None) -> None:
-        """Unbind a feed; nothing happens if it is not bound."""
-        self._bindings.give_up(Binding.of(feed, feed_id), self.up)
-        self._plan()
+    def unsubscribe(self, *bindings: Binding) -> None:
+        """Unbind feeds; nothing happens for a feed that is not bound."""
+        for binding in [Binding.of(*each.values) for each in bindings]:
+            self._feeds.remove(binding, self.up)
 
     @by_caller
     def request(self, method: str, content: Mapping[str, Any] | None = None) -> int:
@@ -179,9 +176,7 @@ class FinerySession(JsonSession):
             raise Misuse("the venue is not connected, and a request is not kept for later")
         message = self._calls.new(method, content)
         self._outgoing.append(compact(message))
-        number = self._calls.sent(message)
-        self._plan()
-        return number
+        return self._calls.sent(message)
 
     # --- what the driver calls --------------------------------------------------------------------
 
@@ -192,21 +187,18 @@ class FinerySession(JsonSession):
         self._dialled_at = now
         return Dial(self._url, headers, secret_headers=("EFX-Key", "EFX-Sign"))
 
-    def opened(self, now: int) -> list[Event]:
-        self._drop()
-        self._open, self._bad_nonces, self._opened_at = True, 0, now
+    def _begin(self, now: int) -> list[Event]:
+        self._bad_nonces, self._opened_at = 0, now
         self._pings.start(now)
-        self._status_until = now + self._status_within
-        accepted = Authenticated("the upgrade's signature was accepted")
-        return [Opened(), accepted, *self._go_on(now)]
+        self._status_timeout.start(now)
+        return [Authenticated("the upgrade's signature was accepted")]
 
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
         code = code_in(body)
-        event, retry = upgrade_refused(status, headers, body, self._redactor)
         if code is None:
-            return event, retry
+            return refused(status, headers, body, self._redactor, about="upgrade")
         words = meaning(code)
         if code == _BAD_TIMESTAMP:
             words += clock_words(headers, self._dialled_at)
@@ -214,59 +206,34 @@ class FinerySession(JsonSession):
         if code == _BAD_NONCE:
             self._bad_nonces += 1
             again = self._bad_nonces <= 1
-        rejected = Rejected(str(code), event.message, words, "upgrade")
-        return rejected, Retry(again, f"HTTP {status}, error {code}: {words}", retry.at_least)
+        answer = status, headers, body
+        return refused(*answer, self._redactor, words, code=str(code), about="upgrade", again=again)
 
-    def tick(self, now: int) -> list[Event]:
-        events: list[Event] = []
-        if self._pings.due(now):
+    def _check_timers(self, now: int) -> list[Event]:
+        if self._pings.expired(now):
             self._send({"event": "ping"})
-        if self._status_until is not None and now >= self._status_until:
-            self._status_until = None
-            events += self._unheard(now)
-        events += self._bindings.late(now)
-        events += self._calls.late(now)
-        return [*events, *self._go_on(now)]
+        unheard = self._unheard(now) if self._status_timeout.expired(now) else []
+        return [*unheard, *self._feeds.expired(now), *self._calls.late(now)]
 
     def _unheard(self, now: int) -> list[Event]:
         """Nothing can be bound before the frame X, and none has come."""
         words = "the gateway does not say whether it is connected to the exchange (no frame X)"
         silent = now - self._opened_at
-        return [Rejected("timeout", "", words, "connection status"), Stalled(silent)]
+        return [Rejected(NO_ANSWER, "", words, "connection status"), Stalled(silent)]
 
-    def _go_on(self, now: int) -> list[Event]:
-        self._bind_held()
-        self._bindings.told(now)
-        self._calls.waiting.told(now)
-        self._plan()
-        return []
-
-    def _bind_held(self) -> None:
+    def _proceed(self, now: int | None) -> list[Event]:
         # Binds are held until the gateway is connected, or they would fail.
         if self.up:
-            self._bindings.ask()
+            self._feeds.ask()
+        return []
 
-    def _plan(self) -> None:
-        self.deadline = earliest(
-            self._pings.deadline,
-            self._status_until,
-            self._bindings.deadline,
-            self._calls.waiting.deadline,
-        )
+    def _give_up(self) -> list[Event]:
+        return self._calls.lost()
 
-    def closed(self, code: int, reason: str, now: int) -> list[Event]:
-        lost = self._calls.lost()
-        self._drop()
-        self._go_on(now)
-        return [*lost, closing(code, reason, 0, self._redactor)]
-
-    def _drop(self) -> None:
-        """Forget what belonged to the connection."""
-        self._open, self._status, self._outgoing = False, None, []
-        self._status_until = None
-        self._pings.stop()
+    def _forget(self) -> None:
+        self._status = None
         self._calls.forget()
-        self._bindings.unlink()
+        self._feeds.reset()
 
     # --- what comes -------------------------------------------------------------------------------
 
@@ -290,32 +257,33 @@ class FinerySession(JsonSession):
             return [Unknown(frame, raw)]
         feed_id = feed_id_of(feed_id)
         if action == "Z":
-            return self._bindings.refused(feed, feed_id, code_of(data))
+            return self._feeds.refused(feed, feed_id, code_of(data))
         if action == "U":
-            return self._bindings.unbound(feed, feed_id)
+            return self._feeds.unbound(feed, feed_id)
         if feed in BOOKS and action not in ("S", "M"):
             return [Unknown(frame, raw)]
         return self._data(Frame(feed, feed_id, action, data), raw)
 
     def _link(self, code: int) -> list[Event]:
-        self._status, self._status_until = code, None
+        self._status = code
+        self._status_timeout.stop()
         if code == 0:
             return [Status(code, "connected to the exchange")]
-        self._bindings.unlink()
+        self._feeds.reset()
         return [Status(code, meaning(code)), Rejected(str(code), "", meaning(code), "connection")]
 
     def _data(self, frame: Frame, raw: Message) -> list[Event]:
-        binding, events = self._bindings.arrived(frame)
+        binding, events = self._feeds.arrived(frame)
         label = binding.label if binding else Binding(frame.feed, frame.feed_id or None).label
-        if binding and self._bindings.again_the_same(binding, frame, raw):
+        if binding and self._feeds.again_the_same(binding, frame, raw):
             return [*events, Duplicate(label)]
         if frame.feed not in BOOKS:
             rows = rows_of(frame.feed, frame.action, frame.data)
-            self._bindings.learn(rows)
+            self._feeds.learn(rows)
             return [*events, Data(label, msgspec.structs.replace(frame, rows=rows))]
         if binding is None:  # never asked for
             return [*events, Data(label, frame)]
         try:
-            return [*events, Data(label, self._bindings.keep(binding, frame))]
+            return [*events, Data(label, self._feeds.keep(binding, frame))]
         except Malformed as error:
             return [*events, Broken(error, raw)]

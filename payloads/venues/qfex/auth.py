@@ -19,10 +19,10 @@ from typing import Any
 from urllib.parse import quote
 
 from payloads.errors import Misuse
+from payloads.venues.common.endpoints import header_value
 from payloads.venues.common.jwt import jwt_expiry
 from payloads.venues.common.redactor import Redactor, Secret
 from payloads.venues.common.session import SECOND, Dial, Retry
-from payloads.venues.common.shared import header_value
 
 # Where the public key (or the JWT) goes besides the message: as the documentation has it, as the
 # venue's own client does, or nowhere.

@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from payloads.errors import Malformed, elide
-from payloads.venues.common.session import SECOND, Rejected, parse_json
+from payloads.venues.common.json_text import parse_json
+from payloads.venues.common.session import SECOND, Rejected
 
 MDS_ENDPOINTS = {"mainnet": "wss://mds.qfex.com", "uat": "wss://mds.qfex.io"}
 TRADE_ENDPOINTS = {"mainnet": "wss://trade.qfex.com", "uat": "wss://trade.qfex.io"}

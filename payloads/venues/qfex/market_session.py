@@ -13,28 +13,23 @@ from typing import Any, ClassVar
 
 from payloads.abi.fields import Record
 from payloads.errors import Malformed, Misuse
+from payloads.venues.common.dedupe import Duplicate, Repeats
+from payloads.venues.common.endpoints import address
+from payloads.venues.common.http_words import refused
+from payloads.venues.common.json_session import JsonSession
 from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import (
     Broken,
     Data,
     Dial,
     Event,
-    Opened,
     Rejected,
     Retry,
     Subscribed,
     Unknown,
     by_caller,
 )
-from payloads.venues.common.shared import (
-    Duplicate,
-    JsonSession,
-    Repeats,
-    Watchdog,
-    address,
-    closing,
-    upgrade_refused,
-)
+from payloads.venues.common.timers import Watchdog
 from payloads.venues.qfex.codes import MDS_ENDPOINTS, RETRYABLE, error_of
 from payloads.venues.qfex.records import CHANNELS, LATEST, came_before, flatten, opened, read
 
@@ -194,7 +189,12 @@ class QfexMarketSession(JsonSession):
         for one in subscriptions:
             self._interest.add(Subscription.of(*one.values))
         self._seen: dict[str, Stream] = {}
-        self._watchdog = Watchdog(silence)
+        self._watchdog = self._timers.add(Watchdog(silence))
+        self._refused: dict[str, str] = {}
+
+    @property
+    def refused(self) -> dict[str, str]:
+        return {**self._refused}
 
     @property
     def subscribed(self) -> list[str]:
@@ -234,41 +234,27 @@ class QfexMarketSession(JsonSession):
     def dial(self, now: int) -> Dial:
         return Dial(self._url)
 
-    def opened(self, now: int) -> list[Event]:
-        self._forget()
-        self._open = True
+    def _begin(self, now: int) -> list[Event]:
         for message in self._interest.messages():
             self._send(message)
-        return [Opened()]
+        return []
 
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
-        return upgrade_refused(status, headers, body, self._redactor)
+        return refused(status, headers, body, self._redactor, about="upgrade")
 
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
+        self._watchdog.touch(now)
         messages = (message for one in flatten(content) for message in opened(one))
         return [event for one in messages for event in self._one(one, raw)]
 
-    def _go_on(self, now: int) -> list[Event]:
-        self._watchdog.fed(now)
-        self.deadline = self._watchdog.deadline
-        return []
-
-    def tick(self, now: int) -> list[Event]:
-        stalled = self._watchdog.check(now)
-        self.deadline = self._watchdog.deadline
-        return [*stalled]
-
-    def closed(self, code: int, reason: str, now: int) -> list[Event]:
-        self._forget()
-        return [closing(code, reason, 0, self._redactor)]
+    def _check_timers(self, now: int) -> list[Event]:
+        return [*self._watchdog.expired(now)]
 
     def _forget(self) -> None:
         """What belonged to the connection; not what came on it, which may come again."""
-        self._open, self._outgoing, self.deadline = False, [], None
         self._seen.clear()
-        self._watchdog.stop()
 
     # --- what comes -------------------------------------------------------------------------------
 
@@ -278,8 +264,8 @@ class QfexMarketSession(JsonSession):
         name = content.get("type")
         kind = CHANNELS.get(name) if isinstance(name, str) else None
         if kind is None or not isinstance(name, str):
-            refused = name == "error" or "err" in content
-            return [self._refused(content) if refused else Unknown(content, raw)]
+            is_error = name == "error" or "err" in content
+            return [self._error(content) if is_error else Unknown(content, raw)]
         try:
             record = read(kind, content)
         except Malformed as error:
@@ -291,10 +277,10 @@ class QfexMarketSession(JsonSession):
         again = came_before(self._repeats, label, record)
         return [*first, Duplicate(name, record) if again else Data(name, record)]
 
-    def _refused(self, content: dict[str, Any]) -> Event:
+    def _error(self, content: dict[str, Any]) -> Event:
         event = error_of(content)
         if event.code not in RETRYABLE:
-            self._denied[event.about or "a subscription"] = f"{event.code}: {event.meaning}"
+            self._refused[event.about or "a subscription"] = f"{event.code}: {event.meaning}"
         return event
 
     def _first(self, label: str, stream: Stream) -> list[Event]:

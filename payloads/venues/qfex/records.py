@@ -17,8 +17,8 @@ import msgspec
 
 from payloads.abi.fields import Record
 from payloads.json_records import Reading, exact_decimal
+from payloads.venues.common.dedupe import Repeats
 from payloads.venues.common.session import SECOND
-from payloads.venues.common.shared import Repeats
 from payloads.venues.qfex.codes import ORDER_STATUS
 
 # --- what a field may hold ------------------------------------------------------------------------

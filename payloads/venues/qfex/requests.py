@@ -21,7 +21,7 @@ from payloads.abi.fields import Record
 from payloads.errors import Misuse, elide
 from payloads.json_records import EXACT, Parse, Reading, Wrong, exact_decimal, found_in, integer
 from payloads.venues.common.pending import Timeouts
-from payloads.venues.common.session import SECOND, Rejected
+from payloads.venues.common.session import LOST, NO_ANSWER, SECOND, Rejected
 from payloads.venues.qfex.codes import identity
 
 # --- what a parameter may be ----------------------------------------------------------------------
@@ -326,12 +326,12 @@ class Pending:
     def late(self, now: int) -> list[Rejected]:
         """The requests whose time is over."""
         words = "no answer within 10 s: what became of it is not known"
-        return [Rejected("timeout", "", words, sent.about) for sent in self.timeouts.ripe(now)]
+        return [Rejected(NO_ANSWER, "", words, sent.about) for sent in self.timeouts.expired(now)]
 
     def lost(self) -> list[Rejected]:
         """The requests that the lost connection leaves without a reply, except those that the
         session makes again by itself."""
         words = "no answer before the connection went: what became of it is not known"
         lost = [sent for sent in self.timeouts if not sent.by_itself]
-        self.timeouts.clear()
-        return [Rejected("lost", "", words, sent.about) for sent in lost]
+        self.timeouts.stop()
+        return [Rejected(LOST, "", words, sent.about) for sent in lost]

@@ -14,10 +14,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from payloads.errors import Malformed, Misuse
+from payloads.venues.common.http_words import Headers, header
+from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.jwt import check_token
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import SECOND, parse_json
-from payloads.venues.common.shared import Headers, header
+from payloads.venues.common.session import SECOND
 from payloads.venues.qfex.auth import check_nonce, sign
 from payloads.venues.qfex.codes import AUTH_WITHIN
 from payloads.venues.qfex.market_session import INTERVALS, Interest, Stream, Subscription

@@ -11,8 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from payloads.errors import Malformed, Misuse
+from payloads.venues.common.dedupe import Duplicate, Repeats
+from payloads.venues.common.endpoints import address
+from payloads.venues.common.http_words import refused
+from payloads.venues.common.json_session import JsonSession
 from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import (
+    NO_ANSWER,
     SECOND,
     Authenticated,
     Broken,
@@ -20,7 +25,6 @@ from payloads.venues.common.session import (
     Data,
     Dial,
     Event,
-    Opened,
     Rejected,
     Retry,
     Stalled,
@@ -29,15 +33,7 @@ from payloads.venues.common.session import (
     Unsubscribed,
     by_caller,
 )
-from payloads.venues.common.shared import (
-    Duplicate,
-    JsonSession,
-    Repeats,
-    address,
-    closing,
-    earliest,
-    upgrade_refused,
-)
+from payloads.venues.common.timers import Timeout, earliest
 from payloads.venues.qfex.auth import Credentials, Login
 from payloads.venues.qfex.codes import (
     AUTH_WITHIN,
@@ -127,8 +123,10 @@ class QfexTradeSession(JsonSession):
         # What the venue has confirmed on this connection.
         self._in_force: set[str] = set()
         self._cod_in_force: bool | None = None
-        self._auth_until: int | None = None
-        self._tell_again: int | None = None
+        self._refused: dict[str, str] = {}
+        add = self._timers.add
+        self._auth_timeout, self._tell_again = add(Timeout(AUTH_WITHIN)), add(Timeout())
+        add(self._pending.timeouts)
         # When we last heard from a connection that was authenticated, and from the one before.
         self._heard: int | None = None
         self._away_since: int | None = None
@@ -154,8 +152,12 @@ class QfexTradeSession(JsonSession):
         return self._repeats.count
 
     @property
-    def hopeless(self) -> bool:
-        return bool(self._channels) and self._channels.keys() <= self._denied.keys()
+    def refused(self) -> dict[str, str]:
+        return {**self._refused}
+
+    @property
+    def all_refused(self) -> bool:
+        return bool(self._channels) and self._channels.keys() <= self._refused.keys()
 
     # --- what the caller wants --------------------------------------------------------------------
 
@@ -181,7 +183,6 @@ class QfexTradeSession(JsonSession):
             raise Misuse("not authenticated, and nothing is kept for later")
         else:
             self._say(request)
-            self._plan()
 
     @by_caller
     def renew(self, credentials: Credentials) -> None:
@@ -200,12 +201,11 @@ class QfexTradeSession(JsonSession):
             self._forgive(request.channels)
         if self._authenticated:
             self._say(request, by_itself=True)
-            self._plan()
 
     def _forgive(self, channels: Iterable[str]) -> None:
         """An earlier refusal of these is not the last word any more."""
         for channel in channels:
-            self._denied.pop(channel, None)
+            self._refused.pop(channel, None)
 
     def _say(self, request: Request | Unchecked, by_itself: bool = False) -> None:
         self._outgoing.append(encode(request))
@@ -218,17 +218,15 @@ class QfexTradeSession(JsonSession):
     def dial(self, now: int) -> Dial:
         return self._login.dial(self._url, now)
 
-    def opened(self, now: int) -> list[Event]:
-        self._drop()
+    def _begin(self, now: int) -> list[Event]:
         message = self._login.message(now)
         if message is None:
+            self._open = False
             retry = self._login.after_close(Retry(True, ""), False, now)
-            return [Opened(), self._no_token(), Closed(1000, "", retry)]
-        self._open = True
+            return [self._no_token(), Closed(1000, "", retry)]
         self._send(message)
-        self._auth_until = now + AUTH_WITHIN
-        self._plan()
-        return [Opened()]
+        self._auth_timeout.start(now)
+        return []
 
     def _no_token(self) -> Rejected:
         return Rejected("no token", "", self._login.no_token, "auth")
@@ -236,57 +234,47 @@ class QfexTradeSession(JsonSession):
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
-        event, retry = upgrade_refused(status, headers, body, self._redactor)
+        event, retry = refused(status, headers, body, self._redactor, about="upgrade")
         event = self._no_token() if self._login.no_token else event
         return event, self._login.after_upgrade(status, retry)
 
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
         return [event for one in flatten(content) for event in self._guarded(one, raw, now)]
 
-    def _go_on(self, now: int) -> list[Event]:
+    def received(self, data: Message, now: int) -> list[Event]:
+        events = super().received(data, now)
         if self._authenticated:
             self._heard = now
-        self._pending.timeouts.told(now)
-        self._plan()
-        return []
+        return events
 
-    def tick(self, now: int) -> list[Event]:
+    def _check_timers(self, now: int) -> list[Event]:
         events: list[Event] = [*self._pending.late(now)]
-        if self._auth_until is not None and now >= self._auth_until:
-            self._auth_until = None
+        if self._auth_timeout.expired(now):
             events += self._not_inside()
-        if self._tell_again is not None and now >= self._tell_again:
+        if self._tell_again.expired(now):
             self._tell()
-        self._pending.timeouts.told(now)
-        self._plan()
         return events
 
     def _not_inside(self) -> list[Event]:
         if self._login.refused:
             return [Stalled(_TO_CLOSE)]
         words = "not authenticated within the minute"
-        return [Rejected("timeout", "", words, "auth"), Stalled(AUTH_WITHIN)]
+        return [Rejected(NO_ANSWER, "", words, "auth"), Stalled(AUTH_WITHIN)]
 
-    def closed(self, code: int, reason: str, now: int) -> list[Event]:
-        refused = self._open and not self._authenticated and code not in _NOT_A_NO
-        lost = self._pending.lost()
+    def _give_up(self) -> list[Event]:
         if self._away_since is None:  # else what happened since is still not known
             self._away_since = self._heard
-        self._drop()
-        event = closing(code, reason, 0, self._redactor)
+        return [*self._pending.lost()]
+
+    def _closed(self, code: int, reason: str, now: int) -> Closed:
+        refused = self._open and not self._authenticated and code not in _NOT_A_NO
+        event = super()._closed(code, reason, now)
         retry = self._login.after_close(event.retry, refused, now)
-        return [*lost, Closed(code, event.reason, retry)]
+        return Closed(code, event.reason, retry)
 
-    def _drop(self) -> None:
-        """Forget what belonged to the connection; cancel-on-disconnect is off on every new one."""
-        self._open = self._authenticated = False
-        self._outgoing, self._auth_until, self._tell_again = [], None, None
-        self._cod_in_force, self._in_force, self._pending = None, set(), Pending()
-        self._plan()
-
-    def _plan(self) -> None:
-        waiting = self._pending.timeouts.deadline
-        self.deadline = earliest(self._auth_until, self._tell_again, waiting)
+    def _forget(self) -> None:
+        # Cancel-on-disconnect is off on every new connection.
+        self._authenticated, self._cod_in_force, self._in_force = False, None, set()
 
     # --- what comes -------------------------------------------------------------------------------
 
@@ -317,9 +305,10 @@ class QfexTradeSession(JsonSession):
         """The answer to the login."""
         if not accepted:
             self._authenticated = False
-            self._refused(now)
+            self._login_refused(now)
             return [Rejected("authenticated: false", "", "the credentials are refused", "auth")]
-        again, self._auth_until = self._authenticated, None
+        again = self._authenticated
+        self._auth_timeout.stop()
         self._authenticated = True
         self._login.accepted()
         if not again:
@@ -329,7 +318,7 @@ class QfexTradeSession(JsonSession):
 
     def _tell(self) -> None:
         """Say what every connection is told, as far as the venue has not confirmed it."""
-        self._tell_again = None
+        self._tell_again.stop()
         if self._cod is not None and self._cod_in_force is not self._cod:
             self._say(CancelOnDisconnect(self._cod), by_itself=True)
         if missing := tuple(name for name in self._channels if name not in self._in_force):
@@ -356,7 +345,7 @@ class QfexTradeSession(JsonSession):
         self._pending.failed(kind, params)
         if event.code in RETRYABLE:
             if kind in ("subscribe", "cancel_on_disconnect"):
-                self._tell_again = now + (retry_hint(event.message) or _PAUSE)
+                self._tell_again.at(now + (retry_hint(event.message) or _PAUSE))
         elif kind in ("subscribe", "cancel_on_disconnect") and event.code not in BENIGN:
             self._deny(kind, params, event)
         return [event]
@@ -367,7 +356,7 @@ class QfexTradeSession(JsonSession):
         words = f"{event.code}: {event.meaning or event.message}"
         for channel in channels if isinstance(channels, list | tuple) else ():
             if isinstance(channel, str) and channel not in self._in_force:
-                self._denied[channel] = words
+                self._refused[channel] = words
 
     def _login_failed(self, event: Rejected, now: int) -> list[Event]:
         """Before we are authenticated only a login can have failed."""
@@ -377,12 +366,13 @@ class QfexTradeSession(JsonSession):
             # With nothing to be said again in place, the minute runs out and the driver redials.
             self._login.refused = False
         elif event.code not in BENIGN:
-            self._refused(now)
+            self._login_refused(now)
         return [Rejected(event.code, event.message, event.meaning, event.about or "auth")]
 
-    def _refused(self, now: int) -> None:
+    def _login_refused(self, now: int) -> None:
         self._login.refused = True
-        self._auth_until = earliest(self._auth_until, now + _TO_CLOSE)
+        until = earliest(self._auth_timeout.deadline, now + _TO_CLOSE)
+        self._auth_timeout.at(until or 0)
 
     def _acknowledged(self, ack: dict[str, Any]) -> Event:
         kind, params = echoed(ack)

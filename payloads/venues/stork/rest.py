@@ -12,17 +12,15 @@ from typing import Any
 
 from payloads.abi.fields import Record
 from payloads.errors import Malformed, Misuse, Refused, shown
-from payloads.venues.common.redactor import Redactor, Secret
-from payloads.venues.common.session import SECOND, Rejected, Reply, Request, Retry, parse_json
-from payloads.venues.common.shared import (
+from payloads.venues.common.endpoints import address, header_value
+from payloads.venues.common.http_words import (
     SERVER_ERRORS,
     Headers,
-    address,
-    header_value,
     refused,
-    status_code,
-    status_words,
 )
+from payloads.venues.common.json_text import parse_json
+from payloads.venues.common.redactor import Redactor, Secret
+from payloads.venues.common.session import SECOND, Rejected, Reply, Request, Retry
 
 MAIN = "wss://fast.jp.stork-oracle.network"
 DEV = "wss://fast.dev.stork-oracle.network"
@@ -124,8 +122,5 @@ def refusal(
     about: str = "",
 ) -> tuple[Rejected, Retry]:
     """A status in words, and whether to ask again. Status 0: an answer that never came."""
-    meaning = CODES.get(str(status)) or status_words(status)
-    code = status_code(status)
-    return refused(
-        status, headers, body, redactor, meaning, pause=PAUSE, now=now, about=about, code=code
-    )
+    meaning = CODES.get(str(status), "")
+    return refused(status, headers, body, redactor, meaning, pause=PAUSE, now=now, about=about)

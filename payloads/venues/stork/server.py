@@ -18,9 +18,10 @@ from urllib.parse import parse_qsl
 from payloads.abi.fields import Record
 from payloads.errors import Malformed, shown
 from payloads.stork.frames import UNSIGNED
+from payloads.venues.common.http_words import Headers, header
+from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import Message, Secret
-from payloads.venues.common.session import SECOND, Rejected, parse_json
-from payloads.venues.common.shared import Headers, header
+from payloads.venues.common.session import SECOND, Rejected
 from payloads.venues.stork.rest import CODES, TAXONOMY_PATH
 from payloads.venues.stork.session import CHANNELS, MESSAGE_TYPES, WS_PATH
 

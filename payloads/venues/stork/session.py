@@ -28,6 +28,9 @@ from typing import Any, ClassVar
 from payloads.errors import Misuse, PayloadError, shown
 from payloads.stork.frames import SIGNED, UNSIGNED, payload_bytes
 from payloads.stork.update import SignedUpdate, UnsignedUpdate, decode, decode_unsigned
+from payloads.venues.common.dedupe import Duplicate, Repeats
+from payloads.venues.common.endpoints import address
+from payloads.venues.common.json_session import JsonSession
 from payloads.venues.common.pending import Timeouts
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import (
@@ -35,7 +38,6 @@ from payloads.venues.common.session import (
     Data,
     Dial,
     Event,
-    Opened,
     Rejected,
     Reply,
     Retry,
@@ -44,15 +46,8 @@ from payloads.venues.common.session import (
     Unsubscribed,
     by_caller,
 )
-from payloads.venues.common.shared import (
-    Duplicate,
-    JsonSession,
-    Repeats,
-    Watchdog,
-    address,
-    closing,
-    earliest,
-)
+from payloads.venues.common.subscriptions import ASKED, HELD, Subscriptions
+from payloads.venues.common.timers import Watchdog
 from payloads.venues.stork.rest import (
     ENDPOINTS,
     MAIN,
@@ -102,6 +97,7 @@ class StorkSession(JsonSession):
     """
 
     venue: ClassVar[str] = "stork"
+    redial_after: ClassVar[int] = PAUSE
 
     def __init__(
         self,
@@ -123,17 +119,21 @@ class StorkSession(JsonSession):
         self.channel, self.message_type = channel, message_type
         self.endpoint = address(endpoint, ENDPOINTS)
         self._token = token
-        self._reader = TaxonomyReader(token, self.endpoint, self._redactor)
         self._market_status, self._reads_taxonomy = market_status, taxonomy
-        fixed = CHANNELS[channel] is not None
-        self._watchdog = Watchdog(_SILENCE if silence is None and fixed else silence)
-        self._repeats = Repeats()
-        # What the caller wants, and the ids that this connection was asked for.
+        # What the caller wants; whether the connection may not be subscribed to just that.
         self._wanted: dict[int | str, None] = dict.fromkeys(_checked(assets))
-        self._asked: dict[int, None] = {}
-        # When a subscription, or its end, is taken to be in force without a sign of it.
-        self._joining = Timeouts[int](confirm_after)
-        self._leaving = Timeouts[int](confirm_after)
+        self._differs = True
+        self._repeats = Repeats()
+        self._reader = TaxonomyReader(token, self.endpoint, self._redactor)
+        add = self._timers.add
+        add(self._reader.due)
+        add(self._reader.answer)
+        fixed = CHANNELS[channel] is not None
+        self._watchdog = add(Watchdog(_SILENCE if silence is None and fixed else silence))
+        # By id. Without a sign of it a subscription, or its end, is taken to be in force.
+        self._subscriptions = Subscriptions[int](confirm_after)
+        add(self._subscriptions.timeouts)
+        self._leaving = add(Timeouts[int](confirm_after))
 
     def __repr__(self) -> str:
         return f"StorkSession({self.endpoint!r}, {self.channel!r}, {self.message_type!r})"
@@ -151,83 +151,43 @@ class StorkSession(JsonSession):
         return self._reader.latest
 
     @property
-    def denied(self) -> dict[str, str]:
-        if self._reader.deadline is not None:  # being read
+    def refused(self) -> dict[str, str]:
+        if self._reader.busy:
             return {}
         why = self._reader.gave_up or (_NOT_THERE if self.taxonomy else "")
         return dict.fromkeys(self._nameless(), why) if why else {}
 
     @property
-    def hopeless(self) -> bool:
-        if self._asked or not self._wanted:
-            return False
-        return len(self.denied) == len(self._wanted)
+    def all_refused(self) -> bool:
+        return bool(self._wanted) and len(self.refused) == len(self._wanted)
 
     @property
     def assets(self) -> tuple[int, ...]:
         """The ids that are wanted, as far as they are known."""
         ids = self.taxonomy.ids if self.taxonomy else {}
-        found = (ids.get(one) if isinstance(one, str) else one for one in self._wanted)
-        return tuple(dict.fromkeys(one for one in found if one is not None))
+        found = (ids.get(asset) if isinstance(asset, str) else asset for asset in self._wanted)
+        return tuple(dict.fromkeys(asset_id for asset_id in found if asset_id is not None))
 
     @by_caller
-    def subscribe(self, assets: Iterable[int | str], now: int) -> None:
-        """Ask for more assets: at once if the connection is open, and after every reconnect."""
+    def subscribe(self, *assets: int | str) -> None:
+        """Subscribe to assets by id or name, now and after every reconnect."""
         new = dict.fromkeys(_checked(assets))
         self._wanted |= new
+        self._differs = True
         if self._open and any(name in new for name in self._nameless()):
-            self._reader.want(now)
-        self._settle(now)
+            self._reader.want()
 
     @by_caller
-    def unsubscribe(self, assets: Iterable[int | str], now: int) -> None:
-        """Give up assets, by the ids or names they were asked by; some may still be on its way."""
+    def unsubscribe(self, *assets: int | str) -> None:
+        """Unsubscribe assets, by the ids or names they were subscribed by."""
         for asset in _checked(assets):
             self._wanted.pop(asset, None)
-        self._settle(now)
+        self._differs = True
 
     def _nameless(self) -> list[str]:
         """The names whose ids are not known."""
         known: Collection[str] = self.taxonomy.ids if self.taxonomy else ()
-        return [one for one in self._wanted if isinstance(one, str) and one not in known]
-
-    def _settle(self, now: int) -> None:
-        """Bring the connection to what is wanted, and say when time alone changes something."""
-        if self._open:
-            self._sync(now)
-            self._requests += self._reader.due(now)
-        self._plan()
-
-    def _plan(self) -> None:
-        self.deadline = earliest(
-            self._watchdog.deadline,
-            self._joining.deadline,
-            self._leaving.deadline,
-            self._reader.deadline,
-        )
-
-    def _sync(self, now: int) -> None:
-        """Send what differs. Spelled as the service takes it: its page has `usubscribe` too."""
-        wanted = dict.fromkeys(self.assets)
-        if wanted == self._asked:
-            return
-        gone = [one for one in self._asked if one not in wanted]
-        new = [one for one in wanted if one not in self._asked]
-        self._asked = wanted
-        self._announce("unsubscribe", gone, self._leaving, self._joining, now)
-        self._announce("subscribe", new, self._joining, self._leaving, now)
-        if not wanted:
-            self._watchdog.stop()
-
-    def _announce(
-        self, kind: str, ids: list[int], begun: Timeouts[int], ended: Timeouts[int], now: int
-    ) -> None:
-        if ids:
-            self._send({"type": kind, "assets": ids})
-        for asset_id in ids:
-            begun.add(asset_id)
-            ended.discard(asset_id)
-        begun.told(now)
+        return [name for name in self._wanted if isinstance(name, str) and name not in known]
 
     # --- what a driver calls ---
 
@@ -238,13 +198,10 @@ class StorkSession(JsonSession):
         url = f"{self.endpoint}{WS_PATH}?{query}"
         return Dial(url, authorization(self._token), SECRET_HEADERS)
 
-    def opened(self, now: int) -> list[Event]:
-        self._forget()
-        self._open = True
-        if self._reads_taxonomy or any(isinstance(one, str) for one in self._wanted):
-            self._reader.want(now)
-        self._settle(now)
-        return [Opened()]
+    def _begin(self, now: int) -> list[Event]:
+        if self._reads_taxonomy or any(isinstance(asset, str) for asset in self._wanted):
+            self._reader.want()
+        return []
 
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
         kind = content.get("type") if isinstance(content, dict) else None
@@ -254,70 +211,82 @@ class StorkSession(JsonSession):
             found = Data(self.channel, decode_unsigned(content))
         else:
             return self._echoed(content) or [Unknown(content, raw)]
-        if self._asked:
-            self._watchdog.fed(now)
+        if self._subscriptions:
+            self._watchdog.touch(now)
         # Nothing else acknowledges a subscription.
-        confirmed = self._confirmed(_asset_ids(found)) if self._joining else []
+        waits = self._subscriptions.timeouts.deadline is not None
+        confirmed = self._confirmed(_asset_ids(found)) if waits else []
         new = not self._repeats.again(raw)
         return [*confirmed, found if new else Duplicate(found.channel, found.content)]
 
-    def _go_on(self, now: int) -> list[Event]:
-        if self._joining or self._leaving or self._reader.deadline is not None:
-            self._plan()
-        else:  # as it is for nearly every message
-            self.deadline = self._watchdog.deadline
-        return []
-
     def _confirmed(self, ids: list[int]) -> list[Event]:
-        """Of these, what was asked for and is in force now."""
-        return [Subscribed(str(one)) for one in ids if self._joining.discard(one)]
+        """The events of the subscriptions that were asked for, and are in force now."""
+        asked = [one for one in ids if self._subscriptions.state(one) is ASKED]
+        return [Subscribed(str(one)) for one in asked if self._subscriptions.in_force(one)]
 
     def _echoed(self, message: Any) -> list[Event]:
         """An echo of what was sent, which is not documented, is taken as an acknowledgement."""
         kind, ids = _echo(message)
         if kind == "subscribe":
             return self._confirmed(ids)
-        return [Unsubscribed(str(one)) for one in ids if self._leaving.discard(one)]
+        return [Unsubscribed(str(asset_id)) for asset_id in ids if self._leaving.discard(asset_id)]
 
-    def tick(self, now: int) -> list[Event]:
-        events: list[Event] = [*self._watchdog.check(now)]
-        events += [Assumed(str(one)) for one in self._joining.ripe(now)]
-        events += [Unsubscribed(str(one)) for one in self._leaving.ripe(now)]
-        events += self._reader.check(now)
-        self._settle(now)
-        return events
+    def _check_timers(self, now: int) -> list[Event]:
+        events: list[Event] = [*self._watchdog.expired(now)]
+        for asset_id in self._subscriptions.expired(now):
+            self._subscriptions.in_force(asset_id)
+            events.append(Assumed(str(asset_id)))
+        events += [Unsubscribed(str(asset_id)) for asset_id in self._leaving.expired(now)]
+        return events + self._reader.expired(now)
 
-    def replied(self, reply: Reply, now: int) -> list[Event]:
+    def _read_reply(self, reply: Reply, now: int) -> list[Event]:
         if reply.purpose != "taxonomy":
             return []
         events = self._reader.replied(reply, now)
+        self._differs = True
         if any(isinstance(event, TaxonomyRead) for event in events):
-            events += [self._not_there(name) for name in self._nameless()]
-        self._settle(now)
+            events += [
+                Rejected("no such asset", shown(name), _NOT_THERE, name)
+                for name in self._nameless()
+            ]
         return events
 
-    @staticmethod
-    def _not_there(name: str) -> Rejected:
-        return Rejected("no such asset", shown(name), _NOT_THERE, name)
+    def _proceed(self, now: int | None) -> list[Event]:
+        if self._differs and self._open:
+            self._subscribe_anew()
+        if now is not None and self._reader.due.expired(now):
+            self._requests.append(self._reader.request(now))
+        return []
+
+    def _subscribe_anew(self) -> None:
+        """Bring the connection to what is wanted."""
+        subscriptions, wanted = self._subscriptions, self.assets
+        self._differs = False
+        gone = [asset_id for asset_id in subscriptions if asset_id not in wanted]
+        gone = [asset_id for asset_id in gone if subscriptions.remove(asset_id) is not HELD]
+        for asset_id in wanted:
+            subscriptions.add(asset_id)
+        new = subscriptions.in_state(HELD)
+        # Spelled as the service takes it: its page has `usubscribe` too.
+        for kind, ids in (("unsubscribe", gone), ("subscribe", new)):
+            if ids:
+                self._send({"type": kind, "assets": ids})
+        for asset_id in gone:
+            self._leaving.add(asset_id)
+        for asset_id in new:
+            self._leaving.discard(asset_id)
+            subscriptions.asked(asset_id)
+        if not wanted:
+            self._watchdog.stop()
 
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
         return refusal(status, headers, body, self._redactor)
 
-    def closed(self, code: int, reason: str, now: int) -> list[Event]:
-        self._forget()
-        self._settle(now)
-        return [closing(code, reason, PAUSE, self._redactor)]
-
     def _forget(self) -> None:
-        """What belonged to a connection that is gone."""
-        self._open = False
-        for one in (self._outgoing, self._asked, self._joining, self._leaving):
-            one.clear()
-        self._requests.clear()
-        self._reader.stop()
-        self._watchdog.stop()
+        self._subscriptions.reset()
+        self._differs = True
         self._repeats.forget()
 
 

@@ -32,15 +32,15 @@ def test_each_is_waited_for_from_the_next_time_on(
         else:
             now += number
             over = [key for key, at in since.items() if at is not None and now >= at + patience]
-            assert waiting.ripe(now) == over
+            assert waiting.expired(now) == over
             since = {key: now if at is None else at for key, at in since.items() if key not in over}
-            waiting.told(now)
+            waiting.start(now)
         assert sorted(waiting) == sorted(since)
         assert len(waiting) == len(since)
         assert all(key in waiting for key in since)
         begun = [at + patience for at in since.values() if at is not None]
         told = None not in since.values()
         assert waiting.deadline == (min(begun, default=None) if told else 0)
-    waiting.clear()
+    waiting.stop()
     assert waiting.deadline is None
     assert not waiting

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payloads.errors import Malformed
-from payloads.venues.common.session import parse_json
+from payloads.venues.common.json_text import parse_json
 
 _numbers = (
     st.integers()

@@ -8,24 +8,19 @@ import pytest
 
 from payloads.errors import Misuse
 from payloads.venues import Asked, make
-from payloads.venues.common.redactor import Redactor, Secret
-from payloads.venues.common.session import SECOND, Rejected, Retry
-from payloads.venues.common.shared import (
-    ASKED,
-    HELD,
-    IN_FORCE,
-    Pings,
-    Repeats,
-    Subscriptions,
-    address,
+from payloads.venues.common.dedupe import Repeats
+from payloads.venues.common.endpoints import address
+from payloads.venues.common.http_words import (
     clock_words,
     closing,
     refused,
     status_code,
     status_words,
-    upgrade_refused,
     worth_retrying,
 )
+from payloads.venues.common.redactor import Redactor, Secret
+from payloads.venues.common.session import SECOND, Rejected, Retry
+from payloads.venues.common.timers import Pings
 
 NAMED = {"mainnet": "wss://one.example", "test": "wss://two.example"}
 
@@ -73,21 +68,14 @@ def test_more_streams_than_there_are_are_not_remembered() -> None:
 
 def test_pings_are_due_one_at_a_time() -> None:
     pings = Pings(10)
-    assert not pings.due(100), "not before it is open"
+    assert not pings.expired(100), "not before it is open"
     pings.start(100)
-    assert [pings.due(now) for now in (109, 110, 111, 120)] == [False, True, False, True]
+    assert [pings.expired(now) for now in (109, 110, 111, 120)] == [False, True, False, True]
     pings.stop()
-    assert (pings.due(999), pings.deadline) == (False, None)
+    assert (pings.expired(999), pings.deadline) == (False, None)
     never = Pings(None)
     never.start(0)
     assert never.deadline is None
-
-
-def test_what_is_wanted_keeps_its_order() -> None:
-    standing = Subscriptions({"b": IN_FORCE, "a": ASKED, "c": HELD})
-    assert standing.those(ASKED, IN_FORCE) == ["b", "a"]
-    standing.hold()
-    assert standing.those(HELD) == ["b", "a", "c"]
 
 
 def test_codes_after_which_nobody_dials_again() -> None:
@@ -105,12 +93,15 @@ def test_codes_after_which_nobody_dials_again() -> None:
 )
 def test_what_is_worth_another_try(status: int, again: bool) -> None:
     assert worth_retrying(status) == again
-    event, retry = upgrade_refused(status, [("Retry-After", "3")], b"no", Redactor(), "refused")
+    answer = status, [("Retry-After", "3")], b"no"
+    event, retry = refused(*answer, Redactor(), "refused", about="upgrade")
     assert (event.code, event.message, event.about) == (status_code(status), "no", "upgrade")
     assert retry.why == f"{event.code}: refused"
-    assert (retry.again, retry.at_least) == (again, 3 * SECOND)
+    assert (retry.again, retry.at_least) == (again, 3 * SECOND if again else 0)
+    _, retry = refused(*answer, Redactor(), again=not again)
+    assert (retry.again, retry.at_least) == (not again, 0 if again else 3 * SECOND)
     event, retry = refused(status, [], b"no", Redactor(), "busy", pause=SECOND, about="a login")
-    assert event == Rejected(str(status or "no answer"), "no", "busy", "a login")
+    assert event == Rejected(status_code(status), "no", "busy", "a login")
     assert retry == Retry(again, f"{event.code}: busy", SECOND if again else 0)
     event, retry = refused(status, [], b"", Redactor(), "busy", pause=0, code="B7")
     assert (event.code, retry.why) == ("B7", "B7: busy")

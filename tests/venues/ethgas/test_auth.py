@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from payloads.crypto import recover
 from payloads.errors import Malformed, Misuse, Refused
+from payloads.venues.common.http_words import status_code
 from payloads.venues.common.jwt import check_token, jwt_expiry, make_token
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import SECOND, Broken, Reply
-from payloads.venues.common.shared import status_code
 from payloads.venues.ethgas.auth import EthgasLogin, TokenRenewed, check_login_data
 from payloads.venues.ethgas.eip712 import typed_data_digest
 from payloads.venues.ethgas.protocol import DRAFT
@@ -70,7 +70,7 @@ def test_a_server_that_wants_more_signed_gets_nothing() -> None:
     assert isinstance(event, Broken)
     assert login.stopped
     assert login.take_requests() == []
-    assert login.due(NOW) is None
+    assert login.deadline is None
 
 
 def test_the_expiry_of_a_token() -> None:
@@ -90,12 +90,12 @@ def test_any_text_may_be_a_token(text: str) -> None:
 def test_a_token_is_fetched_and_renewed_before_it_ends(flat: bool) -> None:
     server, login = desk(flat=flat), EthgasLogin(private_key=PRIVATE_KEY)
     assert login.token(NOW) is None
-    assert login.due(NOW) == NOW
+    assert login.deadline == 0, "at once"
     login.step(NOW)
     assert answer_all(login, server, NOW) == [TokenRenewed("login", NOW + HOUR)]
     assert login.token(NOW + HOUR - 1)
     assert login.token(NOW + HOUR) is None
-    due = login.due(NOW)
+    due = login.deadline
     assert due == NOW + HOUR - 300 * SECOND
     login.step(due - 1)
     assert login.take_requests() == []
@@ -165,18 +165,18 @@ def test_a_refused_login(status: int, stops: bool) -> None:
     (event,) = login.replied(Reply("ethgas login", status, b'{"message":"no"}', headers), NOW)
     assert (event.code, event.message) == (status_code(status), "no")
     assert bool(login.stopped) == stops
-    assert login.due(NOW) == (None if stops else NOW + 60 * SECOND)
+    assert login.deadline == (None if stops else NOW + 60 * SECOND)
 
 
 def test_a_login_that_is_never_answered_is_begun_again() -> None:
     login = EthgasLogin(private_key=PRIVATE_KEY)
     login.step(NOW)
     assert len(login.take_requests()) == 1
-    due = login.due(NOW)
+    due = login.deadline
     assert due is not None
     (event,) = login.step(due)
-    assert event.code == "timeout"
-    again = login.due(due)
+    assert event.code == "no answer"
+    again = login.deadline
     assert again is not None
     assert again > due
     login.step(again)

@@ -104,7 +104,7 @@ def test_a_private_query_waits_for_the_login_and_a_public_one_does_not() -> None
     say(session, ack(ORDERS))
     # Its time begins now.
     (event,) = session.tick(NOW + 10 * SECOND)
-    assert (event.code, event.about) == ("timeout", "query openOrders")
+    assert (event.code, event.about) == ("no answer", "query openOrders")
 
 
 def test_a_query_without_a_reply_is_told() -> None:
@@ -121,7 +121,7 @@ def test_a_query_without_a_reply_is_told() -> None:
     assert session.deadline == NOW + 70 * SECOND
     say(session, {"q": "currentSlot", "P": {"s": 1}}, NOW + 67 * SECOND)
     (event,) = session.tick(NOW + 70 * SECOND)
-    assert event == Rejected("timeout", "", "no reply in time", "query currentSlot")
+    assert event == Rejected("no answer", "", "no reply in time", "query currentSlot")
     # Late, but a reply.
     (event,) = say(session, {"q": "currentSlot", "P": {"s": 2}}, NOW + 70 * SECOND)
     assert event.reply == Slot(2)

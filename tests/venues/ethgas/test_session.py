@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from payloads.errors import Misuse
+from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.jwt import check_token
 from payloads.venues.common.session import (
     SECOND,
@@ -18,7 +19,7 @@ from payloads.venues.common.session import (
     Subscribed,
     Unsubscribed,
 )
-from payloads.venues.common.shared import Duplicate
+from payloads.venues.common.subscriptions import HELD, OVERDUE
 from payloads.venues.ethgas.auth import EthgasLogin, TokenRenewed
 from payloads.venues.ethgas.protocol import DRAFT, Channel
 from payloads.venues.ethgas.session import EthgasSession
@@ -70,7 +71,7 @@ def test_public_channels_need_no_login() -> None:
     ack = {"event": "subscribe", "arg": BOOK.argument, "connId": "25f9ee2c"}
     assert say(session, ack) == [Subscribed("orderBookUpdate:inclusionPreconf")]
     assert session.subscribed == ["orderBookUpdate:inclusionPreconf"]
-    session.unsubscribe("orderBookUpdate", "inclusionPreconf")
+    session.unsubscribe(BOOK)
     assert sent(session) == [{"op": "unsubscribe", "args": [BOOK.argument]}]
     ack["event"] = "unsubscribe"
     assert say(session, ack) == [Unsubscribed("orderBookUpdate:inclusionPreconf")]
@@ -188,8 +189,8 @@ def test_a_failed_login_is_tried_with_a_new_token_and_then_not() -> None:
     assert failures == 3
     assert not session.authenticated
     # What needs no login is subscribed all the same; it came with the failure's turn.
-    assert session._wanted[BOOK] == "asked"
-    assert session._wanted[ORDERS] == "held"
+    assert session._subscriptions.state(BOOK) is OVERDUE
+    assert session._subscriptions.state(ORDERS) is HELD
 
 
 @pytest.mark.parametrize(
@@ -254,16 +255,16 @@ def test_a_subscription_without_an_answer_is_told_once() -> None:
     assert session.tick(NOW + 5 * SECOND) == []
     assert session.deadline == NOW + 10 * SECOND
     (event,) = session.tick(NOW + 10 * SECOND)
-    assert (event.code, event.meaning, event.about) == ("timeout", "no answer came", BOOK.label)
+    assert (event.code, event.meaning, event.about) == ("no answer", "no answer came", BOOK.label)
     assert session.tick(NOW + 100 * SECOND) == []
-    assert session.denied == {}
+    assert session.refused == {}
     session.take()
-    session.subscribe(*BOOK.values)
+    session.subscribe(BOOK)
     assert sent(session) == [{"op": "subscribe", "args": [BOOK.argument]}]
     session.tick(NOW + 101 * SECOND)
-    session.subscribe(*BOOK.values)
+    session.subscribe(BOOK)
     assert sent(session) == [], "it is waited for"
-    assert [event.code for event in session.tick(NOW + 111 * SECOND)] == ["timeout"]
+    assert [event.code for event in session.tick(NOW + 111 * SECOND)] == ["no answer"]
     assert say(session, ack(BOOK)) == [Subscribed(BOOK.label)]
     assert session.tick(NOW + 200 * SECOND) == []
 
@@ -287,7 +288,7 @@ def test_a_connection_that_is_lost_has_nothing_to_answer() -> None:
 def test_an_answer_for_what_is_given_up_is_no_subscription() -> None:
     session = EthgasSession([BOOK])
     session.opened(NOW)
-    session.unsubscribe(*BOOK.values[:2])
+    session.unsubscribe(BOOK)
     assert say(session, ack(BOOK)) == []
     assert session.subscribed == []
     assert session.tick(NOW + 60 * SECOND) == []
@@ -326,7 +327,7 @@ def test_what_passes_is_asked_for_again_after_a_pause(code: int) -> None:
     session.take()
     (event,) = say(session, {"event": "error", "code": code, "msg": "slow down"})
     assert (event.code, event.about) == (str(code), BOOK.label)
-    session.subscribe("blockBuilderUpdate")
+    session.subscribe(Channel("blockBuilderUpdate"))
     assert sent(session) == [], "nothing more is asked of it meanwhile"
     session.tick(NOW + 30 * SECOND)
     (again,) = [m for m in sent(session) if m != "ping"]
@@ -346,7 +347,7 @@ def test_a_login_without_an_answer_is_sent_again() -> None:
     session.opened(NOW)
     session.take()
     (event,) = session.tick(NOW + 15 * SECOND)
-    assert event.code == "timeout"
+    assert event.code == "no answer"
     session.tick(NOW + 46 * SECOND)
     assert [m["op"] for m in sent(session) if m != "ping"] == ["login"]
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payloads.errors import Malformed
+from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.session import SECOND, Broken, Data, Unsubscribed
-from payloads.venues.common.shared import Duplicate
 from payloads.venues.finery.book import Book
 from payloads.venues.finery.feeds import Binding, Frame, sent_id
 from payloads.venues.finery.records import exact

@@ -173,8 +173,8 @@ def test_feeds_bound_by_an_object() -> None:
     book = session.book("MD", MAKERS)
     assert book
     assert book.asks() == [(8, 1)]
-    session.bind("MD", both)
-    session.unbind("F", CLIENT)
+    session.subscribe(Binding("MD", both))
+    session.unsubscribe(Binding("F", CLIENT))
     assert [one["feedId"] for one in sent(session)] == [both.argument, CLIENT.argument]
     assert say(session, ["F", CLIENT.argument, "U", 0]) == [Unsubscribed("F:BTC-EUR@5")]
     (event,) = say(session, ["MD", both.argument, "Z", 103])
@@ -188,8 +188,8 @@ def test_objects_answered_by_numbers_are_bound_one_at_a_time() -> None:
     other = Selection("BTC-EUR", client_id=6)
     session = up(Binding("F", "BTC-EUR"))
     say(session, ["I", 0, "S", [[], [["BTC-EUR", 7, "BTC", "EUR"]]]])
-    session.bind("F", CLIENT)
-    session.bind("F", other)
+    session.subscribe(Binding("F", CLIENT))
+    session.subscribe(Binding("F", other))
     (asked,) = sent(session)
     assert asked["feedId"] == CLIENT.argument
     assert say(session, ["F", 7, "S", [[[1, 1]], []]])[0] == Subscribed("F:BTC-EUR")

@@ -6,6 +6,7 @@ import pytest
 
 from payloads.errors import Misuse
 from payloads.venues.common.session import SECOND, Closed, Unknown
+from payloads.venues.finery.feeds import Binding
 from payloads.venues.finery.requests import Answered, RequestFailed
 from tests.venues.finery.kit import NOW, make, opened, say, up
 
@@ -36,7 +37,7 @@ def test_a_request_that_is_not_answered_is_told() -> None:
     assert session.tick(later + 10 * SECOND - 1) == []
     (event,) = session.tick(later + 10 * SECOND)
     words = "no reply in time: what became of it is not known"
-    assert event == RequestFailed("timeout", "", words, "add #1", number)
+    assert event == RequestFailed("no answer", "", words, "add #1", number)
     assert session.tick(later + 11 * SECOND) == []
     # A late reply is one all the same, and nothing is told twice.
     reply = {"event": "request", "reqId": number, "reply": {"id": 7}}
@@ -59,15 +60,15 @@ def test_an_answered_request_is_not_waited_for() -> None:
     number = session.request("add")
     (event,) = say(session, {"event": "request", "reqId": number})
     assert isinstance(event, Unknown)
-    assert session.tick(NOW + 10 * SECOND)[0].code == "timeout"
+    assert session.tick(NOW + 10 * SECOND)[0].code == "no answer"
 
 
 def test_a_bind_by_a_caller_has_its_full_time() -> None:
     session = up()
-    session.bind("I")
+    session.subscribe(Binding("I"))
     assert session.tick(NOW + 20 * SECOND) == []
     (event,) = session.tick(NOW + 30 * SECOND)
-    assert (event.code, event.about) == ("timeout", "bind I")
+    assert (event.code, event.about) == ("no answer", "bind I")
 
 
 def test_requests_are_not_kept_for_later() -> None:

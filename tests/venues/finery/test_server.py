@@ -113,12 +113,12 @@ def test_the_connection_checks_objects() -> None:
 
 def test_the_connection_checks_what_the_session_sends() -> None:
     session, server = up(), Connection([42, "BTC-EUR"], ["EUR"])
-    session.bind("B", 42)
-    session.bind("P")
+    session.subscribe(Binding("B", 42))
+    session.subscribe(Binding("P"))
     session.request("add")
     kinds = [server.check(message) for message in sent(session)]
     assert [(kind, code) for kind, _, code in kinds] == [("bind", 0), ("bind", 0), ("request", 0)]
-    session.unbind("B", 42)
+    session.unsubscribe(Binding("B", 42))
     assert [server.check(message)[2] for message in sent(session)] == [0]
     assert server.bound == {Binding("P")}
 
@@ -154,5 +154,5 @@ def test_what_the_server_says_is_read_by_the_session() -> None:
     session = up(Binding("B", 42))
     assert session.received(status_frame(0), NOW)[0].up
     assert session.received(bound_frame("B", 42, 100), NOW) == [Subscribed("B:42")]
-    session.unbind("B", 42)
+    session.unsubscribe(Binding("B", 42))
     assert session.received(bound_frame("B", 42, 0), NOW) == [Unsubscribed("B:42")]

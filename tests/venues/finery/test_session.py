@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payloads.errors import Misuse
+from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.session import (
     SECOND,
     Authenticated,
@@ -21,7 +22,6 @@ from payloads.venues.common.session import (
     Subscribed,
     Unsubscribed,
 )
-from payloads.venues.common.shared import Duplicate
 from payloads.venues.finery.feeds import LETTERS, Binding, Selection
 from payloads.venues.finery.records import Currency, Instrument
 from payloads.venues.finery.requests import RequestFailed
@@ -41,7 +41,7 @@ def test_binds_wait_for_the_link() -> None:
     assert isinstance(status, Status)
     assert not status.up
     assert "not connected" in status.meaning
-    session.bind("P")
+    session.subscribe(Binding("P"))
     assert sent(session) == []
     (status,) = session.received(UP, NOW)
     assert status.up
@@ -54,7 +54,7 @@ def test_binds_wait_for_the_link() -> None:
 
 def test_the_spec_s_messages() -> None:
     session = up(Binding("B", 42))
-    session.unbind("B", 42)
+    session.unsubscribe(Binding("B", 42))
     for method, content in (("add", {"cod": False, "size": 100000}), ("instruments", None)):
         session.request(method, content)
     assert session.take() == [
@@ -106,7 +106,7 @@ def test_bindings_the_venue_would_not_take(feed: str, feed_id: Any) -> None:
     with pytest.raises(Misuse):
         Binding.of(feed, feed_id)
     with pytest.raises(Misuse):
-        make().bind(feed, feed_id)
+        make().subscribe(Binding(feed, feed_id))
 
 
 def test_every_letter_binds() -> None:
@@ -129,16 +129,16 @@ def test_subscribed_by_its_snapshot_and_unsubscribed_by_u() -> None:
     assert events[1].content.rows == (
         Currency("BTC", 1, 1, 2), Instrument("BTC-USD", 4955410050, "BTC", "USD"),
     )  # fmt: skip
-    session.unbind("I")
+    session.unsubscribe(Binding("I"))
     assert say(session, ["I", 0, "U", 0]) == [Unsubscribed("I")]
-    session.bind("I")
+    session.subscribe(Binding("I"))
     assert sent(session)[-1] == {"event": "bind", "feed": "I"}
 
 
 def test_already_bound_and_not_bound_are_what_was_wanted() -> None:
     session = up(Binding("F", 7))
     assert say(session, ["F", 7, "Z", 100]) == [Subscribed("F:7")]
-    session.unbind("F", 7)
+    session.unsubscribe(Binding("F", 7))
     assert say(session, ["F", 7, "Z", 101]) == [Unsubscribed("F:7")]
 
 
@@ -168,7 +168,7 @@ def test_a_feed_out_of_sync_is_bound_again_after_a_pause() -> None:
 
 def test_a_failed_unbind_is_not_taken_for_a_failed_bind() -> None:
     session = up(Binding("F", 7))
-    session.unbind("F", 7)
+    session.unsubscribe(Binding("F", 7))
     (event,) = say(session, ["F", 7, "Z", 10])
     assert event.about == "unbind F:7"
 
@@ -213,8 +213,8 @@ def test_what_cannot_be_told_apart_is_bound_one_at_a_time() -> None:
     # What feed I has told is not held back.
     rows = [["BTC-USD", 1, "BTC", "USD"], ["ETH-USD", 2, "ETH", "USD"]]
     say(session, ["I", 0, "S", [[], rows]])
-    session.bind("B", "BTC-USD")
-    session.bind("B", "ETH-USD")
+    session.subscribe(Binding("B", "BTC-USD"))
+    session.subscribe(Binding("B", "ETH-USD"))
     assert len(sent(session)) == 2
 
 
@@ -222,7 +222,7 @@ def test_a_bind_without_an_answer_is_told_and_does_not_block() -> None:
     session = up(Binding("B", "BTC-EUR"), Binding("B", "ETH-EUR"))
     assert session.deadline == NOW + 10 * SECOND
     (event,) = session.tick(NOW + 10 * SECOND)
-    assert event == Rejected("timeout", "", "no answer came", "bind B:BTC-EUR")
+    assert event == Rejected("no answer", "", "no answer came", "bind B:BTC-EUR")
     assert sent(session) == [{"event": "bind", "feed": "B", "feedId": "ETH-EUR"}]
     # A number that nobody knows is the answer to the one that is under way, not to the late one.
     assert say(session, ["B", 8, "S", [[[5, 1]], []]])[0] == Subscribed("B:ETH-EUR")
@@ -238,7 +238,7 @@ def test_no_word_about_the_link_is_told() -> None:
     assert session.deadline == NOW + 3 * SECOND
     assert session.tick(NOW + 2 * SECOND) == []
     rejected, stalled = session.tick(NOW + 3 * SECOND)
-    assert (rejected.code, rejected.about) == ("timeout", "connection status")
+    assert (rejected.code, rejected.about) == ("no answer", "connection status")
     assert "no frame X" in rejected.meaning
     assert stalled == Stalled(3 * SECOND)
     session.closed(1006, "", NOW + 3 * SECOND)

@@ -156,7 +156,7 @@ def test_the_minute() -> None:
     assert session.deadline == NOW + 60 * SECOND
     assert session.tick(NOW + 59 * SECOND) == []
     late, stalled = session.tick(NOW + 60 * SECOND)
-    assert (late.code, late.about) == ("timeout", "auth")
+    assert (late.code, late.about) == ("no answer", "auth")
     assert isinstance(stalled, Stalled)
     assert session.deadline is None
     session.opened(NOW)

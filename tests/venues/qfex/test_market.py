@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payloads.errors import Misuse
+from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.session import (
     SECOND,
     Broken,
@@ -21,7 +22,6 @@ from payloads.venues.common.session import (
     Subscribed,
     Unknown,
 )
-from payloads.venues.common.shared import Duplicate
 from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
 from payloads.venues.qfex.records import (
     CHANNELS,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from payloads.errors import Misuse
+from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.session import (
     SECOND,
     Broken,
@@ -19,7 +20,6 @@ from payloads.venues.common.session import (
     Unknown,
     Unsubscribed,
 )
-from payloads.venues.common.shared import Duplicate
 from payloads.venues.qfex.codes import ORDER_STATUS
 from payloads.venues.qfex.records import (
     REPLIES,
@@ -137,7 +137,7 @@ def test_what_is_not_answered_is_told(kind: str, params: Any, named: str, answer
     assert session.deadline == NOW + 10 * SECOND
     assert session.tick(NOW + 9 * SECOND) == []
     (late,) = session.tick(NOW + 10 * SECOND)
-    assert (late.code, late.about) == ("timeout", about)
+    assert (late.code, late.about) == ("no answer", about)
     assert session.deadline is None
     lost, _closed = asking().closed(1006, "", NOW)
     assert (lost.code, lost.about) == ("lost", about)

@@ -14,6 +14,7 @@ from payloads import stork as payload
 from payloads.errors import Malformed, Misuse, PayloadError, Refused
 from payloads.stork.update import Asset, UnsignedUpdate
 from payloads.testing import InsecureTestStorkSigner
+from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.redactor import Message, Redactor, Secret
 from payloads.venues.common.session import (
     SECOND,
@@ -29,7 +30,6 @@ from payloads.venues.common.session import (
     Unknown,
     Unsubscribed,
 )
-from payloads.venues.common.shared import Duplicate
 from payloads.venues.stork import server
 from payloads.venues.stork.rest import (
     CODES,
@@ -183,8 +183,8 @@ def test_subscriptions_are_sent_on_every_opening() -> None:
     assert one.opened(NOW) == [Opened()]
     assert one.take() == ['{"type":"subscribe","assets":[1,2,10,34]}']
     one.closed(1006, "", NOW)
-    one.subscribe([7], NOW)
-    one.unsubscribe([2], NOW)
+    one.subscribe(7)
+    one.unsubscribe(2)
     assert one.take() == []
     one.opened(NOW)
     assert sent(one) == [{"type": "subscribe", "assets": [1, 10, 34, 7]}]
@@ -194,18 +194,18 @@ def test_unsubscribe_is_spelled_so_that_it_works() -> None:
     one = session([1, 2, 10, 34])
     one.opened(NOW)
     one.take()
-    one.unsubscribe([1, 2, 10, 99], NOW)
+    one.unsubscribe(1, 2, 10, 99)
     assert one.take() == ['{"type":"unsubscribe","assets":[1,2,10]}']
     assert one.assets == (34,)
-    one.unsubscribe([1], NOW)
-    one.subscribe([34], NOW)
+    one.unsubscribe(1)
+    one.subscribe(34)
     assert one.take() == []
 
 
 def test_a_lost_connection_sends_nothing_of_its_own_to_the_next() -> None:
     one = session([1])
     one.opened(NOW)
-    one.subscribe([2], NOW)
+    one.subscribe(2)
     one.closed(1006, "", NOW)
     assert one.take() == []
     assert one.deadline is None
@@ -237,7 +237,9 @@ def test_without_data_a_timer_confirms() -> None:
     events = one.tick(NOW + SECOND)
     assert events == [Assumed("1"), Assumed("2")]
     assert all(isinstance(event, Subscribed) for event in events)
-    one.unsubscribe([1], NOW + 2 * SECOND)
+    one.unsubscribe(1)
+    assert one.deadline == 0, "its time begins with the next call that tells it"
+    assert one.tick(NOW + 2 * SECOND) == []
     assert one.tick(NOW + 3 * SECOND) == [Unsubscribed("1")]
     assert one.deadline is None
 
@@ -246,7 +248,7 @@ def test_an_echo_is_an_acknowledgement() -> None:
     one = session([1, 2])
     one.opened(NOW)
     assert one.received('{"type":"subscribe","assets":[1]}', NOW) == [Subscribed("1")]
-    one.unsubscribe([1], NOW)
+    one.unsubscribe(1)
     assert one.received('{"type":"unsubscribe","assets":[1,2]}', NOW) == [Unsubscribed("1")]
     assert kinds(one.received('{"type":"subscribe","assets":[1]}', NOW)) == [Unknown]
     assert kinds(one.received('{"type":"subscribe","assets":"1"}', NOW)) == [Unknown]
@@ -255,10 +257,11 @@ def test_an_echo_is_an_acknowledgement() -> None:
 def test_changing_one_s_mind() -> None:
     one = session([1])
     one.opened(NOW)
-    one.unsubscribe([1], NOW)
-    one.subscribe([1], NOW + 1)
+    one.unsubscribe(1)
+    one.subscribe(1)
     spoken = [(message["type"], message["assets"]) for message in sent(one)]
     assert spoken == [("subscribe", [1]), ("unsubscribe", [1]), ("subscribe", [1])]
+    assert one.tick(NOW) == []
     assert one.tick(NOW + 9 * SECOND) == [Assumed("1")]
 
 
@@ -437,7 +440,7 @@ def test_who_wants_nothing_misses_nothing() -> None:
     one = session([1], channel="10ms")
     one.opened(NOW)
     one.received(signed(1), NOW)
-    one.unsubscribe([1], NOW + SECOND)
+    one.unsubscribe(1)
     one.received(signed(1), NOW + SECOND)  # was on its way
     assert one.tick(NOW + 60 * SECOND) == [Unsubscribed("1")]
     one = session([1], silence=SECOND)
@@ -494,12 +497,14 @@ def test_names_are_subscribed_once_the_taxonomy_is_read() -> None:
     assert sent(one) == [{"type": "subscribe", "assets": [3]}]
     assert one.assets == (3, 7)
     # A name that is known needs no more asking; one that is not may be new.
-    one.subscribe(["ETHUSD"], NOW)
+    one.subscribe("ETHUSD")
     assert sent(one) == [{"type": "subscribe", "assets": [4]}]
-    one.unsubscribe(["BTCUSD", "NOPE"], NOW)
+    one.unsubscribe("BTCUSD", "NOPE")
     assert sent(one) == [{"type": "unsubscribe", "assets": [3]}]
     assert one.take_requests() == []
-    one.subscribe(["NEW"], NOW)
+    one.subscribe("NEW")
+    assert one.deadline == 0
+    one.tick(NOW)
     assert len(one.take_requests()) == 1
 
 
@@ -507,7 +512,7 @@ def test_a_name_that_is_asked_for_while_the_taxonomy_is_on_its_way() -> None:
     one = session(["BTCUSD"])
     one.opened(NOW)
     assert len(one.take_requests()) == 1
-    one.subscribe(["ETHUSD"], NOW)
+    one.subscribe("ETHUSD")
     assert one.take_requests() == [], "the answer has it"
     assert one.tick(NOW + SECOND) == [], "and has its time"
     one.replied(taxonomy({"BTCUSD": 3, "ETHUSD": 4}), NOW)
@@ -632,9 +637,9 @@ def test_any_life_cycle(steps: list[tuple[str, list[int | str]]], pace: int) -> 
         if step == "open":
             events, is_open, there = one.opened(now), True, set()
         elif step == "subscribe":
-            one.subscribe(assets, now)
+            one.subscribe(*assets)
         elif step == "unsubscribe":
-            one.unsubscribe(assets, now)
+            one.unsubscribe(*assets)
         elif step == "data" and is_open:
             events = one.received(signed(*(one for one in assets if isinstance(one, int))), now)
         elif step == "echo" and is_open:
