@@ -46,7 +46,7 @@ try:
     from websockets.frames import Frame
     from websockets.frames import Opcode as Op
     from websockets.http11 import Request
-    from websockets.protocol import CONNECTING, OPEN
+    from websockets.protocol import CLOSED, CONNECTING, OPEN
     from websockets.uri import WebSocketURI, parse_uri
 except ImportError as error:  # pragma: no cover
     raise Misuse(
@@ -93,10 +93,10 @@ class WebSocket(asyncio.Protocol):
         listener: Listener,
         clock: Callable[[], int],
         close_timeout: float,
+        max_bytes: int,
     ) -> None:
         self._protocol, self._request, self._listener = protocol, request, listener
-        self._clock, self._close_timeout = clock, close_timeout
-        self._limit = cast(int, protocol.max_message_size)
+        self._clock, self._close_timeout, self._max_bytes = clock, close_timeout, max_bytes
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         # Set when the server has answered the upgrade, or never will.
@@ -202,7 +202,7 @@ class WebSocket(asyncio.Protocol):
             else:
                 self._begun = data[at:]
                 break
-            if opcode and stop - begin <= self._limit and not self._parts:
+            if opcode and stop - begin <= self._max_bytes and not self._parts:
                 if stop <= end:
                     self._listener.on_frame(opcode, data[begin:stop], self._at)
                     at = stop
@@ -253,8 +253,9 @@ class WebSocket(asyncio.Protocol):
                 transport.write_eof()
             else:  # TLS has no half of a connection to close
                 transport.close()
-        if self._hang_up is None and self._protocol.close_expected():
-            # It is for the server to end the TCP connection, but not at its leisure.
+        is_ending = self._protocol.close_expected() or self._protocol.state is CLOSED
+        if is_ending and self._hang_up is None:
+            # The server should end the TCP connection, and read what is left; it gets this long.
             self._hang_up = self._loop.call_later(self._close_timeout, self.abort)
 
     async def send(self, message: Message) -> bool:
@@ -392,7 +393,7 @@ def _websocket(
     request.path = target
     request.headers.update(Headers(dial.headers))
     request.headers.setdefault("User-Agent", agent())
-    return WebSocket(protocol, request, listener, clock, options.close_timeout)
+    return WebSocket(protocol, request, listener, clock, options.close_timeout, options.max_bytes)
 
 
 async def _connect(

@@ -82,7 +82,7 @@ async def _heard(kind: type[WebSocket], answer: str, pieces: list[bytes], cut: i
     uri = parse_uri("ws://127.0.0.1:1/")
     protocol = ClientProtocol(uri, max_size=LIMIT, extensions=[deflate])
     heard, transport = Heard(), Nowhere()
-    socket = kind(protocol, protocol.connect(), cast(Any, heard), time.time_ns, 1)
+    socket = kind(protocol, protocol.connect(), cast(Any, heard), time.time_ns, 1, LIMIT)
     socket.connection_made(transport)
     accept = answer.format(accept_key(protocol.key), DEFLATE).encode()
     whole = accept + b"".join(pieces)

@@ -23,6 +23,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from payloads.errors import Misuse, Refused
 from payloads.live import Backoff, connect
+from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import Closed, Event, Rejected, Unknown
 from tests.live.kit import (
     QUICK,
@@ -335,6 +336,35 @@ def test_closing_does_not_wait_for_a_server_that_is_gone(says_goodbye: bool) -> 
             over.set()
 
     run(work())
+
+
+def test_a_server_that_hangs_up_and_reads_no_more_is_not_waited_for() -> None:
+    class Verbose(Numbered):
+        def received(self, data: Message, now: int) -> list[Event]:
+            # More than the buffers of two sockets take: it is never sent whole.
+            self._outgoing.append("x" * 20_000_000)
+            return super().received(data, now)
+
+    async def work() -> None:
+        over = asyncio.Event()
+
+        async def handler(socket: ServerConnection) -> None:
+            await count(socket, 1)
+            socket.transport.pause_reading()
+            await asyncio.sleep(0.1)
+            socket.transport.write_eof()
+            await over.wait()
+
+        async with serving(handler, ping_interval=None, close_timeout=0.1) as url:
+            options: dict[str, Any] = {"close_timeout": 0.2, "ping_interval": None}
+            async with connect(Verbose(url), **options) as connection:
+                async for event in connection.events():
+                    if isinstance(event, Closed):
+                        assert event.code == 1006
+                        break
+            over.set()
+
+    run(work(), within=5)
 
 
 async def _closed(connection: Any) -> None:

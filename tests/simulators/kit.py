@@ -83,7 +83,15 @@ def driven(session: Session, **options: Any) -> Connection: ...
 def driven(session: SessionGroup, **options: Any) -> GroupConnection: ...
 def driven(session: Any, **options: Any) -> Connection | GroupConnection:
     """This library's own client, in a hurry."""
-    return drive(session, **{"backoff": QUICK, "proxy": False, **options})
+    connection: Connection | GroupConnection
+    connection = drive(session, **{"backoff": QUICK, "proxy": False, **options})
+    return connection
+
+
+async def keep(events: list[Event], connection: Connection | GroupConnection) -> None:
+    """Add events to a list until the connection ends."""
+    async for event in connection.events():
+        events.append(event)
 
 
 async def collect(

@@ -22,6 +22,7 @@ from tests.simulators.kit import (
     dial_of,
     dialled,
     driven,
+    keep,
     kinds,
     received,
     refusal,
@@ -294,7 +295,7 @@ async def refused(venue: FinerySimulator, session: FinerySession, **options: Any
     told: list[Event] = []
     async with driven(session, **options) as connection:
         with pytest.raises(Refused):
-            await collect(connection, lambda all_: bool(told.append(all_[-1])))
+            await keep(told, connection)
     assert venue.peers == []
     return [event for event in told if isinstance(event, Rejected)]
 

@@ -25,6 +25,7 @@ from tests.simulators.kit import (
     collect,
     dialled,
     driven,
+    keep,
     kinds,
     received,
     refusal,
@@ -215,7 +216,7 @@ def test_taxonomy() -> None:
 def test_assets_that_are_none() -> None:
     for feeds in ({"X": 70_000}, {"X": 1, "Y": 1}, ["nobody"], []):
         with pytest.raises(Misuse):
-            StorkSimulator(feeds=feeds)  # type: ignore[arg-type]
+            StorkSimulator(feeds=feeds)
     assert "BTCUSD" in ASSETS
 
 
@@ -244,7 +245,7 @@ def test_our_client_is_told_why(wrong: dict[str, Any], code: str) -> None:
             events: list[Event] = []
             async with driven(kind(token, [3], endpoint=venue.base)) as connection:
                 with pytest.raises(Refused, match=code):
-                    await collect(connection, lambda all_: bool(events.append(all_[-1])))
+                    await keep(events, connection)
             (rejected,) = [event for event in events if isinstance(event, Rejected)]
             assert rejected.code == code
             assert rejected.meaning
