@@ -38,7 +38,7 @@ from payloads.venues.common.session import (
     Retry,
     Session,
 )
-from payloads.venues.common.venue import Asked, Venue
+from payloads.venues.common.venue import SessionConfig, Venue
 
 # --- the venue's folder: the session --------------------------------------------------------------
 
@@ -75,8 +75,9 @@ class MadeUpSession(Session):
         return [Closed(code, reason, Retry(True, f"closed with {code}"))]
 
 
-def _session(asked: Asked) -> Session:
-    return MadeUpSession(asked.credential("token"), asked.what, asked.endpoint or "wss://m.invalid")
+def _session(config: SessionConfig) -> Session:
+    where = config.endpoint or "wss://m.invalid"
+    return MadeUpSession(config.credential("token"), config.subscriptions, where)
 
 
 # --- the venue's folder: the simulator ------------------------------------------------------------

@@ -59,7 +59,7 @@ EXPORTS: dict[str, set[str]] = {
         *("start", "stork"),
     },
     "payloads.venues": {
-        *("VENUES", "Asked", "Authenticated", "Backfilled", "Binding", "Broken"),
+        *("VENUES", "SessionConfig", "Authenticated", "Backfilled", "Binding", "Broken"),
         *("ChainlinkSession", "Channel", "Closed", "ChainlinkCredentials", "Data", "Degraded"),
         *("Duplicate", "EthgasLogin", "EthgasSession", "Event", "FinerySession"),
         *("HighAvailability", "HmacKey", "NonceSequence", "Opened"),

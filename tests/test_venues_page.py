@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from payloads import simulators, venues
-from payloads.venues.common.venue import Asked, variable
+from payloads.venues.common.venue import SessionConfig, variable
 from tests.docs_code import ROOT, blocks
 
 VENUE = re.compile(r'session\("([\w-]+)"')
@@ -51,7 +51,7 @@ def test_the_example_streams_data(code: str, monkeypatch: pytest.MonkeyPatch) ->
         (endpoint,) = (each for each in simulator.endpoints if each.venue == name)
         known = venues.VENUES[name]
 
-        def make(asked: Asked) -> Any:
+        def make(asked: SessionConfig) -> Any:
             assert not asked.endpoint
             return known.make(replace(asked, endpoint=endpoint.base))
 

@@ -72,7 +72,7 @@ def session_of(header: Header, **credentials: str) -> Session:
         found = elide(str(error), 120)
         raise Malformed("does not describe a session", field="asked", found=found) from None
     secrets = {name: Secret(text) for name, text in credentials.items()}
-    wanted = venues.Asked(asked.what, asked.endpoint, asked.options, secrets)
+    wanted = venues.SessionConfig(asked.what, asked.endpoint, asked.options, secrets)
     session = venues.make(header.venue, wanted)
     if not isinstance(session, Session):
         reason = "a capture of several sessions at once"

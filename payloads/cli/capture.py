@@ -67,7 +67,7 @@ def _venues() -> str:
 
 def _about(venue: venues.Venue) -> Iterator[str]:
     yield f"  {venue.name}: {venue.title}"
-    yield f"    WHAT        {venue.what}"
+    yield f"    WHAT        {venue.subscription}"
     yield f"    --endpoint  {', '.join(venue.endpoints)}, or a URL"
     if venue.credentials:
         names = ", ".join(venues.variable(venue.name, name) for name in venue.credentials)
@@ -184,7 +184,7 @@ def _asked(
     endpoint: str,
     options: Iterable[str],
     credentials: str | None,
-) -> venues.Asked:
+) -> venues.SessionConfig:
     """The arguments of the command, with the credentials that are found for it."""
     from payloads.live.credentials import find
 
@@ -195,17 +195,17 @@ def _asked(
             raise Misuse("not an option", field="--set", expected="NAME=VALUE", found=option)
         chosen[name.replace("-", "_")] = value
     if not what and venues.venue(venue).needs_subscriptions:
-        asked_for = venues.venue(venue).what
+        asked_for = venues.venue(venue).subscription
         raise Misuse("nothing to capture", field=f"{venue} WHAT", expected=asked_for)
     names = venues.venue(venue).credentials
     found = find(venue, names, file=credentials)
-    return venues.Asked(what, endpoint, chosen, found)
+    return venues.SessionConfig(what, endpoint, chosen, found)
 
 
-def _header(asked: venues.Asked) -> dict[str, Any]:
+def _header(asked: venues.SessionConfig) -> dict[str, Any]:
     """The arguments as the capture's header keeps them."""
     endpoint = asked.endpoint or "mainnet"
-    return {"what": list(asked.what), "endpoint": endpoint, "options": dict(asked.options)}
+    return {"what": list(asked.subscriptions), "endpoint": endpoint, "options": dict(asked.options)}
 
 
 def _trusting(ca: str | None) -> ssl.SSLContext | None:

@@ -35,7 +35,7 @@ from payloads.venues.common.session import (
     Unsubscribed,
 )
 from payloads.venues.common.session_group import Degraded, SessionGroup
-from payloads.venues.common.venue import Asked, Venue, variable
+from payloads.venues.common.venue import SessionConfig, Venue, variable
 
 if TYPE_CHECKING:
     from payloads.venues.chainlink.auth import ChainlinkCredentials
@@ -55,11 +55,11 @@ if TYPE_CHECKING:
     from payloads.venues.stork.session import StorkSession
 
 __all__ = [
-    "VENUES", "Asked", "Authenticated", "Backfilled", "Binding", "Broken", "ChainlinkCredentials",
+    "VENUES", "Authenticated", "Backfilled", "Binding", "Broken", "ChainlinkCredentials",
     "ChainlinkSession", "Channel", "Closed", "Data", "Degraded", "Duplicate", "EthgasLogin",
-    "EthgasSession", "Event", "FinerySession", "HighAvailability", "HmacKey",
-    "NonceSequence", "Opened", "QfexMarketSession", "QfexTradeSession", "Rejected", "Retry",
-    "Secret", "Session", "SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription",
+    "EthgasSession", "Event", "FinerySession", "HighAvailability", "HmacKey", "NonceSequence",
+    "Opened", "QfexMarketSession", "QfexTradeSession", "Rejected", "Retry", "Secret", "Session",
+    "SessionConfig", "SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription",
     "Unknown", "Unsubscribed", "Venue", "make", "session", "variable", "venue",
 ]  # fmt: skip
 
@@ -133,11 +133,12 @@ def session(
     subscribed = tuple(map(str, subscriptions))
     _check_names(known, options, (*known.credentials, *known.options))
     if not subscribed and known.needs_subscriptions:
-        raise Misuse("nothing to subscribe to", field=name, expected=known.what)
+        raise Misuse("nothing to subscribe to", field=name, expected=known.subscription)
     credentials = {key: options.pop(key) for key in known.credentials if key in options}
     texts = {key: _option(key, value) for key, value in options.items()}
     found = {key: _secret(key, value) for key, value in credentials.items()}
-    return make(name, Asked(subscribed, endpoint, texts, found or _from_environment(known)))
+    found = found or _from_environment(known)
+    return make(name, SessionConfig(subscribed, endpoint, texts, found))
 
 
 def _option(name: str, value: object) -> str:
@@ -162,11 +163,11 @@ def _from_environment(known: Venue) -> dict[str, Secret]:
     return {name: Secret(text.strip()) for name, text in found.items() if text.strip()}
 
 
-def make(name: str, asked: Asked) -> Session | SessionGroup:
-    """The session for what is asked, or the group of sessions."""
+def make(name: str, config: SessionConfig) -> Session | SessionGroup:
+    """The session, or the group of sessions, that `config` describes."""
     known = venue(name)
-    _check_names(known, asked.options, known.options)
-    return known.make(msgspec.structs.replace(asked, venue=name))
+    _check_names(known, config.options, known.options)
+    return known.make(msgspec.structs.replace(config, venue=name))
 
 
 def _check_names(known: Venue, given: Iterable[str], names: Collection[str]) -> None:

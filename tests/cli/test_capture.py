@@ -27,7 +27,7 @@ from payloads.simulators import ChainlinkSimulator, Simulator
 from payloads.simulators.http import Response, answer
 from payloads.simulators.threaded import threaded
 from payloads.simulators.venues.chainlink import FEEDS, sequence_of
-from payloads.venues import VENUES, Asked, make, variable
+from payloads.venues import VENUES, SessionConfig, make, variable
 from payloads.venues.chainlink.backfill import Backfilled
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import Data
@@ -325,9 +325,9 @@ _WHAT = {"chainlink": BTC, "stork": "1", "finery": "B:1", "ethgas": "blockBuilde
 def test_help_names_the_endpoints_that_there_are(venue: str) -> None:
     held = {name: Secret("1" * 64) for name in ("key", "secret", "token", "public_key")}
     for endpoint in VENUES[venue].endpoints:
-        assert make(venue, Asked((_WHAT[venue],), endpoint, {}, held))
+        assert make(venue, SessionConfig((_WHAT[venue],), endpoint, {}, held))
     with pytest.raises(Misuse):
-        make(venue, Asked((_WHAT[venue],), "nowhere", {}, held))
+        make(venue, SessionConfig((_WHAT[venue],), "nowhere", {}, held))
 
 
 @pytest.mark.parametrize("venue", VENUES)

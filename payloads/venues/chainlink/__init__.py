@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from payloads.venues.common.session import Session
 from payloads.venues.common.session_group import SessionGroup
-from payloads.venues.common.venue import REST, SILENCE, Asked, Venue
+from payloads.venues.common.venue import REST, SILENCE, SessionConfig, Venue
 
 
-def _session(asked: Asked) -> Session | SessionGroup:
+def _session(config: SessionConfig) -> Session | SessionGroup:
     from payloads.venues.chainlink.auth import ChainlinkCredentials, Endpoint
     from payloads.venues.chainlink.group import HighAvailability
     from payloads.venues.chainlink.session import ChainlinkSession
 
-    make = HighAvailability if asked.flag("ha") else ChainlinkSession
+    make = HighAvailability if config.flag("ha") else ChainlinkSession
     return make(
-        ChainlinkCredentials(asked.credential("key"), asked.credential("secret")),
-        asked.what,
-        endpoint=Endpoint.of(asked.endpoint or "mainnet", asked.options.get("rest", "")),
-        backfill=asked.flag("backfill", True),
-        silence=asked.seconds("silence"),
+        ChainlinkCredentials(config.credential("key"), config.credential("secret")),
+        config.subscriptions,
+        endpoint=Endpoint.of(config.endpoint or "mainnet", config.options.get("rest", "")),
+        backfill=config.flag("backfill", True),
+        silence=config.seconds("silence"),
     )
 
 

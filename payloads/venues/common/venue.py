@@ -1,7 +1,7 @@
-"""What everybody else knows of a venue: the record that each venue's folder exports as `VENUE`.
+"""A venue as the rest of the package knows it: the record that its folder exports as `VENUE`.
 
-The command line, the simulators and the importers read it; none of them names a venue. A venue's
-session is imported when the first one is made.
+The command line, the simulators and the importers read it; none of them names a venue. The module
+of a venue's session is imported when the first session is made.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ def variable(venue: str, name: str) -> str:
     return f"PAYLOADS_{venue}_{name}".upper().replace("-", "_")
 
 
-class Asked(Record, frozen=True):
-    """What somebody wants of a venue: subscriptions, where, how, and with which credentials."""
+class SessionConfig(Record, frozen=True):
+    """The configuration of a session, in the texts of the command line."""
 
-    what: tuple[str, ...] = ()
+    subscriptions: tuple[str, ...] = ()
     endpoint: str = ""
     options: Mapping[str, str] = {}
     credentials: Mapping[str, Secret] = {}
     venue: str = ""
 
     def credential(self, name: str) -> Secret:
-        """A credential that there must be."""
+        """A credential; `Misuse` if it is not given."""
         if name not in self.credentials:
             raise self.missing(name)
         return self.credentials[name]
 
     def missing(self, *names: str, why: str = "a credential is missing") -> Misuse:
-        """What to say where there is none of these credentials."""
+        """The error for none of these credentials; it says where they may be given."""
         places = " or ".join(variable(self.venue, name) for name in names)
         field = " or ".join(names)
         elsewhere = f"{field} in a file of --credentials (in Python, an argument)"
@@ -70,22 +70,22 @@ class Asked(Record, frozen=True):
 
 
 class Venue(Record, frozen=True):
-    """A venue as the rest of the package sees it. `what` describes one subscription.
+    """A venue. `subscription` says how a subscription is written.
 
-    `endpoints` are those that have a name, and `options` say what each of them takes and does.
+    `endpoints` are the names of its endpoints. `options` has the words for the help of each option.
     """
 
     name: str
     title: str
-    what: str
+    subscription: str
     endpoints: tuple[str, ...]
     credentials: tuple[str, ...]
     options: Mapping[str, str]
-    # Makes the session; a group of sessions where the venue is asked first which there are.
-    make: Callable[[Asked], Session | SessionGroup]
-    # The ends of its hosts' names, by which recorded traffic is known as this venue's.
+    # Makes the session; or a group, if the venue is asked first which sessions there are.
+    make: Callable[[SessionConfig], Session | SessionGroup]
+    # The ends of its hosts' names, by which the venue of recorded traffic is recognised.
     hosts: tuple[str, ...] = ()
-    # Whether a session has to be told what to subscribe to.
+    # Whether a session needs at least one subscription.
     needs_subscriptions: bool = True
     # The simulator's class, as "module:Class"; "" for none.
     simulator: str = ""

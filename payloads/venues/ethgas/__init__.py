@@ -4,43 +4,43 @@ from __future__ import annotations
 
 from payloads.errors import Misuse
 from payloads.venues.common.session import Session
-from payloads.venues.common.venue import REST, Asked, Venue
+from payloads.venues.common.venue import REST, SessionConfig, Venue
 
 
-def _session(asked: Asked) -> Session:
+def _session(config: SessionConfig) -> Session:
     from payloads.venues.ethgas.auth import EthgasLogin
     from payloads.venues.ethgas.protocol import DIALECTS, OFFICIAL, Channel
     from payloads.venues.ethgas.session import EthgasSession
 
     channels = []
-    for one in asked.what:
+    for one in config.subscriptions:
         name, _, market = one.partition(":")
         channels.append(Channel.of(name, market or None))
-    endpoint = asked.endpoint or "mainnet"
-    named = asked.options.get("dialect", OFFICIAL.name)
+    endpoint = config.endpoint or "mainnet"
+    named = config.options.get("dialect", OFFICIAL.name)
     dialect = DIALECTS.get(named)
     if dialect is None:
         expected = ", ".join(DIALECTS)
         raise Misuse("no such dialect", field="dialect", expected=expected, found=named)
-    login, held = None, asked.credentials
+    login, held = None, config.credentials
     if "private_key" in held or "access_token" in held:
         login = EthgasLogin(
             private_key=held.get("private_key"),
             access_token=held.get("access_token"),
             refresh_token=held.get("refresh_token"),
-            account_name=asked.options.get("account"),
-            endpoint=asked.options.get("rest") or endpoint,
+            account_name=config.options.get("account"),
+            endpoint=config.options.get("rest") or endpoint,
             dialect=dialect,
         )
     if login is None and (private := [one.name for one in channels if one.private]):
         why = f"{private[0]} is a private channel, and nothing says whose"
-        raise asked.missing("private_key", "access_token", why=why)
+        raise config.missing("private_key", "access_token", why=why)
     return EthgasSession(
         channels,
         login=login,
         dialect=dialect,
         endpoint=endpoint,
-        bearer=asked.flag("bearer"),
+        bearer=config.flag("bearer"),
     )
 
 

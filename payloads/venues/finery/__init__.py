@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from payloads.venues.common.session import Session
-from payloads.venues.common.venue import Asked, Venue, is_number
+from payloads.venues.common.venue import SessionConfig, Venue, is_number
 
 
-def _session(asked: Asked) -> Session:
+def _session(config: SessionConfig) -> Session:
     from payloads.venues.finery.auth import NonceSequence
     from payloads.venues.finery.feeds import Binding
     from payloads.venues.finery.session import FinerySession
 
     bindings = []
-    for one in asked.what:
+    for one in config.subscriptions:
         letter, _, named = one.partition(":")
         number: int | str | None = int(named) if is_number(named) else named or None
         bindings.append(Binding.of(letter, number))
-    within = asked.seconds("status_within")
+    within = config.seconds("status_within")
     options = {} if within is None else {"status_within": within}
     return FinerySession(
-        asked.credential("key").reveal(),
-        asked.credential("secret"),
+        config.credential("key").reveal(),
+        config.credential("secret"),
         bindings,
         nonces=NonceSequence(),
-        endpoint=asked.endpoint or "mainnet",
+        endpoint=config.endpoint or "mainnet",
         **options,
     )
 

@@ -34,47 +34,47 @@ import secrets
 from typing import Any
 
 from payloads.venues.common.session import Session
-from payloads.venues.common.venue import SILENCE, Asked, Venue
+from payloads.venues.common.venue import SILENCE, SessionConfig, Venue
 
 
-def _session(asked: Asked) -> Session:
+def _session(config: SessionConfig) -> Session:
     from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
 
     subscriptions = []
-    for one in asked.what:
+    for one in config.subscriptions:
         channel, _, named = one.partition(":")
         symbol, _, interval = named.partition("/")
         intervals = [interval] if interval else []
         subscriptions.append(Subscription.of([channel], [symbol or "*"], intervals))
     return QfexMarketSession(
         subscriptions,
-        endpoint=asked.endpoint or "mainnet",
-        silence=asked.seconds("silence"),
+        endpoint=config.endpoint or "mainnet",
+        silence=config.seconds("silence"),
     )
 
 
-def _trade_session(asked: Asked) -> Session:
+def _trade_session(config: SessionConfig) -> Session:
     from payloads.venues.qfex.auth import Credentials, HmacKey
     from payloads.venues.qfex.trade_session import QfexTradeSession
 
     credentials: Credentials
-    if "jwt" in asked.credentials:
-        credentials = asked.credentials["jwt"]
-    elif "public_key" not in asked.credentials:
-        raise asked.missing("public_key", "jwt")
+    if "jwt" in config.credentials:
+        credentials = config.credentials["jwt"]
+    elif "public_key" not in config.credentials:
+        raise config.missing("public_key", "jwt")
     else:
-        public = asked.credential("public_key").reveal()
-        credentials = HmacKey(public, asked.credential("secret"))
-    options: dict[str, Any] = {"channels": asked.what} if asked.what else {}
-    if "key_in" in asked.options:
-        options["key_in"] = asked.options["key_in"]
-    if "cancel_on_disconnect" in asked.options:
-        options["cancel_on_disconnect"] = asked.flag("cancel_on_disconnect")
+        public = config.credential("public_key").reveal()
+        credentials = HmacKey(public, config.credential("secret"))
+    options: dict[str, Any] = {"channels": config.subscriptions} if config.subscriptions else {}
+    if "key_in" in config.options:
+        options["key_in"] = config.options["key_in"]
+    if "cancel_on_disconnect" in config.options:
+        options["cancel_on_disconnect"] = config.flag("cancel_on_disconnect")
     return QfexTradeSession(
         credentials,
         nonces=lambda: secrets.token_hex(16),
-        account_id=asked.options.get("account_id"),
-        endpoint=asked.endpoint or "mainnet",
+        account_id=config.options.get("account_id"),
+        endpoint=config.endpoint or "mainnet",
         **options,
     )
 

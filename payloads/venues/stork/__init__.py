@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from payloads.venues.common.session import Session
-from payloads.venues.common.venue import SILENCE, Asked, Venue, is_number
+from payloads.venues.common.venue import SILENCE, SessionConfig, Venue, is_number
 
 
-def _session(asked: Asked) -> Session:
+def _session(config: SessionConfig) -> Session:
     from payloads.venues.stork.session import StorkSession
 
-    assets = [int(asset) if is_number(asset) else asset for asset in asked.what]
+    assets = [int(asset) if is_number(asset) else asset for asset in config.subscriptions]
     given: dict[str, Any] = {
-        name: asked.options[name] for name in ("channel", "message_type") if name in asked.options
+        name: config.options[name] for name in ("channel", "message_type") if name in config.options
     }
     return StorkSession(
-        asked.credential("token"),
+        config.credential("token"),
         assets,
-        endpoint=asked.endpoint or "mainnet",
-        market_status=asked.flag("market_status"),
-        taxonomy=any(isinstance(one, str) for one in assets) or asked.flag("taxonomy"),
-        silence=asked.seconds("silence"),
+        endpoint=config.endpoint or "mainnet",
+        market_status=config.flag("market_status"),
+        taxonomy=any(isinstance(one, str) for one in assets) or config.flag("taxonomy"),
+        silence=config.seconds("silence"),
         **given,
     )
 

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from payloads.errors import PayloadError
-from payloads.venues import Asked, make
+from payloads.venues import SessionConfig, make
 from payloads.venues.chainlink import server
 from payloads.venues.chainlink.dedupe import ExactDeduplicator
 from payloads.venues.chainlink.group import HighAvailability
@@ -19,14 +19,7 @@ from payloads.venues.chainlink.rest import parse_origins
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import (
-    SECOND,
-    Data,
-    Event,
-    Rejected,
-    Reply,
-    Request,
-)
+from payloads.venues.common.session import SECOND, Data, Event, Rejected, Reply, Request
 from payloads.venues.common.session_group import Degraded
 from tests.venues.chainlink.kit import (
     ACCOUNTS,
@@ -63,7 +56,7 @@ class Found:
 def find(*replies: Reply) -> Found:
     """Drive a group until it has sessions; there is no answer when there are no more replies."""
     credentials = {"key": Secret("the-key"), "secret": Secret("the-secret")}
-    asked = Asked(("0x" + "00" * 32,), options={"ha": "yes"}, credentials=credentials)
+    asked = SessionConfig(("0x" + "00" * 32,), options={"ha": "yes"}, credentials=credentials)
     group = make("chainlink", asked)
     assert isinstance(group, HighAvailability)
     found, now, left = Found(), NOW, [*replies]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from payloads.errors import Misuse
-from payloads.venues import Asked, make
+from payloads.venues import SessionConfig, make
 from payloads.venues.common.dedupe import Repeats
 from payloads.venues.common.endpoints import address
 from payloads.venues.common.http_words import (
@@ -136,7 +136,7 @@ def test_clocks_that_differ() -> None:
 def made(venue: str, *what: str, endpoint: str = "", **options: str) -> Any:
     names = ("token", "key", "secret", "access_token", "refresh_token", "jwt")
     credentials = {name: Secret(f"{name} of a test".replace(" ", "-")) for name in names}
-    return make(venue, Asked(what, endpoint, options, credentials))
+    return make(venue, SessionConfig(what, endpoint, options, credentials))
 
 
 def test_stork_by_name() -> None:
