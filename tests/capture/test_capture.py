@@ -574,8 +574,8 @@ def test_no_credential_of_a_trade_socket_is_in_the_file(how: str, tmp_path: Path
     async def work() -> None:
         async with QfexSimulator() as server:
             token = server.jwt()
-            credentials: Any = {"key": None, "token": Secret(token), "source": lambda: token}[how]
-            given: dict[str, Any] = {"credentials": credentials} if credentials else {}
+            held: dict[str, Any] = {"token": Secret(token), "source": lambda: token}
+            given: dict[str, Any] = {"credentials": held[how]} if how in held else {}
             session = server.trade_session(**given)
             with CaptureWriter(path) as writer:
                 async with connect(session, recorder=writer) as connection:

@@ -68,7 +68,7 @@ def test_har_of_firefox() -> None:
     assert [r.at for r in records if isinstance(r, Frame)] == [
         1764608698685038000, 1764608698700123000,
     ]  # fmt: skip
-    assert records[0].venue == "qfex"
+    assert {r.venue for r in records if isinstance(r, Frame)} == {"qfex"}
 
 
 def test_har_of_firefox_has_frames_as_strings_of_bytes() -> None:
@@ -221,8 +221,9 @@ def test_a_message_of_very_many_lines_is_one_message() -> None:
 
 def test_log_of_wscat_in_a_file() -> None:
     records = [record for _, record in import_records(FIXTURES / "wscat-piped.log")]
-    assert records[0].data == '{"type":"signed_ecdsa","p":"0xaa"}'
-    assert [one.data for one in records[2:]] == ["two", "lines", "last"]
+    first, _, *rest = simple(records)
+    assert first[2] == '{"type":"signed_ecdsa","p":"0xaa"}'
+    assert [data for _, _, data in rest] == ["two", "lines", "last"]
 
 
 def test_log_of_wscat_with_a_command() -> None:
@@ -257,13 +258,13 @@ def test_times_of_no_year_are_taken_off() -> None:
     for kind, message in (("lines", '{"a": 1}'), ("wscat", "< ping"), ("hex", "0xaabb")):
         stamped = of(f"Nov 21 16:00:00 {message}\nFeb  1 23:59:60 {message}\n")
         assert stamped == of(f"{message}\n{message}\n"), kind
-    assert of("Nov 21 of 2026")[0].data == "Nov 21 of 2026"
+    assert simple(of("Nov 21 of 2026")) == [("in", "text", "Nov 21 of 2026")]
 
 
 def test_log_of_websocat() -> None:
     records = [record for _, record in import_records(FIXTURES / "websocat.log")]
     assert isinstance(records.pop(1), BrokenLine)  # a binary message, which it prints as it is
-    assert [one.data for one in records[1:]] == ["two lines", "last"]
+    assert [data for _, _, data in simple(records)[1:]] == ["two lines", "last"]
     text = '[INFO  websocat::lints] Auto-inserting the line mode\n{"a":1}\n{"b":2}\n'
     assert simple(of(text)) == [("in", "text", '{"a":1}'), ("in", "text", '{"b":2}')]
 

@@ -242,6 +242,7 @@ def test_capture_of_a_simulated_venue(
     finally:
         child.kill()
         child.wait()
+        assert child.stdout is not None
         child.stdout.close()
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout)

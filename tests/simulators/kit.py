@@ -88,14 +88,10 @@ def driven(session: Any, **options: Any) -> Connection | GroupConnection:
     return connection
 
 
-def kept_in(events: list[Event]) -> Callable[[list[Event]], bool]:
-    """For `collect` until its time is over: every event is kept, and they are never enough."""
-
-    def keep(seen: list[Event]) -> bool:
-        events.append(seen[-1])
-        return False
-
-    return keep
+async def keep(events: list[Event], connection: Connection | GroupConnection) -> None:
+    """Add events to a list until the connection ends."""
+    async for event in connection.events():
+        events.append(event)
 
 
 async def collect(

@@ -32,7 +32,7 @@ from tests.simulators.kit import (
     dial_of,
     dialled,
     driven,
-    kept_in,
+    keep,
     kinds,
     received,
     refusal,
@@ -172,7 +172,7 @@ def test_our_client_is_told_why_and_does_not_try_again(wrong: str, told: str) ->
             events: list[Event] = []
             async with driven(session, clock=lambda: venue.now() + skew) as connection:
                 with pytest.raises(Refused, match="401"):
-                    await collect(connection, kept_in(events))
+                    await keep(events, connection)
             (rejected,) = [event for event in events if isinstance(event, Rejected)]
             assert rejected.code == "HTTP 401"
             assert told in rejected.message
@@ -248,10 +248,10 @@ def test_all_origins_are_one_call() -> None:
         async with ChainlinkSimulator(rate=50) as venue:
             group = venue.high_availability(BTC)
             async with driven(group) as connection:
-                assert connection.connections == ()
+                assert len(connection.connections) == 0
                 await connection.ready()
-                driven_sessions: list[object] = [each.session for each in connection.connections]
-                assert driven_sessions == [*group.sessions]
+                sessions = [each.session for each in connection.connections]
+                assert sessions == [*group.sessions]
                 with pytest.raises(Misuse, match="once"):
                     connection.start()
                 events = await collect(connection, lambda all_: kinds(all_)["Duplicate"] >= 20)

@@ -22,7 +22,7 @@ from tests.simulators.kit import (
     dial_of,
     dialled,
     driven,
-    kept_in,
+    keep,
     kinds,
     received,
     refusal,
@@ -295,7 +295,7 @@ async def refused(venue: FinerySimulator, session: FinerySession, **options: Any
     told: list[Event] = []
     async with driven(session, **options) as connection:
         with pytest.raises(Refused):
-            await collect(connection, kept_in(told))
+            await keep(told, connection)
     assert venue.peers == []
     return [event for event in told if isinstance(event, Rejected)]
 

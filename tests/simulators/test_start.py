@@ -61,7 +61,7 @@ def test_a_client_can_be_waited_for() -> None:
     with simulators.start("stork") as venue:
         with pytest.raises(TimeoutError):
             venue.wait_connected(seconds=0.02)
-        deliveries = stream(venue.session(), proxy=False)
+        deliveries: Any = stream(venue.session(), proxy=False)
         client = threading.Thread(target=lambda: next(deliveries))
         client.start()
         venue.wait_connected()

@@ -25,7 +25,7 @@ from tests.simulators.kit import (
     collect,
     dialled,
     driven,
-    kept_in,
+    keep,
     kinds,
     received,
     refusal,
@@ -245,7 +245,7 @@ def test_our_client_is_told_why(wrong: dict[str, Any], code: str) -> None:
             events: list[Event] = []
             async with driven(kind(token, [3], endpoint=venue.base)) as connection:
                 with pytest.raises(Refused, match=code):
-                    await collect(connection, kept_in(events))
+                    await keep(events, connection)
             (rejected,) = [event for event in events if isinstance(event, Rejected)]
             assert rejected.code == code
             assert rejected.meaning

@@ -107,8 +107,10 @@ async def books_agree(venue: FinerySimulator, session: FinerySession, connection
 
     def agree() -> bool:
         book = session.book("B", "BTC-USD")
-        sides = ([[*one] for one in side] for side in (book.bids(), book.asks())) if book else ()
-        return (*sides,) == venue.book("B", "BTC-USD") and bool(book) and not book.odd
+        if book is None:
+            return False
+        sides = tuple([[*level] for level in side] for side in (book.bids(), book.asks()))
+        return sides == venue.book("B", "BTC-USD") and not book.odd
 
     while not agree():
         await collect(connection, lambda _: True)
@@ -334,7 +336,7 @@ async def trade(venue: QfexSimulator) -> None:
         order = FILLED | {"client_order_id": str(number)}
         told = venue.account().handle("add_order", order, venue.now())
         for peer in venue.peers[:1]:
-            venue._tell(peer, told)
+            venue._send_answers(peer, told)
         await asyncio.sleep(0.01)
 
 

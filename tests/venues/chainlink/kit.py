@@ -19,15 +19,7 @@ from payloads.venues.chainlink.rest import Rest
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import (
-    SECOND,
-    Data,
-    Event,
-    Rejected,
-    Reply,
-    Request,
-    Session,
-)
+from payloads.venues.common.session import SECOND, Data, Event, Rejected, Reply, Request, Session
 from payloads.venues.common.session_group import Degraded
 
 KEY, SECRET = "00000000-1111-2222-3333-444444444444", "example-secret"

@@ -13,15 +13,7 @@ from payloads.venues.chainlink.dedupe import SdkDeduplicator
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.chainlink.stream import Stream
 from payloads.venues.common.dedupe import Duplicate
-from payloads.venues.common.session import (
-    SECOND,
-    Broken,
-    Data,
-    Event,
-    Rejected,
-    Reply,
-    Request,
-)
+from payloads.venues.common.session import SECOND, Broken, Data, Event, Rejected, Reply, Request
 from tests.venues.chainlink.kit import (
     CREDENTIALS,
     F1,

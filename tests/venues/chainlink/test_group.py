@@ -19,14 +19,7 @@ from payloads.venues.chainlink.rest import parse_origins
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import (
-    SECOND,
-    Data,
-    Event,
-    Rejected,
-    Reply,
-    Request,
-)
+from payloads.venues.common.session import SECOND, Data, Event, Rejected, Reply, Request
 from payloads.venues.common.session_group import Degraded
 from tests.venues.chainlink.kit import (
     ACCOUNTS,

@@ -15,11 +15,7 @@ from payloads.venues.chainlink.auth import (
     ENCODED,
 )
 from payloads.venues.chainlink.rest import Rest, parse_origins
-from payloads.venues.common.session import (
-    SECOND,
-    Reply,
-    Request,
-)
+from payloads.venues.common.session import SECOND, Reply, Request
 from tests.checks import outcome
 from tests.strategies import JSON
 from tests.venues.chainlink.kit import (

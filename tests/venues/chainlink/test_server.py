@@ -16,9 +16,7 @@ from payloads.venues.chainlink.auth import (
 from payloads.venues.chainlink.codes import CODES
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import (
-    SECOND,
-)
+from payloads.venues.common.session import SECOND
 from tests.venues.chainlink.kit import (
     ACCOUNTS,
     CREDENTIALS,
