@@ -23,6 +23,7 @@ from payloads.venues.common.subscriptions import HELD, OVERDUE
 from payloads.venues.ethgas.auth import EthgasLogin, TokenRenewed
 from payloads.venues.ethgas.protocol import DRAFT, Channel
 from payloads.venues.ethgas.session import EthgasSession
+from payloads.venues.ethgas.socket_login import ASKED, NO_LOGIN, OUT, TRANSITIONS, LoginState
 from tests.venues.ethgas.kit import (
     BOOK,
     HOUR,
@@ -420,3 +421,21 @@ def test_text_pings() -> None:
     assert session.received("pong", NOW) == session.received(b"pong", NOW) == []
     assert session.received("ping", NOW) == []
     assert session.take() == ["pong"]
+
+
+def test_a_login_only_moves_along_its_table() -> None:
+    session = by_token(ORDERS)
+    login = session._entry
+    assert login.state is NO_LOGIN
+    session.opened(NOW)
+    assert login.state is ASKED
+    say(session, LOGGED_IN)
+    assert login.state is LoginState.LOGGED_IN
+    say(session, {"event": "login", "code": 403, "msg": "no"})
+    assert login.state is OUT
+    # It is too late for that: private channels were given up.
+    say(session, LOGGED_IN)
+    assert login.state is OUT
+    session.closed(1006, "", NOW)
+    assert login.state is NO_LOGIN
+    assert TRANSITIONS.keys() == {*LoginState}
