@@ -187,8 +187,9 @@ def test_it_is_simulated_on_the_command_line() -> None:
     assert hello["environment"] == {"PAYLOADS_MADEUP_TOKEN": TOKEN}
     assert hello["endpoints"] == {"madeup": hello["endpoint"]}
     assert "step=COUNT" in command("simulate", "--help").stdout
-    for wrong in (("--set", "step=x"), ("--bad-share", "1"), ("--misbehave", "expire@1")):
-        assert command("simulate", "madeup", *wrong, "--for", "0").exit_code == 2
+    wrong = {"--set": "step=x", "--bad-share": "1", "--misbehave": "expire@1", "--feeds": "up"}
+    for option, value in wrong.items():
+        assert command("simulate", "madeup", option, value, "--for", "0").exit_code == 2
 
 
 def test_it_is_simulated_in_python() -> None:

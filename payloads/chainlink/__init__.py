@@ -31,6 +31,7 @@ from payloads.chainlink.views import view
 
 if TYPE_CHECKING:
     from payloads.chainlink.quotes import quote, quote_bulk
+    from payloads.chainlink.state import ChainlinkState
     from payloads.chainlink.verifier import (
         judge,
         judge_bulk,
@@ -40,8 +41,9 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "SCHEMAS", "BareReport", "Context", "FullReport", "Report", "ReportHead", "Schema",
-    "UnknownReport", "compress", "decode", "decode_call", "decode_envelope", "decode_report",
+    "SCHEMAS", "BareReport", "ChainlinkState", "Context", "FullReport", "Report", "ReportHead",
+    "Schema", "UnknownReport", "compress", "decode", "decode_call", "decode_envelope",
+    "decode_report",
     "decompress", "encode_calldata", "expect_signers", "from_dict", "judge", "judge_bulk",
     "judge_calldata", "judge_many", "quote", "quote_bulk", "recover", "schema", "schema_named",
     "to_dict", "verify", "view",
@@ -51,6 +53,7 @@ __all__ = [
 _LATER = {
     **dict.fromkeys(("judge", "judge_bulk", "judge_calldata", "judge_many", "verify"), "verifier"),
     **dict.fromkeys(("quote", "quote_bulk"), "quotes"),
+    "ChainlinkState": "state",
 }
 
 

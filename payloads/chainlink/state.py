@@ -15,8 +15,9 @@ import msgspec
 from hexbytes import HexBytes
 
 from payloads.abi.fields import Record, hexed
+from payloads.chainlink.calldata import parameter
 from payloads.crypto import checksum, keccak256
-from payloads.errors import shown
+from payloads.errors import Misuse, shown
 from payloads.json_records import Wrong, integer
 from payloads.verdicts.state import ZERO, Address, Bytes32, State, Uint256, plain
 from payloads.verdicts.words import instant
@@ -218,6 +219,10 @@ class FeeManager(Record, frozen=True, kw_only=True, dict=True, gc=True):
 
     def token(self, name: str) -> HexBytes:
         """The address of `link` or `native`."""
+        if name not in ("link", "native"):
+            raise Misuse(
+                "no such token", field="token", expected="link or native", found=shown(name)
+            )
         return self.link if name == "link" else self.native
 
     def discount(self, feed_id: bytes, token: bytes, subscriber: bytes, own: bool) -> int:
@@ -303,6 +308,12 @@ class ChainlinkState(State, frozen=True, kw_only=True, dict=True, gc=True):
             _check_activation_times(self)
         elif len(self.by_key) < len(self.in_force):
             raise Wrong("two configs in force have the same name", path="configs")
+
+    def parameter_payload(self, token: str) -> bytes:
+        """The argument of `verify` that says what to pay in: `link` or `native`."""
+        if self.fee_manager is None:
+            raise Misuse("the state has no fee manager to pay", field="fee_manager")
+        return parameter(self.fee_manager.token(token))
 
     def to_dict(self) -> dict[str, Any]:
         """The object that `from_dict` reads."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from payloads.abi.calldata import function_named
-from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK, encode_calldata, parameter
+from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK, encode_calldata
 from payloads.chainlink.compressed import compress, decompress
 from payloads.chainlink.frames import (
     EVIDENCE,
@@ -118,9 +118,8 @@ def _judge_many(
 
 
 def _parameter(state: Any, token: str) -> bytes:
-    if state.fee_manager is None:
-        raise Misuse("the state has no fee manager to pay", field="quote")
-    return parameter(bytes(state.fee_manager.token(token)))
+    payload: bytes = state.parameter_payload(token)
+    return payload
 
 
 def _quote(payload: bytes, state: Any, sender: str | None, now: int | None) -> Quote:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from payloads import venues as catalog
+from payloads import venues
 from payloads.cli import show
 from payloads.cli.capture_progress import AllRefused, Progress
 from payloads.cli.capture_summary import summary_lines
@@ -61,16 +61,16 @@ def _size(value: str) -> int:
 def _venues() -> str:
     """The venues for the help, with subscriptions, endpoints, credentials and options."""
     return "Venues:\n\n" + "\n\n".join(
-        "\b\n" + "\n".join(_about(venue)) for venue in catalog.VENUES.values()
+        "\b\n" + "\n".join(_about(venue)) for venue in venues.VENUES.values()
     )
 
 
-def _about(venue: catalog.Venue) -> Iterator[str]:
+def _about(venue: venues.Venue) -> Iterator[str]:
     yield f"  {venue.name}: {venue.title}"
     yield f"    WHAT        {venue.subscription}"
     yield f"    --endpoint  {', '.join(venue.endpoints)}, or a URL"
     if venue.credentials:
-        names = ", ".join(catalog.variable(venue.name, name) for name in venue.credentials)
+        names = ", ".join(venues.variable(venue.name, name) for name in venue.credentials)
         yield f"    credentials {names}"
     for name, words in venue.options.items():
         yield f"    --set       {name}={words}"
@@ -79,7 +79,7 @@ def _about(venue: catalog.Venue) -> Iterator[str]:
 @click.command(
     cls=LateHelpCommand, describe=_venues, short_help="Write what a venue sends to a file."
 )
-@click.argument("venue", type=LateChoice(lambda: catalog.VENUES), metavar="VENUE")
+@click.argument("venue", type=LateChoice(lambda: venues.VENUES), metavar="VENUE")
 @click.argument("what", nargs=-1)
 @click.option(
     "-o",
@@ -160,7 +160,7 @@ def capture(
     tls = _trusting(ca)
     progress = Progress(show.colours(colour, sys.stderr), frames)
     asked = _asked(venue, what, endpoint, options, credentials)
-    session = catalog.make(venue, asked)
+    session = venues.make(venue, asked)
     writer = CaptureWriter(
         output, venue=venue, asked=_header(asked), secrets=secrets_in(session),
         flush_every=flush, sync=sync, max_bytes=rotate_size, max_seconds=rotate_every,
@@ -184,7 +184,7 @@ def _asked(
     endpoint: str,
     options: Iterable[str],
     credentials: str | None,
-) -> catalog.SessionConfig:
+) -> venues.SessionConfig:
     """The arguments of the command, with the credentials that are found for it."""
     from payloads.live.credentials import find
 
@@ -194,15 +194,15 @@ def _asked(
         if not mark:
             raise Misuse("not an option", field="--set", expected="NAME=VALUE", found=option)
         chosen[name.replace("-", "_")] = value
-    if not what and catalog.venue(venue).needs_subscriptions:
-        asked_for = catalog.venue(venue).subscription
+    if not what and venues.venue(venue).needs_subscriptions:
+        asked_for = venues.venue(venue).subscription
         raise Misuse("nothing to capture", field=f"{venue} WHAT", expected=asked_for)
-    names = catalog.venue(venue).credentials
+    names = venues.venue(venue).credentials
     found = find(venue, names, file=credentials)
-    return catalog.SessionConfig(what, endpoint, chosen, found)
+    return venues.SessionConfig(what, endpoint, chosen, found)
 
 
-def _header(asked: catalog.SessionConfig) -> dict[str, Any]:
+def _header(asked: venues.SessionConfig) -> dict[str, Any]:
     """The arguments as the capture's header keeps them."""
     endpoint = asked.endpoint or "mainnet"
     return {"what": list(asked.subscriptions), "endpoint": endpoint, "options": dict(asked.options)}
@@ -243,24 +243,7 @@ async def _run(
     connection = connect(session, recorder=writer, backoff=Backoff(attempts=attempts), tls=tls)
     progress.connection = connection
     async with stoppable() as stop, connection:
-        reading = asyncio.ensure_future(progress.read(connection.inbox))
-        stopping = asyncio.ensure_future(_stopped(stop))
-        timing = asyncio.ensure_future(_time_over(connection, progress, seconds))
-        showing = asyncio.ensure_future(progress.show())
-        try:
-            ends: list[asyncio.Future[Any]] = [reading, stopping, timing]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            progress.ended = "as many as were asked for"
-            for end in (stopping, timing):
-                if end.done():
-                    progress.ended = end.result()
-        finally:
-            progress.refused = progress.refused_now()
-            for task in (reading, stopping, timing, showing):
-                task.cancel()
-            ended = await asyncio.gather(reading, stopping, timing, showing, return_exceptions=True)
-            progress.clear()
-    error = ended[0]
+        error = await _until_first_end(connection, progress, stop, seconds)
     if isinstance(error, Refused):
         progress.ended_by, progress.ended = error, f"given up: {error.reason}"
         if isinstance(error, AllRefused):
@@ -268,6 +251,33 @@ async def _run(
             writer.incident(Incident(session.venue, 0, time.time_ns(), "gave up", why))
     elif isinstance(error, Exception):
         raise error
+
+
+async def _until_first_end(
+    connection: Connection | GroupConnection,
+    progress: Progress,
+    stop: asyncio.Event,
+    seconds: float | None,
+) -> BaseException | None:
+    """Read until the limit, the end of --for, or Ctrl-C. Returns an error that ended it before."""
+    reading = asyncio.ensure_future(progress.read(connection.inbox))
+    stopping = asyncio.ensure_future(_stopped(stop))
+    timing = asyncio.ensure_future(_time_over(connection, progress, seconds))
+    showing = asyncio.ensure_future(progress.show())
+    tasks: list[asyncio.Future[Any]] = [reading, stopping, timing, showing]
+    try:
+        await asyncio.wait(tasks[:3], return_when=asyncio.FIRST_COMPLETED)
+        progress.ended = "as many as were asked for"
+        for end in (stopping, timing):
+            if end.done():
+                progress.ended = end.result()
+    finally:
+        progress.refused = progress.refused_now()
+        for task in tasks:
+            task.cancel()
+        error, *_ = await asyncio.gather(*tasks, return_exceptions=True)
+        progress.clear()
+    return error if isinstance(error, BaseException) else None
 
 
 async def _stopped(stop: asyncio.Event) -> str:

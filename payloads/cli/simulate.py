@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import json
 import shlex
 import sys
@@ -135,6 +136,8 @@ def simulate(
         "host": host, "port": port, "rate": rate, "misbehave": misbehave, "seed": seed,
     }  # fmt: skip
     if feeds is not None:
+        if "feeds" not in inspect.signature(kind).parameters:
+            raise Misuse("has no feeds to choose from", field="--feeds", found=venue)
         options["feeds"] = [name.strip() for name in feeds.split(",") if name.strip()]
     if bad_share is not None:
         if not kind.BAD:

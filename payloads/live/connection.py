@@ -37,16 +37,16 @@ import contextlib
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Self
 
 from payloads.abi.fields import Record
 from payloads.capture import redaction
-from payloads.capture.frames import Delivery, Retrying, Unreachable
+from payloads.capture.frames import Retrying, Unreachable
 from payloads.errors import Misuse, Refused
 from payloads.live.http import perform
-from payloads.live.inbox import Inbox, WhenFull
+from payloads.live.inbox import Inbox, Readable, WhenFull
 from payloads.live.request_tasks import RequestTasks, unless
 from payloads.live.seams import (
     DialFailed,
@@ -60,7 +60,7 @@ from payloads.live.session_runner import KeepAlive, SessionRunner, last_closed
 from payloads.live.sink import Recorder, Sink
 from payloads.live.thread_bridge import LoopCaller
 from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
-from payloads.venues.common.session import Dial, Event, Reply, Retry, Session
+from payloads.venues.common.session import Dial, Reply, Retry, Session
 
 SECOND = 10**9
 # A session that asks for more requests than this before it dials is going in circles.
@@ -86,7 +86,7 @@ class Backoff(Record, frozen=True):
         return int(longest * (1 - chance / 2) * SECOND)
 
 
-class Connection:
+class Connection(Readable):
     """One session and its connection. See the module's first lines."""
 
     def __init__(
@@ -183,18 +183,6 @@ class Connection:
         finally:
             if self._task is not None:  # cancelled a second time: stop at once
                 self._task.cancel()
-
-    def __aiter__(self) -> AsyncIterator[Delivery]:
-        return self
-
-    def __anext__(self) -> Awaitable[Delivery]:
-        return self.inbox.__anext__()
-
-    async def events(self) -> AsyncIterator[Event]:
-        """Only the events."""
-        async for delivery in self:
-            for event in delivery.events:
-                yield event
 
     # --- dialling, again and again ---
 

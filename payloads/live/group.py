@@ -12,23 +12,23 @@ import contextlib
 import inspect
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Self
 
-from payloads.capture.frames import Delivery, Retrying
+from payloads.capture.frames import Retrying
 from payloads.errors import Misuse, Refused
 from payloads.live.connection import Connection
 from payloads.live.http import perform
-from payloads.live.inbox import Inbox, WhenFull
+from payloads.live.inbox import Inbox, Readable, WhenFull
 from payloads.live.request_tasks import RequestTasks
 from payloads.live.seams import PerformRequest
 from payloads.live.sink import Recorder, Sink
-from payloads.venues.common.session import SECOND, Event, Reply
+from payloads.venues.common.session import SECOND, Reply
 from payloads.venues.common.session_group import SessionGroup
 
 
-class GroupConnection:
+class GroupConnection(Readable):
     """A session group being driven. It is used like a `Connection` and takes the same options."""
 
     def __init__(
@@ -99,18 +99,6 @@ class GroupConnection:
                 await asyncio.wait([self._task])
             finally:
                 self._task.cancel()
-
-    def __aiter__(self) -> AsyncIterator[Delivery]:
-        return self
-
-    def __anext__(self) -> Awaitable[Delivery]:
-        return self.inbox.__anext__()
-
-    async def events(self) -> AsyncIterator[Event]:
-        """Only the events."""
-        async for delivery in self:
-            for event in delivery.events:
-                yield event
 
     # --- finding the sessions ---
 

@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Literal
 
 from payloads.capture.frames import Delivery, Dropped
 from payloads.errors import Misuse
+from payloads.venues.common.session import Event
 
 WhenFull = Literal["block", "drop-oldest"]
 
@@ -171,3 +172,21 @@ class Inbox:
         resumes, self._resumes = self._resumes, []
         for resume in resumes:
             resume()
+
+
+class Readable:
+    """The reading half of everything that feeds an inbox."""
+
+    inbox: Inbox
+
+    def __aiter__(self) -> AsyncIterator[Delivery]:
+        return self
+
+    def __anext__(self) -> Awaitable[Delivery]:
+        return self.inbox.__anext__()
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Only the events."""
+        async for delivery in self:
+            for event in delivery.events:
+                yield event

@@ -20,22 +20,27 @@ from payloads.stork.update import Asset, SignedUpdate, UnsignedUpdate, decode, d
 from payloads.stork.views import view
 
 if TYPE_CHECKING:
+    from payloads.stork.state import StorkState
     from payloads.stork.verifier import judge, judge_calldata, judge_many, verify
 
 __all__ = [
-    "Asset", "SignedUpdate", "UnsignedUpdate", "decode", "decode_call", "decode_unsigned",
+    "Asset", "SignedUpdate", "StorkState", "UnsignedUpdate", "decode", "decode_call",
+    "decode_unsigned",
     "encode_calldata", "expect_signers", "from_dict", "judge", "judge_calldata", "judge_many",
     "recover", "to_dict", "verify", "view",
 ]  # fmt: skip
 
 # Imported when first asked for: decoding alone does not pay for the contract's rules.
-_LATER = ("judge", "judge_calldata", "judge_many", "verify")
+_LATER = {
+    **dict.fromkeys(("judge", "judge_calldata", "judge_many", "verify"), "verifier"),
+    "StorkState": "state",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.verifier"), name)
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -54,7 +54,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def client_of(vendor: Any, venue: QfexSimulator, secret: str = "") -> Any:
-    """The vendor's client, sent to our simulator; `seen` is what its strategy is told."""
+    """The vendor's client, sent to our simulator; `seen` is what its strategy is answers."""
 
     class Strategy(vendor.strategy.TakerStrategy):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
@@ -110,9 +110,9 @@ def test_the_vendors_client_trades_on_our_simulator(vendor: Any) -> None:
                 "symbol": "AAPL-USD", "side": "SELL", "order_type": "MARKET",
                 "order_time_in_force": "IOC", "quantity": Decimal(2),
             }  # fmt: skip
-            told = venue.account().handle("add_order", market, venue.now())
+            answers = venue.account().handle("add_order", market, venue.now())
             (trader,) = [peer for peer, _ in venue._traders()]
-            venue._tell(trader, told)
+            venue._send_answers(trader, answers)
             await until(lambda: seen["fill"])
             assert seen["fill"][0]["filled_qty_delta"] == 2
             await until(lambda: client.get_position("AAPL-USD").position == -2)

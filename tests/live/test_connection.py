@@ -31,7 +31,6 @@ from payloads.venues.common.session import (
     Request,
     Retry,
     Stalled,
-    Unknown,
 )
 from tests.live.kit import SECRET, Notes, Numbered, count, events_of, read_until
 from tests.live.memory import (
@@ -375,23 +374,6 @@ def test_a_session_that_says_stalled_or_closed_is_obeyed() -> None:
         assert session.numbers == [1, 2, 3, 4]
         assert connection.stats.opened == 2
         assert isinstance(events[-1], Closed)
-
-    in_virtual_time(work())
-
-
-def test_text_that_is_not_utf8_is_passed_on_as_bytes() -> None:
-    async def work() -> None:
-        async def handler(peer: MemoryPeer) -> None:
-            peer.client.bring("text", b"\xff\xfe")
-            await peer.wait_closed()
-
-        async with MemoryVenue(handler).connect(Numbered(URL)) as connection:
-            async for delivery in connection:
-                if delivery.frame is not None:
-                    break
-        assert delivery.frame is not None
-        assert (delivery.frame.opcode, delivery.frame.data) == ("text", b"\xff\xfe")
-        assert isinstance(delivery.events[0], Unknown)
 
     in_virtual_time(work())
 

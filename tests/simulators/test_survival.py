@@ -336,7 +336,7 @@ async def trade(venue: QfexSimulator) -> None:
         order = FILLED | {"client_order_id": str(number)}
         told = venue.account().handle("add_order", order, venue.now())
         for peer in venue.peers[:1]:
-            venue._tell(peer, told)
+            venue._send_answers(peer, told)
         await asyncio.sleep(0.01)
 
 

@@ -1,6 +1,6 @@
 """QFEX on loopback: public market data on one port, the authenticated trade socket on another.
 
-Books are whole at every message and numbered; `*` stands for all symbols. Orders meet nobody
+Books are whole at every message and numbered; `*` stands for all symbols. Orders meet no others
 (`payloads.simulators.venues.qfex_account`). As at the venue, order replies come only to connections
 that have subscribed to `order_responses`, and cancel-on-disconnect takes all orders of the account.
 
@@ -28,7 +28,7 @@ from payloads.simulators.options import Common, Endpoint, Made
 from payloads.simulators.peer import Peer
 from payloads.simulators.streams import Stream
 from payloads.simulators.text_options import COMMON, SECRET, TextOption, seconds, word
-from payloads.simulators.venues.qfex_account import Account, Told, rfc3339
+from payloads.simulators.venues.qfex_account import Account, Answer, rfc3339
 from payloads.venues.common.jwt import make_token
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import SECOND
@@ -90,7 +90,7 @@ class QfexSimulator(Simulator):
         self.auth_within = auth_within
         self._jwt_keys = 0
         self._auth = self._new_auth()
-        self._markets = {one: _Market(one, self.seed, self._when) for one in feeds}
+        self._markets = {symbol: _Market(symbol, self.seed, self._when) for symbol in feeds}
         self._statistics = 0
         self._accounts: dict[str, Account] = {}
 
@@ -191,7 +191,7 @@ class QfexSimulator(Simulator):
     def left(self, peer: Peer) -> None:
         desk = peer.memory.get("desk")
         if isinstance(desk, TradeDesk) and desk.cancel_on_disconnect:
-            self._tell(peer, self.account(desk.account).cancel_all(self.now()))
+            self._send_answers(peer, self.account(desk.account).cancel_all(self.now()))
 
     def expire_tokens(self) -> None:
         self._auth = self._new_auth()
@@ -220,10 +220,10 @@ class QfexSimulator(Simulator):
             self.counters.refused["message"] += 1
             return
         after = desk.streams(self.feeds)
-        for one in sorted(before - after):
-            self.leave(peer, self._market_stream(*one))
-        for one in sorted(after - before):
-            self.join(peer, self._market_stream(*one))
+        for stream in sorted(before - after):
+            self.leave(peer, self._market_stream(*stream))
+        for stream in sorted(after - before):
+            self.join(peer, self._market_stream(*stream))
 
     def _market_stream(self, channel: str, symbol: str, interval: str) -> Stream:
         make: Callable[[], Iterable[Made]]
@@ -236,14 +236,14 @@ class QfexSimulator(Simulator):
 
     def _market_stats(self, symbol: str) -> Iterable[Made]:
         self._statistics += 1
-        markets = [one for one in self._markets.values() if symbol in (_ALL, one.symbol)]
+        markets = [each for each in self._markets.values() if symbol in (_ALL, each.symbol)]
         yield Made(_text({
             "type": "market_stats", "symbol": symbol, "sequence": self._statistics,
             "time": self._when(),
-            "bbos": [one.bbo() for one in markets],
-            "mark_prices": [one.mark_price() for one in markets],
-            "open_interests": [one.open_interest() for one in markets],
-            "daily_volumes": [{"symbol": one.symbol, "volume": "12.5"} for one in markets],
+            "bbos": [each.bbo() for each in markets],
+            "mark_prices": [each.mark_price() for each in markets],
+            "open_interests": [each.open_interest() for each in markets],
+            "daily_volumes": [{"symbol": each.symbol, "volume": "12.5"} for each in markets],
         }))  # fmt: skip
 
     def _when(self) -> str:
@@ -254,8 +254,8 @@ class QfexSimulator(Simulator):
     def _on_trade(self, peer: Peer, text: str) -> None:
         desk: TradeDesk = peer.memory["desk"]
         before, was_in = set(desk.channels), desk.authenticated
-        answers, asked = desk.received(text, self.now())
-        self._tell(peer, [Told(one) for one in answers])
+        own, asked = desk.received(text, self.now())
+        self._send_answers(peer, [Answer(message) for message in own])
         if not was_in and not desk.authenticated and '"auth"' in text:
             peer.close(1008, "authentication failed")
         for channel in ("positions", "balances"):
@@ -266,23 +266,23 @@ class QfexSimulator(Simulator):
                 (self.join if channel in desk.channels else self.leave)(peer, stream)
         if asked is not None:
             account = self.account(desk.account)
-            told = account.handle(asked["type"], asked.get("params", {}), self.now())
-            self._tell(peer, told)
+            answers = account.handle(asked["type"], asked.get("params", {}), self.now())
+            self._send_answers(peer, answers)
 
-    def _tell(self, asking: Peer, told: Iterable[Told]) -> None:
-        """Send answers to whom they are for."""
-        for one in told:
-            if "err" in one.message:
-                self.counters.refused[one.message["err"]["error_code"]] += 1
-            for peer in self._same_account(asking) if one.for_all else [asking]:
-                if not one.channel or one.channel in peer.memory["desk"].channels:
-                    self._say(peer, one)
+    def _send_answers(self, asking: Peer, answers: Iterable[Answer]) -> None:
+        """Send each answer to the connections that it is for."""
+        for each in answers:
+            if "err" in each.message:
+                self.counters.refused[each.message["err"]["error_code"]] += 1
+            for peer in self._same_account(asking) if each.for_all else [asking]:
+                if not each.channel or each.channel in peer.memory["desk"].channels:
+                    self._say(peer, each)
 
-    def _say(self, peer: Peer, one: Told) -> None:
-        if one.channel == "fills":  # what no message asked for is data, as in a stream
-            self.deliver(peer, one.channel, Made(_text(one.message)))
+    def _say(self, peer: Peer, message: Answer) -> None:
+        if message.channel == "fills":  # data that answers no message, as in a stream
+            self.deliver(peer, message.channel, Made(_text(message.message)))
         else:
-            peer.send(_text(one.message))
+            peer.send(_text(message.message))
 
     def _same_account(self, asking: Peer) -> list[Peer]:
         account = asking.memory["desk"].account
@@ -291,8 +291,8 @@ class QfexSimulator(Simulator):
 
     def _pulse(self, channel: str, account_id: str) -> Iterable[Made]:
         account = self.account(account_id)
-        for one in account.positions() if channel == "positions" else [account.balance()]:
-            yield Made(_text(one))
+        for message in account.positions() if channel == "positions" else [account.balance()]:
+            yield Made(_text(message))
 
 
 def _text(content: Any) -> str:

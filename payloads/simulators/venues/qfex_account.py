@@ -19,9 +19,11 @@ Params = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Told:
-    """An answer: for who asked or for all of the account's connections, and of these for those that
-    have subscribed to its channel, if it has one."""
+class Answer:
+    """An answer: for the asking connection or for all of the account's connections.
+
+    If it has a channel, it is for the connections that have subscribed to it.
+    """
 
     message: Params
     channel: str = ""
@@ -42,7 +44,7 @@ _EXITS = {"take_profit": "TAKE_PROFIT", "stop_loss": "STOP_LOSS"}
 
 
 class Account:
-    """`mark` gives a symbol's price, or None if there is none; `symbol` is one that there is."""
+    """`mark` returns the price of a symbol, None for an unknown symbol; `symbol` is a known one."""
 
     def __init__(self, name: str, symbol: str, mark: Callable[[str], Decimal | None]) -> None:
         self._name, self._symbol, self._mark = name, symbol, mark
@@ -55,26 +57,26 @@ class Account:
         self._positions: dict[str, Decimal] = {}
         self._leverage: dict[str, Any] = {}
 
-    def handle(self, kind: str, params: Params, now: int) -> list[Told]:
+    def handle(self, kind: str, params: Params, now: int) -> list[Answer]:
         """The answers to a message."""
         self._now = now
-        answers: list[Told] = getattr(self, f"_{kind}")(params)
+        answers: list[Answer] = getattr(self, f"_{kind}")(params)
         return answers
 
-    def cancel_all(self, now: int) -> list[Told]:
-        """What cancel-on-disconnect does."""
+    def cancel_all(self, now: int) -> list[Answer]:
+        """Cancel-on-disconnect."""
         self._now = now
         return [self._order(order, "CANCELLED") for order in self._emptied(self.orders)]
 
     def positions(self) -> list[Params]:
-        """What the positions channel pulses: one message for each symbol that was traded."""
+        """The messages of the positions channel: one for each traded symbol."""
         return [
             {"position_response": self._position(symbol, quantity)}
             for symbol, quantity in (self._positions or {self._symbol: Decimal(0)}).items()
         ]
 
     def balance(self) -> Params:
-        """What the balances channel pulses."""
+        """The message of the balances channel."""
         fields = ("realised_pnl", "unrealised_pnl", "order_margin", "position_margin",
                   "net_funding", "fees")  # fmt: skip
         balance = {"id": self._user, "user_id": self._user, "deposit": _DEPOSIT}
@@ -84,7 +86,7 @@ class Account:
 
     # --- orders -----------------------------------------------------------------------------------
 
-    def _add_order(self, params: Params) -> list[Told]:
+    def _add_order(self, params: Params) -> list[Answer]:
         order = {
             "order_id": self._id("order"), "symbol": params["symbol"], "side": params["side"],
             "type": params["order_type"], "time_in_force": params["order_time_in_force"],
@@ -99,12 +101,12 @@ class Account:
         placed = [self._order(order, "ACK"), *self._exits(order)]
         if order["type"] == "MARKET":
             return [*placed, *self._filled(order, mark)]
-        if order["time_in_force"] != "GTC":  # nobody is there to trade with at once
+        if order["time_in_force"] != "GTC":  # there is no order to trade with
             return [*placed, self._order(order, "CANCELLED")]
         self.orders[order["order_id"]] = order
         return placed
 
-    def _filled(self, order: Params, mark: Decimal) -> list[Told]:
+    def _filled(self, order: Params, mark: Decimal) -> list[Answer]:
         quantity = Decimal(str(order["quantity"]))
         trade = {
             "trade_id": self._id("trade"), "order_id": order["order_id"],
@@ -121,10 +123,10 @@ class Account:
             "realised_pnl": 0, "execution_type": "T", "timestamp": self._seconds(),
         }  # fmt: skip
         done = order | {"price": mark, "quantity_remaining": 0}
-        told = self._order(done, "FILLED", trade_id=trade["trade_id"])
-        return [told, Told({"fill_response": fill}, "fills", True)]
+        answer = self._order(done, "FILLED", trade_id=trade["trade_id"])
+        return [answer, Answer({"fill_response": fill}, "fills", True)]
 
-    def _modify_order(self, params: Params) -> list[Told]:
+    def _modify_order(self, params: Params) -> list[Answer]:
         if (order := self.orders.get(params["order_id"])) is None:
             return [self._missing(params, "CANNOT_MODIFY_NO_SUCH_ORDER")]
         names = ("price", "quantity", *_EXITS)
@@ -132,7 +134,7 @@ class Account:
         order["quantity_remaining"] = order["quantity"]
         return [self._order(order, "MODIFIED")]
 
-    def _cancel_order(self, params: Params) -> list[Told]:
+    def _cancel_order(self, params: Params) -> list[Answer]:
         if "twap" in params["cancel_order_id_type"]:
             twap = self._found(self._twaps, params["cancel_order_id_type"], params["order_id"])
             if twap is None:
@@ -145,16 +147,16 @@ class Account:
         del self.orders[order["order_id"]]
         return [self._order(order, "CANCELLED")]
 
-    def _cancel_all_orders(self, params: Params) -> list[Told]:
+    def _cancel_all_orders(self, params: Params) -> list[Answer]:
         return [self._ack("cancel_all_orders", params), *self.cancel_all(self._now)]
 
-    def _get_order(self, params: Params) -> list[Told]:
+    def _get_order(self, params: Params) -> list[Answer]:
         for name in ("order_id", "client_order_id"):
             if (order := self._found(self.orders, name, params["order_id"])) is not None:
-                return [Told({"order_response": self._said(order, "ACK")}, "order_responses")]
+                return [Answer({"order_response": self._said(order, "ACK")}, "order_responses")]
         return [self._missing(params, "NO_SUCH_ORDER")]
 
-    def _get_user_orders(self, params: Params) -> list[Told]:
+    def _get_user_orders(self, params: Params) -> list[Answer]:
         stops = [
             self._said(
                 {"order_id": stop["stop_order_id"], "symbol": stop["symbol"],
@@ -166,9 +168,9 @@ class Account:
         asked = params.get("symbol")
         found = [order for order in orders if asked in (None, order["symbol"])]
         page = found[params.get("offset", 0) :][: params.get("limit", 1000)]
-        return [Told({"all_orders_response": {"orders": page, "twaps": [*self._twaps.values()]}})]
+        return [Answer({"all_orders_response": {"orders": page, "twaps": [*self._twaps.values()]}})]
 
-    def _get_user_trades(self, params: Params) -> list[Told]:
+    def _get_user_trades(self, params: Params) -> list[Answer]:
         asked = params.get("order_id")
         first, last = params.get("start_ts", 0), params.get("end_ts", 2**40)
         found = [
@@ -176,9 +178,9 @@ class Account:
             if asked in (None, trade["order_id"]) and first <= trade["timestamp"] <= last
         ]  # fmt: skip
         page = found[params.get("offset", 0) :][: params.get("limit", 1000)]
-        return [Told({"user_trades_response": page})]
+        return [Answer({"user_trades_response": page})]
 
-    def _close_position(self, params: Params) -> list[Told]:
+    def _close_position(self, params: Params) -> list[Answer]:
         held = self._positions.get(params["symbol"], Decimal(0))
         if not held:
             order = {"order_id": None, "symbol": params["symbol"]}
@@ -190,9 +192,9 @@ class Account:
 
     # --- stop orders, TWAPs, leverage -------------------------------------------------------------
 
-    def _exits(self, order: Params) -> list[Told]:
+    def _exits(self, order: Params) -> list[Answer]:
         """The stop orders that an order brings with it."""
-        told = []
+        answer = []
         for name, kind in _EXITS.items():
             if not order[name]:
                 continue
@@ -203,26 +205,26 @@ class Account:
                 "client_order_id": order["client_order_id"],
             }  # fmt: skip
             self._stops[stop["stop_order_id"]] = stop
-            told.append(self._stop(stop))
-        return told
+            answer.append(self._stop(stop))
+        return answer
 
-    def _modify_stop_order(self, params: Params) -> list[Told]:
+    def _modify_stop_order(self, params: Params) -> list[Answer]:
         if (stop := self._stops.get(params["stop_order_id"])) is None:
             return [self._no_stop("modify_stop_order", params)]
         stop |= {"price": params["price"], "quantity": params["quantity"]}
         return [self._ack("modify_stop_order", params), self._stop(stop)]
 
-    def _cancel_stop_order(self, params: Params) -> list[Told]:
+    def _cancel_stop_order(self, params: Params) -> list[Answer]:
         if self._stops.pop(params["stop_order_id"], None) is None:
             return [self._no_stop("cancel_stop_order", params)]
         return [self._ack("cancel_stop_order", params)]
 
-    def _no_stop(self, kind: str, params: Params) -> Told:
+    def _no_stop(self, kind: str, params: Params) -> Answer:
         message = {"type": kind, "params": params}
         error = {"error_code": "InvalidOrder", "message": "no such stop order"}
-        return Told({"err": error | {"incoming_message": message}})
+        return Answer({"err": error | {"incoming_message": message}})
 
-    def _add_twap(self, params: Params) -> list[Told]:
+    def _add_twap(self, params: Params) -> list[Answer]:
         copied = ("symbol", "side", "total_quantity", "order_interval_secs", "reduce_only")
         twap = {name: params[name] for name in copied} | {
             "twap_id": self._id("twap"), "client_twap_id": params.get("client_twap_id"),
@@ -232,42 +234,42 @@ class Account:
         self._twaps[twap["twap_id"]] = twap
         return [self._twap(twap, "PENDING")]
 
-    def _set_user_leverage(self, params: Params) -> list[Told]:
+    def _set_user_leverage(self, params: Params) -> list[Answer]:
         self._leverage[params["symbol"]] = params["leverage"]
         return [self._ack("set_user_leverage", params)]
 
-    def _get_user_leverage(self, params: Params) -> list[Told]:
+    def _get_user_leverage(self, params: Params) -> list[Answer]:
         set_ = [self._levels(symbol, value) for symbol, value in self._leverage.items()]
-        return [Told({"user_leverage_response": set_})]
+        return [Answer({"user_leverage_response": set_})]
 
-    def _get_available_leverage_levels(self, params: Params) -> list[Told]:
+    def _get_available_leverage_levels(self, params: Params) -> list[Answer]:
         levels = [self._levels(self._symbol, value) for value in (5, 10, _LEVERAGE)]
-        return [Told({"available_leverage_levels_response": levels})]
+        return [Answer({"available_leverage_levels_response": levels})]
 
     # --- how things are said ----------------------------------------------------------------------
 
     def _said(self, order: Params, status: str, **more: Any) -> Params:
-        told = {**order, "status": status, "trade_id": None, **more}
-        return told | {"update_time": self._seconds()}
+        answer = {**order, "status": status, "trade_id": None, **more}
+        return answer | {"update_time": self._seconds()}
 
-    def _order(self, order: Params, status: str, **more: Any) -> Told:
-        told = {"order_response": self._said(order, status, **more)}
-        return Told(told, "order_responses", for_all=True)
+    def _order(self, order: Params, status: str, **more: Any) -> Answer:
+        answer = {"order_response": self._said(order, status, **more)}
+        return Answer(answer, "order_responses", for_all=True)
 
-    def _missing(self, params: Params, status: str) -> Told:
+    def _missing(self, params: Params, status: str) -> Answer:
         asked = {name: params[name] for name in ("order_id", "symbol")}
-        return Told({"order_response": self._said(asked, status)}, "order_responses")
+        return Answer({"order_response": self._said(asked, status)}, "order_responses")
 
-    def _stop(self, stop: Params) -> Told:
-        told = {"stop_order_response": stop | {"update_time": rfc3339(self._now)}}
-        return Told(told, "stop_orders", for_all=True)
+    def _stop(self, stop: Params) -> Answer:
+        answer = {"stop_order_response": stop | {"update_time": rfc3339(self._now)}}
+        return Answer(answer, "stop_orders", for_all=True)
 
-    def _twap(self, twap: Params, status: str) -> Told:
+    def _twap(self, twap: Params, status: str) -> Answer:
         twap["status"], twap["updated_at"] = status, self._seconds()
-        return Told({"twap_response": dict(twap)})
+        return Answer({"twap_response": dict(twap)})
 
-    def _ack(self, kind: str, params: Params) -> Told:
-        return Told({"ack": {"incoming_message": {"type": kind, "params": params}}})
+    def _ack(self, kind: str, params: Params) -> Answer:
+        return Answer({"ack": {"incoming_message": {"type": kind, "params": params}}})
 
     def _position(self, symbol: str, quantity: Decimal) -> Params:
         fields = ("margin_alloc", "realised_pnl", "unrealised_pnl", "net_funding", "open_orders",
@@ -287,7 +289,7 @@ class Account:
         }  # fmt: skip
 
     def _found(self, where: dict[str, Params], name: str, value: str) -> Params | None:
-        return next((one for one in where.values() if one.get(name) == value), None)
+        return next((each for each in where.values() if each.get(name) == value), None)
 
     def _emptied(self, orders: dict[str, Params]) -> list[Params]:
         gone = [*orders.values()]

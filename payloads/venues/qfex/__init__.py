@@ -1,31 +1,22 @@
 """QFEX: public market data, and the authenticated trade socket.
 
-`QfexMarketSession` subscribes to channels and turns every message into a `Data` event with a
-record: `Level2`, `Bbo`, `Trade`, `Candle` and so on. The venue acknowledges nothing there, so a
-subscription is `Subscribed` when its first data comes. Flat messages, arrays of them, `contents`
-envelopes and numbers given as strings are all taken, because all of them have been seen.
+`QfexMarketSession` turns each message of the subscribed channels into a record: `Level2`, `Bbo`,
+`Trade`, `Candle` and so on. The venue confirms no subscription there: it is `Subscribed` when its
+first data comes.
 
-`QfexTradeSession` authenticates as soon as the socket is open, with a fresh nonce, by HMAC, by a
-JWT of yours or by `OAuth`, which gets and renews its own. It states cancel-on-disconnect again,
-because that is off on every new connection, subscribes, and after a reconnect asks for the open
-orders and, with `fills`, for the trades since: as many as the venue lists at once, which it does
-not say, so after a long night `send` for more with an `offset`. `send` sends anything else.
+`QfexTradeSession` authenticates, subscribes to private channels, sends requests
+(`session.request(AddOrder(…))`) and reads the replies (`OrderResponse`, `Fill`, `Position` …).
+Replies have no number: match them by `client_order_id`, and subscribe to `order_responses`, without
+which orders are not answered. A request without an answer within 10 s, or before the connection
+goes, is `Rejected`: what became of it is not known.
 
-Replies are records, too (`OrderResponse`, `Fill`, `Position`, `Balance` …), and have no number:
-correlate by `client_order_id`, and subscribe to `order_responses`, without which orders are not
-answered at all. What is not answered within 10 s or before the connection goes is a `Rejected`
-event, because what became of it is not known.
+After a reconnect the trade session states cancel-on-disconnect again and asks for the open orders
+and, if subscribed to `fills`, for the trades of the time away: as many as the venue lists at once.
+For more, send `GetUserTrades` with an `offset`. Cancel-on-disconnect cancels *all* orders of the
+account by the current documentation, and those of the connection by older pages.
 
-Cancel-on-disconnect cancels *all* orders of the account by the current documentation (by older
-pages, those of the connection). Assume the wider one.
-
-Trades, fills, books and prices that come a second time, word for word, are `Duplicate`s; positions,
-balances and orders, which say how things stand, are not. Messages and keys that are not known pass
-through as `Unknown`.
-
-What the caller asks for and the venue would not take raises `Misuse`; nothing the venue sends
-raises. Numbers are `Decimal`, in both directions. `RateBudget` tells when a message may go. The
-server sends websocket pings, which the transport answers; there is no ping of the venue's own.
+Trades, fills, books and prices that come again, word for word, are `Duplicate`. Numbers are
+`Decimal` in both directions. The server sends websocket pings; the transport answers them.
 """
 
 from __future__ import annotations
@@ -41,8 +32,8 @@ def _session(config: SessionConfig) -> Session:
     from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
 
     subscriptions = []
-    for one in config.subscriptions:
-        channel, _, named = one.partition(":")
+    for text in config.subscriptions:
+        channel, _, named = text.partition(":")
         symbol, _, interval = named.partition("/")
         intervals = [interval] if interval else []
         subscriptions.append(Subscription.of([channel], [symbol or "*"], intervals))

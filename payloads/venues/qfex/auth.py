@@ -65,59 +65,53 @@ def check_nonce(nonce: str) -> str:
     return nonce
 
 
-def auth_params(key: HmacKey, nonce: str, now: int) -> dict[str, Any]:
+def _proof(key: HmacKey, nonce: str, now: int) -> dict[str, Any]:
     """The parameters that prove possession of the key at this moment."""
+    names = "public_key", "nonce", "unix_ts", "signature"
     seconds = now // SECOND
-    return {
-        "public_key": key.public_key,
-        "nonce": check_nonce(nonce),
-        "unix_ts": seconds,
-        "signature": sign(key.secret, nonce, seconds),
-    }
+    signature = sign(key.secret, check_nonce(nonce), seconds)
+    return dict(zip(names, (key.public_key, nonce, seconds, signature), strict=True))
 
 
-def auth_message(
-    credentials: Held, nonce: str, now: int, account_id: str | None = None
-) -> dict[str, Any]:
+def auth_message(held: Held, nonce: str, now: int, account_id: str | None = None) -> dict[str, Any]:
     """The message that authenticates. `account_id` names a subaccount instead of the primary."""
     params: dict[str, Any]
-    if isinstance(credentials, Secret):
-        params = {"jwt": credentials.reveal()}
+    if isinstance(held, Secret):
+        params = {"jwt": held.reveal()}
     else:
-        params = {"hmac": auth_params(credentials, nonce, now)}
-    if account_id is not None:
-        params["account_id"] = account_id
-    return {"type": "auth", "params": params}
+        params = {"hmac": _proof(held, nonce, now)}
+    account = {} if account_id is None else {"account_id": account_id}
+    return {"type": "auth", "params": params | account}
+
+
+def dial_as(held: Held, url: str, key_in: str, nonces: Callable[[], str], now: int) -> Dial:
+    """The upgrade, with the key where `key_in` wants it."""
+    name, key = ("jwt", held.reveal()) if isinstance(held, Secret) else ("api_key", held.public_key)
+    if key_in == "none":
+        return Dial(url)
+    if key_in == "query":
+        return Dial(f"{url}/?{name}={quote(key, safe='')}", secret_parameters=(name,))
+    headers = {"Authorization": f"Bearer {key}"}
+    if isinstance(held, HmacKey):
+        proof = _proof(held, nonces(), now)
+        headers = {header: str(proof[name]) for header, name in _HEADERS.items()}
+    return Dial(url, tuple(headers.items()), _SECRET_HEADERS)
 
 
 _HEADERS = {
-    "public_key": "x-qfex-public-key",
-    "signature": "x-qfex-hmac-signature",
-    "nonce": "x-qfex-nonce",
-    "unix_ts": "x-qfex-timestamp",
+    "x-qfex-public-key": "public_key",
+    "x-qfex-hmac-signature": "signature",
+    "x-qfex-nonce": "nonce",
+    "x-qfex-timestamp": "unix_ts",
 }
 _SECRET_HEADERS = ("Authorization", "x-qfex-public-key", "x-qfex-hmac-signature")
-
-
-def _dial(credentials: Held, url: str, key_in: str, nonces: Callable[[], str], now: int) -> Dial:
-    """The upgrade, with the key where `key_in` wants it."""
-    if isinstance(credentials, Secret):
-        token = credentials.reveal()
-        query, headers = f"jwt={quote(token, safe='')}", [("Authorization", f"Bearer {token}")]
-    else:
-        query, headers = f"api_key={quote(credentials.public_key, safe='')}", []
-    if key_in == "query":
-        return Dial(f"{url}/?{query}", secret_parameters=("jwt", "api_key"))
-    if isinstance(credentials, HmacKey):
-        params = auth_params(credentials, nonces(), now)
-        headers = [(header, str(params[name])) for name, header in _HEADERS.items()]
-    return Dial(url, tuple(headers), _SECRET_HEADERS)
 
 
 class Login:
     """The credentials of a session, over all its connections.
 
-    `refused` says that the venue has refused them. `redactor` learns every secret.
+    `refused` says that the venue has refused them, `no_token` why there is no token to dial with.
+    `redactor` learns every secret.
     """
 
     def __init__(
@@ -139,7 +133,6 @@ class Login:
     def renew(self, credentials: Credentials) -> None:
         """Use other credentials from the next connection on."""
         self.refused = self._refused_before = False
-        # A source's token of the current connection, or why there is none.
         self._source: TokenSource | None = None
         self._held: Held | None = None
         self.no_token = ""
@@ -151,7 +144,7 @@ class Login:
         elif isinstance(credentials, Secret):
             self._held = self._jwt(credentials)
         elif callable(credentials):
-            self._source, self.no_token = credentials, "no token was asked for: dial first"
+            self._source, self.no_token = credentials, "no token yet"
         else:
             expected = "an HmacKey, a JWT as Secret, or a function that returns a JWT"
             raise Misuse("no such credentials", field="credentials", expected=expected)
@@ -160,9 +153,9 @@ class Login:
         """The upgrade. A token source is called here."""
         if self._source is not None:
             self._held = self._new_token(self._source, now)
-        if self._held is None or self._key_in == "none":
+        if self._held is None:
             return Dial(url)
-        dial = _dial(self._held, url, self._key_in, self._nonce, now)
+        dial = dial_as(self._held, url, self._key_in, self._nonce, now)
         self._redactor.add(dict(dial.headers).get("x-qfex-hmac-signature"))
         return dial
 
@@ -207,18 +200,14 @@ class Login:
         """Whether to dial again after an upgrade that was answered with an HTTP status."""
         if self.no_token:
             return Retry(True, self.no_token, retry.at_least)
-        if status == 401 and self._source is not None:
-            return self._after_refusal(retry.why)
-        return retry
+        return self._after_refusal(retry.why) if status == 401 and self._source else retry
 
     def after_close(self, retry: Retry, refused: bool, now: int) -> Retry:
         """Whether to dial again after a connection; `refused` if the venue closed it to say no."""
-        if self.no_token:
-            return Retry(True, self.no_token)
-        refused = refused or self.refused
-        if isinstance(self._held, Secret) and self._source is None and _expired(self._held, now):
+        fixed = self._held if self._source is None else None
+        if isinstance(fixed, Secret) and _expired(fixed, now):
             retry = Retry(False, f"the JWT has expired: renew it first ({retry.why})")
-        elif refused:
+        elif refused or self.refused:
             retry = self._after_refusal(retry.why)
         self.refused = self.refused and not retry.again
         return retry

@@ -64,103 +64,83 @@ class Subscription(Record, frozen=True):
         cls, channels: Iterable[str], symbols: Iterable[str], intervals: Iterable[str] = ()
     ) -> Subscription:
         """A subscription that the venue would take; `Misuse` otherwise."""
-        one = cls(tuple(channels), tuple(symbols), tuple(intervals))
-        _check("channels", one.channels, CHANNELS)
-        if not one.symbols or not all(_SYMBOL.fullmatch(symbol) for symbol in one.symbols):
+        channels, symbols, intervals = tuple(channels), tuple(symbols), tuple(intervals)
+        _check("channels", channels, CHANNELS)
+        if not symbols or not all(_SYMBOL.fullmatch(symbol) for symbol in symbols):
             raise Misuse("no symbols", field="symbols", expected="at least one, like AAPL-USD")
-        if "candle" in one.channels and not one.intervals:
-            expected = f"as candle:AAPL-USD/1MIN, of {', '.join(INTERVALS)}"
-            raise Misuse("candles need an interval", field="intervals", expected=expected)
-        if "candle" not in one.channels and one.intervals:
+        if intervals and "candle" not in channels:
             raise Misuse("only candles have intervals", field="intervals", expected="none")
-        if one.intervals:
-            _check("intervals", one.intervals, INTERVALS)
-        return one
+        if intervals or "candle" in channels:
+            _check("intervals", intervals, INTERVALS)
+        return cls(channels, symbols, intervals)
 
     @property
     def streams(self) -> Iterator[Stream]:
-        """Each of what it is about by itself."""
+        """Its channels, symbols and intervals one by one."""
         for channel in self.channels:
             for symbol in self.symbols:
                 for interval in self.intervals if channel == "candle" else ("",):
                     yield channel, symbol, interval
 
     def message(self, verb: str) -> dict[str, Any]:
-        """What subscribes or unsubscribes: flat, without `params`."""
+        """The message that subscribes or unsubscribes: flat, without `params`."""
         named = {"channels": self.channels, "symbols": self.symbols, "intervals": self.intervals}
         return {"type": verb, **{key: list(value) for key, value in named.items() if value}}
 
 
 class Interest:
-    """What is subscribed to, however it was put together and taken apart.
+    """The wanted streams, however they were put together and taken apart.
 
-    `*` stands for all symbols of its channel: subscribing to it takes in what was there, and
-    unsubscribing from it leaves nothing. A symbol can be taken out of it.
+    `*` stands for all symbols of its channel: subscribing to it includes what was there, and
+    unsubscribing from it leaves nothing. A single symbol can be taken out of it.
     """
 
     def __init__(self) -> None:
         # False for what was taken out of a `*`.
         self._wanted: dict[Stream, bool] = {}
 
-    def add(self, one: Subscription) -> bool:
-        """Subscribe; whether that is anything new."""
+    def change(self, subscription: Subscription, wanted: bool) -> bool:
+        """Subscribe or unsubscribe; whether that changes anything."""
         before = dict(self._wanted)
-        for channel, symbol, interval in one.streams:
+        for stream in subscription.streams:
+            channel, symbol, interval = stream
             if symbol == _ALL:
-                self._clear(channel, interval)
-            if symbol != _ALL and self._wanted.get((channel, _ALL, interval)):
-                self._wanted.pop((channel, symbol, interval), None)
+                for other in [key for key in self._wanted if key[::2] == (channel, interval)]:
+                    del self._wanted[other]
+            if wanted == ((channel, _ALL, interval) in self._wanted):
+                self._wanted.pop(stream, None)
             else:
-                self._wanted[channel, symbol, interval] = True
+                self._wanted[stream] = wanted
         return before != self._wanted
 
-    def drop(self, one: Subscription) -> None:
-        """Unsubscribe."""
-        for channel, symbol, interval in one.streams:
-            if symbol == _ALL:
-                self._clear(channel, interval)
-            elif self._wanted.get((channel, _ALL, interval)):
-                self._wanted[channel, symbol, interval] = False
-            else:
-                self._wanted.pop((channel, symbol, interval), None)
-
-    def _clear(self, channel: str, interval: str) -> None:
-        gone = [one for one in self._wanted if one[0] == channel and one[2] == interval]
-        for one in gone:
-            del self._wanted[one]
-
     def wants(self, channel: str, symbol: str, interval: str = "") -> bool:
-        """Whether a message is one of these; a candle of no interval is one of any."""
+        """Whether a message is wanted; a candle without an interval may be of any."""
         if channel == "candle" and not interval:
-            return any(self.wants(channel, symbol, one) for one in INTERVALS)
+            return any(self.wants(channel, symbol, each) for each in INTERVALS)
         every = self._wanted.get((channel, _ALL, interval), False)
         return self._wanted.get((channel, symbol, interval), every)
 
     def messages(self) -> Iterator[dict[str, Any]]:
-        """What brings a new connection to where this is, in few messages."""
+        """The few messages that tell a new connection all of this."""
         for verb, wanted in (("subscribe", True), ("unsubscribe", False)):
-            streams = [one for one, value in self._wanted.items() if value is wanted]
-            for one in _gathered(streams):
-                yield one.message(verb)
+            streams = [stream for stream, value in self._wanted.items() if value is wanted]
+            intervals = _grouped(((c, symbol), interval) for c, symbol, interval in streams)
+            symbols = _grouped(((c, each), symbol) for (c, symbol), each in intervals)
+            channels = _grouped(((each, names), c) for (c, each), names in symbols)
+            for (each, names), together in channels:
+                yield Subscription(together, names, tuple(filter(None, each))).message(verb)
 
 
-def _gathered(streams: Iterable[Stream]) -> Iterator[Subscription]:
-    """The same streams in few subscriptions."""
-    intervals: dict[tuple[str, str], list[str]] = {}
-    for channel, symbol, interval in streams:
-        intervals.setdefault((channel, symbol), []).extend([interval] if interval else [])
-    symbols: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for (channel, symbol), some in intervals.items():
-        symbols.setdefault((channel, tuple(some)), []).append(symbol)
-    channels: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
-    for (channel, some_intervals), some in symbols.items():
-        channels.setdefault((tuple(some), some_intervals), []).append(channel)
-    for (some_symbols, some_intervals), some in channels.items():
-        yield Subscription(tuple(some), some_symbols, some_intervals)
+def _grouped(pairs: Iterable[tuple[Any, str]]) -> list[tuple[Any, tuple[str, ...]]]:
+    """The values of each key together."""
+    found: dict[Any, list[str]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return [(key, tuple(values)) for key, values in found.items()]
 
 
 def _stream_of(name: str, record: Any) -> Stream:
-    """What a message belongs to. The interval of a candle may stand behind its symbol."""
+    """The stream of a message. The interval of a candle may stand behind its symbol."""
     if name != "candle":
         return name, record.symbol, ""
     symbol, _, interval = record.symbol.partition("/")
@@ -186,8 +166,8 @@ class QfexMarketSession(JsonSession):
         super().__init__()
         self._url = address(endpoint, MDS_ENDPOINTS)
         self._interest, self._repeats = Interest(), Repeats(LATEST)
-        for one in subscriptions:
-            self._interest.add(Subscription.of(*one.values))
+        for wanted in subscriptions:
+            self._interest.change(Subscription.of(*wanted.values), True)
         self._seen: dict[str, Stream] = {}
         self._watchdog = self._timers.add(Watchdog(silence))
         self._refused: dict[str, str] = {}
@@ -198,7 +178,7 @@ class QfexMarketSession(JsonSession):
 
     @property
     def subscribed(self) -> list[str]:
-        """What data has come for on this connection, as `level2:AAPL-USD`."""
+        """The streams with data on this connection, as `level2:AAPL-USD`."""
         return sorted(self._seen)
 
     @property
@@ -211,9 +191,9 @@ class QfexMarketSession(JsonSession):
         self, channels: Iterable[str], symbols: Iterable[str], intervals: Iterable[str] = ()
     ) -> None:
         """Subscribe, now and after every reconnect."""
-        one = Subscription.of(channels, symbols, intervals)
-        if self._interest.add(one) and self._open:
-            self._send(one.message("subscribe"))
+        wanted = Subscription.of(channels, symbols, intervals)
+        if self._interest.change(wanted, True) and self._open:
+            self._send(wanted.message("subscribe"))
 
     @by_caller
     def unsubscribe(
@@ -221,11 +201,12 @@ class QfexMarketSession(JsonSession):
     ) -> None:
         """Unsubscribe channels and symbols, however they were put together when subscribing.
 
-        The venue confirms nothing, and what is on its way still comes.
+        The venue confirms nothing, and data that is on its way still comes.
         """
         gone = Subscription.of(channels, symbols, intervals)
-        self._interest.drop(gone)
-        self._seen = {label: one for label, one in self._seen.items() if self._interest.wants(*one)}
+        self._interest.change(gone, False)
+        seen = self._seen.items()
+        self._seen = {label: stream for label, stream in seen if self._interest.wants(*stream)}
         if self._open:
             self._send(gone.message("unsubscribe"))
 
@@ -246,14 +227,14 @@ class QfexMarketSession(JsonSession):
 
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
         self._watchdog.touch(now)
-        messages = (message for one in flatten(content) for message in opened(one))
-        return [event for one in messages for event in self._one(one, raw)]
+        messages = (message for item in flatten(content) for message in opened(item))
+        return [event for message in messages for event in self._one(message, raw)]
 
     def _check_timers(self, now: int) -> list[Event]:
         return [*self._watchdog.expired(now)]
 
     def _forget(self) -> None:
-        """What belonged to the connection; not what came on it, which may come again."""
+        """Drop what belonged to the connection; not what came on it, which may come again."""
         self._seen.clear()
 
     # --- what comes -------------------------------------------------------------------------------
@@ -272,7 +253,7 @@ class QfexMarketSession(JsonSession):
             return [Broken(error, raw)]
         stream = _stream_of(name, record)
         label = f"{name}:{stream[1]}" + (f"/{stream[2]}" if stream[2] else "")
-        # After a reconnect the first may be one that came before: it is in force all the same.
+        # After a reconnect the first message may be a repeat; the subscription is in force anyway.
         first = self._first(label, stream)
         again = came_before(self._repeats, label, record)
         return [*first, Duplicate(name, record) if again else Data(name, record)]
@@ -284,7 +265,7 @@ class QfexMarketSession(JsonSession):
         return event
 
     def _first(self, label: str, stream: Stream) -> list[Event]:
-        """That a subscription is in force, when its first data comes."""
+        """The event for a subscription's first data: it is in force."""
         if label in self._seen or len(self._seen) >= _MOST_LABELS:
             return []
         if not self._interest.wants(*stream):  # it was on its way when we unsubscribed

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Annotated, Any
 
@@ -33,27 +33,22 @@ Levels = tuple[Level, ...]
 
 
 _TIME = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,18}))?"
-    r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
+    r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:)(\d\d)(?:\.(\d{1,18}))?([Zz]|[+-]\d\d:\d\d)", re.A
 )
 _MATH = Context(prec=28)
-_EPOCH = datetime(1970, 1, 1).toordinal()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def time_of(text: str) -> Time | None:
-    """The nanoseconds of an RFC 3339 time, finer digits cut off; None if it is none."""
-    if not (match := _TIME.fullmatch(text)):
+    """The nanoseconds of an RFC 3339 time, finer digits cut off; None for anything else."""
+    if not (match := _TIME.fullmatch(text)) or int(match[2]) > 60:
         return None
-    year, month, day, hour, minute, second = (int(match[i]) for i in range(1, 7))
     try:
-        whole = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
+        minute = datetime.fromisoformat(f"{match[1]}00{match[4]}".upper()) - _EPOCH
     except ValueError:
         return None
-    seconds = (whole.toordinal() - _EPOCH) * 86_400 + hour * 3600 + minute * 60 + second
-    if match[8]:
-        offset = int(match[9]) * 3600 + int(match[10]) * 60
-        seconds -= offset if match[8] == "+" else -offset
-    return Time(seconds * SECOND + int((match[7] or "0").ljust(9, "0")[:9]))
+    seconds = minute // timedelta(seconds=1) + int(match[2])
+    return Time(seconds * SECOND + int((match[3] or "0").ljust(9, "0")[:9]))
 
 
 def _time(value: Any) -> Time | None:
@@ -71,8 +66,8 @@ def _levels(value: Any) -> Levels | None:
         return None
     rows = [row if isinstance(row, list) and len(row) >= 2 else [None, None] for row in value]
     pairs = [(exact_decimal(row[0]), exact_decimal(row[1])) for row in rows]
-    whole = [(price, size) for price, size in pairs if price is not None and size is not None]
-    return tuple(whole) if len(whole) == len(pairs) else None
+    levels = tuple((price, size) for price, size in pairs if price is not None and size is not None)
+    return levels if len(levels) == len(pairs) else None
 
 
 read = Reading({Time: _time, Levels: _levels}).read
@@ -80,46 +75,39 @@ read = Reading({Time: _time, Levels: _levels}).read
 
 # --- market data ----------------------------------------------------------------------------------
 
-# `sequence` is in some of the venue's samples and clients, for any of these. It rises; what a gap
-# in it means is said nowhere.
 
-
-class Level2(Record, frozen=True):
-    """The whole book, at most 20 levels a side, the best first; every 50 ms."""
-
+class _Quote(Record, frozen=True):
     symbol: str
-    # None where the venue has not said; a side that it says is empty is empty.
-    bid: Levels | None = None
-    ask: Levels | None = None
     time: Time | None = None
-    sig_figs: int | None = None
+    # In some of the venue's samples and clients. It rises; nothing says what a gap means.
     sequence: int | None = None
 
 
-class Bbo(Record, frozen=True):
+class _Book(_Quote, frozen=True):
+    # None is a side that the venue left out; an empty side is ().
+    bid: Levels | None = None
+    ask: Levels | None = None
+
+
+class Bbo(_Book, frozen=True):
     """The best bid and offer."""
 
-    symbol: str
-    # As in `Level2`: None is unsaid.
-    bid: Levels | None = None
-    ask: Levels | None = None
-    time: Time | None = None
-    sequence: int | None = None
+
+class Level2(_Book, frozen=True):
+    """The whole book, at most 20 levels a side, the best first; every 50 ms."""
+
+    sig_figs: int | None = None
 
 
-class Trade(Record, frozen=True):
-    symbol: str
+class Trade(_Quote, frozen=True):
     trade_id: str | None = None
-    time: Time | None = None
     size: Decimal | None = None
     price: Decimal | None = None
     side: str | None = None
     execution_type: str | None = None
-    sequence: int | None = None
 
 
-class Candle(Record, frozen=True):
-    symbol: str
+class Candle(_Quote, frozen=True):
     start: Time | None = None
     resolution: str | None = None
     open: Decimal | None = None
@@ -128,47 +116,31 @@ class Candle(Record, frozen=True):
     close: Decimal | None = None
     usd_volume: Annotated[Decimal | None, "usdVolume"] = None
     trades: int | None = None
-    sequence: int | None = None
 
 
-class Underlier(Record, frozen=True):
-    symbol: str
+class Underlier(_Quote, frozen=True):
     price: Decimal | None = None
     source: str | None = None
-    time: Time | None = None
-    sequence: int | None = None
 
 
-class MarkPrice(Record, frozen=True):
-    symbol: str
+class MarkPrice(_Quote, frozen=True):
     price: Decimal | None = None
-    time: Time | None = None
-    sequence: int | None = None
 
 
-class Funding(Record, frozen=True):
+class Funding(_Quote, frozen=True):
     """`time_remaining` is in seconds."""
 
-    symbol: str
     funding_rate: Decimal | None = None
     time_remaining: int | None = None
-    time: Time | None = None
-    sequence: int | None = None
 
 
-class OpenInterest(Record, frozen=True):
-    symbol: str
+class OpenInterest(_Quote, frozen=True):
     open_interest: Decimal | None = None
-    time: Time | None = None
-    sequence: int | None = None
 
 
-class MinMaxPrice(Record, frozen=True):
-    symbol: str
+class MinMaxPrice(_Quote, frozen=True):
     min_price: Decimal | None = None
     max_price: Decimal | None = None
-    time: Time | None = None
-    sequence: int | None = None
 
 
 class DailyVolume(Record, frozen=True):
@@ -176,12 +148,9 @@ class DailyVolume(Record, frozen=True):
     volume: Decimal | None = None
 
 
-class MarketStats(Record, frozen=True):
-    """A snapshot, and then once a second. `symbol` is the one that was asked for, or `*`."""
+class MarketStats(_Quote, frozen=True):
+    """A snapshot, and then once a second. `symbol` is that of the subscription, or `*`."""
 
-    symbol: str
-    sequence: int | None = None
-    time: Time | None = None
     bbos: tuple[Bbo, ...] = ()
     mark_prices: tuple[MarkPrice, ...] = ()
     open_interests: tuple[OpenInterest, ...] = ()
@@ -189,17 +158,10 @@ class MarketStats(Record, frozen=True):
 
 
 CHANNELS: dict[str, type[Record]] = {
-    "level2": Level2,
-    "trade": Trade,
-    "bbo": Bbo,
-    "candle": Candle,
-    "underlier": Underlier,
-    "mark_price": MarkPrice,
-    "funding": Funding,
-    "open_interest": OpenInterest,
-    "minmax_price": MinMaxPrice,
-    "market_stats": MarketStats,
-}
+    "level2": Level2, "trade": Trade, "bbo": Bbo, "candle": Candle, "underlier": Underlier,
+    "mark_price": MarkPrice, "funding": Funding, "open_interest": OpenInterest,
+    "minmax_price": MinMaxPrice, "market_stats": MarketStats,
+}  # fmt: skip
 
 
 # --- the trade socket -----------------------------------------------------------------------------
@@ -236,30 +198,6 @@ class OrderResponse(Record, frozen=True):
         return self.status == "FILLED" and self.quantity_remaining == 0
 
 
-class Fill(Record, frozen=True):
-    """A trade of the account, as it happens."""
-
-    trade_id: str | None = None
-    order_id: str | None = None
-    client_order_id: str | None = None
-    symbol: str | None = None
-    side: str | None = None
-    aggressor_side: str | None = None
-    price: Decimal | None = None
-    quantity: Decimal | None = None
-    remaining_quantity: Decimal | None = None
-    fee: Decimal | None = None
-    realised_pnl: Decimal | None = None
-    timestamp: Time | None = None
-    order_type: str | None = None
-    order_price: Decimal | None = None
-    tif: str | None = None
-    take_profit: Decimal | None = None
-    stop_loss: Decimal | None = None
-    execution_type: str | None = None
-    user_id: str | None = None
-
-
 class UserTrade(Record, frozen=True):
     """A trade of the account, from its history. The venue's pages do not agree on its fields."""
 
@@ -277,8 +215,20 @@ class UserTrade(Record, frozen=True):
     timestamp: Time | None = None
 
 
+class Fill(UserTrade, frozen=True):
+    """A trade of the account, as it happens."""
+
+    remaining_quantity: Decimal | None = None
+    realised_pnl: Decimal | None = None
+    order_price: Decimal | None = None
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+    execution_type: str | None = None
+    user_id: str | None = None
+
+
 class Position(Record, frozen=True):
-    """Once a second while subscribed; `position` is negative for a short one."""
+    """Once a second while subscribed; a short position is negative."""
 
     symbol: str | None = None
     position: Decimal | None = None
@@ -394,22 +344,22 @@ _MOST_DEPTH = 4
 def flatten(content: Any, depth: int = 0) -> Iterable[Any]:
     """The messages in a message: the items of an array one by one."""
     if isinstance(content, list) and content and depth < _MOST_DEPTH:
-        for one in content:
-            yield from flatten(one, depth + 1)
+        for item in content:
+            yield from flatten(item, depth + 1)
     else:
         yield content
 
 
 def opened(content: Any) -> Iterable[Any]:
-    """What is in a `contents` envelope; the envelope fills in what its messages do not say."""
+    """The messages in a `contents` envelope, which fills in what they do not say."""
     inside = content.get("contents") if isinstance(content, dict) else None
     if not inside or not isinstance(inside, list | dict):
         # An envelope of nothing must not be taken for a message, an empty book for example.
         yield content if inside is None else inside
         return
     head = {key: value for key, value in content.items() if key != "contents"}
-    for one in inside if isinstance(inside, list) else [inside]:
-        yield {**head, **one} if isinstance(one, dict) else one
+    for each in inside if isinstance(inside, list) else [inside]:
+        yield {**head, **each} if isinstance(each, dict) else each
 
 
 # --- what came before -----------------------------------------------------------------------------
@@ -419,15 +369,18 @@ LATEST = 64
 
 
 def came_before(repeats: Repeats, stream: str, record: Record) -> bool:
-    """Whether a record came before on this stream; it has now.
+    """Whether a record came before on this stream; it is remembered from now on.
 
-    The venue says of no number that it never repeats, so only a message that equals an earlier one
-    in everything is a repeat, and only where something in it tells it from the next: a time or a
-    number, and for a trade its id, whatever number it came with.
+    No number of the venue's is said to be unique, so a repeat is a record that equals an earlier
+    one in everything, and that has a time or number by which it differs from the next. A trade has
+    its id for that, whatever number it came with.
     """
-    names = ("trade_id",) if "trade_id" in record.__struct_fields__ else ("sequence", "time")
-    if all(getattr(record, name, None) is None for name in names):
+    of_trade = hasattr(record, "trade_id")
+    if all(
+        getattr(record, name, None) is None
+        for name in (("trade_id",) if of_trade else ("sequence", "time"))
+    ):
         return False
-    if names == ("trade_id",) and getattr(record, "sequence", None) is not None:
+    if of_trade and getattr(record, "sequence", None) is not None:
         record = msgspec.structs.replace(record, sequence=None)
     return repeats.again(record, stream)

@@ -19,7 +19,7 @@ import msgspec
 
 from payloads.abi.fields import Record
 from payloads.errors import Misuse, elide
-from payloads.json_records import EXACT, Parse, Reading, Wrong, exact_decimal, found_in, integer
+from payloads.json_records import EXACT, Reading, Wrong, exact_decimal, found_in, integer
 from payloads.venues.common.pending import Timeouts
 from payloads.venues.common.session import LOST, NO_ANSWER, SECOND, Rejected
 from payloads.venues.qfex.codes import identity
@@ -27,13 +27,16 @@ from payloads.venues.qfex.codes import identity
 # --- what a parameter may be ----------------------------------------------------------------------
 
 
-def _choice(*words: str) -> Parse:
-    def parse(value: Any) -> str:
-        if not isinstance(value, str) or value not in words:
-            raise Wrong("not known", expected=" or ".join(words), found=found_in(value))
-        return value
+class OneOf:
+    """Reads one of these words."""
 
-    return parse
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def __call__(self, value: Any) -> str:
+        if not isinstance(value, str) or value not in self.words:
+            raise Wrong("not known", expected=" or ".join(self.words), found=found_in(value))
+        return value
 
 
 def _number(value: Any) -> Any:
@@ -45,13 +48,15 @@ def _number(value: Any) -> Any:
 
 
 TRADE_CHANNELS = ("order_responses", "stop_orders", "positions", "balances", "fills")
-Channel = Annotated[str, _choice(*TRADE_CHANNELS)]
-Side = Annotated[str, _choice("BUY", "SELL")]
-OrderType = Annotated[str, _choice("LIMIT", "MARKET", "ALO")]
-TimeInForce = Annotated[str, _choice("GTC", "IOC", "FOK")]
-IdType = Annotated[str, _choice("order_id", "client_order_id", "twap_id", "client_twap_id")]
+Channel = Annotated[str, OneOf(*TRADE_CHANNELS)]
+Side = Annotated[str, OneOf("BUY", "SELL")]
+OrderType = Annotated[str, OneOf("LIMIT", "MARKET", "ALO", "TAKE_PROFIT", "STOP_LOSS")]
+TimeInForce = Annotated[str, OneOf("GTC", "IOC", "FOK")]
+IdType = Annotated[str, OneOf("order_id", "client_order_id", "twap_id", "client_twap_id")]
 Number = Annotated[Decimal | int | str, _number]
 Count = Annotated[int, integer(0, 2**31)]
+OrderCount = Annotated[int, integer(2, 2**31)]
+IntervalSeconds = Annotated[int, integer(30, 2**31)]
 
 # --- the messages ---------------------------------------------------------------------------------
 
@@ -99,7 +104,7 @@ class Unsubscribe(_OfChannels, frozen=True):
 
 
 class AddOrder(Request, frozen=True):
-    """A new order. `price` belongs to LIMIT and ALO; `take_profit` and `stop_loss` are prices."""
+    """A new order. Only MARKET has no `price`; `take_profit` and `stop_loss` are prices, too."""
 
     name, answer = "add_order", "order_response"
     symbol: str
@@ -151,21 +156,22 @@ class GetOrder(Request, frozen=True):
     symbol: str
 
 
-class GetUserOrders(Request, frozen=True):
+class _Page(Request, frozen=True):
+    limit: Count | None = None
+    offset: Count | None = None
+
+
+class GetUserOrders(_Page, frozen=True):
     """Open orders."""
 
     name, answer = "get_user_orders", "all_orders_response"
-    limit: Count | None = None
-    offset: Count | None = None
     symbol: str | None = None
 
 
-class GetUserTrades(Request, frozen=True):
+class GetUserTrades(_Page, frozen=True):
     """The account's trades; `start_ts` and `end_ts` are in seconds, inclusive."""
 
     name, answer = "get_user_trades", "user_trades_response"
-    limit: Count | None = None
-    offset: Count | None = None
     order_id: str | None = None
     start_ts: Count | None = None
     end_ts: Count | None = None
@@ -184,8 +190,8 @@ class AddTwap(Request, frozen=True):
     symbol: str
     side: Side
     total_quantity: Number
-    num_orders: Annotated[int, integer(2, 2**31)]
-    order_interval_secs: Annotated[int, integer(30, 2**31)]
+    num_orders: OrderCount
+    order_interval_secs: IntervalSeconds
     reduce_only: bool
     client_twap_id: str | None = None
 
@@ -209,16 +215,12 @@ class SetUserLeverage(Request, frozen=True):
     leverage: Number
 
 
-class GetUserLeverage(Request, frozen=True):
+class GetUserLeverage(_Page, frozen=True):
     name, answer = "get_user_leverage", "user_leverage_response"
-    limit: Count | None = None
-    offset: Count | None = None
 
 
-class GetAvailableLeverageLevels(Request, frozen=True):
+class GetAvailableLeverageLevels(_Page, frozen=True):
     name, answer = "get_available_leverage_levels", "available_leverage_levels_response"
-    limit: Count | None = None
-    offset: Count | None = None
 
 
 class CancelOnDisconnect(Request, frozen=True):
@@ -267,19 +269,19 @@ def encode(request: Request | Unchecked) -> str:
 # As the venue's own client waits.
 ANSWER_WITHIN = 10 * SECOND
 # Answered once for each channel.
-_BY_CHANNEL = ("subscribe", "unsubscribe")
+_OF_CHANNELS = ("subscribe", "unsubscribe")
 
 
-@dataclass(frozen=True, eq=False)  # two that say the same are two
+@dataclass(frozen=True, eq=False)  # two requests that say the same are two
 class _Sent:
     name: str
     answer: str
     ids: Mapping[str, str]
     by_itself: bool
 
-    @property
-    def about(self) -> str:
-        return " ".join((self.name, *list(self.ids.values())[:1]))
+    def unanswered(self, code: str, when: str) -> Rejected:
+        about = " ".join((self.name, *list(self.ids.values())[:1]))
+        return Rejected(code, "", f"no answer {when}: what became of it is not known", about)
 
     def agrees(self, ids: Mapping[str, str]) -> bool:
         """Whether a reply with these ids can be the answer: no id of both is another."""
@@ -295,16 +297,14 @@ class Pending:
         self.timeouts = Timeouts[_Sent](ANSWER_WITHIN)
 
     def sent(self, request: Request | Unchecked, by_itself: bool) -> None:
-        """A request went out; `by_itself` if the session makes it on every connection."""
-        params = request.params
-        if request.name in _BY_CHANNEL:
-            for channel in params.get("channels", ()):
-                sent = _Sent(request.name, request.answer, {"channel": channel}, True)
-                self.timeouts.add(sent)
-        elif request.answer and "twap" not in str(params.get("cancel_order_id_type")):
-            # The reply to the cancelling of a TWAP is not documented.
-            ids = identity(request.name, params)
-            self.timeouts.add(_Sent(request.name, request.answer, ids, by_itself))
+        """A request went out; `by_itself` if the session makes it again on every connection."""
+        params, ids = request.params, [identity(request.name, request.params)]
+        if request.name in _OF_CHANNELS:
+            ids = [{"channel": channel} for channel in params.get("channels", ())]
+        # The reply to the cancelling of a TWAP is not documented.
+        if request.answer and "twap" not in str(params.get("cancel_order_id_type")):
+            for each in ids:
+                self.timeouts.add(_Sent(request.name, request.answer, each, by_itself))
 
     def answered(self, answer: str, ids: Mapping[str, str], name: str = "") -> None:
         """A reply came: it belongs to the oldest request that it fits."""
@@ -315,23 +315,17 @@ class Pending:
 
     def failed(self, name: str, params: Mapping[str, Any]) -> None:
         """An error came. An error that names no message is taken for the oldest request's."""
-        together = name in _BY_CHANNEL  # all of the message's channels at once
-        ids = {} if together else identity(name, params)
         for sent in self.timeouts:
-            if name in ("", sent.name) and sent.agrees(ids):
+            if name in ("", sent.name) and sent.agrees(identity(name, params)):
                 self.timeouts.discard(sent)
-                if not together:
+                if name not in _OF_CHANNELS:  # of which all channels fail at once
                     return
 
     def late(self, now: int) -> list[Rejected]:
         """The requests whose time is over."""
-        words = "no answer within 10 s: what became of it is not known"
-        return [Rejected(NO_ANSWER, "", words, sent.about) for sent in self.timeouts.expired(now)]
+        return [sent.unanswered(NO_ANSWER, "within 10 s") for sent in self.timeouts.expired(now)]
 
     def lost(self) -> list[Rejected]:
-        """The requests that the lost connection leaves without a reply, except those that the
-        session makes again by itself."""
-        words = "no answer before the connection went: what became of it is not known"
-        lost = [sent for sent in self.timeouts if not sent.by_itself]
-        self.timeouts.stop()
-        return [Rejected(LOST, "", words, sent.about) for sent in lost]
+        """The requests that went with the connection and are not made again."""
+        lost = [sent for sent in self.timeouts.lost() if not sent.by_itself]
+        return [sent.unanswered(LOST, "before the connection went") for sent in lost]

@@ -111,7 +111,7 @@ class AuthDesk:
         return None
 
     def _fresh(self, key: str, nonce: str, now: int) -> bool:
-        for old in [one for one, at in self._nonces.items() if now - at > NONCE_WINDOW]:
+        for old in [key for key, at in self._nonces.items() if now - at > NONCE_WINDOW]:
             del self._nonces[old]
         if (key, nonce) in self._nonces:
             return False
@@ -120,7 +120,7 @@ class AuthDesk:
 
 
 class TradeDesk:
-    """Judges the messages of one trade connection, and answers those that are about itself."""
+    """Judges the messages of one trade connection, and answers those about the connection."""
 
     def __init__(self, auth: AuthDesk, opened_at: int) -> None:
         self._auth, self._until = auth, opened_at + AUTH_WITHIN
@@ -137,7 +137,7 @@ class TradeDesk:
     def received(
         self, message: str, now: int
     ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-        """The answers, and the message itself where it is one for an order book to answer."""
+        """The answers; and the message itself, if the answer is for the order book to give."""
         try:
             content = parse_json(message)
         except Malformed:
@@ -184,22 +184,19 @@ class TradeDesk:
 
 
 class MarketDesk:
-    """What one market data connection has subscribed to, by channel and symbol."""
+    """The subscriptions of a market data connection."""
 
     def __init__(self) -> None:
         self._interest = Interest()
 
     def received(self, message: str) -> bool:
-        """Whether it is a message the venue would act on; it answers none."""
+        """Whether the venue would act on the message; it answers none."""
         try:
             content = parse_json(message)
-            one = self._subscription(content)
+            subscription = self._subscription(content)
         except (Malformed, Misuse):
             return False
-        if content["type"] == "subscribe":
-            self._interest.add(one)
-        else:
-            self._interest.drop(one)
+        self._interest.change(subscription, content["type"] == "subscribe")
         return True
 
     def _subscription(self, content: Any) -> Subscription:
@@ -211,11 +208,11 @@ class MarketDesk:
         return Subscription.of(*lists)
 
     def wants(self, channel: str, symbol: str, interval: str = "") -> bool:
-        """Whether a message is one that this connection is to get."""
+        """Whether this connection gets such a message."""
         return self._interest.wants(channel, symbol, interval)
 
     def streams(self, symbols: Iterable[str]) -> set[Stream]:
-        """What it is to get of a venue that has these symbols."""
+        """The streams that it gets from a venue with these symbols."""
         symbols = tuple(symbols)
         asked = (
             (channel, symbol, interval)
@@ -223,7 +220,7 @@ class MarketDesk:
             for symbol in self._symbols(channel, symbols)
             for interval in (INTERVALS if channel == "candle" else ("",))
         )
-        return {one for one in asked if self.wants(*one)}
+        return {stream for stream in asked if self.wants(*stream)}
 
     def _symbols(self, channel: str, symbols: tuple[str, ...]) -> tuple[str, ...]:
         # The statistics of all symbols are one message, not one for each.

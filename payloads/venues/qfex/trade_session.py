@@ -33,30 +33,12 @@ from payloads.venues.common.session import (
     Unsubscribed,
     by_caller,
 )
-from payloads.venues.common.timers import Timeout, earliest
+from payloads.venues.common.subscriptions import HELD, IN_FORCE, Subscriptions
+from payloads.venues.common.timers import Timeout
+from payloads.venues.qfex import codes, records
 from payloads.venues.qfex.auth import Credentials, Login
-from payloads.venues.qfex.codes import (
-    AUTH_WITHIN,
-    BENIGN,
-    RETRYABLE,
-    TRADE_ENDPOINTS,
-    echoed,
-    error_of,
-    identity,
-    retry_hint,
-)
-from payloads.venues.qfex.records import (
-    ALSO,
-    LATEST,
-    OLDER,
-    REPLIES,
-    Fill,
-    came_before,
-    flatten,
-    read,
-)
 from payloads.venues.qfex.requests import (
-    TRADE_CHANNELS,
+    ANSWER_WITHIN,
     CancelOnDisconnect,
     GetUserOrders,
     GetUserTrades,
@@ -74,10 +56,8 @@ _NOT_A_NO = frozenset({1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015})
 _TO_CLOSE = 5 * SECOND
 # The pause after a refusal for the moment that names none.
 _PAUSE = SECOND
-_SUBSCRIPTIONS: dict[str, type[Subscribed] | type[Unsubscribed]] = {
-    "subscribed": Subscribed,
-    "unsubscribed": Unsubscribed,
-}
+# The requests that the session makes again on every connection.
+_TOLD = ("subscribe", "cancel_on_disconnect")
 
 
 class Acknowledged(Event, frozen=True):
@@ -92,8 +72,7 @@ class QfexTradeSession(JsonSession):
 
     `nonces` returns a fresh nonce at each call (`lambda: secrets.token_hex(16)`). `key_in` says
     where the public key (or JWT) goes besides the message: `query` as the documentation has it,
-    `headers` as the venue's own client does, or `none`. `payloads.venues.qfex.auth` says what
-    becomes of `credentials` that are a function.
+    `headers` as the venue's own client does, or `none`.
     """
 
     venue: ClassVar[str] = "qfex"
@@ -110,24 +89,23 @@ class QfexTradeSession(JsonSession):
         endpoint: str = "mainnet",
     ) -> None:
         super().__init__()
-        self._url = address(endpoint, TRADE_ENDPOINTS)
+        self._url = address(endpoint, codes.TRADE_ENDPOINTS)
         self._login = Login(
             credentials, nonces, account_id=account_id, key_in=key_in, redactor=self._redactor
         )
-        self._channels = dict.fromkeys(channels)
-        if self._channels:
-            Subscribe(tuple(self._channels))  # which checks them
-        self._cod = cancel_on_disconnect
-        self._pending, self._repeats = Pending(), Repeats(LATEST)
+        self._channels = Subscriptions[str](ANSWER_WITHIN, channels)
+        if held := tuple(self._channels):
+            encode(Subscribe(held))  # which checks it
+        self._pending, self._repeats = Pending(), Repeats(records.LATEST)
+        self._auth_timeout, self._tell_again = Timeout(codes.AUTH_WITHIN), Timeout()
+        waiting = self._channels.timeouts, self._pending.timeouts
+        for timer in (self._auth_timeout, self._tell_again, *waiting):
+            self._timers.add(timer)
         self._authenticated = False
-        # What the venue has confirmed on this connection.
-        self._in_force: set[str] = set()
+        # Cancel-on-disconnect: as it is wanted, as the venue confirmed it, and why it refused it.
+        self._cod, self._cod_refused = cancel_on_disconnect, ""
         self._cod_in_force: bool | None = None
-        self._refused: dict[str, str] = {}
-        add = self._timers.add
-        self._auth_timeout, self._tell_again = add(Timeout(AUTH_WITHIN)), add(Timeout())
-        add(self._pending.timeouts)
-        # When we last heard from a connection that was authenticated, and from the one before.
+        # The time of the last message: of this authenticated connection, and of the one before it.
         self._heard: int | None = None
         self._away_since: int | None = None
 
@@ -144,7 +122,7 @@ class QfexTradeSession(JsonSession):
     @property
     def subscribed(self) -> list[str]:
         """The channels that the venue has confirmed on this connection."""
-        return sorted(self._in_force)
+        return sorted(self._channels.in_state(IN_FORCE))
 
     @property
     def repeated(self) -> int:
@@ -153,65 +131,76 @@ class QfexTradeSession(JsonSession):
 
     @property
     def refused(self) -> dict[str, str]:
-        return {**self._refused}
+        cod = {"cancel_on_disconnect": self._cod_refused} if self._cod_refused else {}
+        return {**cod, **self._channels.refused}
 
     @property
     def all_refused(self) -> bool:
-        return bool(self._channels) and self._channels.keys() <= self._refused.keys()
+        return self._channels.all_refused
 
     # --- what the caller wants --------------------------------------------------------------------
 
     @by_caller
     def subscribe(self, *channels: str) -> None:
         """Subscribe to private channels, now and after every reconnect."""
-        self._want(Subscribe(channels))
+        self._remember(Subscribe(channels))
 
     @by_caller
     def unsubscribe(self, *channels: str) -> None:
         """Unsubscribe from private channels."""
-        self._want(Unsubscribe(channels))
+        self._remember(Unsubscribe(channels))
 
     @by_caller
     def request(self, request: Request | Unchecked) -> None:
-        """Send a request; `Misuse` before the session is authenticated, as nothing is kept.
+        """Send a request; `Misuse` before the session is authenticated, because nothing is kept.
 
-        Subscriptions and cancel-on-disconnect hold after every reconnect, and may come earlier.
+        Subscriptions and cancel-on-disconnect may come earlier, and hold after every reconnect.
         """
         if isinstance(request, Subscribe | Unsubscribe | CancelOnDisconnect):
-            self._want(request)
-        elif not self._authenticated:
-            raise Misuse("not authenticated, and nothing is kept for later")
-        else:
+            self._remember(request)
+        elif self._authenticated:
             self._say(request)
+        else:
+            raise Misuse("not authenticated, and nothing is kept for later")
 
     @by_caller
     def renew(self, credentials: Credentials) -> None:
         """Use other credentials from the next connection on; a JWT wants this before it ends."""
         self._login.renew(credentials)
 
-    def _want(self, request: Subscribe | Unsubscribe | CancelOnDisconnect) -> None:
-        """Remember what every later connection is to be told, and tell this one."""
+    def _remember(self, request: Subscribe | Unsubscribe | CancelOnDisconnect) -> None:
+        """Note a request for every later connection, and make it on this one."""
+        encode(request)  # which checks it
         if isinstance(request, CancelOnDisconnect):
-            self._cod = request.cancel_on_disconnect
-        else:
-            for channel in request.channels:
-                self._channels.pop(channel, None)
+            self._cod, self._cod_refused = request.cancel_on_disconnect, ""
+        for channel in getattr(request, "channels", ()):
             if isinstance(request, Subscribe):
-                self._channels.update(dict.fromkeys(request.channels))
-            self._forgive(request.channels)
-        if self._authenticated:
+                self._channels.add(channel)
+            else:
+                self._channels.remove(channel)
+        if self._authenticated and isinstance(request, Unsubscribe | CancelOnDisconnect):
             self._say(request, by_itself=True)
-
-    def _forgive(self, channels: Iterable[str]) -> None:
-        """An earlier refusal of these is not the last word any more."""
-        for channel in channels:
-            self._refused.pop(channel, None)
+        elif self._authenticated:
+            self._ask_for_channels()
 
     def _say(self, request: Request | Unchecked, by_itself: bool = False) -> None:
         self._outgoing.append(encode(request))
         # Without that channel orders are not answered at all.
         if request.answer != "order_response" or "order_responses" in self._channels:
             self._pending.sent(request, by_itself)
+
+    def _tell(self) -> None:
+        """Say what every connection is told, as far as the venue has not confirmed it."""
+        self._tell_again.stop()
+        if self._cod is not None and self._cod_in_force is not self._cod:
+            self._say(CancelOnDisconnect(self._cod), by_itself=True)
+        self._ask_for_channels()
+
+    def _ask_for_channels(self) -> None:
+        if held := tuple(self._channels.in_state(HELD)):
+            self._outgoing.append(encode(Subscribe(held)))
+            for channel in held:
+                self._channels.asked(channel)
 
     # --- what the driver calls --------------------------------------------------------------------
 
@@ -221,9 +210,7 @@ class QfexTradeSession(JsonSession):
     def _begin(self, now: int) -> list[Event]:
         message = self._login.message(now)
         if message is None:
-            self._open = False
-            retry = self._login.after_close(Retry(True, ""), False, now)
-            return [self._no_token(), Closed(1000, "", retry)]
+            return [self._no_token(), Closed(1000, "", Retry(True, self._login.no_token))]
         self._send(message)
         self._auth_timeout.start(now)
         return []
@@ -238,9 +225,6 @@ class QfexTradeSession(JsonSession):
         event = self._no_token() if self._login.no_token else event
         return event, self._login.after_upgrade(status, retry)
 
-    def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
-        return [event for one in flatten(content) for event in self._guarded(one, raw, now)]
-
     def received(self, data: Message, now: int) -> list[Event]:
         events = super().received(data, now)
         if self._authenticated:
@@ -249,80 +233,81 @@ class QfexTradeSession(JsonSession):
 
     def _check_timers(self, now: int) -> list[Event]:
         events: list[Event] = [*self._pending.late(now)]
+        for channel in self._channels.expired(now):
+            events.append(Rejected(NO_ANSWER, "", "no answer within 10 s", f"subscribe {channel}"))
         if self._auth_timeout.expired(now):
-            events += self._not_inside()
+            words = "not authenticated within the minute"
+            silent = _TO_CLOSE if self._login.refused else codes.AUTH_WITHIN
+            if not self._login.refused:
+                events.append(Rejected(NO_ANSWER, "", words, "auth"))
+            events.append(Stalled(silent))
         if self._tell_again.expired(now):
             self._tell()
         return events
 
-    def _not_inside(self) -> list[Event]:
-        if self._login.refused:
-            return [Stalled(_TO_CLOSE)]
-        words = "not authenticated within the minute"
-        return [Rejected(NO_ANSWER, "", words, "auth"), Stalled(AUTH_WITHIN)]
+    def closed(self, code: int, reason: str, now: int) -> list[Event]:
+        no = self._open and not self._authenticated and code not in _NOT_A_NO
+        *lost, closed = super().closed(code, reason, now)
+        assert isinstance(closed, Closed)
+        return [*lost, Closed(code, closed.reason, self._login.after_close(closed.retry, no, now))]
 
     def _give_up(self) -> list[Event]:
         if self._away_since is None:  # else what happened since is still not known
             self._away_since = self._heard
         return [*self._pending.lost()]
 
-    def _closed(self, code: int, reason: str, now: int) -> Closed:
-        refused = self._open and not self._authenticated and code not in _NOT_A_NO
-        event = super()._closed(code, reason, now)
-        retry = self._login.after_close(event.retry, refused, now)
-        return Closed(code, event.reason, retry)
-
     def _forget(self) -> None:
         # Cancel-on-disconnect is off on every new connection.
-        self._authenticated, self._cod_in_force, self._in_force = False, None, set()
+        self._authenticated, self._cod_in_force = False, None
+        self._channels.reset()
 
     # --- what comes -------------------------------------------------------------------------------
 
-    def _guarded(self, content: Any, raw: Message, now: int) -> list[Event]:
-        try:
-            return self._one(content, raw, now)
-        except Malformed as error:
-            return [Broken(error, raw)]
+    def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
+        events: list[Event] = []
+        for message in records.flatten(content):
+            try:
+                events += self._one(message, raw, now)
+            except Malformed as error:
+                events.append(Broken(error, raw))
+        return events
 
     def _one(self, content: Any, raw: Message, now: int) -> list[Event]:
         if not isinstance(content, dict):
             return [Unknown(content, raw)]
         if isinstance(content.get("authenticated"), bool):
-            return self._answer(content["authenticated"], now)
+            return self._login_answered(content["authenticated"], now)
         if "err" in content or content.get("type") == "error":
             return self._failed(content, now)
         if isinstance(content.get("ack"), dict):
             return [self._acknowledged(content["ack"])]
-        for verb in _SUBSCRIPTIONS:
+        for verb in ("subscribed", "unsubscribed"):
             if isinstance(content.get(verb), str):
                 return self._subscription(verb, content[verb])
         for key in content:
-            if (name := ALSO.get(key, key)) in REPLIES:
-                return [self._reply(name, read(REPLIES[name], content[key], key))]
+            if (name := records.ALSO.get(key, key)) in records.REPLIES:
+                record = records.read(records.REPLIES[name], content[key], key)
+                return [self._reply(name, record)]
         return self._older(content, raw, now)
 
-    def _answer(self, accepted: bool, now: int) -> list[Event]:
-        """The answer to the login."""
+    def _login_answered(self, accepted: bool, now: int) -> list[Event]:
         if not accepted:
             self._authenticated = False
             self._login_refused(now)
             return [Rejected("authenticated: false", "", "the credentials are refused", "auth")]
-        again = self._authenticated
+        again, self._authenticated = self._authenticated, True
         self._auth_timeout.stop()
-        self._authenticated = True
         self._login.accepted()
         if not again:
             self._tell()
             self._catch_up()
         return [Authenticated()]
 
-    def _tell(self) -> None:
-        """Say what every connection is told, as far as the venue has not confirmed it."""
-        self._tell_again.stop()
-        if self._cod is not None and self._cod_in_force is not self._cod:
-            self._say(CancelOnDisconnect(self._cod), by_itself=True)
-        if missing := tuple(name for name in self._channels if name not in self._in_force):
-            self._say(Subscribe(missing))
+    def _login_refused(self, now: int) -> None:
+        """Leave a server that does not close, but no later than it was to be left anyway."""
+        until = self._auth_timeout.deadline
+        self._login.refused = True
+        self._auth_timeout.at(min(now + _TO_CLOSE, now + _TO_CLOSE if until is None else until))
 
     def _catch_up(self) -> None:
         """Ask for orders and fills of the time away, which the venue does not send again."""
@@ -339,69 +324,64 @@ class QfexTradeSession(JsonSession):
             self._away_since = None
 
     def _failed(self, content: Mapping[str, Any], now: int) -> list[Event]:
-        event, (kind, params) = error_of(content), echoed(content)
+        event, (kind, params) = codes.error_of(content), codes.echoed(content)
         if not self._authenticated and self._open:
             return self._login_failed(event, now)
         self._pending.failed(kind, params)
-        if event.code in RETRYABLE:
-            if kind in ("subscribe", "cancel_on_disconnect"):
-                self._tell_again.at(now + (retry_hint(event.message) or _PAUSE))
-        elif kind in ("subscribe", "cancel_on_disconnect") and event.code not in BENIGN:
-            self._deny(kind, params, event)
+        named = params.get("channels", ()) if kind == "subscribe" else ()
+        channels = [name for name in named if isinstance(name, str)] if _is_list(named) else []
+        if event.code in codes.RETRYABLE and kind in _TOLD:
+            self._channels.hold(*channels)
+            self._tell_again.at(now + (codes.retry_hint(event.message) or _PAUSE))
+        elif event.code in codes.BENIGN:
+            for channel in channels:
+                self._channels.timeouts.discard(channel)
+        elif event.code not in codes.RETRYABLE:
+            why = f"{event.code}: {event.meaning or event.message}"
+            for channel in channels:
+                if self._channels.state(channel) is not IN_FORCE:
+                    self._channels.refuse(channel, why)
+            self._cod_refused = why if kind == "cancel_on_disconnect" else self._cod_refused
         return [event]
 
-    def _deny(self, kind: str, params: Mapping[str, Any], event: Rejected) -> None:
-        """The venue says no for good to what every connection is told."""
-        channels = params.get("channels", ()) if kind == "subscribe" else [kind]
-        words = f"{event.code}: {event.meaning or event.message}"
-        for channel in channels if isinstance(channels, list | tuple) else ():
-            if isinstance(channel, str) and channel not in self._in_force:
-                self._refused[channel] = words
-
     def _login_failed(self, event: Rejected, now: int) -> list[Event]:
-        """Before we are authenticated only a login can have failed."""
+        """Before the session is authenticated only its login can have failed."""
         if event.code == "AlreadyAuthenticated":
-            return self._answer(True, now)
-        if event.code in RETRYABLE:
+            return self._login_answered(True, now)
+        if event.code in codes.RETRYABLE:
             # With nothing to be said again in place, the minute runs out and the driver redials.
             self._login.refused = False
-        elif event.code not in BENIGN:
+        elif event.code not in codes.BENIGN:
             self._login_refused(now)
         return [Rejected(event.code, event.message, event.meaning, event.about or "auth")]
 
-    def _login_refused(self, now: int) -> None:
-        self._login.refused = True
-        until = earliest(self._auth_timeout.deadline, now + _TO_CLOSE)
-        self._auth_timeout.at(until or 0)
-
     def _acknowledged(self, ack: dict[str, Any]) -> Event:
-        kind, params = echoed(ack)
+        kind, params = codes.echoed(ack)
         if not kind:
             raise Malformed("an acknowledgement of nothing", field="ack.incoming_message")
-        self._pending.answered("ack", identity(kind, params), kind)
+        self._pending.answered("ack", codes.identity(kind, params), kind)
         if kind == "cancel_on_disconnect":
             stated = params.get("cancel_on_disconnect")
             self._cod_in_force = stated if isinstance(stated, bool) else None
-            self._forgive([kind])
+            self._cod_refused = ""
         return Acknowledged(kind, params)
 
     def _subscription(self, verb: str, channel: str) -> list[Event]:
         self._pending.answered(verb, {"channel": channel})
-        if verb == "subscribed" and channel in TRADE_CHANNELS:
-            self._in_force.add(channel)
-            self._forgive([channel])
-        elif verb == "unsubscribed":
-            self._in_force.discard(channel)
-        return [_SUBSCRIPTIONS[verb](channel)]
+        if verb == "unsubscribed":
+            return [Unsubscribed(channel)]
+        if channel in self._channels.refused:
+            self._channels.add(channel)
+        self._channels.in_force(channel)
+        return [Subscribed(channel)]
 
     def _reply(self, key: str, record: Any) -> Event:
-        ids = {
-            name: getattr(record, name, None) for name in getattr(record, "__struct_fields__", ())
-        }
-        self._pending.answered(key, identity("", ids))
+        names = getattr(record, "__struct_fields__", ())
+        ids = codes.identity("", {name: getattr(record, name, None) for name in names})
+        self._pending.answered(key, ids)
         if key == "user_trades_response":
             self._away_since = None
-        if isinstance(record, Fill) and came_before(self._repeats, key, record):
+        if isinstance(record, records.Fill) and records.came_before(self._repeats, key, record):
             return Duplicate(key, record)
         return Data(key, record)
 
@@ -409,17 +389,22 @@ class QfexTradeSession(JsonSession):
         """Forms that were current until 2025 and are still in the venue's examples."""
         name = content.get("type")
         if name == "auth" and "result" in content:
-            return self._answer(content["result"] == "success", now)
+            return self._login_answered(content["result"] == "success", now)
         channel = content.get("channel", name)
         if not isinstance(name, str) or not isinstance(channel, str):
             return [Unknown(content, raw)]
         # Every message of the channel says that it is subscribed.
-        channel, key = OLDER.get(channel, (channel, ""))
+        channel, key = records.OLDER.get(channel, (channel, ""))
         events: list[Event] = []
-        if name in _SUBSCRIPTIONS and (name != "subscribed" or channel not in self._in_force):
+        again = name == "subscribed" and self._channels.state(channel) is IN_FORCE
+        if name in ("subscribed", "unsubscribed") and not again:
             events = self._subscription(name, channel)
         rows = content.get("contents")
         if key and isinstance(rows, list):
-            records = [read(REPLIES[key], row, key) for row in rows]
-            return [*events, *(Data(key, record) for record in records)]
+            found = [records.read(records.REPLIES[key], row, key) for row in rows]
+            return [*events, *(Data(key, record) for record in found)]
         return events or [Unknown(content, raw)]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)

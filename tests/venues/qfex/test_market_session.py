@@ -163,7 +163,7 @@ def test_the_spec_s_level2() -> None:
     session = market(ALL)
     events = say(session, BOOK)
     assert events == [
-        Subscribed("level2:AAPL-USD"), Data("level2", Level2("AAPL-USD", *LEVELS, AT, 2, 1)),
+        Subscribed("level2:AAPL-USD"), Data("level2", Level2("AAPL-USD", AT, 1, *LEVELS, 2)),
     ]  # fmt: skip
     assert session.subscribed == ["level2:AAPL-USD"]
     again = BOOK | {"sequence": 2}
@@ -231,49 +231,50 @@ MESSAGES: list[tuple[dict[str, Any], Any]] = [
     (
         {"type": "bbo", "symbol": "A", "time": "2025-08-20T09:26:36Z", "bid": [["1", "2"]],
          "ask": []},
-        Bbo("A", ((Decimal(1), Decimal(2)),), (), AT - 861195808),
+        Bbo("A", Time(AT - 861195808), None, ((Decimal(1), Decimal(2)),), ()),
     ),
     (
         {"type": "bbo", "symbol": "A", "bid": [], "ask": [], "sequence": 7},
-        Bbo("A", (), (), sequence=7),
+        Bbo("A", None, 7, (), ()),
     ),
     (
         {"type": "trade", "trade_id": "ab59768f", "symbol": "PLTR-USD", "size": "0.100000",
          "price": "157.025000", "side": "SELL", "execution_type": "T"},
-        Trade("PLTR-USD", "ab59768f", None, Decimal("0.1"), Decimal("157.025"), "SELL", "T"),
+        Trade("PLTR-USD", None, None, "ab59768f", Decimal("0.1"), Decimal("157.025"), "SELL", "T"),
     ),
     (
         {"type": "candle", "symbol": "P", "start": "1970-01-01T00:01:00Z", "resolution": "1MIN",
          "low": "155.7", "high": "157.225", "open": "156.475", "close": "156.9", "usdVolume": 16700,
          "trades": "16"},
-        Candle("P", 60 * SECOND, "1MIN", Decimal("156.475"), Decimal("157.225"), Decimal("155.7"),
-               Decimal("156.9"), Decimal(16700), 16),
+        Candle("P", None, None, Time(60 * SECOND), "1MIN", Decimal("156.475"),
+               Decimal("157.225"), Decimal("155.7"), Decimal("156.9"), Decimal(16700), 16),
     ),
     (
         {"type": "funding", "symbol": "A", "funding_rate": "0.21", "time_remaining": "32"},
-        Funding("A", Decimal("0.21"), 32),
+        Funding("A", None, None, Decimal("0.21"), 32),
     ),
     (
         {"type": "market_stats", "symbol": "*", "sequence": 30272540,
          "daily_volumes": [{"symbol": "A", "volume": "12.5"}]},
-        MarketStats("*", 30272540, daily_volumes=(DailyVolume("A", Decimal("12.5")),)),
+        MarketStats("*", None, 30272540, daily_volumes=(DailyVolume("A", Decimal("12.5")),)),
     ),
     (
         {"type": "market_stats", "symbol": "A", "time": "1970-01-01T00:01:00Z",
          "bbos": [{"symbol": "A", "bid": [["1", "2"]], "ask": []}],
          "mark_prices": [{"symbol": "A", "price": "10102", "time": "1970-01-01T00:00:00Z"}],
          "open_interests": [{"symbol": "A", "open_interest": "12.5"}]},
-        MarketStats("A", None, Time(60 * SECOND), (Bbo("A", ((Decimal(1), Decimal(2)),), ()),),
-                    (MarkPrice("A", Decimal(10102), Time(0)),),
-                    (OpenInterest("A", Decimal("12.5")),)),
+        MarketStats("A", Time(60 * SECOND), None,
+                    (Bbo("A", None, None, ((Decimal(1), Decimal(2)),), ()),),
+                    (MarkPrice("A", Time(0), None, Decimal(10102)),),
+                    (OpenInterest("A", None, None, Decimal("12.5")),)),
     ),
     (
         {"type": "minmax_price", "symbol": "A", "min_price": "400.00", "max_price": "450.00"},
-        MinMaxPrice("A", Decimal(400), Decimal(450)),
+        MinMaxPrice("A", None, None, Decimal(400), Decimal(450)),
     ),
     (
         {"type": "underlier", "symbol": "A", "price": "437.45", "source": "external"},
-        Underlier("A", Decimal("437.45"), "external"),
+        Underlier("A", None, None, Decimal("437.45"), "external"),
     ),
 ]  # fmt: skip
 

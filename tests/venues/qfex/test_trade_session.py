@@ -155,6 +155,16 @@ def test_orders_are_not_waited_for_where_none_is_answered() -> None:
     assert session.deadline is None
 
 
+def test_an_unchecked_subscription_is_waited_for_by_channel() -> None:
+    for answer, code in (({"subscribed": "news"}, ""), ({"subscribed": "other"}, "no answer")):
+        session = ready(channels=())
+        session.request(Unchecked("subscribe", {"channels": ["news"]}))
+        session.tick(NOW)
+        say(session, answer)
+        late = session.tick(NOW + 10 * SECOND)
+        assert [event.code for event in late if isinstance(event, Rejected)] == [code] * bool(code)
+
+
 def test_what_lasts_lasts_however_it_was_said() -> None:
     session = ready()
     session.request(request_of("subscribe", {"channels": ["fills"]}))
@@ -216,6 +226,7 @@ def test_channels() -> None:
     for channel in ("level2", "", 7):
         with pytest.raises(Misuse):
             session.subscribe(channel)  # type: ignore[arg-type]
+    session.subscribe("balances")
     old = {
         "type": "subscribed", "connection_id": "c", "message_id": 1, "channel": "v4_balances",
         "contents": [{"available_balance": 1.5}],
@@ -295,8 +306,8 @@ RESPONSES: dict[str, tuple[str, Any]] = {
         '"aggressor_side":"SELL","order_id":"o1","fee":0.001,"order_type":"LIMIT","tif":"GTC",'
         '"order_price":1.2,"client_order_id":"c1","remaining_quantity":0.5,"execution_type":"T",'
         f'"timestamp":{SECONDS},"realised_pnl":-3}}',
-        Fill("t1", "o1", "c1", "A", "BUY", "SELL", Decimal("1.1"), Decimal(2), Decimal("0.5"),
-             Decimal("0.001"), Decimal(-3), STAMP, "LIMIT", Decimal("1.2"), "GTC",
+        Fill("t1", "o1", "c1", "A", "BUY", "SELL", Decimal("1.1"), Decimal(2), Decimal("0.001"),
+             "LIMIT", "GTC", STAMP, Decimal("0.5"), Decimal(-3), Decimal("1.2"),
              execution_type="T", user_id="u"),
     ),
     "position_response": (

@@ -9,10 +9,18 @@ import pytest
 from payloads.errors import Misuse
 from payloads.venues.common.jwt import make_token
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import SECOND, Authenticated, Opened, Rejected, Stalled
+from payloads.venues.common.session import (
+    SECOND,
+    Authenticated,
+    Closed,
+    Opened,
+    Rejected,
+    Retry,
+    Stalled,
+)
 from payloads.venues.qfex.auth import HmacKey, auth_message, check_nonce, sign
 from payloads.venues.qfex.server import err
-from payloads.venues.qfex.trade_session import Acknowledged
+from payloads.venues.qfex.trade_session import Acknowledged, QfexTradeSession
 from tests.venues.qfex.kit import (
     JWT_KEY,
     KEY,
@@ -25,6 +33,12 @@ from tests.venues.qfex.kit import (
     sent,
     trade,
 )
+
+
+def ended(session: QfexTradeSession, code: int) -> Retry:
+    closed = session.closed(code, "", NOW)[-1]
+    assert isinstance(closed, Closed)
+    return closed.retry
 
 
 def test_the_spec_s_vector() -> None:
@@ -253,3 +267,85 @@ def test_an_expired_jwt_is_renewed_first() -> None:
     (closed,) = session.closed(1006, "", NOW + 61 * SECOND)
     assert not closed.retry.again
     assert "renew" in closed.retry.why
+
+
+# --- a function that returns a token --------------------------------------------------------------
+
+
+def test_a_token_source_is_called_for_each_connection() -> None:
+    tokens = [make_token(JWT_KEY, str(number), NOW) for number in range(3)]
+    left = iter([tokens[0], Secret(tokens[1]), tokens[2]])
+    session = trade(lambda: next(left))
+    for token in tokens:
+        assert session.dial(NOW).url == f"wss://trade.qfex.com/?jwt={token}"
+        session.opened(NOW)
+        assert sent(session) == [{"type": "auth", "params": {"jwt": token}}]
+        assert say(session, {"authenticated": True}) == [Authenticated()]
+        assert token not in repr(session.received(f'{{"x":"{token}"}}', NOW)[0].values)
+        assert ended(session, 1006).again
+
+
+def _raises() -> str:
+    raise OSError(f"no route for {SECRET.reveal()}")
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (_raises, "failed: OSError"), (lambda: None, "failed: Misuse"), (lambda: 7, "failed: "),
+        (lambda: "", "failed: Misuse"), (lambda: "two words", "failed: Misuse"),
+        (lambda: make_token(JWT_KEY, "x", NOW, -SECOND), "returned an expired token"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("key_in", ["query", "headers", "none"])
+def test_a_token_source_without_a_token_is_reported_and_called_again(
+    source: Any, why: str, key_in: str
+) -> None:
+    session = trade(source, key_in=key_in)
+    for _ in range(3):
+        dial = session.dial(NOW)
+        assert (dial.url, dial.headers) == ("wss://trade.qfex.com", ())
+        refused, retry = session.rejected(401, [], b"")
+        assert (refused.code, refused.about, retry.again) == ("no token", "auth", True)
+        opened, rejected, closed = session.opened(NOW)
+        assert opened == Opened()
+        assert isinstance(rejected, Rejected)
+        assert (rejected.code, rejected.about) == ("no token", "auth")
+        assert why in rejected.meaning
+        assert SECRET.reveal() not in repr(rejected.values)
+        assert isinstance(closed, Closed)
+        assert closed.retry.again
+        assert session.take() == []
+    session.renew(KEY)
+    session.dial(NOW)
+    assert session.opened(NOW) == [Opened()]
+    with pytest.raises(Misuse):
+        session.renew("a text is nothing that can be called")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", ["in the message", "by closing", "at the upgrade"])
+def test_a_refused_token_is_replaced_once(how: str) -> None:
+    numbers = iter(range(100))
+    session = trade(lambda: make_token(JWT_KEY, str(next(numbers)), NOW))
+
+    def refused() -> Retry:
+        session.dial(NOW)
+        if how == "at the upgrade":
+            return session.rejected(401, [], b"no")[1]
+        session.opened(NOW)
+        if how == "in the message":
+            say(session, err("PermissionDenied", "expired token"))
+        return ended(session, 1008)
+
+    for _ in range(3):
+        first = refused()
+        assert first.again
+        assert "asking for another" in first.why
+        session.dial(NOW)
+        session.opened(NOW)
+        say(session, {"authenticated": True})
+        ended(session, 1006)
+    assert refused().again
+    session.dial(NOW)
+    assert session.rejected(503, [], b"")[1].again, "which says nothing of the token"
+    assert not refused().again
