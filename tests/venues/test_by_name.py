@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from payloads.errors import Misuse
 from payloads.venues import SessionConfig, make
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import SECOND
+from payloads.venues.ethgas.protocol import Channel
+from payloads.venues.finery.feeds import Binding
 
 # --- by name --------------------------------------------------------------------------------------
 
@@ -68,3 +71,23 @@ def test_every_venue_says_what_a_refused_upgrade_means(venue: str, what: str, st
     assert str(status) in retry.why
     assert rejected.meaning in retry.why
     assert rejected.meaning not in ("", "the upgrade was refused", "a code that is not documented")
+
+
+def test_subscriptions_are_records_or_labels() -> None:
+    bound = made("finery", "B:7")
+    bound.subscribe("F:BTC-USD", Binding("B", 7), "I")
+    bound.opened(0)
+    bound.received('["X",0,"Z",0]', 0)
+    assert [json.loads(message)["feed"] for message in bound.take()] == ["B", "F", "I"]
+    bound.unsubscribe("B:7")
+    assert json.loads(bound.take()[0]) == {"event": "unbind", "feed": "B", "feedId": 7}
+    public = made("ethgas", "blockBuilderUpdate")
+    public.subscribe("tickerUpdate:wholeBlock", Channel("blockBuilderUpdate"))
+    public.opened(0)
+    (asked, *_) = [json.loads(m) for m in public.take() if '"subscribe"' in m]
+    assert [one["channel"] for one in asked["args"]] == ["blockBuilderUpdate", "tickerUpdate"]
+    for session, label in ((bound, "B"), (bound, "X:1"), (public, "tickerUpdate"), (public, "x")):
+        with pytest.raises(Misuse):
+            session.subscribe(label)
+        with pytest.raises(Misuse):
+            session.unsubscribe(label)

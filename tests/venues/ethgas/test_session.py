@@ -79,7 +79,7 @@ def test_public_channels_need_no_login() -> None:
     with pytest.raises(Misuse):
         EthgasSession([ORDERS])
     with pytest.raises(Misuse):
-        session.query("openOrders")
+        session.request("openOrders")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_login_then_subscribe() -> None:
     (login,) = sent(session)
     assert login["op"] == "login"
     assert check_token(SIGNER, login["args"][0]["accessToken"], NOW) == ""
-    session.query("openOrders")
+    session.request("openOrders")
     assert sent(session) == []
     assert say(session, LOGGED_IN) == [Authenticated("25f9ee2c")]
     assert session.authenticated
@@ -143,7 +143,7 @@ def test_a_reconnect_logs_in_and_subscribes_again() -> None:
     answer_all(session, server, NOW)
     say(session, ack(BOOK))
     say(session, LOGGED_IN)
-    session.query("currentSlot")
+    session.request("currentSlot")
     session.take()
     lost, closed = session.closed(1006, "", NOW)
     assert (lost.code, lost.about) == ("lost", "query currentSlot")
@@ -409,7 +409,7 @@ def test_the_draft() -> None:
     (event,) = say(session, failure, later)
     assert (event.code, event.meaning) == ("403", "insufficient permissions")
     with pytest.raises(Misuse):
-        session.query("currentSlot")
+        session.request("currentSlot")
 
 
 def test_text_pings() -> None:
