@@ -13,15 +13,7 @@ from hypothesis import strategies as st
 
 from payloads.errors import Misuse
 from payloads.venues.common.pending import RequestFailed
-from payloads.venues.common.session import (
-    SECOND,
-    Broken,
-    Closed,
-    Data,
-    Reply,
-    Request,
-    Unknown,
-)
+from payloads.venues.common.session import SECOND, Broken, Closed, Data, Reply, Request, Unknown
 from payloads.venues.ethgas.auth import EthgasLogin
 from payloads.venues.ethgas.protocol import DRAFT, OFFICIAL, ORDER_STATUS, ORDER_TYPES, meaning
 from payloads.venues.ethgas.records import QUERIES, Book, Slot, Trade
