@@ -6,10 +6,10 @@ answer, and only then subscribes to what is private; it renews the token before 
 after a reconnect it does all of that again. Public channels never wait for a token. Without a login
 there are public channels only.
 
-Messages with data become `Data` events: an `Update`, whose payload is the record of its channel (see
-`records`). A message that came before on this connection, letter for letter and with a time of its
-own, is a `Duplicate`. Queries have no id, so replies, which are `Answered` events, are matched by query
-type in order. A query or a subscription without an answer is reported as `Rejected`.
+Messages with data become `Data` events: an `Update`, whose payload is the record of its channel
+(see `records`). A message that came before on this connection, letter for letter and with a time of
+its own, is a `Duplicate`. Queries have no id, so replies, which are `Answered` events, are matched
+by query type in order. A query or a subscription without an answer is reported as `Rejected`.
 
 `subscribe`, `unsubscribe` and `request` raise `Misuse` for what the venue would not take; nothing
 is raised for what it sends. Its error codes mean different things on different pages of its own

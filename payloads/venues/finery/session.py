@@ -9,8 +9,8 @@ goes, because the venue has no sequence numbers and starts every feed with a sna
 
 The session reports as `Rejected`: a link that is down, no word about the link within
 `status_within`, and a bind or a request without an answer. Without a word about the link it also
-reports `Stalled`, so that the driver dials again. An update that repeats the update before it, letter
-for letter, changes nothing, and is a `Duplicate`; a snapshot never is.
+reports `Stalled`, so that the driver dials again. An update that repeats the update before it,
+letter for letter, changes nothing, and is a `Duplicate`; a snapshot never is.
 
 `subscribe`, `unsubscribe` and `request` raise `Misuse` for what the venue would not take; nothing
 is raised for what it sends. A request is never sent while the link is down, and never sent twice. A

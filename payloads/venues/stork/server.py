@@ -1,8 +1,8 @@
 """What Stork Fast checks, for simulators and tests: pure functions of one request or message.
 
 `check_upgrade` and `check_request` return None, or the `Rejected` whose code is the HTTP status to
-send. `read_upgrade` reads what an accepted upgrade asks for. `read_command` reads a client's message:
-a `Command`, or `Malformed`, for which the service publishes no answer.
+send. `read_upgrade` reads what an accepted upgrade asks for. `read_command` reads a client's
+message: a `Command`, or `Malformed`, for which the service publishes no answer.
 
 What a client may leave out of the query, and what it then gets, is not published. Here the first
 example of the documentation, which leaves out everything, gets unsigned messages on `real_time`.
