@@ -3,13 +3,13 @@
 `EthgasSession` speaks the official protocol (`OFFICIAL`), or by name the one of a withdrawn draft
 (`DRAFT`). With an `EthgasLogin` it gets a token over REST, logs in on the socket, waits for the
 answer, and only then subscribes to what is private; it renews the token before it expires, and
-after a reconnect it does all of that again. What is public waits for no token, neither one that is
-on its way nor one that is refused. Without a login there are public channels only.
+after a reconnect it does all of that again. Public channels never wait for a token. Without a login
+there are public channels only.
 
-Messages with data become `Data` events: an `Update`, whose payload is what `ethgas_records` has for
-its channel. One that came before on this connection, letter for letter and with a time of its own,
-is a `Duplicate`. Queries have no id, so replies, which are `Answered` events, are matched by query
-type in order. A query or a subscription without an answer is told, as `Rejected`.
+Messages with data become `Data` events: an `Update`, whose payload is the record of its channel
+(see `records`). A message that came before on this connection, letter for letter and with a time of
+its own, is a `Duplicate`. Queries have no id, so replies, which are `Answered` events, are matched
+by query type in order. A query or a subscription without an answer is reported as `Rejected`.
 
 `subscribe`, `unsubscribe` and `request` raise `Misuse` for what the venue would not take; nothing
 is raised for what it sends. Its error codes mean different things on different pages of its own
@@ -44,6 +44,7 @@ from payloads.venues.common.session import (
 from payloads.venues.common.subscriptions import ASKED, HELD, IN_FORCE, OVERDUE, Subscriptions
 from payloads.venues.common.timers import Pings, Timeout
 from payloads.venues.ethgas.auth import EthgasLogin
+from payloads.venues.ethgas.codes import CODES, INVALID_TOKEN, PASSING, meaning
 from payloads.venues.ethgas.control import (
     Acknowledged,
     Control,
@@ -52,18 +53,8 @@ from payloads.venues.ethgas.control import (
     TokenExpired,
     control_of,
 )
-from payloads.venues.ethgas.protocol import (
-    CODES,
-    INVALID_TOKEN,
-    MARKET_OF,
-    OFFICIAL,
-    PASSING,
-    PRIVATE_QUERIES,
-    Channel,
-    Dialect,
-    meaning,
-)
-from payloads.venues.ethgas.requests import REPLY_WITHIN, Requests
+from payloads.venues.ethgas.protocol import MARKET_OF, OFFICIAL, PRIVATE_QUERIES, Channel, Dialect
+from payloads.venues.ethgas.requests import REPLY_WITHIN, Queries
 from payloads.venues.ethgas.socket_login import RATE_PAUSE, SocketLogin
 from payloads.venues.ethgas.updates import Update, read_reply, read_update
 
@@ -96,19 +87,19 @@ class EthgasSession(JsonSession):
         self._entry = SocketLogin(login, dialect, self._redactor, self._send)
         self._repeats = Repeats()
         self._subscriptions = Subscriptions[Channel](reply_within)
-        self._requested = Requests(dialect, self._send, reply_within)
+        self._requested = Queries(dialect, self._send, reply_within)
         add = self._timers.add
         if login:
             add(login, lasting=True)
         add(self._entry.answer)
         add(self._entry.pause)
         add(self._subscriptions.timeouts)
-        add(self._requested.waiting)
+        add(self._requested.timeouts)
         self._pings = add(Pings(ping_every))
         # A login waits for the answers to what was asked before it, and subscriptions wait for the
         # venue to recover.
         self._answers, self._pause = add(Timeout(ANSWERS_WITHIN)), add(Timeout(RATE_PAUSE))
-        # How channels were refused of which it is not known yet which ones.
+        # The refusals of channels, as long as it is not known which channels are refused.
         self._unplaced: list[str] = []
         for channel in channels:
             self._subscriptions.add(self._checked(channel))
@@ -228,7 +219,7 @@ class EthgasSession(JsonSession):
             self._outgoing.append("ping")
         self._pause.expired(now)
         self._answers.expired(now)
-        return [*self._entry.late(now), *self._requested.late(now), *self._late(now)]
+        return [*self._entry.late(now), *self._requested.expired(now), *self._late(now)]
 
     def _read_reply(self, reply: Reply, now: int) -> list[Event]:
         return self._login.replied(reply, now) if self._login else []
@@ -254,7 +245,7 @@ class EthgasSession(JsonSession):
         if now is not None:
             # An error does not say what it is for, so a login waits for what was asked before it.
             asked = self._answers.deadline is not None
-            waits = asked and (self._requested.open or self._unanswered())
+            waits = asked and (self._requested.pending or self._unanswered())
             events = self._entry.step(now, self._open and not waits)
         # For the same reason nothing is asked for while a login is under way.
         if self._open and not self._entry.asking:
@@ -272,7 +263,7 @@ class EthgasSession(JsonSession):
             for channel in ready:
                 self._subscriptions.asked(channel)
         if self._requested.release(private=not self._entry.ahead) or ready:
-            self._answers.at(0)  # from the next time on that is told
+            self._answers.at(0)  # its time begins when the driver tells the time
 
     def _unanswered(self) -> list[Channel]:
         """The subscriptions whose answer may still come."""
@@ -295,7 +286,9 @@ class EthgasSession(JsonSession):
         if isinstance(content.get("e"), str):
             return self._update(content, raw)
         if isinstance(content.get("q"), str):
-            self._requested.answered(content["q"])
+            number = self._requested.oldest(content["q"])
+            if number is not None:
+                self._requested.answered(number)
             return [read_reply(content)]
         return [Unknown(content, raw)]
 
@@ -322,17 +315,17 @@ class EthgasSession(JsonSession):
         if code in INVALID_TOKEN:
             return self._expired(str(code), message)
         asked = self._unanswered()
-        waiting = [*(one.label for one in asked), *self._requested.open]
-        # An error does not say what it is for; it is certain only where one thing is open.
+        waiting = [*(one.label for one in asked), *self._requested.pending.values()]
+        # An error does not say what it is for; it is certain only if one request is open.
         about = waiting[0] if len(waiting) == 1 else ""
         if code in PASSING and asked:
             self._subscriptions.hold(*asked)
             self._pause.start(now)
-        elif asked and not self._requested.open:
+        elif asked and not self._requested.pending:
             self._unplaced.append(f"{code}: {meaning(code)}")
             self._place()
         elif about:
-            self._requested.failed()
+            self._requested.refused()
         return [Rejected(str(code), message, meaning(code), about)]
 
     def _place(self) -> None:

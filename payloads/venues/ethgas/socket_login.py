@@ -19,11 +19,12 @@ from payloads.venues.common.redactor import Redactor, Secret
 from payloads.venues.common.session import NO_ANSWER, SECOND, Authenticated, Event, Rejected
 from payloads.venues.common.timers import Timeout
 from payloads.venues.ethgas.auth import EthgasLogin
-from payloads.venues.ethgas.protocol import FORBIDDEN, RATE_LIMITED, Dialect, meaning
+from payloads.venues.ethgas.codes import FORBIDDEN, RATE_LIMITED, meaning
+from payloads.venues.ethgas.protocol import Dialect
 
 LOGIN_WITHIN = 15 * SECOND
 RATE_PAUSE = 30 * SECOND
-# A login that fails with a new token will fail with the next one too.
+# A login that fails with a new token will fail with the next token too.
 MOST_FAILURES = 2
 
 
@@ -154,7 +155,7 @@ class SocketLogin:
         return [Authenticated(detail)]
 
     def refused(self, code: int, message: str, now: int) -> list[Event]:
-        """The login was refused; whether another one comes depends on why."""
+        """The login was refused; the code decides whether the session logs in again."""
         self.answer.stop()
         self._sent_token = None
         self._failures += 1
@@ -181,7 +182,7 @@ class SocketLogin:
         return True
 
     def dial_refused(self) -> bool:
-        """The token in the upgrade's header was not taken; whether another one may be."""
+        """The venue refused the token in the upgrade's header; whether to dial with another."""
         if self._login is None:
             return False
         self._failures += 1

@@ -6,21 +6,22 @@ from payloads.errors import Malformed, Refused
 from payloads.venues.common.redactor import Redactor, Secret
 from payloads.venues.common.session import SECOND, Broken, Event, Reply, Request
 from payloads.venues.common.timers import RetryTimer, Timeout
-from payloads.venues.stork.rest import PAUSE, Taxonomy, read_taxonomy, refusal, taxonomy_request
+from payloads.venues.stork.codes import PAUSE, refusal
+from payloads.venues.stork.rest import Taxonomy, read_taxonomy, taxonomy_request
 
 _ATTEMPTS = 5
 _ANSWER_WITHIN = 60 * SECOND
 
 
 class TaxonomyRead(Event, frozen=True):
-    """The taxonomy was read; `changed` if it is another one than before, or says something else."""
+    """The taxonomy was read; `changed` if it differs from the taxonomy before."""
 
     taxonomy: Taxonomy
     changed: bool = False
 
 
 class TaxonomyReader:
-    """The taxonomy as it was read last, and the one request for the next.
+    """The taxonomy as it was read last, and the request for the next taxonomy.
 
     A request that is refused for the moment, or never answered, is made again a few times.
     """

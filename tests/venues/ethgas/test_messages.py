@@ -12,18 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payloads.errors import Misuse
-from payloads.venues.common.session import (
-    SECOND,
-    Broken,
-    Closed,
-    Data,
-    Rejected,
-    Reply,
-    Request,
-    Unknown,
-)
+from payloads.venues.common.pending import RequestFailed
+from payloads.venues.common.session import SECOND, Broken, Closed, Data, Reply, Request, Unknown
 from payloads.venues.ethgas.auth import EthgasLogin
-from payloads.venues.ethgas.protocol import DRAFT, OFFICIAL, ORDER_STATUS, ORDER_TYPES, meaning
+from payloads.venues.ethgas.codes import ORDER_STATUS, ORDER_TYPES, meaning
+from payloads.venues.ethgas.protocol import DRAFT, OFFICIAL
 from payloads.venues.ethgas.records import QUERIES, Book, Slot, Trade
 from payloads.venues.ethgas.session import EthgasSession
 from payloads.venues.ethgas.updates import Answered, Update
@@ -104,7 +97,7 @@ def test_a_private_query_waits_for_the_login_and_a_public_one_does_not() -> None
     assert [one["op"] for one in sent(session)] == ["subscribe", "query"]
     say(session, ack(ORDERS))
     # Its time begins now.
-    event = only(session.tick(NOW + 10 * SECOND), Rejected)
+    event = only(session.tick(NOW + 10 * SECOND), RequestFailed)
     assert (event.code, event.about) == ("no answer", "query openOrders")
 
 
@@ -122,12 +115,13 @@ def test_a_query_without_a_reply_is_told() -> None:
     assert session.deadline == NOW + 70 * SECOND
     say(session, {"q": "currentSlot", "P": {"s": 1}}, NOW + 67 * SECOND)
     (event,) = session.tick(NOW + 70 * SECOND)
-    assert event == Rejected("no answer", "", "no reply in time", "query currentSlot")
+    words = "no reply in time: what became of it is not known"
+    assert event == RequestFailed("no answer", "", words, "query currentSlot", 2)
     # Late, but a reply.
     (event,) = say(session, {"q": "currentSlot", "P": {"s": 2}}, NOW + 70 * SECOND)
     assert event.reply == Slot(2)
     lost, _ = session.closed(1006, "", NOW + 70 * SECOND)
-    assert isinstance(lost, Rejected)
+    assert isinstance(lost, RequestFailed)
     assert (lost.code, lost.about) == ("lost", "query preconfMarkets")
     assert session.deadline is None
     with pytest.raises(Misuse):
