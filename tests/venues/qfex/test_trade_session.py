@@ -30,9 +30,7 @@ from payloads.venues.qfex.records import (
     OrderResponse,
     Position,
     StopOrder,
-    Time,
     Twap,
-    UserTrade,
 )
 from payloads.venues.qfex.requests import AddOrder, CancelOnDisconnect, Unchecked, request_of
 from payloads.venues.qfex.server import err
@@ -152,6 +150,17 @@ def test_what_is_not_answered_is_told(kind: str, params: Any, named: str, answer
     assert session.tick(NOW + 10 * SECOND) == []
 
 
+def test_the_reply_about_another_order_is_no_answer() -> None:
+    session = ready()
+    say(session, {"subscribed": "order_responses"})
+    session.request(request_of("add_order", ORDER))
+    session.tick(NOW)
+    say(session, {"order_response": {"order_id": "o9", "client_order_id": ""}})
+    assert session.deadline == NOW + 10 * SECOND
+    say(session, {"order_response": {"status": "BAD_SYMBOL"}})
+    assert session.deadline is None, "it names no order, so it is taken for the oldest request's"
+
+
 def test_orders_are_not_waited_for_where_none_is_answered() -> None:
     session = ready(channels=())
     session.request(request_of("add_order", ORDER))
@@ -266,7 +275,7 @@ def test_the_spec_s_order_response() -> None:
     )
 
 
-SECONDS, STAMP = "1758208770.5512846", Time(1758208770551284600)
+SECONDS, STAMP = "1758208770.5512846", 1758208770551284600
 ORDER_ROW = OrderResponse(
     "2f05", "GOOG-USD", "ACK", "SELL", "LIMIT", "GTC", Decimal("251.25"), Decimal("2.708"),
     Decimal("2.708"), "7a25", STAMP, take_profit=Decimal(0), user_id="0020",
@@ -302,7 +311,7 @@ RESPONSES: dict[str, tuple[str, Any]] = {
     "user_trades_response": (
         '[{"trade_id":"t1","symbol":"A","price":1.10,"quantity":2,"side":"BUY","order_id":"o1",'
         '"fee":0.001,"order_type":"STOP_LOSS","tif":"IOC"}]',
-        (UserTrade("t1", "o1", None, "A", "BUY", None, Decimal("1.1"), Decimal(2),
+        (Fill("t1", "o1", None, "A", "BUY", None, Decimal("1.1"), Decimal(2),
                    Decimal("0.001"), "STOP_LOSS", "IOC"),),
     ),
     "fill_response": (
@@ -321,7 +330,7 @@ RESPONSES: dict[str, tuple[str, Any]] = {
         '"average_price":0,"timestamp":"2025-05-09T03:47:20.505934+00:00"}',
         Position("PLTR-USD", Decimal("-1.5"), Decimal(0), Decimal(20), Decimal("1.327875"),
                  Decimal(0), Decimal("0.00000482"), Decimal(0), Decimal(0), Decimal(0), Decimal(1),
-                 Decimal(10), Time(1746762440505934000), "PLTR-USD"),
+                 Decimal(10), 1746762440505934000, "PLTR-USD"),
     ),
     "balance_response": (
         '{"id":"b","user_id":"u","deposit":1000,"realised_pnl":-898.65735,"unrealised_pnl":0,'
@@ -334,7 +343,7 @@ RESPONSES: dict[str, tuple[str, Any]] = {
         '"direction":"SELL","stop_order_type":"TAKE_PROFIT","client_order_id":"c",'
         '"update_time":"1970-01-01T00:00:01.5Z"}',
         StopOrder("s", "TAKE_PROFIT", "A", "SELL", Decimal(160), Decimal(5), "c",
-                  Time(1_500_000_000), "u"),
+                  1_500_000_000, "u"),
     ),
 }  # fmt: skip
 
@@ -376,7 +385,7 @@ def test_trades_under_their_other_name() -> None:
         '{"user_trades":[{"trade_id":"t1","aggressor_side":"BUY","client_order_id":"mine",'
         '"timestamp":1746908400}],"count":1}'
     )
-    trade = UserTrade("t1", None, "mine", aggressor_side="BUY", timestamp=Time(1746908400 * SECOND))
+    trade = Fill("t1", None, "mine", aggressor_side="BUY", timestamp=1746908400 * SECOND)
     assert ready().received(raw, NOW) == [Data("user_trades_response", (trade,))]
 
 
