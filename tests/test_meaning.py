@@ -144,6 +144,19 @@ def test_a_report_of_an_odd_size_needs_clean_padding_to_be_canonical(size: int) 
     assert chainlink.decode_envelope(dirty).report_blob == b"\x77" * size
 
 
+@pytest.mark.parametrize("more", [b"", b"\x01"], ids=["canonical", "in a layout of its own"])
+def test_an_error_inside_the_report_has_its_offset_in_the_whole_payload(more: bytes) -> None:
+    """The report begins at byte 256, and its second word must be a clean uint32."""
+    raw = SIGNED.raw[: 256 + 32] + b"\xff" + SIGNED.raw[256 + 33 :] + more
+    with pytest.raises(Malformed) as refused:
+        chainlink.decode(raw)
+    where = (refused.value.field, refused.value.offset)
+    assert where == ("report.valid_from_timestamp", 256 + 32)
+    shown = payloads.inspect(raw).error
+    assert shown is not None
+    assert (shown.field, shown.offset) == where
+
+
 # --- edited payloads ------------------------------------------------------------------------------
 
 

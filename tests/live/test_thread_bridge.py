@@ -1,4 +1,4 @@
-"""What a session is asked for while it is driven leaves at once, whichever thread asks."""
+"""Calls to a running session take effect at once, whichever thread they come from."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from tests.live.kit import Numbered, serving
 
 VENUES = (ChainlinkSession, EthgasSession, FinerySession, QfexMarketSession, QfexTradeSession,
           StorkSession)  # fmt: skip
-# What only looks.
+# Methods that change nothing.
 _LOOKS = {"book"}
 # Much longer than anything takes here, and shorter than anything else that would wake a driver.
 SOON = 10
 
 
 class Asking(Numbered):
-    """Can be asked for things; says nothing by itself."""
+    """Says what its owner has it say, and nothing by itself."""
 
     threads: list[int]
 
