@@ -302,7 +302,7 @@ def test_queries_through_the_session() -> None:
                     events.append(event)
                     if isinstance(event, Opened):
                         for one in asked:
-                            session.query(one)
+                            session.request(one)
                     if kinds(events)["Answered"] == len(asked):
                         break
             answers = {e.query_type: e.reply for e in events if isinstance(e, Answered)}
@@ -325,7 +325,7 @@ def test_a_query_without_a_reply() -> None:
                 async for event in connection.events():
                     events.append(event)
                     if isinstance(event, Opened):
-                        session.query("currentSlot")
+                        session.request("currentSlot")
                     if kinds(events)["Rejected"]:
                         break
             (told,) = [event for event in events if isinstance(event, Rejected)]

@@ -12,10 +12,7 @@ def _session(config: SessionConfig) -> Session:
     from payloads.venues.ethgas.protocol import DIALECTS, OFFICIAL, Channel
     from payloads.venues.ethgas.session import EthgasSession
 
-    channels = []
-    for one in config.subscriptions:
-        name, _, market = one.partition(":")
-        channels.append(Channel.of(name, market or None))
+    channels = [Channel.checked(label) for label in config.subscriptions]
     endpoint = config.endpoint or "mainnet"
     named = config.options.get("dialect", OFFICIAL.name)
     dialect = DIALECTS.get(named)

@@ -132,6 +132,14 @@ class Channel(Record, frozen=True):
             raise Misuse(f"{name} takes no such argument", field="pricer_only")
         return cls(name, market_type, pricer_only)
 
+    @classmethod
+    def checked(cls, given: Channel | str) -> Channel:
+        """A channel that is given as such, or by its label, `CHANNEL` or `CHANNEL:MARKET`."""
+        if isinstance(given, str):
+            name, _, market = given.partition(":")
+            return cls.of(name, market or None)
+        return cls.of(*given.values)
+
     @property
     def private(self) -> bool:
         return self.name in PRIVATE

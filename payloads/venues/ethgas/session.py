@@ -11,8 +11,8 @@ its channel. One that came before on this connection, letter for letter and with
 is a `Duplicate`. Queries have no id, so replies, which are `Answered` events, are matched by query
 type in order. A query or a subscription without an answer is told, as `Rejected`.
 
-`subscribe`, `unsubscribe` and `query` raise `Misuse` for what the venue would not take; nothing is
-raised for anything it sends. Its error codes mean different things on different pages of its own
+`subscribe`, `unsubscribe` and `request` raise `Misuse` for what the venue would not take; nothing
+is raised for what it sends. Its error codes mean different things on different pages of its own
 documentation, so `Rejected` keeps code and message, and `meaning` gives every reading.
 """
 
@@ -63,7 +63,7 @@ from payloads.venues.ethgas.protocol import (
     Dialect,
     meaning,
 )
-from payloads.venues.ethgas.queries import REPLY_WITHIN, Queries
+from payloads.venues.ethgas.requests import REPLY_WITHIN, Requests
 from payloads.venues.ethgas.socket_login import RATE_PAUSE, SocketLogin
 from payloads.venues.ethgas.updates import Update, read_reply, read_update
 
@@ -81,7 +81,7 @@ class EthgasSession(JsonSession):
 
     def __init__(
         self,
-        channels: Iterable[Channel] = (),
+        channels: Iterable[Channel | str] = (),
         *,
         login: EthgasLogin | None = None,
         dialect: Dialect = OFFICIAL,
@@ -96,14 +96,14 @@ class EthgasSession(JsonSession):
         self._entry = SocketLogin(login, dialect, self._redactor, self._send)
         self._repeats = Repeats()
         self._subscriptions = Subscriptions[Channel](reply_within)
-        self._queries = Queries(dialect, self._send, reply_within)
+        self._requested = Requests(dialect, self._send, reply_within)
         add = self._timers.add
         if login:
             add(login, lasting=True)
         add(self._entry.answer)
         add(self._entry.pause)
         add(self._subscriptions.timeouts)
-        add(self._queries.waiting)
+        add(self._requested.waiting)
         self._pings = add(Pings(ping_every))
         # A login waits for the answers to what was asked before it, and subscriptions wait for the
         # venue to recover.
@@ -146,15 +146,18 @@ class EthgasSession(JsonSession):
     # --- what the caller wants --------------------------------------------------------------------
 
     @by_caller
-    def subscribe(self, *channels: Channel) -> None:
-        """Subscribe, now or as soon as the login has been answered, and after every reconnect."""
+    def subscribe(self, *channels: Channel | str) -> None:
+        """Subscribe, now or as soon as the login has been answered, and after every reconnect.
+
+        A channel is a `Channel` or its label, as `orderBookUpdate:inclusionPreconf`.
+        """
         for channel in [self._checked(each) for each in channels]:
             self._subscriptions.add(channel)
 
     @by_caller
-    def unsubscribe(self, *channels: Channel) -> None:
+    def unsubscribe(self, *channels: Channel | str) -> None:
         """Unsubscribe; nothing happens for what is not subscribed."""
-        labels = {channel.label for channel in channels}
+        labels = {Channel.checked(channel).label for channel in channels}
         for channel in [each for each in self._subscriptions if each.label in labels]:
             state = self._subscriptions.remove(channel)
             self._place()
@@ -162,14 +165,15 @@ class EthgasSession(JsonSession):
                 self._send_all(self._dialect.on_channels("unsubscribe", [channel]))
 
     @by_caller
-    def query(self, /, query_type: str, **arguments: Any) -> None:
+    def request(self, query_type: str, arguments: Mapping[str, Any] | None = None) -> None:
         """Ask once: `currentSlot`, `orderBook`, `openOrders`, … The reply is an `Answered`."""
-        self._queries.check(query_type, arguments)
+        arguments = dict(arguments or {})
+        self._requested.check(query_type, arguments)
         if query_type in PRIVATE_QUERIES and self._login is None:
             raise Misuse("a private query without a login", field="query_type", found=query_type)
         if not self._open:
             raise Misuse("not connected, and a query is not kept for later")
-        self._queries.ask(query_type, arguments)
+        self._requested.ask(query_type, arguments)
 
     @by_caller
     def logout(self) -> None:
@@ -177,8 +181,8 @@ class EthgasSession(JsonSession):
         if self._open:
             self._entry.leave()
 
-    def _checked(self, channel: Channel) -> Channel:
-        channel = Channel.of(*channel.values)
+    def _checked(self, given: Channel | str) -> Channel:
+        channel = Channel.checked(given)
         if channel.private and self._login is None:
             raise Misuse("a private channel without a login", field="channel", found=channel.name)
         return channel
@@ -224,20 +228,20 @@ class EthgasSession(JsonSession):
             self._outgoing.append("ping")
         self._pause.expired(now)
         self._answers.expired(now)
-        return [*self._entry.late(now), *self._queries.late(now), *self._late(now)]
+        return [*self._entry.late(now), *self._requested.late(now), *self._late(now)]
 
     def _read_reply(self, reply: Reply, now: int) -> list[Event]:
         return self._login.replied(reply, now) if self._login else []
 
     def _give_up(self) -> list[Event]:
-        return self._queries.lost()
+        return self._requested.lost()
 
     def take_requests(self) -> list[Request]:
         return [*super().take_requests(), *(self._login.take_requests() if self._login else [])]
 
     def _forget(self) -> None:
         self._entry.closed()
-        self._queries.lost()
+        self._requested.lost()
         self._unplaced.clear()
         self._repeats.forget()
         self._subscriptions.reset()
@@ -250,7 +254,7 @@ class EthgasSession(JsonSession):
         if now is not None:
             # An error does not say what it is for, so a login waits for what was asked before it.
             asked = self._answers.deadline is not None
-            waits = asked and (self._queries.open or self._unanswered())
+            waits = asked and (self._requested.open or self._unanswered())
             events = self._entry.step(now, self._open and not waits)
         # For the same reason nothing is asked for while a login is under way.
         if self._open and not self._entry.asking:
@@ -267,7 +271,7 @@ class EthgasSession(JsonSession):
             self._send_all(self._dialect.on_channels("subscribe", ready))
             for channel in ready:
                 self._subscriptions.asked(channel)
-        if self._queries.release(private=not self._entry.ahead) or ready:
+        if self._requested.release(private=not self._entry.ahead) or ready:
             self._answers.at(0)  # from the next time on that is told
 
     def _unanswered(self) -> list[Channel]:
@@ -291,7 +295,7 @@ class EthgasSession(JsonSession):
         if isinstance(content.get("e"), str):
             return self._update(content, raw)
         if isinstance(content.get("q"), str):
-            self._queries.answered(content["q"])
+            self._requested.answered(content["q"])
             return [read_reply(content)]
         return [Unknown(content, raw)]
 
@@ -318,17 +322,17 @@ class EthgasSession(JsonSession):
         if code in INVALID_TOKEN:
             return self._expired(str(code), message)
         asked = self._unanswered()
-        waiting = [*(one.label for one in asked), *self._queries.open]
+        waiting = [*(one.label for one in asked), *self._requested.open]
         # An error does not say what it is for; it is certain only where one thing is open.
         about = waiting[0] if len(waiting) == 1 else ""
         if code in PASSING and asked:
             self._subscriptions.hold(*asked)
             self._pause.start(now)
-        elif asked and not self._queries.open:
+        elif asked and not self._requested.open:
             self._unplaced.append(f"{code}: {meaning(code)}")
             self._place()
         elif about:
-            self._queries.failed()
+            self._requested.failed()
         return [Rejected(str(code), message, meaning(code), about)]
 
     def _place(self) -> None:

@@ -1,11 +1,18 @@
 """Logging in on an ETHGas socket: when, with which token, and what a refusal means.
 
-The tokens are `EthgasLogin`'s; here is what has become of the one that was sent on this connection.
+    NO_LOGIN ──> WANTED ──> ASKED ──> LOGGED_IN ──> RENEWING ──> LOGGED_IN
+                   ^          │           │             │
+                   └──────────┴───────────┴─────────────┘ no answer, a refusal that may pass,
+                                                          or the end of the token
+
+OUT follows any of them after a logout or a refusal for good, until the connection is closed. The
+tokens are `EthgasLogin`'s; the state is that of the login on this connection.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any
 
 from payloads.venues.common.redactor import Redactor, Secret
@@ -18,12 +25,33 @@ LOGIN_WITHIN = 15 * SECOND
 RATE_PAUSE = 30 * SECOND
 # A login that fails with a new token will fail with the next one too.
 MOST_FAILURES = 2
-# On this connection: before, waiting for, with and without hope of a login.
-NONE, BEFORE, ASKED, IN, IN_AND_ASKED, OUT = "none", "before", "asked", "in", "in, asked", "out"
+
+
+class LoginState(Enum):
+    """How far the login on a connection has come."""
+
+    NO_LOGIN = "no login"
+    WANTED = "wanted"
+    ASKED = "asked"
+    LOGGED_IN = "logged in"
+    RENEWING = "renewing"
+    OUT = "out"
+
+
+NO_LOGIN, WANTED, ASKED, LOGGED_IN, RENEWING, OUT = LoginState
+# The states that may follow each state, besides NO_LOGIN.
+TRANSITIONS: dict[LoginState, frozenset[LoginState]] = {
+    NO_LOGIN: frozenset({WANTED}),
+    WANTED: frozenset({ASKED, LOGGED_IN, OUT}),
+    ASKED: frozenset({LOGGED_IN, WANTED, OUT}),
+    LOGGED_IN: frozenset({RENEWING, WANTED, OUT}),
+    RENEWING: frozenset({LOGGED_IN, WANTED, OUT}),
+    OUT: frozenset(),
+}
 
 
 class SocketLogin:
-    """How far the login on this connection has come."""
+    """The login on one connection. `gave_up` says why there will be none, if so."""
 
     def __init__(
         self,
@@ -33,52 +61,53 @@ class SocketLogin:
         send: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self._login, self._dialect, self._redactor, self._send = login, dialect, redactor, send
-        self._stage = NONE
+        self.state = NO_LOGIN
         self._sent_token: Secret | None = None
         self.answer = Timeout(LOGIN_WITHIN)
         self.pause = Timeout(RATE_PAUSE)
         self._failures = 0
-        # Why there is no login on this connection, and none to come.
         self.gave_up = ""
 
     @property
     def authenticated(self) -> bool:
         """Whether the venue accepted a login on this connection."""
-        return self._stage in (IN, IN_AND_ASKED)
+        return self.state in (LOGGED_IN, RENEWING)
 
     @property
     def asking(self) -> bool:
         """Whether an answer is due."""
-        return self._stage in (ASKED, IN_AND_ASKED)
+        return self.state in (ASKED, RENEWING)
 
     @property
     def inside(self) -> bool:
         """Whether what is private can be asked for now."""
-        return self._stage == IN
+        return self.state is LOGGED_IN
 
     @property
     def ahead(self) -> bool:
         """Whether a login is still to come."""
-        return self._stage == BEFORE
+        return self.state is WANTED
 
     def opened(self) -> None:
         self.closed()
-        self._stage = BEFORE if self._login else NONE
+        if self._login:
+            self._move(WANTED)
 
     def closed(self) -> None:
         """Forget what belonged to the connection."""
-        self._stage, self._sent_token, self.gave_up = NONE, None, ""
+        self.state, self._sent_token, self.gave_up = NO_LOGIN, None, ""
         self.answer.stop()
         self.pause.stop()
 
     # --- towards a login --------------------------------------------------------------------------
 
     def late(self, now: int) -> list[Event]:
-        """Time has passed."""
+        """The events for a login without an answer."""
         self.pause.expired(now)
         if not self.answer.expired(now):
             return []
-        self._sent_token, self._stage = None, BEFORE
+        self._sent_token = None
+        self._move(WANTED)
         self.pause.start(now)
         return [Rejected(NO_ANSWER, "", "no answer to the login", "login")]
 
@@ -87,14 +116,14 @@ class SocketLogin:
         if self._login is None:
             return []
         events = self._login.step(now)
-        if may and self._stage in (BEFORE, IN) and self.pause.deadline is None:
+        if may and self.state in (WANTED, LOGGED_IN) and self.pause.deadline is None:
             events += self._log_in(self._login, now)
         return events
 
     def _log_in(self, login: EthgasLogin, now: int) -> list[Event]:
         token = login.token(now)
         if token is None and not login.can_renew:
-            self._stage = OUT
+            self._move(OUT)
             words = login.stopped or "the token has expired, and nothing can renew it"
             self.gave_up = words
             return [Rejected("no token", "", words, "login")]
@@ -105,21 +134,22 @@ class SocketLogin:
         self._sent_token = token
         self.answer.start(now)
         # A renewed token does not interrupt what the old one has opened.
-        self._stage = IN_AND_ASKED if self._stage == IN else ASKED
+        self._move(RENEWING if self.state is LOGGED_IN else ASKED)
         return []
 
     def leave(self) -> bool:
         """Log out, if that means anything now; what is private ends with it."""
-        if self._stage != IN:
+        if self.state is not LOGGED_IN:
             return False
         self._send(self._dialect.logout())
-        self._stage = OUT
+        self._move(OUT)
         return True
 
     # --- answers ----------------------------------------------------------------------------------
 
     def accepted(self, detail: str) -> list[Event]:
-        self._stage, self._failures, self.gave_up = IN, 0, ""
+        self._failures, self.gave_up = 0, ""
+        self._move(LOGGED_IN)
         self.answer.stop()
         return [Authenticated(detail)]
 
@@ -129,13 +159,14 @@ class SocketLogin:
         self._sent_token = None
         self._failures += 1
         if code in RATE_LIMITED:
-            self._stage = BEFORE
+            self._move(WANTED)
             self.pause.start(now)
         elif code in FORBIDDEN or self._failures > MOST_FAILURES or self._login is None:
-            self._stage, self.gave_up = OUT, f"{code}: {meaning(code)}"
+            self._move(OUT)
+            self.gave_up = f"{code}: {meaning(code)}"
         else:
             # Whatever the code says: 1001 alone has two meanings, and a new token settles it.
-            self._stage = BEFORE
+            self._move(WANTED)
             self._login.expire()
         return [Rejected(str(code), message, meaning(code), "login")]
 
@@ -143,7 +174,8 @@ class SocketLogin:
         """The venue says that the token has ended; whether a login has ended with it."""
         if self._login is None or not (self.authenticated or self.asking):
             return False
-        self._stage, self._sent_token = BEFORE, None
+        self._sent_token = None
+        self._move(WANTED)
         self.answer.stop()
         self._login.expire()
         return True
@@ -155,3 +187,8 @@ class SocketLogin:
         self._failures += 1
         self._login.expire()  # the next dial goes without it, and a new one is fetched
         return self._failures <= MOST_FAILURES
+
+    def _move(self, state: LoginState) -> None:
+        """A server may say anything at any time: what the table does not have changes nothing."""
+        if state in TRANSITIONS[self.state]:
+            self.state = state

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from payloads.venues.common.session import Session
-from payloads.venues.common.venue import SessionConfig, Venue, is_number
+from payloads.venues.common.venue import SessionConfig, Venue
 
 
 def _session(config: SessionConfig) -> Session:
     from payloads.venues.finery.auth import NonceSequence
-    from payloads.venues.finery.feeds import Binding
     from payloads.venues.finery.session import FinerySession
 
-    bindings = []
-    for one in config.subscriptions:
-        letter, _, named = one.partition(":")
-        number: int | str | None = int(named) if is_number(named) else named or None
-        bindings.append(Binding.of(letter, number))
     within = config.seconds("status_within")
     options = {} if within is None else {"status_within": within}
     return FinerySession(
         config.credential("key").reveal(),
         config.credential("secret"),
-        bindings,
+        config.subscriptions,
         nonces=NonceSequence(),
         endpoint=config.endpoint or "mainnet",
         **options,

@@ -13,6 +13,7 @@ from typing import Any
 
 from payloads.abi.fields import Record
 from payloads.errors import Malformed, Misuse, elide
+from payloads.venues.common.venue import is_number
 from payloads.venues.finery.book import Change
 from payloads.venues.finery.records import Currency, Instrument
 
@@ -119,6 +120,17 @@ class Binding(Record, frozen=True):
         if feed in BOOKS or feed_id is not None:
             _check_id(feed, feed_id)
         return cls(feed, feed_id)
+
+    @classmethod
+    def parse(cls, text: str) -> Binding:
+        """A binding from its label, `FEED` or `FEED:ID`."""
+        feed, _, named = text.partition(":")
+        return cls.of(feed, int(named) if is_number(named) else named or None)
+
+    @classmethod
+    def checked(cls, given: Binding | str) -> Binding:
+        """A binding that is given as such, or by its label."""
+        return cls.parse(given) if isinstance(given, str) else cls.of(*given.values)
 
     @property
     def label(self) -> str:

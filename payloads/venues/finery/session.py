@@ -101,7 +101,7 @@ class FinerySession(JsonSession):
         self,
         key: str,
         secret: Secret,
-        bindings: Iterable[Binding] = (),
+        bindings: Iterable[Binding | str] = (),
         *,
         nonces: NonceSequence,
         endpoint: str = "mainnet",
@@ -158,15 +158,18 @@ class FinerySession(JsonSession):
     # --- what the caller wants --------------------------------------------------------------------
 
     @by_caller
-    def subscribe(self, *bindings: Binding) -> None:
-        """Bind feeds, now or as soon as the link is up, and again after every reconnect."""
-        for binding in [Binding.of(*each.values) for each in bindings]:
+    def subscribe(self, *bindings: Binding | str) -> None:
+        """Bind feeds, now or as soon as the link is up, and again after every reconnect.
+
+        A feed is a `Binding` or its label, as `I` or `B:BTC-USD`.
+        """
+        for binding in [*map(Binding.checked, bindings)]:
             self._feeds.wanted.add(binding)
 
     @by_caller
-    def unsubscribe(self, *bindings: Binding) -> None:
+    def unsubscribe(self, *bindings: Binding | str) -> None:
         """Unbind feeds; nothing happens for a feed that is not bound."""
-        for binding in [Binding.of(*each.values) for each in bindings]:
+        for binding in [*map(Binding.checked, bindings)]:
             self._feeds.remove(binding, self.up)
 
     @by_caller

@@ -45,10 +45,9 @@ class FeedSubscriptions:
     """The feeds of one session, over all its connections."""
 
     def __init__(
-        self, wanted: Iterable[Binding], send: Callable[[Mapping[str, Any]], None]
+        self, wanted: Iterable[Binding | str], send: Callable[[Mapping[str, Any]], None]
     ) -> None:
-        checked = (Binding.of(*binding.values) for binding in wanted)
-        self.wanted = Subscriptions[Binding](ANSWER_WITHIN, checked)
+        self.wanted = Subscriptions[Binding](ANSWER_WITHIN, map(Binding.checked, wanted))
         self._send = send
         self._leaving: set[Binding] = set()
         # Feeds that are bound again after a pause.

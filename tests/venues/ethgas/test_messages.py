@@ -66,7 +66,7 @@ def test_the_spec_s_messages() -> None:
             Book("ETH-PC-863", ((Decimal("0.00000000005"), Decimal(5861476)),), (), 1736751224941),
         ),
     )
-    session.query("currentSlot")
+    session.request("currentSlot")
     assert sent(session) == [{"op": "query", "args": [{"queryType": "currentSlot"}]}]
     reply = {"t": 1739527942002, "s": 603410, "r": 4000}
     slot = Slot(603410, 1739527942002, 4000)
@@ -91,8 +91,8 @@ def test_trades_and_others() -> None:
 def test_a_private_query_waits_for_the_login_and_a_public_one_does_not() -> None:
     session, server = private()
     session.opened(NOW)
-    session.query("openOrders")
-    session.query("currentSlot")
+    session.request("openOrders")
+    session.request("currentSlot")
     asked = [one["args"][0].get("queryType") for one in sent(session) if one["op"] == "query"]
     assert asked == ["currentSlot"]
     say(session, ack(BOOK))
@@ -111,10 +111,10 @@ def test_a_query_without_a_reply_is_told() -> None:
     session = EthgasSession(ping_every=None)
     session.opened(NOW)
     for _ in range(2):
-        session.query("currentSlot")
+        session.request("currentSlot")
     assert session.deadline == 0, "the driver is asked to send it, and to tell the time"
     assert session.tick(NOW + 60 * SECOND) == []
-    session.query("preconfMarkets")
+    session.request("preconfMarkets")
     session.tick(NOW + 61 * SECOND)
     assert session.deadline == NOW + 66 * SECOND, "until which a login would wait"
     session.tick(NOW + 66 * SECOND)
@@ -137,11 +137,11 @@ def test_an_error_is_about_the_one_thing_that_is_open() -> None:
     session.opened(NOW)
     (event,) = say(session, {"event": "error", "code": 1002, "msg": "invalid"})
     assert event.about == BOOK.label
-    session.query("orderBook", marketType="wholeBlock")
+    session.request("orderBook", {"marketType": "wholeBlock"})
     (event,) = say(session, {"event": "error", "code": 1001, "msg": "invalid"})
     assert event.about == "query orderBook"
     with pytest.raises(Misuse):
-        EthgasSession().query("currentSlot")
+        EthgasSession().request("currentSlot")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_nothing_a_server_sends_raises(received: list[str | bytes], dialect: Any
     session, server = private(dialect=dialect)
     session.opened(NOW)
     for query in QUERIES if dialect is OFFICIAL else ():
-        session.query(query)
+        session.request(query)
     for index, message in enumerate(received):
         now = NOW + index * 20 * SECOND
         answer_all(session, server, now)

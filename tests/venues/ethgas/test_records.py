@@ -260,7 +260,7 @@ def test_a_payload_that_is_none_is_broken(name: str, change: Any, where: str) ->
 def test_a_broken_reply_is_a_reply_all_the_same() -> None:
     session = EthgasSession()
     session.opened(NOW)
-    session.query("currentSlot")
+    session.request("currentSlot")
     (event,) = session.received('{"q":"currentSlot","P":[]}', NOW)
     assert isinstance(event, Broken)
     (closed,) = session.closed(1006, "", NOW)

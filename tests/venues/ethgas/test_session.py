@@ -23,6 +23,7 @@ from payloads.venues.common.subscriptions import HELD, OVERDUE
 from payloads.venues.ethgas.auth import EthgasLogin, TokenRenewed
 from payloads.venues.ethgas.protocol import DRAFT, Channel
 from payloads.venues.ethgas.session import EthgasSession
+from payloads.venues.ethgas.socket_login import ASKED, NO_LOGIN, OUT, TRANSITIONS, LoginState
 from tests.venues.ethgas.kit import (
     BOOK,
     HOUR,
@@ -78,7 +79,7 @@ def test_public_channels_need_no_login() -> None:
     with pytest.raises(Misuse):
         EthgasSession([ORDERS])
     with pytest.raises(Misuse):
-        session.query("openOrders")
+        session.request("openOrders")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_login_then_subscribe() -> None:
     (login,) = sent(session)
     assert login["op"] == "login"
     assert check_token(SIGNER, login["args"][0]["accessToken"], NOW) == ""
-    session.query("openOrders")
+    session.request("openOrders")
     assert sent(session) == []
     assert say(session, LOGGED_IN) == [Authenticated("25f9ee2c")]
     assert session.authenticated
@@ -142,7 +143,7 @@ def test_a_reconnect_logs_in_and_subscribes_again() -> None:
     answer_all(session, server, NOW)
     say(session, ack(BOOK))
     say(session, LOGGED_IN)
-    session.query("currentSlot")
+    session.request("currentSlot")
     session.take()
     lost, closed = session.closed(1006, "", NOW)
     assert (lost.code, lost.about) == ("lost", "query currentSlot")
@@ -408,7 +409,7 @@ def test_the_draft() -> None:
     (event,) = say(session, failure, later)
     assert (event.code, event.meaning) == ("403", "insufficient permissions")
     with pytest.raises(Misuse):
-        session.query("currentSlot")
+        session.request("currentSlot")
 
 
 def test_text_pings() -> None:
@@ -420,3 +421,21 @@ def test_text_pings() -> None:
     assert session.received("pong", NOW) == session.received(b"pong", NOW) == []
     assert session.received("ping", NOW) == []
     assert session.take() == ["pong"]
+
+
+def test_a_login_only_moves_along_its_table() -> None:
+    session = by_token(ORDERS)
+    login = session._entry
+    assert login.state is NO_LOGIN
+    session.opened(NOW)
+    assert login.state is ASKED
+    say(session, LOGGED_IN)
+    assert login.state is LoginState.LOGGED_IN
+    say(session, {"event": "login", "code": 403, "msg": "no"})
+    assert login.state is OUT
+    # It is too late for that: private channels were given up.
+    say(session, LOGGED_IN)
+    assert login.state is OUT
+    session.closed(1006, "", NOW)
+    assert login.state is NO_LOGIN
+    assert TRANSITIONS.keys() == {*LoginState}

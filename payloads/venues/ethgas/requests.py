@@ -19,7 +19,7 @@ from payloads.venues.ethgas.protocol import PRIVATE_QUERIES, Dialect
 REPLY_WITHIN = 10 * SECOND
 
 
-class Queries:
+class Requests:
     """The queries of one connection; `send` takes what goes out. `within` is in nanoseconds."""
 
     def __init__(
