@@ -326,7 +326,7 @@ def test_a_query_without_a_reply() -> None:
                     events.append(event)
                     if isinstance(event, Opened):
                         session.request("currentSlot")
-                    if kinds(events)["Rejected"]:
+                    if kinds(events)["RequestFailed"]:
                         break
             (told,) = [event for event in events if isinstance(event, Rejected)]
             assert (told.code, told.about) == ("no answer", "query currentSlot")

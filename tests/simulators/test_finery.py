@@ -10,12 +10,13 @@ import pytest
 
 from payloads.errors import Refused
 from payloads.simulators import FinerySimulator
+from payloads.venues.common.pending import RequestFailed
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import SECOND, Data, Dial, Event, Rejected, Unsubscribed
 from payloads.venues.finery.auth import NonceSequence, sign
 from payloads.venues.finery.feeds import Binding, Selection
 from payloads.venues.finery.records import Unread
-from payloads.venues.finery.requests import Answered, RequestFailed
+from payloads.venues.finery.requests import Answered
 from payloads.venues.finery.session import MAX_CONNECTIONS_PER_IP, FinerySession, Status
 from tests.simulators.kit import (
     collect,

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
-from payloads.venues.common.timers import Timer
+from payloads.errors import elide
+from payloads.venues.common.session import LOST, NO_ANSWER, Event, Rejected
+from payloads.venues.common.timers import Timer, check_length
 
 K = TypeVar("K", bound=Hashable)
 
@@ -78,3 +80,72 @@ class Timeouts(Timer, Generic[K]):
     def _plan(self) -> None:
         # Whatever is added later ends later.
         self.deadline = 0 if self._undated else next(iter(self._until.values()), None)
+
+
+class RequestFailed(Rejected, frozen=True):
+    """A request that was refused, or whose reply did not come.
+
+    `code` is then `no answer` (a reply that comes later is reported all the same), or `lost` if the
+    connection went first.
+    """
+
+    request_id: int | None = None
+
+
+class Requests:
+    """The numbered requests of one connection. Each is answered, late or lost, and that once.
+
+    `about` is how an event names a request, as a format of `name` and `number`.
+    """
+
+    def __init__(self, within: int, about: str) -> None:
+        check_length("reply_within", within)
+        self.timeouts = Timeouts[int](within)
+        # With the late ones, whose replies may still come.
+        self._names: dict[int, str] = {}
+        self._about, self._last = about, 0
+
+    @property
+    def next(self) -> int:
+        """The number that the next request gets."""
+        return self._last + 1
+
+    @property
+    def pending(self) -> dict[int, str]:
+        """The requests that are waited for, in words."""
+        return {number: self.about(number) for number in self.timeouts}
+
+    def about(self, number: int) -> str:
+        name = self._names.get(number, "request")
+        return self._about.format(name=name, number=elide(str(number)))
+
+    def sent(self, name: str) -> int:
+        """A request goes out: its number."""
+        self._last = self.next
+        self._names[self._last] = name
+        self.timeouts.add(self._last)
+        return self._last
+
+    def oldest(self, name: str) -> int | None:
+        """The oldest pending request of a name."""
+        return next((number for number in self.timeouts if self._names[number] == name), None)
+
+    def answered(self, number: int) -> str:
+        """A reply came: the name of its request; "" for a request that is not known."""
+        self.timeouts.discard(number)
+        return self._names.pop(number, "")
+
+    def expired(self, now: int) -> list[Event]:
+        """The events of the requests without a reply in time."""
+        words = "no reply in time: what became of it is not known"
+        return [self._failed(NO_ANSWER, words, number) for number in self.timeouts.expired(now)]
+
+    def lost(self) -> list[Event]:
+        """The connection is gone, and no reply will come."""
+        words = "no reply before the connection went"
+        events = [self._failed(LOST, words, number) for number in self.timeouts.lost()]
+        self._names.clear()
+        return events
+
+    def _failed(self, code: str, words: str, number: int) -> Event:
+        return RequestFailed(code, "", words, self.about(number), number)

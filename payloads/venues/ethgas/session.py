@@ -63,7 +63,7 @@ from payloads.venues.ethgas.protocol import (
     Dialect,
     meaning,
 )
-from payloads.venues.ethgas.requests import REPLY_WITHIN, Requests
+from payloads.venues.ethgas.requests import REPLY_WITHIN, Queries
 from payloads.venues.ethgas.socket_login import RATE_PAUSE, SocketLogin
 from payloads.venues.ethgas.updates import Update, read_reply, read_update
 
@@ -96,14 +96,14 @@ class EthgasSession(JsonSession):
         self._entry = SocketLogin(login, dialect, self._redactor, self._send)
         self._repeats = Repeats()
         self._subscriptions = Subscriptions[Channel](reply_within)
-        self._requested = Requests(dialect, self._send, reply_within)
+        self._requested = Queries(dialect, self._send, reply_within)
         add = self._timers.add
         if login:
             add(login, lasting=True)
         add(self._entry.answer)
         add(self._entry.pause)
         add(self._subscriptions.timeouts)
-        add(self._requested.waiting)
+        add(self._requested.timeouts)
         self._pings = add(Pings(ping_every))
         # A login waits for the answers to what was asked before it, and subscriptions wait for the
         # venue to recover.
@@ -228,7 +228,7 @@ class EthgasSession(JsonSession):
             self._outgoing.append("ping")
         self._pause.expired(now)
         self._answers.expired(now)
-        return [*self._entry.late(now), *self._requested.late(now), *self._late(now)]
+        return [*self._entry.late(now), *self._requested.expired(now), *self._late(now)]
 
     def _read_reply(self, reply: Reply, now: int) -> list[Event]:
         return self._login.replied(reply, now) if self._login else []
@@ -254,7 +254,7 @@ class EthgasSession(JsonSession):
         if now is not None:
             # An error does not say what it is for, so a login waits for what was asked before it.
             asked = self._answers.deadline is not None
-            waits = asked and (self._requested.open or self._unanswered())
+            waits = asked and (self._requested.pending or self._unanswered())
             events = self._entry.step(now, self._open and not waits)
         # For the same reason nothing is asked for while a login is under way.
         if self._open and not self._entry.asking:
@@ -295,7 +295,9 @@ class EthgasSession(JsonSession):
         if isinstance(content.get("e"), str):
             return self._update(content, raw)
         if isinstance(content.get("q"), str):
-            self._requested.answered(content["q"])
+            number = self._requested.oldest(content["q"])
+            if number is not None:
+                self._requested.answered(number)
             return [read_reply(content)]
         return [Unknown(content, raw)]
 
@@ -322,17 +324,17 @@ class EthgasSession(JsonSession):
         if code in INVALID_TOKEN:
             return self._expired(str(code), message)
         asked = self._unanswered()
-        waiting = [*(one.label for one in asked), *self._requested.open]
+        waiting = [*(one.label for one in asked), *self._requested.pending.values()]
         # An error does not say what it is for; it is certain only where one thing is open.
         about = waiting[0] if len(waiting) == 1 else ""
         if code in PASSING and asked:
             self._subscriptions.hold(*asked)
             self._pause.start(now)
-        elif asked and not self._requested.open:
+        elif asked and not self._requested.pending:
             self._unplaced.append(f"{code}: {meaning(code)}")
             self._place()
         elif about:
-            self._requested.failed()
+            self._requested.refused()
         return [Rejected(str(code), message, meaning(code), about)]
 
     def _place(self) -> None:

@@ -32,6 +32,7 @@ from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.endpoints import address, header_value
 from payloads.venues.common.http_words import clock_words, refused
 from payloads.venues.common.json_session import JsonSession
+from payloads.venues.common.pending import Requests
 from payloads.venues.common.redactor import Message, Redactor, Secret
 from payloads.venues.common.session import (
     NO_ANSWER,
@@ -48,7 +49,7 @@ from payloads.venues.common.session import (
     by_caller,
 )
 from payloads.venues.common.subscriptions import IN_FORCE
-from payloads.venues.common.timers import Pings, Timeout
+from payloads.venues.common.timers import Pings, Timeout, check_length
 from payloads.venues.finery.auth import (
     ENDPOINTS,
     NonceSequence,
@@ -67,7 +68,7 @@ from payloads.venues.finery.feeds import (
     feed_id_of,
 )
 from payloads.venues.finery.records import rows_of
-from payloads.venues.finery.requests import REPLY_WITHIN, Requests
+from payloads.venues.finery.requests import ABOUT, REPLY_WITHIN, read_reply, request_message
 from payloads.venues.finery.subscriptions import FeedSubscriptions
 
 PATH = "/ws"
@@ -112,17 +113,16 @@ class FinerySession(JsonSession):
         super().__init__(Redactor(secret, key))
         if ping_every is not None and not 0 < ping_every < IDLE_LIMIT:
             raise Misuse("too late", field="ping_every", expected="less than the 80 s idle limit")
-        for field, time in (("status_within", status_within), ("reply_within", reply_within)):
-            if time <= 0:
-                raise Misuse("no such time", field=field, expected="more than 0")
+        check_length("status_within", status_within)
         self._key, self._secret, self._nonces = header_value(key, "key"), secret, nonces
         self._url = address(endpoint, ENDPOINTS) + PATH
-        self._feeds, self._calls = FeedSubscriptions(bindings, self._send), Requests(reply_within)
+        self._feeds = FeedSubscriptions(bindings, self._send)
+        self._requested = Requests(reply_within, ABOUT)
         add = self._timers.add
         self._pings, self._status_timeout = add(Pings(ping_every)), add(Timeout(status_within))
         add(self._feeds.wanted.timeouts)
         add(self._feeds.pauses)
-        add(self._calls.waiting)
+        add(self._requested.timeouts)
         self._status: int | None = None
         self._opened_at = 0
         self._dialled_at: int | None = None
@@ -177,9 +177,9 @@ class FinerySession(JsonSession):
         """Send a REST method's call; its `reqId`, under which the reply is reported."""
         if not self.up:
             raise Misuse("the venue is not connected, and a request is not kept for later")
-        message = self._calls.new(method, content)
+        message = request_message(self._requested.next, method, content)
         self._outgoing.append(compact(message))
-        return self._calls.sent(message)
+        return self._requested.sent(method)
 
     # --- what the driver calls --------------------------------------------------------------------
 
@@ -216,7 +216,7 @@ class FinerySession(JsonSession):
         if self._pings.expired(now):
             self._send({"event": "ping"})
         unheard = self._unheard(now) if self._status_timeout.expired(now) else []
-        return [*unheard, *self._feeds.expired(now), *self._calls.late(now)]
+        return [*unheard, *self._feeds.expired(now), *self._requested.expired(now)]
 
     def _unheard(self, now: int) -> list[Event]:
         """Nothing can be bound before the frame X, and none has come."""
@@ -231,11 +231,11 @@ class FinerySession(JsonSession):
         return []
 
     def _give_up(self) -> list[Event]:
-        return self._calls.lost()
+        return self._requested.lost()
 
     def _forget(self) -> None:
         self._status = None
-        self._calls.forget()
+        self._requested.lost()
         self._feeds.reset()
 
     # --- what comes -------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ class FinerySession(JsonSession):
         if isinstance(content, list):
             return self._frame(content, raw)
         if isinstance(content, dict) and type(content.get("reqId")) is int:
-            return [self._calls.answered(content, raw)]
+            return [read_reply(content, raw, self._requested)]
         return [Unknown(content, raw)]
 
     def _frame(self, frame: list[Any], raw: Message) -> list[Event]:

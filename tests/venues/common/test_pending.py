@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payloads.venues.common.pending import Timeouts
+from payloads.venues.common.pending import RequestFailed, Requests, Timeouts
 
 steps = st.lists(
     st.one_of(
@@ -44,3 +44,41 @@ def test_each_is_waited_for_from_the_next_time_on(
     waiting.stop()
     assert waiting.deadline is None
     assert not waiting
+
+
+requests = st.lists(
+    st.one_of(
+        st.just(("sent", 0)),
+        st.tuples(st.just("answered"), st.integers(1, 6)),
+        st.tuples(st.just("time"), st.integers(0, 6)),
+    )
+)
+
+
+@given(requests)
+def test_a_request_is_answered_late_or_lost_and_that_once(steps: list[tuple[str, int]]) -> None:
+    made, now = Requests(5, "{name} #{number}"), 0
+    ends: dict[int, list[str]] = {}
+    for step, number in steps:
+        if step == "sent":
+            assert made.next == len(ends) + 1
+            ends[made.sent(f"r{made.next}")] = []
+        elif step == "answered":
+            waited = number in made.pending
+            assert made.answered(number) in ("", f"r{number}")
+            if waited:
+                ends[number].append("answered")
+        else:
+            now += number
+            failed = made.expired(now)
+            made.timeouts.start(now)
+            for event in failed:
+                assert isinstance(event, RequestFailed)
+                assert event.about == f"r{event.request_id} #{event.request_id}"
+                ends[event.request_id or 0].append(event.code)
+    for event in made.lost():
+        assert isinstance(event, RequestFailed)
+        ends[event.request_id or 0].append(event.code)
+    assert all(len(end) == 1 for end in ends.values()), ends
+    assert {end for (end,) in ends.values()} <= {"answered", "no answer", "lost"}
+    assert (made.lost(), made.pending, made.oldest("r1")) == ([], {}, None)

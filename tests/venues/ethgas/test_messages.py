@@ -12,16 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payloads.errors import Misuse
-from payloads.venues.common.session import (
-    SECOND,
-    Broken,
-    Closed,
-    Data,
-    Rejected,
-    Reply,
-    Request,
-    Unknown,
-)
+from payloads.venues.common.pending import RequestFailed
+from payloads.venues.common.session import SECOND, Broken, Closed, Data, Reply, Request, Unknown
 from payloads.venues.ethgas.auth import EthgasLogin
 from payloads.venues.ethgas.protocol import DRAFT, OFFICIAL, ORDER_STATUS, ORDER_TYPES, meaning
 from payloads.venues.ethgas.records import QUERIES, Book, Slot, Trade
@@ -121,7 +113,8 @@ def test_a_query_without_a_reply_is_told() -> None:
     assert session.deadline == NOW + 70 * SECOND
     say(session, {"q": "currentSlot", "P": {"s": 1}}, NOW + 67 * SECOND)
     (event,) = session.tick(NOW + 70 * SECOND)
-    assert event == Rejected("no answer", "", "no reply in time", "query currentSlot")
+    words = "no reply in time: what became of it is not known"
+    assert event == RequestFailed("no answer", "", words, "query currentSlot", 2)
     # Late, but a reply.
     (event,) = say(session, {"q": "currentSlot", "P": {"s": 2}}, NOW + 70 * SECOND)
     assert event.reply == Slot(2)

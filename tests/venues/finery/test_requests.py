@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from payloads.errors import Misuse
+from payloads.venues.common.pending import RequestFailed
 from payloads.venues.common.session import SECOND, Closed, Unknown
 from payloads.venues.finery.feeds import Binding
-from payloads.venues.finery.requests import Answered, RequestFailed
+from payloads.venues.finery.requests import Answered
 from tests.venues.finery.kit import NOW, make, opened, say, up
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from payloads.errors import Misuse
 from payloads.venues.common.dedupe import Duplicate
+from payloads.venues.common.pending import RequestFailed
 from payloads.venues.common.session import (
     SECOND,
     Authenticated,
@@ -24,7 +25,6 @@ from payloads.venues.common.session import (
 )
 from payloads.venues.finery.feeds import LETTERS, Binding, Selection
 from payloads.venues.finery.records import Currency, Instrument
-from payloads.venues.finery.requests import RequestFailed
 from payloads.venues.finery.session import Status
 from tests.venues.finery.kit import CLIENT, DEAL, DOWN, MAKERS, NOW, UP, make, opened, say, sent, up
 
