@@ -90,7 +90,7 @@ def parse_json(text: str | bytes) -> Any:
     check_nesting(text)
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Malformed("not JSON", field="frame", found=elide(str(error), 160)) from None
 
 

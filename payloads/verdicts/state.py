@@ -103,7 +103,10 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """The state in a JSON file, or a TOML one if its name ends so."""
-        text = Path(path).read_bytes()
+        try:
+            text = Path(path).read_bytes()
+        except ValueError:  # a NUL in the path
+            raise Misuse("not a path", field="path", found=shown(str(path))) from None
         try:
             check_depth(text)
             if str(path).endswith(".toml"):
