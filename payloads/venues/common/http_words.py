@@ -39,7 +39,7 @@ CLOSE_CODES = {
     1015: "TLS failed",
 }
 
-# What HTTP means by them, whoever answers.
+# What HTTP means by these statuses, at every server.
 SERVER_ERRORS = {
     "500": "the service failed",
     "502": "the service cannot be reached for the moment",
@@ -70,7 +70,7 @@ def header(headers: Headers, name: str) -> str:
 
 
 def _http_date(text: str) -> int | None:
-    """The seconds of an HTTP date in the one form that servers may still write."""
+    """The seconds of an HTTP date, in the only form that servers may still write."""
     if not (match := _HTTP_DATE.fullmatch(text.strip())) or match[2] not in _MONTHS:
         return None
     day, year, hour, minute, second = (int(match[index]) for index in (1, 3, 4, 5, 6))
@@ -134,7 +134,7 @@ def status_words(status: int) -> str:
 
 
 def status_code(status: int) -> str:
-    """An HTTP status as a code, which is not to be taken for one of a venue's own."""
+    """An HTTP status as a code that cannot be taken for a venue's own code."""
     return f"HTTP {status}" if status > 0 else NO_ANSWER
 
 

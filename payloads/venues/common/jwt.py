@@ -1,6 +1,7 @@
-"""JSON web tokens: when one ends, for a client; made and checked, for a simulator.
+"""JSON web tokens: a client reads when a token ends; a simulator makes and checks tokens.
 
-Venues sign theirs with ES256, which a client cannot check; those made here are HS256, same in form.
+Venues sign their tokens with ES256, which a client cannot check. The tokens made here are signed
+with HS256, and have the same form.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ TOKEN_LIFETIME = 3600 * SECOND
 
 
 def jwt_expiry(token: str) -> int | None:
-    """The `exp` of a JWT in nanoseconds; None if it has none, or is no JWT."""
+    """The `exp` of a JWT in nanoseconds; None for a JWT without it, and for other text."""
     parts = token.split(".")
     try:
         padded = parts[1] + "=" * (-len(parts[1]) % 4)
@@ -46,7 +47,7 @@ def _mac(key: Secret, text: str) -> str:
 
 
 def make_token(key: Secret, subject: str, now: int, lifetime: int = TOKEN_LIFETIME) -> str:
-    """A JWT that says who it is for and when it ends."""
+    """A JWT with its subject and its end."""
     claims = {"sub": subject, "iat": now // SECOND, "exp": (now + lifetime) // SECOND}
     parts = ({"alg": "HS256", "typ": "JWT"}, claims)
     text = ".".join(_b64(msgspec.json.encode(part)) for part in parts)
@@ -54,7 +55,7 @@ def make_token(key: Secret, subject: str, now: int, lifetime: int = TOKEN_LIFETI
 
 
 def check_token(key: Secret, token: Any, now: int) -> str:
-    """ "" if the token is good; else why not."""
+    """ "" for a valid token, else what is wrong with it."""
     if not isinstance(token, str) or token.count(".") != 2:
         return "no token"
     text, _, signature = token.rpartition(".")

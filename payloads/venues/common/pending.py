@@ -24,7 +24,7 @@ class Timeouts(Timer, Generic[K]):
         super().__init__()
         self._length = length
         self._until: dict[K, int] = {}
-        # Added, but the time was not told since.
+        # Added since `start` was called last.
         self._undated: dict[K, None] = {}
 
     def __iter__(self) -> Iterator[K]:
@@ -93,7 +93,7 @@ class RequestFailed(Rejected, frozen=True):
 
 
 class Requests:
-    """The numbered requests of one connection. Each is answered, late or lost, and that once.
+    """The numbered requests of one connection. Each is answered, late or lost exactly once.
 
     `about` is how an event names a request, as a format of `name` and `number`.
     """
@@ -101,7 +101,7 @@ class Requests:
     def __init__(self, within: int, about: str) -> None:
         check_length("reply_within", within)
         self.timeouts = Timeouts[int](within)
-        # With the late ones, whose replies may still come.
+        # With late requests, whose replies may still come.
         self._names: dict[int, str] = {}
         self._about, self._last = about, 0
 

@@ -1,10 +1,10 @@
-"""Taking known credentials out of messages, however they are spelled there.
+"""Takes known credentials out of messages, in every way in which they may be written there.
 
 A credential is found as it is, and under up to `LAYERS` layers of JSON's escapes and percent signs
-in any order and any mixture. Few messages have either, so the rest are searched for the credentials
-themselves only. A server must not be able to keep us busy for long by what it escapes: in a message
-over `LARGE` bytes one layer is looked under, and one with more than `MOST` escapes and credentials,
-over all layers, is redacted whole, because nobody knows what else is in it.
+in any order and any mixture. Few messages have either; the others are only searched for the
+credentials themselves. A server must not be able to keep a client busy by what it escapes. So only
+one layer is undone in a message over `LARGE` bytes. A message with more than `MOST` escapes and
+credentials, over all layers, is redacted whole, because it may hold more than was found.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _encode(text: str) -> bytes:
 class _Known(NamedTuple):
     """A text to be found, with its rarest character, and both as bytes.
 
-    That one is found missing much sooner than the text, and where it is missing, so is the text.
+    A message without the rarest character, which is found out quickly, does not have the text.
     """
 
     rarest: str
@@ -150,16 +150,16 @@ class _Steps:
 # --- taking it out --------------------------------------------------------------------------------
 
 
-# Shorter ones would be found in places where they mean nothing.
+# Shorter texts would be found in places where they mean nothing.
 _SHORTEST = 8
 
 
 class Redactor:
     """Credentials by value, and what takes them out of anything a server echoes or a client sends.
 
-    Those given at first are remembered for good. Of what is added the newest are, so that
-    yesterday's tokens do not slow down every message: so many that are a `Secret`, and as many
-    others, which a server can send any number of.
+    The credentials of the constructor are remembered for good. Of the credentials that are added
+    later the newest are remembered, so that old tokens do not slow down every message: `MOST` of
+    the kind `Secret`, and as many texts, of which a server can send any number.
     """
 
     MOST = 32

@@ -62,7 +62,7 @@ class Request(Record, frozen=True):
     purpose: str = ""
     # As in `Dial`: the names of headers that carry credentials.
     secret_headers: tuple[str, ...] = ()
-    # Whether the answer is one: then a capture keeps no more of it than its size.
+    # Whether the answer is a credential: then a capture keeps only its size.
     secret_reply: bool = False
 
     def __repr__(self) -> str:

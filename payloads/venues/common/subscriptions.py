@@ -7,9 +7,9 @@
      │           OVERDUE             ENDED
 
 A subscription is HELD when it is wanted and was not asked for yet. From any state it returns to
-HELD when the connection is gone, or when it is to be asked for again. An OVERDUE or ENDED one is
-not asked for again on its connection, unless the caller asks; its answer may still come, and then
-it is IN_FORCE. REFUSED is for good: only the caller can have it asked for again.
+HELD when the connection is gone, or when it is to be asked for again. An OVERDUE or ENDED
+subscription is not asked for again on its connection, unless the caller asks; its answer may still
+come, and then it is IN_FORCE. REFUSED is for good: only the caller can have it asked for again.
 """
 
 from __future__ import annotations

@@ -206,7 +206,7 @@ class EthgasLogin:
             self._ask("login/refresh", {"refreshToken": self._refresh.reveal()}, now)
 
     def _ask(self, what: str, form: dict[str, str], now: int) -> None:
-        """Parameters go as a form: a query would put them into everybody's logs."""
+        """Parameters go as a form: a query would appear in the logs of servers and proxies."""
         as_json = self._dialect.json_refresh and what == "login/refresh"
         kind = "application/json" if as_json else "application/x-www-form-urlencoded"
         headers = [("Content-Type", kind)]

@@ -1,7 +1,7 @@
 """What ETHGas says about a connection itself, in either dialect, as records.
 
-`control_of(content)` is None for a message that says nothing of the kind, and raises `Malformed`
-for one that is not what it begins as.
+`control_of(content)` is None for a message of another kind, and raises `Malformed` for a broken
+message of these kinds.
 """
 
 from __future__ import annotations

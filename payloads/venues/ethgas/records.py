@@ -157,7 +157,7 @@ class TopSales(Record, frozen=True):
 
 
 class Builder(Record, frozen=True):
-    """Who builds a slot's block: public keys, none of the first where nobody was delegated to."""
+    """The builder of a slot's block, by public keys; without a delegation the first is None."""
 
     slot: Annotated[int, "s"]
     public_key: Annotated[str | None, "p"] = None
@@ -227,7 +227,7 @@ class Order(Record, frozen=True):
 
 
 class Transaction(Record, frozen=True):
-    """A trade of one's own."""
+    """A trade of the account."""
 
     transaction_id: Annotated[int, "t"]
     order_id: Annotated[int | None, "o"] = None

@@ -81,7 +81,7 @@ class LoginDesk:
         flat: bool = False,
     ) -> None:
         self._key, self._nonces, self._flat = key, nonces, flat
-        # Addresses in lower case; None for anybody, as the venue does.
+        # Addresses in lower case; None for all addresses, as at the venue.
         self._allowed, self._lifetime = allowed, lifetime
         self._open: dict[str, tuple[str, int]] = {}
         self._sessions: dict[str, tuple[str, int]] = {}
@@ -147,7 +147,7 @@ def _denied(status: int, code: int, about: str) -> Answer:
 
 
 def _signer(data: dict[str, Any], signature: str) -> str:
-    """Whose signature it is; "" for nobody's."""
+    """The signer's address; "" for no valid signature."""
     if not re.fullmatch(r"0x[0-9a-fA-F]{130}", signature):
         return ""
     raw = bytes.fromhex(signature[2:])

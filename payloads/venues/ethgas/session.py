@@ -3,13 +3,13 @@
 `EthgasSession` speaks the official protocol (`OFFICIAL`), or by name the one of a withdrawn draft
 (`DRAFT`). With an `EthgasLogin` it gets a token over REST, logs in on the socket, waits for the
 answer, and only then subscribes to what is private; it renews the token before it expires, and
-after a reconnect it does all of that again. What is public waits for no token, neither one that is
-on its way nor one that is refused. Without a login there are public channels only.
+after a reconnect it does all of that again. Public channels never wait for a token. Without a login
+there are public channels only.
 
-Messages with data become `Data` events: an `Update`, whose payload is what `ethgas_records` has for
-its channel. One that came before on this connection, letter for letter and with a time of its own,
-is a `Duplicate`. Queries have no id, so replies, which are `Answered` events, are matched by query
-type in order. A query or a subscription without an answer is told, as `Rejected`.
+Messages with data become `Data` events: an `Update`, whose payload is the record of its channel
+(see `records`). A message that came before on this connection, letter for letter and with a time of
+its own, is a `Duplicate`. Queries have no id, so replies, which are `Answered` events, are matched
+by query type in order. A query or a subscription without an answer is reported as `Rejected`.
 
 `subscribe`, `unsubscribe` and `request` raise `Misuse` for what the venue would not take; nothing
 is raised for what it sends. Its error codes mean different things on different pages of its own
@@ -108,7 +108,7 @@ class EthgasSession(JsonSession):
         # A login waits for the answers to what was asked before it, and subscriptions wait for the
         # venue to recover.
         self._answers, self._pause = add(Timeout(ANSWERS_WITHIN)), add(Timeout(RATE_PAUSE))
-        # How channels were refused of which it is not known yet which ones.
+        # The refusals of channels, as long as it is not known which channels are refused.
         self._unplaced: list[str] = []
         for channel in channels:
             self._subscriptions.add(self._checked(channel))
@@ -272,7 +272,7 @@ class EthgasSession(JsonSession):
             for channel in ready:
                 self._subscriptions.asked(channel)
         if self._requested.release(private=not self._entry.ahead) or ready:
-            self._answers.at(0)  # from the next time on that is told
+            self._answers.at(0)  # its time begins when the driver tells the time
 
     def _unanswered(self) -> list[Channel]:
         """The subscriptions whose answer may still come."""
@@ -325,7 +325,7 @@ class EthgasSession(JsonSession):
             return self._expired(str(code), message)
         asked = self._unanswered()
         waiting = [*(one.label for one in asked), *self._requested.pending.values()]
-        # An error does not say what it is for; it is certain only where one thing is open.
+        # An error does not say what it is for; it is certain only if one request is open.
         about = waiting[0] if len(waiting) == 1 else ""
         if code in PASSING and asked:
             self._subscriptions.hold(*asked)

@@ -23,7 +23,7 @@ from payloads.venues.ethgas.protocol import FORBIDDEN, RATE_LIMITED, Dialect, me
 
 LOGIN_WITHIN = 15 * SECOND
 RATE_PAUSE = 30 * SECOND
-# A login that fails with a new token will fail with the next one too.
+# A login that fails with a new token will fail with the next token too.
 MOST_FAILURES = 2
 
 
@@ -154,7 +154,7 @@ class SocketLogin:
         return [Authenticated(detail)]
 
     def refused(self, code: int, message: str, now: int) -> list[Event]:
-        """The login was refused; whether another one comes depends on why."""
+        """The login was refused; the code decides whether the session logs in again."""
         self.answer.stop()
         self._sent_token = None
         self._failures += 1
@@ -181,7 +181,7 @@ class SocketLogin:
         return True
 
     def dial_refused(self) -> bool:
-        """The token in the upgrade's header was not taken; whether another one may be."""
+        """The venue refused the token in the upgrade's header; whether to dial with another."""
         if self._login is None:
             return False
         self._failures += 1

@@ -1,6 +1,6 @@
 """What ETHGas sends of its channels (`read_update`) and in answer to queries (`read_reply`).
 
-Payloads become the records that `ethgas_records` has for them; those of channels and queries that
+Payloads become the records that `records` has for them; those of channels and queries that
 it does not have stay the venue's own objects, whose keys are single letters. `Malformed` is raised,
 with the path of the first wrong value, for a payload that is not what it should be.
 """

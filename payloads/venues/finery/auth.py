@@ -33,7 +33,7 @@ class NonceSequence:
         self.last = last
 
     def next(self, now: int) -> int:
-        """A nonce larger than every one before: the clock's milliseconds where they are."""
+        """A nonce larger than all before: the clock's milliseconds, if they are larger."""
         self.last = max(self.last + 1, now // MILLISECOND)
         if self.last >= 2**64:
             raise Misuse("the nonces have run out", field="nonce", expected="below 2**64")

@@ -96,7 +96,7 @@ _ADVICE = {
     100: "nothing to do",
     101: "nothing to do",
 }
-# Worth another try after a pause, and never worth one with the same credentials.
+# Codes that may pass after a pause, and codes that never pass with the same credentials.
 TRANSIENT = frozenset({2, 10, 104})
 FATAL = frozenset({3, 5, 7, 8, 11, 12, 13, 14, 15, 120, 121})
 

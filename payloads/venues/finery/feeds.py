@@ -1,8 +1,8 @@
-"""Finery's feeds: which there are, what binds one, what comes of it, and whose a frame is.
+"""Finery's feeds: their letters and ids, how a feed is bound, and to which feed a frame belongs.
 
 A feed is bound by a number or by a name, and the venue answers some names with a number of its own
-without saying whose it is. `Names` knows which is which: told by feed I, or by an answer that could
-only be meant for one binding. Feeds F and MD are bound by an object too, which is a `Selection`.
+without saying whose it is. `Names` knows which number stands for which name: from feed I, or from
+an answer that fits only one binding. Feeds F and MD are also bound by an object, a `Selection`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Selection(Record, frozen=True):
 
     @property
     def fits(self) -> bool:
-        """Whether every part is one that the venue would take."""
+        """Whether the venue would take every part."""
         numbers = self.makers if self.client_id is None else (self.client_id, *self.makers)
         return _is_name(self.instrument) and all(map(_is_number, numbers))
 
@@ -186,7 +186,7 @@ class Names:
     def __init__(self) -> None:
         self._told: dict[tuple[type[Record], FeedId], str] = {}
         self._known: set[tuple[type[Record], str]] = set()
-        # By answers, which are those of one connection.
+        # Numbers known by answers, which hold for one connection.
         self._answered: dict[tuple[str, FeedId], Binding] = {}
 
     def learn(self, rows: Iterable[Record]) -> None:
@@ -201,7 +201,7 @@ class Names:
         self._answered.clear()
 
     def vague(self, binding: Binding) -> bool:
-        """Whether an answer to this one may come under a number that nobody can place."""
+        """Whether the answer to a binding may come under a number of unknown meaning."""
         name = binding.feed_id
         # An instrument's number does not say whose market it is.
         unknown = isinstance(name, str) and (_kind(binding.feed), name) not in self._known

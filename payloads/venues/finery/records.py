@@ -322,7 +322,7 @@ _BOTH_WAYS: dict[str, type[Record]] = {"R": SettlementRequest, "N": SettlementTr
 
 
 def rows_of(feed: str, action: str, data: Any) -> tuple[Record, ...]:
-    """The rows of a frame, in order; empty for feeds whose rows nobody has described."""
+    """The rows of a frame, in order; empty for feeds whose rows are not described."""
     if action == "S" and isinstance(data, list) and data and type(data[0]) is int and feed in "KN":
         data = data[1] if feed == "K" and len(data) == 2 else data[1:]  # a number goes ahead
     if feed in _BOTH_WAYS:

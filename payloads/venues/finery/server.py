@@ -52,7 +52,7 @@ class Gate:
         self._nonces: dict[str, dict[int, int]] = {key: {} for key in keys}
 
     def withdraw(self, key: str) -> None:
-        """From now on the key is one that nobody knows."""
+        """From now on the key is unknown."""
         self._keys.pop(key, None)
 
     def check(self, headers: Headers, now: int) -> int:

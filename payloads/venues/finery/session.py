@@ -7,10 +7,10 @@ asked for, and binds it again after a reconnect or when that link has been down.
 and `book(letter, id)` is the book they lead to. Books are dropped when the connection or the link
 goes, because the venue has no sequence numbers and starts every feed with a snapshot.
 
-Nothing is waited for in silence: a link that is down, no word about the link within
-`status_within`, a bind and a request without an answer are all told, as `Rejected`; the second ends
-in `Stalled`, because a gateway that says nothing is not there. An update that repeats the one
-before it, letter for letter, changes nothing, and is a `Duplicate`; a snapshot never is.
+The session reports as `Rejected`: a link that is down, no word about the link within
+`status_within`, and a bind or a request without an answer. Without a word about the link it also
+reports `Stalled`, so that the driver dials again. An update that repeats the update before it,
+letter for letter, changes nothing, and is a `Duplicate`; a snapshot never is.
 
 `subscribe`, `unsubscribe` and `request` raise `Misuse` for what the venue would not take; nothing
 is raised for what it sends. A request is never sent while the link is down, and never sent twice. A
@@ -77,7 +77,7 @@ IDLE_LIMIT = 80 * SECOND
 MAX_CONNECTIONS_PER_IP = 100
 # Well below the idle limit, and it is not said that websocket pings count as activity.
 PING_EVERY = 25 * SECOND
-# The frame X follows the handshake at once; nobody states a time.
+# The frame X follows the handshake at once; the venue states no time.
 STATUS_WITHIN = 10 * SECOND
 _BAD_NONCE, _BAD_TIMESTAMP = 6, 7
 

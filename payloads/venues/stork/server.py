@@ -1,8 +1,8 @@
 """What Stork Fast checks, for simulators and tests: pure functions of one request or message.
 
-`check_upgrade` and `check_request` answer None, or the `Rejected` whose code is the HTTP status to
-send; `read_upgrade` says what an accepted one asks for. `read_command` reads what a client sends:
-a `Command`, or `Malformed`, for which the service publishes no answer.
+`check_upgrade` and `check_request` return None, or the `Rejected` whose code is the HTTP status to
+send. `read_upgrade` reads what an accepted upgrade asks for. `read_command` reads a client's
+message: a `Command`, or `Malformed`, for which the service publishes no answer.
 
 What a client may leave out of the query, and what it then gets, is not published. Here the first
 example of the documentation, which leaves out everything, gets unsigned messages on `real_time`.
@@ -147,7 +147,7 @@ def check_request(
     *,
     recent: Sequence[int] = (),
 ) -> Rejected | None:
-    """Whether a REST request is answered. `recent`: when this token's earlier ones were."""
+    """Whether a REST request is answered. `recent`: the times of this token's earlier requests."""
     where = path.partition("?")[0]
     if where != TAXONOMY_PATH:
         return _no(404, "no such path", where)

@@ -4,10 +4,10 @@
 their defaults are not published. Subscriptions belong to the connection and are sent again at every
 `opened`. The service acknowledges nothing: an asset counts as subscribed with the first data for
 it, or, since a quiet asset on `real_time` sends none, when a timer runs out (`Assumed`). Asset ids
-mean something only under a taxonomy, so names are looked up in the one that is read over REST
+mean something only under a taxonomy, so names are looked up in the taxonomy read over REST
 (request in `take_requests`, answer to `replied`) and ids are never built in.
 
-`signed_ecdsa` messages come as `Data` with the payload's bytes, `unsigned` ones with a decoded
+`signed_ecdsa` messages come as `Data` with the payload's bytes, `unsigned` messages with a decoded
 `UnsignedUpdate`; messages of other types come as `Unknown`. A message that came before on this
 connection, letter for letter, is a `Duplicate`: each holds its time in nanoseconds. On fixed-rate
 channels a stream that has begun and then stops for `silence` comes as `Stalled`.
@@ -320,7 +320,7 @@ def _asset_ids(data: Data) -> list[int]:
 
 
 def _echo(message: Any) -> tuple[str, list[int]]:
-    """The kind and ids of a message that repeats one of the client's; none of any other."""
+    """The kind and ids of a message that repeats a message of the client's; no ids otherwise."""
     if not isinstance(message, dict) or message.get("type") not in ("subscribe", "unsubscribe"):
         return "", []
     ids = message.get("assets")

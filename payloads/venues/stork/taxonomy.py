@@ -13,14 +13,14 @@ _ANSWER_WITHIN = 60 * SECOND
 
 
 class TaxonomyRead(Event, frozen=True):
-    """The taxonomy was read; `changed` if it is another one than before, or says something else."""
+    """The taxonomy was read; `changed` if it differs from the taxonomy before."""
 
     taxonomy: Taxonomy
     changed: bool = False
 
 
 class TaxonomyReader:
-    """The taxonomy as it was read last, and the one request for the next.
+    """The taxonomy as it was read last, and the request for the next taxonomy.
 
     A request that is refused for the moment, or never answered, is made again a few times.
     """
