@@ -14,7 +14,7 @@ from msgspec import field
 
 from payloads.abi.fields import Record
 from payloads.json_records import Reading, exact_decimal
-from payloads.venues.ethgas.protocol import MARKET_STATUS, ORDER_STATUS, ORDER_TYPES
+from payloads.venues.ethgas.codes import MARKET_STATUS, ORDER_STATUS, ORDER_TYPES
 
 Level = tuple[Decimal, Decimal]
 Levels = tuple[Level, ...]

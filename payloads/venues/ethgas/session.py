@@ -44,6 +44,7 @@ from payloads.venues.common.session import (
 from payloads.venues.common.subscriptions import ASKED, HELD, IN_FORCE, OVERDUE, Subscriptions
 from payloads.venues.common.timers import Pings, Timeout
 from payloads.venues.ethgas.auth import EthgasLogin
+from payloads.venues.ethgas.codes import CODES, INVALID_TOKEN, PASSING, meaning
 from payloads.venues.ethgas.control import (
     Acknowledged,
     Control,
@@ -52,17 +53,7 @@ from payloads.venues.ethgas.control import (
     TokenExpired,
     control_of,
 )
-from payloads.venues.ethgas.protocol import (
-    CODES,
-    INVALID_TOKEN,
-    MARKET_OF,
-    OFFICIAL,
-    PASSING,
-    PRIVATE_QUERIES,
-    Channel,
-    Dialect,
-    meaning,
-)
+from payloads.venues.ethgas.protocol import MARKET_OF, OFFICIAL, PRIVATE_QUERIES, Channel, Dialect
 from payloads.venues.ethgas.requests import REPLY_WITHIN, Queries
 from payloads.venues.ethgas.socket_login import RATE_PAUSE, SocketLogin
 from payloads.venues.ethgas.updates import Update, read_reply, read_update

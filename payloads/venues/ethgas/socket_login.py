@@ -19,7 +19,8 @@ from payloads.venues.common.redactor import Redactor, Secret
 from payloads.venues.common.session import NO_ANSWER, SECOND, Authenticated, Event, Rejected
 from payloads.venues.common.timers import Timeout
 from payloads.venues.ethgas.auth import EthgasLogin
-from payloads.venues.ethgas.protocol import FORBIDDEN, RATE_LIMITED, Dialect, meaning
+from payloads.venues.ethgas.codes import FORBIDDEN, RATE_LIMITED, meaning
+from payloads.venues.ethgas.protocol import Dialect
 
 LOGIN_WITHIN = 15 * SECOND
 RATE_PAUSE = 30 * SECOND

@@ -1,4 +1,4 @@
-"""Stork Fast over HTTP: where it is, who asks, and the taxonomy that names its assets.
+"""Stork Fast over HTTP: its endpoints, and the taxonomy that names its assets.
 
 `taxonomy_request` makes the request and `read_taxonomy` reads its answer: `Refused` for a status
 that is no success, with the venue's words and what they mean, `Malformed` for a success with
@@ -12,34 +12,17 @@ from typing import Any
 
 from payloads.abi.fields import Record
 from payloads.errors import Malformed, Misuse, Refused, shown
-from payloads.venues.common.endpoints import address, header_value
-from payloads.venues.common.http_words import (
-    SERVER_ERRORS,
-    Headers,
-    refused,
-)
+from payloads.venues.common.endpoints import address
 from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import Redactor, Secret
-from payloads.venues.common.session import SECOND, Rejected, Reply, Request, Retry
+from payloads.venues.common.session import Reply, Request
+from payloads.venues.stork.auth import SECRET_HEADERS, authorization
+from payloads.venues.stork.codes import refusal
 
 MAIN = "wss://fast.jp.stork-oracle.network"
 DEV = "wss://fast.dev.stork-oracle.network"
 ENDPOINTS = {"mainnet": MAIN, "dev": DEV}
 TAXONOMY_PATH = "/v1/taxonomy"
-SECRET_HEADERS = ("Authorization",)
-
-# Not published for the websocket: what HTTP means by these, which is what to expect.
-CODES = {
-    "400": "the request is malformed: see channel, message_type and addtl_attrs",
-    "401": "the token is missing or not valid; it is sent as it is, not as base64",
-    "403": "the token is not allowed to do this",
-    "404": "nothing is there: not a path of this instance",
-    "426": "the server wants an upgrade other than the one offered",
-    "429": "too many requests: 5 a second are allowed",
-    **SERVER_ERRORS,
-}
-# Clients in the field wait this long before they dial again, and then longer.
-PAUSE = SECOND
 
 
 def instance(name: str) -> str:
@@ -47,11 +30,6 @@ def instance(name: str) -> str:
     if not name.isascii() or not name.replace("-", "").isalnum():
         raise Misuse("not an instance", field="instance", expected="a host's label")
     return f"wss://{name}.fast.jp.stork-oracle.network"
-
-
-def check_token(token: Secret) -> None:
-    """A token is sent behind `Basic` as it is; base64 of it, or a second `Basic`, gets a 401."""
-    header_value(token.reveal(), "token")
 
 
 class Taxonomy(Record, frozen=True):
@@ -68,10 +46,6 @@ class Taxonomy(Record, frozen=True):
     def name_of(self, asset_id: int) -> str:
         """The first name of an id; "" if it has none."""
         return next((name for name, one in self.ids.items() if one == asset_id), "")
-
-
-def authorization(token: Secret) -> tuple[tuple[str, str], ...]:
-    return (("Authorization", f"Basic {token.reveal()}"),)
 
 
 def taxonomy_request(token: Secret, endpoint: str = MAIN) -> Request:
@@ -107,20 +81,3 @@ def _uint16(value: Any, path: str) -> int:
     if type(value) is int and 0 <= value < 2**16:
         return value
     raise Malformed("not an id", field=path, expected="0 to 65535", found=shown(value))
-
-
-# --- refusals -------------------------------------------------------------------------------------
-
-
-def refusal(
-    status: int,
-    headers: Headers,
-    body: bytes,
-    redactor: Redactor,
-    *,
-    now: int | None = None,
-    about: str = "",
-) -> tuple[Rejected, Retry]:
-    """A status in words, and whether to ask again. Status 0: an answer that never came."""
-    meaning = CODES.get(str(status), "")
-    return refused(status, headers, body, redactor, meaning, pause=PAUSE, now=now, about=about)

@@ -22,7 +22,8 @@ from payloads.venues.common.http_words import Headers, header
 from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import SECOND, Rejected
-from payloads.venues.stork.rest import CODES, TAXONOMY_PATH
+from payloads.venues.stork.codes import CODES
+from payloads.venues.stork.rest import TAXONOMY_PATH
 from payloads.venues.stork.session import CHANNELS, MESSAGE_TYPES, WS_PATH
 
 # "5 req/s overall" (the REST page).

@@ -16,7 +16,7 @@ Nothing public says that tokens end. One that is withdrawn shows as a 401 at the
 not tried again.
 
 Known only from clients in the field: the gateway wants permessage-deflate to be offered, and no
-more than 5 REST requests a second are allowed. What statuses mean is in `CODES`; the service
+more than 5 REST requests a second are allowed. What statuses mean is in `codes`; the service
 publishes none for the websocket, and no close codes.
 """
 
@@ -48,16 +48,9 @@ from payloads.venues.common.session import (
 )
 from payloads.venues.common.subscriptions import ASKED, HELD, Subscriptions
 from payloads.venues.common.timers import Watchdog
-from payloads.venues.stork.rest import (
-    ENDPOINTS,
-    MAIN,
-    PAUSE,
-    SECRET_HEADERS,
-    Taxonomy,
-    authorization,
-    check_token,
-    refusal,
-)
+from payloads.venues.stork.auth import SECRET_HEADERS, authorization, check_token
+from payloads.venues.stork.codes import PAUSE, refusal
+from payloads.venues.stork.rest import ENDPOINTS, MAIN, Taxonomy
 from payloads.venues.stork.taxonomy import TaxonomyRead, TaxonomyReader
 
 # Nanoseconds between messages; None for on change only.

@@ -6,7 +6,8 @@ from payloads.errors import Malformed, Refused
 from payloads.venues.common.redactor import Redactor, Secret
 from payloads.venues.common.session import SECOND, Broken, Event, Reply, Request
 from payloads.venues.common.timers import RetryTimer, Timeout
-from payloads.venues.stork.rest import PAUSE, Taxonomy, read_taxonomy, refusal, taxonomy_request
+from payloads.venues.stork.codes import PAUSE, refusal
+from payloads.venues.stork.rest import Taxonomy, read_taxonomy, taxonomy_request
 
 _ATTEMPTS = 5
 _ANSWER_WITHIN = 60 * SECOND

@@ -15,7 +15,8 @@ from payloads.errors import Misuse
 from payloads.venues.common.pending import RequestFailed
 from payloads.venues.common.session import SECOND, Broken, Closed, Data, Reply, Request, Unknown
 from payloads.venues.ethgas.auth import EthgasLogin
-from payloads.venues.ethgas.protocol import DRAFT, OFFICIAL, ORDER_STATUS, ORDER_TYPES, meaning
+from payloads.venues.ethgas.codes import ORDER_STATUS, ORDER_TYPES, meaning
+from payloads.venues.ethgas.protocol import DRAFT, OFFICIAL
 from payloads.venues.ethgas.records import QUERIES, Book, Slot, Trade
 from payloads.venues.ethgas.session import EthgasSession
 from payloads.venues.ethgas.updates import Answered, Update

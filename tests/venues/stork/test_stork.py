@@ -31,14 +31,13 @@ from payloads.venues.common.session import (
     Unsubscribed,
 )
 from payloads.venues.stork import server
+from payloads.venues.stork.codes import CODES, refusal
 from payloads.venues.stork.rest import (
-    CODES,
     DEV,
     MAIN,
     Taxonomy,
     instance,
     read_taxonomy,
-    refusal,
     taxonomy_request,
 )
 from payloads.venues.stork.session import CHANNELS, MESSAGE_TYPES, Assumed, StorkSession
