@@ -59,6 +59,7 @@ lint: $(STAMP)-lint ## Lint, formatting and types, those of the tests and of the
 	@$(BIN)/mypy
 	@$(BIN)/python -m tests.docs_code .cache/docs_code >/dev/null
 	@$(BIN)/mypy --strict --allow-redefinition .cache/docs_code
+	@$(BIN)/mypy --strict --explicit-package-bases docs/demo
 
 format: $(STAMP)-lint ## Format the code
 	@$(BIN)/ruff check --fix .
