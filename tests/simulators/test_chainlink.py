@@ -248,7 +248,7 @@ def test_all_origins_are_one_call() -> None:
         async with ChainlinkSimulator(rate=50) as venue:
             group = venue.high_availability(BTC)
             async with driven(group) as connection:
-                assert len(connection.connections) == 0
+                assert [*connection.connections] == []
                 await connection.ready()
                 sessions = [each.session for each in connection.connections]
                 assert sessions == [*group.sessions]

@@ -155,7 +155,7 @@ BOOK = {
     "type": "level2", "symbol": "AAPL-USD", "time": "2025-08-20T09:26:36.861195808Z",
     "bid": [["564.1", "0.1"]], "ask": [["566.2", "2.118"]], "sig_figs": 2, "sequence": 1,
 }  # fmt: skip
-AT = 1755681996861195808
+AT = Time(1755681996861195808)
 LEVELS = ((Decimal("564.1"), Decimal("0.1")),), ((Decimal("566.2"), Decimal("2.118")),)
 
 
@@ -315,6 +315,7 @@ def test_broken_messages_are_kept(message: Any) -> None:
 
 
 def test_unknown_messages_pass_through() -> None:
+    message: Any
     for message in (
         7,
         None,

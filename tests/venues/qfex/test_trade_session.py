@@ -37,6 +37,7 @@ from payloads.venues.qfex.records import (
 from payloads.venues.qfex.requests import AddOrder, CancelOnDisconnect, Unchecked, request_of
 from payloads.venues.qfex.server import err
 from payloads.venues.qfex.trade_session import QfexTradeSession
+from tests.venues.kit import only
 from tests.venues.qfex.kit import NOW, ORDER, ready, say, sent, trade
 
 
@@ -76,12 +77,14 @@ def test_messages_the_venue_would_not_take(kind: str, params: Any) -> None:
 
 
 def test_a_misspelt_parameter_is_no_order() -> None:
+    misspelt: dict[str, Any] = {**ORDER, "stop_los": "140"}
     with pytest.raises(TypeError, match="stop_los"):
-        AddOrder(**ORDER, stop_los="140")
+        AddOrder(**misspelt)
     session = ready()
     order = request_of("add_order", ORDER)
     session.request(Unchecked("add_order", {**order.params, "post_only": True}))
     session.request(Unchecked("news", {"since": 1}))
+    wrong: dict[str, Any]
     for wrong in ({"since": 1.5}, {"since": object()}):
         with pytest.raises(Misuse):
             session.request(Unchecked("news", wrong))
@@ -136,10 +139,11 @@ def test_what_is_not_answered_is_told(kind: str, params: Any, named: str, answer
     session, about = asking(), f"{kind} {named}".strip()
     assert session.deadline == NOW + 10 * SECOND
     assert session.tick(NOW + 9 * SECOND) == []
-    (late,) = session.tick(NOW + 10 * SECOND)
+    late = only(session.tick(NOW + 10 * SECOND), Rejected)
     assert (late.code, late.about) == ("no answer", about)
     assert session.deadline is None
     lost, _closed = asking().closed(1006, "", NOW)
+    assert isinstance(lost, Rejected)
     assert (lost.code, lost.about) == ("lost", about)
     session = asking()
     say(session, {"order_response": {"order_id": "another", "client_order_id": "another"}})
@@ -246,7 +250,7 @@ def test_the_spec_s_order_response() -> None:
         '"type":"LIMIT","time_in_force":"GTC","price":150.1,"quantity":10,"quantity_remaining":10,'
         '"client_order_id":"my-order-123","update_time":1760545414.25,"trade_id":null}}'
     )
-    (data,) = ready().received(raw, NOW)
+    data = only(ready().received(raw, NOW), Data)
     assert data.channel == "order_response"
     order = data.content
     assert isinstance(order, OrderResponse)
@@ -342,12 +346,14 @@ def test_every_response_is_a_record(key: str) -> None:
 
 
 def test_numbers_come_in_exactly() -> None:
-    (data,) = ready().received('{"balance_response":{"fees":1.10,"deposit":"0.3000"}}', NOW)
+    raw = '{"balance_response":{"fees":1.10,"deposit":"0.3000"}}'
+    data = only(ready().received(raw, NOW), Data)
     assert (str(data.content.fees), str(data.content.deposit)) == ("1.10", "0.3000")
 
 
 @pytest.mark.parametrize("key", REPLIES)
 def test_responses_that_are_none_are_kept(key: str) -> None:
+    content: Any
     for content in (7, "x", {"symbol": 7}, [{"symbol": 7}], {"orders": {}}, True):
         raw = json.dumps({key: content})
         (event,) = ready().received(raw, NOW)
@@ -407,6 +413,7 @@ def test_what_says_how_things_stand_is_no_repeat() -> None:
 def test_errors_name_what_they_are_about_and_nothing_else() -> None:
     session = ready()
     message = {"type": "add_order", "params": {**ORDER, "quantity": "1", "note": "private"}}
+    incoming: Any
     for incoming in (message, json.dumps(message)):
         (event,) = say(session, err("InvalidOrder", "no", incoming))
         assert event == Rejected(
