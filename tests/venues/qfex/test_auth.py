@@ -21,19 +21,8 @@ from payloads.venues.common.session import (
 from payloads.venues.qfex.auth import HmacKey, auth_message, check_nonce, sign
 from payloads.venues.qfex.server import err
 from payloads.venues.qfex.trade_session import Acknowledged, QfexTradeSession
-from tests.venues.kit import only
-from tests.venues.qfex.kit import (
-    JWT_KEY,
-    KEY,
-    NONCE,
-    NOW,
-    SECRET,
-    SIGNATURE,
-    ready,
-    say,
-    sent,
-    trade,
-)
+from tests.venues.kit import only, sent
+from tests.venues.qfex.kit import JWT_KEY, KEY, NONCE, NOW, SECRET, SIGNATURE, ready, say, trade
 
 
 def ended(session: QfexTradeSession, code: int) -> Retry:
