@@ -345,7 +345,7 @@ def test_overlapping_subscriptions_double_nothing() -> None:
             session = venue.session(BOOKS, Subscription(("level2",), ("*",)))
             async with driven(session) as connection:
                 events = await collect(connection, lambda all_: len(books(all_)) >= 20)
-                session.unsubscribe(["level2"], ["*"])
+                session.unsubscribe("level2:*")
                 await until(lambda: not venue._streams)
             assert books(events) == [*range(1, 21)]
 

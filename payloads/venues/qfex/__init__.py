@@ -25,16 +25,10 @@ from payloads.venues.common.venue import SILENCE, SessionConfig, Venue
 
 
 def _session(config: SessionConfig) -> Session:
-    from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
+    from payloads.venues.qfex.market_session import QfexMarketSession
 
-    subscriptions = []
-    for text in config.subscriptions:
-        channel, _, named = text.partition(":")
-        symbol, _, interval = named.partition("/")
-        intervals = [interval] if interval else []
-        subscriptions.append(Subscription.of([channel], [symbol or "*"], intervals))
     return QfexMarketSession(
-        subscriptions,
+        config.subscriptions,
         endpoint=config.endpoint or "mainnet",
         silence=config.seconds("silence"),
     )

@@ -61,6 +61,15 @@ class Subscription(Record, frozen=True):
         found: Subscription = checked(cls, dict(zip(cls.__struct_fields__, given, strict=True)))
         return found
 
+    @classmethod
+    def checked(cls, given: Subscription | str) -> Subscription:
+        """The subscription, also from its label; `Misuse` if the venue would not take it."""
+        if isinstance(given, Subscription):
+            return cls.of(*given.values)
+        channel, _, named = str(given).partition(":")
+        symbol, _, interval = named.partition("/")
+        return cls.of([channel], [symbol or _ALL], [interval] if interval else [])
+
     def check(self) -> None:
         if not self.channels or not self.symbols:
             raise Wrong("nothing to subscribe to", path="channels and symbols", expected="some")
@@ -168,7 +177,7 @@ class QfexMarketSession(QfexSession):
 
     def __init__(
         self,
-        subscriptions: Iterable[Subscription] = (),
+        subscriptions: Iterable[Subscription | str] = (),
         *,
         endpoint: str = "mainnet",
         silence: int | None = None,
@@ -177,7 +186,7 @@ class QfexMarketSession(QfexSession):
         super().__init__(address(endpoint, MDS_ENDPOINTS), client)
         self._interest = Interest()
         for wanted in subscriptions:
-            self._interest.change(Subscription.of(*wanted.values), True)
+            self._interest.change(Subscription.checked(wanted), True)
         self._seen: dict[str, Stream] = {}
         self._watchdog = self._timers.add(Watchdog(silence))
         self._refused: dict[str, str] = {}
@@ -192,28 +201,27 @@ class QfexMarketSession(QfexSession):
         return sorted(self._seen)
 
     @by_caller
-    def subscribe(
-        self, channels: Texts, symbols: Texts, intervals: Texts = (), sig_figs: Iterable[int] = ()
-    ) -> None:
-        """Subscribe, now and after every reconnect."""
-        wanted = Subscription.of(channels, symbols, intervals, sig_figs)
-        if self._interest.change(wanted, True) and self._open:
-            self._send(wanted.message("subscribe"))
+    def subscribe(self, *subscriptions: Subscription | str) -> None:
+        """Subscribe, now and after every reconnect.
+
+        A subscription is a `Subscription` or a label, as `level2:*` or `candle:AAPL-USD/1MIN`.
+        """
+        for wanted in [*map(Subscription.checked, subscriptions)]:
+            if self._interest.change(wanted, True) and self._open:
+                self._send(wanted.message("subscribe"))
 
     @by_caller
-    def unsubscribe(
-        self, channels: Texts, symbols: Texts, intervals: Texts = (), sig_figs: Iterable[int] = ()
-    ) -> None:
-        """Unsubscribe channels and symbols, however they were put together when subscribing.
+    def unsubscribe(self, *subscriptions: Subscription | str) -> None:
+        """Unsubscribe, however the streams were put together when subscribing.
 
         The venue confirms nothing, and data that is on its way still comes.
         """
-        gone = Subscription.of(channels, symbols, intervals, sig_figs)
-        self._interest.change(gone, False)
-        seen = self._seen.items()
-        self._seen = {label: stream for label, stream in seen if self._interest.wants(*stream)}
-        if self._open:
-            self._send(gone.message("unsubscribe"))
+        for gone in [*map(Subscription.checked, subscriptions)]:
+            self._interest.change(gone, False)
+            seen = self._seen.items()
+            self._seen = {label: stream for label, stream in seen if self._interest.wants(*stream)}
+            if self._open:
+                self._send(gone.message("unsubscribe"))
 
     # --- what the driver calls --------------------------------------------------------------------
 

@@ -54,9 +54,9 @@ def test_the_spec_s_subscriptions() -> None:
         '{"type":"subscribe","channels":["level2","trade"],"symbols":["AAPL-USD"]}',
         '{"type":"subscribe","channels":["candle"],"symbols":["AAPL-USD"],"intervals":["1MIN"]}',
     ]
-    session.unsubscribe(["level2"], ["AAPL-USD"])
+    session.unsubscribe("level2:AAPL-USD")
     assert session.take() == ['{"type":"unsubscribe","channels":["level2"],"symbols":["AAPL-USD"]}']
-    session.subscribe(["bbo"], ["*"])
+    session.subscribe("bbo:*")
     session.take()
     session.closed(1006, "", NOW)
     session.opened(NOW)
@@ -75,14 +75,14 @@ def test_subscriptions_the_venue_would_not_take(
     channels: Any, symbols: Any, intervals: Any
 ) -> None:
     with pytest.raises(Misuse):
-        QfexMarketSession().subscribe(channels, symbols, intervals)
+        QfexMarketSession().subscribe(Subscription.of(channels, symbols, intervals))
     with pytest.raises(Misuse):
         market(Subscription(tuple(channels), tuple(symbols), tuple(intervals)))
 
 
 def test_unsubscribing_takes_subscriptions_apart() -> None:
     session = market(Subscription(("bbo", "candle"), ("A", "B"), ("1MIN", "1DAY")))
-    session.unsubscribe(["candle"], ["A"], ["1MIN"])
+    session.unsubscribe(Subscription.of(["candle"], ["A"], ["1MIN"]))
     session.closed(1006, "", NOW)
     session.opened(NOW)
     candles = {"type": "subscribe", "channels": ["candle"]}
@@ -103,7 +103,7 @@ def again(session: QfexMarketSession) -> list[Any]:
 def test_few_messages_bring_everything_back() -> None:
     session = market()
     for number in range(300):
-        session.subscribe(["level2", "trade"], [f"S{number}"])
+        session.subscribe(Subscription.of(["level2", "trade"], [f"S{number}"]))
     (message,) = again(session)
     assert message["channels"] == ["level2", "trade"]
     assert len(message["symbols"]) == 300
@@ -112,16 +112,16 @@ def test_few_messages_bring_everything_back() -> None:
 def test_a_star_is_all_symbols() -> None:
     session = market(Subscription(("bbo", "trade"), ("A", "B")))
     session.take()
-    session.unsubscribe(["bbo"], ["*"])
+    session.unsubscribe("bbo:*")
     assert again(session) == [{"type": "subscribe", "channels": ["trade"], "symbols": ["A", "B"]}]
-    session.subscribe(["trade"], ["*"])
+    session.subscribe("trade:*")
     assert again(session) == [{"type": "subscribe", "channels": ["trade"], "symbols": ["*"]}]
-    session.subscribe(["trade"], ["A"])
+    session.subscribe("trade:A")
     assert sent(session) == [], "that is in it"
-    session.unsubscribe(["trade"], ["A"])
+    session.unsubscribe("trade:A")
     assert sent(session) == [{"type": "unsubscribe", "channels": ["trade"], "symbols": ["A"]}]
     assert [message["type"] for message in again(session)] == ["subscribe", "unsubscribe"]
-    session.unsubscribe(["trade"], ["*"])
+    session.unsubscribe("trade:*")
     assert again(session) == []
 
 
@@ -141,7 +141,8 @@ def test_the_next_connection_has_what_this_one_had(steps: list[Any]) -> None:
     session, here, there = market(), MarketDesk(), MarketDesk()
     for subscribing, channels, symbols, intervals in steps:
         act = session.subscribe if subscribing else session.unsubscribe
-        act(sorted(channels), sorted(symbols), sorted(intervals) if "candle" in channels else ())
+        wanted = sorted(intervals) if "candle" in channels else ()
+        act(Subscription.of(sorted(channels), sorted(symbols), wanted))
     for message in session.take():
         here.received(str(message))
     session.closed(1006, "", NOW)
@@ -161,8 +162,8 @@ def test_books_are_subscribed_with_their_figures() -> None:
     assert say(session, BOOK)[1:] == [], "of a symbol that is not wanted"
     book = BOOK | {"symbol": "A"}
     assert [type(event) for event in say(session, book)] == [Subscribed, Data]
-    session.subscribe(["level2"], ["A"], sig_figs=[0, 2])
-    session.unsubscribe(["level2", "bbo"], ["B"], sig_figs=[1])
+    session.subscribe(Subscription.of(["level2"], ["A"], sig_figs=[0, 2]))
+    session.unsubscribe(Subscription.of(["level2", "bbo"], ["B"], sig_figs=[1]))
     assert [(message["type"], message["sig_figs"]) for message in sent(session)] == [
         ("subscribe", [0, 2]), ("unsubscribe", [1]),
     ]  # fmt: skip
@@ -173,7 +174,7 @@ def test_books_are_subscribed_with_their_figures() -> None:
     assert MarketDesk().received(json.dumps({"type": "subscribe", **flat}))
     for channels, sig_figs in ((["level2"], [3]), (["level2"], [True]), (["bbo"], [1])):
         with pytest.raises(Misuse):
-            session.subscribe(channels, ["A"], sig_figs=sig_figs)
+            session.subscribe(Subscription.of(channels, ["A"], sig_figs=sig_figs))
 
 
 def test_a_client_names_itself() -> None:
@@ -236,11 +237,11 @@ def test_what_was_unsubscribed_may_still_come() -> None:
     session = market(Subscription(("bbo",), ("A", "B")))
     late = {"type": "bbo", "symbol": "A"}
     assert [type(event) for event in say(session, late)] == [Subscribed, Data]
-    session.unsubscribe(["bbo"], ["A"])
+    session.unsubscribe("bbo:A")
     assert session.subscribed == []
     assert [type(event) for event in say(session, late)] == [Data]
     assert session.subscribed == []
-    session.subscribe(["bbo"], ["A"])
+    session.subscribe("bbo:A")
     assert [type(event) for event in say(session, late)] == [Subscribed, Data]
 
 

@@ -157,7 +157,7 @@ def test_the_market_desk() -> None:
     assert [server.received(str(message)) for message in session.take()] == [True]
     assert server.wants("bbo", "A")
     assert not server.wants("level2", "A")
-    session.unsubscribe(["bbo"], ["A"])
+    session.unsubscribe("bbo:A")
     assert [server.received(str(message)) for message in session.take()] == [True]
     assert not server.wants("bbo", "A")
     assert server.wants("bbo", "B")
