@@ -19,6 +19,7 @@ from payloads.cli.late_choice import LateChoice, LateHelpCommand
 from payloads.cli.run import guarded
 from payloads.cli.stop_signals import stoppable
 from payloads.errors import Misuse
+from payloads.loopback import is_loopback
 
 if TYPE_CHECKING:
     import ssl
@@ -67,6 +68,7 @@ def _option_lines(options: Mapping[str, TextOption]) -> Iterator[str]:
 @click.command(cls=LateHelpCommand, describe=_options_of_venues)
 @click.argument("venue", type=LateChoice(_venues), metavar="VENUE")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--allow-remote", is_flag=True, help="Let --host be reached by other machines.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0: a free one.")
 @click.option(
     "--rate", type=float, help="Messages a second for each stream (default: the venue's)."
@@ -92,6 +94,7 @@ def _option_lines(options: Mapping[str, TextOption]) -> Iterator[str]:
 def simulate(
     venue: str,
     host: str,
+    allow_remote: bool,
     port: int,
     rate: float | None,
     feeds: str | None,
@@ -131,6 +134,7 @@ def simulate(
     from payloads import simulators
     from payloads.simulators.text_options import read_options
 
+    _check_host(host, allow_remote)
     kind = simulators.class_of(venue)
     options: dict[str, Any] = read_options(venue, kind.text_options, given) | {
         "host": host, "port": port, "rate": rate, "misbehave": misbehave, "seed": seed,
@@ -147,6 +151,16 @@ def simulate(
         options["tls"] = _serving(certificate)
     simulator = kind(**options)
     asyncio.run(_run(simulator, certificate, state_path, seconds, as_json))
+
+
+def _check_host(host: str, allow_remote: bool) -> None:
+    """The credentials of a simulator are known to everyone, so it stands on loopback if unasked."""
+    if is_loopback(host):
+        return
+    if not allow_remote:
+        expected = "an address of this machine alone, or --allow-remote"
+        raise Misuse("other machines could connect", field="--host", expected=expected, found=host)
+    click.echo(f"{host}: other machines can connect, with credentials known to everyone", err=True)
 
 
 def _serving(certificate: str) -> ssl.SSLContext:

@@ -117,6 +117,21 @@ def test_ports_that_there_are_not_are_refused() -> None:
         assert str(last) in ran.stderr
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.1", "example.test"])
+def test_other_machines_are_let_in_only_when_asked(host: str) -> None:
+    ran = command("stork", "--host", host, "--for", "0.1")
+    assert ran.exit_code == 2
+    assert "other machines could connect" in ran.stderr
+    assert "--allow-remote" in ran.stderr
+
+
+def test_letting_other_machines_in_is_said() -> None:
+    ran = command("stork", "--host", "0.0.0.0", "--allow-remote", "--for", "0.1")
+    assert ran.exit_code == 0
+    assert "credentials known to everyone" in ran.stderr
+    assert "credentials known to everyone" not in command("stork", "--for", "0.1").stderr
+
+
 def test_help_lists_them() -> None:
     said = command("--help").stdout
     for venue, name in ALL:
