@@ -14,7 +14,7 @@ from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import SECOND, Session
 from payloads.venues.common.session_group import SessionGroup
 
-_MOST_DIGITS = 18
+_MOST_DIGITS = 20
 # Help texts of options that more than one venue has.
 SILENCE = "SECONDS without a message after which to dial again"
 REST = "URL of the REST service, where the endpoint is a URL"
@@ -60,13 +60,18 @@ class SessionConfig(Record, frozen=True):
             raise Misuse("neither yes nor no", field=name, expected="yes or no", found=value)
         return value in ("yes", "true", "1")
 
-    def seconds(self, name: str) -> int | None:
-        """An option in seconds, as nanoseconds."""
+    def number(self, name: str, of: str = "") -> int | None:
+        """An option that is a whole number."""
         if (value := self.options.get(name)) is None:
             return None
         if not is_number(value):
-            raise Misuse("not a number of seconds", field=name, expected="digits", found=value)
-        return int(value) * SECOND
+            raise Misuse(f"not a number{of}", field=name, expected="digits", found=value)
+        return int(value)
+
+    def seconds(self, name: str) -> int | None:
+        """An option in seconds, as nanoseconds."""
+        found = self.number(name, " of seconds")
+        return None if found is None else found * SECOND
 
 
 class Venue(Record, frozen=True):

@@ -16,7 +16,7 @@ def _session(config: SessionConfig) -> Session:
         config.credential("key").reveal(),
         config.credential("secret"),
         config.subscriptions,
-        nonces=NonceSequence(),
+        nonces=NonceSequence(config.number("nonce_start") or 0),
         endpoint=config.endpoint or "mainnet",
         **options,
     )
@@ -25,7 +25,10 @@ def _session(config: SessionConfig) -> Session:
 VENUE = Venue(
     "finery", "Finery Markets", "FEED or FEED:ID, as B:BTC-USD",
     ("mainnet", "test"), ("key", "secret"),
-    {"status_within": "SECONDS in which the gateway has to say whether it is up"},
+    {
+        "nonce_start": "NUMBER that all nonces are larger than, where the key has used larger ones",
+        "status_within": "SECONDS in which the gateway has to say whether it is up",
+    },
     _session,
     hosts=("finerymarkets.com",),
     simulator="payloads.simulators.venues.finery:FinerySimulator",

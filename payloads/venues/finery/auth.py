@@ -27,14 +27,21 @@ ENDPOINTS = {
 
 
 class NonceSequence:
-    """Strictly increasing nonces, seeded from the clock. One for each key, shared by its users."""
+    """Strictly increasing nonces, from the clock's nanoseconds.
+
+    The sessions of a process share one for each key. Programs on other machines with the same key
+    need not know of each other: a later nonce is larger, whoever draws it. `last` is a nonce that
+    was used with the key before, where it is larger than the clock.
+    """
 
     def __init__(self, last: int = 0) -> None:
+        if not 0 <= last < 2**64:
+            raise Misuse("not a nonce", field="nonce", expected="0 to 2**64 - 1")
         self.last = last
 
     def next(self, now: int) -> int:
-        """A nonce larger than all before: the clock's milliseconds, if they are larger."""
-        self.last = max(self.last + 1, now // MILLISECOND)
+        """A nonce larger than all before: the clock's nanoseconds, if they are larger."""
+        self.last = max(self.last + 1, now)
         if self.last >= 2**64:
             raise Misuse("the nonces have run out", field="nonce", expected="below 2**64")
         return self.last

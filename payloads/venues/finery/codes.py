@@ -89,7 +89,7 @@ _RANGES = (
 )
 _ADVICE = {
     3: "stop: the key has no access",
-    6: "retry once with a fresh nonce; each one must be larger than all before it",
+    6: "each nonce must be larger than all before it: another program with this key may be ahead",
     7: "set the clock",
     13: "stop: sign the agreement first",
     14: "stop: check the secret; the very string sent must be the one signed",

@@ -126,7 +126,6 @@ class FinerySession(JsonSession):
         self._status: int | None = None
         self._opened_at = 0
         self._dialled_at: int | None = None
-        self._bad_nonces = 0
 
     @property
     def repeated(self) -> int:
@@ -191,7 +190,7 @@ class FinerySession(JsonSession):
         return Dial(self._url, headers, secret_headers=("EFX-Key", "EFX-Sign"))
 
     def _begin(self, now: int) -> list[Event]:
-        self._bad_nonces, self._opened_at = 0, now
+        self._opened_at = now
         self._pings.start(now)
         self._status_timeout.start(now)
         return [Authenticated("the upgrade's signature was accepted")]
@@ -205,10 +204,9 @@ class FinerySession(JsonSession):
         words = meaning(code)
         if code == _BAD_TIMESTAMP:
             words += clock_words(headers, self._dialled_at)
-        again = code in TRANSIENT or (code not in FATAL and not 400 <= status < 500)
-        if code == _BAD_NONCE:
-            self._bad_nonces += 1
-            again = self._bad_nonces <= 1
+        # A nonce that is too small grows with the clock, so time mends it.
+        passing = code in TRANSIENT or code == _BAD_NONCE
+        again = passing or (code not in FATAL and not 400 <= status < 500)
         answer = status, headers, body
         return refused(*answer, self._redactor, words, code=str(code), about="upgrade", again=again)
 

@@ -8,12 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from payloads.errors import Misuse
+from payloads.venues import VENUES
+from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import SECOND
+from payloads.venues.common.venue import SessionConfig
 from payloads.venues.finery.auth import NonceSequence, rest_request, sign, signed_headers
 from payloads.venues.finery.codes import CODES
 from payloads.venues.finery.feeds import Binding
 from payloads.venues.finery.server import Gate
-from tests.venues.finery.kit import KEY, NOW, SECRET, make
+from payloads.venues.finery.session import FinerySession
+from tests.venues.finery.kit import KEY, MS, NOW, SECRET, make
 
 VECTORS = [
     (
@@ -69,7 +74,7 @@ def test_what_is_signed_is_what_is_sent() -> None:
     dial = make().dial(NOW)
     headers = dict(dial.headers)
     assert dial.url == "wss://trade.finerymarkets.com/ws"
-    assert headers["EFX-Content"] == '{"nonce":1628489110490,"timestamp":1628489110490}'
+    assert headers["EFX-Content"] == '{"nonce":1628489110490000000,"timestamp":1628489110490}'
     assert headers["EFX-Sign"] == sign(SECRET, headers["EFX-Content"])
     assert make(endpoint="test").dial(NOW).url == "wss://test.finerymarkets.com/ws"
     assert make(endpoint="ws://127.0.0.1:99").dial(NOW).url == "ws://127.0.0.1:99/ws"
@@ -111,12 +116,32 @@ def test_a_refused_upgrade_is_read_from_its_body(body: bytes, code: str, again: 
         assert CODES[int(code)] in event.meaning
 
 
-def test_a_bad_nonce_is_tried_once_more() -> None:
+def test_a_bad_nonce_never_ends_a_session() -> None:
     session = make()
-    assert session.rejected(401, [], b'{"error":6}')[1].again
-    assert not session.rejected(401, [], b'{"error":6}')[1].again
-    session.opened(NOW)
-    assert session.rejected(401, [], b'{"error":6}')[1].again
+    for _ in range(5):
+        assert session.rejected(401, [], b'{"error":6}')[1].again
+
+
+def test_machines_with_one_key_do_not_lock_each_other_out() -> None:
+    """Each has a sequence of its own, and both dial in the same millisecond, again and again."""
+    gate, here, there = Gate({KEY: SECRET}), make(), make()
+    for step in range(50):
+        for session, late in ((here, 0), (there, MS // 2)):
+            now = NOW + step * MS + late
+            assert gate.check(session.dial(now).headers, now) == 0
+
+
+def test_nonces_may_begin_above_the_clock() -> None:
+    assert NonceSequence(2**63).next(NOW) == 2**63 + 1
+    secrets = {"key": Secret(KEY), "secret": SECRET}
+    config = SessionConfig(("I",), "", {"nonce_start": str(2**63)}, secrets, "finery")
+    made = VENUES["finery"].make(config)
+    assert isinstance(made, FinerySession)
+    nonce = json.loads(dict(made.dial(NOW).headers)["EFX-Content"])["nonce"]
+    assert nonce == 2**63 + 1
+    for wrong in (-1, 2**64):
+        with pytest.raises(Misuse, match="not a nonce"):
+            NonceSequence(wrong)
 
 
 def test_busy_servers_are_tried_again_when_they_say() -> None:
