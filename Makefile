@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-onchain test-interop mutants lint format bench docs build clean
+.PHONY: help demo test test-onchain test-interop fuzz mutants lint format bench docs build clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,11 @@ test-onchain: $(STAMP)-onchain ## Compare with solc and the real contracts in an
 test-interop: $(STAMP)-test ## Let the vendor's own client talk to our simulators (wants Node.js)
 	@PAYLOADS_INTEROP=1 $(BIN)/python -m pytest -q tests/interop
 
+fuzz: $(STAMP)-test ## Fuzz every entry that hostile bytes reach, TIME=20 seconds each
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=2.3' 2>/dev/null \
+	  || echo "atheris cannot be installed here" >&2
+	@$(BIN)/python -m tests.fuzz --time $(or $(TIME),20)
+
 mutants: $(STAMP)-test ## Break the code in SAMPLE=40 places; the tests must notice 95 % of the breaks
 	@$(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),40)
 
@@ -54,6 +59,7 @@ lint: $(STAMP)-lint ## Lint, formatting and types, those of the tests and of the
 	@$(BIN)/mypy
 	@$(BIN)/python -m tests.docs_code .cache/docs_code >/dev/null
 	@$(BIN)/mypy --strict --allow-redefinition .cache/docs_code
+	@$(BIN)/mypy --strict --explicit-package-bases docs/demo
 
 format: $(STAMP)-lint ## Format the code
 	@$(BIN)/ruff check --fix .

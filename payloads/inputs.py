@@ -90,7 +90,7 @@ def parse_json(text: str | bytes) -> Any:
     check_nesting(text)
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Malformed("not JSON", field="frame", found=elide(str(error), 160)) from None
 
 
@@ -100,8 +100,12 @@ def check_nesting(data: str | bytes) -> None:
     Parsers recurse in C, and trust Python's recursion limit to stop them. Libraries of this field
     raise that limit (py_ecc to 100,000), and then a message of brackets would kill the process.
     """
-    if sys.getrecursionlimit() <= _SAFE_RECURSION:
-        return
+    if sys.getrecursionlimit() > _SAFE_RECURSION:
+        check_depth(data)
+
+
+def check_depth(data: str | bytes) -> None:
+    """`check_nesting`, whatever the recursion limit is now."""
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     if raw.count(b"[") + raw.count(b"{") > MAX_NESTING and _depth(raw) > MAX_NESTING:
         expected = f"at most {MAX_NESTING} levels"

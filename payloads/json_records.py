@@ -33,7 +33,7 @@ import msgspec.structs
 from hexbytes import HexBytes
 
 from payloads.abi.fields import Field, Record, hexed
-from payloads.errors import Malformed, PayloadError, shown
+from payloads.errors import Malformed, Misuse, PayloadError, shown
 from payloads.inputs import to_bytes
 
 # The value of a type. None, `Wrong` or a `PayloadError` refuses it.
@@ -118,6 +118,13 @@ def integer(low: int = -_NO_LIMIT, high: int = _NO_LIMIT) -> Parse:
         return number
 
     return parse
+
+
+def check_object(value: Any, name: str = "record") -> None:
+    """`Misuse` for what a caller gives in the place of a JSON object."""
+    if not isinstance(value, dict):
+        found = type(value).__name__
+        raise Misuse("not an object", field=name, expected="a dict", found=found)
 
 
 def hex_bytes(size: int | None = None) -> Parse:

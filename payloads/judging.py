@@ -176,6 +176,9 @@ def judge_many(
     workers: int | None = None,
 ) -> list[Verdict]:
     """A verdict for each payload as a call of its own, in their order, on all cores."""
+    if not isinstance(payloads, Iterable) or isinstance(payloads, str | bytes | dict):
+        found = type(payloads).__name__
+        raise Misuse("not several payloads", field="payloads", expected="a list", found=found)
     state, now = _then(state, now, at)
     terms = Terms(function, parameter_payload, value, sender, now)
     items = [_one(payload) for payload in payloads]

@@ -19,7 +19,7 @@ _HALF_ORDER = CURVE_ORDER // 2
 _ADDRESS = re.compile("0[xX][0-9a-fA-F]{40}")
 
 
-class Recovered(Record, frozen=True):
+class Recovered(Record, frozen=True, gc=False):
     """A signature and its signer; `address` is None where ecrecover returns nothing."""
 
     index: int

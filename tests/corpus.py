@@ -24,15 +24,16 @@ class Entry:
 
     @property
     def text(self) -> str:
-        return self.record["hex"]
+        return str(self.record["hex"])
 
     @property
     def decoded(self) -> dict[str, Any]:
-        return self.record["decoded"]
+        decoded: dict[str, Any] = self.record["decoded"]
+        return decoded
 
     @property
     def signers(self) -> list[str]:
-        return self.record.get("signers", [])
+        return list(self.record.get("signers", []))
 
     def __str__(self) -> str:
         return self.id
@@ -46,8 +47,8 @@ def entries() -> tuple[Entry, ...]:
 
 def _entry(record: dict[str, Any]) -> Entry:
     raw = bytes.fromhex(record["hex"].removeprefix("0x"))
-    keys = ("id", "system", "payload", "kind")
-    return Entry(*(record[key] for key in keys), raw, record)
+    name, system, payload, kind = (record[key] for key in ("id", "system", "payload", "kind"))
+    return Entry(name, system, payload, kind, raw, record)
 
 
 def entry(name: str) -> Entry:

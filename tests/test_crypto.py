@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -187,7 +188,9 @@ def test_why_nobody_signed(r: int, s: int, v: int, why: str) -> None:
 @pytest.mark.parametrize("size", [0, 31, 33, 64])
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("implementation", [recover, reference_recover])
-def test_another_length_is_misuse(implementation: object, place: int, size: int) -> None:
+def test_another_length_is_misuse(
+    implementation: Callable[..., object], place: int, size: int
+) -> None:
     """C would read 32 bytes of it whatever its length."""
     words = [b"\x01" * 32] * 3
     words[place] = b"\x01" * size

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -264,7 +265,7 @@ def test_enormous_text_is_refused_before_it_is_converted() -> None:
     text = "00" * MAX_TEXT_CHARACTERS
     frame = '{"p":"' + text
     for value, decode in ((text, to_bytes), (text, payloads.decode), (frame, payloads.decode)):
-        assert peak_of(lambda value=value, decode=decode: outcome(decode, value)) < LITTLE
+        assert peak_of(partial(outcome, decode, value)) < LITTLE
         assert "at most" in line(value, decode)
 
 
@@ -322,7 +323,7 @@ def test_an_absurd_number_of_elements_allocates_nothing() -> None:
     at = 4 + 64
     for length in HUGE:
         raw = honest[:at] + _word(length) + honest[at + 32 :]
-        assert peak_of(lambda raw=raw: outcome(chainlink.decode_call, raw)) < LITTLE
+        assert peak_of(partial(outcome, chainlink.decode_call, raw)) < LITTLE
         assert line(raw, chainlink.decode_call).startswith("payloads.length at byte 68: ")
 
 
@@ -342,7 +343,7 @@ def test_elements_that_overlap_are_bounded_together() -> None:
     bomb = overlapping(30_000, 2**20)
     assert len(bomb) < MAX_PAYLOAD_BYTES
     for decode in (chainlink.decode_call, payloads.decode):
-        assert peak_of(lambda decode=decode: outcome(decode, bomb)) < 3 * MAX_ELEMENT_BYTES
+        assert peak_of(partial(outcome, decode, bomb)) < 3 * MAX_ELEMENT_BYTES
         said = line(bomb, decode)
         assert "the elements add up to more than any block has gas to copy" in said
         assert said.startswith(f"payloads[{MAX_ELEMENT_BYTES // 2**20}] at byte ")
@@ -374,7 +375,7 @@ NO_INTEGERS = [1.5, "7", b"\x01", None, [], 10**5_000, 2**191, Unprintable()]
 @pytest.mark.parametrize("value", NO_INTEGERS, ids=lambda value: type(value).__name__)
 def test_a_value_that_is_no_integer_of_the_type_is_misuse(value: Any) -> None:
     blob = corpus.entry("cl-blob-v07")
-    report = chainlink.decode_report(blob.raw).report
+    report: Any = chainlink.decode_report(blob.raw).report
     with pytest.raises(Misuse) as misuse:
         type(report)(*report.values[:-1], value).encode()
     assert_sound(misuse.value)

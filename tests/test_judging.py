@@ -234,12 +234,13 @@ def test_recover_takes_what_judge_takes() -> None:
     ):
         assert chainlink.recover(value) == chainlink.recover(REPORT)
         assert chainlink.judge(value, CHAINLINK, **PAYING).accepted
-        assert chainlink.expect_signers(value, *(one.address for one in chainlink.recover(REPORT)))
+        signers = [str(signature.address) for signature in chainlink.recover(REPORT)]
+        assert chainlink.expect_signers(value, *signers)
     text = UPDATE.encode().hex()
     frame = {"type": "signed_ecdsa", "p": text}
-    for value in (UPDATE, UPDATE.encode(), text, frame, json.dumps(frame)):
-        assert stork.recover(value) == stork.recover(UPDATE)
-        assert stork.judge(value, STORK) == stork.judge(UPDATE, STORK)
+    for form in (UPDATE, UPDATE.encode(), text, frame, json.dumps(frame)):
+        assert stork.recover(form) == stork.recover(UPDATE)
+        assert stork.judge(form, STORK) == stork.judge(UPDATE, STORK)
     with pytest.raises(Misuse, match="is not signed"):
         chainlink.recover(chainlink.decode_report(REPORT.report_blob))
     with pytest.raises(Malformed, match="no frame of this system"):

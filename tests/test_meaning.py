@@ -195,7 +195,7 @@ def test_a_signature_by_nobody_is_refused_and_says_why() -> None:
     payload = changed(raw_vs=b"\x1b" + SIGNED.raw_vs[1:])
     with pytest.raises(Refused) as refused:
         chainlink.expect_signers(payload, *NETWORK.signers)
-    assert "nobody (v is 27" in refused.value.found
+    assert "nobody (v is 27" in str(refused.value.found)
 
 
 def test_signatures_without_an_s_or_a_v_recover_nothing_and_raise_nothing() -> None:

@@ -158,6 +158,7 @@ def test_what_is_accepted_encodes_to_the_very_same_bytes(raw: bytes) -> None:
     assert payload.encode() == raw
     record = json.loads(json.dumps(chainlink.to_dict(payload)))
     again = chainlink.from_dict(record)
+    assert isinstance(again, FullReport)
     assert again.encode() == raw
     assert again.signing_digest == payload.signing_digest
 

@@ -12,8 +12,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import eth_abi
 import pytest
+from eth_abi.abi import encode
 
 from payloads import State, chainlink
 from payloads.crypto import keccak256
@@ -38,7 +38,7 @@ def _outcome(calldata: str, state: Any, value: int) -> dict[str, Any]:
         data = "0x" + verdict.revert_data.hex()
         return {"status": "revert", "data": data, "name": verdict.name}
     kind = "bytes" if isinstance(verdict.returned, bytes) else "bytes[]"
-    returned = eth_abi.encode([kind], [verdict.returned])
+    returned = encode([kind], [verdict.returned])
     return {"status": "return", "keccak": "0x" + keccak256(returned).hex()}
 
 

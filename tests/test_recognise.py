@@ -198,7 +198,10 @@ def test_true_is_not_1() -> None:
     report = chainlink.decode(V3.raw).report
     early = msgspec.structs.replace(report, valid_from_timestamp=1)
     for claim, agrees in ((1, True), ("1", True), (True, False)):
-        frame = {"fullReport": NETWORK.sign(early).encode().hex(), "validFromTimestamp": claim}
+        frame = {
+            "fullReport": NETWORK.sign(early.encode()).encode().hex(),
+            "validFromTimestamp": claim,
+        }
         assert (payloads.decode(frame).notes == ()) == agrees
 
 
@@ -400,7 +403,7 @@ def test_a_plain_payload_that_looks_versioned_is_read_when_the_layout_is_named(
     raw = STORK.sign([Asset(1, -5)], timestamp_ns=10**18, taxonomy_id=taxonomy).encode()
     for decode in (stork.decode, payloads.decode):
         found = decode(raw, layout="plain")
-        update = getattr(found, "value", found)
+        update: Any = getattr(found, "value", found)
         assert (update.taxonomy_id, update.assets) == (taxonomy, (Asset(1, -5),))
         assert update.guess == "named by the caller"
         assert stork.recover(update)[0].address == STORK.address

@@ -284,7 +284,7 @@ def types_asked_for(name: str) -> set[str]:
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith(systems)
         for alias in node.names
     }
-    compared: list[ast.AST] = [node.cls for node in nodes if isinstance(node, ast.MatchClass)] + [
+    compared: list[ast.expr] = [node.cls for node in nodes if isinstance(node, ast.MatchClass)] + [
         node.args[1]
         for node in nodes
         if isinstance(node, ast.Call)

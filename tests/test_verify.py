@@ -409,7 +409,7 @@ def test_quotes_are_exact_to_the_wei() -> None:
     assert found.parameter_payload("native") == bytes(12) + bytes.fromhex(NATIVE[2:])
     assert found.to_dict()["value"] == str(found.value)
     stranger = quotes.quote(payload(report(link=7)), paid, sender="0x" + "aa" * 20)
-    assert stranger.charge("link").fee == 7  # type: ignore[union-attr]
+    assert stranger.charge("link").fee == 7
 
 
 def test_the_quoted_value_is_the_least_that_passes() -> None:
@@ -635,6 +635,12 @@ def test_stork_findings() -> None:
     assert "stork-versioned-body" in codes(stork.judge(update(taxonomy=0xFF02), stork_state()))
     late = stork.judge(update(), stork_state(now=NOW - 1))
     assert {"stork-no-clock", "stork-from-the-future"} <= codes(late)
+    # The time judged at decides, not that of the state.
+    future = "stork-from-the-future"
+    assert future in codes(stork.judge(update(), stork_state(now=NOW + 1), now=NOW - 1))
+    assert future not in codes(stork.judge(update(), stork_state(now=NOW - 1), now=NOW + 1))
+    (again,) = stork.judge_many([update()], stork_state(now=NOW + 1), now=NOW - 1)
+    assert future in codes(again)
     assert set(STORK_HAZARDS) == {
         "stork-uninitialised", "stork-false-is-not-a-revert", "stork-overpaid",
         "stork-duplicate-asset", "stork-versioned-body", "stork-no-clock", "stork-from-the-future",

@@ -86,7 +86,7 @@ def function_named(functions: Sequence[Function], name: str | None) -> Function:
     """The function of that name, in any case, or signature; the first if none is named."""
     if name is None:
         return functions[0]
-    for function in functions:
+    for function in functions if isinstance(name, str) else ():
         if name.lower() == function.name.lower() or name == function.signature:
             return function
     names = " or ".join(function.name for function in functions)

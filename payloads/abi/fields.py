@@ -104,10 +104,12 @@ def field(abi: str, unit: Unit = NONE, meaning: str = "", *, none: int | None = 
     return Field("", AbiType.parse(abi), unit, meaning, none)
 
 
-class Record(msgspec.Struct, frozen=True, gc=False):
+class Record(msgspec.Struct, frozen=True):
     """Base of all decoded values: immutable, comparable; its `repr` elides and never raises.
 
-    `gc=False`: a payload is a tree of values and never part of a cycle.
+    A record that can hold an exception can be part of a cycle: an exception holds its traceback,
+    and so the variables of the functions that it came through. The garbage collector looks at
+    records for that reason. Only those made by the million, of nothing but values, say `gc=False`.
     """
 
     def __repr__(self) -> str:

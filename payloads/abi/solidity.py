@@ -45,7 +45,7 @@ class Argument(Record, frozen=True):
         return 3 if self.type == "bytes32[3]" else 1
 
 
-class Part(Record, frozen=True):
+class Part(Record, frozen=True, gc=False):
     """A range that the decoder read: `role` is value, pointer, length or padding."""
 
     offset: int
@@ -59,7 +59,7 @@ class Part(Record, frozen=True):
         return self.offset + self.length
 
 
-class Departure(Record, frozen=True):
+class Departure(Record, frozen=True, gc=False):
     """One way in which accepted bytes differ from what an honest encoder writes."""
 
     kind: str

@@ -21,7 +21,7 @@ Opcode = Literal["text", "binary", "ping", "pong", "close"]
 UNKNOWN_TIME = 0
 
 
-class Frame(Record, frozen=True):
+class Frame(Record, frozen=True, gc=False):
     """A websocket message: `data` is text exactly when the message was text in valid UTF-8.
 
     `connection` numbers the websockets of one capture from 1. `redacted` says that a credential

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from payloads.abi.fields import Record
+from payloads.chain.http_node import HttpFailure, HttpNode
 from payloads.crypto import checksum
 from payloads.errors import Misuse, elide
 
@@ -39,6 +40,9 @@ _NO_STATE = re.compile(
     re.I,
 )
 SLOW = "no answer in time"
+# No chain has so many blocks, and no reading of one takes so many requests.
+MAX_BLOCK = 10**10
+MAX_REQUESTS = 1_000_000
 _BUSY_STATUS = (429, 502, 503, 504)
 
 
@@ -111,20 +115,28 @@ def connect(where: Any, *, pause: Callable[[float], None] = time.sleep) -> Node:
 
 
 def _provider(url: str) -> Any:
-    try:
-        from web3 import HTTPProvider, IPCProvider
-    except ImportError:
-        problem = "web3 is not installed"
-    else:
-        if urlsplit(url).scheme in ("http", "https"):
-            options = {"timeout": TIMEOUT_SECONDS}
-            # Retries are this module's own: theirs would come on top.
-            return HTTPProvider(url, request_kwargs=options, exception_retry_configuration=None)
-        if url.endswith(".ipc"):
-            return IPCProvider(url)
+    if _is_http(url):
+        return HttpNode(url, TIMEOUT_SECONDS)
+    if not url.endswith(".ipc"):
         expected = "an http or https URL, or the path of an .ipc file"
         raise Misuse("no such kind of node", field="rpc", expected=expected, found=host_of(url))
-    raise Misuse(problem, field="rpc", expected="pip install 'payloads[rpc]'")
+    try:
+        from web3 import IPCProvider
+    except ImportError:
+        problem = Misuse(
+            "web3 is not installed", field="rpc", expected="pip install 'payloads[rpc]'"
+        )
+    else:
+        return IPCProvider(url)
+    raise problem
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def host_of(url: str) -> str:
@@ -208,6 +220,8 @@ class Node:
 
     def _once(self, method: str, params: Sequence[Any]) -> Any:
         self.calls += 1
+        if self.calls > MAX_REQUESTS:
+            raise Unavailable(f"{self.host} has been asked {MAX_REQUESTS} times")
         failure: Exception | None = None
         try:
             response = self._provider.make_request(method, list(params))
@@ -240,7 +254,10 @@ class Node:
         return self._integer(self.request("eth_chainId", []), "eth_chainId")
 
     def head(self) -> int:
-        return self._integer(self.request("eth_blockNumber", []), "eth_blockNumber")
+        number = self._integer(self.request("eth_blockNumber", []), "eth_blockNumber")
+        if number > MAX_BLOCK:
+            raise self._bad_answer("eth_blockNumber", number)
+        return number
 
     def block(self, number: int) -> Block:
         """A block by number, asked once."""
@@ -343,6 +360,8 @@ class Node:
             if silent.found != SLOW:
                 raise
         else:
+            if not isinstance(found, list):
+                raise self._bad_answer("eth_getLogs", found)
             return [log for raw in found for log in self._log(raw, addresses, first, last)]
         if last > first:
             return None
@@ -351,8 +370,8 @@ class Node:
     def _log(self, raw: Any, addresses: Sequence[bytes], first: int, last: int) -> Iterator[Log]:
         try:
             log = Log(
-                int(raw["blockNumber"], 16),
-                int(raw["logIndex"], 16),
+                self._integer(raw["blockNumber"], "blockNumber"),
+                self._integer(raw["logIndex"], "logIndex"),
                 bytes.fromhex(raw["address"][2:]),
                 tuple(self._bytes(topic) for topic in raw["topics"]),
                 self._bytes(raw["data"]),
@@ -367,10 +386,11 @@ class Node:
     # --- answers ----------------------------------------------------------------------------------
 
     def _integer(self, value: Any, method: str) -> int:
-        try:
-            return value if type(value) is int else int(value, 16)
-        except (TypeError, ValueError):
-            raise self._bad_answer(method, value) from None
+        if type(value) is int and value >= 0:  # as a middleware of web3.py gives it
+            return value
+        if isinstance(value, str) and _QUANTITY.fullmatch(value):
+            return int(value, 16)
+        raise self._bad_answer(method, value)
 
     def _bytes(self, value: Any) -> bytes:
         if isinstance(value, bytes):
@@ -395,14 +415,14 @@ def _error_answer(error: Any) -> _ErrorAnswer:
 
 def _failure(error: Exception) -> Exception:
     """The kind of a failure, in words that cannot hold the URL."""
-    response = getattr(error, "response", None)
+    if isinstance(error, HttpFailure):
+        if error.status:
+            return _refused_by_status(error.status, error.words)
+        return _NoAnswer(error.why, error.transient)
+    response = getattr(error, "response", None)  # of the library under web3.py's provider
     status = getattr(response, "status_code", None)
     if isinstance(status, int):
-        words = str(getattr(response, "text", ""))[:300]
-        if status in _BUSY_STATUS:
-            return _NoAnswer(f"HTTP status {status}", True)
-        # Some nodes refuse a range of logs with a status of 400 or 413.
-        return _ErrorAnswer(status, f"HTTP status {status}: {words}", None)
+        return _refused_by_status(status, str(getattr(response, "text", "")))
     name = type(error).__name__
     if "Timeout" in name:
         return _NoAnswer(SLOW, True)
@@ -413,7 +433,16 @@ def _failure(error: Exception) -> Exception:
     return _NoAnswer(name, False)
 
 
+def _refused_by_status(status: int, words: str) -> Exception:
+    if status in _BUSY_STATUS:
+        return _NoAnswer(f"HTTP status {status}", True)
+    # Some nodes refuse a range of logs with a status of 400 or 413.
+    return _ErrorAnswer(status, f"HTTP status {status}: {words[:300]}", None)
+
+
 _HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
+# No integer of a chain is wider than a word; `int(…, 16)` also takes signs and underscores.
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}", re.ASCII)
 
 
 def _revert_data(answer: _ErrorAnswer) -> bytes | None:

@@ -6,7 +6,7 @@ The size that the data claims is read and bounded before anything is decompresse
 from __future__ import annotations
 
 from payloads.errors import Malformed
-from payloads.inputs import MAX_PAYLOAD_BYTES
+from payloads.inputs import MAX_PAYLOAD_BYTES, to_bytes
 
 
 def uncompressed_size(data: bytes) -> int:
@@ -23,6 +23,7 @@ def decompress(data: bytes) -> bytes:
     """The bytes inside raw snappy."""
     import cramjam
 
+    data = to_bytes(data, name="snappy")
     size = uncompressed_size(data)
     if size > MAX_PAYLOAD_BYTES:
         raise _malformed("would decompress to too much", 0, f"at most {MAX_PAYLOAD_BYTES}", size)

@@ -47,7 +47,7 @@ FULL_REPORT = (
 _HEAD_SIZE = 7 * WORD
 
 
-class Context(Record, frozen=True):
+class Context(Record, frozen=True, gc=False):
     """The three words of context, all of them signed."""
 
     config_digest: Annotated[HexBytes, field("bytes32", DIGEST, "Which signer set and f apply")]
@@ -87,7 +87,7 @@ class UnknownReport(Record, frozen=True):
 AnyReport = Report | UnknownReport
 
 
-class FullReport(Record, frozen=True):
+class FullReport(Record, frozen=True, gc=False):
     """A decoded `fullReport`. Not verified: see `recover` and `judge`.
 
     `raw_vs` past the number of signatures is neither signed nor checked by anyone.
@@ -389,7 +389,7 @@ def decode_envelope(value: Input, *, profile: Profile = AS_CONTRACT) -> FullRepo
     return payload
 
 
-class BareReport(Record, frozen=True):
+class BareReport(Record, frozen=True, gc=False):
     """An unsigned report on its own, as verifier contracts return it."""
 
     report: AnyReport

@@ -58,7 +58,7 @@ class Schema:
         return self.table.size
 
 
-class Report(Record, frozen=True):
+class Report(Record, frozen=True, gc=False):
     """What every decoded report is. `schema` says which layout it was read with."""
 
     schema: ClassVar[Schema]

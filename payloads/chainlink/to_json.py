@@ -23,7 +23,7 @@ from payloads.chainlink.report import (
 from payloads.chainlink.schemas import Schema, schema_named
 from payloads.chainlink.signers import recover
 from payloads.errors import Misuse
-from payloads.json_records import EXACT, Reading, hex_bytes
+from payloads.json_records import EXACT, Reading, check_object, hex_bytes
 
 
 def _schema_keys(report: AnyReport) -> dict[str, Any]:
@@ -118,6 +118,7 @@ def from_dict(record: dict[str, Any]) -> FullReport | BareReport:
 
     Its fields are what is encoded, so an edited field takes effect.
     """
+    check_object(record)
     report, blob = _report_from(record)
     if "rs" not in record:
         return BareReport(report, raw=blob)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Generator
 from typing import Any, TypeVar, overload
 
 from payloads.capture.frames import Delivery
@@ -40,7 +40,7 @@ def connect(session: Session | SessionGroup, **options: Any) -> Connection | Gro
     return Connection(session, **options)
 
 
-def stream(session: Session | SessionGroup, **options: Any) -> Iterator[Delivery]:
+def stream(session: Session | SessionGroup, **options: Any) -> Generator[Delivery, None, None]:
     """The deliveries of a connection, for a plain `for` loop. Leaving the loop closes it.
 
     The connection lives in a thread of its own, so pings are answered and frames get their times

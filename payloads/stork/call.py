@@ -30,17 +30,21 @@ class StoredAsset(Record, frozen=True):
 class Call:
     """A call of either function. `digest` and `signer` are not known before the recovery."""
 
-    __slots__ = ("digest", "function", "raw", "signature", "signer", "state", "value")
+    __slots__ = ("digest", "function", "now", "raw", "signature", "signer", "state", "value")
 
-    def __init__(self, raw: bytes, state: StorkState, function: Function, value: int) -> None:
+    def __init__(
+        self, raw: bytes, state: StorkState, function: Function, value: int, now: int | None
+    ) -> None:
         self.raw, self.state, self.function, self.value = raw, state, function, value
+        # The time judged at. The contract reads no clock; a finding does.
+        self.now = now
         self.signature: bytes | None = None
         self.signer = ZERO
         self.digest = b""
 
     def again(self) -> Call:
         """The same call, of which nothing is known yet."""
-        return Call(self.raw, self.state, self.function, self.value)
+        return Call(self.raw, self.state, self.function, self.value, self.now)
 
     @property
     def deserializes(self) -> bool:

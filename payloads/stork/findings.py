@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from payloads.stork.call import BODY, Call
 from payloads.stork.checks import overflows
 from payloads.verdicts.checks import Finding, Hazard
 from payloads.verdicts.state import ZERO
-
-# Above this many assets, duplicates are not looked for.
-_MOST_COMPARED = 1000
 
 HAZARDS = {
     hazard.code: hazard
@@ -81,9 +79,10 @@ def _of_content(call: Call) -> Iterator[Finding]:
     yield HAZARDS["stork-no-clock"].found()
     if call.raw[BODY] == 0xFF:
         yield HAZARDS["stork-versioned-body"].found()
-    ids = [asset.asset_id for asset in call.assets()] if call.count < _MOST_COMPARED else []
-    if twice := sorted({id_ for id_ in ids if ids.count(id_) > 1}):
-        yield HAZARDS["stork-duplicate-asset"].found(f"asset ids {', '.join(map(str, twice))}")
-    now = call.state.now
-    if now is not None and call.time > now * 10**9:
-        yield HAZARDS["stork-from-the-future"].found(f"{call.time} ns, judged at {now} s")
+    times = Counter(asset.asset_id for asset in call.assets())
+    if twice := sorted(id_ for id_, count in times.items() if count > 1):
+        more = f" and {len(twice) - 10} more" if len(twice) > 10 else ""
+        detail = f"asset ids {', '.join(map(str, twice[:10]))}{more}"
+        yield HAZARDS["stork-duplicate-asset"].found(detail)
+    if call.now is not None and call.time > call.now * 10**9:
+        yield HAZARDS["stork-from-the-future"].found(f"{call.time} ns, judged at {call.now} s")

@@ -6,7 +6,7 @@ from typing import Any
 
 from payloads.abi.fields import Record, json_object, jsonable
 from payloads.errors import Misuse, shown
-from payloads.json_records import EXACT, Reading
+from payloads.json_records import EXACT, Reading, check_object
 from payloads.stork.signers import recover
 from payloads.stork.update import (
     ASSETS,
@@ -64,6 +64,7 @@ class _Described(Record, frozen=True):
 
 def from_dict(record: dict[str, Any]) -> SignedUpdate:
     """The payload that an object describes. Without a signature it gets a signature of zeros."""
+    check_object(record)
     if not _NO_SIGNATURE.keys() & record.keys():
         record = _NO_SIGNATURE | record
     described: _Described = _READING.read(_Described, record)

@@ -52,7 +52,7 @@ class VersionedBody(Record, frozen=True):
     timestamp_ns: Annotated[int, field("uint64", NANOSECONDS, "Time of the update")]
 
 
-class Asset(Record, frozen=True):
+class Asset(Record, frozen=True, gc=False):
     """One record: an asset's value, scaled by 1e18, and its market's status where that is sent."""
 
     asset_id: Annotated[int, field("uint16", IDENTIFIER, "Asset, under the taxonomy")]
@@ -72,7 +72,7 @@ ASSETS = {
 }
 
 
-class SignedUpdate(Record, frozen=True):
+class SignedUpdate(Record, frozen=True, gc=False):
     """A decoded `signed_ecdsa` payload. Not verified: see `recover` and `judge`."""
 
     r: bytes

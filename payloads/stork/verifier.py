@@ -55,11 +55,11 @@ def judge(
     """What the contract would do. `returned` is whether the signature is right (`VERIFY`), or the
     assets (`DESERIALIZE`, named in full: `verifyAndDeserializeSignedECDSAPayload`).
 
-    The contract reads no clock: `now` only dates the verdict, for the state's age.
+    The contract reads no clock: `now` only dates the verdict, for its findings and the state's age.
     """
     state, now = state_and_time(state, StorkState, now, at)
     check_value(value)
-    made = Call(raw_of(payload), state, _function(call), value)
+    made = Call(raw_of(payload), state, _function(call), value, now)
     data = run(STAGES, made)
     why = partial(explain, made)
     if data is not None:

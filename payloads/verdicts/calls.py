@@ -26,15 +26,23 @@ def state_and_time(
         expected = " or ".join(kind.CONTRACTS)
         found = getattr(state, "contract", type(state).__name__)
         raise Misuse("a state of another system", field="state", expected=expected, found=found)
+    check_time(now, "now")
+    check_time(at, "at")
     if at is not None:
         state = state.at(at)
         now = at if now is None else now
     return state, state.now if now is None else now
 
 
+def check_time(time: int | None, field: str) -> None:
+    """Refuse what is no time in seconds: it would only be noticed where it is counted with."""
+    if time is not None and (not isinstance(time, int) or isinstance(time, bool)):
+        raise Misuse("not a time", field=field, expected="unix seconds", found=shown(time))
+
+
 def check_value(value: int) -> None:
     """Refuse what cannot be sent."""
-    if not 0 <= value < 2**256:
+    if not isinstance(value, int) or not 0 <= value < 2**256:
         raise Misuse("not an amount of wei", field="value", found=shown(value))
 
 

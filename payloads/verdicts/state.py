@@ -27,6 +27,7 @@ from msgspec import field
 
 from payloads.abi.fields import Record, hexed
 from payloads.errors import Misuse, shown
+from payloads.inputs import check_depth
 from payloads.json_records import EXACT, Reading, Wrong, hex_bytes, integer
 from payloads.signatures import address_bytes
 
@@ -102,13 +103,17 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """The state in a JSON file, or a TOML one if its name ends so."""
-        text = Path(path).read_bytes()
         try:
+            text = Path(path).read_bytes()
+        except ValueError:  # a NUL in the path
+            raise Misuse("not a path", field="path", found=shown(str(path))) from None
+        try:
+            check_depth(text)
             if str(path).endswith(".toml"):
                 record = tomllib.loads(text.decode())
             else:
                 record = json.loads(text)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # Malformed is one
             raise Misuse(f"not a state file: {error}", field=str(path)) from None
         return cls.from_dict(record)
 

@@ -56,7 +56,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def client_of(vendor: Any, venue: QfexSimulator, secret: str = "") -> Any:
     """The vendor's client, sent to our simulator; `seen` is what its strategy is answers."""
 
-    class Strategy(vendor.strategy.TakerStrategy):  # type: ignore[misc, name-defined]
+    class Strategy(vendor.strategy.TakerStrategy):  # type: ignore[misc]
         def __init__(self) -> None:
             self.seen: dict[str, list[Any]] = {"bbo": [], "trade": [], "fill": []}
 
@@ -69,7 +69,7 @@ def client_of(vendor: Any, venue: QfexSimulator, secret: str = "") -> Any:
         async def on_fill(self, fill: dict[str, Any]) -> None:
             self.seen["fill"].append(fill)
 
-    class Client(vendor.client.QFEXTakerClient):  # type: ignore[misc, name-defined]
+    class Client(vendor.client.QFEXTakerClient):  # type: ignore[misc]
         def _mds_url(self) -> str:
             return venue.url
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from hexbytes import HexBytes
+
 from payloads.chainlink.schemas import ReportV3
 from payloads.testing import InsecureTestNetwork
 from tests.onchain.build import ensure_artifacts
@@ -83,7 +85,9 @@ def addresses(network: InsecureTestNetwork) -> list[str]:
 
 
 def report(observed: int, feed: bytes = FEED, expires: int = FAR) -> ReportV3:
-    return ReportV3(feed, observed, observed, 3 * 10**15 + 1, 7 * 10**17 + 1, expires, 5, 4, 6)
+    return ReportV3(
+        HexBytes(feed), observed, observed, 3 * 10**15 + 1, 7 * 10**17 + 1, expires, 5, 4, 6
+    )
 
 
 def _proxy_and_verifier(deployment: Deployment) -> None:
@@ -147,7 +151,15 @@ def v3(node: HardhatNode, first: InsecureTestNetwork, second: InsecureTestNetwor
             "setConfig(bytes32,address[],bytes32[],uint8,bytes,uint64,bytes,(address,uint64)[])"
         )
         transmitters = [bytes(32)] * network.size
-        args = (addresses(network), transmitters, network.f, b"", 1, b"off chain", [])
+        args: tuple[Any, ...] = (
+            addresses(network),
+            transmitters,
+            network.f,
+            b"",
+            1,
+            b"off chain",
+            [],
+        )
         receipt = deployment.on_verifier(signature, feed, *args)
         log = next(one for one in receipt["logs"] if one["address"] == deployment.verifier.lower())
         # ConfigSet: the previous block number, then the digest.
@@ -213,7 +225,7 @@ def v5(node: HardhatNode, first: InsecureTestNetwork, second: InsecureTestNetwor
     deployment.done("deployed")
     signature = "setConfig(bytes32,address[],uint8,(address,uint64)[])"
     for network in (first, second):
-        args = (network.config_digest, addresses(network), network.f, [])
+        args: tuple[Any, ...] = (network.config_digest, addresses(network), network.f, [])
         deployment.on_verifier(signature, *args)
     deployment.done("first configs")
     deployment.on_verifier("deactivateConfig(bytes32)", first.config_digest)

@@ -177,7 +177,7 @@ def _values(record: Any) -> tuple[Any, ...]:
 
 
 def _report(schema: Schema) -> Ours:
-    def read(blob: bytes) -> bytes:
+    def read(blob: bytes) -> Any:
         if not blob:
             return schema.table.read(blob)
         return chainlink.decode_report(blob, schema=schema.key).report.encode()

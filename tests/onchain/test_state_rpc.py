@@ -465,7 +465,7 @@ def test_the_guard_lets_good_transactions_through(deployment: Deployment) -> Non
     assert w3.eth.block_number == before, "nothing was sent"
     ok, said = deployment.node.call(
         deployment.proxy,
-        bytes(good["data"]),
+        HexBytes(good["data"]),
         **{"from": deployment.subscriber, "value": hex(fee - 1)},
     )
     assert (ok, said) == (False, caught.value.revert_data)
@@ -475,13 +475,10 @@ def test_the_guard_refuses_what_it_cannot_judge(
     deployment: Deployment, newest: ChainlinkState
 ) -> None:
     payload = current(deployment).sign(report(newest.now or 0)).encode()
-    good = {
-        "to": deployment.proxy,
-        "data": encode_calldata(payload, fee_token=LINK),
-        "chainId": 31337,
-    }
+    data = encode_calldata(payload, fee_token=LINK)
+    good = {"to": deployment.proxy, "data": data, "chainId": 31337}
     assert judge_transaction(good, newest).accepted
-    assert judge_transaction(good | {"data": "0x" + good["data"].hex()}, newest).accepted
+    assert judge_transaction(good | {"data": "0x" + data.hex()}, newest).accepted
     for change, field in (
         ({"to": LINK}, "to"),
         ({"to": None}, "to"),

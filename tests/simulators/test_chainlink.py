@@ -32,6 +32,7 @@ from tests.simulators.kit import (
     dial_of,
     dialled,
     driven,
+    keep,
     kinds,
     received,
     refusal,
@@ -171,7 +172,7 @@ def test_our_client_is_told_why_and_does_not_try_again(wrong: str, told: str) ->
             events: list[Event] = []
             async with driven(session, clock=lambda: venue.now() + skew) as connection:
                 with pytest.raises(Refused, match="401"):
-                    await collect(connection, lambda all_: bool(events.append(all_[-1])))
+                    await keep(events, connection)
             (rejected,) = [event for event in events if isinstance(event, Rejected)]
             assert rejected.code == "HTTP 401"
             assert told in rejected.message
@@ -247,9 +248,10 @@ def test_all_origins_are_one_call() -> None:
         async with ChainlinkSimulator(rate=50) as venue:
             group = venue.high_availability(BTC)
             async with driven(group) as connection:
-                assert connection.connections == ()
+                assert [*connection.connections] == []
                 await connection.ready()
-                assert [each.session for each in connection.connections] == [*group.sessions]
+                sessions = [each.session for each in connection.connections]
+                assert sessions == [*group.sessions]
                 with pytest.raises(Misuse, match="once"):
                     connection.start()
                 events = await collect(connection, lambda all_: kinds(all_)["Duplicate"] >= 20)
@@ -296,7 +298,7 @@ def test_what_is_signed_verifies(contract: str) -> None:
             for event in events:
                 if isinstance(event, Data):
                     assert event.payload is not None
-                    assert judge(event.payload, state).accepted  # type: ignore[arg-type]
+                    assert judge(event.payload, state).accepted
                     assert venue.judge(event.payload).accepted
 
     run(test())

@@ -434,7 +434,7 @@ def test_a_token_source_that_fails_is_reported_and_called_again() -> None:
 
 # --- orders ---------------------------------------------------------------------------------------
 
-ORDER = {
+ORDER: dict[str, Any] = {
     "symbol": "AAPL-USD", "side": "BUY", "order_type": "LIMIT", "order_time_in_force": "GTC",
     "quantity": Decimal("1.5"), "price": Decimal("100.25"), "client_order_id": "mine-1",
 }  # fmt: skip
@@ -470,6 +470,7 @@ def test_orders() -> None:
                 market = ORDER | {"order_type": "MARKET", "price": None}
                 assert (await send("add_order", **market)).content.status == "ACK"
                 filled = await collect(connection, lambda all_: kinds(all_)["Data"] > 0)
+                assert isinstance(filled[-1], Data)
                 assert filled[-1].content.complete
                 other = ORDER | {"symbol": "NONE-USD"}
                 assert (await send("add_order", **other)).content.status == "BAD_SYMBOL"

@@ -65,7 +65,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     pause = SECOND // 20
     for kind in (StorkSession, ChainlinkSession):
         monkeypatch.setattr(kind, "redial_after", pause)
-    for module in ("stork.rest", "stork.taxonomy", "chainlink.codes", "chainlink.backfill"):
+    for module in ("stork.codes", "stork.taxonomy", "chainlink.codes", "chainlink.backfill"):
         monkeypatch.setattr(f"payloads.venues.{module}.PAUSE", pause)
 
 

@@ -48,7 +48,7 @@ def test_a_session_of_every_venue(venue: str) -> None:
     made = session(venue, subscriptions, **credentials)
     assert type(made) is kind
     assert made.dial(SECOND).url.startswith("wss://")
-    secrets = {name: Secret(value) for name, value in credentials.items()}
+    secrets: dict[str, Any] = {name: Secret(value) for name, value in credentials.items()}
     assert type(session(venue, subscriptions, **secrets)) is kind
 
 

@@ -1,19 +1,16 @@
 """QFEX: public market data, and the authenticated trade socket.
 
 `QfexMarketSession` turns each message of the subscribed channels into a record: `Level2`, `Bbo`,
-`Trade`, `Candle` and so on. The venue confirms no subscription there: it is `Subscribed` when its
-first data comes.
+`Trade`, `Candle` and so on. `QfexTradeSession` authenticates, subscribes to private channels, sends
+requests (`session.request(AddOrder(…))`) and reads the replies (`OrderResponse`, `Fill` …).
 
-`QfexTradeSession` authenticates, subscribes to private channels, sends requests
-(`session.request(AddOrder(…))`) and reads the replies (`OrderResponse`, `Fill`, `Position` …).
 Replies have no number: match them by `client_order_id`, and subscribe to `order_responses`, without
 which orders are not answered. A request without an answer within 10 s, or before the connection
 goes, is `Rejected`: what became of it is not known.
 
-After a reconnect the trade session states cancel-on-disconnect again and asks for the open orders
-and, if subscribed to `fills`, for the trades of the time away: as many as the venue lists at once.
-For more, send `GetUserTrades` with an `offset`. Cancel-on-disconnect cancels *all* orders of the
-account by the current documentation, and those of the connection by older pages.
+After a reconnect the trade session asks for as many trades as the venue lists at once. For more,
+send `GetUserTrades` with an `offset`. Cancel-on-disconnect cancels *all* orders of the account by
+the current documentation, and those of the connection by older pages.
 
 Trades, fills, books and prices that come again, word for word, are `Duplicate`. Numbers are
 `Decimal` in both directions. The server sends websocket pings; the transport answers them.
@@ -22,7 +19,6 @@ Trades, fills, books and prices that come again, word for word, are `Duplicate`.
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
 from payloads.venues.common.session import Session
 from payloads.venues.common.venue import SILENCE, SessionConfig, Venue
@@ -56,17 +52,15 @@ def _trade_session(config: SessionConfig) -> Session:
     else:
         public = config.credential("public_key").reveal()
         credentials = HmacKey(public, config.credential("secret"))
-    options: dict[str, Any] = {"channels": config.subscriptions} if config.subscriptions else {}
-    if "key_in" in config.options:
-        options["key_in"] = config.options["key_in"]
-    if "cancel_on_disconnect" in config.options:
-        options["cancel_on_disconnect"] = config.flag("cancel_on_disconnect")
+    stated = "cancel_on_disconnect" in config.options
     return QfexTradeSession(
         credentials,
         nonces=lambda: secrets.token_hex(16),
         account_id=config.options.get("account_id"),
+        channels=config.subscriptions or ("order_responses",),
+        cancel_on_disconnect=config.flag("cancel_on_disconnect") if stated else None,
+        key_in=config.options.get("key_in", "query"),
         endpoint=config.endpoint or "mainnet",
-        **options,
     )
 
 

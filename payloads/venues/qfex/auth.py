@@ -3,9 +3,8 @@
 A signature covers a nonce and the time, and is made anew for each use. The account is not signed.
 
 A `TokenSource` is called once for each connection, on the event loop: it must not block. If it
-raises, or returns something else than a valid token, the session reports `Rejected` with the code
-"no token" and tries again later. If the venue refuses its token, it is asked for another; the
-second refusal in a row ends the connection.
+fails, the session reports `Rejected` with the code "no token" and tries again later. If the venue
+refuses its token, it is asked for another; the second refusal in a row ends the connection.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from payloads.errors import Misuse
 from payloads.venues.common.endpoints import header_value
@@ -44,12 +45,6 @@ class HmacKey:
 Held = HmacKey | Secret
 TokenSource = Callable[[], str | Secret]
 Credentials = Held | TokenSource
-
-
-def _expired(token: Secret, now: int) -> bool:
-    """Whether the token's own `exp` has passed."""
-    expires = jwt_expiry(token.reveal())
-    return expires is not None and now >= expires
 
 
 def sign(secret: Secret, nonce: str, unix_ts: int) -> str:
@@ -84,18 +79,10 @@ def auth_message(held: Held, nonce: str, now: int, account_id: str | None = None
     return {"type": "auth", "params": params | account}
 
 
-def dial_as(held: Held, url: str, key_in: str, nonces: Callable[[], str], now: int) -> Dial:
-    """The upgrade, with the key where `key_in` wants it."""
-    name, key = ("jwt", held.reveal()) if isinstance(held, Secret) else ("api_key", held.public_key)
-    if key_in == "none":
-        return Dial(url)
-    if key_in == "query":
-        return Dial(f"{url}/?{name}={quote(key, safe='')}", secret_parameters=(name,))
-    headers = {"Authorization": f"Bearer {key}"}
-    if isinstance(held, HmacKey):
-        proof = _proof(held, nonces(), now)
-        headers = {header: str(proof[name]) for header, name in _HEADERS.items()}
-    return Dial(url, tuple(headers.items()), _SECRET_HEADERS)
+def _expired(token: Secret, now: int) -> bool:
+    """Whether the token's own `exp` has passed."""
+    expires = jwt_expiry(token.reveal())
+    return expires is not None and now >= expires
 
 
 _HEADERS = {
@@ -149,15 +136,26 @@ class Login:
             expected = "an HmacKey, a JWT as Secret, or a function that returns a JWT"
             raise Misuse("no such credentials", field="credentials", expected=expected)
 
-    def dial(self, url: str, now: int) -> Dial:
-        """The upgrade. A token source is called here."""
+    def dial(self, plain: Dial, now: int) -> Dial:
+        """The upgrade, with the key where it is wanted. A token source is called here."""
         if self._source is not None:
             self._held = self._new_token(self._source, now)
-        if self._held is None:
-            return Dial(url)
-        dial = dial_as(self._held, url, self._key_in, self._nonce, now)
-        self._redactor.add(dict(dial.headers).get("x-qfex-hmac-signature"))
-        return dial
+        held = self._held
+        if held is None or self._key_in == "none":
+            return plain
+        if self._key_in == "query":
+            name = "jwt" if isinstance(held, Secret) else "api_key"
+            key = held.reveal() if isinstance(held, Secret) else held.public_key
+            query = f"/?{name}={quote(key, safe='')}"
+            return replace(plain, url=plain.url + query, secret_parameters=(name,))
+        if isinstance(held, Secret):
+            headers = {"Authorization": f"Bearer {held.reveal()}"}
+        else:
+            proof = _proof(held, self._nonce(), now)
+            self._redactor.add(proof["signature"])
+            headers = {header: str(proof[name]) for header, name in _HEADERS.items()}
+        headers |= dict(plain.headers)
+        return replace(plain, headers=tuple(headers.items()), secret_headers=_SECRET_HEADERS)
 
     def _jwt(self, token: Secret) -> Secret:
         self._redactor.add(token)

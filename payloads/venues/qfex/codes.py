@@ -6,7 +6,7 @@ Nothing here raises for what a server sends.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -82,25 +82,24 @@ def retry_hint(message: str) -> int | None:
 # --- refusals -------------------------------------------------------------------------------------
 
 
-def error_of(content: Mapping[str, Any]) -> Rejected:
-    """An error in any of the forms that it has had."""
-    fields = _fields(content)
-    code = fields.get("error_code", fields.get("code"))
+def error_of(content: Mapping[str, Any]) -> tuple[Rejected, str, Mapping[str, Any]]:
+    """An error in any of the forms that it has had, and what it is about as `echoed` has it."""
+    inner = content.get("err", content.get("error", content))
+    fields = inner if isinstance(inner, dict) else {"message": inner}
+    code, message = fields.get("error_code", fields.get("code")), fields.get("message")
     code = code if isinstance(code, str) else "unknown"
-    message = fields.get("message")
     words = elide(message, 300) if isinstance(message, str) else ""
-    kind, params = echoed(content)
-    named = next(iter(identity(kind, params).values()), "")
-    about = elide(f"{kind} {named}".strip(), 160)
-    return Rejected(elide(code, 80), words, meaning(code), about)
+    kind, params = echoed(fields)
+    about = " ".join((kind, *ids_of(params)[:1])).strip()
+    return Rejected(elide(code, 80), words, meaning(code), elide(about, 160)), kind, params
 
 
 def echoed(content: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """The type and parameters of the message that an error is about; "" if it does not say.
+    """The type and parameters of the message that this is about; "" if it does not say.
 
     An echoed login holds a signature or a token, so its parameters are left out.
     """
-    message = _fields(content).get("incoming_message")
+    message = content.get("incoming_message")
     if isinstance(message, str):
         try:
             message = parse_json(message)
@@ -113,20 +112,10 @@ def echoed(content: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     return message["type"], given
 
 
-def _fields(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    inner = content.get("err", content.get("error", content))
-    return inner if isinstance(inner, dict) else {"message": inner}
+_IDS = "client_order_id", "order_id", "stop_order_id", "client_twap_id", "twap_id"
 
 
-_IDS: Sequence[str] = (
-    "client_order_id", "order_id", "stop_order_id", "client_twap_id", "twap_id",
-)  # fmt: skip
-
-
-def identity(kind: str, params: Mapping[str, Any]) -> dict[str, str]:
-    """The ids that a message or its reply gives, by name: all that there is to correlate by."""
-    found = {name: params[name] for name in _IDS if isinstance(params.get(name), str)}
-    named = params.get("cancel_order_id_type")
-    if kind == "cancel_order" and named in _IDS and "order_id" in found:
-        found = {str(named): found["order_id"]}
-    return {name: value for name, value in found.items() if value}
+def ids_of(params: Any) -> tuple[str, ...]:
+    """The ids that a message or its reply gives: all that there is to correlate by."""
+    found = [params.get(name) for name in _IDS] if isinstance(params, dict) else []
+    return tuple(value for value in found if value and isinstance(value, str))

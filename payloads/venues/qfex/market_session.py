@@ -8,30 +8,21 @@ silence.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
+
+import msgspec
 
 from payloads.abi.fields import Record
-from payloads.errors import Malformed, Misuse
-from payloads.venues.common.dedupe import Duplicate, Repeats
+from payloads.json_records import Wrong, integer
 from payloads.venues.common.endpoints import address
-from payloads.venues.common.http_words import refused
-from payloads.venues.common.json_session import JsonSession
 from payloads.venues.common.redactor import Message
-from payloads.venues.common.session import (
-    Broken,
-    Data,
-    Dial,
-    Event,
-    Rejected,
-    Retry,
-    Subscribed,
-    Unknown,
-    by_caller,
-)
+from payloads.venues.common.session import Event, Subscribed, by_caller
 from payloads.venues.common.timers import Watchdog
 from payloads.venues.qfex.codes import MDS_ENDPOINTS, RETRYABLE, error_of
-from payloads.venues.qfex.records import CHANNELS, LATEST, came_before, flatten, opened, read
+from payloads.venues.qfex.records import CHANNELS, read
+from payloads.venues.qfex.requests import OneOf, checked
+from payloads.venues.qfex.session import QfexSession, listed
 
 INTERVALS = ("1MIN", "5MINS", "15MINS", "1HOUR", "4HOURS", "1DAY")
 _ALL = "*"
@@ -39,53 +30,59 @@ _SYMBOL = re.compile(r"[!-~]{1,64}")
 # More than any venue lists; what is beyond is data all the same.
 _MOST_LABELS = 100_000
 
-# A channel, a symbol, and the interval of a candle ("" for everything else).
+Texts = Iterable[str]
+# A channel, a symbol, and the interval of a candle or the `sig_figs` of a book, "" for none.
 Stream = tuple[str, str, str]
+_DETAILS = {"candle": "intervals", "level2": "sig_figs"}
 
 
-def _check(field: str, given: Iterable[str], known: Iterable[str]) -> None:
-    known = tuple(known)
-    if not given or any(word not in known for word in given):
-        raise Misuse(f"no such {field}", field=field, expected=", ".join(known))
+def _symbol(value: Any) -> str | None:
+    return value if isinstance(value, str) and _SYMBOL.fullmatch(value) else None
 
 
 class Subscription(Record, frozen=True):
     """Channels of some symbols; `intervals` belong to candles, and candles need them.
 
-    `*` for all symbols is documented for level2, trade and market_stats.
+    `*` for all symbols is documented for level2, trade and market_stats. `sig_figs` belong to
+    level2: 1 and 2 sum the levels up more coarsely, 0 is every level by itself.
     """
 
-    channels: tuple[str, ...]
-    symbols: tuple[str, ...]
-    intervals: tuple[str, ...] = ()
+    channels: tuple[Annotated[str, OneOf(*CHANNELS)], ...]
+    symbols: tuple[Annotated[str, _symbol], ...]
+    intervals: tuple[Annotated[str, OneOf(*INTERVALS)], ...] = ()
+    sig_figs: tuple[Annotated[int, integer(0, 2)], ...] = ()
 
     @classmethod
     def of(
-        cls, channels: Iterable[str], symbols: Iterable[str], intervals: Iterable[str] = ()
+        cls, channels: Texts, symbols: Texts, intervals: Texts = (), sig_figs: Iterable[int] = ()
     ) -> Subscription:
         """A subscription that the venue would take; `Misuse` otherwise."""
-        channels, symbols, intervals = tuple(channels), tuple(symbols), tuple(intervals)
-        _check("channels", channels, CHANNELS)
-        if not symbols or not all(_SYMBOL.fullmatch(symbol) for symbol in symbols):
-            raise Misuse("no symbols", field="symbols", expected="at least one, like AAPL-USD")
-        if intervals and "candle" not in channels:
-            raise Misuse("only candles have intervals", field="intervals", expected="none")
-        if intervals or "candle" in channels:
-            _check("intervals", intervals, INTERVALS)
-        return cls(channels, symbols, intervals)
+        given = tuple(channels), tuple(symbols), tuple(intervals), tuple(sig_figs)
+        found: Subscription = checked(cls, dict(zip(cls.__struct_fields__, given, strict=True)))
+        return found
+
+    def check(self) -> None:
+        if not self.channels or not self.symbols:
+            raise Wrong("nothing to subscribe to", path="channels and symbols", expected="some")
+        if bool(self.intervals) != ("candle" in self.channels):
+            expected = f"for candles, and only for them: {', '.join(INTERVALS)}"
+            raise Wrong("wrong intervals", path="intervals", expected=expected)
+        if self.sig_figs and "level2" not in self.channels:
+            raise Wrong("only books have sig_figs", path="sig_figs", expected="none")
 
     @property
     def streams(self) -> Iterator[Stream]:
-        """Its channels, symbols and intervals one by one."""
+        """Its channels, symbols, and intervals or `sig_figs` one by one."""
         for channel in self.channels:
+            details = getattr(self, _DETAILS.get(channel, ""), ()) or (0,)
             for symbol in self.symbols:
-                for interval in self.intervals if channel == "candle" else ("",):
-                    yield channel, symbol, interval
+                for detail in details:
+                    yield channel, symbol, str(detail or "")
 
     def message(self, verb: str) -> dict[str, Any]:
         """The message that subscribes or unsubscribes: flat, without `params`."""
-        named = {"channels": self.channels, "symbols": self.symbols, "intervals": self.intervals}
-        return {"type": verb, **{key: list(value) for key, value in named.items() if value}}
+        given = msgspec.structs.asdict(self)
+        return {"type": verb, **{name: list(values) for name, values in given.items() if values}}
 
 
 class Interest:
@@ -103,32 +100,36 @@ class Interest:
         """Subscribe or unsubscribe; whether that changes anything."""
         before = dict(self._wanted)
         for stream in subscription.streams:
-            channel, symbol, interval = stream
+            channel, symbol, detail = stream
             if symbol == _ALL:
-                for other in [key for key in self._wanted if key[::2] == (channel, interval)]:
+                for other in [key for key in self._wanted if key[::2] == (channel, detail)]:
                     del self._wanted[other]
-            if wanted == ((channel, _ALL, interval) in self._wanted):
+            if wanted == ((channel, _ALL, detail) in self._wanted):
                 self._wanted.pop(stream, None)
             else:
                 self._wanted[stream] = wanted
         return before != self._wanted
 
-    def wants(self, channel: str, symbol: str, interval: str = "") -> bool:
-        """Whether a message is wanted; a candle without an interval may be of any."""
-        if channel == "candle" and not interval:
-            return any(self.wants(channel, symbol, each) for each in INTERVALS)
-        every = self._wanted.get((channel, _ALL, interval), False)
-        return self._wanted.get((channel, symbol, interval), every)
+    def wants(self, channel: str, symbol: str, detail: str = "") -> bool:
+        """Whether a message is wanted; where it does not say its interval, it may be of any."""
+        details = [detail] if detail else {key[2] for key in self._wanted if key[0] == channel}
+        return any(
+            self._wanted.get((channel, symbol, each), self._wanted.get((channel, _ALL, each)))
+            for each in details
+        )
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """The few messages that tell a new connection all of this."""
         for verb, wanted in (("subscribe", True), ("unsubscribe", False)):
             streams = [stream for stream, value in self._wanted.items() if value is wanted]
-            intervals = _grouped(((c, symbol), interval) for c, symbol, interval in streams)
-            symbols = _grouped(((c, each), symbol) for (c, symbol), each in intervals)
+            listed = _grouped(((c, symbol), detail) for c, symbol, detail in streams)
+            symbols = _grouped(((c, each), symbol) for (c, symbol), each in listed)
             channels = _grouped(((each, names), c) for (c, each), names in symbols)
             for (each, names), together in channels:
-                yield Subscription(together, names, tuple(filter(None, each))).message(verb)
+                given: dict[str, Any] = {"channels": together, "symbols": names}
+                if any(each):
+                    given[_DETAILS[together[0]]] = tuple(detail or 0 for detail in each)
+                yield checked(Subscription, given).message(verb)
 
 
 def _grouped(pairs: Iterable[tuple[Any, str]]) -> list[tuple[Any, tuple[str, ...]]]:
@@ -147,14 +148,23 @@ def _stream_of(name: str, record: Any) -> Stream:
     return name, symbol, record.resolution or interval
 
 
-class QfexMarketSession(JsonSession):
+def opened(content: Any) -> list[Any]:
+    """The messages in a `contents` envelope, which fills in what they do not say."""
+    inside = content.get("contents") if isinstance(content, dict) else None
+    if not inside:
+        # An envelope of nothing must not be taken for a message, an empty book for example.
+        return [content if inside is None else inside]
+    head = {key: value for key, value in content.items() if key != "contents"}
+    items = inside if isinstance(inside, list) else [inside]
+    return [{**head, **item} if isinstance(item, dict) else item for item in items]
+
+
+class QfexMarketSession(QfexSession):
     """A connection to the public market data, which needs no credentials.
 
     With `silence` (in nanoseconds) a connection on which nothing has come for so long, after
     something has, is given up as `Stalled`. Books pulse every 50 ms while the market is open.
     """
-
-    venue: ClassVar[str] = "qfex"
 
     def __init__(
         self,
@@ -162,10 +172,10 @@ class QfexMarketSession(JsonSession):
         *,
         endpoint: str = "mainnet",
         silence: int | None = None,
+        client: str = "",
     ) -> None:
-        super().__init__()
-        self._url = address(endpoint, MDS_ENDPOINTS)
-        self._interest, self._repeats = Interest(), Repeats(LATEST)
+        super().__init__(address(endpoint, MDS_ENDPOINTS), client)
+        self._interest = Interest()
         for wanted in subscriptions:
             self._interest.change(Subscription.of(*wanted.values), True)
         self._seen: dict[str, Stream] = {}
@@ -181,29 +191,24 @@ class QfexMarketSession(JsonSession):
         """The streams with data on this connection, as `level2:AAPL-USD`."""
         return sorted(self._seen)
 
-    @property
-    def repeated(self) -> int:
-        """How many messages came twice and were dropped."""
-        return self._repeats.count
-
     @by_caller
     def subscribe(
-        self, channels: Iterable[str], symbols: Iterable[str], intervals: Iterable[str] = ()
+        self, channels: Texts, symbols: Texts, intervals: Texts = (), sig_figs: Iterable[int] = ()
     ) -> None:
         """Subscribe, now and after every reconnect."""
-        wanted = Subscription.of(channels, symbols, intervals)
+        wanted = Subscription.of(channels, symbols, intervals, sig_figs)
         if self._interest.change(wanted, True) and self._open:
             self._send(wanted.message("subscribe"))
 
     @by_caller
     def unsubscribe(
-        self, channels: Iterable[str], symbols: Iterable[str], intervals: Iterable[str] = ()
+        self, channels: Texts, symbols: Texts, intervals: Texts = (), sig_figs: Iterable[int] = ()
     ) -> None:
         """Unsubscribe channels and symbols, however they were put together when subscribing.
 
         The venue confirms nothing, and data that is on its way still comes.
         """
-        gone = Subscription.of(channels, symbols, intervals)
+        gone = Subscription.of(channels, symbols, intervals, sig_figs)
         self._interest.change(gone, False)
         seen = self._seen.items()
         self._seen = {label: stream for label, stream in seen if self._interest.wants(*stream)}
@@ -212,23 +217,15 @@ class QfexMarketSession(JsonSession):
 
     # --- what the driver calls --------------------------------------------------------------------
 
-    def dial(self, now: int) -> Dial:
-        return Dial(self._url)
-
     def _begin(self, now: int) -> list[Event]:
         for message in self._interest.messages():
             self._send(message)
         return []
 
-    def rejected(
-        self, status: int, headers: Sequence[tuple[str, str]], body: bytes
-    ) -> tuple[Rejected, Retry]:
-        return refused(status, headers, body, self._redactor, about="upgrade")
-
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
         self._watchdog.touch(now)
-        messages = (message for item in flatten(content) for message in opened(item))
-        return [event for message in messages for event in self._one(message, raw)]
+        messages = [message for item in listed(content) for message in opened(item)]
+        return super()._read(messages, raw, now)
 
     def _check_timers(self, now: int) -> list[Event]:
         return [*self._watchdog.expired(now)]
@@ -239,27 +236,20 @@ class QfexMarketSession(JsonSession):
 
     # --- what comes -------------------------------------------------------------------------------
 
-    def _one(self, content: Any, raw: Message) -> list[Event]:
-        if not isinstance(content, dict):
-            return [Unknown(content, raw)]
+    def _message(self, content: dict[str, Any], raw: Message, now: int) -> list[Event]:
         name = content.get("type")
-        kind = CHANNELS.get(name) if isinstance(name, str) else None
-        if kind is None or not isinstance(name, str):
-            is_error = name == "error" or "err" in content
-            return [self._error(content) if is_error else Unknown(content, raw)]
-        try:
-            record = read(kind, content)
-        except Malformed as error:
-            return [Broken(error, raw)]
+        if name == "error" or "err" in content:
+            return [self._error(content)]
+        if not isinstance(name, str) or name not in CHANNELS:
+            return []
+        record = read(CHANNELS[name], content)
         stream = _stream_of(name, record)
         label = f"{name}:{stream[1]}" + (f"/{stream[2]}" if stream[2] else "")
         # After a reconnect the first message may be a repeat; the subscription is in force anyway.
-        first = self._first(label, stream)
-        again = came_before(self._repeats, label, record)
-        return [*first, Duplicate(name, record) if again else Data(name, record)]
+        return [*self._first(label, stream), self._once(label, name, record)]
 
     def _error(self, content: dict[str, Any]) -> Event:
-        event = error_of(content)
+        event, _kind, _params = error_of(content)
         if event.code not in RETRYABLE:
             self._refused[event.about or "a subscription"] = f"{event.code}: {event.meaning}"
         return event

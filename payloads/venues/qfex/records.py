@@ -8,29 +8,16 @@ strings, times as RFC 3339 or as seconds with a fraction, and both are taken whe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Annotated, Any
 
-import msgspec
-
 from payloads.abi.fields import Record
 from payloads.json_records import Reading, exact_decimal
-from payloads.venues.common.dedupe import Repeats
 from payloads.venues.common.session import SECOND
 from payloads.venues.qfex.codes import ORDER_STATUS
 
 # --- what a field may hold ------------------------------------------------------------------------
-
-
-class Time(int):
-    """Nanoseconds since 1970."""
-
-
-Level = tuple[Decimal, Decimal]
-Levels = tuple[Level, ...]
-
 
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:)(\d\d)(?:\.(\d{1,18}))?([Zz]|[+-]\d\d:\d\d)", re.A
@@ -39,38 +26,34 @@ _MATH = Context(prec=28)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def time_of(text: str) -> Time | None:
-    """The nanoseconds of an RFC 3339 time, finer digits cut off; None for anything else."""
-    if not (match := _TIME.fullmatch(text)) or int(match[2]) > 60:
-        return None
+def time_of(value: Any) -> int | None:
+    """The nanoseconds of an RFC 3339 time (finer digits are cut off), or of seconds as a number."""
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        number = exact_decimal(value)
+        return None if number is None or abs(number) > 2**40 else int(number.scaleb(9, _MATH))
     try:
         minute = datetime.fromisoformat(f"{match[1]}00{match[4]}".upper()) - _EPOCH
     except ValueError:
         return None
-    seconds = minute // timedelta(seconds=1) + int(match[2])
-    return Time(seconds * SECOND + int((match[3] or "0").ljust(9, "0")[:9]))
+    seconds = int(match[2])  # 60 is a leap second, which datetime does not know
+    fraction = int((match[3] or "0").ljust(9, "0")[:9])
+    since = minute // timedelta(seconds=1) + seconds
+    return since * SECOND + fraction if seconds <= 60 else None
 
 
-def _time(value: Any) -> Time | None:
-    """RFC 3339, or seconds with a fraction as orders have them."""
-    if isinstance(value, str) and (time := time_of(value)) is not None:
-        return time
-    seconds = exact_decimal(value)
-    if seconds is None or abs(seconds) > 2**40:
+def _level(value: Any) -> tuple[Decimal, Decimal] | None:
+    if not isinstance(value, list) or len(value) < 2:
         return None
-    return Time(int(seconds.scaleb(9, _MATH)))
+    price, size = exact_decimal(value[0]), exact_decimal(value[1])
+    return None if price is None or size is None else (price, size)
 
 
-def _levels(value: Any) -> Levels | None:
-    if not isinstance(value, list):
-        return None
-    rows = [row if isinstance(row, list) and len(row) >= 2 else [None, None] for row in value]
-    pairs = [(exact_decimal(row[0]), exact_decimal(row[1])) for row in rows]
-    levels = tuple((price, size) for price, size in pairs if price is not None and size is not None)
-    return levels if len(levels) == len(pairs) else None
+# Nanoseconds since 1970.
+Time = Annotated[int, time_of]
+Levels = tuple[Annotated[tuple[Decimal, Decimal], _level], ...]
 
-
-read = Reading({Time: _time, Levels: _levels}).read
+read = Reading().read
 
 
 # --- market data ----------------------------------------------------------------------------------
@@ -198,8 +181,8 @@ class OrderResponse(Record, frozen=True):
         return self.status == "FILLED" and self.quantity_remaining == 0
 
 
-class UserTrade(Record, frozen=True):
-    """A trade of the account, from its history. The venue's pages do not agree on its fields."""
+class Fill(Record, frozen=True):
+    """A trade of the account. The venue's pages do not agree on the fields in its history."""
 
     trade_id: str | None = None
     order_id: str | None = None
@@ -213,11 +196,7 @@ class UserTrade(Record, frozen=True):
     order_type: str | None = None
     tif: str | None = None
     timestamp: Time | None = None
-
-
-class Fill(UserTrade, frozen=True):
-    """A trade of the account, as it happens."""
-
+    # Only as it happens, and not in the history.
     remaining_quantity: Decimal | None = None
     realised_pnl: Decimal | None = None
     order_price: Decimal | None = None
@@ -320,67 +299,7 @@ REPLIES: dict[str, Any] = {
     "stop_order_response": StopOrder,
     "twap_response": Twap,
     "all_orders_response": AllOrders,
-    "user_trades_response": tuple[UserTrade, ...],
+    "user_trades_response": tuple[Fill, ...],
     "user_leverage_response": tuple[Leverage, ...],
     "available_leverage_levels_response": tuple[Leverage, ...],
 }
-# Another name for a reply, on one of the venue's pages.
-ALSO = {"user_trades": "user_trades_response"}
-# The older envelope's words for two of the channels, and what came in it is called now.
-OLDER = {
-    "v4_positions": ("positions", "position_response"),
-    "v4_balances": ("balances", "balance_response"),
-    "position_update": ("positions", "position_response"),
-    "balance_update": ("balances", "balance_response"),
-}
-
-
-# --- the forms in which messages come -------------------------------------------------------------
-
-# The nesting of arrays and envelopes that is followed; the venue has one of each at most.
-_MOST_DEPTH = 4
-
-
-def flatten(content: Any, depth: int = 0) -> Iterable[Any]:
-    """The messages in a message: the items of an array one by one."""
-    if isinstance(content, list) and content and depth < _MOST_DEPTH:
-        for item in content:
-            yield from flatten(item, depth + 1)
-    else:
-        yield content
-
-
-def opened(content: Any) -> Iterable[Any]:
-    """The messages in a `contents` envelope, which fills in what they do not say."""
-    inside = content.get("contents") if isinstance(content, dict) else None
-    if not inside or not isinstance(inside, list | dict):
-        # An envelope of nothing must not be taken for a message, an empty book for example.
-        yield content if inside is None else inside
-        return
-    head = {key: value for key, value in content.items() if key != "contents"}
-    for each in inside if isinstance(inside, list) else [inside]:
-        yield {**head, **each} if isinstance(each, dict) else each
-
-
-# --- what came before -----------------------------------------------------------------------------
-
-# Messages of each stream that are remembered, also over a reconnect.
-LATEST = 64
-
-
-def came_before(repeats: Repeats, stream: str, record: Record) -> bool:
-    """Whether a record came before on this stream; it is remembered from now on.
-
-    No number of the venue's is said to be unique, so a repeat is a record that equals an earlier
-    one in everything, and that has a time or number by which it differs from the next. A trade has
-    its id for that, whatever number it came with.
-    """
-    of_trade = hasattr(record, "trade_id")
-    if all(
-        getattr(record, name, None) is None
-        for name in (("trade_id",) if of_trade else ("sequence", "time"))
-    ):
-        return False
-    if of_trade and getattr(record, "sequence", None) is not None:
-        record = msgspec.structs.replace(record, sequence=None)
-    return repeats.again(record, stream)

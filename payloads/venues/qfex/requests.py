@@ -11,7 +11,6 @@ class and name it in `REQUESTS`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
@@ -22,7 +21,7 @@ from payloads.errors import Misuse, elide
 from payloads.json_records import EXACT, Reading, Wrong, exact_decimal, found_in, integer
 from payloads.venues.common.pending import Timeouts
 from payloads.venues.common.session import LOST, NO_ANSWER, SECOND, Rejected
-from payloads.venues.qfex.codes import identity
+from payloads.venues.qfex.codes import ids_of
 
 # --- what a parameter may be ----------------------------------------------------------------------
 
@@ -70,9 +69,7 @@ class Request(Record, frozen=True):
     @property
     def params(self) -> Mapping[str, Any]:
         """The parameters as they are sent; `Misuse` if the venue would not take them."""
-        names = self.__struct_fields__
-        checked = request_of(self.name, {name: getattr(self, name) for name in names})
-        given = {name: getattr(checked, name) for name in names}
+        given = msgspec.structs.asdict(request_of(self.name, msgspec.structs.asdict(self)))
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -87,7 +84,8 @@ class Unchecked(Record, frozen=True):
         return REQUESTS[self.name].answer if self.name in REQUESTS else ""
 
 
-class _OfChannels(Request, frozen=True):
+class Subscribe(Request, frozen=True):
+    name, answer = "subscribe", "subscribed"
     channels: tuple[Channel, ...]
 
     def check(self) -> None:
@@ -95,11 +93,7 @@ class _OfChannels(Request, frozen=True):
             raise Wrong("no channels", path="channels", expected=" or ".join(TRADE_CHANNELS))
 
 
-class Subscribe(_OfChannels, frozen=True):
-    name, answer = "subscribe", "subscribed"
-
-
-class Unsubscribe(_OfChannels, frozen=True):
+class Unsubscribe(Subscribe, frozen=True):
     name, answer = "unsubscribe", "unsubscribed"
 
 
@@ -240,7 +234,7 @@ REQUESTS: dict[str, type[Request]] = {
 }  # fmt: skip
 
 
-_read = Reading(base=EXACT, error=Misuse).read
+checked = Reading(base=EXACT, error=Misuse).read
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -249,7 +243,7 @@ def request_of(name: str, params: Mapping[str, Any]) -> Request:
     that are not known are ignored."""
     if name not in REQUESTS:
         raise Misuse("no such message", field="type", expected=", ".join(REQUESTS))
-    request: Request = _read(REQUESTS[name], params)
+    request: Request = checked(REQUESTS[name], params)
     return request
 
 
@@ -272,22 +266,19 @@ ANSWER_WITHIN = 10 * SECOND
 _OF_CHANNELS = ("subscribe", "unsubscribe")
 
 
-@dataclass(frozen=True, eq=False)  # two requests that say the same are two
-class _Sent:
+class _Sent(Record, frozen=True, eq=False):  # two requests that say the same are two
     name: str
     answer: str
-    ids: Mapping[str, str]
+    ids: tuple[str, ...]
     by_itself: bool
 
     def unanswered(self, code: str, when: str) -> Rejected:
-        about = " ".join((self.name, *list(self.ids.values())[:1]))
+        about = " ".join((self.name, *self.ids[:1]))
         return Rejected(code, "", f"no answer {when}: what became of it is not known", about)
 
-    def agrees(self, ids: Mapping[str, str]) -> bool:
-        """Whether a reply with these ids can be the answer: no id of both is another."""
-        if self.name == "get_order" and ids:  # which takes an id of either kind
-            return self.ids.get("order_id") in (None, *ids.values())
-        return all(ids.get(name, value) == value for name, value in self.ids.items())
+    def agrees(self, ids: tuple[str, ...]) -> bool:
+        """Whether an answer with these ids can be this request's."""
+        return not ids or not self.ids or not set(ids).isdisjoint(self.ids)
 
 
 class Pending:
@@ -298,25 +289,22 @@ class Pending:
 
     def sent(self, request: Request | Unchecked, by_itself: bool) -> None:
         """A request went out; `by_itself` if the session makes it again on every connection."""
-        params, ids = request.params, [identity(request.name, request.params)]
+        params = request.params
+        each = [ids_of(params)]
         if request.name in _OF_CHANNELS:
-            ids = [{"channel": channel} for channel in params.get("channels", ())]
+            each = [(channel,) for channel in params.get("channels", ())]
         # The reply to the cancelling of a TWAP is not documented.
         if request.answer and "twap" not in str(params.get("cancel_order_id_type")):
-            for each in ids:
-                self.timeouts.add(_Sent(request.name, request.answer, each, by_itself))
+            for ids in each:
+                self.timeouts.add(_Sent(request.name, request.answer, ids, by_itself))
 
-    def answered(self, answer: str, ids: Mapping[str, str], name: str = "") -> None:
-        """A reply came: it belongs to the oldest request that it fits."""
-        for sent in self.timeouts:
-            if sent.answer == answer and name in ("", sent.name) and sent.agrees(ids):
-                self.timeouts.discard(sent)
-                return
+    def over(self, name: str, ids: tuple[str, ...], answer: str = "") -> None:
+        """An answer or an error came: it belongs to the oldest request that it fits.
 
-    def failed(self, name: str, params: Mapping[str, Any]) -> None:
-        """An error came. An error that names no message is taken for the oldest request's."""
+        "" fits every name and every answer: an error may name no message, and a reply names none.
+        """
         for sent in self.timeouts:
-            if name in ("", sent.name) and sent.agrees(identity(name, params)):
+            if name in ("", sent.name) and answer in ("", sent.answer) and sent.agrees(ids):
                 self.timeouts.discard(sent)
                 if name not in _OF_CHANNELS:  # of which all channels fail at once
                     return

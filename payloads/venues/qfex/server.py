@@ -23,7 +23,7 @@ from payloads.venues.qfex.auth import check_nonce, sign
 from payloads.venues.qfex.codes import AUTH_WITHIN
 from payloads.venues.qfex.market_session import INTERVALS, Interest, Stream, Subscription
 from payloads.venues.qfex.records import CHANNELS
-from payloads.venues.qfex.requests import request_of
+from payloads.venues.qfex.requests import checked, request_of
 
 CLOCK_TOLERANCE = 60 * SECOND
 NONCE_WINDOW = 15 * 60 * SECOND
@@ -193,19 +193,13 @@ class MarketDesk:
         """Whether the venue would act on the message; it answers none."""
         try:
             content = parse_json(message)
-            subscription = self._subscription(content)
+            subscription: Subscription = checked(Subscription, content)
         except (Malformed, Misuse):
+            return False
+        if content.get("type") not in ("subscribe", "unsubscribe"):
             return False
         self._interest.change(subscription, content["type"] == "subscribe")
         return True
-
-    def _subscription(self, content: Any) -> Subscription:
-        if not isinstance(content, dict) or content.get("type") not in ("subscribe", "unsubscribe"):
-            raise Misuse("not a subscription", field="type")
-        lists = [content.get(name, []) for name in ("channels", "symbols", "intervals")]
-        if not all(isinstance(v, list) and all(isinstance(i, str) for i in v) for v in lists):
-            raise Misuse("not lists of text", field="channels")
-        return Subscription.of(*lists)
 
     def wants(self, channel: str, symbol: str, interval: str = "") -> bool:
         """Whether this connection gets such a message."""

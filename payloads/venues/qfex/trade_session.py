@@ -8,19 +8,17 @@ some of this for the moment, the session says it again after the pause that the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
+
+from msgspec.structs import replace
 
 from payloads.errors import Malformed, Misuse
-from payloads.venues.common.dedupe import Duplicate, Repeats
 from payloads.venues.common.endpoints import address
-from payloads.venues.common.http_words import refused
-from payloads.venues.common.json_session import JsonSession
 from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import (
     NO_ANSWER,
     SECOND,
     Authenticated,
-    Broken,
     Closed,
     Data,
     Dial,
@@ -29,14 +27,14 @@ from payloads.venues.common.session import (
     Retry,
     Stalled,
     Subscribed,
-    Unknown,
     Unsubscribed,
     by_caller,
 )
 from payloads.venues.common.subscriptions import HELD, IN_FORCE, Subscriptions
 from payloads.venues.common.timers import Timeout
-from payloads.venues.qfex import codes, records
+from payloads.venues.qfex import codes
 from payloads.venues.qfex.auth import Credentials, Login
+from payloads.venues.qfex.records import REPLIES, Fill, read
 from payloads.venues.qfex.requests import (
     ANSWER_WITHIN,
     CancelOnDisconnect,
@@ -49,6 +47,7 @@ from payloads.venues.qfex.requests import (
     Unsubscribe,
     encode,
 )
+from payloads.venues.qfex.session import QfexSession
 
 # A server that closes before it has authenticated us says no, except with these codes.
 _NOT_A_NO = frozenset({1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015})
@@ -58,6 +57,13 @@ _TO_CLOSE = 5 * SECOND
 _PAUSE = SECOND
 # The requests that the session makes again on every connection.
 _TOLD = ("subscribe", "cancel_on_disconnect")
+# The older envelope's names, and the channel and the reply that they stand for.
+_OLDER = {
+    "v4_positions": ("positions", "position_response"),
+    "v4_balances": ("balances", "balance_response"),
+    "position_update": ("positions", "position_response"),
+    "balance_update": ("balances", "balance_response"),
+}
 
 
 class Acknowledged(Event, frozen=True):
@@ -67,15 +73,13 @@ class Acknowledged(Event, frozen=True):
     params: Mapping[str, Any]
 
 
-class QfexTradeSession(JsonSession):
+class QfexTradeSession(QfexSession):
     """A connection to the trade socket.
 
     `nonces` returns a fresh nonce at each call (`lambda: secrets.token_hex(16)`). `key_in` says
     where the public key (or JWT) goes besides the message: `query` as the documentation has it,
     `headers` as the venue's own client does, or `none`.
     """
-
-    venue: ClassVar[str] = "qfex"
 
     def __init__(
         self,
@@ -87,32 +91,27 @@ class QfexTradeSession(JsonSession):
         cancel_on_disconnect: bool | None = None,
         key_in: str = "query",
         endpoint: str = "mainnet",
+        client: str = "",
     ) -> None:
-        super().__init__()
-        self._url = address(endpoint, codes.TRADE_ENDPOINTS)
+        super().__init__(address(endpoint, codes.TRADE_ENDPOINTS), client)
         self._login = Login(
             credentials, nonces, account_id=account_id, key_in=key_in, redactor=self._redactor
         )
         self._channels = Subscriptions[str](ANSWER_WITHIN, channels)
         if held := tuple(self._channels):
             encode(Subscribe(held))  # which checks it
-        self._pending, self._repeats = Pending(), Repeats(records.LATEST)
-        self._auth_timeout, self._tell_again = Timeout(codes.AUTH_WITHIN), Timeout()
-        waiting = self._channels.timeouts, self._pending.timeouts
-        for timer in (self._auth_timeout, self._tell_again, *waiting):
-            self._timers.add(timer)
-        self._authenticated = False
+        self._pending, add = Pending(), self._timers.add
+        self._auth_timeout, self._tell_again = add(Timeout(codes.AUTH_WITHIN)), add(Timeout())
+        add(self._channels.timeouts)
+        add(self._pending.timeouts)
+        # Whether the venue has accepted the credentials on this connection.
+        self.authenticated = False
         # Cancel-on-disconnect: as it is wanted, as the venue confirmed it, and why it refused it.
         self._cod, self._cod_refused = cancel_on_disconnect, ""
         self._cod_in_force: bool | None = None
         # The time of the last message: of this authenticated connection, and of the one before it.
         self._heard: int | None = None
         self._away_since: int | None = None
-
-    @property
-    def authenticated(self) -> bool:
-        """Whether the venue has accepted the credentials on this connection."""
-        return self._authenticated
 
     @property
     def cancel_on_disconnect(self) -> bool | None:
@@ -123,11 +122,6 @@ class QfexTradeSession(JsonSession):
     def subscribed(self) -> list[str]:
         """The channels that the venue has confirmed on this connection."""
         return sorted(self._channels.in_state(IN_FORCE))
-
-    @property
-    def repeated(self) -> int:
-        """How many fills came twice and were dropped."""
-        return self._repeats.count
 
     @property
     def refused(self) -> dict[str, str]:
@@ -156,9 +150,9 @@ class QfexTradeSession(JsonSession):
 
         Subscriptions and cancel-on-disconnect may come earlier, and hold after every reconnect.
         """
-        if isinstance(request, Subscribe | Unsubscribe | CancelOnDisconnect):
+        if isinstance(request, Subscribe | CancelOnDisconnect):
             self._remember(request)
-        elif self._authenticated:
+        elif self.authenticated:
             self._say(request)
         else:
             raise Misuse("not authenticated, and nothing is kept for later")
@@ -168,19 +162,21 @@ class QfexTradeSession(JsonSession):
         """Use other credentials from the next connection on; a JWT wants this before it ends."""
         self._login.renew(credentials)
 
-    def _remember(self, request: Subscribe | Unsubscribe | CancelOnDisconnect) -> None:
+    def _remember(self, request: Subscribe | CancelOnDisconnect) -> None:
         """Note a request for every later connection, and make it on this one."""
         encode(request)  # which checks it
-        if isinstance(request, CancelOnDisconnect):
-            self._cod, self._cod_refused = request.cancel_on_disconnect, ""
-        for channel in getattr(request, "channels", ()):
-            if isinstance(request, Subscribe):
-                self._channels.add(channel)
-            else:
-                self._channels.remove(channel)
-        if self._authenticated and isinstance(request, Unsubscribe | CancelOnDisconnect):
+        match request:
+            case Unsubscribe(channels):
+                for channel in channels:
+                    self._channels.remove(channel)
+            case Subscribe(channels):
+                for channel in channels:
+                    self._channels.add(channel)
+            case CancelOnDisconnect(wanted):
+                self._cod, self._cod_refused = wanted, ""
+        if self.authenticated and isinstance(request, Unsubscribe | CancelOnDisconnect):
             self._say(request, by_itself=True)
-        elif self._authenticated:
+        elif self.authenticated:
             self._ask_for_channels()
 
     def _say(self, request: Request | Unchecked, by_itself: bool = False) -> None:
@@ -205,7 +201,7 @@ class QfexTradeSession(JsonSession):
     # --- what the driver calls --------------------------------------------------------------------
 
     def dial(self, now: int) -> Dial:
-        return self._login.dial(self._url, now)
+        return self._login.dial(super().dial(now), now)
 
     def _begin(self, now: int) -> list[Event]:
         message = self._login.message(now)
@@ -221,13 +217,13 @@ class QfexTradeSession(JsonSession):
     def rejected(
         self, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> tuple[Rejected, Retry]:
-        event, retry = refused(status, headers, body, self._redactor, about="upgrade")
+        event, retry = super().rejected(status, headers, body)
         event = self._no_token() if self._login.no_token else event
         return event, self._login.after_upgrade(status, retry)
 
     def received(self, data: Message, now: int) -> list[Event]:
         events = super().received(data, now)
-        if self._authenticated:
+        if self.authenticated:
             self._heard = now
         return events
 
@@ -236,20 +232,18 @@ class QfexTradeSession(JsonSession):
         for channel in self._channels.expired(now):
             events.append(Rejected(NO_ANSWER, "", "no answer within 10 s", f"subscribe {channel}"))
         if self._auth_timeout.expired(now):
+            if self._login.refused:
+                return [*events, Stalled(_TO_CLOSE)]
             words = "not authenticated within the minute"
-            silent = _TO_CLOSE if self._login.refused else codes.AUTH_WITHIN
-            if not self._login.refused:
-                events.append(Rejected(NO_ANSWER, "", words, "auth"))
-            events.append(Stalled(silent))
+            events += [Rejected(NO_ANSWER, "", words, "auth"), Stalled(codes.AUTH_WITHIN)]
         if self._tell_again.expired(now):
             self._tell()
         return events
 
-    def closed(self, code: int, reason: str, now: int) -> list[Event]:
-        no = self._open and not self._authenticated and code not in _NOT_A_NO
-        *lost, closed = super().closed(code, reason, now)
-        assert isinstance(closed, Closed)
-        return [*lost, Closed(code, closed.reason, self._login.after_close(closed.retry, no, now))]
+    def _closed(self, code: int, reason: str, now: int) -> Closed:
+        no = self._open and not self.authenticated and code not in _NOT_A_NO
+        closed = super()._closed(code, reason, now)
+        return replace(closed, retry=self._login.after_close(closed.retry, no, now))
 
     def _give_up(self) -> list[Event]:
         if self._away_since is None:  # else what happened since is still not known
@@ -258,44 +252,38 @@ class QfexTradeSession(JsonSession):
 
     def _forget(self) -> None:
         # Cancel-on-disconnect is off on every new connection.
-        self._authenticated, self._cod_in_force = False, None
+        self.authenticated, self._cod_in_force = False, None
         self._channels.reset()
 
     # --- what comes -------------------------------------------------------------------------------
 
-    def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
-        events: list[Event] = []
-        for message in records.flatten(content):
-            try:
-                events += self._one(message, raw, now)
-            except Malformed as error:
-                events.append(Broken(error, raw))
-        return events
-
-    def _one(self, content: Any, raw: Message, now: int) -> list[Event]:
-        if not isinstance(content, dict):
-            return [Unknown(content, raw)]
-        if isinstance(content.get("authenticated"), bool):
-            return self._login_answered(content["authenticated"], now)
-        if "err" in content or content.get("type") == "error":
-            return self._failed(content, now)
-        if isinstance(content.get("ack"), dict):
-            return [self._acknowledged(content["ack"])]
-        for verb in ("subscribed", "unsubscribed"):
-            if isinstance(content.get(verb), str):
-                return self._subscription(verb, content[verb])
-        for key in content:
-            if (name := records.ALSO.get(key, key)) in records.REPLIES:
-                record = records.read(records.REPLIES[name], content[key], key)
-                return [self._reply(name, record)]
+    def _message(self, content: dict[str, Any], raw: Message, now: int) -> list[Event]:
+        match content:
+            case {"authenticated": bool(accepted)}:
+                return self._login_answered(accepted, now)
+            case {"type": "auth", "result": result}:  # until 2025, and still in some examples
+                return self._login_answered(result == "success", now)
+            case {"err": _} | {"type": "error"}:
+                return self._failed(content, now)
+            case {"ack": dict(ack)}:
+                return [self._acknowledged(ack)]
+            case {"subscribed": str(channel)}:
+                return [self._subscribed(channel)]
+            case {"unsubscribed": str(channel)}:
+                self._pending.over("", (channel,), "unsubscribed")
+                return [Unsubscribed(channel)]
+            case {"user_trades": trades}:  # another name, on one of the venue's pages
+                return [self._reply("user_trades_response", trades)]
+        if known := [key for key in content if key in REPLIES]:
+            return [self._reply(known[0], content[known[0]])]
         return self._older(content, raw, now)
 
     def _login_answered(self, accepted: bool, now: int) -> list[Event]:
         if not accepted:
-            self._authenticated = False
+            self.authenticated = False
             self._login_refused(now)
             return [Rejected("authenticated: false", "", "the credentials are refused", "auth")]
-        again, self._authenticated = self._authenticated, True
+        again, self.authenticated = self.authenticated, True
         self._auth_timeout.stop()
         self._login.accepted()
         if not again:
@@ -305,9 +293,9 @@ class QfexTradeSession(JsonSession):
 
     def _login_refused(self, now: int) -> None:
         """Leave a server that does not close, but no later than it was to be left anyway."""
-        until = self._auth_timeout.deadline
         self._login.refused = True
-        self._auth_timeout.at(min(now + _TO_CLOSE, now + _TO_CLOSE if until is None else until))
+        until = self._auth_timeout.deadline or now + _TO_CLOSE
+        self._auth_timeout.at(min(now + _TO_CLOSE, until))
 
     def _catch_up(self) -> None:
         """Ask for orders and fills of the time away, which the venue does not send again."""
@@ -324,19 +312,20 @@ class QfexTradeSession(JsonSession):
             self._away_since = None
 
     def _failed(self, content: Mapping[str, Any], now: int) -> list[Event]:
-        event, (kind, params) = codes.error_of(content), codes.echoed(content)
-        if not self._authenticated and self._open:
+        event, kind, params = codes.error_of(content)
+        if not self.authenticated and self._open:
             return self._login_failed(event, now)
-        self._pending.failed(kind, params)
-        named = params.get("channels", ()) if kind == "subscribe" else ()
-        channels = [name for name in named if isinstance(name, str)] if _is_list(named) else []
-        if event.code in codes.RETRYABLE and kind in _TOLD:
-            self._channels.hold(*channels)
-            self._tell_again.at(now + (codes.retry_hint(event.message) or _PAUSE))
+        self._pending.over(kind, codes.ids_of(params))
+        named = params.get("channels") if kind == "subscribe" else None
+        channels = [name for name in self._channels if isinstance(named, list) and name in named]
+        if event.code in codes.RETRYABLE:
+            if kind in _TOLD:
+                self._channels.hold(*channels)
+                self._tell_again.at(now + (codes.retry_hint(event.message) or _PAUSE))
         elif event.code in codes.BENIGN:
             for channel in channels:
                 self._channels.timeouts.discard(channel)
-        elif event.code not in codes.RETRYABLE:
+        else:
             why = f"{event.code}: {event.meaning or event.message}"
             for channel in channels:
                 if self._channels.state(channel) is not IN_FORCE:
@@ -353,58 +342,44 @@ class QfexTradeSession(JsonSession):
             self._login.refused = False
         elif event.code not in codes.BENIGN:
             self._login_refused(now)
-        return [Rejected(event.code, event.message, event.meaning, event.about or "auth")]
+        return [replace(event, about=event.about or "auth")]
 
     def _acknowledged(self, ack: dict[str, Any]) -> Event:
         kind, params = codes.echoed(ack)
         if not kind:
             raise Malformed("an acknowledgement of nothing", field="ack.incoming_message")
-        self._pending.answered("ack", codes.identity(kind, params), kind)
+        self._pending.over(kind, codes.ids_of(params), "ack")
         if kind == "cancel_on_disconnect":
             stated = params.get("cancel_on_disconnect")
             self._cod_in_force = stated if isinstance(stated, bool) else None
             self._cod_refused = ""
         return Acknowledged(kind, params)
 
-    def _subscription(self, verb: str, channel: str) -> list[Event]:
-        self._pending.answered(verb, {"channel": channel})
-        if verb == "unsubscribed":
-            return [Unsubscribed(channel)]
+    def _subscribed(self, channel: str) -> Event:
+        self._pending.over("", (channel,), "subscribed")
         if channel in self._channels.refused:
             self._channels.add(channel)
         self._channels.in_force(channel)
-        return [Subscribed(channel)]
+        return Subscribed(channel)
 
-    def _reply(self, key: str, record: Any) -> Event:
-        names = getattr(record, "__struct_fields__", ())
-        ids = codes.identity("", {name: getattr(record, name, None) for name in names})
-        self._pending.answered(key, ids)
+    def _reply(self, key: str, content: Any) -> Event:
+        record = read(REPLIES[key], content, key)
+        self._pending.over("", codes.ids_of(content), key)
         if key == "user_trades_response":
             self._away_since = None
-        if isinstance(record, records.Fill) and records.came_before(self._repeats, key, record):
-            return Duplicate(key, record)
-        return Data(key, record)
+        return self._once(key, key, record) if isinstance(record, Fill) else Data(key, record)
 
     def _older(self, content: dict[str, Any], raw: Message, now: int) -> list[Event]:
-        """Forms that were current until 2025 and are still in the venue's examples."""
-        name = content.get("type")
-        if name == "auth" and "result" in content:
-            return self._login_answered(content["result"] == "success", now)
+        """The envelope that was current until 2025 and is still in the venue's examples."""
+        name, rows = content.get("type"), content.get("contents")
         channel = content.get("channel", name)
         if not isinstance(name, str) or not isinstance(channel, str):
-            return [Unknown(content, raw)]
+            return []
+        channel, key = _OLDER.get(channel, (channel, ""))
         # Every message of the channel says that it is subscribed.
-        channel, key = records.OLDER.get(channel, (channel, ""))
-        events: list[Event] = []
         again = name == "subscribed" and self._channels.state(channel) is IN_FORCE
-        if name in ("subscribed", "unsubscribed") and not again:
-            events = self._subscription(name, channel)
-        rows = content.get("contents")
+        change = name in ("subscribed", "unsubscribed") and not again
+        events = self._message({name: channel}, raw, now) if change else []
         if key and isinstance(rows, list):
-            found = [records.read(records.REPLIES[key], row, key) for row in rows]
-            return [*events, *(Data(key, record) for record in found)]
-        return events or [Unknown(content, raw)]
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple)
+            events += [Data(key, read(REPLIES[key], row, key)) for row in rows]
+        return events

@@ -119,7 +119,8 @@ def found_group(headers: tuple[tuple[str, str], ...] = (), status: int = 200) ->
     (request,) = group.take_requests()
     assert (request.method, request.url) == ("HEAD", "http://127.0.0.1:4100/")
     assert server.check_request("HEAD", "/", request.headers, NOW, ACCOUNTS) is None
-    reply, events = Reply("origins", status, b"", headers), []
+    reply = Reply("origins", status, b"", headers)
+    events: list[Event] = []
     while not group.sessions:
         assert group.deadline is None
         events += group.replied(reply, NOW)

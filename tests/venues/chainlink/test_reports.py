@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from payloads import chainlink
 from payloads.venues.chainlink.reports import StreamReport, read_plain_frame, read_report
 from payloads.venues.common.json_text import parse_json
-from payloads.venues.common.session import Data
+from payloads.venues.common.session import Broken, Data, Event
 from tests.checks import outcome
 from tests.venues.chainlink.kit import (
     F1,
@@ -22,7 +22,9 @@ from tests.venues.chainlink.kit import (
     new_session,
 )
 
-SECONDS = st.sampled_from([0, 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -1, None, "7", True, 1.0, []])
+SECONDS: st.SearchStrategy[Any] = st.sampled_from(
+    [0, 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -1, None, "7", True, 1.0, []]
+)
 NAMES = st.sampled_from(
     ["feedID", "fullReport", "observationsTimestamp", "validFromTimestamp", "x"]
 )
@@ -37,6 +39,14 @@ REPORTS = st.fixed_dictionaries(
     },
     optional={"x": st.just({"y": [1]})},
 )
+
+
+def what_was_read(event: Event) -> Any:
+    """The report, or what is wrong with it."""
+    if isinstance(event, Data):
+        return event.content
+    assert isinstance(event, Broken)
+    return event.error
 
 
 @given(REPORTS, st.sets(NAMES, max_size=2), st.booleans(), st.booleans())
@@ -58,7 +68,7 @@ def test_one_pass_reads_what_the_long_way_reads(
     )
     # A session reads a message in one pass or the long way.
     (event,) = new_session(origin="o").received(text.encode() if binary else text, NOW)
-    assert repr(event.content if isinstance(event, Data) else event.error) == repr(expected)  # type: ignore[attr-defined]
+    assert repr(what_was_read(event)) == repr(expected)
 
 
 def test_what_else_a_report_has_is_kept() -> None:
@@ -90,5 +100,4 @@ def test_of_two_members_of_one_name_the_last_counts(more: str) -> None:
     for text in (f'{{"report":{{{members},{more}}}}}', f'{{"report":{{{more},{members}}}}}'):
         expected = outcome(read_report, parse_json(text)["report"])
         (event,) = new_session().received(text, NOW)
-        found = event.content if isinstance(event, Data) else event.error  # type: ignore[attr-defined]
-        assert repr(found) == repr(expected)
+        assert repr(what_was_read(event)) == repr(expected)

@@ -50,6 +50,7 @@ from tests.venues.chainlink.kit import (
     new_session,
     opened,
 )
+from tests.venues.kit import only
 
 
 @pytest.mark.parametrize(
@@ -289,11 +290,11 @@ def test_a_clock_that_is_off_is_told() -> None:
 def test_closing_is_put_in_words() -> None:
     session = new_session()
     opened(session)
-    (event,) = session.closed(1012, "deploy", NOW)
-    assert event == Closed(1012, "deploy", event.retry)  # type: ignore[attr-defined]
-    assert event.retry.again
-    assert event.retry.why == "1012: the server restarts (deploy)"
-    assert event.retry.at_least == SECOND
+    closed = only(session.closed(1012, "deploy", NOW), Closed)
+    assert closed == Closed(1012, "deploy", closed.retry)
+    assert closed.retry.again
+    assert closed.retry.why == "1012: the server restarts (deploy)"
+    assert closed.retry.at_least == SECOND
     for code in (1000, 1006, 4001, 2, 70000):
         (event,) = session.closed(code, "", NOW)
         assert isinstance(event, Closed)

@@ -16,7 +16,7 @@ from payloads.errors import Malformed, Misuse, Refused
 from payloads.venues.common.http_words import status_code
 from payloads.venues.common.jwt import check_token, jwt_expiry, make_token
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import SECOND, Broken, Reply
+from payloads.venues.common.session import SECOND, Broken, Rejected, Reply
 from payloads.venues.ethgas.auth import EthgasLogin, TokenRenewed, check_login_data
 from payloads.venues.ethgas.eip712 import typed_data_digest
 from payloads.venues.ethgas.protocol import DRAFT
@@ -34,6 +34,7 @@ from tests.venues.ethgas.kit import (
     serve,
     trees,
 )
+from tests.venues.kit import only
 
 
 def test_only_a_login_is_signed() -> None:
@@ -162,7 +163,8 @@ def test_a_refused_login(status: int, stops: bool) -> None:
     login.step(NOW)
     login.take_requests()
     headers = (("Retry-After", "60"),)
-    (event,) = login.replied(Reply("ethgas login", status, b'{"message":"no"}', headers), NOW)
+    reply = Reply("ethgas login", status, b'{"message":"no"}', headers)
+    event = only(login.replied(reply, NOW), Rejected)
     assert (event.code, event.message) == (status_code(status), "no")
     assert bool(login.stopped) == stops
     assert login.deadline == (None if stops else NOW + 60 * SECOND)
@@ -174,8 +176,7 @@ def test_a_login_that_is_never_answered_is_begun_again() -> None:
     assert len(login.take_requests()) == 1
     due = login.deadline
     assert due is not None
-    (event,) = login.step(due)
-    assert event.code == "no answer"
+    assert only(login.step(due), Rejected).code == "no answer"
     again = login.deadline
     assert again is not None
     assert again > due

@@ -36,6 +36,7 @@ from tests.venues.ethgas.kit import (
     serve,
     trees,
 )
+from tests.venues.kit import only
 
 
 def test_the_spec_s_messages() -> None:
@@ -96,7 +97,7 @@ def test_a_private_query_waits_for_the_login_and_a_public_one_does_not() -> None
     assert [one["op"] for one in sent(session)] == ["subscribe", "query"]
     say(session, ack(ORDERS))
     # Its time begins now.
-    (event,) = session.tick(NOW + 10 * SECOND)
+    event = only(session.tick(NOW + 10 * SECOND), RequestFailed)
     assert (event.code, event.about) == ("no answer", "query openOrders")
 
 
@@ -120,6 +121,7 @@ def test_a_query_without_a_reply_is_told() -> None:
     (event,) = say(session, {"q": "currentSlot", "P": {"s": 2}}, NOW + 70 * SECOND)
     assert event.reply == Slot(2)
     lost, _ = session.closed(1006, "", NOW + 70 * SECOND)
+    assert isinstance(lost, RequestFailed)
     assert (lost.code, lost.about) == ("lost", "query preconfMarkets")
     assert session.deadline is None
     with pytest.raises(Misuse):

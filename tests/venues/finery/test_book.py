@@ -87,6 +87,7 @@ def test_an_update_before_its_snapshot_is_broken() -> None:
 def test_a_book_is_atomic() -> None:
     book = Book()
     book.snapshot([[[2, 1]], [[3, 1]]])
+    bad: Any
     for bad in (
         [[["-", 2, 0]], [["+", "3", 1]]],
         [[["-", 2, 0]]],

@@ -108,8 +108,9 @@ def test_settlement_requests_and_transactions() -> None:
         (found,) = rows_of("N", action, data)
         assert isinstance(found, SettlementTransaction)
         assert (found.incoming, found.tx_id, found.network_fee) == (True, "a79f", 9)
-    for data in (None, [], [[]], [0, []], [[7], []], [[["x"]], []]):
-        assert all(isinstance(one, Unread) for one in rows_of("R", "+", data))
+    unreadable: list[Any] = [None, [], [[]], [0, []], [[7], []], [[["x"]], []]]
+    for wrong in unreadable:
+        assert all(isinstance(one, Unread) for one in rows_of("R", "+", wrong))
     session = up(Binding("R"), Binding("N"))
     for feed, number in (("R", []), ("N", [0])):
         assert say(session, [feed, 0, "S", [*number, [], []]])[0] == Subscribed(feed)

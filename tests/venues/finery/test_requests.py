@@ -6,10 +6,11 @@ import pytest
 
 from payloads.errors import Misuse
 from payloads.venues.common.pending import RequestFailed
-from payloads.venues.common.session import SECOND, Closed, Unknown
+from payloads.venues.common.session import SECOND, Closed, Rejected, Unknown
 from payloads.venues.finery.feeds import Binding
 from payloads.venues.finery.requests import Answered
 from tests.venues.finery.kit import NOW, make, opened, say, up
+from tests.venues.kit import only
 
 
 def test_replies_find_their_requests() -> None:
@@ -44,6 +45,7 @@ def test_a_request_that_is_not_answered_is_told() -> None:
     reply = {"event": "request", "reqId": number, "reply": {"id": 7}}
     assert say(session, reply) == [Answered(number, "add", {"id": 7})]
     lost, closed = session.closed(1006, "", later + 12 * SECOND)
+    assert isinstance(lost, RequestFailed)
     assert (lost.code, lost.about, lost.request_id) == ("lost", "del #2", second)
     assert isinstance(closed, Closed)
     assert session.deadline is None
@@ -61,14 +63,14 @@ def test_an_answered_request_is_not_waited_for() -> None:
     number = session.request("add")
     (event,) = say(session, {"event": "request", "reqId": number})
     assert isinstance(event, Unknown)
-    assert session.tick(NOW + 10 * SECOND)[0].code == "no answer"
+    assert only(session.tick(NOW + 10 * SECOND), RequestFailed).code == "no answer"
 
 
 def test_a_bind_by_a_caller_has_its_full_time() -> None:
     session = up()
     session.subscribe(Binding("I"))
     assert session.tick(NOW + 20 * SECOND) == []
-    (event,) = session.tick(NOW + 30 * SECOND)
+    event = only(session.tick(NOW + 30 * SECOND), Rejected)
     assert (event.code, event.about) == ("no answer", "bind I")
 
 

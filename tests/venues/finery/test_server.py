@@ -13,7 +13,9 @@ from payloads.venues.finery.auth import NonceSequence, signed_headers
 from payloads.venues.finery.codes import meaning
 from payloads.venues.finery.feeds import Binding, Selection
 from payloads.venues.finery.server import Connection, Gate, bound_frame, refusal, status_frame
+from payloads.venues.finery.session import Status
 from tests.venues.finery.kit import CLIENT, KEY, MAKERS, NOW, SECRET, make, sent, up
+from tests.venues.kit import only
 
 # The venue's list, a word or two of each.
 CODE_WORDS = {
@@ -152,7 +154,7 @@ def test_the_connection_refuses_what_is_wrong(message: Any, code: int) -> None:
 
 def test_what_the_server_says_is_read_by_the_session() -> None:
     session = up(Binding("B", 42))
-    assert session.received(status_frame(0), NOW)[0].up
+    assert only(session.received(status_frame(0), NOW), Status).up
     assert session.received(bound_frame("B", 42, 100), NOW) == [Subscribed("B:42")]
     session.unsubscribe(Binding("B", 42))
     assert session.received(bound_frame("B", 42, 0), NOW) == [Unsubscribed("B:42")]

@@ -27,6 +27,7 @@ from payloads.venues.finery.feeds import LETTERS, Binding, Selection
 from payloads.venues.finery.records import Currency, Instrument
 from payloads.venues.finery.session import Status
 from tests.venues.finery.kit import CLIENT, DEAL, DOWN, MAKERS, NOW, UP, make, opened, say, sent, up
+from tests.venues.kit import only
 
 
 def test_binds_wait_for_the_link() -> None:
@@ -37,14 +38,14 @@ def test_binds_wait_for_the_link() -> None:
     ]  # fmt: skip
     assert sent(session) == []
     status, rejected = session.received(DOWN, NOW)
+    assert isinstance(rejected, Rejected)
     assert (rejected.code, rejected.about) == ("2", "connection")
     assert isinstance(status, Status)
     assert not status.up
     assert "not connected" in status.meaning
     session.subscribe(Binding("P"))
     assert sent(session) == []
-    (status,) = session.received(UP, NOW)
-    assert status.up
+    assert only(session.received(UP, NOW), Status).up
     assert sent(session) == [
         {"event": "bind", "feed": "B", "feedId": 42}, {"event": "bind", "feed": "P"},
     ]  # fmt: skip
@@ -238,6 +239,7 @@ def test_no_word_about_the_link_is_told() -> None:
     assert session.deadline == NOW + 3 * SECOND
     assert session.tick(NOW + 2 * SECOND) == []
     rejected, stalled = session.tick(NOW + 3 * SECOND)
+    assert isinstance(rejected, Rejected)
     assert (rejected.code, rejected.about) == ("no answer", "connection status")
     assert "no frame X" in rejected.meaning
     assert stalled == Stalled(3 * SECOND)

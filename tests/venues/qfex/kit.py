@@ -53,7 +53,8 @@ def sent(session: Any) -> list[Any]:
 
 
 def say(session: Any, message: Any, now: int = NOW) -> list[Any]:
-    return session.received(json.dumps(message), now)
+    events: list[Any] = session.received(json.dumps(message), now)
+    return events
 
 
 ALL = Subscription(tuple(CHANNELS), ("*",), INTERVALS)

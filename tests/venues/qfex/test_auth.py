@@ -21,6 +21,7 @@ from payloads.venues.common.session import (
 from payloads.venues.qfex.auth import HmacKey, auth_message, check_nonce, sign
 from payloads.venues.qfex.server import err
 from payloads.venues.qfex.trade_session import Acknowledged, QfexTradeSession
+from tests.venues.kit import only
 from tests.venues.qfex.kit import (
     JWT_KEY,
     KEY,
@@ -170,6 +171,7 @@ def test_the_minute() -> None:
     assert session.deadline == NOW + 60 * SECOND
     assert session.tick(NOW + 59 * SECOND) == []
     late, stalled = session.tick(NOW + 60 * SECOND)
+    assert isinstance(late, Rejected)
     assert (late.code, late.about) == ("no answer", "auth")
     assert isinstance(stalled, Stalled)
     assert session.deadline is None
@@ -193,11 +195,10 @@ def test_a_refused_login_is_not_tried_again(message: Any) -> None:
     (event,) = say(session, message)
     assert isinstance(event, Rejected)
     assert event.about == "auth"
-    (closed,) = session.closed(1006, "", NOW)
-    assert not closed.retry.again
+    assert not only(session.closed(1006, "", NOW), Closed).retry.again
     session.renew(HmacKey("another", SECRET))
     session.opened(NOW)
-    assert session.closed(1006, "", NOW)[-1].retry.again
+    assert ended(session, 1006).again
 
 
 @REFUSALS
@@ -210,7 +211,7 @@ def test_a_server_that_refuses_and_does_not_close_is_left(message: Any) -> None:
     assert session.tick(NOW + 4 * SECOND) == []
     assert session.tick(NOW + 5 * SECOND) == [Stalled(5 * SECOND)]
     assert session.deadline is None
-    assert not session.closed(1006, "", NOW)[-1].retry.again
+    assert not ended(session, 1006).again
 
 
 def test_a_server_that_takes_its_refusal_back_is_not_left() -> None:
@@ -220,7 +221,7 @@ def test_a_server_that_takes_its_refusal_back_is_not_left() -> None:
     say(session, {"authenticated": True})
     say(session, {"subscribed": "order_responses"})
     assert session.deadline is None
-    assert session.closed(1006, "", NOW)[-1].retry.again
+    assert ended(session, 1006).again
 
 
 @pytest.mark.parametrize(
@@ -229,8 +230,8 @@ def test_a_server_that_takes_its_refusal_back_is_not_left() -> None:
 def test_a_close_before_the_login_is_a_no_unless_it_says_otherwise(code: int, again: bool) -> None:
     session = trade()
     session.opened(NOW)
-    assert session.closed(code, "", NOW)[-1].retry.again == again
-    assert ready().closed(code, "", NOW)[-1].retry.again
+    assert ended(session, code).again == again
+    assert ended(ready(), code).again
 
 
 def test_errors_worth_another_try() -> None:
@@ -239,7 +240,7 @@ def test_errors_worth_another_try() -> None:
         session.opened(NOW)
         (event,) = say(session, err(code, "later"))
         assert event.code == code
-        assert session.closed(1006, "", NOW)[-1].retry.again
+        assert ended(session, 1006).again
 
 
 def test_benign_errors() -> None:
@@ -262,9 +263,9 @@ def test_an_expired_jwt_is_renewed_first() -> None:
     session = trade(token)
     session.opened(NOW)
     say(session, {"authenticated": True})
-    assert session.closed(1006, "", NOW)[-1].retry.again
+    assert ended(session, 1006).again
     session.opened(NOW)
-    (closed,) = session.closed(1006, "", NOW + 61 * SECOND)
+    closed = only(session.closed(1006, "", NOW + 61 * SECOND), Closed)
     assert not closed.retry.again
     assert "renew" in closed.retry.why
 
@@ -274,7 +275,7 @@ def test_an_expired_jwt_is_renewed_first() -> None:
 
 def test_a_token_source_is_called_for_each_connection() -> None:
     tokens = [make_token(JWT_KEY, str(number), NOW) for number in range(3)]
-    left = iter([tokens[0], Secret(tokens[1]), tokens[2]])
+    left = iter((tokens[0], Secret(tokens[1]), tokens[2]))
     session = trade(lambda: next(left))
     for token in tokens:
         assert session.dial(NOW).url == f"wss://trade.qfex.com/?jwt={token}"

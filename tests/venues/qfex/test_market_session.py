@@ -25,7 +25,6 @@ from payloads.venues.common.session import (
 from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
 from payloads.venues.qfex.records import (
     CHANNELS,
-    LATEST,
     Bbo,
     Candle,
     DailyVolume,
@@ -35,13 +34,13 @@ from payloads.venues.qfex.records import (
     MarkPrice,
     MinMaxPrice,
     OpenInterest,
-    Time,
     Trade,
     Underlier,
     time_of,
 )
 from payloads.venues.qfex.server import MarketDesk
-from tests.venues.qfex.kit import ALL, NOW, market, say, sent
+from payloads.venues.qfex.session import LATEST
+from tests.venues.qfex.kit import ALL, NOW, market, say, sent, trade
 
 
 def test_the_spec_s_subscriptions() -> None:
@@ -151,6 +150,42 @@ def test_the_next_connection_has_what_this_one_had(steps: list[Any]) -> None:
     assert here.streams(["A", "B", "C"]) == there.streams(["A", "B", "C"])
 
 
+def test_books_are_subscribed_with_their_figures() -> None:
+    session = market(Subscription.of(["level2", "bbo"], ["A", "B"], sig_figs=[1]))
+    flat = {"channels": ["level2", "bbo"], "symbols": ["A", "B"], "sig_figs": [1]}
+    assert sent(session) == [
+        {"type": "subscribe", "channels": ["level2"], "symbols": ["A", "B"], "sig_figs": [1]},
+        {"type": "subscribe", "channels": ["bbo"], "symbols": ["A", "B"]},
+    ]
+    assert say(session, BOOK)[1:] == [], "of a symbol that is not wanted"
+    book = BOOK | {"symbol": "A"}
+    assert [type(event) for event in say(session, book)] == [Subscribed, Data]
+    session.subscribe(["level2"], ["A"], sig_figs=[0, 2])
+    session.unsubscribe(["level2", "bbo"], ["B"], sig_figs=[1])
+    assert [(message["type"], message["sig_figs"]) for message in sent(session)] == [
+        ("subscribe", [0, 2]), ("unsubscribe", [1]),
+    ]  # fmt: skip
+    assert again(session) == [
+        {"type": "subscribe", "channels": ["level2"], "symbols": ["A"], "sig_figs": [1, 0, 2]},
+        {"type": "subscribe", "channels": ["bbo"], "symbols": ["A"]},
+    ]
+    assert MarketDesk().received(json.dumps({"type": "subscribe", **flat}))
+    for channels, sig_figs in ((["level2"], [3]), (["level2"], [True]), (["bbo"], [1])):
+        with pytest.raises(Misuse):
+            session.subscribe(channels, ["A"], sig_figs=sig_figs)
+
+
+def test_a_client_names_itself() -> None:
+    assert QfexMarketSession(client="bot/1").dial(NOW).headers == (("x-qfex-client", "bot/1"),)
+    assert QfexMarketSession().dial(NOW).headers == ()
+    for key_in in ("query", "headers", "none"):
+        dial = trade(key_in=key_in, client="bot/1").dial(NOW)
+        assert dial.headers[-1] == ("x-qfex-client", "bot/1")
+        assert "x-qfex-client" not in dial.secret_headers
+    with pytest.raises(Misuse):
+        QfexMarketSession(client="two\r\nlines")
+
+
 BOOK = {
     "type": "level2", "symbol": "AAPL-USD", "time": "2025-08-20T09:26:36.861195808Z",
     "bid": [["564.1", "0.1"]], "ask": [["566.2", "2.118"]], "sig_figs": 2, "sequence": 1,
@@ -231,7 +266,7 @@ MESSAGES: list[tuple[dict[str, Any], Any]] = [
     (
         {"type": "bbo", "symbol": "A", "time": "2025-08-20T09:26:36Z", "bid": [["1", "2"]],
          "ask": []},
-        Bbo("A", Time(AT - 861195808), None, ((Decimal(1), Decimal(2)),), ()),
+        Bbo("A", AT - 861195808, None, ((Decimal(1), Decimal(2)),), ()),
     ),
     (
         {"type": "bbo", "symbol": "A", "bid": [], "ask": [], "sequence": 7},
@@ -246,7 +281,7 @@ MESSAGES: list[tuple[dict[str, Any], Any]] = [
         {"type": "candle", "symbol": "P", "start": "1970-01-01T00:01:00Z", "resolution": "1MIN",
          "low": "155.7", "high": "157.225", "open": "156.475", "close": "156.9", "usdVolume": 16700,
          "trades": "16"},
-        Candle("P", None, None, Time(60 * SECOND), "1MIN", Decimal("156.475"),
+        Candle("P", None, None, 60 * SECOND, "1MIN", Decimal("156.475"),
                Decimal("157.225"), Decimal("155.7"), Decimal("156.9"), Decimal(16700), 16),
     ),
     (
@@ -263,9 +298,9 @@ MESSAGES: list[tuple[dict[str, Any], Any]] = [
          "bbos": [{"symbol": "A", "bid": [["1", "2"]], "ask": []}],
          "mark_prices": [{"symbol": "A", "price": "10102", "time": "1970-01-01T00:00:00Z"}],
          "open_interests": [{"symbol": "A", "open_interest": "12.5"}]},
-        MarketStats("A", Time(60 * SECOND), None,
+        MarketStats("A", 60 * SECOND, None,
                     (Bbo("A", None, None, ((Decimal(1), Decimal(2)),), ()),),
-                    (MarkPrice("A", Time(0), None, Decimal(10102)),),
+                    (MarkPrice("A", 0, None, Decimal(10102)),),
                     (OpenInterest("A", None, None, Decimal("12.5")),)),
     ),
     (
@@ -315,6 +350,7 @@ def test_broken_messages_are_kept(message: Any) -> None:
 
 
 def test_unknown_messages_pass_through() -> None:
+    message: Any
     for message in (
         7,
         None,

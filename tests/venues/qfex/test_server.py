@@ -137,7 +137,8 @@ def test_the_trade_desk_refuses_what_is_wrong() -> None:
         raw = message if isinstance(message, str) else json.dumps(message)
         answers, rest = server.received(raw, NOW)
         assert rest is None
-        return answers[0]["err"]["error_code"]
+        found: str = answers[0]["err"]["error_code"]
+        return found
 
     assert code("{") == code("[]") == code("{}") == "InvalidJSONFormat"
     assert code({"type": "cancel_all_orders"}) == "PermissionDenied"

@@ -30,13 +30,12 @@ from payloads.venues.qfex.records import (
     OrderResponse,
     Position,
     StopOrder,
-    Time,
     Twap,
-    UserTrade,
 )
 from payloads.venues.qfex.requests import AddOrder, CancelOnDisconnect, Unchecked, request_of
 from payloads.venues.qfex.server import err
 from payloads.venues.qfex.trade_session import QfexTradeSession
+from tests.venues.kit import only
 from tests.venues.qfex.kit import NOW, ORDER, ready, say, sent, trade
 
 
@@ -76,12 +75,14 @@ def test_messages_the_venue_would_not_take(kind: str, params: Any) -> None:
 
 
 def test_a_misspelt_parameter_is_no_order() -> None:
+    misspelt: dict[str, Any] = {**ORDER, "stop_los": "140"}
     with pytest.raises(TypeError, match="stop_los"):
-        AddOrder(**ORDER, stop_los="140")
+        AddOrder(**misspelt)
     session = ready()
     order = request_of("add_order", ORDER)
     session.request(Unchecked("add_order", {**order.params, "post_only": True}))
     session.request(Unchecked("news", {"since": 1}))
+    wrong: dict[str, Any]
     for wrong in ({"since": 1.5}, {"since": object()}):
         with pytest.raises(Misuse):
             session.request(Unchecked("news", wrong))
@@ -136,16 +137,28 @@ def test_what_is_not_answered_is_told(kind: str, params: Any, named: str, answer
     session, about = asking(), f"{kind} {named}".strip()
     assert session.deadline == NOW + 10 * SECOND
     assert session.tick(NOW + 9 * SECOND) == []
-    (late,) = session.tick(NOW + 10 * SECOND)
+    late = only(session.tick(NOW + 10 * SECOND), Rejected)
     assert (late.code, late.about) == ("no answer", about)
     assert session.deadline is None
     lost, _closed = asking().closed(1006, "", NOW)
+    assert isinstance(lost, Rejected)
     assert (lost.code, lost.about) == ("lost", about)
     session = asking()
     say(session, {"order_response": {"order_id": "another", "client_order_id": "another"}})
     say(session, answer)
     assert session.deadline is None
     assert session.tick(NOW + 10 * SECOND) == []
+
+
+def test_the_reply_about_another_order_is_no_answer() -> None:
+    session = ready()
+    say(session, {"subscribed": "order_responses"})
+    session.request(request_of("add_order", ORDER))
+    session.tick(NOW)
+    say(session, {"order_response": {"order_id": "o9", "client_order_id": ""}})
+    assert session.deadline == NOW + 10 * SECOND
+    say(session, {"order_response": {"status": "BAD_SYMBOL"}})
+    assert session.deadline is None, "it names no order, so it is taken for the oldest request's"
 
 
 def test_orders_are_not_waited_for_where_none_is_answered() -> None:
@@ -246,7 +259,7 @@ def test_the_spec_s_order_response() -> None:
         '"type":"LIMIT","time_in_force":"GTC","price":150.1,"quantity":10,"quantity_remaining":10,'
         '"client_order_id":"my-order-123","update_time":1760545414.25,"trade_id":null}}'
     )
-    (data,) = ready().received(raw, NOW)
+    data = only(ready().received(raw, NOW), Data)
     assert data.channel == "order_response"
     order = data.content
     assert isinstance(order, OrderResponse)
@@ -262,7 +275,7 @@ def test_the_spec_s_order_response() -> None:
     )
 
 
-SECONDS, STAMP = "1758208770.5512846", Time(1758208770551284600)
+SECONDS, STAMP = "1758208770.5512846", 1758208770551284600
 ORDER_ROW = OrderResponse(
     "2f05", "GOOG-USD", "ACK", "SELL", "LIMIT", "GTC", Decimal("251.25"), Decimal("2.708"),
     Decimal("2.708"), "7a25", STAMP, take_profit=Decimal(0), user_id="0020",
@@ -298,7 +311,7 @@ RESPONSES: dict[str, tuple[str, Any]] = {
     "user_trades_response": (
         '[{"trade_id":"t1","symbol":"A","price":1.10,"quantity":2,"side":"BUY","order_id":"o1",'
         '"fee":0.001,"order_type":"STOP_LOSS","tif":"IOC"}]',
-        (UserTrade("t1", "o1", None, "A", "BUY", None, Decimal("1.1"), Decimal(2),
+        (Fill("t1", "o1", None, "A", "BUY", None, Decimal("1.1"), Decimal(2),
                    Decimal("0.001"), "STOP_LOSS", "IOC"),),
     ),
     "fill_response": (
@@ -317,7 +330,7 @@ RESPONSES: dict[str, tuple[str, Any]] = {
         '"average_price":0,"timestamp":"2025-05-09T03:47:20.505934+00:00"}',
         Position("PLTR-USD", Decimal("-1.5"), Decimal(0), Decimal(20), Decimal("1.327875"),
                  Decimal(0), Decimal("0.00000482"), Decimal(0), Decimal(0), Decimal(0), Decimal(1),
-                 Decimal(10), Time(1746762440505934000), "PLTR-USD"),
+                 Decimal(10), 1746762440505934000, "PLTR-USD"),
     ),
     "balance_response": (
         '{"id":"b","user_id":"u","deposit":1000,"realised_pnl":-898.65735,"unrealised_pnl":0,'
@@ -330,7 +343,7 @@ RESPONSES: dict[str, tuple[str, Any]] = {
         '"direction":"SELL","stop_order_type":"TAKE_PROFIT","client_order_id":"c",'
         '"update_time":"1970-01-01T00:00:01.5Z"}',
         StopOrder("s", "TAKE_PROFIT", "A", "SELL", Decimal(160), Decimal(5), "c",
-                  Time(1_500_000_000), "u"),
+                  1_500_000_000, "u"),
     ),
 }  # fmt: skip
 
@@ -342,12 +355,14 @@ def test_every_response_is_a_record(key: str) -> None:
 
 
 def test_numbers_come_in_exactly() -> None:
-    (data,) = ready().received('{"balance_response":{"fees":1.10,"deposit":"0.3000"}}', NOW)
+    raw = '{"balance_response":{"fees":1.10,"deposit":"0.3000"}}'
+    data = only(ready().received(raw, NOW), Data)
     assert (str(data.content.fees), str(data.content.deposit)) == ("1.10", "0.3000")
 
 
 @pytest.mark.parametrize("key", REPLIES)
 def test_responses_that_are_none_are_kept(key: str) -> None:
+    content: Any
     for content in (7, "x", {"symbol": 7}, [{"symbol": 7}], {"orders": {}}, True):
         raw = json.dumps({key: content})
         (event,) = ready().received(raw, NOW)
@@ -370,7 +385,7 @@ def test_trades_under_their_other_name() -> None:
         '{"user_trades":[{"trade_id":"t1","aggressor_side":"BUY","client_order_id":"mine",'
         '"timestamp":1746908400}],"count":1}'
     )
-    trade = UserTrade("t1", None, "mine", aggressor_side="BUY", timestamp=Time(1746908400 * SECOND))
+    trade = Fill("t1", None, "mine", aggressor_side="BUY", timestamp=1746908400 * SECOND)
     assert ready().received(raw, NOW) == [Data("user_trades_response", (trade,))]
 
 
@@ -407,6 +422,7 @@ def test_what_says_how_things_stand_is_no_repeat() -> None:
 def test_errors_name_what_they_are_about_and_nothing_else() -> None:
     session = ready()
     message = {"type": "add_order", "params": {**ORDER, "quantity": "1", "note": "private"}}
+    incoming: Any
     for incoming in (message, json.dumps(message)):
         (event,) = say(session, err("InvalidOrder", "no", incoming))
         assert event == Rejected(

@@ -296,7 +296,7 @@ def test_signed_vectors(
     one = session(list(assets), channel="100ms")
     one.opened(NOW)
     *confirmed, event = one.received(message, NOW)
-    assert [one.what for one in confirmed] == [str(one) for one in assets]  # type: ignore[attr-defined]
+    assert confirmed == [Subscribed(str(one)) for one in assets]
     assert isinstance(event, Data)
     assert event.channel == "100ms"
     assert event.payload == bytes.fromhex(text.removeprefix("0x"))
