@@ -29,7 +29,6 @@ from payloads.venues.common.session import (
     Authenticated,
     Closed,
     Data,
-    Event,
     Opened,
     Rejected,
     Session,
@@ -232,7 +231,7 @@ class TwoOrigins:
                 for event in delivery.events:
                     self.see(delivery, event)
 
-    def see(self, delivery: Delivery, event: Event) -> None:
+    def see(self, delivery: Delivery, event: Any) -> None:
         if isinstance(event, Opened):
             self.opened += 1
             self.newest[delivery.connection] = 0
