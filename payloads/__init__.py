@@ -13,10 +13,10 @@
 family, documented in `payloads.errors`; nothing here touches a network or a data-frame library.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from payloads import chainlink, stork
+from payloads._late import late
 from payloads.abi.strictness import AS_CONTRACT, CANONICAL
 from payloads.errors import Malformed, Misuse, PayloadError, Refused
 from payloads.inspection import inspect
@@ -43,12 +43,4 @@ _LATER = {
     "Verdict": "verdicts.verdict",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+__getattr__, __dir__ = late(__name__, _LATER)

@@ -187,7 +187,7 @@ def test_the_catalogue_of_the_venues_pulls_in_no_session() -> None:
 # From the ground up. An import points to a lower floor, or stays in its own unit: never up, and
 # never sideways. `docs/architecture.md` has the same table.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "loopback", "_version"),
+    ("errors", "loopback", "_late", "_version"),
     ("crypto", "inputs"),
     ("abi",),
     ("signatures", "json_records"),
@@ -254,6 +254,31 @@ def test_the_chain_knows_no_venue_and_no_connection() -> None:
         if unit_of(name) == "chain":
             others = {unit_of(target).partition(".")[0] for target in imported_by(name)}
             assert not others & {"venues", "live", "capture", "simulators"}, name
+
+
+# Loaded by name while the program runs, from a floor above: the only two, and why.
+BY_NAME = {
+    # A state file names its contract, and only the systems know theirs.
+    "payloads.verdicts.state": {"payloads.systems"},
+    # A venue names its simulator, which is not loaded unless it is started.
+    **{f"payloads.venues.{name}": {f"payloads.simulators.venues.{name}"} for name in VENUE_FOLDERS},
+}
+
+
+def test_nothing_else_is_loaded_by_name_from_above() -> None:
+    known = set(modules())
+    for name in known:
+        texts = {
+            node.value.partition(":")[0]
+            for node in ast.walk(parsed(name))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        above = {
+            text
+            for text in texts & known
+            if unit_of(text) and FLOOR_OF[unit_of(text)] > FLOOR_OF[unit_of(name)]
+        }
+        assert above == BY_NAME.get(name, set()), name
 
 
 def test_imports_make_no_cycle() -> None:

@@ -12,8 +12,9 @@ name is imported when it is first asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from payloads._late import late
 
 if TYPE_CHECKING:
     from payloads.capture.compression import Torn
@@ -39,12 +40,4 @@ _MODULES = {
     "rerun": "replay", "session_of": "replay",
 }  # fmt: skip
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = late(__name__, _MODULES)

@@ -10,8 +10,9 @@
 web3.py is taken wherever a node is wanted. `Unavailable` says what a node does not answer.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from payloads._late import late
 
 if TYPE_CHECKING:
     from payloads.chain.fetch import fetch_state, save_state
@@ -30,12 +31,4 @@ _MODULES = {
     **dict.fromkeys(("Node", "Unavailable", "connect"), "rpc"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = late(__name__, _MODULES)

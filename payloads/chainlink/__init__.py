@@ -10,9 +10,9 @@
 `state` is a record of what the chain knows: see `payloads.chainlink.state`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from payloads._late import late
 from payloads.chainlink.calldata import decode_call, encode_calldata
 from payloads.chainlink.compressed import compress, decompress
 from payloads.chainlink.report import (
@@ -56,12 +56,4 @@ _LATER = {
     "ChainlinkState": "state",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+__getattr__, __dir__ = late(__name__, _LATER)

@@ -9,8 +9,9 @@
 `Connection`. Each name is loaded when it is first used, so importing this package costs nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from payloads._late import late
 
 if TYPE_CHECKING:
     from payloads.capture.frames import (
@@ -54,12 +55,4 @@ __all__ = [
     "connect", "merged", "stream",
 ]  # fmt: skip
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LATER[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = late(__name__, _LATER)

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from payloads._late import late
 from payloads.errors import Misuse, shown
 from payloads.venues import chainlink, ethgas, finery, qfex, stork
 from payloads.venues.common.redactor import Secret
@@ -95,15 +95,7 @@ _LATER = {
     "Duplicate": "common.dedupe",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = late(__name__, _LATER)
 
 
 def venue(name: str) -> Venue:

@@ -15,9 +15,9 @@ from websockets.asyncio.server import ServerConnection, serve
 from payloads.errors import Refused
 from payloads.simulators import QfexSimulator
 from payloads.venues.common.jwt import make_token
-from payloads.venues.common.redactor import Secret
+from payloads.venues.common.redactor import Redactor, Secret
 from payloads.venues.common.session import SECOND, Data, Event, Rejected
-from payloads.venues.qfex.auth import HmacKey, auth_message
+from payloads.venues.qfex.auth import HmacKey, Login
 from payloads.venues.qfex.market_session import Subscription
 from payloads.venues.qfex.records import CHANNELS, REPLIES, Balance, Position, StopOrder
 from payloads.venues.qfex.requests import TRADE_CHANNELS, AddOrder, request_of
@@ -32,7 +32,9 @@ def auth(
     venue: QfexSimulator, *, late: int = 0, account: str | None = None, leave_out: str = "",
     **wrong: Any,
 ) -> Any:  # fmt: skip
-    message = auth_message(KEY, NONCE, venue.now() - late * SECOND, account)
+    login = Login(KEY, lambda: NONCE, account_id=account, key_in="none", redactor=Redactor())
+    message = login.message(venue.now() - late * SECOND)
+    assert message is not None
     message["params"]["hmac"].update(wrong)
     message["params"]["hmac"].pop(leave_out, None)
     return message

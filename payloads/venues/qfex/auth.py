@@ -60,25 +60,6 @@ def check_nonce(nonce: str) -> str:
     return nonce
 
 
-def _proof(key: HmacKey, nonce: str, now: int) -> dict[str, Any]:
-    """The parameters that prove possession of the key at this moment."""
-    names = "public_key", "nonce", "unix_ts", "signature"
-    seconds = now // SECOND
-    signature = sign(key.secret, check_nonce(nonce), seconds)
-    return dict(zip(names, (key.public_key, nonce, seconds, signature), strict=True))
-
-
-def auth_message(held: Held, nonce: str, now: int, account_id: str | None = None) -> dict[str, Any]:
-    """The message that authenticates. `account_id` names a subaccount instead of the primary."""
-    params: dict[str, Any]
-    if isinstance(held, Secret):
-        params = {"jwt": held.reveal()}
-    else:
-        params = {"hmac": _proof(held, nonce, now)}
-    account = {} if account_id is None else {"account_id": account_id}
-    return {"type": "auth", "params": params | account}
-
-
 def _expired(token: Secret, now: int) -> bool:
     """Whether the token's own `exp` has passed."""
     expires = jwt_expiry(token.reveal())
@@ -151,8 +132,7 @@ class Login:
         if isinstance(held, Secret):
             headers = {"Authorization": f"Bearer {held.reveal()}"}
         else:
-            proof = _proof(held, self._nonce(), now)
-            self._redactor.add(proof["signature"])
+            proof = self._proof(held, now)
             headers = {header: str(proof[name]) for header, name in _HEADERS.items()}
         headers |= dict(plain.headers)
         return replace(plain, headers=tuple(headers.items()), secret_headers=_SECRET_HEADERS)
@@ -177,10 +157,20 @@ class Login:
         """The message that authenticates a connection; None if there is no token."""
         if self._held is None:
             return None
-        nonce = "" if isinstance(self._held, Secret) else self._nonce()
-        message = auth_message(self._held, nonce, now, self._account)
-        self._redactor.add(message["params"].get("hmac", {}).get("signature"))
-        return message
+        params: dict[str, Any] = {"account_id": self._account} if self._account else {}
+        if isinstance(self._held, Secret):
+            params = {"jwt": self._held.reveal()} | params
+        else:
+            params = {"hmac": self._proof(self._held, now)} | params
+        return {"type": "auth", "params": params}
+
+    def _proof(self, key: HmacKey, now: int) -> dict[str, Any]:
+        """The parameters that prove possession of the key at this moment."""
+        nonce, seconds = self._nonce(), now // SECOND
+        signature = sign(key.secret, nonce, seconds)
+        self._redactor.add(signature)
+        proof = {"public_key": key.public_key, "nonce": nonce, "unix_ts": seconds}
+        return {**proof, "signature": signature}
 
     def _nonce(self) -> str:
         nonce = check_nonce(self._nonces())

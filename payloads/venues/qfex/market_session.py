@@ -74,9 +74,9 @@ class Subscription(Record, frozen=True):
     def streams(self) -> Iterator[Stream]:
         """Its channels, symbols, and intervals or `sig_figs` one by one."""
         for channel in self.channels:
-            details = getattr(self, _DETAILS.get(channel, ""), ()) or (0,)
+            details = getattr(self, _DETAILS[channel]) if channel in _DETAILS else ()
             for symbol in self.symbols:
-                for detail in details:
+                for detail in details or (0,):
                     yield channel, symbol, str(detail or "")
 
     def message(self, verb: str) -> dict[str, Any]:

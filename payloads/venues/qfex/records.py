@@ -77,7 +77,7 @@ class Bbo(_Book, frozen=True):
 
 
 class Level2(_Book, frozen=True):
-    """The whole book, at most 20 levels a side, the best first; every 50 ms."""
+    """The whole book, at most 20 levels a side, the best first; every 50 or 500 ms by its pages."""
 
     sig_figs: int | None = None
 

@@ -281,8 +281,8 @@ class QfexTradeSession(QfexSession):
     def _login_answered(self, accepted: bool, now: int) -> list[Event]:
         if not accepted:
             self.authenticated = False
-            self._login_refused(now)
-            return [Rejected("authenticated: false", "", "the credentials are refused", "auth")]
+            words = "the credentials are refused"
+            return self._login_failed(Rejected("authenticated: false", "", words), now)
         again, self.authenticated = self.authenticated, True
         self._auth_timeout.stop()
         self._login.accepted()
@@ -290,12 +290,6 @@ class QfexTradeSession(QfexSession):
             self._tell()
             self._catch_up()
         return [Authenticated()]
-
-    def _login_refused(self, now: int) -> None:
-        """Leave a server that does not close, but no later than it was to be left anyway."""
-        self._login.refused = True
-        until = self._auth_timeout.deadline or now + _TO_CLOSE
-        self._auth_timeout.at(min(now + _TO_CLOSE, until))
 
     def _catch_up(self) -> None:
         """Ask for orders and fills of the time away, which the venue does not send again."""
@@ -341,7 +335,10 @@ class QfexTradeSession(QfexSession):
             # With nothing to be said again in place, the minute runs out and the driver redials.
             self._login.refused = False
         elif event.code not in codes.BENIGN:
-            self._login_refused(now)
+            # A server that does not close is left, but no later than it was to be left anyway.
+            self._login.refused = True
+            until = self._auth_timeout.deadline or now + _TO_CLOSE
+            self._auth_timeout.at(min(now + _TO_CLOSE, until))
         return [replace(event, about=event.about or "auth")]
 
     def _acknowledged(self, ack: dict[str, Any]) -> Event:

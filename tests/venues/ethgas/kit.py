@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from payloads.venues.common.jwt import make_token
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import SECOND, Reply, Request
+from payloads.venues.common.session import SECOND, Reply, Request, Session
 from payloads.venues.ethgas.auth import EthgasLogin
 from payloads.venues.ethgas.protocol import Channel
 from payloads.venues.ethgas.records import CHANNELS, QUERIES
 from payloads.venues.ethgas.server import LoginDesk, login_data
 from payloads.venues.ethgas.session import EthgasSession
+from tests.venues import kit
 
 NOW = 1_760_000_000 * SECOND
 HOUR = 3600 * SECOND
@@ -110,12 +111,8 @@ def answer_all(session: Any, server: LoginDesk, now: int) -> list[Any]:
     return events
 
 
-def sent(session: EthgasSession) -> list[Any]:
-    return [m if m in ("ping", "pong") else json.loads(m) for m in session.take()]
-
-
-def say(session: EthgasSession, message: Any, now: int = NOW) -> list[Any]:
-    return session.received(json.dumps(message), now)
+def say(session: Session, message: Any, now: int = NOW) -> list[Any]:
+    return kit.say(session, message, now)
 
 
 LOGGED_IN = {"event": "login", "code": 0, "msg": "", "connId": "25f9ee2c"}

@@ -32,11 +32,10 @@ from tests.venues.ethgas.kit import (
     objects,
     private,
     say,
-    sent,
     serve,
     trees,
 )
-from tests.venues.kit import only
+from tests.venues.kit import only, sent
 
 
 def test_the_spec_s_messages() -> None:

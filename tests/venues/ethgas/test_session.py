@@ -39,10 +39,9 @@ from tests.venues.ethgas.kit import (
     desk,
     private,
     say,
-    sent,
     serve,
 )
-from tests.venues.kit import only
+from tests.venues.kit import only, sent
 
 
 def test_endpoints() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from payloads.venues.common.redactor import Secret
+from payloads.venues.common.session import Session
 from payloads.venues.finery.auth import NonceSequence
 from payloads.venues.finery.feeds import Binding, Selection
 from payloads.venues.finery.session import FinerySession
+from tests.venues import kit
 
 # Both are published by the venue as samples.
 KEY = "RlZ4sKsHSr5zmYKIzbtf772J9y9gx8nekd8COrawI5V"
@@ -39,12 +40,8 @@ def up(*bindings: Binding) -> FinerySession:
     return session
 
 
-def sent(session: FinerySession) -> list[Any]:
-    return [json.loads(message) for message in session.take()]
-
-
-def say(session: FinerySession, message: Any, now: int = NOW) -> list[Any]:
-    return session.received(json.dumps(message), now)
+def say(session: Session, message: Any, now: int = NOW) -> list[Any]:
+    return kit.say(session, message, now)
 
 
 def bids(session: FinerySession, feed: str, feed_id: Any) -> list[tuple[int, int]]:

@@ -15,7 +15,8 @@ from payloads.venues.common.session import SECOND, Broken, Data, Unsubscribed
 from payloads.venues.finery.book import Book
 from payloads.venues.finery.feeds import Binding, Frame, sent_id
 from payloads.venues.finery.records import exact
-from tests.venues.finery.kit import MAKERS, NOW, say, sent, up
+from tests.venues.finery.kit import MAKERS, NOW, say, up
+from tests.venues.kit import sent
 
 SNAPSHOT = [
     "B", 123456789, "S",

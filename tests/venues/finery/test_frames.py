@@ -28,19 +28,8 @@ from payloads.venues.finery.records import (
     exact,
     rows_of,
 )
-from tests.venues.finery.kit import (
-    CLIENT,
-    DEAL,
-    MAKERS,
-    NOW,
-    ORDER,
-    UP,
-    bids,
-    opened,
-    say,
-    sent,
-    up,
-)
+from tests.venues.finery.kit import CLIENT, DEAL, MAKERS, NOW, ORDER, UP, bids, opened, say, up
+from tests.venues.kit import sent
 
 
 def test_updates_of_p_come_as_o_and_s() -> None:

@@ -14,8 +14,8 @@ from payloads.venues.finery.codes import meaning
 from payloads.venues.finery.feeds import Binding, Selection
 from payloads.venues.finery.server import Connection, Gate, bound_frame, refusal, status_frame
 from payloads.venues.finery.session import Status
-from tests.venues.finery.kit import CLIENT, KEY, MAKERS, NOW, SECRET, make, sent, up
-from tests.venues.kit import only
+from tests.venues.finery.kit import CLIENT, KEY, MAKERS, NOW, SECRET, make, up
+from tests.venues.kit import only, sent
 
 # The venue's list, a word or two of each.
 CODE_WORDS = {

@@ -26,8 +26,8 @@ from payloads.venues.common.session import (
 from payloads.venues.finery.feeds import LETTERS, Binding, Selection
 from payloads.venues.finery.records import Currency, Instrument
 from payloads.venues.finery.session import Status
-from tests.venues.finery.kit import CLIENT, DEAL, DOWN, MAKERS, NOW, UP, make, opened, say, sent, up
-from tests.venues.kit import only
+from tests.venues.finery.kit import CLIENT, DEAL, DOWN, MAKERS, NOW, UP, make, opened, say, up
+from tests.venues.kit import only, sent
 
 
 def test_binds_wait_for_the_link() -> None:

@@ -9,11 +9,12 @@ from typing import Any
 from hypothesis import strategies as st
 
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import SECOND
+from payloads.venues.common.session import SECOND, Session
 from payloads.venues.qfex.auth import Credentials, HmacKey
 from payloads.venues.qfex.market_session import INTERVALS, QfexMarketSession, Subscription
 from payloads.venues.qfex.records import CHANNELS
 from payloads.venues.qfex.trade_session import QfexTradeSession
+from tests.venues import kit
 
 PUBLIC, SECRET = "qfex_pub_xxxxx", Secret("qfex_secret_yyyyyy")
 NONCE = "c0ffee00c0ffee00c0ffee00c0ffee00"
@@ -48,13 +49,8 @@ def ready(**options: Any) -> QfexTradeSession:
     return session
 
 
-def sent(session: Any) -> list[Any]:
-    return [json.loads(message) for message in session.take()]
-
-
-def say(session: Any, message: Any, now: int = NOW) -> list[Any]:
-    events: list[Any] = session.received(json.dumps(message), now)
-    return events
+def say(session: Session, message: Any, now: int = NOW) -> list[Any]:
+    return kit.say(session, message, now)
 
 
 ALL = Subscription(tuple(CHANNELS), ("*",), INTERVALS)

@@ -18,22 +18,11 @@ from payloads.venues.common.session import (
     Retry,
     Stalled,
 )
-from payloads.venues.qfex.auth import HmacKey, auth_message, check_nonce, sign
+from payloads.venues.qfex.auth import Credentials, HmacKey, check_nonce, sign
 from payloads.venues.qfex.server import err
 from payloads.venues.qfex.trade_session import Acknowledged, QfexTradeSession
-from tests.venues.kit import only
-from tests.venues.qfex.kit import (
-    JWT_KEY,
-    KEY,
-    NONCE,
-    NOW,
-    SECRET,
-    SIGNATURE,
-    ready,
-    say,
-    sent,
-    trade,
-)
+from tests.venues.kit import only, sent
+from tests.venues.qfex.kit import JWT_KEY, KEY, NONCE, NOW, SECRET, SIGNATURE, ready, say, trade
 
 
 def ended(session: QfexTradeSession, code: int) -> Retry:
@@ -53,9 +42,15 @@ def test_the_spec_s_vector() -> None:
 
 
 def test_a_jwt_and_a_subaccount() -> None:
-    message = auth_message(Secret("eyJhbGci"), "", NOW, "0b9d7f3e")
-    assert message == {"type": "auth", "params": {"jwt": "eyJhbGci", "account_id": "0b9d7f3e"}}
-    with_key = auth_message(KEY, NONCE, NOW, "0b9d7f3e")["params"]
+    def message(credentials: Credentials) -> Any:
+        session = trade(credentials, nonces=lambda: NONCE, account_id="0b9d7f3e")
+        session.dial(NOW)
+        session.opened(NOW)
+        return sent(session)[0]
+
+    params = {"jwt": "eyJhbGci", "account_id": "0b9d7f3e"}
+    assert message(Secret("eyJhbGci")) == {"type": "auth", "params": params}
+    with_key = message(KEY)["params"]
     assert with_key["account_id"] == "0b9d7f3e"
     assert with_key["hmac"]["signature"] == SIGNATURE  # the account is not signed
 

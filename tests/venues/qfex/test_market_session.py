@@ -40,7 +40,8 @@ from payloads.venues.qfex.records import (
 )
 from payloads.venues.qfex.server import MarketDesk
 from payloads.venues.qfex.session import LATEST
-from tests.venues.qfex.kit import ALL, NOW, market, say, sent, trade
+from tests.venues.kit import sent
+from tests.venues.qfex.kit import ALL, NOW, market, say, trade
 
 
 def test_the_spec_s_subscriptions() -> None:

@@ -19,6 +19,7 @@ from payloads.venues.qfex.market_session import Subscription
 from payloads.venues.qfex.requests import REQUESTS, request_of
 from payloads.venues.qfex.server import AuthDesk, MarketDesk, TradeDesk
 from payloads.venues.qfex.trade_session import Acknowledged
+from tests.venues.kit import sent
 from tests.venues.qfex.kit import (
     JWT_KEY,
     KEY,
@@ -29,7 +30,6 @@ from tests.venues.qfex.kit import (
     market,
     ready,
     say,
-    sent,
     trade,
     trees,
 )

@@ -35,8 +35,8 @@ from payloads.venues.qfex.records import (
 from payloads.venues.qfex.requests import AddOrder, CancelOnDisconnect, Unchecked, request_of
 from payloads.venues.qfex.server import err
 from payloads.venues.qfex.trade_session import QfexTradeSession
-from tests.venues.kit import only
-from tests.venues.qfex.kit import NOW, ORDER, ready, say, sent, trade
+from tests.venues.kit import only, sent
+from tests.venues.qfex.kit import NOW, ORDER, ready, say, trade
 
 
 def test_numbers_go_out_exactly() -> None:
