@@ -86,8 +86,8 @@ def of_stork(message_type: str) -> Subject:
     def sent(one: Any) -> int:
         return update_number(bytes.fromhex(one["p"][2:])) if signed else int(one["a"][0]["v"][-9:])
 
-    def session(venue: Any) -> Session:
-        made: Session = venue.session(3, 4, message_type=message_type, silence=PATIENCE)
+    def session(venue: Any, silence: int | None) -> Session:
+        made: Session = venue.session(3, 4, message_type=message_type, silence=silence)
         return made
 
     return Subject("stork", session, delivered, sent)
@@ -95,7 +95,7 @@ def of_stork(message_type: str) -> Subject:
 
 def of_ethgas(dialect: str) -> Subject:
     return Subject(
-        "ethgas", lambda venue: venue.session(TRADES),
+        "ethgas", lambda venue, _: venue.session(TRADES),
         lambda data: data.content.payload[0].index, lambda one: one["P"]["t"],
         {"dialect": dialect},
     )  # fmt: skip
@@ -123,19 +123,19 @@ SUBJECTS = {
     "stork": of_stork("signed_ecdsa"),
     "stork unsigned": of_stork("unsigned"),
     "finery": Subject(  # without numbers: a message is known by what it says
-        "finery", lambda venue: venue.session(),
+        "finery", lambda venue, _: venue.session(),
         lambda data: [*data.content.values[:4]], lambda one: one,
         {"feeds": ["BTC-USD"]}, {}, lambda one: one[2] == "S", books_agree,
     ),
     "ethgas": of_ethgas("official"),
     "ethgas draft": of_ethgas("draft"),
     "qfex": Subject(
-        "qfex", lambda venue: venue.session(BOOKS, silence=PATIENCE),
+        "qfex", lambda venue, silence: venue.session(BOOKS, silence=silence),
         lambda data: data.content.sequence, lambda one: one["sequence"],
     ),
 }  # fmt: skip
 CHAINLINK = Subject(
-    "chainlink", lambda venue: venue.session(silence=PATIENCE),
+    "chainlink", lambda venue, silence: venue.session(silence=silence),
     lambda data: report_number(data.payload or b""),
     lambda one: report_number(bytes.fromhex(one["report"]["fullReport"][2:])),
     {"feeds": [FEEDS["BTC/USD"]]},
@@ -291,7 +291,8 @@ def test_chainlink_over_two_origins(stages: list[str], tmp_path: Path) -> None:
         async with CHAINLINK.start("") as venue:
             assert isinstance(venue, ChainlinkSimulator)
             found, opened = Run(venue), 2
-            both = venue.high_availability(silence=PATIENCE)
+            silent = any(for_good(rule) for stage in stages for rule in Plan(stage).rules)
+            both = venue.high_availability(silence=PATIENCE if silent else None)
             async with (
                 captured(found, tmp_path) as writer,
                 driven(both, queue=1000, recorder=writer) as connection,
@@ -337,7 +338,7 @@ def test_a_token_that_ends_takes_nothing_with_it(dialect: str, plan: str, tmp_pa
     began = time.time_ns()
     fast = {"clock": lambda: began + 10 * (time.time_ns() - began)}
     subject = replace(
-        of_ethgas(dialect), session=lambda venue: venue.session(TRADES, POSITIONS),
+        of_ethgas(dialect), session=lambda venue, _: venue.session(TRADES, POSITIONS),
         of_event=lambda data: data.channel, of_message=lambda one: one["e"], client=fast,
     )  # fmt: skip
 
@@ -428,7 +429,7 @@ def test_no_fill_is_lost_or_doubled(plan: str, tmp_path: Path) -> None:
 
 
 TRADE_SOCKET = Subject(
-    "qfex", lambda venue: venue.trade_session(),
+    "qfex", lambda venue, _: venue.trade_session(),
     lambda data: data.content.client_order_id, lambda one: one["fill_response"]["client_order_id"],
 )  # fmt: skip
 
@@ -440,12 +441,13 @@ def test_what_nothing_can_fill_is_told_as_a_gap(plan: str, tmp_path: Path) -> No
     subject = SUBJECTS["qfex"]
 
     async def test() -> Run:
-        async with subject.start("") as venue, driven(subject.session(venue)):
+        async with subject.start("") as venue, driven(subject.session(venue, None)):
             found = Run(venue, silent="stall" in plan, first_peer=2)
+            silence = PATIENCE if found.silent else None
             await until(lambda: venue.sent)
             async with (
                 captured(found, tmp_path) as writer,
-                driven(subject.session(venue), recorder=writer) as connection,
+                driven(subject.session(venue, silence), recorder=writer) as connection,
             ):
                 async for delivery in connection:
                     found.deliveries.append(delivery)
