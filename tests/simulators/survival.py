@@ -43,7 +43,8 @@ class Subject:
     that is delivered, and in what the venue sent."""
 
     venue: str
-    session: Callable[[Any], Session]
+    # The second argument is for how long the session bears silence, in nanoseconds.
+    session: Callable[[Any, int | None], Session]
     of_event: Callable[[Data], Any] = lambda _: None
     of_message: Callable[[Any], Any] = lambda _: None
     options: dict[str, Any] = field(default_factory=dict)
@@ -179,8 +180,8 @@ async def lived(
     """
     async with subject.start("" if begin else plan) as venue:
         run = Run(venue, silent=any(for_good(rule) for rule in Plan(plan).rules))
-        session = subject.session(venue)
-        # Nobody is hurried where nobody is to be given up: a busy machine is silent, too.
+        # No connection is given up where none falls silent: a busy machine is silent, too.
+        session = subject.session(venue, PATIENCE if run.silent else None)
         client = {**subject.client, **(PINGS if run.silent else {})}
         async with (
             captured(run, folder) as writer,

@@ -368,9 +368,8 @@ def test_rest() -> None:
             assert status == 404
             both = f"/api/v1/reports/bulk?feedIDs={BTC},{ETH}&timestamp="
             await get(venue, f"/api/v1/reports/latest?feedID={ETH}")
-            await asyncio.sleep(0.1)
-            status, body = await get(venue, f"{both}{venue.now() // SECOND}")
-            if status == 206:  # the second has only just begun
+            status = 206
+            while status == 206:  # the second has only just begun
                 await asyncio.sleep(0.2)
                 status, body = await get(venue, f"{both}{venue.now() // SECOND}")
             assert (status, len(body["reports"])) == (200, 2)

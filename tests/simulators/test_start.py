@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -162,11 +161,10 @@ def test_the_command_says_what_to_connect_to_and_ends_with_ctrl_c(tmp_path: Path
 
 @pytest.mark.parametrize("venue", VENUES)
 def test_the_command_for_a_person(venue: str) -> None:
-    began = time.monotonic()
     ran = subprocess.run(
-        command("simulate", venue, "--for", "0.1"), capture_output=True, text=True, check=True
-    )
-    assert time.monotonic() - began < 10
+        command("simulate", venue, "--for", "0.1"),
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
     assert ran.stdout.startswith(f"{venue} on loopback; its credentials and keys are worth nothing")
     assert "connect to    ws://127.0.0.1:" in ran.stdout
     assert f"payloads capture {venue} " in ran.stdout

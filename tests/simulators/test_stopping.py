@@ -157,7 +157,7 @@ def test_nobody_is_served_while_it_restarts() -> None:
         async with StorkSimulator(rate=50) as venue:
             dial = dial_of(venue.session(), venue)
             async with dialled(dial.url, dial.headers) as socket_:
-                venue.restart(0.2)
+                venue.restart(60)
                 await socket_.wait_closed()
                 assert socket_.close_code == 1012
             with pytest.raises(OSError, match=r"refused|Connect call failed"):

@@ -45,6 +45,8 @@ class _Gap:
     def __init__(self, feed: str, start: int) -> None:
         self.feed, self.start, self.cursor = feed, start, start
         self.until: int | None = None
+        # Where the gap goes on after the next page, at the latest: see `Backfill.begin`.
+        self.again: int | None = None
         self.found = self.asked_at = 0
         # Runs while a request is under way, and while a failed one waits for its next try.
         self.answer = Timeout(_PATIENCE)
@@ -102,11 +104,18 @@ class Backfill:
     # --- gaps ---
 
     def begin(self, feed: str, start: int) -> None:
-        """A gap of a feed from a second on. A gap that is being filled goes on where it was."""
-        if feed in self.gaps:
-            self.gaps[feed].until = None
-        else:
+        """A gap of a feed from a second on.
+
+        A gap that is being filled goes on where it was. What its pages had before the connection
+        was lost again ended with the moment of the answer, in the middle of a second: that second
+        is asked for again.
+        """
+        if (gap := self.gaps.get(feed)) is None:
             self.gaps[feed] = _Gap(feed, start)
+            return
+        gap.until, gap.start = None, min(gap.start, start)
+        if gap.asked or start < gap.cursor:
+            gap.again = start if gap.again is None else min(gap.again, start)
 
     def live(self, feed: str, time: int | None) -> None:
         """A report of this feed was streamed: from its time on, nothing is missing."""
@@ -177,8 +186,11 @@ class Backfill:
         reports, events = _read_each(items)
         gap.found += len(reports)
         times = [report.credible_time(now) for report in reports]
-        last = max((time for time in times if time is not None), default=None)
-        if last is None or last < gap.cursor:
+        last = max((time for time in times if time is not None), default=-1)
+        if gap.again is not None:
+            gap.cursor, gap.again = min(max(gap.cursor, last + 1), gap.again), None
+            return reports, events
+        if last < gap.cursor:
             # A page that comes no further than the last one would be asked for for ever.
             return reports, [*events, self._end(gap, complete=not items)]
         gap.cursor = last + 1
