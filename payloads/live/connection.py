@@ -71,7 +71,8 @@ class Backoff(Record, frozen=True):
     """How long to wait before dialling again, in seconds.
 
     The wait doubles from `first` to `most`; a random half of it is taken off, so that many clients
-    do not come back at once. A connection that lasted `lasted` starts it anew.
+    do not come back at once. A longer wait that the venue or the session asks for becomes longer by
+    up to half of `first`, for the same reason. A connection that lasted `lasted` starts anew.
     """
 
     first: float = 1.0
@@ -80,10 +81,11 @@ class Backoff(Record, frozen=True):
     # Give up after so many dials in a row that neither brought a message nor lasted; None: never.
     attempts: int | None = None
 
-    def wait(self, attempt: int, chance: float) -> int:
+    def wait(self, attempt: int, chance: float, at_least: int = 0) -> int:
         """Nanoseconds before the `attempt`th dial after a failure; `chance` is in [0, 1)."""
         longest = min(self.most, self.first * 2.0 ** min(attempt - 1, 32))
-        return int(longest * (1 - chance / 2) * SECOND)
+        own = int(longest * (1 - chance / 2) * SECOND)
+        return max(own, at_least + int(self.first * chance / 2 * SECOND)) if at_least else own
 
 
 class Connection(Readable):
@@ -214,7 +216,7 @@ class Connection(Readable):
             await self._pause(attempt, retry)
 
     async def _pause(self, attempt: int, retry: Retry) -> None:
-        wait = max(self._backoff.wait(attempt, self._chance()), retry.at_least)
+        wait = self._backoff.wait(attempt, self._chance(), retry.at_least)
         self._sink.happened("retrying", {"attempt": attempt, "wait_ns": wait, "why": retry.why})
         self._sink.emit((Retrying(attempt, wait, retry.why),))
         with contextlib.suppress(TimeoutError):
