@@ -8,7 +8,8 @@ import click
 import msgspec
 
 from payloads import systems
-from payloads.cli.run import Choice, Run, command_options, guarded
+from payloads.cli.late_choice import LateChoice
+from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
 from payloads.errors import Malformed, Misuse
 from payloads.recognise import decode as decode_any
@@ -27,7 +28,7 @@ def _targets() -> tuple[str, ...]:
 @click.option(
     "--to",
     "target",
-    type=Choice(_targets),
+    type=LateChoice(_targets),
     default="payload",
     show_default=True,
     help="What to write. Names of functions mean calldata; verifyBulk takes all inputs in one.",

@@ -9,28 +9,22 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 
-class LateChoice(click.ParamType):  # type: ignore[type-arg]  # not generic at run time
-    """One of the names that `names()` returns."""
-
-    name = "name"
+class LateChoice(click.Choice):  # type: ignore[type-arg]
+    """A choice among names that are looked up when the option is used."""
 
     def __init__(self, names: Callable[[], Iterable[str]]) -> None:
         self._names = names
+        super().__init__(())
 
     @property
-    def _choice(self) -> click.Choice[str]:
-        return click.Choice(list(self._names()))
+    def choices(self) -> tuple[str, ...]:
+        return tuple(self._names())
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return self._choice.convert(value, param, ctx)
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        return self._choice.shell_complete(ctx, param, incomplete)
+    @choices.setter
+    def choices(self, value: object) -> None:
+        """`click.Choice` sets what the look-up says."""
 
 
 class LateHelpCommand(click.Command):

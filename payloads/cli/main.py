@@ -6,9 +6,11 @@ import click
 
 from payloads._version import __version__
 from payloads.cli.capture import capture
-from payloads.cli.decode import decode, inspect, recover
+from payloads.cli.decode import decode
 from payloads.cli.encode import encode
+from payloads.cli.inspect import inspect
 from payloads.cli.quote import quote
+from payloads.cli.recover import recover
 from payloads.cli.replay import replay
 from payloads.cli.simulate import simulate
 from payloads.cli.state import state

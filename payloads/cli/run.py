@@ -18,7 +18,9 @@ from typing import Any, ParamSpec
 
 import click
 
+from payloads import systems
 from payloads.cli import show
+from payloads.cli.late_choice import LateChoice
 from payloads.cli.sources import Item, items
 from payloads.errors import Misuse, PayloadError
 
@@ -118,22 +120,6 @@ def guarded(function: Callable[P, None]) -> Callable[P, None]:
     return inner
 
 
-class Choice(click.Choice):  # type: ignore[type-arg]
-    """A choice among names that are looked up when the option is used."""
-
-    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
-        self._names = names
-        super().__init__(())
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        return tuple(self._names())
-
-    @choices.setter
-    def choices(self, value: object) -> None:
-        """`click.Choice` sets what the look-up says."""
-
-
 def command_options(function: Callable[..., None]) -> Callable[..., None]:
     """The sources, and the options that every command has."""
     colour = click.option(
@@ -147,3 +133,16 @@ def command_options(function: Callable[..., None]) -> Callable[..., None]:
         "--json", "as_json", is_flag=True, help="One JSON object a payload, on a line of its own."
     )
     return click.argument("sources", nargs=-1, metavar="[SOURCE]...")(as_json(colour(function)))
+
+
+def form_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of what the caller may know better than the bytes say."""
+    for option in (
+        click.option("--layout", type=click.Choice(["plain", "versioned"]), help="Stork's layout."),
+        click.option("--schema", metavar="NAME", help="Report schema (v1, v3, …) to read with."),
+        click.option(
+            "--as", "form", type=LateChoice(systems.forms), help="Take the input for this."
+        ),
+    ):
+        function = option(function)
+    return function

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import threading
 import urllib.request
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import Self
 
 from payloads._version import agent
 from payloads.errors import Misuse
@@ -66,7 +68,7 @@ async def perform(
         async with asyncio.timeout(timeout):
             return await answered
     except TimeoutError:
-        return Reply(request.purpose, NO_ANSWER, f"no answer within {timeout:g} s".encode())
+        return Reply(request.purpose, NO_ANSWER, _too_late(timeout))
 
 
 def perform_now(
@@ -81,17 +83,25 @@ def perform_now(
         raise Misuse("not an HTTP URL", field="url", expected="http:// or https://, in ASCII")
     if request.url.startswith("https://"):  # a context takes a while to make
         tls = tls or ssl.create_default_context()
-    opener = _opener(proxy_for(request.url, proxy), tls)
-    try:
-        with opener.open(_prepared(request), timeout=timeout) as answer:
-            body = answer.read(MAX_MESSAGE_BYTES + 1)
-            headers = tuple(answer.headers.items())
-            status = answer.status
-    except (OSError, HTTPException, ValueError) as error:
-        return Reply(request.purpose, NO_ANSWER, _why(error).encode())
-    if len(body) > MAX_MESSAGE_BYTES:
+    through_proxy = proxy_for(request.url, proxy)
+    with _Deadline(timeout) as deadline:
+        opener = urllib.request.OpenerDirector()
+        opener.add_handler(_Handler(through_proxy, tls, deadline))
+        try:
+            with opener.open(_prepared(request), timeout=timeout) as answer:
+                body = answer.read(MAX_MESSAGE_BYTES + 1)
+                reply = Reply(request.purpose, answer.status, body, tuple(answer.headers.items()))
+        except (OSError, HTTPException, ValueError) as error:
+            reply = Reply(request.purpose, NO_ANSWER, _why(error).encode())
+    if deadline.over:  # what was read may be a part
+        return Reply(request.purpose, NO_ANSWER, _too_late(timeout))
+    if len(reply.body) > MAX_MESSAGE_BYTES:
         return Reply(request.purpose, NO_ANSWER, b"the answer is larger than any a venue sends")
-    return Reply(request.purpose, status, body, headers)
+    return reply
+
+
+def _too_late(timeout: float) -> bytes:
+    return f"no answer within {timeout:g} s".encode()
 
 
 def _prepared(request: Request) -> urllib.request.Request:
@@ -103,47 +113,89 @@ def _prepared(request: Request) -> urllib.request.Request:
     return prepared
 
 
-def _opener(proxy: str | None, tls: ssl.SSLContext | None) -> urllib.request.OpenerDirector:
-    """An opener that returns every status as it is, and follows no redirect."""
-    opener = urllib.request.OpenerDirector()
-    if proxy is not None:
-        opener.add_handler(_ProxyHandler(proxy, tls))
-        return opener
-    opener.add_handler(urllib.request.HTTPHandler())
-    if tls is not None:
-        opener.add_handler(urllib.request.HTTPSHandler(context=tls))
-    return opener
+class _Deadline:
+    """Cuts the connection when the time is over, whatever the server does meanwhile.
+
+    The socket's own timeout is for each read. A server that sends a byte at a time, or endless
+    interim answers, would keep the thread for ever.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.over = False
+        self._socket: socket.socket | None = None
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._timer.cancel()
+
+    def watch(self, sock: socket.socket) -> None:
+        """Cut this socket when the time is over, or now if it is."""
+        self._socket = sock
+        if self.over:
+            self._cut()
+
+    def _cut(self) -> None:
+        self.over = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
 
-class _ProxyHandler(urllib.request.AbstractHTTPHandler):
-    """Requests through the tunnel of a proxy, as for websockets, with and without TLS."""
+class _Handler(urllib.request.AbstractHTTPHandler):
+    """Requests directly or through a proxy. Every status is returned as it is."""
 
-    def __init__(self, proxy: str, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, proxy: str | None, tls: ssl.SSLContext | None, deadline: _Deadline) -> None:
         super().__init__()
-        self._proxy, self._tls = proxy, tls
+        self._proxy, self._tls, self._deadline = proxy, tls, deadline
 
     def http_open(self, request: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(partial(_TunnelConnection, proxy=self._proxy, tls=None), request)
+        return self._open(request, None)
 
     def https_open(self, request: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(partial(_TunnelConnection, proxy=self._proxy, tls=self._tls), request)
+        return self._open(request, self._tls)
+
+    def _open(self, request: urllib.request.Request, tls: ssl.SSLContext | None) -> HTTPResponse:
+        connection = partial(_Connection, proxy=self._proxy, tls=tls, deadline=self._deadline)
+        return self.do_open(connection, request)
 
     http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
 
 
-class _TunnelConnection(HTTPConnection):
-    """A connection whose socket comes from a proxy."""
+class _Connection(HTTPConnection):
+    """A connection whose socket is watched by a deadline, and may come from a proxy."""
 
     def __init__(
-        self, host: str, *, proxy: str, tls: ssl.SSLContext | None, timeout: float
+        self,
+        host: str,
+        *,
+        proxy: str | None,
+        tls: ssl.SSLContext | None,
+        deadline: _Deadline,
+        timeout: float,
     ) -> None:
         self.default_port = 443 if tls else 80
         super().__init__(host, timeout=timeout)
-        self._proxy, self._tls = proxy, tls
+        self._proxy, self._tls, self._deadline = proxy, tls, deadline
 
     def connect(self) -> None:
-        sock = through(self._proxy, self.host, self.port, self.timeout)
-        self.sock = self._tls.wrap_socket(sock, server_hostname=self.host) if self._tls else sock
+        if self._proxy is not None:
+            sock = through(self._proxy, self.host, self.port, self.timeout)
+        else:
+            sock = socket.create_connection((self.host, self.port), self.timeout)
+        if self._tls is not None:
+            # The handshake comes after the watch begins: a server can drip there, too.
+            sock = self._tls.wrap_socket(
+                sock, server_hostname=self.host, do_handshake_on_connect=False
+            )
+        self.sock = sock  # so that it is closed if the handshake fails
+        self._deadline.watch(sock)
+        if isinstance(sock, ssl.SSLSocket):
+            sock.do_handshake()
 
 
 def _why(error: Exception) -> str:

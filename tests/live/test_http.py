@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 
 from payloads.live import connect
+from payloads.live.http import perform_now
 from payloads.venues.common.session import Request
 from tests.live.kit import SECRET, Notes, Numbered, count, read_until, run
 from tests.live.memory import URL, MemoryPeer, MemoryVenue
@@ -86,3 +90,41 @@ def test_requests_are_made_before_the_dial_and_answered(web: str) -> None:
         } <= notes.secrets  # fmt: skip
 
     run(work())
+
+
+def endless(answer: bytes, forever: bytes) -> tuple[socket.socket, threading.Thread]:
+    """A server that begins its answer and goes on with it for as long as it is listened to."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        peer, _ = listening.accept()
+        with peer, contextlib.suppress(OSError):
+            peer.recv(65536)
+            peer.sendall(answer)
+            while True:
+                peer.sendall(forever)
+                time.sleep(0.02)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return listening, thread
+
+
+@pytest.mark.parametrize(
+    ("answer", "forever"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\n", b"X"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+    ids=["body", "promised body", "header", "continue"],
+)
+def test_a_server_that_never_ends_keeps_no_thread(answer: bytes, forever: bytes) -> None:
+    listening, thread = endless(answer, forever)
+    with listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        reply = perform_now(Request("GET", url, purpose="slow"), timeout=0.3)
+        assert (reply.status, reply.body) == (0, b"no answer within 0.3 s")
+        thread.join(20)
+        assert not thread.is_alive(), "the connection was not cut"
