@@ -238,7 +238,7 @@ class Progress:
             "broken": self.events["Broken"],
             "unknown": self.events["Unknown"],
             "refusals": dict(self.refusals),
-            "denied": self.refused,
+            "refused": self.refused,
             "events": dict(self.events),
             "channels": dict(self.channels.most_common(50)),
             "held_up": self._held_up,

@@ -40,8 +40,8 @@ def _rows(record: dict[str, Any]) -> Iterable[tuple[str, str]]:
         yield "unknown", f"{record['unknown']:,} messages of no kind that is known"
     refused = ", ".join(f"{count}× {code}" for code, count in record["refusals"].items())
     yield "refused", refused or "never"
-    if record["denied"]:
-        yield "will not come", refused_words(record["denied"])
+    if record["refused"]:
+        yield "will not come", refused_words(record["refused"])
     if record["redacted"]:
         yield "redacted", f"credentials in {record['redacted']:,} of the messages"
     if record["held_up"]:

@@ -40,7 +40,7 @@ def given_up(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("venue", "what", "denied", "code"),
+    ("venue", "what", "refused", "code"),
     [
         ("finery", ["B:NOPE-X", "F:NOPE-Y"], {"B:NOPE-X": "103: bad feed id",
                                                "F:NOPE-Y": "103: bad feed id"}, "103"),
@@ -49,21 +49,21 @@ def given_up(path: Path) -> list[str]:
     ],
 )  # fmt: skip
 def test_where_nothing_is_left_the_capture_ends(
-    venue: str, what: list[str], denied: dict[str, str], code: str, tmp_path: Path
+    venue: str, what: list[str], refused: dict[str, str], code: str, tmp_path: Path
 ) -> None:
     wrong = BAD_TOKEN if venue == "ethgas" else {}
     ran = capture(venue, *what, *WITHIN, "--json", path=tmp_path / "c.jsonl", **wrong)
     summary = json.loads(ran.stdout)
-    assert (ran.exit_code, summary["denied"]) == (1, denied)
+    assert (ran.exit_code, summary["refused"]) == (1, refused)
     assert code in summary["refusals"]
     (why,) = given_up(tmp_path / "c.jsonl")
     assert summary["ended"] == f"given up: {why}"
-    assert why == f"{', '.join(denied)} ({denied[what[0]]})"
+    assert why == f"{', '.join(refused)} ({refused[what[0]]})"
     assert f"refused, {code}" in ran.stderr
 
 
 @pytest.mark.parametrize(
-    ("venue", "what", "denied"),
+    ("venue", "what", "refused"),
     [
         ("finery", ["B:NOPE-X", "B:BTC-USD"], "B:NOPE-X (103: bad feed id)"),
         ("ethgas", [PRIVATE, PUBLIC], f"{PRIVATE} ({NO_TOKEN})"),
@@ -71,13 +71,13 @@ def test_where_nothing_is_left_the_capture_ends(
     ],
 )
 def test_where_something_is_left_the_capture_goes_on(
-    venue: str, what: list[str], denied: str, tmp_path: Path
+    venue: str, what: list[str], refused: str, tmp_path: Path
 ) -> None:
     wrong = BAD_TOKEN if venue == "ethgas" else {}
     ran = capture(venue, *what, *WITHIN, "--frames", "12", path=tmp_path / "c.jsonl", **wrong)
     assert ran.exit_code == 1
     assert "as many as were asked for" in ran.stdout
-    assert f"will not come            {denied}" in ran.stdout
+    assert f"will not come            {refused}" in ran.stdout
     assert given_up(tmp_path / "c.jsonl") == []
 
 

@@ -69,7 +69,7 @@ def test_a_bind_that_is_refused_for_the_moment_is_not_denied() -> None:
         assert (session.refused, session.all_refused) == ({}, False)
 
 
-def test_nothing_asked_for_is_not_hopeless() -> None:
+def test_nothing_asked_for_is_not_all_refused() -> None:
     assert not finery().all_refused
     assert not ethgas().all_refused
     assert not stork().all_refused
