@@ -35,9 +35,20 @@ def commands(page: Path) -> list[tuple[str, str]]:
 COMMANDS = [(page.name, *pair) for page in PAGES for pair in commands(page)]
 
 
+@pytest.fixture(scope="session")
+def bin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `payloads`, also where this tree was never installed."""
+    folder = tmp_path_factory.mktemp("bin")
+    script = folder / "payloads"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m payloads "$@"\n')
+    script.chmod(0o755)
+    return folder
+
+
 @pytest.mark.parametrize(("page", "command", "shown"), COMMANDS)
-def test_console_examples(page: str, command: str, shown: str) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def test_console_examples(page: str, command: str, shown: str, bin_folder: Path) -> None:
+    folders = [str(bin_folder), str(Path(sys.executable).parent), os.environ["PATH"]]
+    path = os.pathsep.join(folders)
     environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
     run = subprocess.run(
         ["bash", "-c", command],

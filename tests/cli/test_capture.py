@@ -33,6 +33,8 @@ from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import Data
 
 BTC = next(iter(FEEDS.values()))
+# For a process of its own, also where this tree was never installed.
+ROOT = str(Path(__file__).resolve().parents[2])
 STORK = ("capture", "stork", "BTCUSD", "--endpoint")
 
 
@@ -422,7 +424,7 @@ def test_without_the_websocket_library_it_is_said_what_to_install(
     )
     ran = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True,
-        env={**os.environ, "PAYLOADS_STORK_TOKEN": "a-token-of-the-test"},
+        env={**os.environ, "PAYLOADS_STORK_TOKEN": "a-token-of-the-test", "PYTHONPATH": ROOT},
     )  # fmt: skip
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "is not installed, expected pip install 'payloads[live]'" in ran.stderr
