@@ -128,10 +128,11 @@ class ChainlinkSession(JsonSession):
         if report is None:
             # Another message may repeat a credential, so it is redacted before it is read.
             return super().received(data, now)
-        events = self._reported(report, now)
         if self._backfill.gaps or self._watchdog.limit is not None:
-            return self._done(events, now)
-        return events
+            return self._done(self._reported(report, now), now)
+        # No timer runs, which is so for nearly every report.
+        self.reported_at = report.observations_timestamp
+        return [self._delivered(report, now)]
 
     def _begin(self, now: int) -> list[Event]:
         gap = self.stream.opened(self, now)
