@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from payloads.abi.fields import Record
+from payloads.backing_off import pause_after
 from payloads.chain.http_node import HttpFailure, HttpNode
 from payloads.crypto import checksum
 from payloads.errors import Misuse, elide
@@ -201,11 +202,10 @@ class Node:
 
     def _request(self, method: str, params: Sequence[Any]) -> Any:
         """The result; `_ErrorAnswer` for an error of the node, `Unavailable` where it is silent."""
-        wait, why = FIRST_PAUSE, ""
+        why = ""
         for attempt in range(ATTEMPTS):
             if attempt:
-                self._pause(wait)
-                wait = min(2 * wait, LONGEST_PAUSE)
+                self._pause(pause_after(attempt, FIRST_PAUSE, LONGEST_PAUSE))
             try:
                 return self._once(method, params)
             except _ErrorAnswer as answer:

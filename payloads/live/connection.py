@@ -42,6 +42,7 @@ from functools import partial
 from typing import Self
 
 from payloads.abi.fields import Record
+from payloads.backing_off import pause_after
 from payloads.capture import redaction
 from payloads.capture.frames import Retrying, Unreachable
 from payloads.errors import Misuse, Refused
@@ -83,8 +84,7 @@ class Backoff(Record, frozen=True):
 
     def wait(self, attempt: int, chance: float, at_least: int = 0) -> int:
         """Nanoseconds before the `attempt`th dial after a failure; `chance` is in [0, 1)."""
-        longest = min(self.most, self.first * 2.0 ** min(attempt - 1, 32))
-        own = int(longest * (1 - chance / 2) * SECOND)
+        own = int(pause_after(attempt, self.first, self.most) * (1 - chance / 2) * SECOND)
         return max(own, at_least + int(self.first * chance / 2 * SECOND)) if at_least else own
 
 

@@ -5,7 +5,7 @@ each, over one `Stream`: what one of them has delivered, the others do not deliv
 content under other signatures is delivered, too, because the first may be damaged, and only a
 verification can tell.
 
-A refusal that may pass is asked again after 1 s, and again after 3 s, or later if the service says
+A refusal that may pass is asked again after 1 s, and again after 2 s, or later if the service says
 so, but not after more than 10 s. Without origins there is one plain session, as in the vendor's Go
 SDK, and a `Degraded` event that says so.
 """
@@ -23,9 +23,10 @@ from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.chainlink.stream import Stream, StreamStats
 from payloads.venues.common.session import SECOND, Event, Reply
 from payloads.venues.common.session_group import Degraded, SessionGroup
+from payloads.venues.common.timers import RetryTimer
 
-# Before the origins are asked for again.
-_PAUSES = (SECOND, 3 * SECOND)
+# How often the origins are asked for.
+_ATTEMPTS = 3
 # A service that asks for a longer wait is not waited for.
 _LONGEST_WAIT = 10 * SECOND
 
@@ -59,7 +60,7 @@ class HighAvailability(SessionGroup):
             ChainlinkSession, credentials, self.stream, endpoint=self.rest.endpoint, comma=comma,
             backfill=backfill, overlap=overlap, silence=silence,
         )  # fmt: skip
-        self._pauses = list(_PAUSES)
+        self._again = RetryTimer(SECOND, attempts=_ATTEMPTS)
         self._asked_at = 0
 
     def __repr__(self) -> str:
@@ -89,9 +90,11 @@ class HighAvailability(SessionGroup):
 
     def _ask_again(self, now: int) -> list[Event]:
         retry = self.retry
-        if retry is not None and retry.again and retry.at_least <= _LONGEST_WAIT and self._pauses:
-            self.deadline = now + max(self._pauses.pop(0), retry.at_least)
-            return []
+        if retry is not None and retry.again and retry.at_least <= _LONGEST_WAIT:
+            again = self._again.failed(now, retry.at_least)
+            self.deadline = self._again.deadline
+            if again:
+                return []
         self.sessions = (self._session(),)
         return [_degraded("does not say which origins there are")]
 

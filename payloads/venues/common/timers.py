@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
+from payloads.backing_off import pause_after
 from payloads.errors import Misuse
 from payloads.venues.common.session import Stalled
 
@@ -118,14 +119,11 @@ class RetryTimer(Timeout):
 
     def failed(self, now: int, at_least: int = 0) -> bool:
         """Wait before the next try; False, and nothing to wait for, if there is no next try."""
-        # The shift is bounded, so that years of failures make no huge number.
-        pause = self._first << min(self.failures, 40)
         self.failures += 1
         if self._attempts is not None and self.failures >= self._attempts:
             self.reset()
             return False
-        if self._longest is not None:
-            pause = min(pause, self._longest)
+        pause = pause_after(self.failures, self._first, self._longest)
         self.deadline = now + max(at_least, pause)
         return True
 
