@@ -79,7 +79,7 @@ class _Known(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> _Known:
-        rarest = max(text, key=lambda one: _FREQUENT.find(one) % 256)
+        rarest = max(text, key=lambda char: _FREQUENT.find(char) % 256)
         return cls(rarest, text, _encode(rarest), _encode(text))
 
     def __repr__(self) -> str:
@@ -128,7 +128,7 @@ _ESCAPES = (
     _Escapes(b"%", rb"%[0-9a-fA-F]{2}", lambda escape: bytes.fromhex(escape[1:].decode())),
 )
 # Characters that JSON also escapes with a letter or as they are.
-_SHORT = {one: json.dumps(one)[1:-1] for one in '"\\\b\f\n\r\t'} | {"/": "\\/"}
+_SHORT = {char: json.dumps(char)[1:-1] for char in '"\\\b\f\n\r\t'} | {"/": "\\/"}
 
 
 class _Overdone(Exception):
@@ -182,11 +182,11 @@ class Redactor:
         self._learn()
 
     def _learn(self) -> None:
-        values = [one.reveal() for one in self._given | self._secrets | self._texts]
+        values = [secret.reveal() for secret in self._given | self._secrets | self._texts]
         # As forms write it, a space is a plus.
-        texts = dict.fromkeys(text for one in values for text in (one, one.replace(" ", "+")))
+        texts = dict.fromkeys(text for value in values for text in (value, value.replace(" ", "+")))
         self._known = [_Known.of(text) for text in texts]
-        short = {_SHORT[one] for one in set().union(*values) if one in _SHORT}
+        short = {_SHORT[char] for char in set().union(*values) if char in _SHORT}
         self._telling = [(mark, mark.encode()) for mark in ("\\u", *short)]
 
     def may_find(self, messages: Sequence[Message]) -> bool:
@@ -194,8 +194,8 @@ class Redactor:
         try:
             return self._may_stand_in("", b"\n".join(messages))  # type: ignore[arg-type]
         except TypeError:
-            text = "\n".join([one for one in messages if isinstance(one, str)])
-            raw = b"\n".join([one for one in messages if not isinstance(one, str)])
+            text = "\n".join([message for message in messages if isinstance(message, str)])
+            raw = b"\n".join([message for message in messages if not isinstance(message, str)])
             return self._may_stand_in(text, raw)
 
     def _may_stand_in(self, text: str, raw: bytes) -> bool:

@@ -29,7 +29,7 @@ def _session(config: SessionConfig) -> Session:
             endpoint=config.options.get("rest") or endpoint,
             dialect=dialect,
         )
-    if login is None and (private := [one.name for one in channels if one.private]):
+    if login is None and (private := [channel.name for channel in channels if channel.private]):
         why = f"{private[0]} is a private channel, and nothing says whose"
         raise config.missing("private_key", "access_token", why=why)
     return EthgasSession(

@@ -43,8 +43,8 @@ class Queries(Requests):
         """Send what is held, if `private` all of it; whether that was anything."""
         if not self._held:
             return False
-        ready = [one for one in self._held if private or one[0] not in PRIVATE_QUERIES]
-        self._held = [one for one in self._held if one not in ready]
+        ready = [query for query in self._held if private or query[0] not in PRIVATE_QUERIES]
+        self._held = [query for query in self._held if query not in ready]
         for query_type, arguments in ready:
             self._send(self._dialect.query(query_type, arguments))
             self.sent(query_type)

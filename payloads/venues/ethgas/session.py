@@ -127,7 +127,7 @@ class EthgasSession(JsonSession):
     @property
     def all_refused(self) -> bool:
         gave_up = bool(self._entry.gave_up)
-        return bool(self.refused) and all(one.private and gave_up for one in self._subscriptions)
+        return bool(self.refused) and all(held.private and gave_up for held in self._subscriptions)
 
     @property
     def repeated(self) -> int:
@@ -315,7 +315,7 @@ class EthgasSession(JsonSession):
         if code in INVALID_TOKEN:
             return self._expired(str(code), message)
         asked = self._unanswered()
-        waiting = [*(one.label for one in asked), *self._requested.pending.values()]
+        waiting = [*(held.label for held in asked), *self._requested.pending.values()]
         # An error does not say what it is for; it is certain only if one request is open.
         about = waiting[0] if len(waiting) == 1 else ""
         if code in PASSING and asked:

@@ -212,9 +212,9 @@ class Names:
         answered = self._answered.get((feed, feed_id))
         named = Binding(feed, self._told.get((_kind(feed), feed_id), feed_id) or None)
         own = Binding(feed, None if feed in WITHOUT_ID else feed_id or None)
-        for one in (answered, own, named):
-            if one is not None and one in among:
-                return one
+        for binding in (answered, own, named):
+            if binding is not None and binding in among:
+                return binding
         # P's updates come as O and S, and I's as C, with the id 0.
         parent = Binding(_PARENTS.get(feed, ""))
         return parent if parent in among and not feed_id else None
@@ -227,7 +227,9 @@ class Names:
         candidates = [binding for binding in among if binding.feed == feed]
         if found := self.owner(feed, feed_id, candidates):
             return found
-        by_name = [one for one in candidates if isinstance(one.feed_id, str | Selection)]
+        by_name = [
+            binding for binding in candidates if isinstance(binding.feed_id, str | Selection)
+        ]
         if not by_name:
             # A refused id may be answered as 0.
             return candidates[0] if candidates and feed_id == 0 else None

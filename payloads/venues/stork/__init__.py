@@ -20,7 +20,7 @@ def _session(config: SessionConfig) -> Session:
         assets,
         endpoint=config.endpoint or "mainnet",
         market_status=config.flag("market_status"),
-        taxonomy=any(isinstance(one, str) for one in assets) or config.flag("taxonomy"),
+        taxonomy=any(isinstance(asset, str) for asset in assets) or config.flag("taxonomy"),
         silence=config.seconds("silence"),
         **given,
     )

@@ -82,7 +82,7 @@ def _check_token(headers: Headers, tokens: Collection[Secret]) -> Rejected | Non
         return _no(401, "expected Authorization: Basic <token>", "Authorization")
     raw = token.encode("utf-8", "replace")
     # Every token is compared, so that the time taken says nothing about which is near.
-    matches = [hmac.compare_digest(one.reveal().encode(), raw) for one in tokens]
+    matches = [hmac.compare_digest(token.reveal().encode(), raw) for token in tokens]
     return None if any(matches) else _no(401, "invalid token", "Authorization")
 
 
@@ -128,11 +128,12 @@ def read_command(data: Message, known: Collection[int] | None = None) -> Command
     assets = message.get("assets")
     if not isinstance(assets, list):
         raise Malformed("no assets", field="assets", expected="a list", found=shown(assets))
-    for index, one in enumerate(assets):
-        if type(one) is not int or not 0 <= one < 2**16 or (known is not None and one not in known):
+    for index, asset in enumerate(assets):
+        number = type(asset) is int and 0 <= asset < 2**16
+        if not number or (known is not None and asset not in known):
             expected = "an asset's id"
             path = f"assets[{index}]"
-            raise Malformed("no such asset", field=path, expected=expected, found=shown(one))
+            raise Malformed("no such asset", field=path, expected=expected, found=shown(asset))
     return Command(kind, tuple(assets))
 
 

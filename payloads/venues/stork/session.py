@@ -214,8 +214,8 @@ class StorkSession(JsonSession):
 
     def _confirmed(self, ids: list[int]) -> list[Event]:
         """The events of the subscriptions that were asked for, and are in force now."""
-        asked = [one for one in ids if self._subscriptions.state(one) is ASKED]
-        return [Subscribed(str(one)) for one in asked if self._subscriptions.in_force(one)]
+        asked = [asset for asset in ids if self._subscriptions.state(asset) is ASKED]
+        return [Subscribed(str(asset)) for asset in asked if self._subscriptions.in_force(asset)]
 
     def _echoed(self, message: Any) -> list[Event]:
         """An echo of what was sent, which is not documented, is taken as an acknowledgement."""
@@ -294,10 +294,10 @@ def _one_of(value: str, known: Collection[str], field: str) -> None:
 def _checked(assets: Iterable[int | str]) -> list[int | str]:
     """Ids of two bytes, and names."""
     listed: list[int | str] = [assets] if isinstance(assets, str) else list(assets)
-    for one in listed:
-        if not (0 <= one < 2**16 if type(one) is int else isinstance(one, str) and one):
+    for asset in listed:
+        if not (0 <= asset < 2**16 if type(asset) is int else isinstance(asset, str) and asset):
             expected = "an id from 0 to 65535, or a name"
-            raise Misuse("not an asset", field="assets", expected=expected, found=shown(one))
+            raise Misuse("not an asset", field="assets", expected=expected, found=shown(asset))
     return listed
 
 
@@ -318,4 +318,4 @@ def _echo(message: Any) -> tuple[str, list[int]]:
         return "", []
     ids = message.get("assets")
     listed = ids if isinstance(ids, list) else []
-    return message["type"], [one for one in listed if type(one) is int]
+    return message["type"], [asset for asset in listed if type(asset) is int]
