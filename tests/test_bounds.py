@@ -38,7 +38,7 @@ def value_of(name: str) -> Any:
             module = importlib.import_module(".".join(parts[:cut]))
         except ModuleNotFoundError:
             continue
-        found = reduce(getattr, parts[cut:], module)
+        found: Any = reduce(getattr, parts[cut:], module)
         return inspect.signature(found).parameters[parameter].default if parameter else found
     raise AssertionError(f"no module: {name}")
 

@@ -15,7 +15,7 @@ def takes(size: str) -> None:
 
 def test_what_a_call_takes_is_measured_and_its_output_returned() -> None:
     assert run_limited(takes, str(10**8)) == f"{10**8}\n"
-    with pytest.raises(AssertionError, match="10[0-9] MB beyond the start"):
+    with pytest.raises(AssertionError, match=r"10[0-9] MB beyond the start"):
         run_limited(takes, str(10**8), most=90 * 10**6)
 
 
