@@ -23,6 +23,9 @@ MAX_PAYLOAD_BYTES = 4 * 2**20
 MAX_TEXT_CHARACTERS = 2 * MAX_PAYLOAD_BYTES + 2**16
 # No message of any venue is nested deeper than a tenth of this.
 MAX_NESTING = 500
+# A value of JSON takes three bytes of text at least, and up to 24 times that in memory.
+MAX_VALUES = 1_000_000
+_FEW_BYTES = 2 * MAX_VALUES
 # Up to this recursion limit, parsers of JSON raise an exception before the stack is used up.
 _SAFE_RECURSION = 5000
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.S)
@@ -88,6 +91,7 @@ def parse_json(text: str | bytes) -> Any:
         limit = f"at most {MAX_TEXT_CHARACTERS} characters"
         raise Malformed("frame too large", field="frame", expected=limit, found=str(len(text)))
     check_nesting(text)
+    check_values(text)
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -110,6 +114,21 @@ def check_depth(data: str | bytes) -> None:
     if raw.count(b"[") + raw.count(b"{") > MAX_NESTING and _depth(raw) > MAX_NESTING:
         expected = f"at most {MAX_NESTING} levels"
         raise Malformed("not JSON: nested too deeply", field="message", expected=expected)
+
+
+def check_values(data: str | bytes) -> None:
+    """Raise `Malformed` for JSON of so many values that they would take too much memory."""
+    if len(data) <= _FEW_BYTES:
+        return
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    if _values(raw) > MAX_VALUES and _values(_STRING.sub(b"", raw)) > MAX_VALUES:
+        expected = f"at most {MAX_VALUES} values"
+        raise Malformed("JSON of too many values", field="message", expected=expected, found="more")
+
+
+def _values(raw: bytes) -> int:
+    """How many values there are at most."""
+    return raw.count(b",") + raw.count(b"[") + raw.count(b"{") + 1
 
 
 def _depth(raw: bytes) -> int:
