@@ -375,10 +375,13 @@ async def _closed(connection: Any) -> None:
 
 
 CHILD = """
-    import asyncio, sys
+    import asyncio, signal, sys
     from payloads.live import connect, stream
     from payloads.capture import CaptureWriter
     from tests.live.kit import Numbered
+
+    # A shell starts its background jobs with the signal ignored, and so these tests if they are one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     async def main():
         with CaptureWriter(sys.argv[2]) as writer:
