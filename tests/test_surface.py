@@ -38,9 +38,9 @@ VENUE_FOLDERS = tuple(
 # Every name that is exported, and no other. Adding one is a decision, so it is made here too.
 EXPORTS: dict[str, set[str]] = {
     "payloads": {
-        *("AS_CONTRACT", "CANONICAL", "Decoded", "Malformed", "Misuse", "Note", "PayloadError"),
-        *("Refused", "State", "Verdict", "chainlink", "decode", "inspect", "judge", "judge_many"),
-        *("recover", "stork"),
+        *("AS_CONTRACT", "CANONICAL", "Decoded", "Embedded", "Malformed", "Misuse", "Note"),
+        *("PayloadError", "Refused", "State", "Verdict", "chainlink", "decode", "embedded"),
+        *("inspect", "judge", "judge_many", "recover", "stork"),
     },
     "payloads.chainlink": {
         *(
@@ -198,7 +198,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("chainlink", "stork"),
     ("systems", "published", "testing", "reference", "venues.common"),
     ("recognise", *(f"venues.{name}" for name in VENUE_FOLDERS if name != "common")),
-    ("inspection", "judging", "venues"),
+    ("embedding", "inspection", "judging", "venues"),
     ("chain", "capture"),
     ("live",),
     ("simulators",),
