@@ -158,8 +158,6 @@ HOSTILE_STATES = {
     "dots.toml": b"contract='v0.5.0'\n[[history]]\nuntil=5\nconfigs." + b"a." * 90_000 + b"a=1",
     "keys.toml": b"".join(b"a%d=1\n" % index for index in range(20_000)),
     "dotted.toml": b"".join(b"b%d." % i + b"a." * (MAX_TOML_DOTS - 1) + b"a=1\n" for i in range(9)),
-        b"b%d." % i + b"a." * (MAX_TOML_DOTS - 1) + b"a=1\n" for i in range(500)
-    ),
 }
 
 

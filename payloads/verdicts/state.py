@@ -28,7 +28,7 @@ from msgspec.structs import fields, replace
 
 from payloads.abi.fields import Record, hexed
 from payloads.errors import Malformed, Misuse, shown
-from payloads.inputs import check_depth, check_values
+from payloads.inputs import MAX_VALUES, check_depth, check_values
 from payloads.json_records import EXACT, Reading, Wrong, hex_bytes, integer
 from payloads.signatures import address_bytes
 
@@ -122,7 +122,7 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
         text = _content(path)
         try:
             check_depth(text)
-            check_values(text)
+            check_values(text, MAX_VALUES)
             if _is_toml(path):
                 _check_dots(text)
                 record = tomllib.loads(text.decode())

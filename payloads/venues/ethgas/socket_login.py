@@ -16,7 +16,15 @@ from enum import Enum
 from typing import Any
 
 from payloads.venues.common.redactor import Redactor, Secret
-from payloads.venues.common.session import NO_ANSWER, SECOND, Authenticated, Event, Rejected
+from payloads.venues.common.session import (
+    NO_ANSWER,
+    NOT_ASKED,
+    SECOND,
+    Authenticated,
+    Event,
+    Missing,
+    Rejected,
+)
 from payloads.venues.common.timers import Timeout
 from payloads.venues.ethgas.auth import EthgasLogin
 from payloads.venues.ethgas.codes import FORBIDDEN, RATE_LIMITED, meaning
@@ -68,11 +76,21 @@ class SocketLogin:
         self.pause = Timeout(RATE_PAUSE)
         self._failures = 0
         self.gave_up = ""
+        # Over all connections: when a login was asked for first, and whether one was accepted.
+        self._asked_at = 0
+        self._came = False
 
     @property
     def authenticated(self) -> bool:
         """Whether the venue accepted a login on this connection."""
         return self.state in (LOGGED_IN, RENEWING)
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        """The login, if none has been accepted so far, on any connection."""
+        if self._login is None or self._came or self.gave_up:
+            return {}
+        return {"login": Missing(NO_ANSWER if self._asked_at else NOT_ASKED, self._asked_at)}
 
     @property
     def asking(self) -> bool:
@@ -133,6 +151,7 @@ class SocketLogin:
         self._redactor.add(token)
         self._send(self._dialect.login(token.reveal()))
         self._sent_token = token
+        self._asked_at = self._asked_at or now
         self.answer.start(now)
         # A renewed token does not interrupt what the old one has opened.
         self._move(RENEWING if self.state is LOGGED_IN else ASKED)
@@ -149,7 +168,7 @@ class SocketLogin:
     # --- answers ----------------------------------------------------------------------------------
 
     def accepted(self, detail: str) -> list[Event]:
-        self._failures, self.gave_up = 0, ""
+        self._failures, self.gave_up, self._came = 0, "", True
         self._move(LOGGED_IN)
         self.answer.stop()
         return [Authenticated(detail)]
