@@ -104,7 +104,7 @@ def check_nesting(data: str | bytes) -> None:
         check_depth(data)
 
 
-def check_depth(data: str | bytes) -> None:
+def check_depth(data: str | bytes | bytearray) -> None:
     """`check_nesting`, whatever the recursion limit is now."""
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     if raw.count(b"[") + raw.count(b"{") > MAX_NESTING and _depth(raw) > MAX_NESTING:
@@ -112,7 +112,22 @@ def check_depth(data: str | bytes) -> None:
         raise Malformed("not JSON: nested too deeply", field="message", expected=expected)
 
 
-def _depth(raw: bytes) -> int:
+def check_values(data: str | bytes | bytearray, most: int) -> None:
+    """Raise `Malformed` for JSON of more than `most` values, keys included; before it is parsed.
+
+    A value takes two bytes of JSON, and as an object of Python up to a hundred and twelve. Commas
+    in strings count as well: no text of this size has as many.
+    """
+    if len(data) <= most:
+        return
+    marks: Any = ",:[{" if isinstance(data, str) else b",:[{"
+    count = sum(map(data.count, marks))
+    if count > most:
+        expected = f"at most {most} values"
+        raise Malformed("too many values", field="message", expected=expected, found=str(count))
+
+
+def _depth(raw: bytes | bytearray) -> int:
     """How deep brackets are nested. Brackets in strings do not count."""
     depth = deepest = 0
     for bracket in _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS):

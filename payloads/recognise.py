@@ -100,12 +100,21 @@ def form_of(raw: bytes) -> tuple[str, str, str]:
     known = systems.SYSTEMS
     short = len(raw) < min(system.shortest for system in known)
     raise Malformed(
-        "too short for any payload" if short else "not recognised as a payload",
+        "too short for any payload" if short else "not recognised as a payload" + _hint(raw),
         offset=0,
         field="payload",
         expected=", ".join(system.payloads for system in known) + ", or a call of one",
         found=f"{len(raw)} bytes beginning 0x{elide(raw[:16].hex())}",
     )
+
+
+def _hint(raw: bytes) -> str:
+    """Where the first payload inside these bytes stands, in words; "" if there is none."""
+    places = (place for system in systems.SYSTEMS for place in system.places(raw, ()))
+    first = min((place.start for place in places), default=None)
+    if first is None:
+        return ""
+    return f" (there is a signed payload at byte {first}: see payloads.embedded)"
 
 
 def find(value: Any, options: Options) -> Found | Several:
