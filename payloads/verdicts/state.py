@@ -39,7 +39,8 @@ Uint256 = Annotated[int, integer(0, 2**256 - 1)]
 Bytes32 = Annotated[HexBytes, hex_bytes(32)]
 Address = Annotated[HexBytes, lambda value: hexed(address_bytes(value))]
 
-_READING = Reading(base=EXACT, error=Misuse, closed=True)
+# How states, and the records in them, are read.
+READING = Reading(base=EXACT, error=Misuse, closed=True)
 
 
 def plain(**values: Any) -> dict[str, Any]:
@@ -122,7 +123,7 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
         keys = dict(record)
         if (kind := keys.pop("kind", "world")) != "world":
             raise Misuse("not a state", field="kind", expected="world", found=shown(kind))
-        state: Self = _READING.read(cls, keys)
+        state: Self = READING.read(cls, keys)
         return state
 
     def check(self) -> None:
