@@ -7,7 +7,7 @@ that list and know no system by name. So a third system is one folder and one li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,15 @@ class Found(Record, frozen=True):
     value: Any = None
 
 
+class Place(Record, frozen=True):
+    """A payload inside other bytes: where it stands, its form, and the evidence in words."""
+
+    start: int
+    end: int
+    form: str
+    why: str
+
+
 class Several(Record, frozen=True):
     """An input that holds a list of payloads."""
 
@@ -117,6 +126,8 @@ class System:
     signed: tuple[type, ...]
 
     decode: Callable[[bytes, str, Options], Any]
+    # The payloads inside other bytes, left to right; packed ones perhaps only of these signers.
+    places: Callable[[bytes, Collection[bytes]], Iterable[Place]] = lambda data, signers: ()
     # The bytes inside a form that only wraps other bytes.
     containers: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
     notes: Callable[[Any, Claims], Iterable[Note]]

@@ -38,9 +38,9 @@ VENUE_FOLDERS = tuple(
 # Every name that is exported, and no other. Adding one is a decision, so it is made here too.
 EXPORTS: dict[str, set[str]] = {
     "payloads": {
-        *("AS_CONTRACT", "CANONICAL", "Decoded", "Malformed", "Misuse", "Note", "PayloadError"),
-        *("Refused", "State", "Verdict", "chainlink", "decode", "inspect", "judge", "judge_many"),
-        *("recover", "stork"),
+        *("AS_CONTRACT", "CANONICAL", "Decoded", "Embedded", "Malformed", "Misuse", "Note"),
+        *("PayloadError", "Refused", "State", "Verdict", "chainlink", "decode", "embedded"),
+        *("inspect", "judge", "judge_many", "recover", "stork"),
     },
     "payloads.chainlink": {
         *(
@@ -73,7 +73,7 @@ EXPORTS: dict[str, set[str]] = {
         *("VENUES", "SessionConfig", "Authenticated", "Backfilled", "Binding", "Broken"),
         *("ChainlinkSession", "Channel", "Closed", "ChainlinkCredentials", "Data", "Degraded"),
         *("Duplicate", "EthgasLogin", "EthgasSession", "Event", "FinerySession"),
-        *("HighAvailability", "HmacKey", "NonceSequence", "Opened"),
+        *("HighAvailability", "HmacKey", "Missing", "NonceSequence", "Opened"),
         *("QfexMarketSession", "QfexTradeSession", "Rejected", "Retry", "Secret", "Session"),
         *("SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription", "Unknown"),
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
@@ -189,7 +189,7 @@ def test_the_catalogue_of_the_venues_pulls_in_no_session() -> None:
 # From the ground up. An import points to a lower floor, or stays in its own unit: never up, and
 # never sideways. `docs/architecture.md` has the same table.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("backing_off", "errors", "loopback", "_late", "_version"),
+    ("backing_off", "deadline", "errors", "loopback", "_late", "_version"),
     ("crypto", "inputs"),
     ("abi",),
     ("signatures", "json_records"),
@@ -198,7 +198,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("chainlink", "stork"),
     ("systems", "published", "testing", "reference", "venues.common"),
     ("recognise", *(f"venues.{name}" for name in VENUE_FOLDERS if name != "common")),
-    ("inspection", "judging", "venues"),
+    ("embedding", "inspection", "judging", "venues"),
     ("chain", "capture"),
     ("live",),
     ("simulators",),

@@ -16,6 +16,7 @@ from payloads.chainlink.frames import (
     open_frame,
     without_signatures,
 )
+from payloads.chainlink.places import places
 from payloads.chainlink.report import BareReport, FullReport, decode, decode_report
 from payloads.chainlink.rows import rows, title
 from payloads.chainlink.signers import expect_signers, recover
@@ -138,6 +139,7 @@ SYSTEM = System(
     types={FullReport: "full_report", BareReport: "report"},
     signed=(FullReport,),
     decode=_decode,
+    places=places,
     containers={"snappy": decompress},
     notes=notes,
     is_frame=is_frame,

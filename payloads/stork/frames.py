@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from payloads.crypto import CURVE_ORDER
 from payloads.errors import Malformed, Misuse, shown
 from payloads.inputs import to_bytes
 from payloads.stork.update import (
@@ -100,6 +101,14 @@ def _is_versioned(raw: bytes) -> bool:
     return raw[65:67] == b"\xff\x02"
 
 
+def _is_calldata(raw: bytes) -> bool:
+    """Whether this is a selector and words, an early one of which is a number or an address.
+
+    A signature has no 12 zero bytes there, and calldata of other contracts may have Stork's size.
+    """
+    return len(raw) % 32 == 4 and any(not any(raw[at : at + 12]) for at in (4, 36))
+
+
 def _recoverable(raw: bytes) -> bool:
     return raw[64:65] in (b"\x00", b"\x01")
 
@@ -107,12 +116,13 @@ def _recoverable(raw: bytes) -> bool:
 def _of_its_time(raw: bytes) -> str:
     """A timestamp where Stork has it, and a size or a signature that fits, too."""
     versioned = _is_versioned(raw)
-    return _words(raw, versioned) if _timely(raw, 69 if versioned else 65) else ""
+    timely = _timely(raw, 69 if versioned else 65) and not _is_calldata(raw)
+    return _words(raw, versioned) if timely else ""
 
 
 def _of_its_size(raw: bytes) -> str:
     """A recovery id where Stork has it, in a layout or a size of Stork's."""
-    return _words(raw, _is_versioned(raw)) if _recoverable(raw) else ""
+    return _words(raw, _is_versioned(raw)) if _recoverable(raw) and not _is_calldata(raw) else ""
 
 
 def _words(raw: bytes, versioned: bool) -> str:
@@ -124,6 +134,25 @@ def _words(raw: bytes, versioned: bool) -> str:
     if _recoverable(raw) and _timely(raw, 65):
         return "a 65-byte signature and a nanosecond timestamp where Stork has it"
     return ""
+
+
+# A run of zeros that no signature's r and s have, and every number and address in calldata has.
+_ZEROS = bytes(8)
+_HALF_ORDER = (CURVE_ORDER // 2).to_bytes(32, "big")
+
+
+def plausible(raw: bytes) -> bool:
+    """Whether bytes out of a longer stretch may be a signed update that a contract accepts."""
+    at = 69 if _is_versioned(raw) else 65
+    return (
+        (at == 69 or fits_plain(raw))
+        and _recoverable(raw)
+        and _timely(raw, at)
+        and any(raw[at + 3 : at + 10])
+        and _ZEROS not in raw[:32]
+        and _ZEROS not in raw[32:64]
+        and raw[32:64] <= _HALF_ORDER
+    )
 
 
 EVIDENCE = (

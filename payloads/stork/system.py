@@ -9,6 +9,7 @@ from payloads.abi.calldata import function_named
 from payloads.errors import Misuse
 from payloads.stork.calldata import FUNCTIONS, encode_calldata
 from payloads.stork.frames import EVIDENCE, NAME, SIGNED, UNSIGNED, is_frame, notes, open_frame
+from payloads.stork.places import places
 from payloads.stork.rows import rows, title
 from payloads.stork.signers import expect_signers, recover
 from payloads.stork.to_json import from_dict, to_dict
@@ -102,6 +103,7 @@ SYSTEM = System(
     types={SignedUpdate: SIGNED, UnsignedUpdate: UNSIGNED},
     signed=(SignedUpdate,),
     decode=_decode,
+    places=places,
     notes=notes,
     is_frame=is_frame,
     open_frame=open_frame,

@@ -380,7 +380,7 @@ CHILD = """
     from payloads.capture import CaptureWriter
     from tests.live.kit import Numbered
 
-    # A shell starts its background jobs with the signal ignored, and so these tests if they are one.
+    # A shell starts a background job with the signal ignored: these tests may be such a job.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
     async def main():

@@ -60,7 +60,8 @@ class StorkSimulator(Simulator):
     """Stork Fast on loopback.
 
     `feeds` are names of assets (see `ASSETS`) or further names with an id: `{"XYZUSD": 500}`.
-    `bad_share` of the signed payloads are bad, each of a kind of `bad`. `needs_deflate`
+    `bad_share` of the signed payloads are bad, each of a kind of `bad`. Of the assets in `silent`
+    nothing is sent, as of an asset whose market is closed. `needs_deflate`
     refuses clients that do not offer permessage-deflate, as the gateway is said to.
     """
 
@@ -70,6 +71,7 @@ class StorkSimulator(Simulator):
     expires: ClassVar[str] = "the token is withdrawn"
     text_options: ClassVar[Mapping[str, TextOption]] = {
         "bad": names("of --bad-share: wrong_signer, truncated, flipped (all)"),
+        "silent": names("assets of which it sends nothing"),
         "needs_deflate": yes_or_no("refuses clients that offer no compression (no)"),
         "token": word("the token that it takes"),
         **COMMON,
@@ -84,6 +86,7 @@ class StorkSimulator(Simulator):
         signer: InsecureTestStorkSigner | None = None,
         token: str = "payloads-insecure-test-token",
         needs_deflate: bool = False,
+        silent: Iterable[str] = (),
         **common: Unpack[Common],
     ) -> None:
         if needs_deflate:
@@ -94,6 +97,7 @@ class StorkSimulator(Simulator):
         self.token, self.needs_deflate = token, needs_deflate
         self._withdrawn = False
         self.ids = _ids(feeds)
+        self._silent = {self.ids.get(name) for name in silent}
         self._names = {asset_id: name for name, asset_id in self.ids.items()}
         self._walks = {
             asset_id: Walk(f"{self.seed} {name}", ASSETS.get(name, (0, 100 * E18))[1])
@@ -206,7 +210,10 @@ class StorkSimulator(Simulator):
         memory = peer.memory
         memory["number"] += 1
         asked = memory["asked"]
-        chosen = self._changed(memory, [*memory["assets"]], asked.channel == "real_time")
+        audible = [asset for asset in memory["assets"] if asset not in self._silent]
+        if not audible:
+            return
+        chosen = self._changed(memory, audible, asked.channel == "real_time")
         status = asked.market_status
         assets = tuple(self._asset(asset, memory["number"], status) for asset in chosen)
         # Two messages never have the same time, whatever the clock says.
