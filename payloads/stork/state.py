@@ -95,7 +95,7 @@ class StorkState(State, frozen=True, kw_only=True, dict=True, gc=True):
     def check(self) -> None:
         """Raise `Wrong` for what a contract of this generation could not have stored."""
         super().check()
-        needed, other = ("signers", "signer") if self.multisigner else ("signer", "signers")
+        needed, other = self._keys()
         if getattr(self, needed) is None:
             raise Wrong("missing", path=needed)
         if getattr(self, other) is not None:
@@ -104,6 +104,13 @@ class StorkState(State, frozen=True, kw_only=True, dict=True, gc=True):
             _check_signers(self.signers)
         if self.undated is not None and self.undated.signers() != self.trusted:
             raise Wrong("leads to other signers", path="history")
+
+    def _keys(self) -> tuple[str, str]:
+        """The key that has who may sign, and the other generation's."""
+        return ("signers", "signer") if self.multisigner else ("signer", "signers")
+
+    def _required(self) -> set[str]:
+        return super()._required() | {self._keys()[0]}
 
     def to_dict(self) -> dict[str, Any]:
         """The object that `from_dict` reads."""

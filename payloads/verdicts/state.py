@@ -111,11 +111,15 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
 
         Each on its own: what a key may hold depends on the contract, and on no other key.
         """
-        required = {field.name for field in fields(type(self)) if field.required}
-        bare = self._read({key: self.to_dict()[key] for key in required})
+        record = self.to_dict()
+        bare = self._read({key: record[key] for key in self._required()})
         for earlier in self.history:
             if earlier.rest:
                 replace(bare, history=(earlier,)).at(earlier.until - 1)
+
+    def _required(self) -> set[str]:
+        """The keys that no description of this contract may lack."""
+        return {field.name for field in fields(type(self)) if field.required}
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
