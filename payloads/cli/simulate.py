@@ -73,7 +73,11 @@ def _option_lines(options: Mapping[str, TextOption]) -> Iterator[str]:
 @click.option(
     "--rate", type=float, help="Messages a second for each stream (default: the venue's)."
 )
-@click.option("--feeds", metavar="NAME,…", help="Feed IDs, assets, instruments or symbols.")
+@click.option(
+    "--feeds",
+    metavar="NAME,…",
+    help="Feed IDs, assets, instruments or symbols; NAME=NUMBER for a new one.",
+)
 @click.option(
     "--misbehave", default="", metavar="RULE,…", help="Faults and their times; see below."
 )

@@ -447,11 +447,12 @@ def test_a_login_only_moves_along_its_table() -> None:
 def test_a_login_that_is_answered_with_code_1_is_no_success() -> None:
     """The general table has 1 for success; the answer to a login has 0."""
     session = by_token(ORDERS)
-    (told,) = say(session, {"event": "login", "code": 1, "msg": "", "connId": "1"})
+    session.opened(NOW)
+    told, *more = say(session, {"event": "login", "code": 1, "msg": "", "connId": "1"})
     assert not session.authenticated
     words = "not the code of a login that is accepted, which is 0"
     assert told == Rejected("1", "", words, "login")
-    session.tick(NOW)
+    assert "success" not in f"{more}{session.refused}"
     assert session.all_refused, "nothing can renew the token"
 
 
