@@ -128,7 +128,7 @@ def _entry(raw: Any) -> tuple[Any, str]:
 
 
 def _is_list(raw: Any) -> bool:
-    return memoryview(raw)[:1] == b"["
+    return bytes(memoryview(raw)[:1]) == b"["
 
 
 def _url(request: Any) -> str:
