@@ -16,9 +16,17 @@ return (empty for a bare revert). It is None where no contract would have been a
 
 from __future__ import annotations
 
+import reprlib
+import sys
 from typing import Any
 
 _SHOWN = 48
+# A plain `repr` goes as deep as its value is nested. Libraries of this field raise the recursion
+# limit to 100,000, and then a deep value would crash the interpreter.
+_REPR = reprlib.Repr()
+_REPR.maxlevel = 6
+_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = _REPR.maxset = _REPR.maxfrozenset = 12
+_REPR.maxstring = _REPR.maxlong = _REPR.maxother = sys.maxsize
 
 
 def elide(text: str, limit: int = _SHOWN) -> str:
@@ -32,7 +40,7 @@ def elide(text: str, limit: int = _SHOWN) -> str:
 def shown(value: object, limit: int = _SHOWN) -> str:
     """`repr(value)` in a line; also for values without a repr, such as integers of 5,000 digits."""
     try:
-        return elide(repr(value), limit)
+        return elide(_REPR.repr(value), limit)
     except Exception:
         return f"an unprintable {type(value).__name__}"
 

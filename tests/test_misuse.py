@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,16 @@ MISTAKES: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.fixture(params=["Python's limit", "a raised limit"])
+def recursion(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Libraries of this field raise the limit to 100,000: a deep `repr` would crash the process."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000 if request.param == "a raised limit" else before)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("recursion")
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_told(mistake: str) -> None:
     with pytest.raises(PayloadError) as caught:
@@ -85,6 +96,7 @@ VALUES = [
 ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("recursion")
 @pytest.mark.parametrize("key", KEYS)
 def test_a_state_with_any_value_is_read_or_told(key: str) -> None:
     for value in VALUES:
