@@ -16,17 +16,12 @@ return (empty for a bare revert). It is None where no contract would have been a
 
 from __future__ import annotations
 
-import reprlib
-import sys
+from collections.abc import Iterator
 from typing import Any
 
 _SHOWN = 48
-# A plain `repr` goes as deep as its value is nested. Libraries of this field raise the recursion
-# limit to 100,000, and then a deep value would crash the interpreter.
-_REPR = reprlib.Repr()
-_REPR.maxlevel = 6
-_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = _REPR.maxset = _REPR.maxfrozenset = 12
-_REPR.maxstring = _REPR.maxlong = _REPR.maxother = sys.maxsize
+# Containers inside containers, as an error shows them.
+_DEEPEST = 64
 
 
 def elide(text: str, limit: int = _SHOWN) -> str:
@@ -39,10 +34,28 @@ def elide(text: str, limit: int = _SHOWN) -> str:
 
 def shown(value: object, limit: int = _SHOWN) -> str:
     """`repr(value)` in a line; also for values without a repr, such as integers of 5,000 digits."""
+    if not _is_shallow(value):  # where the recursion limit is raised, its repr ends the process
+        return f"a {type(value).__name__}, nested more than {_DEEPEST} levels deep"
     try:
-        return elide(_REPR.repr(value), limit)
+        return elide(repr(value), limit)
     except Exception:
         return f"an unprintable {type(value).__name__}"
+
+
+def _is_shallow(value: object) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in _containers_in(outer)]
+        if not level:
+            return True
+    return False
+
+
+def _containers_in(value: object) -> Iterator[object]:
+    if isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            if isinstance(item, dict | list | tuple):
+                yield item
 
 
 def panic(code: int) -> bytes:

@@ -23,6 +23,8 @@ MAX_PAYLOAD_BYTES = 4 * 2**20
 MAX_TEXT_CHARACTERS = 2 * MAX_PAYLOAD_BYTES + 2**16
 # No message of any venue is nested deeper than a tenth of this.
 MAX_NESTING = 500
+# As objects of Python they take some 70 MB. The largest call has 130,000 elements.
+MAX_VALUES = 1_000_000
 # Up to this recursion limit, parsers of JSON raise an exception before the stack is used up.
 _SAFE_RECURSION = 5000
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.S)
@@ -88,6 +90,7 @@ def parse_json(text: str | bytes) -> Any:
         limit = f"at most {MAX_TEXT_CHARACTERS} characters"
         raise Malformed("frame too large", field="frame", expected=limit, found=str(len(text)))
     check_nesting(text)
+    check_values(text, MAX_VALUES)
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -104,7 +107,7 @@ def check_nesting(data: str | bytes) -> None:
         check_depth(data)
 
 
-def check_depth(data: str | bytes) -> None:
+def check_depth(data: str | bytes | bytearray) -> None:
     """`check_nesting`, whatever the recursion limit is now."""
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     if raw.count(b"[") + raw.count(b"{") > MAX_NESTING and _depth(raw) > MAX_NESTING:
@@ -112,7 +115,25 @@ def check_depth(data: str | bytes) -> None:
         raise Malformed("not JSON: nested too deeply", field="message", expected=expected)
 
 
-def _depth(raw: bytes) -> int:
+def check_values(data: str | bytes | bytearray, most: int) -> None:
+    """Raise `Malformed` for JSON of more than `most` values, keys included; before it is parsed.
+
+    A value takes two bytes of JSON, and as an object of Python up to a hundred and twelve.
+    """
+    if len(data) <= most or _marks(data) <= most:
+        return
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    if (count := _marks(_STRING.sub(b"", raw))) > most:  # commas in strings do not count
+        expected = f"at most {most} values"
+        raise Malformed("too many values", field="message", expected=expected, found=str(count))
+
+
+def _marks(data: str | bytes | bytearray) -> int:
+    marks: Any = ",:[{" if isinstance(data, str) else b",:[{"
+    return sum(map(data.count, marks))
+
+
+def _depth(raw: bytes | bytearray) -> int:
     """How deep brackets are nested. Brackets in strings do not count."""
     depth = deepest = 0
     for bracket in _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS):

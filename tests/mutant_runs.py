@@ -1,17 +1,17 @@
 """How a mutant is tried: in a fork of this process, with the tests that run the changed line.
 
-Importing takes longer than most tests, so this process imports the libraries that the tests use, but
-nothing of `payloads`. A fork then imports `payloads` with one line changed, and runs tests until one
-fails. No file is written, so several mutants can be tried at once.
+Importing takes longer than most tests, so this process imports the libraries that the tests use,
+but nothing of `payloads`. A fork then imports `payloads` with one line changed, and runs tests
+until one fails. No file is written, so several mutants can be tried at once.
 
-Which tests run which line is recorded first, with `coverage`, test by test. A line that no test runs
-cannot be noticed by any.
+Which tests run which line is recorded first, with `coverage`, test by test. A line that no test
+runs cannot be noticed by any.
 """
 
 from __future__ import annotations
 
 import ast
-import importlib.abc
+import importlib
 import importlib.machinery
 import importlib.util
 import json
@@ -144,7 +144,7 @@ def merged(files: Sequence[Path]) -> Record:
 # --- one mutant -----------------------------------------------------------------------------------
 
 
-class Changed(importlib.abc.MetaPathFinder, importlib.machinery.SourceFileLoader):
+class Changed(importlib.machinery.SourceFileLoader):
     """Imports one module from a changed source."""
 
     def __init__(self, name: str, path: Path, source: str) -> None:
@@ -207,7 +207,8 @@ def _passes(tests: Sequence[str]) -> bool:
 
 def stages(found: Sequence[str], known: Record, budget: float) -> list[list[str]]:
     """The tests for a mutant: first from the quick files, then from all, within a budget."""
-    chosen, total = [], 0.0
+    chosen: list[str] = []
+    total = 0.0
     for test in found:
         total += known.seconds.get(test, 0)
         if total < budget or not chosen:

@@ -5,14 +5,14 @@
     python -m tests.mutants --list                    # every break there is, without running any
 
 A mutant is one change at one place: a comparison, a number, a condition, an operator, a statement
-left out. The tests that run that place are run with it until one fails (`tests/mutant_runs.py`). A
-mutant that passes them all is a survivor. `tests/mutants.md` lists the survivors that change nothing
-a caller can see, with the reason; they do not count.
+left out. The tests that run that place are run with it until one fails (`tests/mutant_runs.py`).
+A mutant that passes them all is a survivor. `tests/mutants.md` lists the survivors that change
+nothing a caller can see, with the reason; they do not count.
 
-The goal is that 95 % are noticed. A small sample can miss that by chance: of 40 mutants of code that
+The goal is that 95 % are noticed. A small sample can miss it by chance: of 40 mutants of code that
 meets the goal exactly, five or more survive once in 21 runs, and six or more once in 72. So a run
-fails when so many survive as would happen at the goal once in 50 runs or less: of 40, six. Code of
-which 80 % is noticed fails such a run five times in six.
+fails when so many survive as would happen at the goal once in 50 runs or less: of 40, six. Code
+of which 80 % is noticed fails such a run five times in six.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The limits of both contracts' calls: each on its two sides, the last that fits and the first not."""
+"""The limits of both contracts' calls, each with the last value that fits and the first beyond."""
 
 from __future__ import annotations
 
@@ -171,9 +171,7 @@ def test_one_bad_element_reverts_the_call_without_data(generation: str, index: i
     call = _bulk(good, good, good)
     assert chainlink.judge_calldata(call, chainlink_state(generation)).accepted
     for offset in (2**40, 2**255 - 1, len(call)):
-        verdict = chainlink.judge_calldata(
-            _point(call, index, offset), chainlink_state(generation)
-        )
+        verdict = chainlink.judge_calldata(_point(call, index, offset), chainlink_state(generation))
         assert (verdict.accepted, verdict.revert_data) == (False, b"")
         failed = [check for check in verdict.checks if check.decided]
         assert f"payloads[{index}]" in failed[0].detail or failed[0].payload == index
@@ -189,7 +187,7 @@ def test_an_element_may_point_backwards() -> None:
         assert verdict.accepted
         assert verdict.returned[0] == verdict.returned[1]
     # Before the start of the calldata everything reads as zeros: an empty element.
-    for raw in (_point(call, 1, -(2**200)), _point(call, 1, -2**254)):
+    for raw in (_point(call, 1, -(2**200)), _point(call, 1, -(2**254))):
         assert chainlink.decode_call(raw).payloads[1] == b""
 
 

@@ -8,25 +8,31 @@ The body is never inflated: no compression is offered, and a compressed answer i
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
 from base64 import b64encode
-from http.client import HTTPException, HTTPResponse
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from itertools import count
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+import msgspec
+
 from payloads._version import agent
+from payloads.deadline import Deadline
 from payloads.errors import Malformed
-from payloads.inputs import check_depth
+from payloads.inputs import check_depth, check_values
 from payloads.loopback import is_loopback
 
 # What nodes allow in one answer of eth_getLogs is at most about 150 MB; they are asked again for a
 # smaller range, as for any other refusal. The rest is small.
 MAX_ANSWER_BYTES = 16 * 2**20
+# A log of an event has 23 values, keys included, and mostly 700 bytes.
+MAX_ANSWER_VALUES = 2**19
 MAX_ERROR_BYTES = 4096
 # For one request, from the dial to the last byte.
 MAX_SECONDS = 60
+SLOW = "no answer in time"
 _PIECE = 2**16
 
 
@@ -45,12 +51,7 @@ class HttpNode:
         self._url, self._login = _without_login(url)
         self._timeout = timeout
         self._numbers = count(1)
-        # No handler for redirects: a request is sent to the node it is for, or not at all.
-        self._opener = urllib.request.OpenerDirector()
-        if not is_loopback(urlsplit(url).hostname or ""):
-            self._opener.add_handler(urllib.request.ProxyHandler())
-        self._opener.add_handler(urllib.request.HTTPHandler())
-        self._opener.add_handler(urllib.request.HTTPSHandler())
+        self._is_local = is_loopback(urlsplit(url).hostname or "")
 
     def make_request(self, method: str, params: list[Any]) -> Any:
         """The answer, parsed; `HttpFailure` where there is none."""
@@ -60,17 +61,69 @@ class HttpNode:
         request.add_header("User-Agent", agent())
         if self._login:
             request.add_header("Authorization", self._login)
-        begun = time.monotonic()
+        # What was read before the time was over may be a part.
+        with Deadline(MAX_SECONDS) as deadline:
+            found = self._opened(request, deadline)
+        if deadline.over:
+            raise HttpFailure(SLOW, transient=True)
+        if isinstance(found, HttpFailure):
+            raise found
+        return found
+
+    def _opened(self, request: urllib.request.Request, deadline: Deadline) -> Any:
+        """The answer, or the failure that stands for none; it holds no other exception."""
         try:
-            with self._opener.open(request, timeout=self._timeout) as answer:
-                return _read(answer, begun + MAX_SECONDS)
+            with self._opener(deadline).open(request, timeout=self._timeout) as answer:
+                return _read(answer)
+        except HttpFailure as failure:
+            return failure
         except TimeoutError:
-            failure = HttpFailure("no answer in time", transient=True)
+            return HttpFailure(SLOW, transient=True)
         except (OSError, HTTPException):
-            failure = HttpFailure("no connection", transient=True)
+            return HttpFailure("no connection", transient=True)
         except ValueError:  # a URL that cannot be asked
-            failure = HttpFailure("not a URL that can be asked", transient=False)
-        raise failure
+            return HttpFailure("not a URL that can be asked", transient=False)
+
+    def _opener(self, deadline: Deadline) -> urllib.request.OpenerDirector:
+        """Opens URLs of nodes, each within the time that is left."""
+        # No handler for redirects: a request is sent to the node it is for, or not at all.
+        opener = urllib.request.OpenerDirector()
+        if not self._is_local:
+            opener.add_handler(urllib.request.ProxyHandler())
+        opener.add_handler(_Http(deadline))
+        opener.add_handler(_Https(deadline))
+        return opener
+
+
+class _Http(urllib.request.HTTPHandler):
+    """HTTP over a connection that is cut when the time is over."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def http_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(partial(_watched, HTTPConnection, self._deadline), request)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    """HTTPS over such a connection."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def https_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(partial(_watched, HTTPSConnection, self._deadline), request)
+
+
+def _watched(
+    kind: type[HTTPConnection], deadline: Deadline, host: str, **options: Any
+) -> HTTPConnection:
+    """A connection whose socket the deadline makes: the rest of `connect` (tunnel, TLS) stays."""
+    connection = kind(host, **options)
+    connection._create_connection = deadline.connect  # type: ignore[attr-defined]
+    return connection
 
 
 def _without_login(url: str) -> tuple[str, str]:
@@ -83,31 +136,36 @@ def _without_login(url: str) -> tuple[str, str]:
     return urlunsplit(parts._replace(netloc=host)), f"Basic {named}"
 
 
-def _read(answer: HTTPResponse, until: float) -> Any:
+def _read(answer: HTTPResponse) -> Any:
     if answer.status != 200:
-        words = _bytes(answer, MAX_ERROR_BYTES, until).decode("utf-8", "replace")
+        words = _bytes(answer, MAX_ERROR_BYTES).decode("utf-8", "replace")
         raise HttpFailure(f"HTTP status {answer.status}", transient=False, status=answer.status,
                           words=words)  # fmt: skip
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise HttpFailure("an answer in a compression that was not offered", transient=False)
-    raw = _bytes(answer, MAX_ANSWER_BYTES + 1, until)
+    raw = _bytes(answer, MAX_ANSWER_BYTES + 1)
     if len(raw) > MAX_ANSWER_BYTES:
-        words = f"an answer of more than {MAX_ANSWER_BYTES} bytes"
-        raise HttpFailure(words, transient=False, status=413, words=words)
+        raise _too_large(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
+    try:
+        check_values(raw, MAX_ANSWER_VALUES)
+    except Malformed:
+        raise _too_large(f"an answer of more than {MAX_ANSWER_VALUES} values") from None
     try:
         check_depth(raw)
-        return json.loads(raw)
+        return msgspec.json.decode(raw)
     except (Malformed, ValueError, RecursionError):
         pass
     raise HttpFailure("an answer that is not JSON-RPC", transient=False)
 
 
-def _bytes(answer: HTTPResponse, most: int, until: float) -> bytes:
-    """The body's first `most` bytes. A server that sends a byte a second is given up."""
-    pieces, left = [], most
-    while left and (piece := answer.read1(min(_PIECE, left))):
-        pieces.append(piece)
-        left -= len(piece)
-        if time.monotonic() > until:
-            raise HttpFailure("no answer in time", transient=True)
-    return b"".join(pieces)
+def _too_large(words: str) -> HttpFailure:
+    """As if the node had said so: where logs are asked for, a smaller range may do."""
+    return HttpFailure(words, transient=False, status=413, words=words)
+
+
+def _bytes(answer: HTTPResponse, most: int) -> bytearray:
+    """The body's first `most` bytes."""
+    body = bytearray()
+    while len(body) < most and (piece := answer.read1(min(_PIECE, most - len(body)))):
+        body += piece
+    return body

@@ -12,6 +12,7 @@ query or user name: none of the three is kept in clear, and they are cut out of 
 from __future__ import annotations
 
 import re
+import reprlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from payloads.abi.fields import Record
 from payloads.backing_off import pause_after
-from payloads.chain.http_node import HttpFailure, HttpNode
+from payloads.chain.http_node import SLOW, HttpFailure, HttpNode
 from payloads.crypto import checksum
 from payloads.errors import Misuse, elide
 
@@ -40,10 +41,12 @@ _NO_STATE = re.compile(
     r"|header not found|unknown block|block .{0,20}not found|archive|pruned|distance to target",
     re.I,
 )
-SLOW = "no answer in time"
 # No chain has so many blocks, and no reading of one takes so many requests.
 MAX_BLOCK = 10**10
 MAX_REQUESTS = 1_000_000
+# Shows an answer that may be large, with both ends of a text: a key is cut out afterwards.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 4096
 _BUSY_STATUS = (429, 502, 503, 504)
 
 
@@ -190,7 +193,8 @@ class Node:
         """The words of a server, on one line and without pieces of the URL."""
         for secret in self._secrets:
             text = text.replace(secret, "…")
-        return elide(" ".join(text.split()), 200)
+        # Of millions of words, only the ends are looked at.
+        return elide(" ".join(elide(text, 2**14).split()), 200)
 
     def request(self, method: str, params: Sequence[Any]) -> Any:
         """The result; `Unavailable` for anything else."""
@@ -401,7 +405,7 @@ class Node:
             raise self._bad_answer("hex data", value) from None
 
     def _bad_answer(self, field: str, value: Any) -> Unavailable:
-        found = self.redacted(repr(value))
+        found = self.redacted(_SHORT.repr(value))
         return Unavailable(
             f"{self.host} gives an answer that no node should", field=field, found=found
         )
@@ -409,8 +413,12 @@ class Node:
 
 def _error_answer(error: Any) -> _ErrorAnswer:
     if not isinstance(error, dict):
-        return _ErrorAnswer(None, str(error), None)
-    return _ErrorAnswer(error.get("code"), str(error.get("message")), error.get("data"))
+        return _ErrorAnswer(None, _words(error), None)
+    return _ErrorAnswer(error.get("code"), _words(error.get("message")), error.get("data"))
+
+
+def _words(message: Any) -> str:
+    return message if isinstance(message, str) else _SHORT.repr(message)
 
 
 def _failure(error: Exception) -> Exception:

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
 import threading
 import urllib.request
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from typing import Self
 
 from payloads._version import agent
+from payloads.deadline import Deadline
 from payloads.errors import Misuse
 from payloads.live.proxies import proxy_for, through
 from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
@@ -84,7 +83,7 @@ def perform_now(
     if request.url.startswith("https://"):  # a context takes a while to make
         tls = tls or ssl.create_default_context()
     through_proxy = proxy_for(request.url, proxy)
-    with _Deadline(timeout) as deadline:
+    with Deadline(timeout) as deadline:
         opener = urllib.request.OpenerDirector()
         opener.add_handler(_Handler(through_proxy, tls, deadline))
         try:
@@ -113,43 +112,10 @@ def _prepared(request: Request) -> urllib.request.Request:
     return prepared
 
 
-class _Deadline:
-    """Cuts the connection when the time is over, whatever the server does meanwhile.
-
-    The socket's own timeout is for each read. A server that sends a byte at a time, or endless
-    interim answers, would keep the thread for ever.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.over = False
-        self._socket: socket.socket | None = None
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._timer.cancel()
-
-    def watch(self, sock: socket.socket) -> None:
-        """Cut this socket when the time is over, or now if it is."""
-        self._socket = sock
-        if self.over:
-            self._cut()
-
-    def _cut(self) -> None:
-        self.over = True
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-
-
 class _Handler(urllib.request.AbstractHTTPHandler):
     """Requests directly or through a proxy. Every status is returned as it is."""
 
-    def __init__(self, proxy: str | None, tls: ssl.SSLContext | None, deadline: _Deadline) -> None:
+    def __init__(self, proxy: str | None, tls: ssl.SSLContext | None, deadline: Deadline) -> None:
         super().__init__()
         self._proxy, self._tls, self._deadline = proxy, tls, deadline
 
@@ -175,7 +141,7 @@ class _Connection(HTTPConnection):
         *,
         proxy: str | None,
         tls: ssl.SSLContext | None,
-        deadline: _Deadline,
+        deadline: Deadline,
         timeout: float,
     ) -> None:
         self.default_port = 443 if tls else 80
@@ -183,19 +149,13 @@ class _Connection(HTTPConnection):
         self._proxy, self._tls, self._deadline = proxy, tls, deadline
 
     def connect(self) -> None:
+        address = self.host, self.port
         if self._proxy is not None:
-            sock = through(self._proxy, self.host, self.port, self.timeout)
+            self.sock = through(self._proxy, *address, self.timeout, self._deadline)
         else:
-            sock = socket.create_connection((self.host, self.port), self.timeout)
+            self.sock = self._deadline.connect(address, self.timeout)
         if self._tls is not None:
-            # The handshake comes after the watch begins: a server can drip there, too.
-            sock = self._tls.wrap_socket(
-                sock, server_hostname=self.host, do_handshake_on_connect=False
-            )
-        self.sock = sock  # so that it is closed if the handshake fails
-        self._deadline.watch(sock)
-        if isinstance(sock, ssl.SSLSocket):
-            sock.do_handshake()
+            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
 
 
 def _why(error: Exception) -> str:

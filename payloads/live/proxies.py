@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from payloads._version import agent
+from payloads.deadline import Deadline
 from payloads.errors import Misuse
 from payloads.loopback import is_loopback
 
@@ -51,11 +52,13 @@ def proxy_for(url: str, proxy: str | bool) -> str | None:
     return None if found is None else _checked(found)
 
 
-def through(proxy: str, host: str, port: int, timeout: float | None) -> socket.socket:
+def through(
+    proxy: str, host: str, port: int, timeout: float | None, deadline: Deadline
+) -> socket.socket:
     """A socket to a host, through a proxy; `OSError` where there is none."""
     parts = urlsplit(proxy)
     if parts.scheme == "http":
-        sock = socket.create_connection((parts.hostname, parts.port), timeout)
+        sock = deadline.connect((parts.hostname or "", parts.port or 0), timeout)
         try:
             sock.sendall(_connect_request(parts, host, port))
             answer = b""
@@ -73,6 +76,7 @@ def through(proxy: str, host: str, port: int, timeout: float | None) -> socket.s
         found: socket.socket = Proxy(**_socks(parts)).connect(host, port, timeout=timeout)
     except ProxyError as error:
         raise ProxyRefused(error) from None
+    deadline.watch(found)
     return found
 
 

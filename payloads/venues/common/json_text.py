@@ -9,11 +9,14 @@ from typing import Any
 import msgspec
 
 from payloads.errors import Malformed, elide
-from payloads.inputs import check_nesting
+from payloads.inputs import check_nesting, check_values
 from payloads.venues.common.redactor import Message
 
 # No venue sends more in one message; it is the bound that the transport sets on frames as well.
 MAX_MESSAGE_BYTES = 16 * 2**20
+
+# A full book of ten thousand levels a side has sixty thousand.
+MAX_MESSAGE_VALUES = 2**17
 
 
 def _fraction(digits: str) -> Decimal:
@@ -44,6 +47,7 @@ def parse_json(data: Message) -> Any:
     if len(data) > MAX_MESSAGE_BYTES:
         limit = f"at most {MAX_MESSAGE_BYTES} bytes"
         raise Malformed("message too large", expected=limit, found=str(len(data)))
+    check_values(data, MAX_MESSAGE_VALUES)
     check_nesting(data)
     try:
         return _decode_fast(data)
