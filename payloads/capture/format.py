@@ -134,7 +134,12 @@ def line_of(record: Header | Frame | Incident) -> bytes:
 
 def header_line(venue: str, asked: dict[str, Any]) -> bytes:
     """The first line of a capture that begins now."""
-    return _encode(Header(FORMAT, new_id(), 1, time.time_ns(), venue, asked, 0, agent(" ")))
+    header = Header(FORMAT, new_id(), 1, time.time_ns(), venue, asked, 0, agent(" "))
+    try:
+        return _encode(header)
+    except UnicodeEncodeError:  # of the name of a file, which need not be text
+        plain = msgspec.to_builtins(header)
+        return json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def new_id() -> str:

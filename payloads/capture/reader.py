@@ -22,12 +22,12 @@ from payloads.capture.format import (
     record_of,
 )
 from payloads.capture.frames import Frame
-from payloads.errors import Malformed
+from payloads.errors import Malformed, Misuse, shown
 
 
 def read_records(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[CaptureRecord]:
     """Everything in one file of a capture, in order."""
-    with _opened(source) as stream:
+    with opened(source) as stream:
         for _, record in numbered_records(decompressed(stream)):
             yield record
 
@@ -51,8 +51,11 @@ def read_frames(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Frame]:
 
 
 @contextmanager
-def _opened(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
+def opened(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
+    """A file by its path, or a stream as it is. `Misuse` for text that can be no path."""
     if isinstance(source, str | os.PathLike):
+        if "\0" in os.fsdecode(source):
+            raise Misuse("not a path", field="source", found=shown(os.fsdecode(source)))
         with open(source, "rb") as stream:
             yield stream
     else:

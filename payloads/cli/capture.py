@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 import sys
 import time
@@ -18,7 +17,7 @@ import click
 from msgspec import structs
 
 from payloads import venues
-from payloads.cli import show
+from payloads.cli import show, terminal
 from payloads.cli.capture_progress import AllRefused, Progress
 from payloads.cli.capture_summary import summary_lines
 from payloads.cli.late_choice import LateChoice, LateHelpCommand
@@ -161,7 +160,7 @@ def capture(
     if output == "-":
         raise Misuse("a capture is a file", field="-o", expected="its name", found=output)
     tls = _trusting(ca)
-    progress = Progress(show.colours(colour, sys.stderr), frames)
+    progress = Progress(terminal.colours(colour, sys.stderr), frames)
     asked = _asked(venue, what, endpoint, options, credentials)
     session = venues.make(venue, asked)
     writer = CaptureWriter(
@@ -175,7 +174,7 @@ def capture(
     except OSError as error:  # a full disk
         failed = progress.ended = error.strerror or str(error)
         where = str(error.filename or output)
-        click.echo(show.error_line(where, f"cannot be written any more: {failed}"), err=True)
+        terminal.line(show.error_line(where, f"cannot be written any more: {failed}"), err=True)
     _summary(progress, writer, as_json, colour)
     if progress.ended_by is not None or progress.refused or not progress.opened or failed:
         raise SystemExit(1)
@@ -310,7 +309,7 @@ async def _time_over(
 def _summary(progress: Progress, writer: CaptureWriter, as_json: bool, colour: str) -> None:
     record = progress.summary(writer)
     if as_json:
-        click.echo(json.dumps(record))
+        terminal.json_line(record)
         return
     for line in summary_lines(record):
-        click.echo(line, color=show.colours(colour, sys.stdout))
+        terminal.line(line, colour=terminal.colours(colour, sys.stdout))

@@ -15,10 +15,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from payloads import venues
-from payloads.cli import show
+from payloads.cli import terminal
 from payloads.cli.capture_summary import missing_words, refused_words
 from payloads.errors import Refused, elide
 
@@ -199,7 +197,7 @@ class Progress:
             words = "  ".join(self._rates())
             if self._live:
                 fits = words[: shutil.get_terminal_size().columns - 1]
-                click.echo(f"\r\033[K{fits}", nl=False, err=True)
+                terminal.status(fits)
             else:
                 self.say(words.strip())
 
@@ -227,14 +225,13 @@ class Progress:
     def say(self, words: str, bad: bool = False) -> None:
         """Write a line of its own, with the time."""
         self.clear()
-        words = show.printable(words)
-        styled = click.style(words, fg="yellow") if bad else words
-        click.echo(f"{time.strftime('%H:%M:%S')} {styled}", err=True, color=self._coloured)
+        styled = terminal.style(words, fg="yellow") if bad else words
+        terminal.line(f"{time.strftime('%H:%M:%S')} {styled}", err=True, colour=self._coloured)
 
     def clear(self) -> None:
         """Take the line with the rates away."""
         if self._live:
-            click.echo("\r\033[K", nl=False, err=True)
+            terminal.status()
 
     # --- at the end ---
 

@@ -6,9 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-import click
-
-from payloads.cli import show
+from payloads.cli import terminal
 from payloads.errors import elide
 from payloads.venues.common.session import Missing
 
@@ -19,10 +17,10 @@ _FILES_SHOWN = 20
 
 def summary_lines(record: dict[str, Any]) -> Iterable[str]:
     """The lines of a summary, as `Progress.summary` returns it."""
-    yield click.style("capture", bold=True)
+    yield terminal.style("capture", bold=True)
     for name, value in _rows(record):
-        styled = click.style(show.printable(name).ljust(_WIDTH), fg="cyan")
-        yield f"  {styled} {show.printable(value)}"
+        styled = terminal.style(name.ljust(_WIDTH), fg="cyan")
+        yield f"  {styled} {value}"
 
 
 def _rows(record: dict[str, Any]) -> Iterable[tuple[str, str]]:

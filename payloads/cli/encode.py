@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import msgspec
 
 from payloads import systems
 from payloads.cli.late_choice import LateChoice
 from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
 from payloads.errors import Malformed, Misuse
+from payloads.inputs import parse_json
 from payloads.recognise import decode as decode_any
 from payloads.system import System
 from payloads.testing import signed_insecurely
@@ -130,8 +130,8 @@ def _described(value: str | bytes) -> tuple[System, Any] | None:
     if not isinstance(value, str) or not value.lstrip().startswith("{"):
         return None
     try:
-        record = msgspec.json.decode(value)
-    except msgspec.DecodeError:
+        record = parse_json(value)
+    except Malformed:
         return None  # `decode` says what is wrong with it
     for system in systems.SYSTEMS if isinstance(record, dict) else ():
         if (payload := system.from_json(record)) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from payloads._version import __version__
+from payloads.cli import terminal
 from payloads.cli.capture import capture
 from payloads.cli.decode import decode
 from payloads.cli.encode import encode
@@ -27,11 +28,12 @@ def _print_version(context: click.Context, _parameter: click.Parameter, wanted: 
     except Misuse as error:
         raise click.UsageError(str(error)) from None
     listed = ", ".join(f"{name}: {backend}" for name, backend in backends.items())
-    click.echo(f"payloads {__version__} ({listed})")
+    terminal.line(f"payloads {__version__} ({listed})")
     context.exit()
 
 
 @click.group(
+    cls=terminal.PrintableGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 all is well, 1 a payload was malformed or refused, 2 wrong usage.",
 )

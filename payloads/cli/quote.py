@@ -11,6 +11,7 @@ from payloads.abi.calldata import decode_call
 from payloads.chainlink.fees import Charge
 from payloads.chainlink.quotes import BulkQuote, Quote
 from payloads.chainlink.state import percent
+from payloads.cli import terminal
 from payloads.cli.chain_options import (
     load_state_then,
     state_options,
@@ -101,12 +102,12 @@ def _show_flat_fee(run: Run, state: State) -> None:
 
 
 def _row(name: str, value: str) -> str:
-    return f"  {click.style(name.ljust(_WIDTH), fg='cyan')} {value}"
+    return f"  {terminal.style(name.ljust(_WIDTH), fg='cyan')} {value}"
 
 
 def _quote_lines(found: Quote, where: str) -> Iterator[str]:
-    title = click.style(f"feed 0x{found.feed_id.hex()}", bold=True)
-    yield f"{title}  {click.style(where, dim=True)}"
+    title = terminal.style(f"feed 0x{found.feed_id.hex()}", bold=True)
+    yield f"{title}  {terminal.style(where, dim=True)}"
     if found.free:
         yield _row("fee", f"none: {found.free}")
     if found.link is not None:
@@ -129,7 +130,7 @@ def _charge_lines(token: str, charge: Charge) -> Iterator[str]:
         how.append(f"{charge.surcharged} with the surcharge")
     if charge.discount:
         how.append(f"{percent(charge.discount)} discount")
-    yield _row("", click.style(", ".join(how), dim=True))
+    yield _row("", terminal.style(", ".join(how), dim=True))
     yield _row("  reward", amount(charge.reward, "LINK"))
 
 
@@ -138,7 +139,7 @@ def _expiry(found: Quote) -> str:
     if left is None:
         return expiry
     if left < 0:
-        return f"{expiry}: {click.style(f'expired {duration(left)} ago', fg='red')}"
+        return f"{expiry}: {terminal.style(f'expired {duration(left)} ago', fg='red')}"
     return f"{expiry}: {duration(left)} left"
 
 
@@ -148,7 +149,7 @@ def _gas(gas: dict[str, int | None]) -> str:
 
 
 def _bulk_lines(bulk: BulkQuote) -> Iterator[str]:
-    yield click.style(f"all {len(bulk.quotes)} in one verifyBulk", bold=True)
+    yield terminal.style(f"all {len(bulk.quotes)} in one verifyBulk", bold=True)
     yield _row("fee in LINK", amount(bulk.link, "LINK"))
     yield _row("  reward", amount(bulk.reward("link"), "LINK"))
     yield _row("fee in native", amount(bulk.native, "native"))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from payloads.cli import show
+from payloads.cli import show, terminal
 from payloads.cli.late_choice import LateChoice
 from payloads.cli.run import guarded
 from payloads.errors import Malformed, Misuse, PayloadError
@@ -160,37 +160,36 @@ class _Player:
     def _report(self, where: str, error: PayloadError) -> None:
         if not self.quiet:
             self.broken += 1
-            click.echo(show.error_line(where, str(error)), err=True)
+            terminal.line(show.error_line(where, str(error)), err=True)
 
 
 def _write(player: _Player, speed: float) -> None:
     from payloads.capture.format import BrokenLine, Header, header_line, line_of
     from payloads.capture.replay import paced
 
-    out = sys.stdout.buffer
     begun = False
     for record in paced(player.records(), speed):
         if isinstance(record, BrokenLine):  # reported already
             continue
         if not begun and not isinstance(record, Header):
-            out.write(header_line(player.venue, {"replayed": list(player.files)}) + b"\n")
+            terminal.captured(header_line(player.venue, {"replayed": list(player.files)}))
         begun = True
-        out.write(line_of(record) + b"\n")
+        terminal.captured(line_of(record))
         if speed:
-            out.flush()
-    out.flush()
+            terminal.flush()
+    terminal.flush()
 
 
 async def _serve(player: _Player, host: str, port: int, speed: float) -> None:
     from payloads.simulators.replay import serve
 
     def log(words: str) -> None:
-        click.echo(words, err=True)
+        terminal.line(words, err=True)
 
     try:
         async with serve(player.records, host=host, port=port, speed=speed, log=log) as url:
-            click.echo(f"serving {url}")
-            sys.stdout.flush()
+            terminal.line(f"serving {url}")
+            terminal.flush()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
     except OSError as error:

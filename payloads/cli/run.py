@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import json
 import os
 import sys
 import time
@@ -19,7 +18,7 @@ from typing import Any, ParamSpec
 import click
 
 from payloads import systems
-from payloads.cli import show
+from payloads.cli import show, terminal
 from payloads.cli.late_choice import LateChoice
 from payloads.cli.sources import Item, items
 from payloads.errors import Misuse, PayloadError
@@ -33,8 +32,8 @@ class Run:
 
     def __init__(self, as_json: bool, colour: str) -> None:
         self.as_json = as_json
-        self.out_colour = show.colours(colour, sys.stdout)
-        self.err_colour = show.colours(colour, sys.stderr)
+        self.out_colour = terminal.colours(colour, sys.stdout)
+        self.err_colour = terminal.colours(colour, sys.stderr)
         self.done = self.failed = 0
         self.shown = time.monotonic()
 
@@ -66,21 +65,21 @@ class Run:
         self.failed += 1
         self._clear()
         if not self.as_json:
-            click.echo(show.error_line(where, str(error)), err=True, color=self.err_colour)
+            terminal.line(show.error_line(where, str(error)), err=True, colour=self.err_colour)
             return
         record: dict[str, Any] = {"error": error.to_dict(), "where": where}
         if line is not None:
             record["line"] = line
-        click.echo(json.dumps(record), err=True)
+        terminal.json_line(record, err=True)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Lines for a person."""
         for line in lines:
-            click.echo(line, color=self.out_colour)
+            terminal.line(line, colour=self.out_colour)
 
     def record(self, record: dict[str, Any]) -> None:
         """One JSON object on a line of its own."""
-        click.echo(json.dumps(record, ensure_ascii=False))
+        terminal.json_line(record)
 
     def finish(self) -> None:
         """Leave with the exit code that the run deserves."""
@@ -93,11 +92,11 @@ class Run:
             return
         if time.monotonic() - self.shown > _PROGRESS_EVERY:
             self.shown = time.monotonic()
-            click.echo(f"\r{self.done:,} payloads, {self.failed:,} broken", nl=False, err=True)
+            terminal.status(f"{self.done:,} payloads, {self.failed:,} broken")
 
     def _clear(self) -> None:
         if sys.stderr.isatty() and not sys.stdout.isatty():
-            click.echo("\r\033[K", nl=False, err=True)
+            terminal.status()
 
 
 def guarded(function: Callable[P, None]) -> Callable[P, None]:
@@ -107,14 +106,14 @@ def guarded(function: Callable[P, None]) -> Callable[P, None]:
     def inner(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             function(*args, **kwargs)
-        except Misuse as error:
-            click.echo(show.error_line("", str(error)), err=True)
-            raise SystemExit(2) from None
+        except PayloadError as error:
+            terminal.line(show.error_line("", str(error)), err=True)
+            raise SystemExit(2 if isinstance(error, Misuse) else 1) from None
         except OSError as error:
             if error.errno in (None, errno.EPIPE):  # the reader has gone: click handles that
                 raise
             where = str(error.filename or "standard output")
-            click.echo(show.error_line(where, os.strerror(error.errno)), err=True)
+            terminal.line(show.error_line(where, os.strerror(error.errno)), err=True)
             raise SystemExit(2) from None
 
     return inner

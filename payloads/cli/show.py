@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-import click
 
 from payloads import systems
 from payloads.abi.annotate import View
 from payloads.abi.calldata import Call
 from payloads.abi.fields import Span
 from payloads.abi.rows import PLAIN_UNITS
+from payloads.cli import terminal
 from payloads.errors import elide
 from payloads.recognise import Decoded, is_signed
 from payloads.signatures import Recovered
@@ -23,33 +19,22 @@ _NAME_WIDTH = 24
 _RUN = re.compile(r"(?:00){5,}|(?:ff){5,}")
 
 
-def colours(choice: str, stream: Any = None) -> bool:
-    """Whether to write colours: as asked, else only to a terminal and without NO_COLOR."""
-    if choice != "auto":
-        return choice == "always"
-    return (stream or sys.stdout).isatty() and not os.environ.get("NO_COLOR")
-
-
 def _dim(text: str) -> str:
-    return click.style(text, dim=True)
+    return terminal.style(text, dim=True)
 
 
 def _note(text: str) -> str:
-    return click.style(text, fg="yellow")
-
-
-def printable(text: str) -> str:
-    """Text from a payload or a peer, unable to do anything to a terminal."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return terminal.style(text, fg="yellow")
 
 
 def error_line(where: str, message: str) -> str:
     """A line for an error, after the place where it happened."""
-    return f"{click.style('error', fg='red', bold=True)}: {where + ': ' if where else ''}{message}"
+    marked = terminal.style("error", fg="red", bold=True)
+    return f"{marked}: {where + ': ' if where else ''}{message}"
 
 
 def _row(name: str, value: str, said: str = "") -> str:
-    line = f"  {click.style(name.ljust(_NAME_WIDTH), fg='cyan')} {value}"
+    line = f"  {terminal.style(name.ljust(_NAME_WIDTH), fg='cyan')} {value}"
     return f"{line}  {_dim(said)}" if said else line
 
 
@@ -60,7 +45,7 @@ def payload_lines(
     decoded: Decoded, where: str, decimals: int | None, signers: bool = True
 ) -> Iterator[str]:
     """A payload as a readable table."""
-    yield f"{click.style(_title(decoded), bold=True)}  {_dim(where)}"
+    yield f"{terminal.style(_title(decoded), bold=True)}  {_dim(where)}"
     yield _row("recognised by", decoded.why)
     if (system := systems.of_value(decoded.value)) is not None:
         for row in system.rows(decoded.value, decimals):
@@ -96,7 +81,7 @@ def recovered_lines(
     decoded: Decoded, where: str, signatures: Sequence[Recovered], hashed: str
 ) -> Iterator[str]:
     """Every signature of a payload, and the bytes that were hashed for it."""
-    yield f"{click.style(_title(decoded), bold=True)}  {_dim(where)}"
+    yield f"{terminal.style(_title(decoded), bold=True)}  {_dim(where)}"
     yield _row("hashed", hashed)
     for found in signatures:
         if found.index == 0:
@@ -113,7 +98,7 @@ def recovered_lines(
 
 def view_lines(view: View, where: str, full_hex: bool) -> Iterator[str]:
     """An annotated view: a line for each byte range, and the error if there is one."""
-    yield f"{click.style(f'{view.form}, {view.size} bytes', bold=True)}  {_dim(where)}"
+    yield f"{terminal.style(f'{view.form}, {view.size} bytes', bold=True)}  {_dim(where)}"
     if view.why:
         yield _dim(f"recognised by {view.why}")
     shown = [(_raw(span, full_hex), span) for span in view.spans]
@@ -138,12 +123,12 @@ def _span_line(span: Span, raw: str, width: int, names: int) -> Iterator[str]:
     colour = "red" if span.problem else "white" if span.path.startswith("(") else "cyan"
     unit = "" if span.unit in PLAIN_UNITS else span.unit
     said = "  ".join(part for part in (_value(span), unit, span.said) if part)
-    at = click.style(f"{span.offset:6d}", fg="blue")
-    name = click.style(span.path.ljust(names), fg=colour)
+    at = terminal.style(f"{span.offset:6d}", fg="blue")
+    name = terminal.style(span.path.ljust(names), fg=colour)
     meaning = _dim("  # " + span.meaning) if span.meaning else ""
     yield f"{at}  {_dim(raw.ljust(width))}  {name}  {said}{meaning}"
     if span.problem:
-        yield " " * 8 + click.style("^ " + span.problem, fg="red", bold=True)
+        yield " " * 8 + terminal.style("^ " + span.problem, fg="red", bold=True)
 
 
 def _value(span: Span) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from payloads.cli import terminal
 from payloads.cli.late_choice import LateChoice, LateHelpCommand
 from payloads.cli.run import guarded
 from payloads.cli.stop_signals import stoppable
@@ -164,7 +165,8 @@ def _check_host(host: str, allow_remote: bool) -> None:
     if not allow_remote:
         expected = "an address of this machine alone, or --allow-remote"
         raise Misuse("other machines could connect", field="--host", expected=expected, found=host)
-    click.echo(f"{host}: other machines can connect, with credentials known to everyone", err=True)
+    words = "other machines can connect, with credentials known to everyone"
+    terminal.line(f"{host}: {words}", err=True)
 
 
 def _serving(certificate: str) -> ssl.SSLContext:
@@ -199,9 +201,9 @@ async def _run(
         _say_hello(simulator, certificate, state_path, as_json)
         await _watch(simulator, done, seconds)
     if as_json:
-        click.echo(json.dumps({"counters": simulator.counters.to_dict()}))
+        terminal.json_line({"counters": simulator.counters.to_dict()})
     else:
-        click.echo(f"{'in the end':{_WIDTH}}{_counted(simulator)}")
+        terminal.line(f"{'in the end':{_WIDTH}}{_counted(simulator)}")
 
 
 async def _watch(simulator: Simulator, done: asyncio.Event, seconds: float | None) -> None:
@@ -214,9 +216,9 @@ async def _watch(simulator: Simulator, done: asyncio.Event, seconds: float | Non
             async with asyncio.timeout(max(0.0, left)):
                 await done.wait()
         if watched:
-            click.echo(f"\r\033[K{_counted(simulator)}", nl=False, err=True)
+            terminal.status(_counted(simulator))
     if watched:
-        click.echo("\r\033[K", nl=False, err=True)
+        terminal.status()
 
 
 def _counted(simulator: Simulator) -> str:
@@ -263,7 +265,7 @@ def _say_hello(
             "environment": simulator.environment,
             "capture": [*simulator.capture("FILE"), *trusting],
         }  # fmt: skip
-        click.echo(json.dumps(record))
+        terminal.json_line(record)
         return
     first, *others = simulator.endpoints
     rows = [(first.title, first.url), ("requests to", simulator.http_url)]
@@ -273,8 +275,8 @@ def _say_hello(
     rows += [_example(endpoint, trusting) for endpoint in simulator.endpoints]
     if state_path is not None:
         rows.append(("verify", f"payloads verify --state {state_path} SOURCE"))
-    click.echo(f"{simulator.venue} on loopback; its credentials and keys are worth nothing.")
+    terminal.line(f"{simulator.venue} on loopback; its credentials and keys are worth nothing.")
     for name, value in rows:
-        click.echo(f"{name:{_WIDTH}}{value}")
-    click.echo("Ctrl-C ends it.")
-    sys.stdout.flush()
+        terminal.line(f"{name:{_WIDTH}}{value}")
+    terminal.line("Ctrl-C ends it.")
+    terminal.flush()

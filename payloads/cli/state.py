@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from payloads import published
+from payloads.cli import terminal
 from payloads.cli.chain_options import load_state, load_state_then
 from payloads.cli.run import Run, guarded
 from payloads.crypto import checksum
@@ -88,13 +89,13 @@ def fetch(
     )
     progress.clear()
     if output is None:
-        click.echo(json.dumps(found.to_dict(), indent=1))
+        terminal.json_line(found.to_dict(), indent=1)
         return
     try:
         save_state(found, output)
     except OSError as error:
         raise Misuse(f"cannot write {output}: {error.strerror}") from None
-    click.echo(f"{output}: {found.described()}", err=True)
+    terminal.line(f"{output}: {found.described()}", err=True)
 
 
 class _Progress:
@@ -106,12 +107,11 @@ class _Progress:
     def __call__(self, what: str, done: int, total: int, found: int) -> None:
         if self._watched:
             share = 100 * done // max(total, 1)
-            line = f"\r\033[K{what}: {share}% of {total:,} blocks, {found:,} found"
-            click.echo(line, nl=False, err=True)
+            terminal.status(f"{what}: {share}% of {total:,} blocks, {found:,} found")
 
     def clear(self) -> None:
         if self._watched:
-            click.echo("\r\033[K", nl=False, err=True)
+            terminal.status()
 
 
 # --- show -----------------------------------------------------------------------------------------
@@ -141,11 +141,11 @@ def show(path: str, at: str | None, as_json: bool, colour: str) -> None:
 
 
 def _row(name: str, value: str) -> str:
-    return f"  {click.style(name.ljust(_WIDTH), fg='cyan')} {value}"
+    return f"  {terminal.style(name.ljust(_WIDTH), fg='cyan')} {value}"
 
 
 def _state_lines(found: State) -> Iterator[str]:
-    yield click.style(f"{found.contract}", bold=True)
+    yield terminal.style(f"{found.contract}", bold=True)
     yield _row("from", found.source or "an unknown source")
     if found.network:
         yield _row("network", found.network)
@@ -210,11 +210,11 @@ def _changes(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _change_lines(path: str, was: Any, now: Any) -> Iterator[str]:
-    yield click.style(path, bold=True)
+    yield terminal.style(path, bold=True)
     if was is not None:
-        yield click.style(f"  - {_brief(was)}", fg="red")
+        yield terminal.style(f"  - {_brief(was)}", fg="red")
     if now is not None:
-        yield click.style(f"  + {_brief(now)}", fg="green")
+        yield terminal.style(f"  + {_brief(now)}", fg="green")
 
 
 def _brief(value: Any) -> str:

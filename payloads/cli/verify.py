@@ -10,6 +10,7 @@ import msgspec.structs
 
 from payloads import systems
 from payloads.abi.calldata import function_named
+from payloads.cli import terminal
 from payloads.cli.chain_options import load_state_then, state_options
 from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
@@ -47,7 +48,14 @@ def _parameter(system: System, state: State, token: str | None, text: str | None
         raise Misuse("--quote and --parameter say the same thing twice", field="--quote")
     if token is not None:
         return system.parameter(state, token)
-    return b"" if text in (None, "", "0x") else to_bytes(text, name="--parameter")
+    if text is None or text in ("", "0x"):
+        return b""
+    try:
+        return to_bytes(text, name="--parameter")
+    except Malformed as error:
+        raise Misuse(
+            error.reason, field=error.field, expected=error.expected, found=error.found
+        ) from None
 
 
 @click.command(short_help="Say what the contract would do, and why.")
@@ -149,7 +157,7 @@ def _show(run: Run, verdict: Verdict, item: Item) -> None:
 
 def verdict_lines(verdict: Verdict, where: str) -> Iterator[str]:
     """The verdict, the checks, what is wrong, findings, and the state."""
-    yield f"{_headline(verdict)}  {click.style(where, dim=True)}"
+    yield f"{_headline(verdict)}  {terminal.style(where, dim=True)}"
     yield "checks, in the contract's order"
     for check in verdict.checks:
         yield f"  {_check_line(check)}"
@@ -162,7 +170,7 @@ def verdict_lines(verdict: Verdict, where: str) -> Iterator[str]:
     if verdict.findings:
         yield "findings"
         for finding in verdict.findings:
-            severity = click.style(finding.severity, fg=_SEVERITIES.get(finding.severity))
+            severity = terminal.style(finding.severity, fg=_SEVERITIES.get(finding.severity))
             detail = f": {finding.detail}" if finding.detail else ""
             which = _which(finding.payload)
             yield f"  {severity} {finding.code}{which}: {finding.sentence}{detail}"
@@ -172,12 +180,12 @@ def verdict_lines(verdict: Verdict, where: str) -> Iterator[str]:
 
 def _headline(verdict: Verdict) -> str:
     if not verdict.accepted:
-        refused = click.style(f"refused: {verdict.name}", fg="red", bold=True)
+        refused = terminal.style(f"refused: {verdict.name}", fg="red", bold=True)
         return f"{refused}  revert data 0x{elide((verdict.revert_data or b'').hex(), 80)}"
     if not verdict.passed:
-        return click.style("refused: the call returns false", fg="red", bold=True)
+        return terminal.style("refused: the call returns false", fg="red", bold=True)
     returned = _returned(verdict.returned)
-    return click.style(f"accepted: returns {returned}", fg="green", bold=True)
+    return terminal.style(f"accepted: returns {returned}", fg="green", bold=True)
 
 
 def _returned(value: Any) -> str:
@@ -199,9 +207,9 @@ def _which(index: int | None) -> str:
 def _check_line(check: Check) -> str:
     mark, colour = _MARKS[check.passed]
     revert = f"  {check.revert}" if check.revert else ""
-    decides = click.style("  <- the chain stops here", bold=True) if check.decided else ""
+    decides = terminal.style("  <- the chain stops here", bold=True) if check.decided else ""
     detail = check.rule if check.passed else check.detail or check.rule
-    marked = click.style(mark, fg=colour)
+    marked = terminal.style(mark, fg=colour)
     return f"{marked} {check.name}{_which(check.payload)}: {detail}{revert}{decides}"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -13,6 +12,7 @@ from payloads import simulators
 from payloads.capture.frames import Delivery, Incident
 from payloads.capture.reader import read_records
 from payloads.capture.writer import CaptureWriter
+from payloads.cli import terminal
 from payloads.cli.capture_progress import Progress
 from payloads.cli.capture_summary import summary_lines
 from payloads.cli.main import main
@@ -97,13 +97,14 @@ def test_what_a_venue_says_does_nothing_to_a_terminal(
     event = Rejected("\x1b[2J", "gone\r\x07", "\ud800", "\u202e")
     progress.count(Delivery(1, 1, None, (event, Unknown(None, b"\x1b]0;\xff"))))
     with CaptureWriter(tmp_path / "c.jsonl") as writer:
-        summary = click.unstyle("".join(summary_lines(progress.summary(writer))))
-    told = capsys.readouterr().err
+        for line in summary_lines(progress.summary(writer)):
+            terminal.line(line, colour=False)
+    summary, told = (text.replace("\n", "") for text in capsys.readouterr())
     assert r"refused, \x1b[2J (\u202e): gone\r\x07: \ud800" in told
     assert r"unknown message: \x1b]0;" in told
     assert r"1× \x1b[2J" in summary
     assert r"B:1 (\x1b[1A)" in summary
-    assert (told.replace("\n", "") + summary).isprintable()
+    assert (told + summary).isprintable()
 
 
 def test_an_origin_that_says_no_is_told_and_the_other_goes_on(tmp_path: Path) -> None:

@@ -1,0 +1,126 @@
+"""The one place that prints, and what it prints is always printable.
+
+Text from payloads, files, nodes and venues may hold control characters, which a terminal obeys, and
+overrides of the direction, which make it show something else. All of them are escaped here, line
+breaks among them. Colours are kept, if `style` gave them: its codes carry a key that is made for
+this process, so no input can hold such a code. JSON is escaped as JSON, and stays the same JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+_KEY = secrets.token_hex(8)
+_CODE = re.compile(f"\x1b{_KEY}(\\[[0-9;]*m)")
+_CLEAR = "\r\033[K"
+
+
+def colours(choice: str, stream: Any) -> bool:
+    """Whether to write colours: as asked, else only to a terminal and without NO_COLOR."""
+    if choice != "auto":
+        return choice == "always"
+    return bool(stream.isatty()) and not os.environ.get("NO_COLOR")
+
+
+def style(text: str, **styles: Any) -> str:
+    """Text with a colour or weight, as `click.style` takes them."""
+    before, after = click.style("\0", **styles).split("\0")
+    return f"{_keyed(before)}{text}{_keyed(after)}"
+
+
+def _keyed(codes: str) -> str:
+    return codes.replace("\x1b", f"\x1b{_KEY}")
+
+
+def printable(text: str) -> str:
+    """Text that cannot do anything to a terminal, on one line."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def _shown(text: str, coloured: bool) -> str:
+    """A styled text for a terminal: with codes or without, and all else printable."""
+    parts = _CODE.split(text)
+    shown = map(printable, parts[::2])
+    if not coloured:
+        return "".join(shown)
+    codes = [f"\x1b{code}" for code in parts[1::2]] + [""]
+    return "".join(part + code for part, code in zip(shown, codes, strict=True))
+
+
+def line(text: str, *, err: bool = False, colour: bool | None = None) -> None:
+    """A line for a person. `colour` None: colours on a terminal."""
+    coloured = colours("auto", sys.stderr if err else sys.stdout) if colour is None else colour
+    click.echo(_shown(text, coloured), err=err, color=coloured)
+
+
+def status(text: str = "") -> None:
+    """Overwrite the last line of the terminal's standard error, or clear it."""
+    click.echo(f"{_CLEAR}{printable(text)}", nl=False, err=True)
+
+
+def json_line(record: Any, *, err: bool = False, indent: int | None = None) -> None:
+    """JSON on a line of its own, or with an indent on several."""
+    for text in json.dumps(record, ensure_ascii=False, indent=indent).split("\n"):
+        click.echo(_json(text), err=err)
+
+
+def captured(text: bytes) -> None:
+    """A line of a capture: its bytes as they are, but on a terminal."""
+    if sys.stdout.isatty():
+        click.echo(_json(text.decode("utf-8", "backslashreplace")))
+    else:
+        sys.stdout.buffer.write(text + b"\n")
+
+
+def flush() -> None:
+    """Hand on what was printed so far."""
+    sys.stdout.flush()
+
+
+class PrintableGroup(click.Group):
+    """A group of commands whose errors of usage are printable, whatever the arguments hold."""
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with _printable_errors():
+            return super().make_context(*args, **options)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if any("\0" in argument for argument in args):  # no shell can pass it, but a caller can
+            raise click.UsageError("an argument holds a NUL", ctx)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _printable_errors():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _printable_errors() -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = printable(error.message)  # type: ignore[misc]
+        raise
+
+
+def _json(text: str) -> str:
+    """JSON on one line, with escapes for what is not printable, which only strings can hold."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

@@ -1,0 +1,273 @@
+"""Every command over hostile arguments and files, in process and on a terminal.
+
+A command that is added joins by itself: `leaves` goes through the groups, and `shapes` fills in its
+arguments and options by their kinds.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from payloads.cli import terminal
+from payloads.cli.main import main
+from tests import corpus
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "fixtures" / "examples"
+STATE = json.loads((EXAMPLES / "state.json").read_text())
+
+# Clears the screen, sets the title (C1), deletes, turns the direction, forges a line.
+EVIL = "\x1b[2J\x9b31m\x9d0;t\x07\x7f\x08\u202e\u2066\u2028\rx\nerror: forged"
+
+
+def leaves(
+    command: click.Command = main, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command that does something, with the words that call it."""
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    for name, child in command.commands.items():
+        yield from leaves(child, (*path, name))
+
+
+COMMANDS = dict(leaves())
+
+# --- what is given --------------------------------------------------------------------------------
+
+DEEP = "[" * 100_000
+CLOSED = DEEP + "]" * 100_000
+ARGUMENTS = [
+    "", " ", "-", "--", "\udcff", "a\udcffb", "a\0b", EVIL, "0x", "0x0", "0x\udcff", "{",
+    '{"a":"\udcff"}', "[]", "[0,[1]]", "null", DEEP, '{"fullReport":' + DEEP,
+    '{"report":{"fullReport":5}}',
+    "1e99999999999999999999", "9" * 5000, "-0x5", "1_0", "../..", "/", "x" * 5000, "\u202e",
+    '{"system":"chainlink","feed_id":' + CLOSED + "}", '{"system":"stork","layout":[[[[]]]]}',
+    corpus.entry("cl-015").text, corpus.entry("cl-003").text,
+]  # fmt: skip
+
+
+def files(folder: Path) -> list[str]:
+    """Files of every kind, with what no file should have."""
+    evil_state = STATE | {"source": EVIL, "network": EVIL, "world": EVIL}
+    har: Any = {"log": {"entries": [
+        {"request": {"url": "wss://x/" + EVIL}, "_webSocketMessages": [
+            {"type": "error", "data": EVIL}, {"type": EVIL}, {"type": "send", "opcode": EVIL},
+            {"type": "send", "opcode": 1, "time": [0, [1]], "data": EVIL}, 5]},
+        {"request": {"url": "wss://y/" + EVIL}},
+    ]}}  # fmt: skip
+    end = {"at": 1, "venue": EVIL, "conn": 1, "what": "end", "detail": {"next": EVIL}}
+    contents = {
+        "state.json": json.dumps(evil_state), "stranger.json": json.dumps(STATE | {EVIL: 1}),
+        "huge.json": json.dumps(STATE | {"proxy": 9 * 10**9}),
+        "deep.json": '{"a":' * 1000, "number.json": '{"contract":' + "9" * 5000 + "}",
+        "x.har": json.dumps(har), "big.har": '{"log":{"entries":[1e99999999999999999999,{}]}}',
+        "x.jsonl": '{"capture":1,"id":"a"}\n' + json.dumps(end) + "\nbad\x1b\n",
+        "later.jsonl": '{"capture":99}\n', "x.log": f"Connected (press\n< {EVIL}\n{EVIL}\n",
+        "x.flow": "3:0:~}", f"name{EVIL}.txt".replace("\0", ""): "0xzz\n" + EVIL,
+        "not\udcffutf8.txt": "0xzz",
+    }  # fmt: skip
+    written = []
+    for name, content in contents.items():
+        path = folder / name
+        with contextlib.suppress(OSError, UnicodeError):  # where a file system forbids the name
+            path.write_bytes(content.encode("utf-8", "surrogatepass"))
+            written.append(str(path))
+    binary = folder / "bytes.bin"
+    binary.write_bytes(bytes(range(256)))
+    return [*written, str(binary), str(folder), str(folder / f"none{EVIL}")]
+
+
+def shapes(path: tuple[str, ...], command: click.Command, value: str) -> list[list[str]]:
+    """The command with this value in place of its arguments, and of each option."""
+    given: dict[str, str] = {}
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.required:
+            given[parameter.opts[-1]] = usual(parameter)
+    arguments = [usual(each) for each in command.params if isinstance(each, click.Argument)]
+
+    def call(arguments: list[str], options: dict[str, str]) -> list[str]:
+        flat = [f"{name}={value}" if name[:2] == "--" else f"{name}{value}"
+                for name, value in options.items()]  # fmt: skip
+        return [*path, *flat, "--", *arguments]
+
+    calls = [call([value] * len(arguments), given)]
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and not parameter.is_flag:
+            calls.append(call(arguments, given | {parameter.opts[-1]: value}))
+    return calls
+
+
+def usual(parameter: click.Parameter) -> str:
+    """A harmless value for what a command must be given. Nothing listens on the port."""
+    if parameter.name == "state_path":
+        return str(EXAMPLES / "state.json")
+    known = {"venue": "stork", "rpc": "http://127.0.0.1:1", "output": "", "proxy": "0x" + "11" * 20}
+    return known.get(str(parameter.name), str(EXAMPLES / "report.hex"))
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No command may reach the network or run for long."""
+    import asyncio
+
+    def run(work: Any, **options: Any) -> None:
+        work.close()
+        raise SystemExit(0)
+
+    from payloads.chain import rpc
+
+    monkeypatch.setattr(asyncio, "run", run)
+    monkeypatch.setattr(rpc, "ATTEMPTS", 1)
+
+
+def check(arguments: list[str], **options: Any) -> None:
+    result = CliRunner().invoke(main, arguments, **options)
+    where = [argument[:60] for argument in arguments]
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise AssertionError(where) from result.exception
+    assert result.exit_code in (0, 1, 2), where
+    assert "Traceback" not in result.output
+    # In a pipe, replay's lines are a capture, which keeps every message as it was.
+    shown = result.stderr if arguments[0] == "replay" else result.stdout + result.stderr
+    for line in shown.split("\n"):
+        assert line.isprintable(), (where, line[:200])
+        assert not line.startswith("error: forged"), where
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_no_argument_and_no_file_ends_a_command_with_a_traceback(
+    path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    values = [*ARGUMENTS, *files(tmp_path / "in")]
+    if path[0] == "capture":  # it reads no payload, and has many options
+        values = values[:10]
+    for value in values:
+        for arguments in shapes(path, COMMANDS[path], value):
+            check(arguments)
+
+
+@pytest.mark.parametrize("text", [value for value in ARGUMENTS if "\0" not in value])
+def test_what_is_piped_in_is_read_or_told(text: str) -> None:
+    for command in ("decode", "inspect", "recover", "encode"):
+        check([command], input=text.encode("utf-8", "surrogateescape"))
+        check([command, "--json"], input=text.encode("utf-8", "surrogateescape"))
+
+
+def test_usage_errors_are_printable() -> None:
+    for arguments in ([EVIL], [f"--{EVIL}"], ["decode", f"--{EVIL}"], ["decode", "--as", EVIL],
+                      ["state", EVIL], ["state", "show", f"--{EVIL}"]):  # fmt: skip
+        check(arguments)
+
+
+# --- one place prints -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "payloads").rglob("*.py")), ids=lambda path: path.stem
+)
+def test_only_one_module_prints(path: Path) -> None:
+    """`click.echo`, `print`, `click.style` and the streams stand in `cli/terminal.py` alone."""
+    if path.name == "terminal.py" and path.parent.name == "cli":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            assert name not in {
+                "print", "click.echo", "click.secho", "click.style", "click.echo_via_pager",
+                "sys.stdout.write", "sys.stderr.write", "sys.stdout.buffer.write",
+            }, f"{path.name}:{node.lineno}"  # fmt: skip
+
+
+def test_json_is_escaped_and_stays_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    record = {EVIL: [EVIL, "\U000e0041", "é😀", "\udcff", 'quo"te', "back\\slash"]}
+    for indent in (None, 1):
+        terminal.json_line(record, indent=indent)
+        out = capsys.readouterr().out
+        assert all(line.isprintable() for line in out.split("\n"))
+        assert json.loads(out) == record
+        assert "é😀" in out
+
+
+def test_only_our_own_colours_come_through(capsys: pytest.CaptureFixture[str]) -> None:
+    text = terminal.style(f"a{EVIL}\x1b[31m", fg="red")
+    terminal.line(text, colour=True)
+    terminal.line(text, colour=False)
+    coloured, plain = capsys.readouterr().out.splitlines()
+    assert coloured.startswith("\x1b[31ma\\x1b[2J")
+    assert coloured.count("\x1b") == 2
+    assert plain.isprintable()
+
+
+# --- on a terminal --------------------------------------------------------------------------------
+
+
+def on_a_terminal(listed: Path, calls: list[list[str]]) -> str:
+    """The output of these commands, in a process whose three streams are a terminal."""
+    pty = pytest.importorskip("pty")
+    controller, end = pty.openpty()
+    script = (
+        "import json, os, sys\nfrom payloads.cli.main import main\n"
+        "for call in json.load(open(sys.argv[1])):\n"
+        "    try: main(call, standalone_mode=True)\n"
+        "    except SystemExit: pass\n"
+    )
+    listed.write_text(json.dumps(calls))
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(listed)], stdin=end, stdout=end, stderr=end, cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "CI")},
+    ) as process:  # fmt: skip
+        os.close(end)
+        read = []
+        with contextlib.suppress(OSError):  # the other end is closed
+            while piece := os.read(controller, 65536):
+                read.append(piece)
+        process.wait(60)
+    os.close(controller)
+    return b"".join(read).decode("utf-8", "surrogateescape")
+
+
+_OURS = re.compile(r"\x1b\[[0-9;]*m|\r\x1b\[K|\r\n")
+
+
+def test_nothing_reaches_a_terminal_raw(tmp_path: Path) -> None:
+    """Every command but those that run until they are stopped, over every file."""
+    (tmp_path / "in").mkdir()
+    names = [name for name in files(tmp_path / "in") if "\udcff" not in name]
+    calls = []
+    for path, command in COMMANDS.items():
+        if path[0] in ("capture", "simulate") or path == ("state", "fetch"):
+            continue  # they want a network; in process they are tried above
+        for value in (*names, EVIL):
+            calls += [shapes(path, command, value)[0]]
+            if any(option.name == "state_path" for option in command.params):
+                calls += [
+                    call for call in shapes(path, command, value) if f"--state={value}" in call
+                ]
+    said = on_a_terminal(tmp_path / "calls.json", calls)
+    assert "Traceback" not in said
+    assert "accepted" in said or "refused" in said
+    assert "error: forged" in said
+    for line in _OURS.sub("\n", said).split("\n"):
+        assert line.isprintable(), ascii(line)
+        assert not line.startswith("error: forged")
+    colours = set(re.findall(r"\x1b\[[0-9;]*m", said))
+    assert "\x1b[2J" not in said
+    assert colours <= {f"\x1b[{code}m" for code in (0, 1, 2, *range(30, 38), 90)}, colours
