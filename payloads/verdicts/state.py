@@ -45,7 +45,8 @@ Uint256 = Annotated[int, integer(0, 2**256 - 1)]
 Bytes32 = Annotated[HexBytes, hex_bytes(32)]
 Address = Annotated[HexBytes, lambda value: hexed(address_bytes(value))]
 
-_READING = Reading(base=EXACT, error=Misuse, closed=True)
+# How states, and the records in them, are read.
+READING = Reading(base=EXACT, error=Misuse, closed=True)
 
 
 def plain(**values: Any) -> dict[str, Any]:
@@ -110,11 +111,15 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
 
         Each on its own: what a key may hold depends on the contract, and on no other key.
         """
-        required = {field.name for field in fields(type(self)) if field.required}
-        bare = self._read({key: self.to_dict()[key] for key in required})
+        record = self.to_dict()
+        bare = self._read({key: record[key] for key in self._required()})
         for earlier in self.history:
             if earlier.rest:
                 replace(bare, history=(earlier,)).at(earlier.until - 1)
+
+    def _required(self) -> set[str]:
+        """The keys that no description of this contract may lack."""
+        return {field.name for field in fields(type(self)) if field.required}
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -137,7 +142,7 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
         keys = dict(record)
         if (kind := keys.pop("kind", "world")) != "world":
             raise Misuse("not a state", field="kind", expected="world", found=shown(kind))
-        state: Self = _READING.read(cls, keys)
+        state: Self = READING.read(cls, keys)
         return state
 
     def check(self) -> None:
