@@ -16,9 +16,12 @@ return (empty for a bare revert). It is None where no contract would have been a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 _SHOWN = 48
+# Containers inside containers, as an error shows them.
+_DEEPEST = 64
 
 
 def elide(text: str, limit: int = _SHOWN) -> str:
@@ -31,10 +34,28 @@ def elide(text: str, limit: int = _SHOWN) -> str:
 
 def shown(value: object, limit: int = _SHOWN) -> str:
     """`repr(value)` in a line; also for values without a repr, such as integers of 5,000 digits."""
+    if not _is_shallow(value):  # where the recursion limit is raised, its repr ends the process
+        return f"a {type(value).__name__}, nested more than {_DEEPEST} levels deep"
     try:
         return elide(repr(value), limit)
     except Exception:
         return f"an unprintable {type(value).__name__}"
+
+
+def _is_shallow(value: object) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in _containers_in(outer)]
+        if not level:
+            return True
+    return False
+
+
+def _containers_in(value: object) -> Iterator[object]:
+    if isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            if isinstance(item, dict | list | tuple):
+                yield item
 
 
 def panic(code: int) -> bytes:

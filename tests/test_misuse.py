@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ from payloads.errors import PayloadError
 from tests import corpus
 from tests.checks import assert_sound
 
-EXAMPLES = Path(__file__).parents[1] / "fixtures" / "examples"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "fixtures" / "examples"
 STATE = State.load(EXAMPLES / "state.json")
 REPORT: Any = corpus.entry("cl-003").text
 
@@ -77,6 +80,32 @@ def test_any_text_is_decoded_or_told(text: str) -> None:
             payloads.decode(frame)
         except PayloadError as error:
             assert_sound(error)
+
+
+def test_deep_values_are_told_where_the_recursion_limit_is_raised() -> None:
+    """web3.py and others raise it to 100,000: then recursion ends the process and not the call."""
+    code = """
+import sys
+sys.setrecursionlimit(100_000)
+from tests.test_misuse import DEEP, KEYS, MISTAKES, STATE
+from payloads import State
+from payloads.errors import PayloadError
+
+told = 0
+for mistake in ("a list too deep", "a state too deep"):
+    try:
+        MISTAKES[mistake]()
+    except PayloadError as error:
+        told += len(str(error)) < 300
+for key in KEYS:
+    try:
+        repr(State.from_dict(STATE.to_dict() | {key: DEEP}))
+    except PayloadError as error:
+        told += 1
+print(told)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert ran.stdout.strip() == str(2 + len(KEYS)), ran.stderr
 
 
 KEYS = [*STATE.to_dict()]

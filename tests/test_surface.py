@@ -73,7 +73,7 @@ EXPORTS: dict[str, set[str]] = {
         *("VENUES", "SessionConfig", "Authenticated", "Backfilled", "Binding", "Broken"),
         *("ChainlinkSession", "Channel", "Closed", "ChainlinkCredentials", "Data", "Degraded"),
         *("Duplicate", "EthgasLogin", "EthgasSession", "Event", "FinerySession"),
-        *("HighAvailability", "HmacKey", "NonceSequence", "Opened"),
+        *("HighAvailability", "HmacKey", "Missing", "NonceSequence", "Opened"),
         *("QfexMarketSession", "QfexTradeSession", "Rejected", "Retry", "Secret", "Session"),
         *("SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription", "Unknown"),
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import structs
 
 from payloads import venues
 from payloads.cli import show
@@ -142,8 +143,10 @@ def capture(
 
     A lost connection is dialled again, for as long as it takes; a venue that refuses the connection
     is not. A refused subscription is reported, and the capture goes on as long as another is left.
-    The exit code is 0 after a capture, 1 where the venue refused anything or no connection was
-    opened, and 2 for wrong usage.
+    What never came is named at the end.
+
+    The exit code is 0 after a capture, 1 where the venue refused anything, where anything that was
+    asked for never came, or where no connection was opened, and 2 for wrong usage.
 
     \b
     Examples:
@@ -251,6 +254,9 @@ async def _run(
             writer.incident(Incident(session.venue, 0, time.time_ns(), "gave up", why))
     elif isinstance(error, Exception):
         raise error
+    if progress.never_came:
+        missing = {label: structs.asdict(each) for label, each in progress.never_came.items()}
+        writer.incident(Incident(session.venue, 0, time.time_ns(), "never came", missing))
 
 
 async def _until_first_end(
@@ -272,7 +278,7 @@ async def _until_first_end(
             if end.done():
                 progress.ended = end.result()
     finally:
-        progress.refused = progress.refused_now()
+        progress.end(time.time_ns())
         for task in tasks:
             task.cancel()
         error, *_ = await asyncio.gather(*tasks, return_exceptions=True)

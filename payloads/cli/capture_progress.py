@@ -19,7 +19,7 @@ import click
 
 from payloads import venues
 from payloads.cli import show
-from payloads.cli.capture_summary import refused_words
+from payloads.cli.capture_summary import missing_words, refused_words
 from payloads.errors import Refused, elide
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ _SHOWN_EVERY = 0.5
 _LOGGED_EVERY = 60.0
 # An unknown message may be a refusal. Further ones are only counted.
 _UNKNOWN_SHOWN = 3
+# A capture that has its --frames in less time has not waited for what is missing.
+_WAITED_FOR = 10 * 10**9
 
 
 class AllRefused(Refused):
@@ -54,6 +56,10 @@ class Progress:
         self.ended_by: Refused | None = None
         # Refused subscriptions, with the reasons.
         self.refused: dict[str, str] = {}
+        # What was asked for and never came, and what --frames left no time for; see `end`.
+        self.never_came: dict[str, venues.Missing] = {}
+        self.not_waited_for: dict[str, venues.Missing] = {}
+        self._ended_at = 0
         # Seconds from the last message before all connections were lost to the first after.
         self.gaps: list[float] = []
         self._open = self._newest = 0
@@ -104,6 +110,19 @@ class Progress:
             if isinstance(each.ended_by, Refused) and count > 1:
                 found[f"connection {number} of {count}"] = each.ended_by.reason
         return found
+
+    def end(self, now: int) -> None:
+        """The capture ends: note what is refused, and what has not come."""
+        self.refused, self._ended_at = self.refused_now(), now
+        if not self.opened:
+            return
+        complete = self._limit is not None and self.frames >= self._limit
+        for each in self.connections:
+            for label, missing in each.session.missing.items():
+                soon = complete and now - missing.asked_at < _WAITED_FOR
+                (self.not_waited_for if soon else self.never_came)[label] = missing
+        never = self.never_came.items()
+        self.refused |= {label: missing_words(each, now) for label, each in never}
 
     def count(self, delivery: Delivery) -> None:
         """Count a delivery, and show its events."""
@@ -239,6 +258,8 @@ class Progress:
             "unknown": self.events["Unknown"],
             "refusals": dict(self.refusals),
             "refused": self.refused,
+            "never_came": self._records(self.never_came),
+            "not_waited_for": self._records(self.not_waited_for),
             "events": dict(self.events),
             "channels": dict(self.channels.most_common(50)),
             "held_up": self._held_up,
@@ -246,6 +267,17 @@ class Progress:
             "frames_written": written.frames,
             "file_bytes": written.file_bytes,
             "files": list(written.files),
+        }
+
+    def _records(self, missing: dict[str, venues.Missing]) -> dict[str, Any]:
+        """What has not come, for programs: `seconds` is how long it was waited for."""
+        return {
+            label: {
+                "code": each.code,
+                "asked_at": each.asked_at,
+                "seconds": (self._ended_at - each.asked_at) / 1e9 if each.asked_at else 0,
+            }
+            for label, each in missing.items()
         }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from payloads.cli import show
 from payloads.errors import elide
+from payloads.venues.common.session import Missing
 
 _WIDTH = 24
 _CHANNELS_SHOWN = 8
@@ -40,8 +42,12 @@ def _rows(record: dict[str, Any]) -> Iterable[tuple[str, str]]:
         yield "unknown", f"{record['unknown']:,} messages of no kind that is known"
     refused = ", ".join(f"{count}× {code}" for code, count in record["refusals"].items())
     yield "refused", refused or "never"
-    if record["refused"]:
-        yield "will not come", refused_words(record["refused"])
+    never, refusals = record["never_came"], record["refused"]
+    for name, labels in (("will not come", refusals.keys() - never), ("never came", never)):
+        if found := {label: refusals[label] for label in refusals if label in labels}:
+            yield name, refused_words(found)
+    if record["not_waited_for"]:
+        yield "not waited for", elide(", ".join(record["not_waited_for"]), 300)
     if record["redacted"]:
         yield "redacted", f"credentials in {record['redacted']:,} of the messages"
     if record["held_up"]:
@@ -55,6 +61,15 @@ def _rows(record: dict[str, Any]) -> Iterable[tuple[str, str]]:
         yield "file", name
     if len(record["files"]) > _FILES_SHOWN:
         yield "and so on", f"{len(record['files']) - _FILES_SHOWN:,} more files"
+
+
+def missing_words(missing: Missing, now: int) -> str:
+    """Why something that was asked for is not there, and since when it was waited for."""
+    if not missing.asked_at:
+        return missing.code
+    at = f"{datetime.fromtimestamp(missing.asked_at // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    seconds = (now - missing.asked_at) / 1e9
+    return f"{missing.code}: asked for at {at}, {seconds:.1f} s before the end"
 
 
 def refused_words(refused: dict[str, str]) -> str:

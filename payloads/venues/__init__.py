@@ -25,6 +25,7 @@ from payloads.venues.common.session import (
     Closed,
     Data,
     Event,
+    Missing,
     Opened,
     Rejected,
     Retry,
@@ -57,7 +58,8 @@ if TYPE_CHECKING:
 __all__ = [
     "VENUES", "Authenticated", "Backfilled", "Binding", "Broken", "ChainlinkCredentials",
     "ChainlinkSession", "Channel", "Closed", "Data", "Degraded", "Duplicate", "EthgasLogin",
-    "EthgasSession", "Event", "FinerySession", "HighAvailability", "HmacKey", "NonceSequence",
+    "EthgasSession", "Event", "FinerySession", "HighAvailability", "HmacKey", "Missing",
+    "NonceSequence",
     "Opened", "QfexMarketSession", "QfexTradeSession", "Rejected", "Retry", "Secret", "Session",
     "SessionConfig", "SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription",
     "Unknown", "Unsubscribed", "Venue", "make", "session", "variable", "venue",

@@ -81,11 +81,12 @@ def test_where_something_is_left_the_capture_goes_on(
     assert given_up(tmp_path / "c.jsonl") == []
 
 
-def test_what_may_be_a_refusal_is_shown(tmp_path: Path) -> None:
-    """Stork publishes no errors; whatever it says instead is for a person to read."""
+def test_an_error_of_stork_s_is_a_refusal(tmp_path: Path) -> None:
+    """It does not say which subscription it is about; the capture goes on."""
     ran = capture("stork", "60000", "--frames", "1", *WITHIN, path=tmp_path / "c.jsonl")
-    assert 'unknown message: {"type":"error","error":"assets[0]: no such asset' in ran.stderr
-    assert ran.exit_code == 0
+    assert "refused, error: assets[0]: no such asset" in ran.stderr
+    assert "will not come            60000 (error: assets[0]: no such asset" in ran.stdout
+    assert ran.exit_code == 1
 
 
 def test_what_a_venue_says_does_nothing_to_a_terminal(

@@ -283,11 +283,11 @@ def test_unbind_through_the_session() -> None:
 class Astray(FinerySession):
     """Dials without one of its headers."""
 
-    missing = ""
+    without = ""
 
     def dial(self, now: int) -> Dial:
         dial = super().dial(now)
-        left = tuple(one for one in dial.headers if one[0] != self.missing)
+        left = tuple(one for one in dial.headers if one[0] != self.without)
         return Dial(dial.url, left, dial.secret_headers)
 
 
@@ -308,9 +308,9 @@ async def refused(venue: FinerySimulator, session: FinerySession, **options: Any
         ({"secret": Secret("another secret")}, "14", "bad signature"),
         ({"late": 120}, "7", "the server's clock is 120 s ahead of the one that signed"),
         ({"late": -120}, "7", "the server's clock is 120 s behind the one that signed"),
-        ({"missing": "EFX-Key"}, "3", "not authorised"),
-        ({"missing": "EFX-Sign"}, "3", "not authorised"),
-        ({"missing": "EFX-Content"}, "3", "not authorised"),
+        ({"without": "EFX-Key"}, "3", "not authorised"),
+        ({"without": "EFX-Sign"}, "3", "not authorised"),
+        ({"without": "EFX-Content"}, "3", "not authorised"),
     ],
 )
 def test_our_client_is_told_the_code(wrong: dict[str, Any], code: str, words: str) -> None:
@@ -320,7 +320,7 @@ def test_our_client_is_told_the_code(wrong: dict[str, Any], code: str, words: st
                 wrong.get("key", KEY), wrong.get("secret", SECRET), nonces=NonceSequence(),
                 endpoint=venue.base,
             )  # fmt: skip
-            session.missing = wrong.get("missing", "")
+            session.without = wrong.get("without", "")
             late = wrong.get("late", 0) * SECOND
             (event,) = await refused(venue, session, clock=lambda: venue.now() - late)
             assert event.code == code

@@ -33,17 +33,22 @@ from payloads.stork.verifier import judge
 from payloads.testing import InsecureTestStorkSigner
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import SECOND, Rejected
+from payloads.venues.common.venue import is_number
 from payloads.venues.stork import server as checks
 from payloads.venues.stork.session import CHANNELS, StorkSession
 from payloads.verdicts.verdict import Verdict
 
-# Name: id and first price. The ids are those of the public taxonomy 1, as clients have them.
+# Name: id and first price. The ids are those of the public taxonomy 1, as clients have them, and
+# those of the venue's own examples, which do not name them.
 ASSETS: dict[str, tuple[int, int]] = {
     "USDTUSD": (1, E18),
+    "ASSET2": (2, E18),
     "BTCUSD": (3, 65_000 * E18),
     "ETHUSD": (4, 3_200 * E18),
+    "ASSET10": (10, 12 * E18),
     "DOGEUSD": (14, E18 // 8),
     "LINKUSD": (21, 14 * E18),
+    "ASSET34": (34, 2_700 * E18),
     "SOLUSD": (40, 150 * E18),
     "AAPLUSD": (12_001, 230 * E18),
 }
@@ -59,8 +64,10 @@ _CHANGES = 20.0
 class StorkSimulator(Simulator):
     """Stork Fast on loopback.
 
-    `feeds` are names of assets (see `ASSETS`) or further names with an id: `{"XYZUSD": 500}`.
-    `bad_share` of the signed payloads are bad, each of a kind of `bad`. `needs_deflate`
+    `feeds` are names of assets (see `ASSETS`) or further names with an id: `{"XYZUSD": 500}`, or
+    `"XYZUSD=500"`.
+    `bad_share` of the signed payloads are bad, each of a kind of `bad`. Of the assets in `silent`
+    nothing is sent, as of an asset whose market is closed. `needs_deflate`
     refuses clients that do not offer permessage-deflate, as the gateway is said to.
     """
 
@@ -70,6 +77,7 @@ class StorkSimulator(Simulator):
     expires: ClassVar[str] = "the token is withdrawn"
     text_options: ClassVar[Mapping[str, TextOption]] = {
         "bad": names("of --bad-share: wrong_signer, truncated, flipped (all)"),
+        "silent": names("assets of which it sends nothing"),
         "needs_deflate": yes_or_no("refuses clients that offer no compression (no)"),
         "token": word("the token that it takes"),
         **COMMON,
@@ -84,6 +92,7 @@ class StorkSimulator(Simulator):
         signer: InsecureTestStorkSigner | None = None,
         token: str = "payloads-insecure-test-token",
         needs_deflate: bool = False,
+        silent: Iterable[str] = (),
         **common: Unpack[Common],
     ) -> None:
         if needs_deflate:
@@ -94,6 +103,7 @@ class StorkSimulator(Simulator):
         self.token, self.needs_deflate = token, needs_deflate
         self._withdrawn = False
         self.ids = _ids(feeds)
+        self._silent = {self.ids.get(name) for name in silent}
         self._names = {asset_id: name for name, asset_id in self.ids.items()}
         self._walks = {
             asset_id: Walk(f"{self.seed} {name}", ASSETS.get(name, (0, 100 * E18))[1])
@@ -206,7 +216,10 @@ class StorkSimulator(Simulator):
         memory = peer.memory
         memory["number"] += 1
         asked = memory["asked"]
-        chosen = self._changed(memory, [*memory["assets"]], asked.channel == "real_time")
+        audible = [asset for asset in memory["assets"] if asset not in self._silent]
+        if not audible:
+            return
+        chosen = self._changed(memory, audible, asked.channel == "real_time")
         status = asked.market_status
         assets = tuple(self._asset(asset, memory["number"], status) for asset in chosen)
         # Two messages never have the same time, whatever the clock says.
@@ -257,7 +270,7 @@ def _compact(message: Any) -> str:
 
 
 def _ids(feeds: Iterable[str] | Mapping[str, int]) -> dict[str, int]:
-    given = feeds if isinstance(feeds, Mapping) else dict.fromkeys(feeds, None)
+    given = dict(feeds) if isinstance(feeds, Mapping) else dict(map(_named, feeds))
     found: dict[str, int] = {}
     for name, asset_id in given.items():
         asset_id = ASSETS[name][0] if asset_id is None and name in ASSETS else asset_id
@@ -268,6 +281,12 @@ def _ids(feeds: Iterable[str] | Mapping[str, int]) -> dict[str, int]:
     if not found:
         raise Misuse("no asset to stream", field="feeds", expected="at least one")
     return found
+
+
+def _named(feed: str) -> tuple[str, int | None]:
+    """A name, and the id that is given with it."""
+    name, _, number = feed.partition("=")
+    return name, int(number) if is_number(number) else None
 
 
 def sequence_of(payload: bytes) -> int:

@@ -16,7 +16,15 @@ from payloads.errors import Malformed
 from payloads.venues.chainlink.codes import CLOCK_WINDOW, PAUSE
 from payloads.venues.chainlink.reports import StreamReport, read_report
 from payloads.venues.chainlink.rest import Rest, page_purpose
-from payloads.venues.common.session import SECOND, Broken, Event, Reply, Request
+from payloads.venues.common.session import (
+    NO_ANSWER,
+    SECOND,
+    Broken,
+    Event,
+    Missing,
+    Reply,
+    Request,
+)
 from payloads.venues.common.timers import RetryTimer, Timeout, earliest
 
 # The service allows 10 requests a second to an endpoint; this is 8.
@@ -102,6 +110,12 @@ class Backfill:
         self._stopped = True
 
     # --- gaps ---
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        """The gaps that were asked for, and are not filled so far."""
+        asked = [gap for gap in self.gaps.values() if gap.asked_at]
+        return {_about(gap): Missing(NO_ANSWER, gap.asked_at) for gap in asked}
 
     def begin(self, feed: str, start: int) -> None:
         """A gap of a feed from a second on.
@@ -201,8 +215,7 @@ class Backfill:
         return reports, events
 
     def _failed(self, gap: _Gap, reply: Reply, now: int) -> list[Event]:
-        about = f"backfill of {gap.feed}"
-        rejected, retry = self._rest.refusal(reply, signed_at=gap.asked_at, about=about)
+        rejected, retry = self._rest.refusal(reply, signed_at=gap.asked_at, about=_about(gap))
         if retry.again and gap.retry.failed(now, retry.at_least):
             return [rejected]
         return [rejected, self._end(gap, complete=False)]
@@ -210,6 +223,10 @@ class Backfill:
     def _end(self, gap: _Gap, *, complete: bool) -> Backfilled:
         del self.gaps[gap.feed]
         return Backfilled(gap.feed, gap.start, gap.found, complete)
+
+
+def _about(gap: _Gap) -> str:
+    return f"backfill of {gap.feed}"
 
 
 def _read_each(items: list[object]) -> tuple[list[StreamReport], list[Event]]:

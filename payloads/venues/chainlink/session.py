@@ -40,10 +40,13 @@ from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.json_session import JsonSession
 from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import (
+    NO_DATA,
+    NOT_ASKED,
     Authenticated,
     Data,
     Dial,
     Event,
+    Missing,
     Rejected,
     Reply,
     Retry,
@@ -103,6 +106,13 @@ class ChainlinkSession(JsonSession):
     @property
     def feeds(self) -> tuple[str, ...]:
         return self.stream.feeds
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        asked_at, silent = self.stream.asked_at, self.stream.silent
+        code = NO_DATA if asked_at else NOT_ASKED
+        found = {feed: Missing(code, asked_at) for feed in self.feeds if feed in silent}
+        return found | self._backfill.missing
 
     @property
     def path(self) -> str:

@@ -64,6 +64,9 @@ class Stream:
         self._open: dict[Connection, int] = {}
         # The lost connections, and how far each feed had come when they last heard anything.
         self._lost: dict[Connection, dict[str, int]] = {}
+        # The feeds of which no report has come yet, and when they were asked for.
+        self.silent = set(self.feeds)
+        self.asked_at = 0
         # The second in which the first connection was opened.
         self._began: int | None = None
         self._partial = self._full = 0
@@ -71,6 +74,8 @@ class Stream:
     def accept(self, report: StreamReport, now: int) -> bool:
         """Whether a report is new; keeps track of how far its feed has come."""
         feed, time = report.feed_id, report.observations_timestamp
+        if self.silent:
+            self.silent.discard(feed)
         # Most reports are no newer than the last one, so the costlier questions come second.
         if time is not None and time > self.newest.get(feed, -1) and feed in self._wanted:
             if report.credible_time(now) is not None:
@@ -91,7 +96,7 @@ class Stream:
         since = _complete_until(connection) if came_back and not covered else now
         self._open[connection] = since
         if self._began is None:
-            self._began = now // SECOND
+            self._began, self.asked_at = now // SECOND, now
             return {}
         if known is None or covered:
             return {}

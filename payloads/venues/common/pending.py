@@ -11,18 +11,22 @@ from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 from payloads.errors import elide
-from payloads.venues.common.session import LOST, NO_ANSWER, Event, Rejected
+from payloads.venues.common.session import LOST, NO_ANSWER, Event, Missing, Rejected
 from payloads.venues.common.timers import Timer, check_length
 
 K = TypeVar("K", bound=Hashable)
+_MOST_LOST = 100
 
 
 class Timeouts(Timer, Generic[K]):
-    """Pending requests, by key: each may take `length` nanoseconds. The oldest comes first."""
+    """Pending requests, by key: each may take `length` nanoseconds. The oldest comes first.
 
-    def __init__(self, length: int) -> None:
+    `asked_at`, if given, gets the time at which each key is waited for first.
+    """
+
+    def __init__(self, length: int, asked_at: dict[K, int] | None = None) -> None:
         super().__init__()
-        self._length = length
+        self._length, self._asked_at = length, asked_at
         self._until: dict[K, int] = {}
         # Added since `start` was called last.
         self._undated: dict[K, None] = {}
@@ -60,6 +64,9 @@ class Timeouts(Timer, Generic[K]):
         """What was added since the last `start` is waited for from now on."""
         if self._undated:
             self._until |= dict.fromkeys(self._undated, now + self._length)
+            if self._asked_at is not None:
+                for key in self._undated:
+                    self._asked_at.setdefault(key, now)
             self._undated.clear()
             self._plan()
 
@@ -82,6 +89,11 @@ class Timeouts(Timer, Generic[K]):
         self.deadline = 0 if self._undated else next(iter(self._until.values()), None)
 
 
+def latest_lost(lost: dict[str, Missing]) -> dict[str, Missing]:
+    """The requests that went with a connection, as many as are remembered."""
+    return dict([*lost.items()][-_MOST_LOST:])
+
+
 class RequestFailed(Rejected, frozen=True):
     """A request that was refused, or whose reply did not come.
 
@@ -100,10 +112,13 @@ class Requests:
 
     def __init__(self, within: int, about: str) -> None:
         check_length("reply_within", within)
-        self.timeouts = Timeouts[int](within)
+        self._asked_at: dict[int, int] = {}
+        self.timeouts = Timeouts[int](within, self._asked_at)
         # With late requests, whose replies may still come.
         self._names: dict[int, str] = {}
         self._about, self._last = about, 0
+        # The latest requests that went with a connection.
+        self._lost: dict[str, Missing] = {}
 
     @property
     def next(self) -> int:
@@ -114,6 +129,12 @@ class Requests:
     def pending(self) -> dict[int, str]:
         """The requests that are waited for, in words."""
         return {number: self.about(number) for number in self.timeouts}
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        """The requests without a reply, in words: pending, late and (the latest of them) lost."""
+        asked = {number: self._asked_at.get(number, 0) for number in self._names}
+        return self._lost | {self.about(each): Missing(NO_ANSWER, at) for each, at in asked.items()}
 
     def about(self, number: int) -> str:
         name = self._names.get(number, "request")
@@ -127,12 +148,14 @@ class Requests:
         return self._last
 
     def oldest(self, name: str) -> int | None:
-        """The oldest pending request of a name."""
-        return next((number for number in self.timeouts if self._names[number] == name), None)
+        """The oldest request of a name that is pending, or else that is late."""
+        numbers = (*self.timeouts, *self._names)
+        return next((number for number in numbers if self._names[number] == name), None)
 
     def answered(self, number: int) -> str:
         """A reply came: the name of its request; "" for a request that is not known."""
         self.timeouts.discard(number)
+        self._asked_at.pop(number, None)
         return self._names.pop(number, "")
 
     def expired(self, now: int) -> list[Event]:
@@ -144,6 +167,9 @@ class Requests:
         """The connection is gone, and no reply will come."""
         words = "no reply before the connection went"
         events = [self._failed(LOST, words, number) for number in self.timeouts.lost()]
+        gone = {name: Missing(LOST, each.asked_at) for name, each in self.missing.items()}
+        self._lost = latest_lost(self._lost | gone)
+        self._asked_at.clear()
         self._names.clear()
         return events
 

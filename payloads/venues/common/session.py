@@ -135,6 +135,20 @@ class Data(Event, frozen=True):
 
 # The codes of requests without an answer: none came in time, or the connection went before.
 NO_ANSWER, LOST = "no answer", "lost"
+# The other codes of what has not come: the venue agreed and sent nothing, or was not even asked.
+NO_DATA, NOT_ASKED = "no data", "not asked for"
+
+
+class Missing(Record, frozen=True):
+    """Something that is wanted of a venue and has not come so far.
+
+    `code` is `no data` (nothing came for a subscription), `no answer`, `lost`, or `not asked for`
+    where the session did not get so far. `asked_at` is when it was asked for first, in nanoseconds;
+    0 where it was not.
+    """
+
+    code: str
+    asked_at: int = 0
 
 
 class Rejected(Event, frozen=True):
@@ -228,6 +242,15 @@ class Session(ABC):
     @property
     def refused(self) -> dict[str, str]:
         """The subscriptions that the venue refused for good, and why."""
+        return {}
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        """What is wanted and has never come, on no connection so far, without what is refused.
+
+        A subscription has come with its first data. An acknowledgement is enough where the venue
+        sends data only when something happens: trades, orders, fills.
+        """
         return {}
 
     @property

@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from payloads.venues.common.pending import Timeouts
+from payloads.venues.common.session import NO_ANSWER, NO_DATA, NOT_ASKED, Missing
 
 K = TypeVar("K", bound=Hashable)
 
@@ -55,7 +56,10 @@ class Subscriptions(Generic[K]):
 
     def __init__(self, answer_within: int, wanted: Iterable[K] = ()) -> None:
         self._states: dict[K, State] = {}
-        self.timeouts = Timeouts[K](answer_within)
+        # When each was asked for first, and what has come of each, over all connections.
+        self._asked_at: dict[K, int] = {}
+        self._came: set[K] = set()
+        self.timeouts = Timeouts[K](answer_within, self._asked_at)
         self.refused: dict[K, str] = {}
         for key in wanted:
             self.add(key)
@@ -86,6 +90,31 @@ class Subscriptions(Generic[K]):
         """Whether there were subscriptions, and the venue refused all of them."""
         return bool(self.refused) and not self._states
 
+    @property
+    def missing(self) -> dict[K, Missing]:
+        """The wanted subscriptions that have never `come`."""
+        waiting = [item for item in self._states.items() if item[0] not in self._came]
+        return {key: self._missing(key, state) for key, state in waiting}
+
+    def has_come(self, key: K) -> bool:
+        """Whether anything has ever come of it."""
+        return key in self._came
+
+    def asked_at(self, key: K) -> int:
+        """When it was asked for first; 0 if it was not."""
+        return self._asked_at.get(key, 0)
+
+    @property
+    def all_have_come(self) -> bool:
+        """Whether something has come of each that is wanted."""
+        return len(self._came) == len(self._states)
+
+    def _missing(self, key: K, state: State) -> Missing:
+        asked_at = self.asked_at(key)
+        if state in (IN_FORCE, ENDED):
+            return Missing(NO_DATA, asked_at)
+        return Missing(NO_ANSWER if asked_at else NOT_ASKED, asked_at)
+
     # --- the caller's wishes ----------------------------------------------------------------------
 
     def add(self, key: K) -> None:
@@ -98,6 +127,8 @@ class Subscriptions(Generic[K]):
         """Want it no longer; the state it was in."""
         self.refused.pop(key, None)
         self.timeouts.discard(key)
+        self._asked_at.pop(key, None)
+        self._came.discard(key)
         return self._states.pop(key, None)
 
     # --- what becomes of them ---------------------------------------------------------------------
@@ -106,6 +137,11 @@ class Subscriptions(Generic[K]):
         """The message that asks for it goes out."""
         if self._move(key, ASKED):
             self.timeouts.add(key)
+
+    def come(self, key: K) -> None:
+        """Its first data has come, or an acknowledgement that is all there may be."""
+        if key in self._states:
+            self._came.add(key)
 
     def in_force(self, key: K) -> bool:
         """The venue says so; whether that is new."""
@@ -124,6 +160,7 @@ class Subscriptions(Generic[K]):
         """The venue has refused it for good."""
         if self._move(key, REFUSED):
             del self._states[key]
+            self._came.discard(key)
             self.refused[key] = why
 
     def expired(self, now: int) -> list[K]:

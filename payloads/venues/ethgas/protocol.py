@@ -34,6 +34,8 @@ PRIVATE: dict[str, tuple[str, ...]] = {
     "accountPositionUpdate": (_MARKET, _PRICER),
     "preconfBundleUpdate": (),
 }
+# The public channels that are silent as long as nothing is bought or sold; so are all private ones.
+OF_TRADES = frozenset({"recentTradeUpdate", "inclusionPreconfSaleUpdate"})
 PRIVATE_QUERIES = frozenset({"openOrders", "accountPositions", "preconfBundles"})
 
 
@@ -75,6 +77,11 @@ class Channel(Record, frozen=True):
     @property
     def private(self) -> bool:
         return self.name in PRIVATE
+
+    @property
+    def may_be_silent(self) -> bool:
+        """Whether an acknowledgement may be all that comes for a long time."""
+        return self.private or self.name in OF_TRADES
 
     @property
     def label(self) -> str:

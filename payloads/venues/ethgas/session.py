@@ -32,6 +32,7 @@ from payloads.venues.common.session import (
     Data,
     Dial,
     Event,
+    Missing,
     Rejected,
     Reply,
     Request,
@@ -123,6 +124,12 @@ class EthgasSession(JsonSession):
             asked = ", ".join(channel.label for channel in self._unanswered())
             found[f"{len(self._unplaced)} of {asked}"] = self._unplaced[-1]
         return found
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        channels = {one.label: how for one, how in self._subscriptions.missing.items()}
+        found = self._entry.missing | channels | self._requested.missing
+        return {label: how for label, how in found.items() if label not in self.refused}
 
     @property
     def all_refused(self) -> bool:
@@ -244,7 +251,8 @@ class EthgasSession(JsonSession):
         events: list[Event] = []
         if now is not None:
             # An error does not say what it is for, so a login waits for what was asked before it.
-            asked = self._answers.deadline is not None
+            # Another login does not: what is private stands still without it.
+            asked = self._answers.deadline is not None and not self._entry.was_in
             waits = asked and (self._requested.pending or self._unanswered())
             events = self._entry.step(now, self._open and not waits)
         # For the same reason nothing is asked for while a login is under way.
@@ -341,6 +349,9 @@ class EthgasSession(JsonSession):
         if said.verb == "unsubscribe":
             return [Unsubscribed(label)]
         known = [channel for channel in self._subscriptions if channel.label == label]
+        for channel in known:
+            if channel.may_be_silent:
+                self._subscriptions.come(channel)
         new = [channel for channel in known if self._subscriptions.in_force(channel)]
         self._place()
         return [Subscribed(label)] if new else []
@@ -356,13 +367,16 @@ class EthgasSession(JsonSession):
     def _confirmed(self, update: Update) -> list[Event]:
         """Data says as much as an acknowledgement, which the documentation does not promise."""
         unanswered = self._unanswered()
-        if not unanswered:
+        if not unanswered and self._subscriptions.all_have_come:
             return []
         same = [channel for channel in self._subscriptions if channel.name == update.channel]
         if len(same) > 1:
             market = MARKET_OF.get(update.symbol[:6])
             same = [channel for channel in same if channel.market_type == market]
-        if len(same) != 1 or same[0] not in unanswered:
+        if len(same) != 1:
+            return []
+        self._subscriptions.come(same[0])
+        if same[0] not in unanswered:
             return []
         self._subscriptions.in_force(same[0])
         self._place()

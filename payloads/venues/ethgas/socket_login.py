@@ -16,7 +16,15 @@ from enum import Enum
 from typing import Any
 
 from payloads.venues.common.redactor import Redactor, Secret
-from payloads.venues.common.session import NO_ANSWER, SECOND, Authenticated, Event, Rejected
+from payloads.venues.common.session import (
+    NO_ANSWER,
+    NOT_ASKED,
+    SECOND,
+    Authenticated,
+    Event,
+    Missing,
+    Rejected,
+)
 from payloads.venues.common.timers import Timeout
 from payloads.venues.ethgas.auth import EthgasLogin
 from payloads.venues.ethgas.codes import FORBIDDEN, RATE_LIMITED, meaning
@@ -51,6 +59,11 @@ TRANSITIONS: dict[LoginState, frozenset[LoginState]] = {
 }
 
 
+def _meaning(code: int) -> str:
+    """A refused login's code in words. The general table has 1 for success; a login has 0."""
+    return "not the code of a login that is accepted, which is 0" if code == 1 else meaning(code)
+
+
 class SocketLogin:
     """The login on one connection. `gave_up` says why there will be none, if so."""
 
@@ -64,15 +77,27 @@ class SocketLogin:
         self._login, self._dialect, self._redactor, self._send = login, dialect, redactor, send
         self.state = NO_LOGIN
         self._sent_token: Secret | None = None
+        # Whether a login was accepted on this connection.
+        self.was_in = False
         self.answer = Timeout(LOGIN_WITHIN)
         self.pause = Timeout(RATE_PAUSE)
         self._failures = 0
         self.gave_up = ""
+        # Over all connections: when a login was asked for first, and whether one was accepted.
+        self._asked_at = 0
+        self._came = False
 
     @property
     def authenticated(self) -> bool:
         """Whether the venue accepted a login on this connection."""
         return self.state in (LOGGED_IN, RENEWING)
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        """The login, if none has been accepted so far, on any connection."""
+        if self._login is None or self._came or self.gave_up:
+            return {}
+        return {"login": Missing(NO_ANSWER if self._asked_at else NOT_ASKED, self._asked_at)}
 
     @property
     def asking(self) -> bool:
@@ -97,6 +122,7 @@ class SocketLogin:
     def closed(self) -> None:
         """Forget what belonged to the connection."""
         self.state, self._sent_token, self.gave_up = NO_LOGIN, None, ""
+        self.was_in = False
         self.answer.stop()
         self.pause.stop()
 
@@ -133,6 +159,7 @@ class SocketLogin:
         self._redactor.add(token)
         self._send(self._dialect.login(token.reveal()))
         self._sent_token = token
+        self._asked_at = self._asked_at or now
         self.answer.start(now)
         # A renewed token does not interrupt what the old one has opened.
         self._move(RENEWING if self.state is LOGGED_IN else ASKED)
@@ -150,6 +177,7 @@ class SocketLogin:
 
     def accepted(self, detail: str) -> list[Event]:
         self._failures, self.gave_up = 0, ""
+        self.was_in = self._came = True
         self._move(LOGGED_IN)
         self.answer.stop()
         return [Authenticated(detail)]
@@ -164,12 +192,12 @@ class SocketLogin:
             self.pause.start(now)
         elif code in FORBIDDEN or self._failures > MOST_FAILURES or self._login is None:
             self._move(OUT)
-            self.gave_up = f"{code}: {meaning(code)}"
+            self.gave_up = f"{code}: {_meaning(code)}"
         else:
             # Whatever the code says: 1001 alone has two meanings, and a new token settles it.
             self._move(WANTED)
             self._login.expire()
-        return [Rejected(str(code), message, meaning(code), "login")]
+        return [Rejected(str(code), message, _meaning(code), "login")]
 
     def expired(self) -> bool:
         """The venue says that the token has ended; whether a login has ended with it."""

@@ -42,6 +42,7 @@ from payloads.venues.common.session import (
     Data,
     Dial,
     Event,
+    Missing,
     Rejected,
     Retry,
     Stalled,
@@ -145,6 +146,11 @@ class FinerySession(JsonSession):
     @property
     def refused(self) -> dict[str, str]:
         return {binding.label: why for binding, why in self._feeds.wanted.refused.items()}
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        feeds = self._feeds.wanted.missing
+        return {each.label: how for each, how in feeds.items()} | self._requested.missing
 
     @property
     def all_refused(self) -> bool:

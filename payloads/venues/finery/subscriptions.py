@@ -162,6 +162,8 @@ class FeedSubscriptions:
         binding = self._owner(frame.feed, frame.feed_id)
         if binding is None and frame.snapshot:
             binding = self._first_answer(frame.feed, frame.feed_id)
+        if binding:
+            self.wanted.come(binding)
         if binding and frame.snapshot and self.wanted.state(binding) in (ASKED, OVERDUE):
             return binding, self._bound(binding)
         return binding, []

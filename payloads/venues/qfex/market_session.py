@@ -17,8 +17,15 @@ from payloads.abi.fields import Record
 from payloads.json_records import Wrong, integer
 from payloads.venues.common.endpoints import address
 from payloads.venues.common.redactor import Message
-from payloads.venues.common.session import Event, Subscribed, by_caller
-from payloads.venues.common.timers import Watchdog
+from payloads.venues.common.session import (
+    NO_DATA,
+    NOT_ASKED,
+    Event,
+    Missing,
+    Subscribed,
+    by_caller,
+)
+from payloads.venues.common.timers import Timeout, Watchdog
 from payloads.venues.qfex.codes import MDS_ENDPOINTS, RETRYABLE, error_of
 from payloads.venues.qfex.records import CHANNELS, read
 from payloads.venues.qfex.requests import OneOf, checked
@@ -127,6 +134,10 @@ class Interest:
             for each in details
         )
 
+    def streams(self) -> list[Stream]:
+        """The wanted streams, without those that were taken out of a `*`."""
+        return [stream for stream, wanted in self._wanted.items() if wanted]
+
     def messages(self) -> Iterator[dict[str, Any]]:
         """The few messages that tell a new connection all of this."""
         for verb, wanted in (("subscribe", True), ("unsubscribe", False)):
@@ -147,6 +158,10 @@ def _grouped(pairs: Iterable[tuple[Any, str]]) -> list[tuple[Any, tuple[str, ...
     for key, value in pairs:
         found.setdefault(key, []).append(value)
     return [(key, tuple(values)) for key, values in found.items()]
+
+
+def _label(channel: str, symbol: str, detail: str) -> str:
+    return f"{channel}:{symbol}" + (f"/{detail}" if detail else "")
 
 
 def _stream_of(name: str, record: Any) -> Stream:
@@ -190,10 +205,25 @@ class QfexMarketSession(QfexSession):
         self._seen: dict[str, Stream] = {}
         self._watchdog = self._timers.add(Watchdog(silence))
         self._refused: dict[str, str] = {}
+        # Over all connections: when each stream was asked for first, and which have had data.
+        self._asked_at: dict[Stream, int] = {}
+        self._came: set[Stream] = set()
+        # Runs out at once: the owner's calls do not tell the time.
+        self._asking = self._timers.add(Timeout())
 
     @property
     def refused(self) -> dict[str, str]:
         return {**self._refused}
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        found: dict[str, Missing] = {}
+        for stream in self._interest.streams():
+            # A message may not say of which interval or sum it is.
+            if self._came.isdisjoint((stream, (*stream[:2], ""))):
+                asked_at = self._asked_at.get(stream, 0)
+                found[_label(*stream)] = Missing(NO_DATA if asked_at else NOT_ASKED, asked_at)
+        return found
 
     @property
     def subscribed(self) -> list[str]:
@@ -209,6 +239,7 @@ class QfexMarketSession(QfexSession):
         for wanted in [*map(Subscription.checked, subscriptions)]:
             if self._interest.change(wanted, True) and self._open:
                 self._send(wanted.message("subscribe"))
+                self._asking.at(0)
 
     @by_caller
     def unsubscribe(self, *subscriptions: Subscription | str) -> None:
@@ -228,7 +259,13 @@ class QfexMarketSession(QfexSession):
     def _begin(self, now: int) -> list[Event]:
         for message in self._interest.messages():
             self._send(message)
+        self._note(now)
         return []
+
+    def _note(self, now: int) -> None:
+        """Everything that is wanted has been asked for by now."""
+        wanted = self._interest.streams()
+        self._asked_at = {stream: self._asked_at.get(stream, now) for stream in wanted}
 
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
         self._watchdog.touch(now)
@@ -236,6 +273,8 @@ class QfexMarketSession(QfexSession):
         return super()._read(messages, raw, now)
 
     def _check_timers(self, now: int) -> list[Event]:
+        if self._asking.expired(now):
+            self._note(now)
         return [*self._watchdog.expired(now)]
 
     def _forget(self) -> None:
@@ -252,7 +291,7 @@ class QfexMarketSession(QfexSession):
             return []
         record = read(CHANNELS[name], content)
         stream = _stream_of(name, record)
-        label = f"{name}:{stream[1]}" + (f"/{stream[2]}" if stream[2] else "")
+        label = _label(*stream)
         # After a reconnect the first message may be a repeat; the subscription is in force anyway.
         return [*self._first(label, stream), self._once(label, name, record)]
 
@@ -269,4 +308,7 @@ class QfexMarketSession(QfexSession):
         if not self._interest.wants(*stream):  # it was on its way when we unsubscribed
             return []
         self._seen[label] = stream
+        if len(self._came) < _MOST_LABELS:
+            channel, symbol, detail = stream
+            self._came |= {(channel, symbol, detail), (channel, _ALL, detail)}
         return [Subscribed(label)]

@@ -19,8 +19,8 @@ import msgspec
 from payloads.abi.fields import Record
 from payloads.errors import Misuse, elide
 from payloads.json_records import EXACT, Reading, Wrong, exact_decimal, found_in, integer
-from payloads.venues.common.pending import Timeouts
-from payloads.venues.common.session import LOST, NO_ANSWER, SECOND, Rejected
+from payloads.venues.common.pending import Timeouts, latest_lost
+from payloads.venues.common.session import LOST, NO_ANSWER, SECOND, Missing, Rejected
 from payloads.venues.qfex.codes import ids_of
 
 # --- what a parameter may be ----------------------------------------------------------------------
@@ -273,8 +273,12 @@ class _Sent(Record, frozen=True, eq=False):  # two requests that say the same ar
     by_itself: bool
 
     def unanswered(self, code: str, when: str) -> Rejected:
-        about = " ".join((self.name, *self.ids[:1]))
-        return Rejected(code, "", f"no answer {when}: what became of it is not known", about)
+        words = f"no answer {when}: what became of it is not known"
+        return Rejected(code, "", words, self.about)
+
+    @property
+    def about(self) -> str:
+        return " ".join((self.name, *self.ids[:1]))
 
     def agrees(self, ids: tuple[str, ...]) -> bool:
         """Whether an answer with these ids can be this request's."""
@@ -285,7 +289,16 @@ class Pending:
     """The requests that wait for a reply. Replies have no number: ids and keys must do."""
 
     def __init__(self) -> None:
-        self.timeouts = Timeouts[_Sent](ANSWER_WITHIN)
+        # When the requests without an answer were made, and those that went with a connection.
+        self._asked_at: dict[_Sent, int] = {}
+        self._lost: dict[str, Missing] = {}
+        self.timeouts = Timeouts[_Sent](ANSWER_WITHIN, self._asked_at)
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        """The requests without an answer: pending, late and lost."""
+        waiting = self._asked_at.items()
+        return self._lost | {sent.about: Missing(NO_ANSWER, at) for sent, at in waiting}
 
     def sent(self, request: Request | Unchecked, by_itself: bool) -> None:
         """A request went out; `by_itself` if the session makes it again on every connection."""
@@ -303,9 +316,10 @@ class Pending:
 
         "" fits every name and every answer: an error may name no message, and a reply names none.
         """
-        for sent in self.timeouts:
+        for sent in dict.fromkeys((*self.timeouts, *self._asked_at)):
             if name in ("", sent.name) and answer in ("", sent.answer) and sent.agrees(ids):
                 self.timeouts.discard(sent)
+                self._asked_at.pop(sent, None)
                 if name not in _OF_CHANNELS:  # of which all channels fail at once
                     return
 
@@ -315,5 +329,10 @@ class Pending:
 
     def lost(self) -> list[Rejected]:
         """The requests that went with the connection and are not made again."""
+        made = {sent: at for sent, at in self._asked_at.items() if not sent.by_itself}
+        self._lost = latest_lost(
+            self._lost | {s.about: Missing(LOST, at) for s, at in made.items()}
+        )
+        self._asked_at.clear()
         lost = [sent for sent in self.timeouts.lost() if not sent.by_itself]
         return [sent.unanswered(LOST, "before the connection went") for sent in lost]

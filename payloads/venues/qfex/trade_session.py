@@ -17,12 +17,14 @@ from payloads.venues.common.endpoints import address
 from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import (
     NO_ANSWER,
+    NOT_ASKED,
     SECOND,
     Authenticated,
     Closed,
     Data,
     Dial,
     Event,
+    Missing,
     Rejected,
     Retry,
     Stalled,
@@ -111,6 +113,8 @@ class QfexTradeSession(QfexSession):
         self._cod_in_force: bool | None = None
         # The time of the last message: of this authenticated connection, and of the one before it.
         self._heard: int | None = None
+        # Over all connections: whether one was authenticated, and what is missing while none was.
+        self._was_in, self._auth = False, Missing(NOT_ASKED)
         self._away_since: int | None = None
 
     @property
@@ -127,6 +131,11 @@ class QfexTradeSession(QfexSession):
     def refused(self) -> dict[str, str]:
         cod = {"cancel_on_disconnect": self._cod_refused} if self._cod_refused else {}
         return {**cod, **self._channels.refused}
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        found = self._channels.missing | self._pending.missing
+        return found if self._was_in else {"auth": self._auth} | found
 
     @property
     def all_refused(self) -> bool:
@@ -208,6 +217,7 @@ class QfexTradeSession(QfexSession):
         if message is None:
             return [self._no_token(), Closed(1000, "", Retry(True, self._login.no_token))]
         self._send(message)
+        self._auth = Missing(NO_ANSWER, self._auth.asked_at or now)
         self._auth_timeout.start(now)
         return []
 
@@ -286,6 +296,7 @@ class QfexTradeSession(QfexSession):
         again, self.authenticated = self.authenticated, True
         self._auth_timeout.stop()
         self._login.accepted()
+        self._was_in = True
         if not again:
             self._tell()
             self._catch_up()
@@ -357,6 +368,8 @@ class QfexTradeSession(QfexSession):
         if channel in self._channels.refused:
             self._channels.add(channel)
         self._channels.in_force(channel)
+        # There may be nothing else: no order, no fill, no position.
+        self._channels.come(channel)
         return Subscribed(channel)
 
     def _reply(self, key: str, content: Any) -> Event:

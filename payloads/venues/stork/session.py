@@ -8,9 +8,11 @@ mean something only under a taxonomy, so names are looked up in the taxonomy rea
 (request in `take_requests`, answer to `replied`) and ids are never built in.
 
 `signed_ecdsa` messages come as `Data` with the payload's bytes, `unsigned` messages with a decoded
-`UnsignedUpdate`; messages of other types come as `Unknown`. A message that came before on this
-connection, letter for letter, is a `Duplicate`: each holds its time in nanoseconds. On fixed-rate
-channels a stream that has begun and then stops for `silence` comes as `Stalled`.
+`UnsignedUpdate`. A message of type `error`, which is not documented, is a `Rejected`: assets that
+have no data by then are in `refused` while none comes. Messages of other types come as `Unknown`. A
+message that came before on this connection, letter for letter, is a `Duplicate`: each holds its
+time in nanoseconds. On fixed-rate channels a stream that has begun and then stops for `silence`
+comes as `Stalled`.
 
 Nothing public says that tokens end. One that is withdrawn shows as a 401 at the next dial, which is
 not tried again.
@@ -25,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, ClassVar
 
-from payloads.errors import Misuse, PayloadError, shown
+from payloads.errors import Misuse, PayloadError, elide, shown
 from payloads.stork.frames import SIGNED, UNSIGNED, payload_bytes
 from payloads.stork.update import SignedUpdate, UnsignedUpdate, decode, decode_unsigned
 from payloads.venues.common.dedupe import Duplicate, Repeats
@@ -34,10 +36,13 @@ from payloads.venues.common.json_session import JsonSession
 from payloads.venues.common.pending import Timeouts
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import (
+    NO_DATA,
+    NOT_ASKED,
     SECOND,
     Data,
     Dial,
     Event,
+    Missing,
     Rejected,
     Reply,
     Retry,
@@ -46,7 +51,7 @@ from payloads.venues.common.session import (
     Unsubscribed,
     by_caller,
 )
-from payloads.venues.common.subscriptions import ASKED, HELD, Subscriptions
+from payloads.venues.common.subscriptions import ASKED, ENDED, HELD, Subscriptions
 from payloads.venues.common.timers import Watchdog
 from payloads.venues.stork.auth import SECRET_HEADERS, authorization, check_token
 from payloads.venues.stork.codes import PAUSE, refusal
@@ -127,6 +132,8 @@ class StorkSession(JsonSession):
         self._subscriptions = Subscriptions[int](confirm_after)
         add(self._subscriptions.timeouts)
         self._leaving = add(Timeouts[int](confirm_after))
+        # The subscriptions that were without data when the service sent an error, and its words.
+        self._contested: dict[int, str] = {}
 
     def __repr__(self) -> str:
         return f"StorkSession({self.endpoint!r}, {self.channel!r}, {self.message_type!r})"
@@ -145,21 +152,45 @@ class StorkSession(JsonSession):
 
     @property
     def refused(self) -> dict[str, str]:
+        contested = ((asset, self._id_of(asset)) for asset in self._wanted)
+        return self._refused_names | {
+            str(asset): self._contested[asset_id]
+            for asset, asset_id in contested
+            if asset_id in self._contested and not self._subscriptions.has_come(asset_id)
+        }
+
+    @property
+    def _refused_names(self) -> dict[str, str]:
         if self._reader.busy:
             return {}
         why = self._reader.gave_up or (_NOT_THERE if self.taxonomy else "")
         return dict.fromkeys(self._nameless(), why) if why else {}
 
     @property
+    def missing(self) -> dict[str, Missing]:
+        refused, found = self.refused, dict[str, Missing]()
+        for asset in self._wanted:
+            asset_id = self._id_of(asset)
+            if str(asset) not in refused and not self._subscriptions.has_come(asset_id):
+                asked_at = self._subscriptions.asked_at(asset_id)
+                found[str(asset)] = Missing(NO_DATA if asked_at else NOT_ASKED, asked_at)
+        return found
+
+    @property
     def all_refused(self) -> bool:
-        return bool(self._wanted) and len(self.refused) == len(self._wanted)
+        return bool(self._wanted) and len(self._refused_names) == len(self._wanted)
 
     @property
     def assets(self) -> tuple[int, ...]:
         """The ids that are wanted, as far as they are known."""
-        ids = self.taxonomy.ids if self.taxonomy else {}
-        found = (ids.get(asset) if isinstance(asset, str) else asset for asset in self._wanted)
-        return tuple(dict.fromkeys(asset_id for asset_id in found if asset_id is not None))
+        found = map(self._id_of, self._wanted)
+        return tuple(dict.fromkeys(asset_id for asset_id in found if asset_id >= 0))
+
+    def _id_of(self, asset: int | str) -> int:
+        """The id of a wanted asset; -1 for a name that is not known."""
+        if not isinstance(asset, str):
+            return asset
+        return self.taxonomy.ids.get(asset, -1) if self.taxonomy else -1
 
     @by_caller
     def subscribe(self, *assets: int | str) -> None:
@@ -202,19 +233,39 @@ class StorkSession(JsonSession):
             found = Data(self.channel, content, payload_bytes(content))
         elif kind == UNSIGNED:
             found = Data(self.channel, decode_unsigned(content))
+        elif kind == "error":
+            return [self._refused(content)]
         else:
             return self._echoed(content) or [Unknown(content, raw)]
         if self._subscriptions:
             self._watchdog.touch(now)
         # Nothing else acknowledges a subscription.
         waits = self._subscriptions.timeouts.deadline is not None
-        confirmed = self._confirmed(_asset_ids(found)) if waits else []
+        waits = waits or not self._subscriptions.all_have_come
+        confirmed = self._came(_asset_ids(found)) if waits else []
         new = not self._repeats.again(raw)
         return [*confirmed, found if new else Duplicate(found.channel, found.content)]
 
+    def _came(self, ids: list[int]) -> list[Event]:
+        """There is data for these assets."""
+        for asset_id in ids:
+            self._subscriptions.come(asset_id)
+        return self._confirmed(ids)
+
+    def _refused(self, message: dict[str, Any]) -> Event:
+        """An error, which is not documented. It may be about any subscription without data."""
+        code, words = _error_of(message)
+        asked = self._subscriptions.in_state(ASKED)
+        for asset_id in asked:
+            self._subscriptions.end(asset_id)
+            self._contested[asset_id] = f"{code}: {words}" if words else code
+        about = str(asked[0]) if len(asked) == 1 else ""
+        return Rejected(code, words, "the service does not take a message", about)
+
     def _confirmed(self, ids: list[int]) -> list[Event]:
         """The events of the subscriptions that were asked for, and are in force now."""
-        asked = [asset for asset in ids if self._subscriptions.state(asset) is ASKED]
+        open_states = (ASKED, ENDED)  # after an error its fate is not known
+        asked = [asset for asset in ids if self._subscriptions.state(asset) in open_states]
         return [Subscribed(str(asset)) for asset in asked if self._subscriptions.in_force(asset)]
 
     def _echoed(self, message: Any) -> list[Event]:
@@ -279,6 +330,7 @@ class StorkSession(JsonSession):
 
     def _forget(self) -> None:
         self._subscriptions.reset()
+        self._contested.clear()
         self._differs = True
         self._repeats.forget()
 
@@ -310,6 +362,17 @@ def _asset_ids(data: Data) -> list[int]:
     except PayloadError:
         return []
     return [asset.asset_id for asset in update.assets]
+
+
+def _error_of(message: dict[str, Any]) -> tuple[str, str]:
+    """The code and the words of an error, under the names that services have for them."""
+    inner = message.get("error")
+    message = inner if isinstance(inner, dict) else message
+    codes = [message[key] for key in ("code", "error_code") if type(message.get(key)) in (int, str)]
+    words = [message.get(key) for key in ("error", "message", "msg", "reason")]
+    said = next((text for text in words if isinstance(text, str)), None)
+    code = elide(str(codes[0]), 60) if codes else "error"
+    return code, shown(message) if said is None else elide(said, 300)
 
 
 def _echo(message: Any) -> tuple[str, list[int]]:

@@ -344,7 +344,7 @@ def test_unsigned_market_status() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"type":"error","m":1}', '{"type":[]}', "{}", "[]", "3", '{"type":"SIGNED_ECDSA"}']
+    "text", ['{"type":"errors","m":1}', '{"type":[]}', "{}", "[]", "3", '{"type":"SIGNED_ECDSA"}']
 )
 def test_unknown_types_pass_through(text: str) -> None:
     (event,) = session().received(text, NOW)

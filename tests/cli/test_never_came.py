@@ -1,0 +1,90 @@
+"""`payloads capture` of what a venue takes and never sends."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from payloads import simulators
+from payloads.capture.frames import Incident
+from payloads.capture.reader import read_records
+from payloads.cli.main import main
+from payloads.simulators import Simulator
+
+SHORT = ("--for", "0.4s")
+# The venues acknowledge or not, and then lose every message of data.
+SILENT: dict[str, dict[str, Any]] = {
+    "chainlink": {},
+    "stork": {"feeds": ["BTCUSD"]},
+    "finery": {"feeds": ["BTC-USD"]},
+    "ethgas": {"feeds": ["orderBookUpdate"]},
+    "qfex": {"feeds": ["AAPL-USD"]},
+}
+
+
+def capture(simulator: Simulator, path: Path, *arguments: str) -> Result:
+    """A capture of everything that the simulator has."""
+    return CliRunner(env=simulator.environment).invoke(
+        main, [*simulator.capture(str(path)), *arguments]
+    )
+
+
+@pytest.mark.parametrize("venue", SILENT)
+def test_what_never_came_is_said_and_is_exit_code_1(venue: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    with simulators.start(venue, misbehave="drop/1", **SILENT[venue]) as simulator:
+        ran = capture(simulator, path, *SHORT, "--json")
+        wanted = {*simulator.subscriptions}
+    summary = json.loads(ran.stdout)
+    assert (ran.exit_code, summary["ended"]) == (1, "as long as was asked for")
+    never = summary["never_came"]
+    assert {*never} - {"login"} == wanted
+    code = "no answer" if venue == "finery" else "no data"
+    for label, missing in never.items():
+        assert missing["code"] == code
+        assert 0 < missing["seconds"] < 60
+        words = rf"{code}: asked for at [0-9T:-]+Z, [0-9.]+ s before the end"
+        assert re.fullmatch(words, summary["refused"][label])
+    (kept,) = [
+        record.detail
+        for record in read_records(path)
+        if isinstance(record, Incident) and record.what == "never came"
+    ]
+    assert {label: one["asked_at"] for label, one in kept.items()} == {
+        label: one["asked_at"] for label, one in never.items()
+    }
+
+
+def test_a_feed_of_two_that_never_sent_anything(tmp_path: Path) -> None:
+    silent = {"feeds": ["BTCUSD", "ETHUSD"], "silent": ["ETHUSD"], "rate": 50}
+    with simulators.start("stork", **silent) as simulator:
+        ran = capture(simulator, tmp_path / "c.jsonl", *SHORT)
+        assert ran.exit_code == 1
+        assert re.search(r"never came +ETHUSD \(no data: asked for at ", ran.stdout)
+        assert "will not come" not in ran.stdout
+        ran = capture(simulator, tmp_path / "d.jsonl", "--frames", "3")
+    # Three messages are what was asked for, and they leave no time to wait.
+    assert ran.exit_code == 0
+    assert "not waited for           ETHUSD" in ran.stdout
+    assert "never came" not in ran.stdout
+
+
+def test_what_was_not_even_asked_for(tmp_path: Path) -> None:
+    """The gateway is not connected to the exchange, so nothing is bound."""
+    with simulators.start("finery", feeds=["BTC-USD"]) as simulator:
+        simulator.link(2)
+        ran = capture(simulator, tmp_path / "c.jsonl", *SHORT)
+    assert ran.exit_code == 1
+    assert "never came               B:BTC-USD (not asked for)" in ran.stdout
+
+
+def test_trades_may_be_silent_once_they_are_acknowledged(tmp_path: Path) -> None:
+    silent = {"feeds": ["recentTradeUpdate"], "misbehave": "drop/1"}
+    with simulators.start("ethgas", **silent) as simulator:
+        ran = capture(simulator, tmp_path / "c.jsonl", *SHORT)
+    assert ran.exit_code == 0, ran.stdout
