@@ -7,14 +7,16 @@ the JSON text that may be around a payload, within the same bound.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from binascii import unhexlify
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from payloads.errors import Malformed, Misuse, elide
+from payloads.errors import Malformed, Misuse, elide, shown
 
 # A 60-million-gas block at 16 gas a byte carries 3.75 MB of calldata, so no payload that a chain
 # could check is larger than this.
@@ -57,6 +59,22 @@ def to_bytes(value: str | bytes | bytearray | memoryview, *, name: str = "payloa
     if raw:
         raise _too_large(len(raw), MAX_PAYLOAD_BYTES, "bytes", name)
     raise Malformed("empty input", offset=0, field=name, expected="a payload", found="nothing")
+
+
+def to_path(path: str | os.PathLike[str]) -> Path:
+    """A path; `Misuse` for a text with a NUL, which no file can be named."""
+    if "\0" in os.fspath(path):
+        raise Misuse("not a path", field="path", found=shown(os.fspath(path)))
+    return Path(path)
+
+
+def checked_text(text: str, name: str) -> str:
+    """A text that UTF-8 can hold; `Misuse` for lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Misuse("not text", field=name, found=shown(text)) from None
+    return text
 
 
 def json_text(value: Any) -> str | bytes | None:

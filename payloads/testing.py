@@ -17,20 +17,15 @@ from payloads.abi.fields import hexed
 from payloads.chainlink.report import AnyReport, FullReport, UnknownReport
 from payloads.chainlink.schemas import Report
 from payloads.crypto import address_of, checksum, keccak256, sign
-from payloads.errors import Misuse, shown
+from payloads.errors import Misuse
+from payloads.inputs import checked_text
 from payloads.stork.update import PLAIN, VALUE_BIT, VERSIONED, Asset, SignedUpdate
 
 
 def _insecure_key(seed: str, index: int) -> bytes:
     """A private key that everyone knows."""
-    return keccak256(_utf8(f"payloads insecure test key {index} of {seed}"))
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise Misuse("not text", field="seed", found=shown(text)) from None
+    seed = checked_text(seed, "seed")
+    return keccak256(f"payloads insecure test key {index} of {seed}".encode())
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,8 @@ class InsecureTestNetwork:
             found = f"f={self.f}, size={self.size}"
             raise Misuse("no such network", expected="0 < 3f < size <= 31", found=found)
         if not self.config_digest:
-            digest = b"\x00\x09" + keccak256(_utf8(f"insecure test config {self.seed}"))[2:]
+            seed = checked_text(self.seed, "seed")
+            digest = b"\x00\x09" + keccak256(f"insecure test config {seed}".encode())[2:]
             object.__setattr__(self, "config_digest", digest)
 
     @cached_property

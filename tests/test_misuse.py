@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import payloads
-from payloads import State, chainlink, stork
+from payloads import State, capture, chainlink, stork
+from payloads.chain import save_state
 from payloads.errors import PayloadError
+from payloads.testing import InsecureTestNetwork
 from tests import corpus
 from tests.checks import assert_sound
 
@@ -59,6 +61,15 @@ MISTAKES: dict[str, Callable[[], Any]] = {
     "a text for a state": lambda: State.from_dict("x"),  # type: ignore[arg-type]
     "a state too deep": lambda: State.from_dict({"contract": "v0.5.0", "configs": DEEP}),
     "a path with a NUL": lambda: State.load("a\0b"),
+    "a capture's path with a NUL": lambda: list(capture.read_records("a\0b")),
+    "an importer's path with a NUL": lambda: list(capture.import_records("a\0b")),
+    "a writer's path with a NUL": lambda: capture.CaptureWriter("a\0b"),
+    "a saved state's path with a NUL": lambda: save_state(STATE, "a\0b"),
+    "a venue that is no text": lambda: capture.CaptureWriter("a", venue="\udcff"),
+    "an imported venue that is no text": lambda: list(capture.import_records("a", venue="\udcff")),
+    "a seed that is no text": lambda: InsecureTestNetwork("\udcff"),
+    "a numeral with an underscore": lambda: judge("0x1_0", STATE),
+    "a negative hex number": lambda: judge("-0x5", STATE),
     "a quote for no time": lambda: chainlink.quote(REPORT, STATE, now="x"),  # type: ignore[arg-type]
     "a number compressed": lambda: chainlink.decompress(5),  # type: ignore[arg-type]
     "calldata of a number": lambda: chainlink.encode_calldata(5),  # type: ignore[arg-type]

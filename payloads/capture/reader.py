@@ -22,7 +22,8 @@ from payloads.capture.format import (
     record_of,
 )
 from payloads.capture.frames import Frame
-from payloads.errors import Malformed, Misuse, shown
+from payloads.errors import Malformed
+from payloads.inputs import to_path
 
 
 def read_records(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[CaptureRecord]:
@@ -54,9 +55,7 @@ def read_frames(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Frame]:
 def opened(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
     """A file by its path, or a stream as it is. `Misuse` for text that can be no path."""
     if isinstance(source, str | os.PathLike):
-        if "\0" in os.fsdecode(source):
-            raise Misuse("not a path", field="source", found=shown(os.fsdecode(source)))
-        with open(source, "rb") as stream:
+        with to_path(source).open("rb") as stream:
             yield stream
     else:
         yield source

@@ -32,6 +32,7 @@ from payloads.capture.format import (
 from payloads.capture.frames import Frame, Incident
 from payloads.capture.parts import part_path
 from payloads.errors import Misuse
+from payloads.inputs import checked_text, to_path
 from payloads.venues.common.redactor import Redactor, Secret
 
 _BUFFER = 64 * 1024
@@ -72,8 +73,8 @@ class CaptureWriter:
         _check(flush_every >= 0, "flush_every", "0 or more seconds", flush_every)
         _check(max_bytes is None or max_bytes > 0, "max_bytes", "1 or more", max_bytes)
         _check(max_seconds is None or max_seconds > 0, "max_seconds", "more than 0", max_seconds)
-        self._path = Path(path)
-        self._venue, self._asked = venue, asked or {}
+        self._path = to_path(path)
+        self._venue, self._asked = checked_text(venue, "venue"), asked or {}
         self._flush_every, self._sync, self._clock = flush_every, sync, clock
         self._max_bytes, self._max_seconds = max_bytes, max_seconds
         self._rotates = max_bytes is not None or max_seconds is not None

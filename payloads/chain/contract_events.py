@@ -33,6 +33,7 @@ class Event(Record, frozen=True):
     def read(self, log: Log) -> dict[str, Any]:
         """The arguments by name; addresses and words as bytes."""
         from eth_abi.abi import decode  # comes with web3
+        from eth_abi.exceptions import DecodingError
 
         # A topic does not say which arguments are indexed, and a sister contract may index none.
         none_indexed = len(log.topics) == 1
@@ -48,7 +49,7 @@ class Event(Record, frozen=True):
                 decode([type_], topic)[0]
                 for (_, type_), topic in zip(in_topics, log.topics[1:], strict=True)
             ]
-        except (ValueError, OverflowError, ArithmeticError):
+        except (DecodingError, ValueError, ArithmeticError):  # an OverflowError is one
             problem = f"a log does not fit {self.name}"
         else:
             names = [name for name, _ in (*in_data, *in_topics)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
@@ -67,7 +68,7 @@ class ContractReader:
         if str(found.get("to")).lower() != "0x" + to.hex():
             return None
         try:
-            raw = bytes.fromhex(data[2:])
+            raw = unhexlify(data.removeprefix("0x"))
         except ValueError:
             return None
         return raw[4:] if raw[:4] == keccak256(signature.encode())[:4] else None

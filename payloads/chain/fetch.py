@@ -43,6 +43,7 @@ from payloads.chain.rpc import Unavailable, connect
 from payloads.chainlink.state import V03, V04, V05
 from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, elide, shown
+from payloads.inputs import to_path
 from payloads.signatures import address_bytes
 from payloads.verdicts.state import ZERO, State
 
@@ -135,7 +136,7 @@ def _read(
 def save_state(state: State, path: str | Path) -> None:
     """Write the state as the JSON that `State.load` reads; never half of it."""
     text = json.dumps(state.to_dict(), indent=1) + "\n"
-    target = Path(path)
+    target = to_path(path)
     handle, scratch = tempfile.mkstemp(dir=target.absolute().parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "w") as stream:

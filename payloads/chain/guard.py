@@ -11,6 +11,7 @@ The state is what the caller fetched: keep it fresh, since configs, fees and acc
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,9 +20,9 @@ from hexbytes import HexBytes
 from payloads import systems
 from payloads.abi.calldata import function_of
 from payloads.abi.fields import hexed
-from payloads.chain.rpc import connect
+from payloads.chain.rpc import QUANTITY, connect
 from payloads.crypto import checksum
-from payloads.errors import Misuse, elide
+from payloads.errors import Misuse, shown
 from payloads.signatures import address_bytes
 from payloads.system import Terms
 from payloads.verdicts.state import State
@@ -87,13 +88,13 @@ def _check_target(transaction: Transaction, state: State) -> None:
     if to is None or address_bytes(to, "to") != state.proxy:
         raise Misuse(
             "the transaction goes to another contract than the state is of",
-            field="to", expected=checksum(bytes(state.proxy)), found=elide(repr(to)),
+            field="to", expected=checksum(bytes(state.proxy)), found=shown(to),
         )  # fmt: skip
     chain = transaction.get("chainId")
     if chain is not None and state.chain_id not in (None, _integer(chain, "chainId")):
         raise Misuse(
             "the transaction is for another chain",
-            field="chainId", expected=str(state.chain_id), found=repr(chain),
+            field="chainId", expected=str(state.chain_id), found=shown(chain),
         )  # fmt: skip
 
 
@@ -101,16 +102,14 @@ def _bytes(value: Any, name: str) -> bytes:
     if isinstance(value, bytes | bytearray):
         return bytes(value)
     try:
-        return bytes.fromhex(value.removeprefix("0x"))
+        return unhexlify(value.removeprefix("0x"))
     except (AttributeError, ValueError):
-        raise Misuse("not hex", field=name, found=elide(repr(value))) from None
+        raise Misuse("not hex", field=name, found=shown(value)) from None
 
 
 def _integer(value: Any, name: str) -> int:
-    try:
-        found = int(value, 16) if isinstance(value, str) else value
-    except ValueError:
-        found = None
-    if type(found) is not int:
-        raise Misuse("not an integer", field=name, found=elide(repr(value)))
-    return found
+    if isinstance(value, str) and QUANTITY.fullmatch(value):
+        return int(value, 16)
+    if type(value) is not int:
+        raise Misuse("not an integer", field=name, found=shown(value))
+    return value

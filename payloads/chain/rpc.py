@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import reprlib
 import time
+from binascii import unhexlify
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -376,12 +377,12 @@ class Node:
             log = Log(
                 self._integer(raw["blockNumber"], "blockNumber"),
                 self._integer(raw["logIndex"], "logIndex"),
-                bytes.fromhex(raw["address"][2:]),
+                unhexlify(raw["address"].removeprefix("0x")),
                 tuple(self._bytes(topic) for topic in raw["topics"]),
                 self._bytes(raw["data"]),
                 str(raw.get("transactionHash")),
             )
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise self._bad_answer("eth_getLogs", raw) from None
         if log.address not in addresses or not first <= log.block <= last:
             raise self._bad_answer("eth_getLogs", "a log that was not asked for")
@@ -392,7 +393,7 @@ class Node:
     def _integer(self, value: Any, method: str) -> int:
         if type(value) is int and value >= 0:  # as a middleware of web3.py gives it
             return value
-        if isinstance(value, str) and _QUANTITY.fullmatch(value):
+        if isinstance(value, str) and QUANTITY.fullmatch(value):
             return int(value, 16)
         raise self._bad_answer(method, value)
 
@@ -400,7 +401,7 @@ class Node:
         if isinstance(value, bytes):
             return bytes(value)
         try:
-            return bytes.fromhex(value.removeprefix("0x"))
+            return unhexlify(value.removeprefix("0x"))  # `fromhex` would skip white space
         except (AttributeError, ValueError):
             raise self._bad_answer("hex data", value) from None
 
@@ -450,7 +451,7 @@ def _refused_by_status(status: int, words: str) -> Exception:
 
 _HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 # No integer of a chain is wider than a word; `int(…, 16)` also takes signs and underscores.
-_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}", re.ASCII)
+QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}", re.ASCII)
 
 
 def _revert_data(answer: _ErrorAnswer) -> bytes | None:

@@ -28,7 +28,7 @@ from msgspec.structs import fields, replace
 
 from payloads.abi.fields import Record, hexed
 from payloads.errors import Malformed, Misuse, shown
-from payloads.inputs import MAX_VALUES, check_depth, check_values
+from payloads.inputs import MAX_VALUES, check_depth, check_values, to_path
 from payloads.json_records import EXACT, Reading, Wrong, hex_bytes, integer
 from payloads.signatures import address_bytes
 
@@ -225,11 +225,8 @@ def _is_toml(path: str | Path) -> bool:
 def _content(path: str | Path) -> bytes:
     """The bytes of a state file."""
     most = MAX_TOML_BYTES if _is_toml(path) else MAX_STATE_BYTES
-    try:
-        with Path(path).open("rb") as stream:
-            text = stream.read(most + 1)
-    except ValueError:  # a NUL in the path
-        raise Misuse("not a path", field="path", found=shown(str(path))) from None
+    with to_path(path).open("rb") as stream:
+        text = stream.read(most + 1)
     if len(text) > most:
         expected = f"at most {most} bytes"
         raise Misuse("larger than any state file", field=str(path), expected=expected, found="more")

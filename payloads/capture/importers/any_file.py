@@ -35,7 +35,8 @@ from payloads.capture.importers.messages import Placed
 from payloads.capture.importers.mitmproxy import mitmproxy
 from payloads.capture.importers.pieces import head_of
 from payloads.capture.reader import numbered_records, opened
-from payloads.errors import Misuse, shown
+from payloads.errors import Misuse
+from payloads.inputs import checked_text
 
 _FLOW = re.compile(rb"[0-9]{1,12}:[0-9]{1,12}:")
 
@@ -75,8 +76,7 @@ def import_records(
     """Every record of a file with its place. `venue` is for frames whose file names none."""
     if kind is not None and kind not in KINDS:
         raise Misuse("no such kind of file", expected=", ".join(KINDS), found=kind)
-    if any("\ud800" <= char <= "\udfff" for char in venue):
-        raise Misuse("not text", field="venue", found=shown(venue))
+    checked_text(venue, "venue")
     with opened(source) as stream:
         head, rest = head_of(decompressed(stream))
         yield from _READERS[kind or sniff(head)](chain([head], rest), venue)
