@@ -5,6 +5,10 @@ EVM's precompile and answers the 20-byte address, or None where the precompile w
 r or s zero or not below the curve's order, a recovery id other than 0 or 1, no such point. A high s
 is accepted. Neither raises for any bytes of the right length; another length is `Misuse`.
 
+`recover_many` and `recover_packed` answer the same for many signatures at once, by the wheel
+payloads-simd where it is installed. The environment variable PAYLOADS_RECOVER, or an argument,
+chooses the implementation: simd, libsecp256k1 or reference.
+
 Recovery runs in libsecp256k1 (btclib-secp256k1, else coincurve, else eth-keys' pure Python), and
 keccak-256 in tiny-keccak, else pycryptodome. No curve arithmetic is written here. The reasons for
 these choices, with measurements, are in docs/performance.md; `reference_recover` and
@@ -13,16 +17,21 @@ these choices, with measurements, are in docs/performance.md; `reference_recover
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, lru_cache
 from importlib import import_module
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, NoReturn
 
-from payloads.errors import Misuse
+from payloads.errors import Misuse, shown
 
 CURVE_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 _UNCOMPRESSED = 2
+
+# The implementations of `recover_many`. Each gives the same answers.
+IMPLEMENTATIONS = ("simd", "libsecp256k1", "reference")
 
 
 def reference_keccak256(data: bytes) -> bytes:
@@ -157,18 +166,151 @@ def _sign_with(ffi: Any, lib: Any, context: Any) -> Sign:
     return sign
 
 
-def _fastest_curve() -> tuple[str, Recover, Sign]:
+@cache
+def _has_simd() -> bool:
+    return find_spec("payloads_simd") is not None
+
+
+def _wanted(implementation: str | None = None) -> str | None:
+    """The implementation that the caller or PAYLOADS_RECOVER chose, if it can run here."""
+    field = "implementation" if implementation else "PAYLOADS_RECOVER"
+    name = implementation or os.environ.get("PAYLOADS_RECOVER") or None
+    if name not in (None, *IMPLEMENTATIONS):
+        expected = ", ".join(IMPLEMENTATIONS)
+        raise Misuse("unknown implementation", field=field, expected=expected, found=shown(name))
+    if name == "simd" and not _has_simd():
+        raise Misuse("payloads-simd is not installed (make native)", field=field)
+    return name
+
+
+def _libsecp256k1() -> tuple[str, Recover, Sign] | None:
     try:
         name, *library = _load()
     except ImportError:
-        return "eth-keys", reference_recover, reference_sign
+        return None
     return name, _recover_with(*library), _sign_with(*library)
 
 
-_curve_name, recover, sign = _fastest_curve()
+def _refusing(error: Misuse) -> Recover:
+    """A `recover` for a PAYLOADS_RECOVER that cannot be followed: importing stays possible."""
+
+    def recover(digest: bytes, r: bytes, s: bytes, recovery_id: int) -> NoReturn:
+        raise error
+
+    return recover
+
+
+def _default_recover() -> tuple[str, Recover]:
+    try:
+        by_eth_keys = _wanted() == "reference"
+    except Misuse as error:
+        return "nothing", _refusing(error)
+    return _library[:2] if _library and not by_eth_keys else ("eth-keys", reference_recover)
+
+
+_library = _libsecp256k1()
+_curve_name, recover = _default_recover()
+sign = _library[2] if _library else reference_sign
 
 # What runs: for `payloads --version` and for reports of trouble.
 BACKENDS = {"keccak256": _keccak_name, "recover": _curve_name}
+
+
+# --- many at once ---------------------------------------------------------------------------------
+
+
+def recover_many(
+    digests: Sequence[bytes],
+    rs: Sequence[bytes],
+    ss: Sequence[bytes],
+    vs: Sequence[int],
+    *,
+    implementation: str | None = None,
+    workers: int | None = None,
+) -> list[bytes | None]:
+    """The signer's address for each signature, or None where ecrecover returns nothing.
+
+    `vs` are recovery ids: 0 and 1 recover, any other number does not. `workers`: threads of
+    payloads-simd, as many as cores if not given; the other implementations use one.
+    """
+    _check_counts(len(digests), rs=len(rs), ss=len(ss), vs=len(vs))
+    one = _one_by_one(implementation)
+    if one:
+        return list(map(one, digests, rs, ss, vs))
+    try:
+        found: list[bytes | None] = _simd().recover_many(digests, rs, ss, vs, workers or 0)
+    except ValueError:
+        for digest, r, s in zip(digests, rs, ss, strict=True):
+            _check_lengths(digest=digest, r=r, s=s)
+        raise
+    return found
+
+
+def recover_packed(
+    digests: Bytes,
+    rs: Bytes,
+    ss: Bytes,
+    vs: Bytes,
+    *,
+    implementation: str | None = None,
+    workers: int | None = None,
+) -> tuple[bytes, bytes]:
+    """The same for buffers: n words of 32 bytes each in the first three, n bytes in `vs`.
+
+    Returned are n addresses of 20 bytes, and n bytes that are 1 where there is an address and 0
+    where ecrecover returns nothing (the address is zeros then).
+    """
+    sizes = {"digests": digests, "rs": rs, "ss": ss}
+    count = memoryview(vs).nbytes
+    for name, buffer in sizes.items():
+        if (size := memoryview(buffer).nbytes) != 32 * count:
+            raise Misuse("wrong length", field=name, expected=str(32 * count), found=str(size))
+    one = _one_by_one(implementation)
+    if not one:
+        addresses, found = _simd().recover_packed(digests, rs, ss, vs, workers or 0)
+        return addresses, found
+    signers = list(map(one, _words(digests), _words(rs), _words(ss), bytes(vs)))
+    return b"".join(signer or bytes(20) for signer in signers), bytes(map(bool, signers))
+
+
+Bytes = bytes | bytearray | memoryview
+
+
+def recover_many_by(implementation: str | None = None) -> str:
+    """What `recover_many` runs: for `payloads --version`, benchmarks and tests."""
+    one = _one_by_one(implementation)
+    if one:
+        return "eth-keys" if one is reference_recover or not _library else _library[0]
+    module = _simd()
+    return f"payloads-simd {module.__version__}: {module.instructions()}"
+
+
+def _one_by_one(implementation: str | None) -> Recover | None:
+    """The function to call for each signature, or None: payloads-simd takes all of them."""
+    name = _wanted(implementation)
+    if name == "reference":
+        return reference_recover
+    if name == "libsecp256k1":
+        if not _library:
+            raise Misuse("neither btclib-secp256k1 nor coincurve can be used", field=name)
+        return _library[1]
+    return None if name == "simd" or _has_simd() else recover
+
+
+@cache
+def _simd() -> Any:
+    return import_module("payloads_simd")
+
+
+def _check_counts(expected: int, **counts: int) -> None:
+    for name, count in counts.items():
+        if count != expected:
+            raise Misuse("wrong number", field=name, expected=str(expected), found=str(count))
+
+
+def _words(buffer: Bytes) -> Iterable[bytes]:
+    raw = bytes(buffer)
+    return (raw[at : at + 32] for at in range(0, len(raw), 32))
 
 
 # --- addresses ------------------------------------------------------------------------------------

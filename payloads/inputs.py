@@ -23,6 +23,8 @@ MAX_PAYLOAD_BYTES = 4 * 2**20
 MAX_TEXT_CHARACTERS = 2 * MAX_PAYLOAD_BYTES + 2**16
 # No message of any venue is nested deeper than a tenth of this.
 MAX_NESTING = 500
+# As objects of Python they take some 70 MB. The largest call has 130,000 elements.
+MAX_VALUES = 1_000_000
 # Up to this recursion limit, parsers of JSON raise an exception before the stack is used up.
 _SAFE_RECURSION = 5000
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.S)
@@ -88,6 +90,7 @@ def parse_json(text: str | bytes) -> Any:
         limit = f"at most {MAX_TEXT_CHARACTERS} characters"
         raise Malformed("frame too large", field="frame", expected=limit, found=str(len(text)))
     check_nesting(text)
+    check_values(text, MAX_VALUES)
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -115,22 +118,34 @@ def check_depth(data: str | bytes | bytearray) -> None:
 def check_values(data: str | bytes | bytearray, most: int) -> None:
     """Raise `Malformed` for JSON of more than `most` values, keys included; before it is parsed.
 
-    A value takes two bytes of JSON, and as an object of Python up to a hundred and twelve. Commas
-    in strings count as well: no text of this size has as many.
+    A value takes two bytes of JSON, and as an object of Python up to a hundred and twelve.
     """
-    if len(data) <= most:
+    if len(data) <= most or _marks(data) <= most:
         return
-    marks: Any = ",:[{" if isinstance(data, str) else b",:[{"
-    count = sum(map(data.count, marks))
-    if count > most:
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    if (count := _marks(_outside_strings(raw))) > most:  # commas in strings do not count
         expected = f"at most {most} values"
         raise Malformed("too many values", field="message", expected=expected, found=str(count))
+
+
+def _marks(data: str | bytes | bytearray) -> int:
+    marks: Any = ",:[{" if isinstance(data, str) else b",:[{"
+    return sum(map(data.count, marks))
+
+
+def _outside_strings(raw: bytes | bytearray) -> bytearray:
+    """JSON without its strings. `re.sub` would keep a list of all pieces, thirty times the text."""
+    found, at = bytearray(), 0
+    for string in _STRING.finditer(raw):
+        found += raw[at : string.start()]
+        at = string.end()
+    return found + raw[at:]
 
 
 def _depth(raw: bytes | bytearray) -> int:
     """How deep brackets are nested. Brackets in strings do not count."""
     depth = deepest = 0
-    for bracket in _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS):
+    for bracket in _outside_strings(raw).translate(None, _NOT_BRACKETS):
         depth += 1 if bracket in b"[{" else -1
         deepest = max(deepest, depth)
     return deepest

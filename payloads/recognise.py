@@ -18,9 +18,15 @@ from payloads.abi.calldata import Call, decode_call
 from payloads.abi.fields import Record
 from payloads.abi.strictness import AS_CONTRACT, Profile
 from payloads.errors import Malformed, Misuse, PayloadError, elide, shown
-from payloads.inputs import hex_text, json_text, parse_json, to_bytes
+from payloads.inputs import MAX_TEXT_CHARACTERS, hex_text, json_text, parse_json, to_bytes
 from payloads.signatures import Recovered
 from payloads.system import Claims, Found, Note, Options, Several
+
+# The shortest payload has 75 bytes, which are 150 digits. A list whose items are shorter on average
+# holds none, and an error for each item would cost much more than its text.
+MIN_ITEM_CHARACTERS = 64
+# So many items a list may have, however short they are.
+FEW_ITEMS = 100
 
 
 class Decoded(Record, frozen=True):
@@ -120,17 +126,30 @@ def _hint(raw: bytes) -> str:
 def find(value: Any, options: Options) -> Found | Several:
     """Open whatever is around the payload's bytes, without decoding them."""
     if isinstance(value, dict | list):
-        return _open(value)
+        return _counted(_open(value), MAX_TEXT_CHARACTERS)
     if not isinstance(value, str | bytes | bytearray | memoryview):
         return _find_decoded(value)
     if options.form in (None, "frame") and (text := json_text(value)) is not None:
-        return _open(parse_json(text))
+        return _counted(_open(parse_json(text)), len(text))
     raw = to_bytes(hex_text(value))
     form = options.form
     if form and form != "frame":
         system = "" if form == "call" else systems.of_form(form).name
         return Found(system, form, "named by the caller", raw)
     return Found(*form_of(raw), raw)
+
+
+def _counted(found: Found | Several, size: int) -> Found | Several:
+    """What was found, unless that is more items than a text of this size has payloads."""
+    most = FEW_ITEMS + size // MIN_ITEM_CHARACTERS
+    if isinstance(found, Several) and len(found.items) > most:
+        raise Malformed(
+            "a list with more items than payloads fit into it",
+            field=found.path or "frame",
+            expected=f"at most {most} items in {size} characters",
+            found=str(len(found.items)),
+        )
+    return found
 
 
 def find_inside(value: Any, options: Options) -> Found | Several:

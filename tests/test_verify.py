@@ -595,10 +595,7 @@ def test_stork_verdicts() -> None:
     name = "verifyAndDeserializeSignedECDSAPayload"
     assert stork.judge(update(), known, value=2).returned is True
     assets = stork.judge(update(), known, call=name, value=2).returned
-    assert [(asset.taxonomy_id, asset.asset_id, asset.value) for asset in assets] == [
-        (1, 1, -5),
-        (1, 2, -10),
-    ]
+    assert [asset.values for asset in assets] == [(1, NOW * 10**9, -5), (2, NOW * 10**9, -10)]
     assert stork.judge(update(), known, value=1).error == "InsufficientFee"
     assert stork.judge(update(3), known, value=2).returned is False
     assert stork.judge(update(3), known, call=name, value=2).error == "InvalidSignature"

@@ -34,8 +34,14 @@ class Event(Record, frozen=True):
         """The arguments by name; addresses and words as bytes."""
         from eth_abi.abi import decode  # comes with web3
 
-        in_data = [(name, type_) for name, type_, indexed in self.arguments if not indexed]
-        in_topics = [(name, type_) for name, type_, indexed in self.arguments if indexed]
+        # A topic does not say which arguments are indexed, and a sister contract may index none.
+        none_indexed = len(log.topics) == 1
+        in_data = [
+            (name, type_) for name, type_, indexed in self.arguments if none_indexed or not indexed
+        ]
+        in_topics = [
+            (name, type_) for name, type_, indexed in self.arguments if indexed and not none_indexed
+        ]
         try:
             values = decode([type_ for _, type_ in in_data], log.data)
             topics = [
@@ -92,7 +98,6 @@ FEE_MANAGERS = {
     "DestinationFeeManager 0.4.0": V04,
     "FeeManager 2.1.0": V05,
 }
-STORK_VERSIONS = ("1.0.0",)
 
 _SWITCHED = (
     Event.of("FeeManagerSet", "address old", "address new"),

@@ -5,8 +5,7 @@
 
 The proxy says itself what it is, and of which generation (`typeAndVersion`). Configs, discounts and
 the past come from events since it was deployed. What holds at the block is compared with getters
-and storage; where they disagree (logs are missing), nothing is returned. A Stork contract has no
-events: its state is that of the block alone.
+and storage; where they disagree (logs are missing), nothing is returned.
 
 Everything is asked at the same block. If that block is replaced meanwhile, it is an error. The
 saved state names the node's host, the block and its hash, and nothing else of the URL.
@@ -25,11 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from payloads import published
-from payloads.chain import fees_and_access
+from payloads.chain import fees_and_access, fetch_stork
 from payloads.chain.contract_events import (
     PROXIES,
     PROXY,
-    STORK_VERSIONS,
     VERIFIER_EVENTS,
     VERIFIERS,
     WITH_VIEWS,
@@ -47,7 +45,6 @@ from payloads.chainlink.state import V03, V04, V05, V051
 from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, elide, shown
 from payloads.signatures import address_bytes
-from payloads.stork.state import STORK
 from payloads.verdicts.state import ZERO, State
 
 # Called with what is being read, blocks read, blocks to read, and events found so far.
@@ -121,8 +118,8 @@ def _read(
     if version in PROXIES:
         read = _read_destination if PROXIES[version] == (V04,) else _read_proxy
         return read(reader, address, subscriber)
-    if version is None and (signer := reader.address(address, "storkFastAddress()")) is not None:
-        return _read_stork(reader, address, signer)
+    if version is None and (found := fetch_stork.generation(reader, address)) is not None:
+        return fetch_stork.read(reader, address, *found)
     if version in VERIFIERS:
         raise Misuse(
             "a verifier, and not the proxy in front of it",
@@ -149,25 +146,6 @@ def save_state(state: State, path: str | Path) -> None:
     except BaseException:
         os.unlink(scratch)
         raise
-
-
-# --- Stork ----------------------------------------------------------------------------------------
-
-
-def _read_stork(
-    reader: ContractReader, address: bytes, signer: bytes
-) -> tuple[dict[str, Any], list[str]]:
-    version = reader.text(address, "version()")
-    if version not in STORK_VERSIONS:
-        raise Unavailable(
-            "an unknown version of Stork Fast",
-            field="version", expected=" or ".join(STORK_VERSIONS), found=shown(version),
-        )  # fmt: skip
-    fee = reader.word(address, "verificationFeeInWei()")
-    if fee is None:
-        raise Unavailable("it does not say its fee", field="verificationFeeInWei")
-    notes = ["its past is not known: the contract emits no events"]
-    return {"contract": STORK, "signer": "0x" + signer.hex(), "verification_fee": fee}, notes
 
 
 # --- v0.3.0 and v0.5.0 ----------------------------------------------------------------------------

@@ -15,16 +15,35 @@ from payloads.cli.replay import replay
 from payloads.cli.simulate import simulate
 from payloads.cli.state import state
 from payloads.cli.verify import verify
-from payloads.crypto import BACKENDS
+from payloads.crypto import BACKENDS, recover_many_by
+from payloads.errors import Misuse
 
-_VERSION = f"%(prog)s %(version)s ({', '.join(f'{k}: {v}' for k, v in BACKENDS.items())})"
+
+def _print_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    try:
+        backends = {**BACKENDS, "recover_many": recover_many_by()}
+    except Misuse as error:
+        raise click.UsageError(str(error)) from None
+    listed = ", ".join(f"{name}: {backend}" for name, backend in backends.items())
+    click.echo(f"payloads {__version__} ({listed})")
+    context.exit()
 
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 all is well, 1 a payload was malformed or refused, 2 wrong usage.",
 )
-@click.version_option(__version__, "-V", "--version", prog_name="payloads", message=_VERSION)
+@click.option(
+    "-V",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and what recovers signers, and exit.",
+)
 def main() -> None:
     """Decode signed oracle payloads offline, exactly as the chain would.
 

@@ -73,7 +73,11 @@ def _option_lines(options: Mapping[str, TextOption]) -> Iterator[str]:
 @click.option(
     "--rate", type=float, help="Messages a second for each stream (default: the venue's)."
 )
-@click.option("--feeds", metavar="NAME,…", help="Feed IDs, assets, instruments or symbols.")
+@click.option(
+    "--feeds",
+    metavar="NAME,…",
+    help="Feed IDs, assets, instruments or symbols; NAME=NUMBER for a new one.",
+)
 @click.option(
     "--misbehave", default="", metavar="RULE,…", help="Faults and their times; see below."
 )
@@ -255,6 +259,7 @@ def _say_hello(
             "venue": simulator.venue, "url": simulator.url, "endpoint": simulator.base,
             "endpoints": {endpoint.venue: endpoint.base for endpoint in simulator.endpoints},
             "http": simulator.http_url, "credentials": simulator.credentials,
+            "tokens": simulator.tokens,
             "environment": simulator.environment,
             "capture": [*simulator.capture("FILE"), *trusting],
         }  # fmt: skip
@@ -263,7 +268,7 @@ def _say_hello(
     first, *others = simulator.endpoints
     rows = [(first.title, first.url), ("requests to", simulator.http_url)]
     rows += [(endpoint.title, endpoint.url) for endpoint in others]
-    rows += [*simulator.credentials.items()]
+    rows += [*simulator.credentials.items(), *simulator.tokens.items()]
     rows += [("export", f"{name}={value}") for name, value in simulator.environment.items()]
     rows += [_example(endpoint, trusting) for endpoint in simulator.endpoints]
     if state_path is not None:

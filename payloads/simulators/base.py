@@ -86,6 +86,11 @@ class Simulator(Host):
         """The test credentials that this simulator takes, by name. They are worth nothing."""
 
     @property
+    def tokens(self) -> dict[str, str]:
+        """What a client that logs in elsewhere would have got there: new tokens, by name."""
+        return {}
+
+    @property
     def environment(self) -> dict[str, str]:
         """The credentials as the command line reads them from the environment."""
         return {variable(self.venue, name): value for name, value in self.credentials.items()}

@@ -19,9 +19,8 @@ _ASSET = struct.Struct(">HqQ")
 
 
 class StoredAsset(Record, frozen=True):
-    """An asset as the contract returns it: the update's taxonomy and time, and its own value."""
+    """An asset as the contract returns it: with the update's time, and without its taxonomy."""
 
-    taxonomy_id: int
     asset_id: int
     timestamp_ns: int
     value: int
@@ -80,8 +79,8 @@ class Call:
 
     @property
     def signed(self) -> bool:
-        """Whether the contract's signer signed."""
-        return self.signer == self.state.signer
+        """Whether the address that was recovered may sign."""
+        return self.signer in self.state.trusted
 
     def hash(self) -> bytes:
         """The digest that is signed."""
@@ -89,8 +88,6 @@ class Call:
 
     def assets(self) -> tuple[StoredAsset, ...]:
         """The assets as the contract returns them."""
-        taxonomy, time = int.from_bytes(self.raw[BODY:67], "big"), self.time
+        time = self.time
         entries = _ASSET.iter_unpack(self.raw[HEAD_SIZE:])
-        return tuple(
-            StoredAsset(taxonomy, id_, time, high << 64 | low) for id_, high, low in entries
-        )
+        return tuple(StoredAsset(id_, time, high << 64 | low) for id_, high, low in entries)

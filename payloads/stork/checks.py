@@ -5,6 +5,8 @@ Each is a `Step` of the engine in `payloads.verdicts.checks`, with the `Call` as
 
 from __future__ import annotations
 
+from typing import Any
+
 from payloads.crypto import CURVE_ORDER, checksum, recover
 from payloads.errors import panic
 from payloads.stork.call import Call
@@ -57,9 +59,14 @@ def _count(call: Call) -> None:
 
 
 def signed_by(call: Call) -> str:
-    """The signer that was found and the one that is expected, in words."""
+    """The signer that was found and who is expected, in words."""
     found = "nobody" if call.signer == ZERO else checksum(call.signer)
-    return f"signed by {found}, and the contract's signer is {checksum(call.state.signer)}"
+    return f"signed by {found}, and {call.state.named()}"
+
+
+def _signers(call: Call) -> dict[str, Any]:
+    state = call.state
+    return {"signer": state.signer} if state.signers is None else {"signers": state.signers}
 
 
 FEE = Step(
@@ -83,9 +90,9 @@ RECOVERY = Step(
 )
 SIGNATURE = Step(
     "signature",
-    "the recovered address must be the contract's signer",
+    "the recovered address must be a signer of the contract",
     _signature,
-    lambda call: {"digest": call.digest, "recovered": call.signer, "signer": call.state.signer},
+    lambda call: {"digest": call.digest, "recovered": call.signer, **_signers(call)},
     ("signature",),
 )
 ASSETS = Step(

@@ -34,16 +34,16 @@ def _with_hints(call: Call, check: Check) -> Iterator[Check]:
 
 
 def _hints(call: Call) -> list[str]:
-    digest, wanted = call.hash(), bytes(call.state.signer)
+    digest, trusted = call.hash(), call.state.trusted
 
     def name(address: bytes) -> str:
-        return "the signer" if address == wanted else ""
+        return "the signer" if address in trusted else ""
 
     hints = signature_hints(digest, call.r, call.s, call.v, name)
     if int.from_bytes(call.s, "big") > HALF_ORDER:
         low = (CURVE_ORDER - int.from_bytes(call.s, "big")) % CURVE_ORDER
         word = low.to_bytes(32, "big")
         for v in (0, 1):
-            if recover(digest, call.r, word, v) == wanted:
+            if recover(digest, call.r, word, v) in trusted:
                 hints.append(f"s is high, which this contract refuses: with v {v}, low s is good")
     return hints

@@ -8,8 +8,14 @@ from collections.abc import Iterator
 from payloads.stork.call import BODY, Call
 from payloads.stork.checks import overflows
 from payloads.verdicts.checks import Finding, Hazard
-from payloads.verdicts.state import ZERO
 
+# The same code as in the first generation, where it is a danger.
+NEVER_INITIALISED = Hazard(
+    "stork-uninitialised",
+    "warning",
+    "the contract has no signers: it refuses every signature",
+    "StorkFast 1.0.0 with several signers: a failed recovery is in no list of signers",
+)
 HAZARDS = {
     hazard.code: hazard
     for hazard in (
@@ -63,8 +69,9 @@ HAZARDS = {
 
 def findings(call: Call) -> Iterator[Finding]:
     """The findings on a call whose checks have all been made."""
-    if call.state.signer == ZERO:
-        yield HAZARDS["stork-uninitialised"].found()
+    if not call.state.initialised:
+        several = call.state.multisigner
+        yield (NEVER_INITIALISED if several else HAZARDS["stork-uninitialised"]).found()
     if call.value > call.state.verification_fee:
         yield HAZARDS["stork-overpaid"].found(f"{call.value - call.state.verification_fee} wei")
     if not call.fits or overflows(call.v):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from payloads.verdicts.state import State
     from payloads.verdicts.verdict import Verdict
 
-# The contract, as states name it.
-CONTRACTS = ("stork-fast-1.0.0",)
+# The contracts, as states name them.
+CONTRACTS = ("stork-fast-1.0.0", "stork-fast-1.0.0-multisigner")
 
 
 def _decode(raw: bytes, form: str, options: Options) -> SignedUpdate:

@@ -18,7 +18,7 @@ from payloads.abi.calldata import Function
 from payloads.abi.solidity import decode_calldata
 from payloads.errors import Malformed, Misuse
 from payloads.stork.call import Call
-from payloads.stork.calldata import FUNCTIONS, VERIFY
+from payloads.stork.calldata import FUNCTIONS, OTHERS, OTHERS_OF_MULTISIGNER, VERIFY
 from payloads.stork.checks import STAGES
 from payloads.stork.explanation import explain
 from payloads.stork.frames import Payload, raw_of
@@ -79,12 +79,23 @@ def judge_calldata(
     """What the contract would do with this calldata, its own argument decoder included."""
     raw = raw_of(calldata, "calldata")
     state, now = state_and_time(state, StorkState, now, at)
+    _check_function(raw, state)
     try:
         function = called_function(FUNCTIONS, raw)
         (payload,) = decode_calldata(function.arguments, raw)
     except Malformed as error:
         return undecodable_call(error, state, now)
     return judge(payload, state, call=function, value=value, now=now)
+
+
+def _check_function(calldata: bytes, state: StorkState) -> None:
+    """`Misuse` for the getters and the owner's functions: a revert would be a wrong answer."""
+    others = OTHERS_OF_MULTISIGNER if state.multisigner else OTHERS
+    if (other := others.get(calldata[:4])) is not None:
+        names = " or ".join(function.name for function in FUNCTIONS)
+        raise Misuse(
+            "a function that verifies nothing", field="calldata", expected=names, found=other
+        )
 
 
 def judge_many(

@@ -140,17 +140,34 @@ class Explanation(Record, frozen=True):
     findings: tuple[Finding, ...] = ()
 
 
+# A block's gas is used up by some 600 payloads of a bulk call. What comes later is never asked, and
+# a list of its checks would take fifty times the memory of the call.
+MOST_EXPLAINED = 1_000
+_SKIPPED = f"not asked: only the first {MOST_EXPLAINED:,} payloads are explained"
+
 # From a step's subject and its check, the check with more detail, and checks that belong beneath.
 Detail = Callable[[Any, Check], Iterator[Check]]
 
 
 def explain(stages: Iterable[Stage], call: Any, details: Mapping[str, Detail]) -> tuple[Check, ...]:
-    """Every check of a call of which nothing is known yet. `details` are by the steps' names."""
+    """The checks of a call of which nothing is known yet. `details` are by the steps' names.
+
+    Of a payload after the first `MOST_EXPLAINED` only the check is listed that the chain stops at.
+    """
     found: list[Check] = []
-    stopped = False
+    stopped = skipped = False
     for stage in stages:
-        for subject in stage.subjects(call):
+        if skipped and not stage.each:  # it is about all payloads
+            found += [Check(step.name, step.rule, {}, None, _SKIPPED) for step in stage.steps]
+            continue
+        for number, subject in enumerate(stage.subjects(call)):
+            listed = number < MOST_EXPLAINED
+            if stopped and not listed:
+                skipped = True
+                break
             for step in stage.steps:
+                if not listed and _passes(step, subject):
+                    continue
                 check = _check(stage, step, subject)
                 if check.revert and not stopped:  # the chain stops at the first that would revert
                     stopped = True
@@ -159,7 +176,17 @@ def explain(stages: Iterable[Stage], call: Any, details: Mapping[str, Detail]) -
                     found += details[step.name](subject, check)
                 else:
                     found.append(check)
+                if not listed:
+                    break
     return tuple(found)
+
+
+def _passes(step: Step, subject: Any) -> bool:
+    try:
+        step.run(subject)
+    except (Stop, Malformed):
+        return False
+    return True
 
 
 def _check(stage: Stage, step: Step, subject: Any) -> Check:

@@ -24,14 +24,20 @@ from typing import Annotated, Any, ClassVar, Self
 
 from hexbytes import HexBytes
 from msgspec import field
+from msgspec.structs import fields, replace
 
 from payloads.abi.fields import Record, hexed
-from payloads.errors import Misuse, shown
-from payloads.inputs import check_depth
+from payloads.errors import Malformed, Misuse, shown
+from payloads.inputs import MAX_VALUES, check_depth, check_values
 from payloads.json_records import EXACT, Reading, Wrong, hex_bytes, integer
 from payloads.signatures import address_bytes
 
 ZERO = bytes(20)
+# An access list of 10,000 addresses takes half a megabyte; a history has a few of them.
+MAX_STATE_BYTES = 8 * 2**20
+# TOML is written by hand, and its parser is slow.
+MAX_TOML_BYTES = 2**20
+MAX_TOML_DOTS = 32
 
 # What the fields of a state hold.
 Uint64 = Annotated[int, integer(0, 2**64 - 1)]
@@ -39,7 +45,8 @@ Uint256 = Annotated[int, integer(0, 2**256 - 1)]
 Bytes32 = Annotated[HexBytes, hex_bytes(32)]
 Address = Annotated[HexBytes, lambda value: hexed(address_bytes(value))]
 
-_READING = Reading(base=EXACT, error=Misuse, closed=True)
+# How states, and the records in them, are read.
+READING = Reading(base=EXACT, error=Misuse, closed=True)
 
 
 def plain(**values: Any) -> dict[str, Any]:
@@ -96,20 +103,33 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
             found = shown(record["contract"])
             raise Misuse("a state of another system", field="contract", expected=known, found=found)
         state = kind._read(record)
-        for earlier in state.history:  # a past that cannot be read is found now, not when needed
-            state.at(earlier.until - 1)
+        state._check_history()
         return state
+
+    def _check_history(self) -> None:
+        """Read each part of the past, so that a wrong one is found now, not when it is needed.
+
+        Each on its own: what a key may hold depends on the contract, and on no other key.
+        """
+        record = self.to_dict()
+        bare = self._read({key: record[key] for key in self._required()})
+        for earlier in self.history:
+            if earlier.rest:
+                replace(bare, history=(earlier,)).at(earlier.until - 1)
+
+    def _required(self) -> set[str]:
+        """The keys that no description of this contract may lack."""
+        return {field.name for field in fields(type(self)) if field.required}
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """The state in a JSON file, or a TOML one if its name ends so."""
-        try:
-            text = Path(path).read_bytes()
-        except ValueError:  # a NUL in the path
-            raise Misuse("not a path", field="path", found=shown(str(path))) from None
+        text = _content(path)
         try:
             check_depth(text)
-            if str(path).endswith(".toml"):
+            check_values(text, MAX_VALUES)
+            if _is_toml(path):
+                _check_dots(text)
                 record = tomllib.loads(text.decode())
             else:
                 record = json.loads(text)
@@ -122,7 +142,7 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
         keys = dict(record)
         if (kind := keys.pop("kind", "world")) != "world":
             raise Misuse("not a state", field="kind", expected="world", found=shown(kind))
-        state: Self = _READING.read(cls, keys)
+        state: Self = READING.read(cls, keys)
         return state
 
     def check(self) -> None:
@@ -196,6 +216,31 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
 _DECIDES_NOTHING = (
     "kind", "world", "now", "network", "block_number", "fetched_at", "source", "history",
 )  # fmt: skip
+
+
+def _is_toml(path: str | Path) -> bool:
+    return str(path).endswith(".toml")
+
+
+def _content(path: str | Path) -> bytes:
+    """The bytes of a state file."""
+    most = MAX_TOML_BYTES if _is_toml(path) else MAX_STATE_BYTES
+    try:
+        with Path(path).open("rb") as stream:
+            text = stream.read(most + 1)
+    except ValueError:  # a NUL in the path
+        raise Misuse("not a path", field="path", found=shown(str(path))) from None
+    if len(text) > most:
+        expected = f"at most {most} bytes"
+        raise Misuse("larger than any state file", field=str(path), expected=expected, found="more")
+    return text
+
+
+def _check_dots(text: bytes) -> None:
+    """`tomllib` takes memory for every part of a dotted key, times the number of its parts."""
+    if max(line.count(b".") for line in text.split(b"\n")) > MAX_TOML_DOTS:
+        expected = f"at most {MAX_TOML_DOTS} on a line"
+        raise Malformed("too many dots", field="line", expected=expected, found="more")
 
 
 def _type_of(record: Any) -> type[State]:

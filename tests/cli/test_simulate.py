@@ -62,7 +62,7 @@ def test_each_is_taken(venue: str, name: str) -> None:
     given = options(venue, [f"{name.replace('_', '-')}= {text} "])
     assert given.keys() == {name}
     simulators.make(venue, **given)
-    if name not in ("unanswered", "origins", "bad", "clients"):  # nothing is a list, too
+    if name not in ("unanswered", "origins", "bad", "clients", "silent"):  # nothing is a list, too
         with pytest.raises(Misuse, match=f"{venue} {name}: cannot be set to that, expected "):
             options(venue, [f"{name}="])
 

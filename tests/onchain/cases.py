@@ -421,11 +421,18 @@ def chainlink(draw: st.DrawFn, generation: str, calls: int = 6) -> Example:
 
 
 @st.composite
-def stork(draw: st.DrawFn, calls: int = 8) -> Example:
+def stork(draw: st.DrawFn, several: bool = False, calls: int = 8) -> Example:
     """A case's `bulk` says that it is a call of the deserializing function."""
-    signer = bytes(20) if draw(st.integers(0, 4)) == 0 else SIGNERS[0]
     fee = draw(st.sampled_from((0, 0, 1, 10**15)))
-    made = World(contract="stork-fast-1.0.0", signer=_hex(signer), verification_fee=str(fee))
+    made = World(contract="stork-fast-1.0.0", verification_fee=str(fee))
+    if several:
+        count = draw(st.sampled_from((0, 1, 1, 2, 3, 8)))
+        made |= {"contract": "stork-fast-1.0.0-multisigner"}
+        # The signer that most cases are signed by stands anywhere in the list, or is not in it.
+        listed = draw(st.permutations(SIGNERS[: max(count, 3)]))[:count]
+        made["signers"] = [_hex(signer) for signer in listed]
+    else:
+        made["signer"] = _hex(bytes(20) if draw(st.integers(0, 4)) == 0 else SIGNERS[0])
     return Example(made, None, [draw(_stork_case(fee)) for _ in range(calls)])
 
 

@@ -13,23 +13,23 @@ NAME: Final = "onchain-outcomes.jsonl.gz"
 REPO: Final = Path(__file__).resolve().parents[2]
 
 
-def find() -> Path | None:
+def find(name: str = NAME) -> Path | None:
     """`PAYLOADS_VECTORS` if set, else a copy in the repo, else `shared/vectors` beside it."""
     named = os.environ.get("PAYLOADS_VECTORS")
-    if named:
+    if named and name == NAME:
         return Path(named)
-    kept = sorted((REPO / "fixtures").rglob(NAME)) + sorted((REPO / "tests").rglob(NAME))
-    for path in (*kept, REPO.parent / "shared" / "vectors" / NAME):
+    kept = sorted((REPO / "fixtures").rglob(name)) + sorted((REPO / "tests").rglob(name))
+    for path in (*kept, REPO.parent / "shared" / "vectors" / name):
         if path.exists():
             return path
     return None
 
 
-def cases() -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+def cases(name: str = NAME) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """Each world with its cases, in the order of the file."""
-    path = find()
+    path = find(name)
     if path is None:
-        raise FileNotFoundError(NAME)
+        raise FileNotFoundError(name)
     worlds: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {}
     with gzip.open(path, "rt") as lines:
         for line in lines:

@@ -245,16 +245,24 @@ def _mapped(slot: int, key: bytes) -> int:
 
 
 class StorkWorld:
-    """`StorkModel.sol`, our restatement of Stork Fast, set up as a recorded Stork world says."""
+    """Our models of Stork Fast's generations, set up as a recorded Stork world says."""
 
     SENDER: Final = "0x" + "bb" * 20
 
     def __init__(self, world: dict[str, Any]) -> None:
         self.chain = Chain()
         self.chain.give(self.SENDER, PLENTY_OF_ETHER)
-        self.contract = self.chain.deploy(ensure_artifacts()["StorkModel"]["bytecode"])
-        args = encode(["address", "uint256"], [world["signer"], int(world["verification_fee"])])
-        self.chain.transact(self.contract, selector("setUp(address,uint256)") + args)
+        several = "signers" in world
+        model = "StorkManyModel" if several else "StorkModel"
+        self.contract = self.chain.deploy(ensure_artifacts()[model]["bytecode"])
+        signers, fee = world["signers" if several else "signer"], int(world["verification_fee"])
+        owner = world.get("owner", DEPLOYER)
+        if signers and signers != NOWHERE:
+            types = ["address", "address[]" if several else "address", "uint256"]
+            data = selector(f"initialize({','.join(types)})") + encode(types, [owner, signers, fee])
+            self.chain.transact(self.contract, data)
+        elif fee:
+            self.chain.store(self.contract, 0, fee)  # as no contract can have it
 
     def verify(self, payload: bytes, value: int = 0) -> Outcome:
         return self.raw(selector(STORK_VERIFY) + encode(["bytes"], [payload]), value)
@@ -262,8 +270,8 @@ class StorkWorld:
     def deserialize(self, payload: bytes, value: int = 0) -> Outcome:
         return self.raw(selector(STORK_DESERIALIZE) + encode(["bytes"], [payload]), value)
 
-    def raw(self, calldata: bytes, value: int = 0) -> Outcome:
-        return self.chain.call(self.contract, calldata, sender=self.SENDER, value=value)
+    def raw(self, calldata: bytes, value: int = 0, sender: str = SENDER) -> Outcome:
+        return self.chain.call(self.contract, calldata, sender=sender, value=value)
 
 
 def reports(bulk: Outcome) -> list[bytes]:

@@ -58,7 +58,8 @@ async def logged_in(venue: EthgasSimulator, **wrong: str) -> tuple[int, Any, str
 
 async def token_of(venue: EthgasSimulator) -> str:
     _, body, _ = await logged_in(venue)
-    token = body["data"]["accessToken"]["token"]
+    found = body["data"]["accessToken"]
+    token = found if isinstance(found, str) else found["token"]
     assert isinstance(token, str)
     return token
 
@@ -505,5 +506,84 @@ def test_subscribe_receive_unsubscribe() -> None:
                 events = await collect(connection, lambda all_: kinds(all_)["Data"] >= 5)
                 channels = {event.channel for event in events if isinstance(event, Data)}
                 assert channels == {"blockBuilderUpdate"}
+
+    run(test())
+
+
+# --- the end of tokens, for other clients ---------------------------------------------------------
+
+
+async def login_with(socket: Any, dialect: str, token: str) -> Any:
+    draft = {"cmd": "login", "data": {"accessToken": token}}
+    official = {"op": "login", "args": [{"accessToken": token}]}
+    await socket.send(json.dumps(draft if dialect == "draft" else official))
+    return await received(socket)
+
+
+async def refreshed(venue: EthgasSimulator, refresh: str) -> Any:
+    """The access token that the draft's refresh answers, which takes JSON."""
+    url = f"{venue.http_url}/api/v1/user/login/refresh"
+    body = json.dumps({"refreshToken": refresh}).encode()
+    reply = await ask("POST", url, [("Content-Type", "application/json")], body)
+    assert reply.status == 200
+    return json.loads(reply.body)["data"]["accessToken"]
+
+
+@pytest.mark.parametrize("dialect", ["draft", "official"])
+def test_every_client_whose_token_ends_is_told_and_can_log_in_again(dialect: str) -> None:
+    """Also a client that has subscribed to nothing; the refresh token goes on."""
+
+    async def test() -> None:
+        async with EthgasSimulator(dialect=dialect) as venue:
+            tokens = venue.tokens
+            async with dialled(venue.url) as first, dialled(venue.url) as second:
+                for socket in (first, second):
+                    said = await login_with(socket, dialect, tokens["access_token"])
+                    assert said.get("status", "success") == "success"
+                    assert said.get("code", 0) == 0
+                venue.expire()
+                for socket in (first, second):
+                    told = await received(socket)
+                    assert told.get("cmd", told.get("code")) in ("token_expired", 401)
+                    refused = await login_with(socket, dialect, tokens["access_token"])
+                    assert refused.get("error", refused)["code"] in (401, 1001)
+                    given = await refreshed(venue, tokens["refresh_token"])
+                    assert isinstance(given, str if dialect == "draft" else dict)
+                    token = given if isinstance(given, str) else given["token"]
+                    said = await login_with(socket, dialect, token)
+                    assert said.get("status", "success") == "success"
+
+    run(test())
+
+
+def test_a_client_is_told_when_its_token_s_time_is_over() -> None:
+    async def test() -> None:
+        venue = EthgasSimulator(dialect="draft", lifetime=1)
+        async with venue, dialled(venue.url) as socket:
+            await login_with(socket, "draft", venue.tokens["access_token"])
+            told = await received(socket)
+            assert told["cmd"] == "token_expired"
+
+    run(test())
+
+
+def test_a_session_with_a_refresh_token_goes_on_after_expire() -> None:
+    """The session has no key: only the refresh token can help."""
+
+    async def test() -> None:
+        async with EthgasSimulator(dialect="draft", rate=50) as venue:
+            tokens: Any = {name: Secret(value) for name, value in venue.tokens.items()}
+            login = EthgasLogin(**tokens, endpoint=venue.http_url, dialect=venue.dialect)
+            channel = Channel.of("accountPositionUpdate", MARKET)
+            async with driven(venue.session(channel, login=login)) as connection:
+                await collect(connection, lambda all_: kinds(all_)["Data"] >= 3)
+                venue.expire()
+
+                def back(events: list[Event]) -> bool:
+                    return kinds(events)["TokenRenewed"] > 0 and isinstance(events[-1], Data)
+
+                events = await collect(connection, back)
+            assert "token_expired" in [e.code for e in events if isinstance(e, Rejected)]
+            assert venue.counters.dials == 1
 
     run(test())

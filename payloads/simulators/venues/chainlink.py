@@ -67,7 +67,13 @@ _MADE_UP = {
     "AAPL": (11, 230 * E18),
 }
 FEEDS = {name: feed_id(version, name) for name, (version, _) in _MADE_UP.items()}
-_FIRST_PRICES = {FEEDS[name]: price for name, (_, price) in _MADE_UP.items()}
+# Feeds of the venue's documentation. They can be asked for, too, and are not among `feeds`.
+DOCUMENTED = {
+    "0x000359843a543ee2fe414dc14c7e7920ef10f4372990b79d6361cdc0dd1ba782": 3_200 * E18,
+    "0x00037da06d56d083fe599397a4769a042d63aa73dc4ef57709d31e9971a5b439": 65_000 * E18,
+    "0x00039d9e45394f473ab1f050a1b963e6b05351e52d71e507509ada0c95ed75b8": 65_000 * E18,
+}
+_FIRST_PRICES = {FEEDS[name]: price for name, (_, price) in _MADE_UP.items()} | DOCUMENTED
 
 # Seconds after its observations until which a report is accepted: 30 days, as in published reports.
 _LIFETIME = 30 * 86_400
@@ -84,7 +90,8 @@ def _network(text: str) -> InsecureTestNetwork:
 class ChainlinkSimulator(Simulator):
     """Data Streams on loopback.
 
-    `feeds` are feed IDs, of any schema this library knows. `binary` chooses the frames' opcode.
+    `feeds` are feed IDs, of any schema this library knows. Without them there are made-up feeds,
+    and on request those of `DOCUMENTED`. `binary` chooses the frames' opcode.
     A report carries the second it is made in. With `rising` it is a second later than the report
     before, whatever the clock says, for clients that collapse the reports of a second. `bad_share`
     is the share of bad payloads, and `bad` says what may be wrong with them; only a state with fees
@@ -109,7 +116,7 @@ class ChainlinkSimulator(Simulator):
     def __init__(
         self,
         *,
-        feeds: Iterable[str] = tuple(FEEDS.values()),
+        feeds: Iterable[str] | None = None,
         binary: bool = True,
         origins: Sequence[str] = ("001", "002"),
         rising: bool = False,
@@ -131,14 +138,16 @@ class ChainlinkSimulator(Simulator):
         self.origins, self.binary, self.rising = tuple(origins), binary, rising
         self.accounts = {key: checks.Account(Secret(secret))}
         self._bad_payloads = BadPayloads(bad_share, bad, self.BAD, self.seed)
-        self._feeds = {feed: _Feed(feed, self.seed, history) for feed in feed_ids(feeds)}
+        self._listed = feed_ids(FEEDS.values() if feeds is None else feeds)
+        known = (*self._listed, *(DOCUMENTED if feeds is None else ()))
+        self._feeds = {feed: _Feed(feed, self.seed, history) for feed in known}
         self._asked: dict[tuple[str, str], deque[int]] = {}
 
     # --- what to connect to ---
 
     @property
     def feeds(self) -> tuple[str, ...]:
-        return tuple(self._feeds)
+        return self._listed
 
     @property
     def url(self) -> str:
@@ -220,7 +229,7 @@ class ChainlinkSimulator(Simulator):
             request.headers,
             self.now(),
             self.accounts,
-            feeds=self.feeds,
+            feeds=tuple(self._feeds),
             origins=self.origins,
             open_connections=len(self.peers),
         )
@@ -236,7 +245,7 @@ class ChainlinkSimulator(Simulator):
         )
         rejected = checks.check_request(
             request.method, request.target, request.headers, now, self.accounts,
-            body=request.body, feeds=self.feeds, recent=asked,
+            body=request.body, feeds=tuple(self._feeds), recent=asked,
         )  # fmt: skip
         asked.append(now)
         if rejected is not None:
@@ -246,7 +255,8 @@ class ChainlinkSimulator(Simulator):
             return Response(200, b"", checks.origins_headers(self.origins))
         for name in query.feeds:
             self._begin(name)
-        archive = {name: feed.archive for name, feed in self._feeds.items()}
+        names = dict.fromkeys((*self.feeds, *query.feeds))
+        archive = {name: self._feeds[name].archive for name in names}
         status, body = checks.answer(self._whole_seconds(query), archive)
         return Response(status, body, _JSON)
 

@@ -1,8 +1,9 @@
 """ETHGas on loopback: login over REST and on the socket, channels public and private, queries.
 
-Any account may log in, as at the venue; its tokens end after `lifetime` seconds, or when `expire`
-is called. What happens then to what is open on a socket is not documented. Here private channels
-end, with an error 401 (in the draft's dialect with `token_expired`).
+Any account may log in, as at the venue; its access tokens end after `lifetime` seconds, or when
+`expire` is called; refresh tokens go on. What happens then to what is open on a socket is not
+documented. Here every client that has logged in with such a token is told, by an error 401 (in the
+draft's dialect by `token_expired`), and its private channels end.
 
 Logins, tokens and messages are checked by `payloads.venues.ethgas.server`; `ethgas_market` makes
 the messages, with the keys and types of the documentation.
@@ -26,7 +27,7 @@ from payloads.simulators.streams import Stream
 from payloads.simulators.text_options import COMMON, LIFETIME, TextOption, names, word, yes_or_no
 from payloads.simulators.venues.ethgas_market import ACTIONS, EthgasMarket
 from payloads.venues.common.json_text import parse_json
-from payloads.venues.common.jwt import check_token
+from payloads.venues.common.jwt import check_token, jwt_expiry
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import SECOND
 from payloads.venues.ethgas.auth import EthgasLogin
@@ -43,21 +44,23 @@ from payloads.venues.ethgas.session import EthgasSession
 
 _COOKIE = "x_auth_refresh_token"
 _REST = "/api/v1/user/"
+_WATCH = 0.5
 _INVALID_TOKEN, _VALIDATION_FAILED = 401, 1001
 
 
 class EthgasSimulator(Simulator):
     """ETHGas on loopback. `dialect` is `official` or `draft`; `lifetime` is in seconds.
 
-    Queries of the types in `unanswered` get no reply.
+    An access token is an object in an answer, or with `flat` a text; the draft has a text. Queries
+    of the types in `unanswered` get no reply.
     """
 
     venue: ClassVar[str] = "ethgas"
     pace: ClassVar[float] = 2.0
-    expires: ClassVar[str] = "every token given out so far is no longer taken"
+    expires: ClassVar[str] = "every access token given out so far is no longer taken"
     text_options: ClassVar[Mapping[str, TextOption]] = {
         "dialect": word("official or draft (official)"),
-        "flat": yes_or_no("tokens as text instead of as objects (no)"),
+        "flat": yes_or_no("tokens as text instead of as objects (draft: yes)"),
         "lifetime": LIFETIME,
         "unanswered": names("types of queries that it does not answer"),
         **COMMON,
@@ -69,7 +72,7 @@ class EthgasSimulator(Simulator):
         feeds: Sequence[str] = ("orderBookUpdate", "recentTradeUpdate", "blockBuilderUpdate"),
         dialect: str = "official",
         lifetime: float = 3600.0,
-        flat: bool = False,
+        flat: bool | None = None,
         unanswered: Iterable[str] = (),
         **common: Unpack[Common],
     ) -> None:
@@ -83,17 +86,18 @@ class EthgasSimulator(Simulator):
                              found=feed)  # fmt: skip
         self.feeds, self.dialect = tuple(feeds), DIALECTS[dialect]
         self._unanswered = frozenset(unanswered)
-        self.lifetime, self._flat = int(lifetime * SECOND), flat
+        self.lifetime = int(lifetime * SECOND)
         self._account = keccak256(b"payloads insecure test account of ETHGas")
         self._nonces = self._keys = 0
-        self._desk = self._new_desk()
+        self._key = self._new_key()
+        flat = self.dialect is not OFFICIAL if flat is None else flat
+        self._desk = LoginDesk(self._key, self._nonce, lifetime=self.lifetime, flat=flat)
         self._market = EthgasMarket(self.seed, self.now, self.address)
 
-    def _new_desk(self) -> LoginDesk:
-        """A desk with a new key: tokens of earlier keys are not valid there."""
+    def _new_key(self) -> Secret:
+        """A key that signs access tokens; those of earlier keys are not valid any more."""
         self._keys += 1
-        self._key = Secret(f"payloads insecure token key {self.seed} {self._keys}")
-        return LoginDesk(self._key, self._nonce, lifetime=self.lifetime, flat=self._flat)
+        return Secret(f"payloads insecure token key {self.seed} {self._keys}")
 
     def _nonce(self) -> str:
         self._nonces += 1
@@ -109,6 +113,10 @@ class EthgasSimulator(Simulator):
     @property
     def credentials(self) -> dict[str, str]:
         return {"private_key": "0x" + self._account.hex()}
+
+    @property
+    def tokens(self) -> dict[str, str]:
+        return self._desk.tokens_of(self.address, self.now())
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
@@ -183,6 +191,7 @@ class EthgasSimulator(Simulator):
         desk: SocketDesk = peer.memory["desk"]
         text = message if isinstance(message, str) else message.decode("utf-8", "replace")
         before = set(desk.subscribed)
+        token = desk.token
         for reply in desk.received(text, self.now()):
             if isinstance(reply, dict):
                 self._count(reply)
@@ -192,6 +201,18 @@ class EthgasSimulator(Simulator):
         for channel in before - desk.subscribed:
             self.leave(peer, self._stream(peer, channel))
         self._queried(peer, text)
+        if desk.token not in ("", token):
+            self._watch(peer, desk.token)
+
+    def _watch(self, peer: Peer, token: str) -> None:
+        """When a client's token ends, and it has no other by then, tell it."""
+        desk: SocketDesk = peer.memory["desk"]
+        left = (jwt_expiry(token) or 0) - self.now()
+        if peer.open and desk.token == token and left > 0:
+            # In steps: a test's clock may be faster than the loop's.
+            self._later(min(left / SECOND, _WATCH), lambda: self._watch(peer, token))
+        elif peer.open and desk.token == token:
+            self._lapse(peer)
 
     def _count(self, content: dict[str, Any]) -> None:
         error = content if content.get("event") == "error" else content.get("error")
@@ -201,7 +222,8 @@ class EthgasSimulator(Simulator):
     # --- the end of tokens ---
 
     def expire_tokens(self) -> None:
-        self._desk = self._new_desk()
+        self._key = self._new_key()
+        self._desk.change_key(self._key)
         for peer in self.peers:
             old: SocketDesk = peer.memory["desk"]
             was_in = old.authenticated(self.now())

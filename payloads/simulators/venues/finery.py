@@ -37,16 +37,19 @@ from payloads.simulators.venues.finery_book import E8, MovingBook
 from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import SECOND
+from payloads.venues.common.venue import is_number
 from payloads.venues.finery import server as checks
 from payloads.venues.finery.auth import MILLISECOND, NonceSequence
 from payloads.venues.finery.feeds import BOOKS, Binding, FeedId, Selection, sent_id
 from payloads.venues.finery.session import IDLE_LIMIT, MAX_CONNECTIONS_PER_IP, FinerySession
 
-# Name: number, asset, balance currency, first price. The first number is published.
+# Name: number, asset, balance currency, first price. The first and the last number are in the
+# venue's own examples, the last without a name.
 INSTRUMENTS: dict[str, tuple[int, str, str, int]] = {
     "BTC-USD": (4_955_410_050, "BTC", "USD", 65_000 * E8),
     "ETH-USD": (4_955_410_051, "ETH", "USD", 3_200 * E8),
     "BTC-EUR": (4_955_410_052, "BTC", "EUR", 60_000 * E8),
+    "ETH-EUR": (42, "ETH", "EUR", 2_900 * E8),
 }
 CURRENCIES: dict[str, tuple[int, int]] = {
     "USD": (1, E8), "EUR": (2, 108_000_000), "BTC": (3, 65_000 * E8), "ETH": (4, 3_200 * E8),
@@ -58,7 +61,8 @@ _METHOD_UNAVAILABLE, _UNKNOWN_INSTRUMENT = 8, 34
 class FinerySimulator(Simulator):
     """Finery Markets on loopback.
 
-    `feeds` are the instruments there are. `link` changes the gateway's link to the exchange, which
+    `feeds` are the instruments there are: names of `INSTRUMENTS`, or others with a number, as
+    `XYZ-USD=77`. `link` changes the gateway's link to the exchange, which
     a frame X tells all clients. A client that is silent for `idle` seconds is cut off. Without
     `status_frames` no frame X is sent, as by a gateway that is stuck. Methods in `unanswered` get
     no reply. `clients` are the clients of a master account, which may bind F and MD for them.
@@ -97,7 +101,7 @@ class FinerySimulator(Simulator):
         self.status, self._status_frames = 0, status_frames
         self._unanswered, self._clients = frozenset(unanswered), tuple(clients)
         self._gate = checks.Gate({key: Secret(secret)}, increasing=increasing)
-        self.instruments = {name: _known(name) for name in feeds}
+        self.instruments = dict(map(_known, feeds))
         self._numbers = {number: name for name, (number, *_) in self.instruments.items()}
         self._books: dict[str, MovingBook] = {}
         self._walk = Walk(f"{self.seed} finery", E8)
@@ -356,11 +360,16 @@ class FinerySimulator(Simulator):
         return {"id": order["orderId"]} if known else 80
 
 
-def _known(name: str) -> tuple[int, str, str, int]:
-    if name not in INSTRUMENTS:
-        known = ", ".join(INSTRUMENTS)
-        raise Misuse("no such instrument", field="feeds", expected=known, found=name)
-    return INSTRUMENTS[name]
+def _known(feed: str) -> tuple[str, tuple[int, str, str, int]]:
+    """An instrument's name, and what is known of it."""
+    name, _, number = feed.partition("=")
+    asset, _, balance = name.partition("-")
+    if is_number(number) and asset and balance:
+        return name, (int(number), asset, balance, 100 * E8)
+    if feed not in INSTRUMENTS:
+        known = f"{', '.join(INSTRUMENTS)}, or NAME=NUMBER with a name such as XYZ-USD"
+        raise Misuse("no such instrument", field="feeds", expected=known, found=feed)
+    return feed, INSTRUMENTS[feed]
 
 
 def _compact(message: Any) -> str:

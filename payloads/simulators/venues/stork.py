@@ -33,17 +33,22 @@ from payloads.stork.verifier import judge
 from payloads.testing import InsecureTestStorkSigner
 from payloads.venues.common.redactor import Message, Secret
 from payloads.venues.common.session import SECOND, Rejected
+from payloads.venues.common.venue import is_number
 from payloads.venues.stork import server as checks
 from payloads.venues.stork.session import CHANNELS, StorkSession
 from payloads.verdicts.verdict import Verdict
 
-# Name: id and first price. The ids are those of the public taxonomy 1, as clients have them.
+# Name: id and first price. The ids are those of the public taxonomy 1, as clients have them, and
+# those of the venue's own examples, which do not name them.
 ASSETS: dict[str, tuple[int, int]] = {
     "USDTUSD": (1, E18),
+    "ASSET2": (2, E18),
     "BTCUSD": (3, 65_000 * E18),
     "ETHUSD": (4, 3_200 * E18),
+    "ASSET10": (10, 12 * E18),
     "DOGEUSD": (14, E18 // 8),
     "LINKUSD": (21, 14 * E18),
+    "ASSET34": (34, 2_700 * E18),
     "SOLUSD": (40, 150 * E18),
     "AAPLUSD": (12_001, 230 * E18),
 }
@@ -59,7 +64,8 @@ _CHANGES = 20.0
 class StorkSimulator(Simulator):
     """Stork Fast on loopback.
 
-    `feeds` are names of assets (see `ASSETS`) or further names with an id: `{"XYZUSD": 500}`.
+    `feeds` are names of assets (see `ASSETS`) or further names with an id: `{"XYZUSD": 500}`, or
+    `"XYZUSD=500"`.
     `bad_share` of the signed payloads are bad, each of a kind of `bad`. Of the assets in `silent`
     nothing is sent, as of an asset whose market is closed. `needs_deflate`
     refuses clients that do not offer permessage-deflate, as the gateway is said to.
@@ -97,7 +103,7 @@ class StorkSimulator(Simulator):
         self.token, self.needs_deflate = token, needs_deflate
         self._withdrawn = False
         self.ids = _ids(feeds)
-        self._silent = {self._listed(name) for name in silent}
+        self._silent = {self.ids.get(name) for name in silent}
         self._names = {asset_id: name for name, asset_id in self.ids.items()}
         self._walks = {
             asset_id: Walk(f"{self.seed} {name}", ASSETS.get(name, (0, 100 * E18))[1])
@@ -105,11 +111,6 @@ class StorkSimulator(Simulator):
         }
         self._bad_payloads = BadPayloads(bad_share, bad, self.BAD, self.seed)
         self._asked: deque[int] = deque(maxlen=20)
-
-    def _listed(self, name: str) -> int:
-        if name not in self.ids:
-            raise Misuse("no such asset", field="silent", expected=", ".join(self.ids), found=name)
-        return self.ids[name]
 
     # --- what to connect to ---
 
@@ -269,7 +270,7 @@ def _compact(message: Any) -> str:
 
 
 def _ids(feeds: Iterable[str] | Mapping[str, int]) -> dict[str, int]:
-    given = feeds if isinstance(feeds, Mapping) else dict.fromkeys(feeds, None)
+    given = dict(feeds) if isinstance(feeds, Mapping) else dict(map(_named, feeds))
     found: dict[str, int] = {}
     for name, asset_id in given.items():
         asset_id = ASSETS[name][0] if asset_id is None and name in ASSETS else asset_id
@@ -280,6 +281,12 @@ def _ids(feeds: Iterable[str] | Mapping[str, int]) -> dict[str, int]:
     if not found:
         raise Misuse("no asset to stream", field="feeds", expected="at least one")
     return found
+
+
+def _named(feed: str) -> tuple[str, int | None]:
+    """A name, and the id that is given with it."""
+    name, _, number = feed.partition("=")
+    return name, int(number) if is_number(number) else None
 
 
 def sequence_of(payload: bytes) -> int:

@@ -86,6 +86,16 @@ class LoginDesk:
         self._open: dict[str, tuple[str, int]] = {}
         self._sessions: dict[str, tuple[str, int]] = {}
 
+    def change_key(self, key: Secret) -> None:
+        """Access tokens are signed by another key from now on; refresh tokens stay valid."""
+        self._key = key
+
+    def tokens_of(self, address: str, now: int) -> dict[str, str]:
+        """An access and a refresh token, as a login would give them."""
+        refresh = self._begin_session(address.lower(), self._nonces(), now)
+        access = make_token(self._key, address.lower(), now, self._lifetime)
+        return {"access_token": access, "refresh_token": refresh}
+
     def login(self, form: Mapping[str, str], now: int) -> Answer:
         """The first step: something to sign."""
         address = form.get("addr", "").lower()
@@ -108,10 +118,15 @@ class LoginDesk:
         data = login_data(form["nonceHash"])
         if _signer(data, form.get("signature", "")) != address:
             return _denied(401, PERMISSION_DENIED, "signature")
-        key, nonce = self._key.reveal().encode(), form["nonceHash"].encode()
-        refresh = hmac.new(key, nonce, hashlib.sha256).hexdigest()
-        self._sessions[refresh] = (address, now + SESSION_LIFETIME)
+        refresh = self._begin_session(address, form["nonceHash"], now)
         return _given({"user": {"address": address}, **self._tokens(address, refresh, now)})
+
+    def _begin_session(self, address: str, nonce: str, now: int) -> str:
+        """The refresh token of a new session."""
+        key = self._key.reveal().encode()
+        refresh = hmac.new(key, nonce.encode(), hashlib.sha256).hexdigest()
+        self._sessions[refresh] = (address, now + SESSION_LIFETIME)
+        return refresh
 
     def refresh(self, form: Mapping[str, str], cookies: Mapping[str, str], now: int) -> Answer:
         """A new access token, for the cookie (the venue) or the parameter (its other page)."""
@@ -168,6 +183,11 @@ class SocketDesk:
         self._key, self._connection, self._dialect = key, connection, dialect
         self._token = ""
         self.subscribed: set[Channel] = set()
+
+    @property
+    def token(self) -> str:
+        """The token of the last login; "" after a logout or the token's end."""
+        return self._token
 
     def authenticated(self, now: int) -> bool:
         """Whether there has been a login, with a token that is still good."""

@@ -251,7 +251,8 @@ class EthgasSession(JsonSession):
         events: list[Event] = []
         if now is not None:
             # An error does not say what it is for, so a login waits for what was asked before it.
-            asked = self._answers.deadline is not None
+            # Another login does not: what is private stands still without it.
+            asked = self._answers.deadline is not None and not self._entry.was_in
             waits = asked and (self._requested.pending or self._unanswered())
             events = self._entry.step(now, self._open and not waits)
         # For the same reason nothing is asked for while a login is under way.

@@ -59,6 +59,11 @@ TRANSITIONS: dict[LoginState, frozenset[LoginState]] = {
 }
 
 
+def _meaning(code: int) -> str:
+    """A refused login's code in words. The general table has 1 for success; a login has 0."""
+    return "not the code of a login that is accepted, which is 0" if code == 1 else meaning(code)
+
+
 class SocketLogin:
     """The login on one connection. `gave_up` says why there will be none, if so."""
 
@@ -72,6 +77,8 @@ class SocketLogin:
         self._login, self._dialect, self._redactor, self._send = login, dialect, redactor, send
         self.state = NO_LOGIN
         self._sent_token: Secret | None = None
+        # Whether a login was accepted on this connection.
+        self.was_in = False
         self.answer = Timeout(LOGIN_WITHIN)
         self.pause = Timeout(RATE_PAUSE)
         self._failures = 0
@@ -115,6 +122,7 @@ class SocketLogin:
     def closed(self) -> None:
         """Forget what belonged to the connection."""
         self.state, self._sent_token, self.gave_up = NO_LOGIN, None, ""
+        self.was_in = False
         self.answer.stop()
         self.pause.stop()
 
@@ -168,7 +176,8 @@ class SocketLogin:
     # --- answers ----------------------------------------------------------------------------------
 
     def accepted(self, detail: str) -> list[Event]:
-        self._failures, self.gave_up, self._came = 0, "", True
+        self._failures, self.gave_up = 0, ""
+        self.was_in = self._came = True
         self._move(LOGGED_IN)
         self.answer.stop()
         return [Authenticated(detail)]
@@ -183,12 +192,12 @@ class SocketLogin:
             self.pause.start(now)
         elif code in FORBIDDEN or self._failures > MOST_FAILURES or self._login is None:
             self._move(OUT)
-            self.gave_up = f"{code}: {meaning(code)}"
+            self.gave_up = f"{code}: {_meaning(code)}"
         else:
             # Whatever the code says: 1001 alone has two meanings, and a new token settles it.
             self._move(WANTED)
             self._login.expire()
-        return [Rejected(str(code), message, meaning(code), "login")]
+        return [Rejected(str(code), message, _meaning(code), "login")]
 
     def expired(self) -> bool:
         """The venue says that the token has ended; whether a login has ended with it."""

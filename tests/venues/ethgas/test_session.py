@@ -22,7 +22,7 @@ from payloads.venues.common.session import (
 )
 from payloads.venues.common.subscriptions import HELD, OVERDUE
 from payloads.venues.ethgas.auth import EthgasLogin, TokenRenewed
-from payloads.venues.ethgas.protocol import DRAFT, Channel
+from payloads.venues.ethgas.protocol import DRAFT, OFFICIAL, Channel
 from payloads.venues.ethgas.session import EthgasSession
 from payloads.venues.ethgas.socket_login import ASKED, NO_LOGIN, OUT, TRANSITIONS, LoginState
 from tests.venues.ethgas.kit import (
@@ -442,3 +442,43 @@ def test_a_login_only_moves_along_its_table() -> None:
     session.closed(1006, "", NOW)
     assert login.state is NO_LOGIN
     assert TRANSITIONS.keys() == {*LoginState}
+
+
+def test_a_login_that_is_answered_with_code_1_is_no_success() -> None:
+    """The general table has 1 for success; the answer to a login has 0."""
+    session = by_token(ORDERS)
+    session.opened(NOW)
+    told, *more = say(session, {"event": "login", "code": 1, "msg": "", "connId": "1"})
+    assert not session.authenticated
+    words = "not the code of a login that is accepted, which is 0"
+    assert told == Rejected("1", "", words, "login")
+    assert "success" not in f"{more}{session.refused}"
+    assert session.all_refused, "nothing can renew the token"
+
+
+@pytest.mark.parametrize("dialect", [OFFICIAL, DRAFT])
+def test_another_login_does_not_wait_for_subscriptions_without_an_answer(dialect: Any) -> None:
+    login = EthgasLogin(private_key=PRIVATE_KEY)
+    session, server = EthgasSession([BOOK, ORDERS], login=login, dialect=dialect), desk()
+    session.opened(NOW)
+    answer_all(session, server, NOW)
+    later = NOW + 20 * SECOND
+    session.tick(later)
+    say(session, ACCEPTED[dialect.name], later)
+    assert session.authenticated
+    session.tick(later)
+    sent(session)  # with the subscription to what is private, which nothing answers
+    say(session, EXPIRED[dialect.name], later)
+    answer_all(session, server, later)
+    (message,) = sent(session)
+    assert "login" in message.values()
+
+
+ACCEPTED = {
+    "official": {"event": "login", "code": 0, "msg": "", "connId": "1"},
+    "draft": {"cmd": "login", "status": "success", "data": {"userId": "1"}},
+}
+EXPIRED = {
+    "official": {"event": "error", "code": 401, "msg": "expired", "connId": "1"},
+    "draft": {"cmd": "token_expired", "data": {"message": "Access token has expired"}},
+}

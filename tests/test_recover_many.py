@@ -1,0 +1,219 @@
+"""Many recoveries at once: every implementation gives the answers of `recover`.
+
+payloads-simd takes part where it is installed (`make native`); its tests are skipped elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from payloads import crypto
+from payloads.chainlink import verifier
+from payloads.crypto import CURVE_ORDER, keccak256, recover, recover_many, recover_packed, sign
+from payloads.errors import Misuse
+from payloads.stork import checks as stork_checks
+from tests import test_vectors
+from tests.test_crypto import EDGES, word
+
+Signature = tuple[bytes, bytes, bytes, int]
+
+IMPLEMENTATIONS = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            name == "simd" and find_spec("payloads_simd") is None,
+            reason="payloads-simd is not installed (make native)",
+        ),
+    )
+    for name in crypto.IMPLEMENTATIONS
+]
+every_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+fast_implementations = pytest.mark.parametrize("implementation", IMPLEMENTATIONS[:2])
+
+
+def signatures(count: int, seed: int) -> list[Signature]:
+    """Good and damaged signatures, in a mixture."""
+    random_ = random.Random(seed)
+    made = []
+    for _ in range(count):
+        digest = random_.randbytes(32)
+        r, s, v = sign(random_.randbytes(32), digest)
+        match random_.randrange(8):
+            case 0:
+                r = word(random_.choice(EDGES))
+            case 1:
+                s = word(random_.choice(EDGES))
+            case 2:
+                digest = word(random_.choice(EDGES))
+            case 3:
+                v = random_.choice([2, 3, 4, 27, 28, 255])
+            case 4:
+                s = word(CURVE_ORDER - int.from_bytes(s, "big"))
+            case 5:
+                r = random_.randbytes(32)
+        made.append((digest, r, s, v))
+    return made
+
+
+def columns(many: list[Signature]) -> tuple[list[bytes], list[bytes], list[bytes], list[int]]:
+    digests, rs, ss, vs = ([one[place] for one in many] for place in range(4))
+    return digests, rs, ss, vs  # type: ignore[return-value]
+
+
+def wanted(many: list[Signature]) -> list[bytes | None]:
+    return [recover(*one) for one in many]
+
+
+@every_implementation
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 9, 17])
+def test_many_are_recovered_as_one_by_one(implementation: str, count: int) -> None:
+    many = signatures(count, seed=count)
+    assert recover_many(*columns(many), implementation=implementation) == wanted(many)
+
+
+@fast_implementations
+@pytest.mark.parametrize("workers", [None, 1, 3])
+def test_a_large_batch(implementation: str, workers: int | None) -> None:
+    many = signatures(1_025, seed=1)
+    found = recover_many(*columns(many), implementation=implementation, workers=workers)
+    assert found == wanted(many)
+
+
+@fast_implementations
+def test_every_pair_of_edges(implementation: str) -> None:
+    many = [(keccak256(b""), word(r), word(s), v) for r in EDGES for s in EDGES for v in (0, 1)]
+    assert recover_many(*columns(many), implementation=implementation) == wanted(many)
+
+
+@every_implementation
+def test_buffers_of_words(implementation: str) -> None:
+    many = signatures(20, seed=3)
+    digests, rs, ss, vs = columns(many)
+    packed = (b"".join(digests), bytearray(b"".join(rs)), memoryview(b"".join(ss)), bytes(vs))
+    addresses, found = recover_packed(*packed, implementation=implementation)
+    expected = wanted(many)
+    assert found == bytes(signer is not None for signer in expected)
+    assert addresses == b"".join(signer or bytes(20) for signer in expected)
+
+
+@fast_implementations
+@pytest.mark.parametrize("v", [-1, 2**40, 2**64, 2**300])
+def test_no_other_number_recovers(implementation: str, v: int) -> None:
+    digest, r, s = (b"\x01" * 32,) * 3
+    many = [(digest, r, s, 0), (digest, r, s, v), (digest, r, s, 1)]
+    found = recover_many(*columns(many), implementation=implementation)
+    assert found == [recover(*many[0]), None, recover(*many[2])]
+
+
+@every_implementation
+def test_vs_may_be_bytes(implementation: str) -> None:
+    many = signatures(9, seed=4)
+    digests, rs, ss, vs = columns(many)
+    assert recover_many(digests, rs, ss, bytes(vs), implementation=implementation) == wanted(many)
+
+
+@every_implementation
+def test_another_length_is_misuse(implementation: str) -> None:
+    good = [b"\x01" * 32] * 3
+    for size in (0, 31, 33):
+        bad = [b"\x01" * 32, b"\x01" * size, b"\x01" * 32]
+        for columns_ in ((bad, good, good), (good, bad, good), (good, good, bad)):
+            with pytest.raises(Misuse, match=f"expected 32 bytes, found {size}"):
+                recover_many(*columns_, [0, 0, 0], implementation=implementation)
+    for counts in ((good[:2], good, good), (good, good[:2], good), (good, good, good[:2])):
+        with pytest.raises(Misuse, match="wrong number"):
+            recover_many(*counts, [0, 0, 0], implementation=implementation)
+    with pytest.raises(Misuse, match="ss: wrong length, expected 64, found 63"):
+        recover_packed(bytes(64), bytes(64), bytes(63), bytes(2), implementation=implementation)
+
+
+# --- the choice -----------------------------------------------------------------------------------
+
+
+def test_an_unknown_implementation_is_misuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Misuse, match="implementation: unknown implementation"):
+        recover_many([], [], [], [], implementation="magic")
+    monkeypatch.setenv("PAYLOADS_RECOVER", "magic")
+    with pytest.raises(Misuse, match="PAYLOADS_RECOVER: unknown implementation"):
+        recover_many([], [], [], [])
+
+
+@pytest.mark.parametrize("name", crypto.IMPLEMENTATIONS)
+def test_simd_without_its_wheel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chosen, it is Misuse; not chosen, libsecp256k1 does the work."""
+    monkeypatch.setattr(crypto, "_has_simd", lambda: False)
+    many = signatures(3, seed=5)
+    assert recover_many(*columns(many)) == wanted(many)
+    if name == "simd":
+        with pytest.raises(Misuse, match="payloads-simd is not installed"):
+            recover_many(*columns(many), implementation=name)
+    else:
+        assert recover_many(*columns(many), implementation=name) == wanted(many)
+
+
+def _in_a_process(choice: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PAYLOADS_RECOVER": choice}
+    command = [sys.executable, "-m", "payloads", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ("libsecp256k1", "recover: btclib-secp256k1, recover_many: btclib-secp256k1"),
+        ("reference", "recover: eth-keys, recover_many: eth-keys"),
+    ],
+)
+def test_the_version_says_what_runs(choice: str, said: str) -> None:
+    done = _in_a_process(choice, "--version")
+    assert done.returncode == 0
+    assert said in done.stdout
+
+
+def test_a_wrong_choice_is_said_and_refused() -> None:
+    done = _in_a_process("magic", "--version")
+    assert done.returncode == 2
+    assert "PAYLOADS_RECOVER: unknown implementation" in done.stderr
+
+
+# --- recorded outcomes ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def recorded() -> list[Signature]:
+    """Every signature that the recorded calls of the contracts ask about."""
+    asked: dict[Signature, None] = {}
+
+    def keep(digest: bytes, r: bytes, s: bytes, v: int) -> bytes | None:
+        asked[digest, r, s, v] = None
+        return recover(digest, r, s, v)
+
+    with pytest.MonkeyPatch.context() as patch:
+        _judge_with(keep, patch)
+        for case in test_vectors.CASES:
+            test_vectors._judge(case)
+    return list(asked)
+
+
+def _judge_with(function: crypto.Recover, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(stork_checks, "recover", function)
+    patch.setattr(verifier._call, "__defaults__", (function,))
+
+
+@fast_implementations
+def test_recorded_outcomes(
+    implementation: str, recorded: list[Signature], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All signatures are recovered in one call, and each verdict then looks its own up."""
+    assert len(recorded) > 1_000
+    signers = recover_many(*columns(recorded), implementation=implementation)
+    signer_of = dict(zip(recorded, signers, strict=True))
+    _judge_with(lambda *signature: signer_of[signature], monkeypatch)
+    for case in test_vectors.CASES:
+        assert test_vectors._outcome(test_vectors._judge(case)) == case["outcome"], case["id"]
