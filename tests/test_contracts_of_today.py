@@ -73,7 +73,11 @@ def test_a_no_op_fee_manager_has_no_terms() -> None:
     assert state.charges is None
     assert any("billed by subscription" in value for _, value in state.facts())
     assert State.from_dict(state.to_dict()) == state
-    for bad in ({"native_surcharge": "1"}, {"type": "NoOpFeeManager 9"}, {"link": "0x" + "00" * 20}):
+    for bad in (
+        {"native_surcharge": "1"},
+        {"type": "NoOpFeeManager 9"},
+        {"link": "0x" + "00" * 20},
+    ):
         with pytest.raises(Misuse, match="fee_manager"):
             State.from_dict(_world(**bad))
     # 0.5.0 has no getters of its tokens, so a state may not know them.
