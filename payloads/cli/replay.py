@@ -157,6 +157,11 @@ class _Player:
         direction = "in" if received else getattr(record, "direction", None)
         return self.direction in (None, direction)
 
+    def nothing(self) -> None:
+        """Report that the files hold nothing that is wanted."""
+        error = Malformed("nothing to play", field="frames", expected="a message", found="none")
+        self._report(", ".join(self.files), error)
+
     def _report(self, where: str, error: PayloadError) -> None:
         if not self.quiet:
             self.broken += 1
@@ -177,6 +182,8 @@ def _write(player: _Player, speed: float) -> None:
         terminal.captured(line_of(record))
         if speed:
             terminal.flush()
+    if not begun and not player.broken:
+        player.nothing()
     terminal.flush()
 
 

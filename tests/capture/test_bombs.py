@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from payloads.capture import compression
 from payloads.capture.compression import FREE_BYTES, MAX_RATIO, decompressed
@@ -106,6 +107,14 @@ def replay_quietly(path: str, why: str) -> None:
     if why:
         assert code == 1
         assert any(why in line for line in lines), lines[-3:]
+
+
+def test_a_har_without_messages_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.har"
+    path.write_bytes(ENTRIES % b"{},5")
+    ran = CliRunner().invoke(main, ["replay", str(path)])
+    assert (ran.exit_code, ran.stdout) == (1, "")
+    assert ran.stderr == f"error: {path}: frames: nothing to play, expected a message, found none\n"
 
 
 @pytest.mark.parametrize(

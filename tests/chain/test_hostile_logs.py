@@ -62,7 +62,19 @@ class Logs:
 
 def test_what_is_no_hex_is_not_read_as_hex() -> None:
     assert connect(Logs()).logs([ADDRESS], [], 5, 5)
-    numbers: list[Any] = ["1_0", "-0x5", "0x1_0", "0x", "5", "0x" + "1" * 65, " 0x5", "0x٥", None, [], -5]
+    numbers: list[Any] = [
+        "1_0",
+        "-0x5",
+        "0x1_0",
+        "0x",
+        "5",
+        "0x" + "1" * 65,
+        " 0x5",
+        "0x٥",
+        None,
+        [],
+        -5,
+    ]
     no_hex = ("0x1", "0x1 2", "0x_1", 5, None)
     cases: list[tuple[str, Any]] = []
     cases += [(key, bad) for key in ("blockNumber", "logIndex") for bad in numbers]
