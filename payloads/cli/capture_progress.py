@@ -69,7 +69,7 @@ class Progress:
 
     def begin(self) -> None:
         """Count the time from now on."""
-        self.began = time.monotonic()
+        self.began, self._began_at = time.monotonic(), time.time_ns()
         self._last = (self.began, 0, 0)
 
     @property
@@ -119,7 +119,8 @@ class Progress:
         complete = self._limit is not None and self.frames >= self._limit
         for each in self.connections:
             for label, missing in each.session.missing.items():
-                soon = complete and now - missing.asked_at < _WAITED_FOR
+                waited = now - (missing.asked_at or self._began_at)
+                soon = complete and waited < _WAITED_FOR
                 (self.not_waited_for if soon else self.never_came)[label] = missing
         never = self.never_came.items()
         self.refused |= {label: missing_words(each, now) for label, each in never}
