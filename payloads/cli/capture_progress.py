@@ -21,6 +21,7 @@ from payloads import venues
 from payloads.cli import show
 from payloads.cli.capture_summary import missing_words, refused_words
 from payloads.errors import Refused, elide
+from payloads.venues.common.kinds import FirstOfKind
 
 if TYPE_CHECKING:
     from payloads.capture.frames import Delivery
@@ -64,6 +65,7 @@ class Progress:
         self.gaps: list[float] = []
         self._open = self._newest = 0
         self.lost = False
+        self._broken = FirstOfKind()
         self._limit, self._coloured = limit, coloured
         self._live = sys.stderr.isatty()
 
@@ -168,7 +170,7 @@ class Progress:
             case venues.Degraded():
                 self.say(event.message, bad=True)
             case venues.Broken():
-                self.say(f"{which}broken message: {event.error}", bad=True)
+                self._show_broken(event, which)
             case venues.Unknown() if self.events["Unknown"] <= _UNKNOWN_SHOWN:
                 self.say(f"{which}unknown message: {_shown(event.raw)}", bad=True)
             case venues.Rejected():
@@ -190,6 +192,17 @@ class Progress:
                 missing = "" if event.complete else ", and more are missing"
                 words = f"{event.reports} reports of {elide(event.channel, 20)} by REST{missing}"
                 self.say(words, bad=not event.complete)
+
+    def _show_broken(self, event: venues.Broken, which: str) -> None:
+        kind = event.error.reason
+        if self._broken.shows(kind):
+            more = "; more of these are counted" * self._broken.last_shown(kind)
+            self.say(f"{which}broken message: {event.error}{more}", bad=True)
+
+    def sum_up(self) -> None:
+        """Say how many broken messages there were, of the kinds that were not all shown."""
+        for kind, count in self._broken.counted():
+            self.say(f"{count:,} broken messages in all: {kind}", bad=True)
 
     # --- while it runs ---
 
