@@ -21,6 +21,7 @@ from payloads import venues
 from payloads.cli import show
 from payloads.cli.capture_summary import missing_words, refused_words
 from payloads.errors import Refused, elide
+from payloads.venues.common.kinds import FirstOfKind
 
 if TYPE_CHECKING:
     from payloads.capture.frames import Delivery
@@ -64,12 +65,13 @@ class Progress:
         self.gaps: list[float] = []
         self._open = self._newest = 0
         self.lost = False
+        self._broken = FirstOfKind()
         self._limit, self._coloured = limit, coloured
         self._live = sys.stderr.isatty()
 
     def begin(self) -> None:
         """Count the time from now on."""
-        self.began = time.monotonic()
+        self.began, self._began_at = time.monotonic(), time.time_ns()
         self._last = (self.began, 0, 0)
 
     @property
@@ -119,7 +121,8 @@ class Progress:
         complete = self._limit is not None and self.frames >= self._limit
         for each in self.connections:
             for label, missing in each.session.missing.items():
-                soon = complete and now - missing.asked_at < _WAITED_FOR
+                waited = now - (missing.asked_at or self._began_at)
+                soon = complete and waited < _WAITED_FOR
                 (self.not_waited_for if soon else self.never_came)[label] = missing
         never = self.never_came.items()
         self.refused |= {label: missing_words(each, now) for label, each in never}
@@ -167,7 +170,7 @@ class Progress:
             case venues.Degraded():
                 self.say(event.message, bad=True)
             case venues.Broken():
-                self.say(f"{which}broken message: {event.error}", bad=True)
+                self._show_broken(event, which)
             case venues.Unknown() if self.events["Unknown"] <= _UNKNOWN_SHOWN:
                 self.say(f"{which}unknown message: {_shown(event.raw)}", bad=True)
             case venues.Rejected():
@@ -189,6 +192,17 @@ class Progress:
                 missing = "" if event.complete else ", and more are missing"
                 words = f"{event.reports} reports of {elide(event.channel, 20)} by REST{missing}"
                 self.say(words, bad=not event.complete)
+
+    def _show_broken(self, event: venues.Broken, which: str) -> None:
+        kind = event.error.reason
+        if self._broken.shows(kind):
+            more = "; more of these are counted" * self._broken.last_shown(kind)
+            self.say(f"{which}broken message: {event.error}{more}", bad=True)
+
+    def sum_up(self) -> None:
+        """Say how many broken messages there were, of the kinds that were not all shown."""
+        for kind, count in self._broken.counted():
+            self.say(f"{count:,} broken messages in all: {kind}", bad=True)
 
     # --- while it runs ---
 

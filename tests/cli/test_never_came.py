@@ -83,6 +83,17 @@ def test_what_was_not_even_asked_for(tmp_path: Path) -> None:
     assert "never came               B:BTC-USD (not asked for)" in ran.stdout
 
 
+def test_so_many_messages_leave_no_time_to_ask_either(tmp_path: Path) -> None:
+    """The login waits for an answer that never comes; a public channel has its messages."""
+    with simulators.start("ethgas", feeds=["orderBookUpdate"], rate=50) as simulator:
+        simulator.refuse(503, times=100, requests=True)
+        private = simulator.capture(str(tmp_path / "c.jsonl"))
+        private.insert(2, "preconfBundleUpdate")
+        ran = CliRunner(env=simulator.environment).invoke(main, [*private, "--frames", "5"])
+    assert ran.exit_code == 0, ran.stdout
+    assert "not waited for           login, preconfBundleUpdate" in ran.stdout
+
+
 def test_trades_may_be_silent_once_they_are_acknowledged(tmp_path: Path) -> None:
     silent = {"feeds": ["recentTradeUpdate"], "misbehave": "drop/1"}
     with simulators.start("ethgas", **silent) as simulator:
