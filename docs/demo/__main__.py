@@ -15,11 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
-
 from docs.demo import five_venues
 from payloads import Malformed, decode, inspect, recover
-from payloads.cli import show
+from payloads.cli import show, terminal
 from payloads.recognise import Decoded, is_signed
 
 # A mainnet report with six signatures, Stork's documented example, and a report whose version was
@@ -30,12 +28,15 @@ _BROKEN = "cl-015"
 
 def main(folder: str) -> None:
     """Decode, annotate and recover; then capture from every venue."""
-    colour = show.colours("auto")
     for line in _story(Path(folder) / "payloads.jsonl"):
-        click.echo(line, color=colour)
+        for part in line.split("\n"):
+            terminal.line(part)
     five_venues.main()
     command = "payloads" if shutil.which("payloads") else _beside_python("payloads")
-    click.echo(f"\nNext: {command} --help, or put any payload of your own behind {command} decode.")
+    terminal.line("")
+    terminal.line(
+        f"Next: {command} --help, or put any payload of your own behind {command} decode."
+    )
 
 
 def _beside_python(name: str) -> str:
@@ -61,7 +62,7 @@ def _story(path: Path) -> Iterator[str]:
 
 
 def _heading(text: str) -> str:
-    return click.style(f"\n=== {text}\n", bold=True, fg="green")
+    return terminal.style(f"\n=== {text}\n", bold=True, fg="green")
 
 
 def _survey(entries: list[dict[str, Any]]) -> Iterator[str]:

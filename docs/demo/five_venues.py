@@ -18,14 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import click
-
 from payloads import PayloadError, State, chainlink, decode, simulators, stork
 from payloads.capture.frames import Frame
 from payloads.capture.reader import read_frames
 from payloads.capture.writer import CaptureWriter
 from payloads.chainlink.calldata import parameter
-from payloads.cli import show
+from payloads.cli import terminal
 from payloads.live import connect
 from payloads.simulators import ChainlinkSimulator, Simulator, StorkSimulator
 from payloads.stork.state import StorkState
@@ -58,14 +56,14 @@ class Tally:
 
 def main(seconds: float = SECONDS) -> None:
     """Capture from all venues, then decode and verify what arrived."""
-    colour = show.colours("auto")
     with tempfile.TemporaryDirectory(prefix="payloads-demo-") as folder:
         for line in _story(Path(folder), seconds):
-            click.echo(line, color=colour)
+            for part in line.split("\n"):
+                terminal.line(part)
 
 
 def _story(folder: Path, seconds: float) -> Iterator[str]:
-    yield click.style(
+    yield terminal.style(
         "\n=== 6. Five venues: captured live, decoded, verified\n", bold=True, fg="green"
     )
     names = ", ".join(simulators.names())
@@ -127,7 +125,7 @@ async def _progress(counts: Counter[str]) -> None:
     while sys.stderr.isatty():
         await asyncio.sleep(0.25)
         text = "  ".join(f"{venue} {counts[venue]}" for venue in sorted(counts))
-        click.echo(f"\r\033[K{text} frames", nl=False, err=True)
+        terminal.status(f"{text} frames")
 
 
 # --- examining ------------------------------------------------------------------------------------
@@ -199,4 +197,4 @@ def _table(tallies: list[Tally]) -> Iterator[str]:
             *(c.rjust(w) for c, w in zip(middle, widths[1:], strict=False)),
         ]
         line = "  " + "  ".join([*cells, why]).rstrip()
-        yield click.style(line, bold=True) if number == 0 else line
+        yield terminal.style(line, bold=True) if number == 0 else line
