@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-onchain test-interop fuzz mutants native test-native lint format bench docs build clean
+.PHONY: help demo test test-onchain test-interop fuzz mutants native test-native lint format bench docs build pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -85,6 +85,14 @@ build: $(STAMP)-core ## Build the wheel, the source distribution, and a bill of 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build
 	@$(BIN)/python -m build --outdir dist .
 	@$(BIN)/python .ci/sbom.py dist/payloads.cdx.json
+
+pins: $(STAMP)-core ## Renew the versions and hashes that CI installs (with Python 3.11)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools
+	@$(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --no-annotate \
+	  --unsafe-package payloads --constraint .ci/constraints.in --extra test \
+	  --output-file .ci/requirements-test.txt pyproject.toml
+	@sed -i '/^payloads @/d;/^# /d' .ci/requirements-test.txt
 
 clean: ## Remove everything that was built or installed here
 	rm -rf $(VENV) .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
