@@ -43,7 +43,7 @@ test-onchain: $(STAMP)-onchain ## Compare with solc and the real contracts in an
 	@PAYLOADS_ONCHAIN=1 $(BIN)/python -m pytest -q tests/onchain
 
 test-interop: $(STAMP)-test ## Let the vendor's own client talk to our simulators (wants Node.js)
-	@PAYLOADS_INTEROP=1 $(BIN)/python -m pytest -q tests/interop
+	@PAYLOADS_INTEROP=1 $(BIN)/python -m pytest -q -rs tests/interop
 
 fuzz: $(STAMP)-test ## Fuzz every entry that hostile bytes reach, TIME=20 seconds each
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=2.3' 2>/dev/null \

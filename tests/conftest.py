@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # No deadline: one slow example on a busy machine is no finding.
 settings.register_profile("dev", deadline=None, max_examples=100)
@@ -13,6 +13,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip
 settings.register_profile("thorough", deadline=None, max_examples=5_000)
+# For mutants: the same examples each time, none kept, and no smaller one looked for.
+settings.register_profile(
+    "mutants", deadline=None, max_examples=50, derandomize=True, database=None,
+    phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )

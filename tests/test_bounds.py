@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from payloads.errors import Malformed
+from payloads.venues.common.json_text import MAX_MESSAGE_BYTES, MAX_MESSAGE_VALUES, parse_json
 from tests.docs_code import ROOT
 
 PAGE = ROOT / "docs" / "bounds.md"
@@ -62,3 +64,16 @@ def test_the_page_names_tests_that_there_are(row: Row) -> None:
     found = {node.name for node in ast.walk(tree)
              if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}  # fmt: skip
     assert test in found
+
+
+def test_messages_are_bounded_in_bytes_and_values() -> None:
+    for most, text in (
+        (MAX_MESSAGE_BYTES, '"' + "x" * (MAX_MESSAGE_BYTES - 1) + '"'),
+        (MAX_MESSAGE_VALUES, "[" + "1," * MAX_MESSAGE_VALUES + "1]"),
+        (MAX_MESSAGE_VALUES, "[" + '{"a":[1]},' * (MAX_MESSAGE_VALUES // 4) + "1]"),
+    ):
+        for message in (text, text.encode()):
+            with pytest.raises(Malformed, match=f"at most {most}"):
+                parse_json(message)
+    fits = "[" + "1," * (MAX_MESSAGE_VALUES - 2) + "1]"
+    assert len(parse_json(fits)) == MAX_MESSAGE_VALUES - 1

@@ -1,4 +1,4 @@
-"""1,200 raw calls of the verifier proxies: each must be judged as it was recorded, to the byte.
+"""2,100 raw calls of the verifier proxies: each must be judged as it was recorded, to the byte.
 
 They hold what only bulk calls show: the bill over several payloads, the order of the checks across
 payloads, and how far the contract's memory has grown when an absurd length is met.
@@ -18,15 +18,18 @@ from eth_abi.abi import encode
 from payloads import State, chainlink
 from payloads.crypto import keccak256
 
-CALLS = Path(__file__).parents[1] / "fixtures" / "raw-call-outcomes.jsonl.gz"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
-def _lines() -> list[dict[str, Any]]:
-    with gzip.open(CALLS, "rt") as lines:
+def _lines(name: str) -> list[dict[str, Any]]:
+    with gzip.open(FIXTURES / name, "rt") as lines:
         return [json.loads(line) for line in lines]
 
 
-LINES = _lines()
+# Of v0.5.1 (its views included), and of proxies whose fee manager does nothing.
+TODAY = _lines("today-call-outcomes.jsonl.gz")
+LINES = [*_lines("raw-call-outcomes.jsonl.gz"), *TODAY]
+WORLDS = {line["world"]: line for line in LINES if line["kind"] == "world"}
 STATES = {line["world"]: State.from_dict(line) for line in LINES if line["kind"] == "world"}
 CASES = [line for line in LINES if line["kind"] == "case"]
 
@@ -42,17 +45,43 @@ def _outcome(calldata: str, state: Any, value: int) -> dict[str, Any]:
     return {"status": "return", "keccak": "0x" + keccak256(returned).hex()}
 
 
-@pytest.mark.parametrize("generation", ["v0.3.0", "v0.4.0", "v0.5.0"])
-def test_every_raw_call_does_what_it_did(generation: str) -> None:
+def _kind(world: dict[str, Any]) -> str:
+    """The generation, and the type of the fee manager if it is named."""
+    fees = (world["fee_manager"] or {}).get("type")
+    return f"{world['contract']} {fees}" if fees else world["contract"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [
+        ("v0.3.0", 400),
+        ("v0.4.0", 400),
+        ("v0.5.0", 400),
+        ("v0.5.1", 160),
+        ("v0.5.1 FeeManager", 160),
+        ("v0.5.1 NoOpFeeManager 0.5.0", 160),
+        ("v0.5.1 NoOpFeeManager 0.5.1", 160),
+        ("v0.5.0 NoOpFeeManager 0.5.0", 120),
+        ("v0.5.0 NoOpFeeManager 0.5.1", 140),
+    ],
+)
+def test_every_raw_call_does_what_it_did(kind: str, count: int) -> None:
     judged = 0
     for case in CASES:
-        state = STATES[case["world"]]
-        if state.contract != generation:
+        if _kind(WORLDS[case["world"]]) != kind:
             continue
-        assert _outcome(case["calldata"], state, int(case["value"])) == case["outcome"], case["id"]
+        state, value = STATES[case["world"]], int(case["value"])
+        assert _outcome(case["calldata"], state, value) == case["outcome"], case["id"]
         judged += 1
-    assert judged == 400
+    assert judged == count
 
 
-def test_there_are_1200() -> None:
-    assert len(CASES) == 1200
+def test_there_are_2100() -> None:
+    assert len(CASES) == 2100
+
+
+@pytest.mark.parametrize("name", [line["world"] for line in TODAY if line["kind"] == "world"])
+def test_worlds_of_today_load_as_they_are(name: str) -> None:
+    state = STATES[name]
+    assert state.to_dict() == WORLDS[name]
+    assert State.from_dict(state.to_dict()) == state

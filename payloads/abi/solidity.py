@@ -290,17 +290,18 @@ class _Patient(_Calldata):
 
 def decode_bulk_calldata(
     arguments: Sequence[Argument], calldata: bytes
-) -> tuple[list[bytes | Malformed], bytes]:
-    """The arguments of a function of `(bytes[], bytes)`; where an element is bad, what is wrong.
+) -> tuple[list[bytes | Malformed], list[bytes]]:
+    """The arguments of a function of `bytes[]` and other `bytes`: the elements, and the others.
 
-    A contract looks at an element when it gets there, so an earlier one may matter before.
+    Instead of a bad element there is its error. A contract looks at an element when it gets there,
+    so an earlier element may matter before.
     """
     reader = _Patient(calldata)
-    first, second = (
+    first, *others = (
         reader.tail(argument, reader.pointer(at, 4, argument.name))
         for argument, at in reader.head(arguments, 4)
     )
-    return [reader.faults.get(index, raw) for index, raw in enumerate(first)], second
+    return [reader.faults.get(index, raw) for index, raw in enumerate(first)], others
 
 
 # --- encoding -------------------------------------------------------------------------------------

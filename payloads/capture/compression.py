@@ -22,8 +22,14 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _READ = 64 * 1024
 _STEP = 1024
-# The largest piece of a reader: a decompression bomb is no more than a long file.
+# The largest piece of a reader.
 _PIECE = 256 * 1024
+# gzip cannot do better; zstd can, by forty times. No file of messages comes near it.
+MAX_RATIO = 1_032
+# So much a file may hold whatever its ratio.
+FREE_BYTES = 256 * 2**20
+# What zstd may look back, as a power of two: 64 MiB.
+_WINDOW = 26
 
 
 class Torn(Malformed):
@@ -163,7 +169,8 @@ class _Unzstd:
     def __init__(self) -> None:
         zstd = _zstd()
         self.broken: type[Exception] = zstd.ZstdError
-        self._stream = zstd.ZstdDecompressor()
+        bound = {zstd.DecompressionParameter.window_log_max: _WINDOW}
+        self._stream = zstd.ZstdDecompressor(options=bound)
 
     def piece(self, data: bytes) -> bytes:
         return bytes(self._stream.decompress(data, _PIECE))
@@ -183,21 +190,31 @@ class _Unzstd:
 
 def _unpacked(head: bytes, stream: IO[bytes], make: Any, name: str) -> Iterator[bytes]:
     """All members or frames of a file: tools that append to such files write several."""
-    member, read = None, 0
+    member, read, written = None, 0, 0
     for data in _steps(head, stream):
         read += len(data)
         while data:
             member = member or make()
             try:
-                yield member.piece(data)
-                while member.more:
-                    yield member.piece(b"")
+                piece = member.piece(data)
+                while piece:
+                    written += len(piece)
+                    if written > FREE_BYTES and written > MAX_RATIO * read:
+                        raise _bomb(name, read, written)
+                    yield piece
+                    piece = member.piece(b"") if member.more else b""
             except member.broken as error:
                 reason = f"the {name} stream is broken, and nothing after it can be read"
                 raise Malformed(reason, offset=read, field="file", found=str(error)) from None
             data, member = (member.rest, None) if member.ended else (b"", member)
     if member is not None:
         raise Torn(f"the {name} stream is cut off", offset=read, field="file")
+
+
+def _bomb(name: str, read: int, written: int) -> Malformed:
+    reason = f"the {name} stream expands too much, and is read no further"
+    expected, found = f"at most {MAX_RATIO} times its size", f"{written} bytes of {read}"
+    return Malformed(reason, offset=read, field="file", expected=expected, found=found)
 
 
 def _steps(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:

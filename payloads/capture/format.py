@@ -22,13 +22,14 @@ from payloads.abi.fields import Record
 from payloads.capture.compression import Torn
 from payloads.capture.frames import Direction, Frame, Incident, Opcode
 from payloads.errors import Malformed, PayloadError, elide
-from payloads.inputs import check_nesting
+from payloads.inputs import MAX_VALUES, check_nesting, check_values
 from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
 from payloads.venues.common.redactor import Message
 
 FORMAT = 1
-# A control character takes six characters in JSON; the rest is for the fields around the message.
-MAX_LINE_BYTES = 6 * MAX_MESSAGE_BYTES + 64 * 1024
+# A quotation mark takes two characters in JSON; the rest is for the fields around the message. A
+# text of control characters, which take six, is written as base64.
+MAX_LINE_BYTES = 2 * MAX_MESSAGE_BYTES + 64 * 1024
 
 
 class Header(Record, frozen=True):
@@ -98,7 +99,10 @@ def _frame_line(frame: Frame, data: Message, redacted: bool) -> _FrameLine:
             if not data.isascii():
                 data.encode()  # a lone surrogate has no place in JSON, nor in a websocket
             text = data
+        if 6 * len(text) > MAX_LINE_BYTES and len(_encode(text)) > 2 * MAX_MESSAGE_BYTES:
+            raise UnicodeError
     except UnicodeError:
+        text = None
         raw = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
         base64 = b64encode(raw).decode()
     return _FrameLine(
@@ -180,6 +184,7 @@ def record_of(line: bytes | None, number: int, whole: bool) -> CaptureRecord:
 
 def _parsed(line: bytes) -> CaptureRecord:
     check_nesting(line)
+    check_values(line, MAX_VALUES)
     try:
         found = _decode_line(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from typing import IO
 
 from payloads.capture.compression import decompressed
@@ -58,21 +59,24 @@ def _opened(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
         yield source
 
 
-def split_lines(pieces: Iterable[bytes]) -> Iterator[tuple[bytes | None, bool]]:
-    """Lines, each with whether it was ended; None in place of a line that is too long."""
-    begun: list[bytes] = []
-    size = 0
+def split_lines(
+    pieces: Iterable[bytes], most: int = MAX_LINE_BYTES
+) -> Iterator[tuple[bytes | None, bool]]:
+    """Lines, each with whether it was ended; None in place of a line of more than `most` bytes."""
+    begun, size = BytesIO(), 0
     for piece in pieces:
         first, *others = piece.split(b"\n")
         size += len(first)
-        begun.append(first)
-        if size > MAX_LINE_BYTES:
-            begun.clear()
+        if size <= most:
+            begun.write(first)
+        else:
+            begun = BytesIO()
         if not others:
             continue
-        yield (b"".join(begun) if size <= MAX_LINE_BYTES else None), True
+        yield (begun.getvalue() if size <= most else None), True
         for line in others[:-1]:
             yield line, True
-        begun, size = [others[-1]], len(others[-1])
+        begun, size = BytesIO(), len(others[-1])
+        begun.write(others[-1])
     if size:
-        yield (b"".join(begun) if size <= MAX_LINE_BYTES else None), False
+        yield (begun.getvalue() if size <= most else None), False

@@ -80,8 +80,19 @@ def calldata(signature: str, *words: bytes | int) -> bytes:
 
 
 # The answers of `typeAndVersion`. Both older proxies give the same; their verifiers differ.
-PROXIES = {"VerifierProxy 2.0.0": (V03, V05), "DestinationVerifierProxy 0.4.0": (V04,)}
-VERIFIERS = {"Verifier 1.2.0": V03, "DestinationVerifier 0.4.0": V04, "Verifier 2.0.0": V05}
+PROXIES = {
+    "VerifierProxy 2.0.0": (V03, V05),
+    "VerifierProxy 2.0.1": (V03, V05),
+    "DestinationVerifierProxy 0.4.0": (V04,),
+}
+VERIFIERS = {
+    "Verifier 1.2.0": V03,
+    "DestinationVerifier 0.4.0": V04,
+    "Verifier 2.0.0": V05,
+    "Verifier 2.0.1": V05,
+}
+# The contracts with the views: both must have them. A state calls that v0.5.1.
+WITH_VIEWS = frozenset({"VerifierProxy 2.0.1", "Verifier 2.0.1"})
 FEE_MANAGERS = {
     "FeeManager 2.0.0": V03,
     "DestinationFeeManager 0.4.0": V04,

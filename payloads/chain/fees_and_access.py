@@ -15,13 +15,14 @@ from payloads.chain.history import (
     AccessList,
     FeeHistory,
     History,
+    NoOpFees,
     TimedEvent,
     Uses,
     replay_settings,
     replay_uses,
 )
 from payloads.chain.rpc import Reverts, Unavailable
-from payloads.chainlink.state import V03, V04
+from payloads.chainlink.state import NO_OP, V03, V04
 from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, shown
 from payloads.verdicts.state import ZERO
@@ -61,24 +62,30 @@ def fees(
     """
     uses = _uses(reader, owner, "s_feeManager()", "FeeManagerSet", events)
     managers = {each: _manager(reader, each, owner) for each in _addresses(uses)}
-    read = in_order(*(_fee_events(reader, each, subscriber) for each in managers))
+    charging = [each for each, fees in managers.items() if isinstance(fees, FeeHistory)]
+    read = in_order(*(_fee_events(reader, each, subscriber) for each in charging))
     replay_settings(read, "fee_manager", uses, managers, history)
     manager = managers.get(uses[-1][1])
     if manager is None:
         return None
-    _check_fees(reader, manager, generation)
+    if isinstance(manager, FeeHistory):
+        _check_fees(reader, manager, generation)
     return manager.to_json()
 
 
-def _manager(reader: ContractReader, address: bytes, owner: bytes) -> FeeHistory:
+def _manager(reader: ContractReader, address: bytes, owner: bytes) -> FeeHistory | NoOpFees:
     version = reader.text(address, "typeAndVersion()")
-    if (generation := FEE_MANAGERS.get(version or "")) is None:
-        raise Unavailable(
-            "an unknown fee manager",
-            field=checksum(address), expected=" or ".join(FEE_MANAGERS), found=shown(version),
-        )  # fmt: skip
     link = reader.address(address, "i_linkAddress()")
     native = reader.address(address, "i_nativeAddress()")
+    if version in NO_OP:
+        return NoOpFees(address, version, link, native)
+    if (generation := FEE_MANAGERS.get(version or "")) is None:
+        raise Unavailable(
+            "an unknown fee manager, of which no terms are known; if it does what a known type "
+            "does, write a state by hand with that type",
+            field=checksum(address), expected=" or ".join((*FEE_MANAGERS, *NO_OP)),
+            found=f"typeAndVersion {shown(version)}",
+        )  # fmt: skip
     if link is None or native is None:
         raise Unavailable("the fee manager does not name its tokens", field=checksum(address))
     if generation == V04:

@@ -30,6 +30,7 @@ from payloads.chain.contract_events import (
     PROXY,
     VERIFIER_EVENTS,
     VERIFIERS,
+    WITH_VIEWS,
 )
 from payloads.chain.contract_reader import ContractReader, in_order
 from payloads.chain.history import (
@@ -40,7 +41,7 @@ from payloads.chain.history import (
     replay_destination,
 )
 from payloads.chain.rpc import Unavailable, connect
-from payloads.chainlink.state import V03, V04, V05
+from payloads.chainlink.state import V03, V04, V05, V051
 from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, elide, shown
 from payloads.signatures import address_bytes
@@ -168,7 +169,7 @@ def _read_proxy(
     fees = fees_and_access.fees(reader, proxy, generation, subscriber, of_proxy, history)
     access = fees_and_access.access(reader, proxy, subscriber, of_proxy, history)
     record = {
-        "contract": generation,
+        "contract": _with_views(reader, proxy, generation, verifiers),
         "configs": [builder.to_json() for builder in configs.builders],
         "unset_digests": configs.unset_digests.to_json(),
         "deactivated_feeds": configs.deactivated_feeds.to_json(),
@@ -207,6 +208,14 @@ def _generation(reader: ContractReader, events: Sequence[TimedEvent]) -> tuple[s
         return V05, []
     generation = next(iter(generations)) or V05
     return generation, [each for each in known if VERIFIERS.get(versions[each]) == generation]
+
+
+def _with_views(
+    reader: ContractReader, proxy: bytes, generation: str, verifiers: Sequence[bytes]
+) -> str:
+    """The generation by the name that says whether the proxy and its verifiers have the views."""
+    versions = {reader.text(each, "typeAndVersion()") for each in (proxy, *verifiers)}
+    return V051 if generation == V05 and versions <= WITH_VIEWS else generation
 
 
 def _f_of_update(reader: ContractReader, event: TimedEvent) -> int:

@@ -309,6 +309,23 @@ class FeeHistory:
         }
 
 
+class NoOpFees:
+    """A fee manager that does nothing, and so has no settings that an event could change."""
+
+    def __init__(
+        self, address: bytes, type_: str, link: bytes | None, native: bytes | None
+    ) -> None:
+        self.address, self._type = address, type_
+        self._tokens = {"link": link, "native": native}
+
+    def read(self, event: TimedEvent) -> None:
+        """Nothing follows from any event."""
+
+    def to_json(self) -> dict[str, Any]:
+        tokens = {name: hex_text(token) for name, token in self._tokens.items() if token}
+        return {"type": self._type, "address": hex_text(self.address), **tokens}
+
+
 class AccessList:
     """The list of an access controller while its events are read.
 
@@ -338,7 +355,7 @@ def replay_settings(
     events: Iterable[TimedEvent],
     key: str,
     uses: Uses,
-    contracts: Mapping[bytes, FeeHistory] | Mapping[bytes, AccessList],
+    contracts: Mapping[bytes, FeeHistory | NoOpFees] | Mapping[bytes, AccessList],
     history: History,
 ) -> None:
     """Read the events of fee managers or access controllers into them.

@@ -91,11 +91,14 @@ class Item:
 
 
 class Call:
-    """A call of `verify` (one item) or `verifyBulk`. `sender` and `now` are resolved already."""
+    """A call of `verify` (one item) or `verifyBulk`, or of their views.
+
+    `sender` and `now` are resolved already.
+    """
 
     __slots__ = (
-        "bulk", "earlier", "free", "items", "native_total", "now", "parameter_payload", "recover",
-        "sender", "state", "value",
+        "bulk", "earlier", "free", "is_view", "items", "native_total", "now", "parameter_payload",
+        "recover", "sender", "state", "value",
     )  # fmt: skip
 
     def __init__(
@@ -108,10 +111,11 @@ class Call:
         now: int | None,
         bulk: bool,
         recover_: Recover = recover,
+        is_view: bool = False,
     ) -> None:
         self.state, self.parameter_payload = state, parameter_payload
         self.value, self.sender, self.now, self.bulk = value, sender, now, bulk
-        self.recover = recover_
+        self.recover, self.is_view = recover_, is_view
         self.items = [
             Item(self, payload, index if bulk else None, None)
             if isinstance(payload, bytes)
@@ -127,7 +131,7 @@ class Call:
         """The same call, of which nothing is known yet."""
         payloads = [item.fault or item.raw for item in self.items]
         how = (self.parameter_payload, self.value, self.sender, self.now, self.bulk)
-        return Call(self.state, payloads, *how)
+        return Call(self.state, payloads, *how, is_view=self.is_view)
 
     def _free_in_verifier(self) -> int:
         """Where free memory starts when v0.4.0's verifier decodes. The others are called anew for

@@ -1,4 +1,5 @@
-"""The calldata of the verifier proxies: `verify(bytes,bytes)` and `verifyBulk(bytes[],bytes)`."""
+"""The calldata of the verifier proxies: `verify(bytes,bytes)`, `verifyBulk(bytes[],bytes)`, and
+since v0.5.1 `verifyView(bytes)` and `verifyBulkView(bytes[])`, which are not billed."""
 
 from __future__ import annotations
 
@@ -19,7 +20,10 @@ from payloads.signatures import address_bytes
 _PARAMETER = Argument("parameter_payload", "bytes")
 VERIFY = Function.of("verify", Argument("payload", "bytes"), _PARAMETER)
 VERIFY_BULK = Function.of("verifyBulk", Argument("payloads", "bytes[]"), _PARAMETER)
-FUNCTIONS = (VERIFY, VERIFY_BULK)
+VERIFY_VIEW = Function.of("verifyView", Argument("payload", "bytes"))
+VERIFY_BULK_VIEW = Function.of("verifyBulkView", Argument("payloads", "bytes[]"))
+VIEWS = (VERIFY_VIEW, VERIFY_BULK_VIEW)
+FUNCTIONS = (VERIFY, VERIFY_BULK, *VIEWS)
 
 
 def decode_call(value: Input, *, profile: Profile = AS_CONTRACT) -> Call:
@@ -47,7 +51,7 @@ def encode_calldata(
 ) -> bytes:
     """Calldata for `verify` or, with a list of payloads, for `verifyBulk`.
 
-    It pays in `fee_token`, if a token is given.
+    It pays in `fee_token`, if a token is given. The views take no token.
     """
     several = isinstance(payload, list | tuple)
     found = VERIFY_BULK if several else VERIFY
@@ -56,6 +60,9 @@ def encode_calldata(
     if found.takes_many != several:
         expected = "a list of payloads" if found.takes_many else "one payload"
         raise Misuse(f"{found.name} takes {expected}", field="payload", expected=expected)
+    if found in VIEWS and fee_token:
+        raise Misuse(f"{found.name} is not billed", field="fee_token", expected="no token")
     payloads: Any = payload if several else [payload]
     raws = [to_bytes(raw_of(item)) for item in payloads]
-    return found.calldata(raws if several else raws[0], parameter(fee_token))
+    parameters = () if found in VIEWS else (parameter(fee_token),)
+    return found.calldata(raws if several else raws[0], *parameters)

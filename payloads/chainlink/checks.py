@@ -48,6 +48,11 @@ def _hex(raw: bytes | None) -> str:
 # --- before anything else -------------------------------------------------------------------------
 
 
+def _no_value(call: Call) -> None:
+    if call.value:
+        raise Stop(b"", "a view takes no value")
+
+
 def _elements(call: Call) -> None:
     for item in call.items:
         _element(item)
@@ -64,6 +69,12 @@ def _access(call: Call) -> None:
         raise Stop(ACCESS_FORBIDDEN.data(), "the access controller does not list the sender")
 
 
+NO_VALUE = Step(
+    "value",
+    "a view is not payable",
+    _no_value,
+    lambda call: {"value": call.value},
+)
 ELEMENTS = Step(
     "elements",
     "every element of the bytes[] must lie in the calldata",
@@ -109,7 +120,7 @@ def _fee_token(item: Item) -> None:
 
 
 def _fee_quote(item: Item) -> None:
-    fees = item.call.state.fee_manager
+    fees = item.call.state.charges
     assert fees is not None
     if not _pays_nothing(item) and item.quote not in (fees.link, fees.native):
         raise Stop(INVALID_QUOTE.data(), "the token is neither LINK nor wrapped native")
@@ -507,7 +518,9 @@ _V5 = (REGISTERED, DECODING, CONFIG_V5, COUNT, EQUAL_COUNTS, SIGNATURES, DISTINC
 
 
 @lru_cache(maxsize=64)
-def _stages(contract: str, fees: bool, faulty: bool) -> tuple[Stage, ...]:
+def _stages(
+    contract: str, fees: bool, no_op: bool, faulty: bool, is_view: bool
+) -> tuple[Stage, ...]:
     """The stages in order. `faulty`: elements of a `bytes[]` lie outside the calldata."""
     whole = (Stage((ELEMENTS,), each=False),) if faulty else ()
     access = Stage((ACCESS,), each=False)
@@ -516,10 +529,12 @@ def _stages(contract: str, fees: bool, faulty: bool) -> tuple[Stage, ...]:
         billing = (Stage(_FEE_STEPS, hidden_as=BAD), Stage((DEPOSIT,), False, BAD))
         return (*whole, access, Stage(_V4), *(billing if fees else ()))
     steps = _V3 if contract == V03 else _V5
-    if fees:
-        # So does this proxy to the fee manager.
-        billing = (Stage(_FEE_STEPS), Stage((DEPOSIT,), each=False))
-        return (access, *whole, *billing, Stage(steps))
+    if is_view:
+        access = Stage((NO_VALUE, ACCESS), each=False)
+    elif fees or no_op:
+        # So does this proxy to the fee manager, which may have no terms.
+        terms = (Stage(_FEE_STEPS), Stage((DEPOSIT,), each=False)) if fees else ()
+        return (access, *whole, *terms, Stage(steps))
     return (access, Stage((ELEMENT, *steps) if faulty else steps))
 
 
@@ -527,4 +542,6 @@ def stages(call: Call) -> tuple[Stage, ...]:
     """The stages of a call."""
     state: ChainlinkState = call.state
     faulty = call.bulk and any(item.fault is not None for item in call.items)
-    return _stages(state.contract, state.fee_manager is not None, faulty)
+    fees = state.charges is not None
+    no_op = state.fee_manager is not None and not fees
+    return _stages(state.contract, fees, no_op, faulty, call.is_view)

@@ -12,7 +12,7 @@ from typing import Any
 from payloads.abi.units import MILLISECONDS, PRICE
 from payloads.chainlink.call import Call, Item
 from payloads.chainlink.report import BareReport, UnknownReport, decode_envelope, decode_report
-from payloads.chainlink.state import V04, V05
+from payloads.chainlink.state import V04, V05, V051
 from payloads.crypto import CURVE_ORDER
 from payloads.errors import Malformed
 from payloads.verdicts.checks import Finding, Hazard
@@ -26,7 +26,8 @@ HAZARDS = {
         Hazard(
             "no-expiry-check",
             "warning",
-            "no fee manager is set, and no verifier checks expiry: an old report verifies for ever",
+            "no fee manager that checks expiry is set, and no verifier does: an old report "
+            "verifies for ever",
             "only FeeManager.getFeeAndReward compares expiresAt with block.timestamp",
         ),
         Hazard(
@@ -44,8 +45,8 @@ HAZARDS = {
         Hazard(
             "any-feed",
             "note",
-            "v0.5.0 takes any feed under a config digest: check the feed id in your own code",
-            "Verifier 2.0.0, verify: configs are found by digest alone",
+            "the contract takes any feed under a config digest: check the feed id in your code",
+            "Verifier 2.0.0 and 2.0.1, verify: configs are found by digest alone",
         ),
         Hazard(
             "value-kept",
@@ -186,11 +187,11 @@ def _of_state(call: Call) -> Iterator[Finding]:
 
 
 def _of_generation(call: Call) -> Iterator[Finding]:
-    if call.state.fee_manager is None:
+    if call.state.charges is None or call.is_view:
         yield HAZARDS["no-expiry-check"].found()
     if call.state.contract == V04:
         yield HAZARDS["digest-ignored"].found()
-    if call.state.contract == V05:
+    if call.state.contract in (V05, V051):
         yield HAZARDS["any-feed"].found()
 
 

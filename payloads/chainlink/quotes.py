@@ -21,7 +21,7 @@ from payloads.chainlink.fees import Charge, charge
 from payloads.chainlink.frames import Payload, raw_of
 from payloads.chainlink.gas import expected_gas
 from payloads.chainlink.schemas import COMMON_HEAD
-from payloads.chainlink.state import ChainlinkState
+from payloads.chainlink.state import BY_SUBSCRIPTION, ChainlinkState
 from payloads.errors import Malformed, Misuse
 from payloads.signatures import address_bytes
 from payloads.verdicts.calls import state_and_time
@@ -135,7 +135,7 @@ def quote(
         feed_id=hexed(feed_id),
         link=charges and charges[0],
         native=charges and charges[1],
-        surcharge=state.fee_manager.native_surcharge if state.fee_manager and not free else 0,
+        surcharge=state.charges.native_surcharge if state.charges and not free else 0,
         expires_at=expires_at,
         expires_in=None if now is None or expires_at is None else expires_at - now,
         signatures=signatures,
@@ -147,6 +147,8 @@ def quote(
 def _why_free(feed_id: bytes, state: ChainlinkState) -> str:
     if state.fee_manager is None:
         return "no fee manager is set"
+    if state.charges is None:
+        return BY_SUBSCRIPTION
     return "version 1 reports pay nothing" if feed_id[:2] == VERSION_1 else ""
 
 
@@ -163,8 +165,10 @@ def _head(report: bytes, free: str) -> tuple[Any, ...] | None:
 def _charges(
     state: ChainlinkState, feed_id: bytes, subscriber: bytes | None, head: tuple[Any, ...] | None
 ) -> tuple[Charge, Charge]:
-    fees = state.fee_manager
+    fees = state.charges
     assert fees is not None
+    assert fees.link is not None
+    assert fees.native is not None
     assert head is not None
     native_fee, link_fee = head[3], head[4]
     link, native = (
@@ -175,7 +179,10 @@ def _charges(
 
 
 def _gas(state: ChainlinkState, signatures: int) -> dict[str, int | None]:
-    ways = ("free",) if state.fee_manager is None else ("link", "native")
+    if state.charges is not None:
+        ways: tuple[str, ...] = ("link", "native")
+    else:
+        ways = ("free",) if state.fee_manager is None else ("no-op",)
     return {way: expected_gas(state.contract, signatures, way) for way in ways}
 
 

@@ -22,9 +22,10 @@ from payloads.json_records import Wrong, integer
 from payloads.verdicts.state import ZERO, Address, Bytes32, State, Uint256, plain
 from payloads.verdicts.words import instant
 
-V03, V04, V05 = "v0.3.0", "v0.4.0", "v0.5.0"
-GENERATIONS = (V03, V04, V05)
+V03, V04, V05, V051 = "v0.3.0", "v0.4.0", "v0.5.0", "v0.5.1"
+GENERATIONS = (V03, V04, V05, V051)
 
+BY_SUBSCRIPTION = "verification is billed by subscription"
 # What the fee managers count discounts and surcharges in: this is 100%.
 SCALE = 10**18
 MAX_SIGNERS = 31
@@ -194,26 +195,51 @@ class Discount(Record, frozen=True):
         return {"feed_id": feed, **record}
 
 
+# The type of a fee manager that charges, and those of the fee managers that do nothing: there
+# verification is billed by subscription. They check nothing either, and give all value back.
+CHARGING, NO_OP = "FeeManager", ("NoOpFeeManager 0.5.0", "NoOpFeeManager 0.5.1")
+
+
 class FeeManager(Record, frozen=True, kw_only=True, dict=True, gc=True):
     """The terms of a fee manager. Without one, verification is free and expiry is not checked.
 
-    It is assumed that the subscriber holds and has approved what the fee comes to.
+    `type` is one of `NO_OP`, or `CHARGING` (which is also the meaning of None). It is assumed that
+    the subscriber holds and has approved what the fee comes to.
     """
 
-    link: Address
-    native: Address
+    type: str | None = None
+    link: Address | None = None
+    native: Address | None = None
     native_surcharge: _Share = 0
     discounts: tuple[Discount, ...] = ()
     address: Address | None = None
 
     def check(self) -> None:
-        """Raise `Wrong` for a token that is the zero address."""
+        """Raise `Wrong` for an unknown type, for a token that is missing or zero, and for terms of
+        a fee manager that has none."""
+        if self.type not in (None, CHARGING, *NO_OP):
+            expected = " or ".join((CHARGING, *NO_OP))
+            raise Wrong(
+                "no such fee manager", path="type", expected=expected, found=shown(self.type)
+            )
         for name in ("link", "native"):
             if getattr(self, name) == ZERO:
                 raise Wrong("the zero address is no token", path=name)
+            if getattr(self, name) is None and not self.is_no_op:
+                raise Wrong("missing", path=name, expected="an address")
+        for name in ("native_surcharge", "discounts"):
+            if self.is_no_op and getattr(self, name):
+                raise Wrong(f"{self.type} has none", path=name)
+
+    @property
+    def is_no_op(self) -> bool:
+        """Whether it charges nothing, checks nothing and gives all value back."""
+        return self.type in NO_OP
 
     def to_json(self) -> dict[str, Any]:
-        record = plain(link=self.link, native=self.native, address=self.address)
+        record = plain(type=self.type, link=self.link, native=self.native, address=self.address)
+        if self.is_no_op:
+            return record
         discounts = [discount.to_json() for discount in self.discounts]
         return record | {"native_surcharge": str(self.native_surcharge), "discounts": discounts}
 
@@ -223,7 +249,10 @@ class FeeManager(Record, frozen=True, kw_only=True, dict=True, gc=True):
             raise Misuse(
                 "no such token", field="token", expected="link or native", found=shown(name)
             )
-        return self.link if name == "link" else self.native
+        token = self.link if name == "link" else self.native
+        if token is None or self.is_no_op:
+            raise Misuse(f"nothing to pay: {BY_SUBSCRIPTION} ({self.type})", field="fee_manager")
+        return token
 
     def discount(self, feed_id: bytes, token: bytes, subscriber: bytes, own: bool) -> int:
         """The discount for this feed alone; 0 if there is none. `own`: the state's subscriber."""
@@ -248,8 +277,11 @@ class FeeManager(Record, frozen=True, kw_only=True, dict=True, gc=True):
     def facts(self) -> Iterator[tuple[str, str]]:
         """Names and values for a person."""
         yield "fee manager", "unnamed" if self.address is None else checksum(self.address)
-        yield "  LINK", checksum(self.link)
-        yield "  wrapped native", checksum(self.native)
+        if self.is_no_op:
+            yield "  type", f"{self.type}: {BY_SUBSCRIPTION}, and expiry is not checked"
+            return
+        for name, token in (("LINK", self.link), ("wrapped native", self.native)):
+            yield f"  {name}", checksum(token or ZERO)
         yield "  native surcharge", percent(self.native_surcharge)
         for discount in self.discounts:
             feed, subscriber = discount.feed_id, discount.subscriber
@@ -260,6 +292,8 @@ class FeeManager(Record, frozen=True, kw_only=True, dict=True, gc=True):
     def deciding(self) -> dict[str, Any]:
         """What of it decides verdicts, the discounts by name."""
         record = self.to_json()
+        if self.is_no_op:
+            return record
         return record | {"discounts": dict(map(_named_discount, record["discounts"]))}
 
 
@@ -314,6 +348,12 @@ class ChainlinkState(State, frozen=True, kw_only=True, dict=True, gc=True):
         if self.fee_manager is None:
             raise Misuse("the state has no fee manager to pay", field="fee_manager")
         return parameter(self.fee_manager.token(token))
+
+    @cached_property
+    def charges(self) -> FeeManager | None:
+        """The fee manager that charges, and checks expiry; None where there is none or a no-op."""
+        fees = self.fee_manager
+        return None if fees is None or fees.is_no_op else fees
 
     def to_dict(self) -> dict[str, Any]:
         """The object that `from_dict` reads."""
@@ -406,12 +446,14 @@ _CONFIG_KEYS = {
     V03: ("config_digest", "feed_id"),
     V04: ("activation_time",),
     V05: ("config_digest",),
+    V051: ("config_digest",),
 }
 # The keys of a state that a generation does not know.
 _UNKNOWN_KEYS = {
     V03: (),
     V04: ("unset_digests", "deactivated_feeds"),
     V05: ("deactivated_feeds",),
+    V051: ("deactivated_feeds",),
 }
 
 
@@ -426,7 +468,12 @@ def _check_keys(state: ChainlinkState) -> None:
     for key in _UNKNOWN_KEYS[state.contract]:
         if getattr(state, key):
             raise Wrong(f"unknown to {state.contract}", path=key)
-    if state.contract == V03 and state.fee_manager is not None:
+    if state.fee_manager is not None and state.fee_manager.is_no_op:
+        if state.contract in (V03, V04):
+            expected = f"{V05} or {V051}"
+            raise Wrong("a no-op fee manager serves later contracts", path="contract",
+                        expected=expected, found=state.contract)  # fmt: skip
+    elif state.contract == V03 and state.fee_manager is not None:
         for index, discount in enumerate(state.fee_manager.discounts):
             if discount.feed_id is None:
                 path = f"fee_manager.discounts[{index}].feed_id"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from payloads.abi.calldata import function_named
-from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK, encode_calldata
+from payloads.chainlink.calldata import FUNCTIONS, VERIFY, VIEWS, encode_calldata
 from payloads.chainlink.compressed import compress, decompress
 from payloads.chainlink.frames import (
     EVIDENCE,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from payloads.verdicts.verdict import Verdict
 
 # The contracts' generations, as states name them.
-CONTRACTS = ("v0.3.0", "v0.4.0", "v0.5.0")
+CONTRACTS = ("v0.3.0", "v0.4.0", "v0.5.0", "v0.5.1")
 
 
 def _decode(raw: bytes, form: str, options: Options) -> FullReport | BareReport:
@@ -90,7 +90,9 @@ def _judge(payloads: Sequence[bytes], state: Any, terms: Terms) -> Verdict:
 
     how: dict[str, Any] = {"value": terms.value, "sender": terms.sender, "now": terms.now}
     how["parameter_payload"] = terms.parameter_payload
-    if function_named(FUNCTIONS, terms.function) is VERIFY_BULK:
+    function = function_named(FUNCTIONS, terms.function)
+    how["view"] = function in VIEWS
+    if function.takes_many:
         return judge_bulk(payloads, state, **how)
     (payload,) = payloads
     return judge(payload, state, **how)
@@ -109,7 +111,7 @@ def _judge_many(
 ) -> list[Verdict]:
     from payloads.chainlink.verifier import judge_many
 
-    if function_named(FUNCTIONS, terms.function) is VERIFY_BULK:
+    if function_named(FUNCTIONS, terms.function) is not VERIFY:
         return [_judge([payload], state, terms) for payload in payloads]
     return judge_many(
         payloads,

@@ -1,9 +1,9 @@
 """What the verifier contracts would do with a `fullReport`: offline, exactly, and why.
 
 `judge` answers for `verify(payload, parameterPayload)` through the proxy, `judge_bulk` for
-`verifyBulk`, `judge_calldata` for any calldata sent to the proxy, `judge_many` for many separate
-calls on all cores. Each returns a `Verdict`. `verify` raises `ContractRefusal` (a `Refused`)
-instead of returning a revert.
+`verifyBulk`, both with `view=True` for the views of v0.5.1; `judge_calldata` for any calldata sent
+to the proxy, `judge_many` for many separate calls on all cores. Each returns a `Verdict`. `verify`
+raises `ContractRefusal` (a `Refused`) instead of returning a revert.
 
 The clock is data: `now` is the block's time (the state's own if not given), and `at=time` judges
 with the state as it was then. `Malformed` is raised for text that is not hex and for more bytes
@@ -19,15 +19,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+from payloads.abi.calldata import Function
 from payloads.abi.fields import hexed
 from payloads.abi.solidity import decode_bulk_calldata, decode_calldata
 from payloads.chainlink.call import Call, Recover
-from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK
+from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK_VIEW, VERIFY_VIEW, VIEWS
 from payloads.chainlink.checks import stages
 from payloads.chainlink.explanation import explain
 from payloads.chainlink.frames import Payload, raw_of
 from payloads.chainlink.report import Input
-from payloads.chainlink.state import ChainlinkState
+from payloads.chainlink.state import V051, ChainlinkState
 from payloads.crypto import recover
 from payloads.errors import Malformed, Misuse
 from payloads.signatures import address_bytes
@@ -52,23 +53,37 @@ def _call(
     at: int | None,
     bulk: bool,
     recover_: Recover = recover,
+    is_view: bool = False,
 ) -> Call:
     state, now = state_and_time(state, ChainlinkState, now, at)
     parameter = parameter_payload
     if type(parameter) is not bytes:
         parameter = raw_of(parameter, "parameter_payload")
     caller = state.subscriber if sender is None else address_bytes(sender, "sender")
-    if now is None and state.fee_manager is not None:
+    if now is None and state.charges is not None and not is_view:
         raise Misuse("the fee manager checks expiry: a time is needed", field="now")
     if caller is None and state.access_controller is not None:
         raise Misuse(
             "the access controller decides by the sender: a sender is needed", field="sender"
         )
     check_value(value)
-    return Call(state, payloads, parameter, value, caller, now, bulk, recover_)
+    if is_view and parameter:
+        raise Misuse("a view pays nothing", field="parameter_payload", expected="no bytes")
+    return Call(state, payloads, parameter, value, caller, now, bulk, recover_, is_view)
+
+
+def _functions(state: ChainlinkState) -> tuple[Function, ...]:
+    """The functions that the proxy of this state has."""
+    return FUNCTIONS if state.contract == V051 else FUNCTIONS[:2]
 
 
 def _verdict(call: Call) -> Verdict:
+    if call.is_view and call.state.contract != V051:
+        view = VERIFY_BULK_VIEW if call.bulk else VERIFY_VIEW
+        try:
+            called_function(_functions(call.state), view.selector)
+        except Malformed as error:
+            return undecodable_call(error, call.state, call.now)
     data = run(stages(call), call)
     why = partial(explain, call)
     if data is not None:
@@ -88,10 +103,15 @@ def judge(
     sender: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
+    view: bool = False,
 ) -> Verdict:
-    """What `verify(payload, parameterPayload)` would do. `returned` is the report's bytes."""
+    """What `verify(payload, parameterPayload)` would do. `returned` is the report's bytes.
+
+    With `view`, what `verifyView(payload)` would do.
+    """
     raw = [raw_of(payload)]
-    return _verdict(_call(raw, state, parameter_payload, value, sender, now, at, False))
+    how = (state, parameter_payload, value, sender, now, at)
+    return _verdict(_call(raw, *how, bulk=False, is_view=view))
 
 
 def judge_bulk(
@@ -103,10 +123,15 @@ def judge_bulk(
     sender: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
+    view: bool = False,
 ) -> Verdict:
-    """What one `verifyBulk(payloads, parameterPayload)` would do. `returned` is all the reports."""
+    """What one `verifyBulk(payloads, parameterPayload)` would do. `returned` is all the reports.
+
+    With `view`, what one `verifyBulkView(payloads)` would do.
+    """
     raws = [raw_of(payload) for payload in payloads]
-    return _verdict(_call(raws, state, parameter_payload, value, sender, now, at, True))
+    how = (state, parameter_payload, value, sender, now, at)
+    return _verdict(_call(raws, *how, bulk=True, is_view=view))
 
 
 def judge_calldata(
@@ -120,18 +145,20 @@ def judge_calldata(
 ) -> Verdict:
     """What the proxy would do with this calldata, its own argument decoder included."""
     raw = raw_of(calldata, "calldata")
+    parameter: list[bytes]
     try:
-        function = called_function(FUNCTIONS, raw)
-        bulk = function is VERIFY_BULK
+        function = called_function(_functions(state), raw)
+        bulk = function.takes_many
         if bulk:
             payloads, parameter = decode_bulk_calldata(function.arguments, raw)
         else:
-            payload, parameter = decode_calldata(function.arguments, raw)
+            payload, *parameter = decode_calldata(function.arguments, raw)
             payloads = [payload]
     except Malformed as error:
         call = _call([], state, b"", value, sender, now, at, True)
         return undecodable_call(error, call.state, call.now)
-    return _verdict(_call(payloads, state, parameter, value, sender, now, at, bulk))
+    how = (state, parameter[0] if parameter else b"", value, sender, now, at)
+    return _verdict(_call(payloads, *how, bulk=bulk, is_view=function in VIEWS))
 
 
 # --- many at once ---------------------------------------------------------------------------------

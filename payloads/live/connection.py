@@ -11,8 +11,8 @@ Its promises:
   gets the events, then `Refused`. A certificate that is not trusted is the end, too.
 * A server that neither answers pings nor sends anything is given up and dialled again, and so is a
   server that the session calls `Stalled`. When a session returns `Closed`, the websocket is closed.
-* The queue is bounded. When the reader is slow it blocks or drops as `when_full` says (see
-  `inbox`), never silently. A recorder gets every frame before the queue does.
+* The queue is bounded, in deliveries and in bytes. When the reader is slow it blocks or drops as
+  `when_full` says (see `inbox`), never silently. A recorder gets every frame before the queue does.
 * The session's own methods (`session.subscribe(…)`) take effect at once. They may be called from
   any thread, also in the body of a loop over `stream`.
 * Cancelling, `close()` and leaving the `async with` close the websocket with a closing handshake.
@@ -47,7 +47,7 @@ from payloads.capture import redaction
 from payloads.capture.frames import Retrying, Unreachable
 from payloads.errors import Misuse, Refused
 from payloads.live.http import perform
-from payloads.live.inbox import Inbox, Readable, WhenFull
+from payloads.live.inbox import MAX_QUEUE_BYTES, Inbox, Readable, WhenFull
 from payloads.live.request_tasks import RequestTasks, unless
 from payloads.live.seams import (
     DialFailed,
@@ -60,10 +60,11 @@ from payloads.live.seams import (
 from payloads.live.session_runner import KeepAlive, SessionRunner, last_closed
 from payloads.live.sink import Recorder, Sink
 from payloads.live.thread_bridge import LoopCaller
-from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
 from payloads.venues.common.session import Dial, Reply, Retry, Session
 
 SECOND = 10**9
+# The vendors' own clients take 1 MiB in one message. What is larger closes the connection (1009).
+MAX_FRAME_BYTES = 4 * 2**20
 # A session that asks for more requests than this before it dials is going in circles.
 _ROUNDS = 8
 
@@ -98,6 +99,7 @@ class Connection(Readable):
         recorder: Recorder | None = None,
         inbox: Inbox | None = None,
         queue: int = 4096,
+        queue_bytes: int = MAX_QUEUE_BYTES,
         when_full: WhenFull = "block",
         backoff: Backoff = Backoff(),  # noqa: B008 (immutable)
         open_timeout: float = 10,
@@ -105,7 +107,7 @@ class Connection(Readable):
         ping_interval: float | None = 20,
         ping_timeout: float = 20,
         http_timeout: float = 10,
-        max_bytes: int = MAX_MESSAGE_BYTES,
+        max_bytes: int = MAX_FRAME_BYTES,
         tls: ssl.SSLContext | None = None,
         proxy: str | bool = True,
         dial: DialWebSocket | None = None,
@@ -114,7 +116,7 @@ class Connection(Readable):
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.session = session
-        self.inbox = inbox if inbox is not None else Inbox(queue, when_full)
+        self.inbox = inbox if inbox is not None else Inbox(queue, when_full, queue_bytes)
         self._sink = Sink(session, recorder, self.inbox, clock)
         self.stats = self._sink.stats
         self._backoff, self._chance, self._clock = backoff, chance, clock
@@ -281,12 +283,13 @@ class Connection(Readable):
         """A reply came; there may be a websocket or none."""
         runner = self._runner
         if runner is not None and runner.usable:
-            runner.call_session(lambda: self.session.replied(reply, self._clock()))
+            answer = partial(self.session.replied, reply, self._clock())
+            runner.call_session(answer, len(reply.body))
         elif runner is not None and runner.is_open:
             self._late_replies.append(reply)
         else:
             events = self.session.replied(reply, self._clock())
-            self._sink.emit(tuple(events))
+            self._sink.emit(tuple(events), len(reply.body))
             if (closed := last_closed(events)) is not None:
                 self._closed_by_session = closed.retry
 

@@ -20,7 +20,7 @@ from payloads.capture.frames import Retrying
 from payloads.errors import Misuse, Refused
 from payloads.live.connection import Connection
 from payloads.live.http import perform
-from payloads.live.inbox import Inbox, Readable, WhenFull
+from payloads.live.inbox import MAX_QUEUE_BYTES, Inbox, Readable, WhenFull
 from payloads.live.request_tasks import RequestTasks
 from payloads.live.seams import PerformRequest
 from payloads.live.sink import Recorder, Sink
@@ -38,6 +38,7 @@ class GroupConnection(Readable):
         recorder: Recorder | None = None,
         inbox: Inbox | None = None,
         queue: int = 4096,
+        queue_bytes: int = MAX_QUEUE_BYTES,
         when_full: WhenFull = "block",
         http_timeout: float = 10,
         tls: ssl.SSLContext | None = None,
@@ -47,7 +48,7 @@ class GroupConnection(Readable):
         **options: Any,
     ) -> None:
         self.group = group
-        self.inbox = inbox if inbox is not None else Inbox(queue, when_full)
+        self.inbox = inbox if inbox is not None else Inbox(queue, when_full, queue_bytes)
         # One for each session; empty until the sessions are known.
         self.connections: tuple[Connection, ...] = ()
         perform_request = http or partial(perform, timeout=http_timeout, proxy=proxy, tls=tls)

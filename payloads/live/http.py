@@ -22,11 +22,12 @@ from payloads._version import agent
 from payloads.deadline import Deadline
 from payloads.errors import Misuse
 from payloads.live.proxies import proxy_for, through
-from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
 from payloads.venues.common.session import Reply, Request
 
 # The status of a `Reply` that stands for no answer at all.
 NO_ANSWER = 0
+# A page of a thousand reports with sixteen signatures each is not half of it.
+MAX_REPLY_BYTES = 8 * 2**20
 
 
 async def perform(
@@ -88,13 +89,13 @@ def perform_now(
         opener.add_handler(_Handler(through_proxy, tls, deadline))
         try:
             with opener.open(_prepared(request), timeout=timeout) as answer:
-                body = answer.read(MAX_MESSAGE_BYTES + 1)
+                body = answer.read(MAX_REPLY_BYTES + 1)
                 reply = Reply(request.purpose, answer.status, body, tuple(answer.headers.items()))
         except (OSError, HTTPException, ValueError) as error:
             reply = Reply(request.purpose, NO_ANSWER, _why(error).encode())
     if deadline.over:  # what was read may be a part
         return Reply(request.purpose, NO_ANSWER, _too_late(timeout))
-    if len(reply.body) > MAX_MESSAGE_BYTES:
+    if len(reply.body) > MAX_REPLY_BYTES:
         return Reply(request.purpose, NO_ANSWER, b"the answer is larger than any a venue sends")
     return reply
 

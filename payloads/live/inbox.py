@@ -1,14 +1,15 @@
 """The bounded queue between connections and their reader, with a stated policy for a slow one.
 
+The queue is full when it holds so many deliveries, or so many bytes of messages.
+
 * `block`: while the queue is full, the socket is not read. Nothing is lost here (the server may
   give up on a client so slow). `blocked` counts how often, `blocked_ns` how long.
 * `drop-oldest`: the oldest frames make room for new ones. `dropped` counts them, and the reader
   finds a `Dropped` event in their place. Events of the connection itself (opened, closed, refused)
   are never dropped.
 
-The queue may grow beyond its bound by what one read from the socket holds (64 KiB as a rule): those
-bytes are here already. Deliveries without a frame (an HTTP reply's reports, the events of a dial)
-may pass the bound, too.
+The queue may grow beyond its bounds by the last message of each connection. A reply to an HTTP
+request waits until there is room; the events of a dial may pass the bound.
 
 One reader at a time; several connections may feed one inbox. Not thread-safe.
 """
@@ -22,21 +23,33 @@ from typing import Literal
 
 from payloads.capture.frames import Delivery, Dropped
 from payloads.errors import Misuse
-from payloads.venues.common.session import Event
+from payloads.venues.common.session import Data, Event
 
+# Read as JSON, a message may take forty times as much memory; the reader and each connection have
+# another message at hand.
+MAX_QUEUE_BYTES = 3 * 2**20
 WhenFull = Literal["block", "drop-oldest"]
 
 
 class Inbox:
     """Deliveries that wait for a reader."""
 
-    def __init__(self, limit: int = 4096, when_full: WhenFull = "block") -> None:
-        if limit < 1:
-            raise Misuse("no such bound", field="queue", expected="1 or more", found=str(limit))
+    def __init__(
+        self,
+        limit: int = 4096,
+        when_full: WhenFull = "block",
+        max_bytes: int = MAX_QUEUE_BYTES,
+    ) -> None:
+        for name, bound in (("queue", limit), ("queue_bytes", max_bytes)):
+            if bound < 1:
+                raise Misuse("no such bound", field=name, expected="1 or more", found=str(bound))
         if when_full not in ("block", "drop-oldest"):
             expected = "block or drop-oldest"
             raise Misuse("no such policy", field="when_full", expected=expected, found=when_full)
-        self.limit, self.when_full = limit, when_full
+        self.limit, self.when_full, self.max_bytes = limit, when_full, max_bytes
+        # The bytes of the messages that wait, and of each delivery in `_waiting`.
+        self.bytes = 0
+        self._sizes: deque[int] = deque()
         self.dropped = self.blocked = self.blocked_ns = self.most = 0
         self._waiting: deque[Delivery] = deque()
         # Deliveries that must not be dropped, and marks of dropped ones: all older than `_waiting`.
@@ -66,28 +79,45 @@ class Inbox:
         self._error = self._error or error
         self._wake()
 
-    def put(self, delivery: Delivery) -> bool:
-        """Add a delivery; False means that the socket should not be read now."""
+    def put(self, delivery: Delivery, size: int = 0) -> bool:
+        """Add a delivery; `size` is that of the message in bytes.
+
+        False means that the socket should not be read now.
+        """
         if self.abandoned:
             return True
         self._waiting.append(delivery)
+        self._sizes.append(size)
+        self.bytes += size
         if self._reader is not None:
             self._wake()
-        size = len(self._waiting)
-        if size > self.most:
-            self.most = size
-        if size < self.limit:
+        count = len(self._waiting)
+        if count > self.most:
+            self.most = count
+        if count < self.limit and self.bytes < self.max_bytes:
             return True
         if self.when_full == "block":
             return False
-        if size > self.limit:
+        # The newest is kept, whatever its size.
+        while len(self._waiting) > 1 and (
+            len(self._waiting) > self.limit or self.bytes > self.max_bytes
+        ):
             self._drop()
         return True
 
     @property
     def full(self) -> bool:
         """Whether a socket should not be read now."""
-        return self.when_full == "block" and len(self._waiting) >= self.limit
+        return self.when_full == "block" and (
+            len(self._waiting) >= self.limit or self.bytes >= self.max_bytes
+        )
+
+    async def room(self) -> None:
+        """Wait until the queue is not full."""
+        while self.full:
+            free = asyncio.get_running_loop().create_future()
+            self.hold(lambda free=free: free.done() or free.set_result(None))  # type: ignore[misc]
+            await free
 
     @property
     def waiting(self) -> int:
@@ -102,8 +132,8 @@ class Inbox:
         self._resumes.append(resume)
 
     def _drop(self) -> None:
-        oldest = self._waiting.popleft()
-        if oldest.frame is None:
+        oldest = self._take()
+        if oldest.frame is None and not any(isinstance(event, Data) for event in oldest.events):
             self._kept.append(oldest)
             return
         self.dropped += 1
@@ -113,6 +143,16 @@ class Inbox:
             count += last.count
             self._kept.pop()
         self._kept.append(Delivery(oldest.at, oldest.connection, None, (Dropped(count),)))
+
+    def _take(self) -> Delivery:
+        self.bytes -= self._sizes.popleft()
+        return self._waiting.popleft()
+
+    def _forget(self) -> None:
+        self._kept.clear()
+        self._waiting.clear()
+        self._sizes.clear()
+        self.bytes = 0
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
@@ -125,8 +165,7 @@ class Inbox:
         if not self._waiting and not self._kept and not await self._more():
             return []
         deliveries = [*self._kept, *self._waiting]
-        self._kept.clear()
-        self._waiting.clear()
+        self._forget()
         if self._resumes:
             self._release()
         return deliveries
@@ -137,16 +176,19 @@ class Inbox:
     async def __anext__(self) -> Delivery:
         if not self._waiting and not self._kept and not await self._more():
             raise StopAsyncIteration
-        delivery = self._kept.popleft() if self._kept else self._waiting.popleft()
-        if self._resumes and len(self._waiting) <= self.limit // 2:
+        delivery = self._kept.popleft() if self._kept else self._take()
+        if self._resumes and self._half_empty:
             self._release()
         return delivery
+
+    @property
+    def _half_empty(self) -> bool:
+        return len(self._waiting) <= self.limit // 2 and self.bytes <= self.max_bytes // 2
 
     def abandon(self) -> None:
         """The reader will read no more."""
         self.abandoned = True
-        self._waiting.clear()
-        self._kept.clear()
+        self._forget()
         if self._resumes:
             self._release()
 

@@ -16,6 +16,8 @@ from payloads.live.sink import Sink
 from payloads.venues.common.session import Reply, Request
 
 T = TypeVar("T")
+# A session makes a handful; each answer may be large, and waits while the reader is slow.
+MAX_REQUESTS_AT_ONCE = 4
 
 
 class RequestTasks:
@@ -35,6 +37,7 @@ class RequestTasks:
         self._sink, self._perform, self._closing = sink, perform, closing
         self._on_reply, self._on_error = on_reply, on_error
         self._tasks: set[asyncio.Task[None]] = set()
+        self._at_once = asyncio.Semaphore(MAX_REQUESTS_AT_ONCE)
 
     def begin(self, requests: Iterable[Request]) -> None:
         """Make requests."""
@@ -56,7 +59,10 @@ class RequestTasks:
 
     async def _handle(self, request: Request) -> None:
         try:
-            reply = await self._performed(request)
+            async with self._at_once:
+                reply = await self._performed(request)
+                if reply is not None and self._sink.inbox.full:
+                    await unless(self._closing, self._sink.inbox.room())
             if reply is not None:
                 self._on_reply(reply)
         except Exception as error:

@@ -44,10 +44,10 @@ class OpenSocket(Protocol):
         """Send a ping. The answer reaches the listener as a `pong` frame with the same content."""
 
     def pause(self) -> None:
-        """Read no more from the server."""
+        """Give the listener no frame more, and read no more from the server."""
 
     def resume(self) -> None:
-        """Read again."""
+        """Go on. It is called once the listener has the socket, which `dial` returns paused."""
 
     def abort(self) -> None:
         """Drop the connection without a closing handshake."""

@@ -22,7 +22,10 @@ from payloads.venues.common.session import Closed, Event, Retry, Session, Stalle
 SECOND = 10**9
 _ENDINGS = (Stalled, Closed)
 # A server that has so many of our messages to read reads none; most are answers to its own.
-_MOST_UNSENT = 4096
+MAX_UNSENT_MESSAGES = 4096
+# What a server may still send when this end has asked to close: what was on its way.
+MAX_GOODBYE_BYTES = 8 * 2**20
+MAX_UNSENT_MESSAGE_BYTES = 64 * 2**20
 
 
 class KeepAlive(Record, frozen=True):
@@ -57,10 +60,12 @@ class SessionRunner:
         self._closed_by_session: Closed | None = None
         self._socket: OpenSocket | None = None
         self._outgoing: deque[Message] = deque()
+        self._outgoing_size = 0
         self._something_to_send = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_for: int | None = None
-        self._paused = False
+        self._paused = self._saying_goodbye = False
+        self._heard_out = 0
         self._why_lost = ""
         # The content of the last ping, and when it was answered.
         self._ping_content = b""
@@ -98,7 +103,9 @@ class SessionRunner:
             if opcode == "text" or opcode == "binary":
                 self.stats.frames_in += 1
                 self.stats.bytes_in += len(data)
-                self._follow_up(self.session.received(message, at), frame)
+                if self._saying_goodbye:
+                    self._hear_out(len(data))
+                self._follow_up(self.session.received(message, at), frame, len(data))
             else:
                 self._on_control(opcode, data, at)
         except Exception as error:
@@ -114,20 +121,21 @@ class SessionRunner:
 
     # --- between the session and everything else ---
 
-    def call_session(self, call: Callable[[], list[Event]]) -> None:
-        """Make a call to the session, and do what follows from it."""
+    def call_session(self, call: Callable[[], list[Event]], size: int = 0) -> None:
+        """Make a call to the session, and do what follows from it; `size` is that of a reply."""
         try:
-            self._follow_up(call(), None)
+            self._follow_up(call(), None, size)
         except Exception as error:
             self.fail(error)
 
-    def _follow_up(self, events: list[Event], frame: Frame | None) -> None:
+    def _follow_up(self, events: list[Event], frame: Frame | None, size: int) -> None:
         """Pass on the events of a call, and do what the session wants after it."""
         session = self.session
         if frame is None:
-            has_room = self.sink.emit(tuple(events))
+            has_room = self.sink.emit(tuple(events), size)
         else:
-            has_room = self.sink.inbox.put(Delivery(frame.at, self.number, frame, tuple(events)))
+            delivery = Delivery(frame.at, self.number, frame, tuple(events))
+            has_room = self.sink.inbox.put(delivery, size)
         if not has_room:
             self._pause()
         if messages := session.take():
@@ -142,8 +150,12 @@ class SessionRunner:
 
     def _queue(self, messages: list[Message]) -> None:
         self._outgoing += messages
+        self._outgoing_size += sum(map(len, messages))
         self._something_to_send.set()
-        if len(self._outgoing) > _MOST_UNSENT:
+        if (
+            len(self._outgoing) > MAX_UNSENT_MESSAGES
+            or self._outgoing_size > MAX_UNSENT_MESSAGE_BYTES
+        ):
             self._give_up("the server does not read what is sent to it")
 
     def _end_by(self, event: Stalled | Closed) -> None:
@@ -198,13 +210,25 @@ class SessionRunner:
     def _pause(self) -> None:
         """The reader is slow: leave the socket unread until it has caught up."""
         if self._paused or self._socket is None:
-            # Before the dial has returned, what came with the handshake is all there is.
+            # Before the dial has returned, no frame comes; `run` looks at the queue.
+            return
+        if self._saying_goodbye:
+            # The server's half of the closing handshake is not worth more memory.
+            self._socket.abort()
             return
         self._paused = True
         self._socket.pause()
         self.sink.inbox.hold(self._resume)
 
+    def _hear_out(self, size: int) -> None:
+        """A message came after this end has asked for the end: a few are read, not a stream."""
+        self._heard_out += size
+        if self._heard_out > MAX_GOODBYE_BYTES and self._socket is not None:
+            self._socket.abort()
+
     def _resume(self) -> None:
+        if self.sink.inbox.abandoned:  # the end follows, which reads what it wants to
+            return
         self._paused = False
         if self._socket is not None:
             self._socket.heard = self._loop.time()
@@ -215,11 +239,13 @@ class SessionRunner:
     async def run(self, socket: OpenSocket) -> Retry:
         """Run until either side closes the websocket."""
         self._socket = socket
-        # What came with the handshake may have filled the queue, or ended all this already.
-        if self.sink.inbox.full:
-            self._pause()
+        # The events of the dial may have filled the queue, or ended all this already.
         if self._why_lost:
             socket.abort()
+        elif self.sink.inbox.full:
+            self._pause()
+        else:
+            socket.resume()
         tasks = [asyncio.ensure_future(task) for task in (self._send(), self._ping())]
         ends = [
             asyncio.ensure_future(task)
@@ -243,7 +269,8 @@ class SessionRunner:
 
     async def _close(self, socket: OpenSocket) -> None:
         # The server's half of the closing handshake comes behind what was not read yet.
-        self._paused = True
+        self._saying_goodbye = True
+        self._paused = False
         socket.resume()
         try:
             async with asyncio.timeout(self._keep_alive.close_timeout + 1):
@@ -253,8 +280,6 @@ class SessionRunner:
         except asyncio.CancelledError:
             socket.abort()
             raise
-        finally:
-            self._paused = False
 
     def lost(self, code: int, reason: str) -> Retry:
         """The websocket is gone: tell the session, and return whether to dial again."""
@@ -276,6 +301,7 @@ class SessionRunner:
             self._something_to_send.clear()
             while self._outgoing:
                 message = self._outgoing.popleft()
+                self._outgoing_size -= len(message)
                 if not await self._socket.send(message):
                     return
                 self._sent(message)

@@ -80,11 +80,14 @@ class Sink:
         self._log = logging.getLogger(f"payloads.live.{session.venue}")
         self._redactor = Redactor()
 
-    def emit(self, events: tuple[Event, ...]) -> bool:
-        """Hand events to the reader; False means that the socket should not be read now."""
+    def emit(self, events: tuple[Event, ...], size: int = 0) -> bool:
+        """Hand events to the reader, of a reply of so many bytes where they come from one.
+
+        False means that the socket should not be read now.
+        """
         if not events:
             return True
-        return self.inbox.put(Delivery(self.clock(), self.number, None, events))
+        return self.inbox.put(Delivery(self.clock(), self.number, None, events), size)
 
     def happened(self, what: str, detail: dict[str, Any]) -> None:
         """Record and log an incident."""

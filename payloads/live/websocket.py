@@ -53,6 +53,14 @@ except ImportError as error:  # pragma: no cover
         "the websocket client is not installed", expected="pip install 'payloads[live]'"
     ) from error
 
+# A message of the largest size in fragments of 256 bytes; servers send thousands of bytes in each.
+MAX_FRAGMENTS = 2**14
+# Where so much is unsent, a server that pings reads nothing: it gets no more pongs.
+MAX_UNSENT_BYTES = 2**20
+# One read may hold sixty frames of 4 kB that inflate to 4 MiB each. After so much of that, other
+# tasks have their turn.
+MAX_TURN_BYTES = 2**20
+
 _EVERYTHING = sys.maxsize
 _MASKED = 0x80
 # The first byte of a message in one frame (final, without any bit that extensions use), and the
@@ -108,9 +116,18 @@ class WebSocket(asyncio.Protocol):
         self._hang_up: asyncio.TimerHandle | None = None
         self.heard = self._loop.time()
         self._at = 0
-        # The fragments of a message so far.
+        # The fragments of a message so far, and how many they are.
         self._first: Op = Op.CONT
-        self._parts: list[bytes] = []
+        self._message, self._fragments = bytearray(), 0
+        # Held: the listener gets nothing now, because it has paused this websocket or others want
+        # their turn. Waiting for it: bytes that were read already.
+        self._held = self._paused = False
+        self._unread = b""
+        # Bytes that the library has made of the frames of this turn.
+        self._handed = 0
+        self._gone = self._aborted = False
+        # Why this end gave the connection up.
+        self._given_up = ""
         # How many of the next bytes go to the library unseen: at first all, for the handshake.
         self._owed = _EVERYTHING
         # The beginning of something that is cut off: the head of the server's answer to the
@@ -132,8 +149,13 @@ class WebSocket(asyncio.Protocol):
         self.heard = self._loop.time()
         if self._protocol.state is CONNECTING:
             data = self._shaken(data)
-        while data:
-            data = self._to_library(data) if self._owed else self._cut(self._begun + data)
+            if self._protocol.state is not OPEN:
+                if data:  # the body of a refusal
+                    self._to_library(data)
+                return
+            if self._held:
+                self._hold()
+        self._read(data)
 
     def eof_received(self) -> None:
         self._at = self._clock()
@@ -144,13 +166,17 @@ class WebSocket(asyncio.Protocol):
         self._progress()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lost_by = exc
+        self._lost_by, self._gone = exc, True
+        self._may_write.set()
+        if not (self._held and self._unread):
+            self._end()
+
+    def _end(self) -> None:
         self.eof_received()
         if self._hang_up is not None:
             self._hang_up.cancel()
         self._answered.set()
         self._lost.set()
-        self._may_write.set()
 
     def pause_writing(self) -> None:
         self._may_write.clear()
@@ -159,6 +185,14 @@ class WebSocket(asyncio.Protocol):
         self._may_write.set()
 
     # --- receiving ---
+
+    def _read(self, data: bytes) -> None:
+        """Go through bytes of an open websocket, a frame at a time, until it is held."""
+        self._handed = 0
+        while data and not self._held:
+            data = self._to_library(data) if self._owed else self._cut(self._begun + data)
+        if data and not self._aborted:
+            self._unread += data
 
     def _shaken(self, data: bytes) -> bytes:
         """Give the library the server's answer to the upgrade; returns what stands behind it."""
@@ -183,7 +217,8 @@ class WebSocket(asyncio.Protocol):
         self._owed -= len(owed)
         self._protocol.receive_data(owed)
         self._progress()
-        if self._protocol.close_rcvd is not None or self._protocol.parser_exc is not None:
+        protocol = self._protocol
+        if protocol.close_rcvd is not None or protocol.parser_exc is not None or self._given_up:
             # No message follows: the library waits for the end of the stream.
             self._owed = _EVERYTHING
         return rest
@@ -202,16 +237,23 @@ class WebSocket(asyncio.Protocol):
             else:
                 self._begun = data[at:]
                 break
-            if opcode and stop - begin <= self._max_bytes and not self._parts:
+            if opcode and stop - begin <= self._max_bytes and not self._fragments:
                 if stop <= end:
                     self._listener.on_frame(opcode, data[begin:stop], self._at)
                     at = stop
+                    if self._held:
+                        return data[at:]
                     continue
                 if stop - at <= _SMALL:
                     self._begun = data[at:]
                     break
             self._owed = stop - at
-            return data[at:]
+            if stop > end:
+                return data[at:]
+            self._to_library(data[at:stop])
+            at = stop
+            if self._held or self._owed:
+                return data[at:]
         return b""
 
     def _progress(self) -> None:
@@ -232,14 +274,45 @@ class WebSocket(asyncio.Protocol):
         if opcode is Op.CONT or not frame.fin:
             # The library has bounded the sum of the parts (`max_size`).
             self._first = self._first if opcode is Op.CONT else opcode
-            self._parts.append(data)
+            self._message += data
+            self._fragments += 1
             if not frame.fin:
+                if self._fragments >= MAX_FRAGMENTS:
+                    self._refuse(f"a message of more than {MAX_FRAGMENTS} fragments")
                 return
-            opcode, data = self._first, b"".join(self._parts)
-            self._parts = []
+            opcode, data = self._first, bytes(self._message)
+            self._message, self._fragments = bytearray(), 0
+        elif opcode is Op.PING and self._has_unsent(MAX_UNSENT_BYTES):
+            self._given_up = "the server does not read what is sent to it"
+            self.abort()
         self._listener.on_frame(_NAMES[opcode], data, self._at)
+        self._handed += len(data)
+        if self._handed > MAX_TURN_BYTES and not self._held:
+            self._hold()
+            self._loop.call_soon(self._next_turn)
+
+    def _hold(self) -> None:
+        self._held = True
+        if self._transport is not None and self._protocol.state is not CONNECTING:
+            self._transport.pause_reading()
+
+    def _next_turn(self) -> None:
+        if not self._paused:
+            self.resume()
+
+    def _refuse(self, why: str) -> None:
+        """Close the websocket: the server does what no server should."""
+        self._given_up = why
+        self._protocol.fail(1008, why)
+        self._flush()
 
     # --- sending ---
+
+    def _has_unsent(self, size: int) -> bool:
+        """Whether more than so many bytes wait for the server to read."""
+        if self._may_write.is_set() or self._transport is None:
+            return False
+        return self._transport.get_write_buffer_size() > size
 
     def _flush(self) -> None:
         """Write what the library wants to send; empty bytes stand for the end of the stream."""
@@ -277,13 +350,23 @@ class WebSocket(asyncio.Protocol):
             self._flush()
 
     def pause(self) -> None:
-        """Read no more from the socket."""
-        if self._transport is not None:
-            self._transport.pause_reading()
+        """Give the listener nothing more, and read no more from the socket.
+
+        Before the handshake is done, only what stands behind it is held back.
+        """
+        self._paused = True
+        self._hold()
 
     def resume(self) -> None:
-        """Read again."""
-        if self._transport is not None:
+        """Go on where `pause` stopped."""
+        self._paused, self._held = False, self._aborted
+        unread, self._unread = self._unread, b""
+        self._read(unread)
+        if self._held:
+            return
+        if self._gone:
+            self._end()
+        elif self._transport is not None:
             self._transport.resume_reading()
 
     # --- the end ---
@@ -300,7 +383,9 @@ class WebSocket(asyncio.Protocol):
         await self._lost.wait()
 
     def abort(self) -> None:
-        """Drop the connection without a closing handshake."""
+        """Drop the connection without a closing handshake, and what is unread."""
+        self._held = self._aborted = True
+        self._unread = b""
         if self._transport is not None:
             self._transport.abort()
 
@@ -308,12 +393,12 @@ class WebSocket(asyncio.Protocol):
     def ending(self) -> tuple[int, str]:
         """The server's close code and reason, or ours where it gave none, or 1006."""
         received, sent = self._protocol.close_rcvd, self._protocol.close_sent
-        failed = self._protocol.parser_exc
+        failed = self._given_up or self._protocol.parser_exc
         if received is not None:
             return int(received.code), received.reason
-        if sent is not None and failed is not None:
+        if sent is not None and failed:
             return int(sent.code), sent.reason or str(failed)
-        return 1006, str(self._lost_by or failed or "")
+        return 1006, str(self._given_up or self._lost_by or failed or "")
 
     # --- the opening handshake ---
 
@@ -356,7 +441,10 @@ def _extent(data: bytes, at: int) -> tuple[int, int] | None:
 async def open_websocket(
     dial: Dial, listener: Listener, options: Options, clock: Callable[[], int]
 ) -> WebSocket:
-    """Dial. Raises `UpgradeRefused` or `DialFailed`, or `Misuse` for a bad URL or proxy."""
+    """Dial; the websocket comes paused.
+
+    Raises `UpgradeRefused` or `DialFailed`, or `Misuse` for a bad URL or proxy.
+    """
     target = _target(dial.url)
     try:
         uri = parse_uri(dial.url)
@@ -364,6 +452,7 @@ async def open_websocket(
         raise Misuse("not a websocket URL", field="url", expected="ws:// or wss://") from None
     proxy = proxy_for(dial.url, options.proxy)
     socket = _websocket(dial, uri, target, listener, options, clock)
+    socket.pause()  # nothing comes behind the handshake before the caller has this socket
     try:
         async with asyncio.timeout(options.open_timeout):
             await _connect(socket, uri, proxy, options.tls)

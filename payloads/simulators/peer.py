@@ -17,11 +17,13 @@ from typing import Any, cast
 from payloads.errors import Misuse
 from payloads.simulators.faults import CORRUPTIONS
 from payloads.simulators.http import Request
-from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
 from payloads.venues.common.redactor import Message
 
 # More than a second of the fastest stream: a client that reads never has so much waiting.
 MOST_WAITING = 32 * 2**20
+# What clients send to venues is subscriptions and orders.
+MAX_MESSAGE_BYTES = 2**20
+MAX_FRAGMENTS = 4096
 _CLOSE_TIMEOUT = 2.0
 _READ = 2**16
 
@@ -61,7 +63,7 @@ class Peer:
         self._most_waiting = most_waiting
         self._held: list[bytes] | None = None
         self._swapped: Message | None = None
-        self._parts: list[bytes] = []
+        self._message, self._fragments = bytearray(), 0
         self._text = False
         extensions = [ServerPerMessageDeflateFactory()] if compress else []
         self._open_state = State.OPEN
@@ -100,6 +102,7 @@ class Peer:
             self._protocol.receive_data(data)
             events = self._protocol.events_received()
             self._flush()
+            self._check_waiting()
             for event in events:
                 if (message := self._assemble(event)) is not None and self.open:
                     received(message)
@@ -118,11 +121,16 @@ class Peer:
         if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
             return None
         if frame.opcode != Opcode.CONT:
-            self._text, self._parts = frame.opcode == Opcode.TEXT, []
-        self._parts.append(bytes(frame.data))
+            self._text = frame.opcode == Opcode.TEXT
+            self._message, self._fragments = bytearray(), 0
+        self._message += frame.data
+        self._fragments += 1
         if not frame.fin:
+            if self._fragments >= MAX_FRAGMENTS:
+                self.close(1008, f"a message of more than {MAX_FRAGMENTS} fragments")
+                self._message.clear()
             return None
-        whole, self._parts = b"".join(self._parts), []
+        whole, self._message = bytes(self._message), bytearray()
         if not self._text:
             return whole
         try:
@@ -142,6 +150,10 @@ class Peer:
         else:
             self._protocol.send_binary(message)
         self._flush()
+        self._check_waiting()
+
+    def _check_waiting(self) -> None:
+        """Cut a client off that does not read, be it messages or pongs."""
         if self.waiting > self._most_waiting:
             self.too_slow = True
             self.abort()

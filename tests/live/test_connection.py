@@ -21,6 +21,7 @@ from payloads.capture.frames import Delivery, Dropped, Frame, Retrying, Unreacha
 from payloads.errors import Misuse, Refused
 from payloads.live import Backoff, Connection, Inbox, connect, merged, stream
 from payloads.live.seams import DialFailed, UpgradeRefused
+from payloads.live.session_runner import MAX_UNSENT_MESSAGE_BYTES, MAX_UNSENT_MESSAGES
 from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import (
     Closed,
@@ -402,10 +403,18 @@ def test_a_bug_in_a_session_comes_out() -> None:
         in_virtual_time(work())
 
 
-def test_a_server_that_takes_no_messages_is_given_up() -> None:
+@pytest.mark.parametrize(
+    "answers",
+    [
+        ["words"] * (MAX_UNSENT_MESSAGES * 3 // 4),
+        ["x" * 2**20] * (MAX_UNSENT_MESSAGE_BYTES // 2**20),
+    ],
+    ids=["many", "large"],
+)
+def test_a_server_that_takes_no_messages_is_given_up(answers: list[str]) -> None:
     class Talkative(Numbered):
         def received(self, data: Message, now: int) -> list[Event]:
-            self._outgoing += ["words"] * 3000
+            self._outgoing += answers
             return super().received(data, now)
 
     async def work() -> None:

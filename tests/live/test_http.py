@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import threading
@@ -14,9 +15,10 @@ import pytest
 
 from payloads.live import connect
 from payloads.live.http import perform_now
-from payloads.venues.common.session import Request
+from payloads.live.request_tasks import MAX_REQUESTS_AT_ONCE
+from payloads.venues.common.session import Data, Event, Reply, Request
 from tests.live.kit import SECRET, Notes, Numbered, count, read_until, run
-from tests.live.memory import URL, MemoryPeer, MemoryVenue
+from tests.live.memory import URL, MemoryPeer, MemoryVenue, in_virtual_time
 
 
 class Web(BaseHTTPRequestHandler):
@@ -128,3 +130,41 @@ def test_a_server_that_never_ends_keeps_no_thread(answer: bytes, forever: bytes)
         assert (reply.status, reply.body) == (0, b"no answer within 0.3 s")
         thread.join(20)
         assert not thread.is_alive(), "the connection was not cut"
+
+
+def test_no_more_requests_than_the_bound_are_made_at_once() -> None:
+    """Nor are their replies passed on while the queue is full."""
+    asks = [Request("GET", "http://venue.example/", purpose=str(number)) for number in range(10)]
+    under_way = most = 0
+    seen: list[Event] = []
+
+    async def perform(request: Request) -> Reply:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(1)
+        under_way -= 1
+        return Reply(request.purpose, 200, b"x" * 100)
+
+    async def handler(peer: MemoryPeer) -> None:
+        await peer.wait_closed()
+
+    class Echo(Numbered):
+        def replied(self, reply: Reply, now: int) -> list[Event]:
+            super().replied(reply, now)
+            return [Data("replies", reply.purpose)]
+
+    async def work() -> None:
+        session = Echo(URL, asks=asks)
+        venue = MemoryVenue(handler)
+        async with venue.connect(session, http=perform, queue_bytes=150) as connection:
+            await asyncio.sleep(100)
+            assert len(session.replies) == 2  # with the second the queue is full
+            async for delivery in connection:
+                seen.extend(event for event in delivery.events if isinstance(event, Data))
+                if len(seen) == len(asks):
+                    break
+        assert {reply.purpose for reply in session.replies} == {ask.purpose for ask in asks}
+
+    in_virtual_time(work())
+    assert most == MAX_REQUESTS_AT_ONCE

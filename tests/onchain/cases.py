@@ -22,6 +22,8 @@ from tests.onchain.oracle import (
     STORK_VERIFY,
     VERIFY,
     VERIFY_BULK,
+    VERIFY_BULK_VIEW,
+    VERIFY_VIEW,
     keccak256,
     selector,
 )
@@ -61,6 +63,7 @@ class Case:
     payloads: list[bytes] | None
     parameter: bytes = b""
     bulk: bool = False
+    view: bool = False
     said: list[str] = field(default_factory=list)
 
     def __repr__(self) -> str:
@@ -132,6 +135,23 @@ def _fees(draw: st.DrawFn, generation: str) -> dict[str, Any]:
     }
 
 
+NO_OP: Final = ("NoOpFeeManager 0.5.0", "NoOpFeeManager 0.5.1")
+
+
+@st.composite
+def _fee_manager(draw: st.DrawFn, generation: str) -> dict[str, Any] | None:
+    kinds = ("none", "charging")
+    kind = draw(st.sampled_from((*kinds, *NO_OP) if generation in WITH_NO_OP else kinds))
+    if kind in NO_OP:
+        return {"type": kind, "link": LINK, "native": NATIVE}
+    return draw(_fees(generation)) if kind == "charging" else None
+
+
+# The generations whose proxies the no-op fee managers serve, and those with views.
+WITH_NO_OP: Final = ("v0.5.0", "v0.5.1")
+WITH_VIEWS: Final = ("v0.5.1",)
+
+
 @st.composite
 def world(draw: st.DrawFn, generation: str) -> World:
     count = draw(st.integers(0, 9))
@@ -142,7 +162,7 @@ def world(draw: st.DrawFn, generation: str) -> World:
         now=NOW,
         subscriber=SUBSCRIBER,
         configs=configs,
-        fee_manager=draw(_fees(generation)) if draw(st.booleans()) else None,
+        fee_manager=draw(_fee_manager(generation)),
     )
     if generation != "v0.4.0" and configs and draw(st.integers(0, 7)) == 0:
         made["unset_digests"] = [configs[0]["config_digest"]]
@@ -346,19 +366,31 @@ def _case(draw: st.DrawFn, world_: World) -> Case:
     if "value" in levels or rng.random() < 0.3:
         # At the edge of the native fee, as another reading of the rules has it.
         value = max(0, native_fee(world_, payloads) + rng.randint(-1, 1))
-    function, types = (VERIFY_BULK, ["bytes[]", "bytes"]) if bulk else (VERIFY, ["bytes"] * 2)
-    calldata = selector(function) + encode(types, [payloads if bulk else payloads[0], parameter])
+    # The older proxies do not have the views, and must say so in their way.
+    view = rng.random() < (0.5 if world_["contract"] in WITH_VIEWS else 0.02)
+    if view:
+        value = value if "value" in levels else 0
+    calldata = _calldata(payloads, parameter, bulk, view)
     said = [*levels, *said]
     if "calldata" in levels:
         bent = mutate_calldata(calldata, rng) if rng.random() < 0.9 else mutate(calldata, rng)
         return Case(bent, value, now, None, said=said)
-    return Case(calldata, value, now, payloads, parameter, bulk, said)
+    parameter = b"" if view else parameter
+    return Case(calldata, value, now, payloads, parameter, bulk, view, said)
+
+
+def _calldata(payloads: list[bytes], parameter: bytes, bulk: bool, view: bool) -> bytes:
+    first: Any = payloads if bulk else payloads[0]
+    kind = "bytes[]" if bulk else "bytes"
+    if view:
+        return selector(VERIFY_BULK_VIEW if bulk else VERIFY_VIEW) + encode([kind], [first])
+    return selector(VERIFY_BULK if bulk else VERIFY) + encode([kind, "bytes"], [first, parameter])
 
 
 def native_fee(world_: World, payloads: list[bytes]) -> int:
     """What the call costs in native, from the rule and not from the library: to aim at the edge."""
     fees, total = world_["fee_manager"], 0
-    if not fees:
+    if not fees or fees.get("type") in NO_OP:
         return 0
     for raw in payloads:
         report = raw[256:]
@@ -428,4 +460,4 @@ def _stork_case(draw: st.DrawFn, fee: int) -> Case:
     calldata = selector(function) + encode(["bytes"], [raw])
     if damage == "calldata":
         return Case(mutate_calldata(calldata, rng), value, NOW, None, said=[*said, damage])
-    return Case(calldata, value, NOW, [raw], b"", deserialize, [*said, damage])
+    return Case(calldata, value, NOW, [raw], b"", deserialize, said=[*said, damage])

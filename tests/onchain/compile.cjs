@@ -14,9 +14,12 @@ const solc = require(path.join(modules, "solc"));
 const ROOTS = [
   ["@openzeppelin/contracts@4.8.3/", path.join(modules, "@openzeppelin", "contracts-4.8.3")],
   ["@chainlink/contracts/", path.join(modules, "@chainlink", "contracts")],
+  ["@chainlink/contracts-next/", path.join(modules, "@chainlink", "contracts-2.0.0-beta.0")],
 ];
 
+// The release that the older generations are from, and the one that the newer contracts are from.
 const FEEDS = "@chainlink/contracts/src/v0.8/llo-feeds/";
+const NEXT = "@chainlink/contracts-next/src/v0.8/llo-feeds/";
 const PUBLISHED = {
   "v0.3.0": ["VerifierProxy", "Verifier", "FeeManager", "RewardManager"],
   "v0.4.0": [
@@ -26,6 +29,10 @@ const PUBLISHED = {
     "DestinationRewardManager",
   ],
   "v0.5.0": ["VerifierProxy", "Verifier", "FeeManager", "RewardManager"],
+};
+const PUBLISHED_NEXT = {
+  "v0.5.0": ["NoOpFeeManager"],
+  "v0.5.1": ["VerifierProxy", "Verifier", "FeeManager", "RewardManager", "NoOpFeeManager"],
 };
 
 function read(name) {
@@ -52,10 +59,12 @@ function targets() {
     const contents = fs.readFileSync(path.join(ours, file), "utf8");
     wanted[file] = { contract, key: contract, contents };
   }
-  for (const [generation, contracts] of Object.entries(PUBLISHED)) {
-    for (const contract of contracts) {
-      const file = `${FEEDS}${generation}/${contract}.sol`;
-      wanted[file] = { contract, key: `${generation}/${contract}`, contents: read(file) };
+  for (const [folder, published] of [[FEEDS, PUBLISHED], [NEXT, PUBLISHED_NEXT]]) {
+    for (const [generation, contracts] of Object.entries(published)) {
+      for (const contract of contracts) {
+        const file = `${folder}${generation}/${contract}.sol`;
+        wanted[file] = { contract, key: `${generation}/${contract}`, contents: read(file) };
+      }
     }
   }
   return wanted;

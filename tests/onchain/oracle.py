@@ -18,6 +18,8 @@ FUNCTIONS: Final = ("full", "pair", "quote", "head", "times", *SCHEMAS)
 
 VERIFY: Final = "verify(bytes,bytes)"
 VERIFY_BULK: Final = "verifyBulk(bytes[],bytes)"
+VERIFY_VIEW: Final = "verifyView(bytes)"
+VERIFY_BULK_VIEW: Final = "verifyBulkView(bytes[])"
 FORWARD_BULK: Final = "forwardBulk(bytes[],bytes)"
 STORK_VERIFY: Final = "verifySignedECDSAPayload(bytes)"
 STORK_DESERIALIZE: Final = "verifyAndDeserializeSignedECDSAPayload(bytes)"

@@ -19,6 +19,7 @@ import payloads.chainlink.call as call_module
 import payloads.chainlink.checks as steps
 import payloads.stork.checks as stork_checks
 import payloads.stork.verifier as stork_verifier
+from payloads.chainlink.calldata import FUNCTIONS
 from payloads.chainlink.errors import EXPIRED_REPORT
 from payloads.chainlink.state import ChainlinkState, FeeManager
 from payloads.chainlink.verifier import judge, judge_bulk, judge_calldata
@@ -34,7 +35,7 @@ from tests.onchain.worlds import RealChainlink, StorkWorld
 
 pytestmark = pytest.mark.onchain
 
-GENERATIONS = ("v0.3.0", "v0.4.0", "v0.5.0")
+GENERATIONS = ("v0.3.0", "v0.4.0", "v0.5.0", "v0.5.1")
 WORLDS = 500 * int(os.environ.get("PAYLOADS_LANE", "1"))
 
 _QUICK = settings(
@@ -84,7 +85,8 @@ def _compare(built: RealChainlink, state: ChainlinkState, case: Case, explained:
     if case.payloads is not None:
         ask: Callable[..., Verdict] = judge_bulk if case.bulk else judge
         subject = case.payloads if case.bulk else case.payloads[0]
-        how = {"parameter_payload": case.parameter, "value": case.value, "now": case.now}
+        how: dict[str, Any] = {"value": case.value, "now": case.now, "view": case.view}
+        how["parameter_payload"] = case.parameter
         _agree(ask(subject, state, **how), outcome, case.bulk, case)
     if explained:
         _explains(verdict)
@@ -241,6 +243,15 @@ SABOTAGE: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "memory of the fee manager": (
         "v0.5.0",
         lambda p: p.setattr(call_module.Call, "free_in_fee_manager", property(lambda _: 0)),
+    ),
+    "value of a view": ("v0.5.1", lambda p: p.setattr(steps, "NO_VALUE", steps.ACCESS)),
+    "fees of a no-op": (
+        "v0.5.1",
+        lambda p: p.setattr(FeeManager, "is_no_op", property(lambda _: False)),
+    ),
+    "views of an old proxy": (
+        "v0.5.0",
+        lambda p: p.setattr("payloads.chainlink.verifier._functions", lambda _: FUNCTIONS),
     ),
     "memory of earlier payloads": (
         "v0.4.0",

@@ -96,6 +96,15 @@ class RealChainlink:
         bytecode = self._artifacts[f"{self.generation}/{name}"]["bytecode"]
         return self.chain.deploy(bytecode, encode(types, args))
 
+    def no_op(self, fees: dict[str, Any]) -> str:
+        """A fee manager that does nothing, of the version that its type names."""
+        version = fees["type"].removeprefix("NoOpFeeManager ")
+        bytecode = self._artifacts[f"v{version}/NoOpFeeManager"]["bytecode"]
+        if version == "0.5.0":
+            return self.chain.deploy(bytecode)
+        tokens = (fees["link"], fees["native"], NOWHERE)
+        return self.chain.deploy(bytecode, encode(["address"] * 3, tokens))
+
     def send(self, to: str, signature: str, *args: object, sender: str = DEPLOYER) -> None:
         types = signature[signature.index("(") :]
         data = selector(signature) + encode([types], [args])
@@ -141,7 +150,9 @@ def _build_v3_or_v5(build: RealChainlink, world: World) -> tuple[str, str]:
     verifier = build.deploy("Verifier", ("address",), proxy)
     build.send(proxy, "initializeVerifier(address)", verifier)
     fees = world.get("fee_manager")
-    if fees:
+    if fees and fees.get("type", "").startswith("NoOp"):
+        build.send(proxy, "setFeeManager(address)", build.no_op(fees))
+    elif fees:
         build.place_tokens(fees)
         rewards = build.deploy("RewardManager", ("address",), fees["link"])
         pay_to = (fees["link"], fees["native"], proxy, rewards)
@@ -208,6 +219,7 @@ _BUILDERS: Final = {
     "v0.3.0": _build_v3_or_v5,
     "v0.4.0": _build_v4,
     "v0.5.0": _build_v3_or_v5,
+    "v0.5.1": _build_v3_or_v5,
 }
 
 

@@ -14,8 +14,8 @@ comes with its place in the file, in order; a broken one is a `BrokenLine`, and 
 out. A file that as a whole is not of its kind raises `Malformed`. Lines may begin with a time:
 seconds since 1970 (`ts %.s`), or ISO 8601 with a date (UTC where no zone is given). The time that
 `ts` writes by default (Nov 21 16:00:00) is taken off, but has neither year nor zone; such frames
-have `UNKNOWN_TIME`, as have frames without any. HAR and flow files are read whole, entry by entry,
-up to `MAX_WHOLE_BYTES`; everything else in bounded memory.
+have `UNKNOWN_TIME`, as have frames without any. A HAR and a flow are read whole, up to a bound;
+everything else is read in pieces. docs/bounds.md has all bounds.
 """
 
 from __future__ import annotations

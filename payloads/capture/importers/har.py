@@ -7,11 +7,12 @@ a `BrokenLine` for each websocket says so.
 from __future__ import annotations
 
 import codecs
+import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
-from typing import Any, cast
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import msgspec
 
@@ -25,54 +26,142 @@ from payloads.capture.importers.messages import (
     text_or_bytes,
     venue_of,
 )
-from payloads.capture.importers.pieces import bounded
-from payloads.errors import Malformed, elide
-from payloads.inputs import check_nesting
+from payloads.capture.importers.pieces import whole
+from payloads.errors import Malformed, elide, shown
+from payloads.inputs import check_nesting, check_values
+from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
 
 _SENT, _RECEIVED = ("send", "sent", "out"), ("receive", "received", "in")
+# A request to a websocket has no content; an entry whose request is larger has no URL for us.
+_MOST_REQUEST = 2**20
+# Chrome writes six.
+_MOST_VALUES = 1_000
+# A browser writes no entry below a kilobyte.
+MAX_ENTRIES = 200_000
+
+
+class _Log(msgspec.Struct):
+    entries: msgspec.Raw
+
+
+class _Har(msgspec.Struct):
+    log: _Log
+
+
+_NONE = msgspec.Raw(b"null")
+
+
+class _Entry(msgspec.Struct):
+    """What is read of an entry; the rest is passed over, and takes no memory."""
+
+    request: msgspec.Raw = _NONE
+    chrome: msgspec.Raw = msgspec.field(default=_NONE, name="_webSocketMessages")
+    private_frames: msgspec.Raw = msgspec.field(default=_NONE, name="_webSocketFrames")
+    frames: msgspec.Raw = msgspec.field(default=_NONE, name="webSocketFrames")
+    short: msgspec.Raw = msgspec.field(default=_NONE, name="_frames")
+
+
+class _Request(msgspec.Struct):
+    url: str = ""
+
+
+def _number(text: str) -> Decimal:
+    """A number that is not rounded; NaN for an exponent that no Decimal has."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("NaN")
+
+
+_read_har = msgspec.json.Decoder(_Har).decode
+_read_entry = msgspec.json.Decoder(_Entry).decode
+_read_request = msgspec.json.Decoder(_Request).decode
+_read_message = msgspec.json.Decoder(float_hook=_number).decode
 
 
 def har(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
-    """Every message of the websockets in a HAR, with its place."""
-    data = b"".join(bounded(pieces))
-    try:
-        # A byte order mark is not JSON, but some browsers wrote it.
-        text = data.removeprefix(codecs.BOM_UTF8)
-        check_nesting(text)
-        found = msgspec.json.Decoder(float_hook=Decimal).decode(text)
-        entries = found["log"]["entries"]
-        if not isinstance(entries, list):
-            raise TypeError("entries is no list")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError) as error:
-        why = elide(str(error), 120)
-        raise Malformed("not a HAR", field="file", expected="log.entries", found=why) from None
+    """Every message of the websockets in a HAR, with its place.
+
+    Only one message at a time is made from the text: a HAR takes its own size, and little more.
+    """
     connection = 0
-    for index, entry in enumerate(entries, 1):
-        listed, url = _entry_messages(entry), _entry_url(entry)
+    for index, raw in enumerate(_entries(whole(pieces)), 1):
+        if index > MAX_ENTRIES:
+            limit = f"at most {MAX_ENTRIES}"
+            raise Malformed("a HAR of too many entries", field="log.entries", expected=limit)
+        listed, url = _entry(raw)
         if listed is None and url.startswith(("ws://", "wss://")):
             yield f"entry {index}", BrokenLine(index, _left_out(url))
-        if not listed:
-            continue
-        connection += 1
-        known = venue or venue_of(url)
-        for number, message in enumerate(listed, 1):
+        known, number = venue or venue_of(url), 0
+        for number, message in enumerate(_elements(listed or b"[]"), 1):
             where = f"entry {index}, message {number}"
-            yield where, placed(number, _har_frame, message, known, connection)
+            yield where, placed(number, _har_frame, message, known, connection + 1)
+        connection += bool(number)
 
 
-def _entry_messages(entry: Any) -> list[Any] | None:
-    """The messages of an entry; None if it has no list of them."""
-    if not isinstance(entry, dict):
-        return None
-    for name in ("_webSocketMessages", "_webSocketFrames", "webSocketFrames", "_frames"):
-        if isinstance(entry.get(name), list):
-            return cast(list[Any], entry[name])
-    return None
+def _entries(data: bytes) -> Iterator[Any]:
+    """The entries of a HAR, each as text. A text without a list of them is no HAR."""
+    # A byte order mark is not JSON, but some browsers wrote it.
+    text = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        check_nesting(text)
+        entries = _read_har(text).log.entries
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _no_har(str(error)) from None
+    if not _is_list(entries):
+        raise _no_har("entries is no list")
+    return _elements(entries)
 
 
-def _entry_url(entry: Any) -> str:
-    request = entry.get("request") if isinstance(entry, dict) else None
-    return str(request.get("url", "")) if isinstance(request, dict) else ""
+def _no_har(why: str) -> Malformed:
+    return Malformed("not a HAR", field="file", expected="log.entries", found=elide(why, 120))
+
+
+def _entry(raw: Any) -> tuple[Any, str]:
+    """The list of an entry's messages as text, None if it has none; and its URL."""
+    try:
+        entry = _read_entry(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None, ""
+    lists = (entry.chrome, entry.private_frames, entry.frames, entry.short)
+    return next(filter(_is_list, lists), None), _url(entry.request)
+
+
+def _is_list(raw: Any) -> bool:
+    return bytes(memoryview(raw)[:1]) == b"["
+
+
+def _url(request: Any) -> str:
+    if memoryview(request).nbytes > _MOST_REQUEST:
+        return ""
+    try:
+        return _read_request(request).url
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+
+
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},]', re.S)
+_BLANK = re.compile(rb"\s*+")
+_QUOTE, _COMMA, _OPENING, _CLOSING = ord('"'), ord(","), b"[{", b"]}"
+
+
+def _elements(array: Any) -> Iterator[memoryview]:
+    """The elements of a list that a JSON parser has passed, each as its text."""
+    text = memoryview(array)
+    depth, start = 0, 1
+    for token in _TOKEN.finditer(text):
+        at = token.start()
+        mark = text[at]
+        if mark == _QUOTE:
+            continue
+        if mark in _OPENING:
+            depth += 1
+        elif mark in _CLOSING:
+            depth -= 1
+        if depth == (1 if mark == _COMMA else 0):
+            if not _BLANK.fullmatch(text, start, at):
+                yield text[start:at]
+            start = at + 1
 
 
 def _left_out(url: str) -> Malformed:
@@ -87,6 +176,7 @@ def _left_out(url: str) -> Malformed:
 
 def _har_frame(message: Any, venue: str, connection: int) -> Frame:
     """Chrome says `type`, `time`, `opcode`, `data`; Firefox's monitor `timeStamp` and `payload`."""
+    message = _message(message)
     if not isinstance(message, dict):
         raise Malformed("not a message", field="message", expected="an object")
     kind = message.get("type")
@@ -95,7 +185,7 @@ def _har_frame(message: Any, venue: str, connection: int) -> Frame:
         raise Malformed("the browser noted an error here", field="type", found=_words(message))
     if kind not in (*_SENT, *_RECEIVED):
         expected = "send or receive"
-        raise Malformed("unknown direction", field="type", expected=expected, found=repr(kind))
+        raise Malformed("unknown direction", field="type", expected=expected, found=shown(kind))
     opcode = opcode_of(message.get("opcode", message.get("opCode", 1)))
     at = instant_of(message.get("time", message.get("timeStamp")))
     data, payload = message.get("data"), message.get("payload")
@@ -108,6 +198,19 @@ def _har_frame(message: Any, venue: str, connection: int) -> Frame:
     else:
         raw = _base64(data)
     return Frame(venue, connection, direction, opcode, at, text_or_bytes(opcode, raw))
+
+
+def _message(text: memoryview) -> Any:
+    if text.nbytes > MAX_MESSAGE_BYTES:
+        limit = f"at most {MAX_MESSAGE_BYTES} bytes"
+        raise Malformed("larger than any message", field="message", expected=limit)
+    raw = bytes(text)
+    check_values(raw, _MOST_VALUES)
+    try:
+        return _read_message(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        found = elide(str(error), 120)
+        raise Malformed("not a message", field="message", found=found) from None
 
 
 def _words(message: dict[str, Any]) -> str:

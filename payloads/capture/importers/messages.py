@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from payloads import venues
 from payloads.capture.format import BrokenLine, CaptureRecord
 from payloads.capture.frames import UNKNOWN_TIME, Frame, Opcode
-from payloads.errors import Malformed, PayloadError
+from payloads.errors import Malformed, PayloadError, shown
 
 # A record, and where in its file it stood.
 Placed = tuple[str, CaptureRecord]
@@ -49,17 +49,17 @@ def text_or_bytes(opcode: Opcode, raw: bytes) -> str | bytes:
 
 
 def opcode_of(number: Any) -> Opcode:
-    if isinstance(number, int) and number in _OPCODES:
+    if type(number) is int and number in _OPCODES:
         return _OPCODES[number]
     expected = ", ".join(map(str, _OPCODES))
-    raise Malformed("unknown opcode", field="opcode", expected=expected, found=repr(number))
+    raise Malformed("unknown opcode", field="opcode", expected=expected, found=shown(number))
 
 
 def instant_of(time: Any) -> int:
     """Nanoseconds of a time in seconds, milliseconds or microseconds; its size shows the unit."""
     try:
-        number = Decimal(time) if not isinstance(time, bool) else None
-    except (InvalidOperation, TypeError, ValueError):
+        number = Decimal(time) if type(time) in (int, float, str, Decimal) else None
+    except (InvalidOperation, ValueError):
         number = None
     if number is None or not number.is_finite() or not 0 <= number < 10**18:
         return UNKNOWN_TIME

@@ -23,11 +23,14 @@ from payloads.capture.importers.messages import (
     text_or_bytes,
     venue_of,
 )
-from payloads.capture.importers.pieces import MAX_WHOLE_BYTES, JoinedPieces
+from payloads.capture.importers.pieces import JoinedPieces
 from payloads.errors import Malformed
 
-# A flow holds all messages of a websocket and is read as a whole.
-MAX_FLOW_BYTES = MAX_WHOLE_BYTES
+# A flow holds all messages of a websocket and is read as a whole; as text it may take four times
+# its size.
+MAX_FLOW_BYTES = 32 * 2**20
+# The smallest takes three bytes, and 72 in memory.
+MAX_FLOW_VALUES = 1_000_000
 _DEEPEST = 32
 _LONGEST_PREFIX = 12
 
@@ -76,7 +79,7 @@ def flows(stream: IO[bytes]) -> Iterator[dict[str, Any]]:
         begin = at + len(prefix) + 1
         if len(body) < size + 1:
             raise Torn("the last flow is cut off", offset=begin + len(body), field="flow")
-        value, _ = _value(memoryview(body), 0, size, begin, 0)
+        value, _ = _Flow(memoryview(body), begin).value(0, size, 0)
         if not isinstance(value, dict):
             raise Malformed("not a flow", offset=at, field="flow", expected="a dictionary")
         yield value
@@ -95,20 +98,40 @@ def _prefix(stream: IO[bytes], at: int) -> bytes:
     return digits
 
 
-def _value(data: memoryview, begin: int, size: int, base: int, depth: int) -> tuple[Any, int]:
-    """The value of `size` bytes from `begin`; the byte after them is its type."""
-    kind, end = data[begin + size], begin + size
-    raw = data[begin:end]
-    if kind in b"]}":
-        if depth >= _DEEPEST:
-            raise Malformed("nested too deeply", offset=base + begin, field="flow")
-        items = list(_items(data, begin, end, base, depth + 1))
-        return (items if kind == ord("]") else _pairs(items, base + begin)), end + 1
-    try:
-        return _scalar(kind, bytes(raw)), end + 1
-    except (ValueError, InvalidOperation):
-        found = repr(bytes(raw[:40]))
-        raise Malformed("not a value", offset=base + begin, field="flow", found=found) from None
+class _Flow:
+    """The values of a flow, which begins at byte `base` of its file."""
+
+    def __init__(self, data: memoryview, base: int) -> None:
+        self._data, self._base, self._values = data, base, 0
+
+    def value(self, begin: int, size: int, depth: int) -> tuple[Any, int]:
+        """The value of `size` bytes from `begin`; the byte after them is its type."""
+        self._values += 1
+        if self._values > MAX_FLOW_VALUES:
+            limit, at = f"at most {MAX_FLOW_VALUES}", self._base + begin
+            raise Malformed("a flow of too many values", offset=at, field="flow", expected=limit)
+        kind, end = self._data[begin + size], begin + size
+        if kind in b"]}":
+            if depth >= _DEEPEST:
+                raise Malformed("nested too deeply", offset=self._base + begin, field="flow")
+            items = list(self._items(begin, end, depth + 1))
+            return (items if kind == ord("]") else _pairs(items, self._base + begin)), end + 1
+        raw = bytes(self._data[begin:end])
+        try:
+            return _scalar(kind, raw), end + 1
+        except (ValueError, InvalidOperation):
+            at, found = self._base + begin, repr(raw[:40])
+            raise Malformed("not a value", offset=at, field="flow", found=found) from None
+
+    def _items(self, begin: int, end: int, depth: int) -> Iterator[Any]:
+        while begin < end:
+            head = bytes(self._data[begin : begin + _LONGEST_PREFIX + 1])
+            prefix = head.partition(b":")[0]
+            start = begin + len(prefix) + 1
+            if not prefix.isdigit() or start + int(prefix) >= end:
+                raise Malformed("not a length that fits", offset=self._base + begin, field="flow")
+            value, begin = self.value(start, int(prefix), depth)
+            yield value
 
 
 def _scalar(kind: int, raw: bytes) -> Any:
@@ -125,16 +148,6 @@ def _scalar(kind: int, raw: bytes) -> Any:
     if kind == ord("~") and not raw:
         return None
     raise ValueError
-
-
-def _items(data: memoryview, begin: int, end: int, base: int, depth: int) -> Iterator[Any]:
-    while begin < end:
-        prefix = bytes(data[begin : begin + _LONGEST_PREFIX + 1]).partition(b":")[0]
-        start = begin + len(prefix) + 1
-        if not prefix.isdigit() or start + int(prefix) >= end:
-            raise Malformed("not a length that fits", offset=base + begin, field="flow")
-        value, begin = _value(data, start, int(prefix), base, depth)
-        yield value
 
 
 def _pairs(items: list[Any], at: int) -> dict[Any, Any]:

@@ -7,8 +7,8 @@ from io import BytesIO
 
 from payloads.errors import Malformed
 
-# A file of a day in a browser is some hundred megabytes.
-MAX_WHOLE_BYTES = 2**30
+# With the largest message taken out of it, a file of this size stays below 256 MB of memory.
+MAX_WHOLE_BYTES = 64 * 2**20
 _HEAD = 64 * 1024
 
 
@@ -29,14 +29,15 @@ def _raising(error: Malformed) -> Iterator[bytes]:
     yield b""
 
 
-def bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    size = 0
+def whole(pieces: Iterable[bytes]) -> bytes:
+    """All of a file, up to `MAX_WHOLE_BYTES`; kept once."""
+    content = BytesIO()
     for piece in pieces:
-        size += len(piece)
-        if size > MAX_WHOLE_BYTES:
-            limit = f"at most {MAX_WHOLE_BYTES} bytes"
-            raise Malformed("too large to be read whole", field="file", expected=limit)
-        yield piece
+        if content.tell() + len(piece) > MAX_WHOLE_BYTES:
+            limit, reason = f"at most {MAX_WHOLE_BYTES} bytes", "too large to be read whole"
+            raise Malformed(reason, offset=MAX_WHOLE_BYTES, field="file", expected=limit)
+        content.write(piece)
+    return content.getvalue()
 
 
 class JoinedPieces:
@@ -53,14 +54,15 @@ class JoinedPieces:
             return found
         if self._error is not None:
             raise self._error
-        parts, missing = [found], size - len(found)
+        content, missing = BytesIO(), size - len(found)
+        content.write(found)
         try:
             for piece in self._pieces:
-                parts.append(piece[:missing])
-                missing -= len(parts[-1])
+                taken = content.write(piece[:missing])
+                missing -= taken
                 if not missing:
-                    self._left = BytesIO(piece[len(parts[-1]) :])
+                    self._left = BytesIO(piece[taken:])
                     break
         except Malformed as error:  # first what could be read, then this
             self._error = error
-        return b"".join(parts)
+        return content.getvalue()

@@ -21,8 +21,10 @@ from payloads.capture.frames import UNKNOWN_TIME, Direction, Frame
 from payloads.capture.importers.messages import Placed
 from payloads.capture.reader import split_lines
 from payloads.errors import Malformed, PayloadError, elide
-from payloads.inputs import to_bytes
+from payloads.inputs import MAX_TEXT_CHARACTERS, to_bytes
 
+# The lines of a message that wscat shows; a line takes some 60 bytes of memory beside its text.
+MAX_MESSAGE_LINES = 1_000_000
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _HEX_LINE = re.compile(r"(?:0[xX])?[0-9a-fA-F]+")
 _ISO = re.compile(
@@ -108,7 +110,7 @@ def _numbered(pieces: Iterable[bytes]) -> Iterator[tuple[str, str | BrokenLine]]
     """Lines of text, each with its place."""
     number = 0
     try:
-        for number, (raw, _) in enumerate(split_lines(pieces), 1):
+        for number, (raw, _) in enumerate(split_lines(pieces, MAX_TEXT_CHARACTERS), 1):
             try:
                 yield f"line {number}", _text(raw, number)
             except Malformed as error:
@@ -119,7 +121,8 @@ def _numbered(pieces: Iterable[bytes]) -> Iterator[tuple[str, str | BrokenLine]]
 
 def _text(line: bytes | None, number: int) -> str:
     if line is None:
-        raise Malformed("longer than any line", field="line", expected="a message")
+        limit = f"at most {MAX_TEXT_CHARACTERS} bytes"
+        raise Malformed("longer than any line", field="line", expected=limit, found="more")
     try:
         return (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).decode()
     except UnicodeDecodeError as error:
@@ -131,6 +134,7 @@ def wscat(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
     """Messages as wscat shows them on a terminal. A message may take several lines."""
     last: tuple[str, Frame] | None = None
     more: list[str] = []
+    size = 0
     for where, line in _numbered(pieces):
         if isinstance(line, BrokenLine):
             yield where, line
@@ -142,11 +146,15 @@ def wscat(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
         text = text.removeprefix("> ") if text.startswith("> <") else text
         begins = text[:2] in ("< ", "> ") or _WSCAT_SAYS.match(text.lstrip("<> "))
         if not begins and last is not None and text.strip(" >"):
-            more.append(text)
+            size += len(text) + 1
+            if size <= MAX_TEXT_CHARACTERS and len(more) < MAX_MESSAGE_LINES:
+                more.append(text)
+            else:
+                more, size = [], MAX_TEXT_CHARACTERS  # the rest of it is passed over
             continue
         if last is not None:
-            yield _continued(*last, more)
-        last, more = None, []
+            yield _continued(*last, more, size)
+        last, more, size = None, [], 0
         if begins and text[2:].strip() and not _WSCAT_SAYS.match(text.lstrip("<> ")):
             direction: Direction = "in" if text[0] == "<" else "out"
             last = where, Frame(venue, 1, direction, "text", at, text[2:])
@@ -154,10 +162,14 @@ def wscat(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
             error = Malformed("neither sent nor received", field="line", found=elide(text))
             yield where, BrokenLine(_number(where), error)
     if last is not None:
-        yield _continued(*last, more)
+        yield _continued(*last, more, size)
 
 
-def _continued(where: str, frame: Frame, more: list[str]) -> Placed:
+def _continued(where: str, frame: Frame, more: list[str], size: int) -> Placed:
+    if size and not more:
+        limit = f"at most {MAX_MESSAGE_LINES} lines and {MAX_TEXT_CHARACTERS} characters"
+        error = Malformed("longer than any message", field="message", expected=limit, found="more")
+        return where, BrokenLine(_number(where), error)
     return where, replace(frame, data="\n".join([str(frame.data), *more])) if more else frame
 
 

@@ -30,7 +30,7 @@ import msgspec
 from payloads.errors import Malformed, Misuse
 from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.endpoints import address, header_value
-from payloads.venues.common.http_words import clock_words, refused
+from payloads.venues.common.http_words import clock_words, refused, worth_retrying
 from payloads.venues.common.json_session import JsonSession
 from payloads.venues.common.pending import Requests
 from payloads.venues.common.redactor import Message, Redactor, Secret
@@ -212,7 +212,8 @@ class FinerySession(JsonSession):
             words += clock_words(headers, self._dialled_at)
         # A nonce that is too small grows with the clock, so time mends it.
         passing = code in TRANSIENT or code == _BAD_NONCE
-        again = passing or (code not in FATAL and not 400 <= status < 500)
+        busy = worth_retrying(status) or not 400 <= status < 500
+        again = passing or (code not in FATAL and busy)
         answer = status, headers, body
         return refused(*answer, self._redactor, words, code=str(code), about="upgrade", again=again)
 

@@ -31,6 +31,7 @@ def _session(config: SessionConfig) -> Session:
         config.subscriptions,
         endpoint=config.endpoint or "mainnet",
         silence=config.seconds("silence"),
+        client=config.options.get("client", ""),
     )
 
 
@@ -55,13 +56,16 @@ def _trade_session(config: SessionConfig) -> Session:
         cancel_on_disconnect=config.flag("cancel_on_disconnect") if stated else None,
         key_in=config.options.get("key_in", "query"),
         endpoint=config.endpoint or "mainnet",
+        client=config.options.get("client", ""),
     )
 
 
+_CLIENT = "NAME that the client gives itself"
 VENUE = Venue(
     "qfex", "QFEX market data",
-    "CHANNEL:SYMBOL, as level2:AAPL-USD, level2:* or candle:AAPL-USD/1MIN",
-    ("mainnet", "uat"), (), {"silence": SILENCE}, _session,
+    "CHANNEL:SYMBOL, as level2:AAPL-USD, level2:*, level2:AAPL-USD/1 (sig_figs) or "
+    "candle:AAPL-USD/1MIN",
+    ("mainnet", "uat"), (), {"client": _CLIENT, "silence": SILENCE}, _session,
     hosts=("qfex.com", "qfex.io"),
     simulator="payloads.simulators.venues.qfex:QfexSimulator",
 )  # fmt: skip
@@ -72,6 +76,7 @@ TRADE_VENUE = Venue(
     {
         "account_id": "ID of a subaccount",
         "cancel_on_disconnect": "yes or no: orders go when this connection does",
+        "client": _CLIENT,
         "key_in": "query, headers or none: where the key goes besides the message",
     },
     _trade_session,

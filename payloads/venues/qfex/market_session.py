@@ -26,6 +26,7 @@ from payloads.venues.common.session import (
     by_caller,
 )
 from payloads.venues.common.timers import Timeout, Watchdog
+from payloads.venues.common.venue import is_number
 from payloads.venues.qfex.codes import MDS_ENDPOINTS, RETRYABLE, error_of
 from payloads.venues.qfex.records import CHANNELS, read
 from payloads.venues.qfex.requests import OneOf, checked
@@ -74,8 +75,10 @@ class Subscription(Record, frozen=True):
         if isinstance(given, Subscription):
             return cls.of(*given.values)
         channel, _, named = str(given).partition(":")
-        symbol, _, interval = named.partition("/")
-        return cls.of([channel], [symbol or _ALL], [interval] if interval else [])
+        symbol, _, detail = named.partition("/")
+        if channel == "level2" and is_number(detail):
+            return cls.of([channel], [symbol or _ALL], sig_figs=[int(detail)])
+        return cls.of([channel], [symbol or _ALL], [detail] if detail else [])
 
     def check(self) -> None:
         if not self.channels or not self.symbols:

@@ -122,6 +122,14 @@ def test_a_bad_nonce_never_ends_a_session() -> None:
         assert session.rejected(401, [], b'{"error":6}')[1].again
 
 
+def test_a_refusal_that_time_mends_is_dialled_again_and_waits_as_asked() -> None:
+    """Whatever code stands in the body: too many requests, or a server that fails."""
+    for status in (429, 503):
+        retry = make().rejected(status, [("Retry-After", "7")], b'{"error":53}')[1]
+        assert (retry.again, retry.at_least) == (True, 7 * 10**9)
+    assert not make().rejected(429, [], b'{"error":14}')[1].again
+
+
 def test_machines_with_one_key_do_not_lock_each_other_out() -> None:
     """Each has a sequence of its own, and both dial in the same millisecond, again and again."""
     gate, here, there = Gate({KEY: SECRET}), make(), make()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from payloads.errors import Misuse
 from payloads.venues.common.dedupe import Duplicate
+from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import (
     SECOND,
     Broken,
@@ -22,6 +23,8 @@ from payloads.venues.common.session import (
     Subscribed,
     Unknown,
 )
+from payloads.venues.common.venue import SessionConfig
+from payloads.venues.qfex import TRADE_VENUE, VENUE
 from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
 from payloads.venues.qfex.records import (
     CHANNELS,
@@ -40,6 +43,7 @@ from payloads.venues.qfex.records import (
 )
 from payloads.venues.qfex.server import MarketDesk
 from payloads.venues.qfex.session import LATEST
+from payloads.venues.qfex.trade_session import QfexTradeSession
 from tests.venues.kit import sent
 from tests.venues.qfex.kit import ALL, NOW, market, say, trade
 
@@ -175,6 +179,26 @@ def test_books_are_subscribed_with_their_figures() -> None:
     for channels, sig_figs in ((["level2"], [3]), (["level2"], [True]), (["bbo"], [1])):
         with pytest.raises(Misuse):
             session.subscribe(Subscription.of(channels, ["A"], sig_figs=sig_figs))
+
+
+def test_the_sig_figs_of_a_book_stand_in_its_label() -> None:
+    for label, sig_figs in (("level2:A/1", [1]), ("level2:A/2", [2]), ("level2:A", None)):
+        (message,) = sent(market(Subscription.checked(label)))
+        assert message.get("sig_figs") == sig_figs
+    for label in ("level2:A/3", "level2:A/1MIN", "bbo:A/1"):
+        with pytest.raises(Misuse):
+            Subscription.checked(label)
+
+
+def test_the_command_line_can_name_the_client() -> None:
+    config = SessionConfig(("level2:A",), options={"client": "bot/1"})
+    session = VENUE.make(config)
+    assert isinstance(session, QfexMarketSession)
+    assert session.dial(NOW).headers == (("x-qfex-client", "bot/1"),)
+    held = {"public_key": Secret("key"), "secret": Secret("secret")}
+    trading = TRADE_VENUE.make(SessionConfig((), options={"client": "bot/1"}, credentials=held))
+    assert isinstance(trading, QfexTradeSession)
+    assert ("x-qfex-client", "bot/1") in trading.dial(NOW).headers
 
 
 def test_a_client_names_itself() -> None:

@@ -1,0 +1,278 @@
+"""How a mutant is tried: in a fork of this process, with the tests that run the changed line.
+
+Importing takes longer than most tests, so this process imports the libraries that the tests use,
+but nothing of `payloads`. A fork then imports `payloads` with one line changed, and runs tests
+until one fails. No file is written, so several mutants can be tried at once.
+
+Which tests run which line is recorded first, with `coverage`, test by test. A line that no test
+runs cannot be noticed by any.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+# What takes longest to import, apart from the code that is changed.
+PRELOADED = (
+    "asyncio", "click", "click.testing", "coincurve", "coverage", "cramjam", "Crypto.Hash.keccak",
+    "eth_abi.abi", "eth_keys", "hypothesis", "msgspec", "trustme", "websockets.asyncio.client",
+    "websockets.asyncio.server",
+)  # fmt: skip
+# Nothing in these folders notices a break in a decoder sooner than the other tests do; they open
+# sockets and wait, or want Node.js. The surface's and the docs' tests read files.
+SKIPPED = (
+    "tests/simulators", "tests/live", "tests/interop", "tests/onchain", "tests/test_surface.py",
+    "tests/test_docs.py", "tests/test_demo.py", "tests/test_memory_limit.py",
+)  # fmt: skip
+# These find most mutants within a second or two. They also run for a line that was recorded for
+# few tests because its result is kept.
+FIRST = ("tests/test_vectors.py", "tests/test_raw_calls.py", "tests/test_solidity.py",
+         "tests/test_corpus.py", "tests/test_verify.py")  # fmt: skip
+OPTIONS = ("-x", "-qq", "--no-header", "--no-summary", "--assert=plain", "-p", "no:cacheprovider",
+           "-p", "no:faulthandler", "-p", "no:xdist", "--rootdir", str(ROOT))  # fmt: skip
+# A mutant may loop for ever, or ask for all memory there is; that is noticed, too.
+LONGEST = 180
+MEMORY = 4 * 2**30
+
+
+@dataclass
+class Record:
+    """What the unchanged code did: how long each test takes, and who runs which line."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    # By file and line. The empty name stands for the import.
+    lines: dict[str, dict[int, list[str]]] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+
+    def tests_of(self, path: str, lines: range) -> list[str]:
+        """The tests that run one of these lines, cheapest first."""
+        of_file = self.lines.get(path, {})
+        found = {test for line in lines for test in of_file.get(line, ())}
+        if "" in found:  # run when the module is imported, for whatever uses it then
+            found = {test for tests in of_file.values() for test in tests} or set(self.seconds)
+            found = found if found != {""} else set(self.seconds)
+        return sorted(found - {""}, key=lambda test: (self.seconds.get(test, 0), test))
+
+
+def preload() -> None:
+    """Import in this process what every fork will use."""
+    for name in PRELOADED:
+        with suppress(ImportError):
+            importlib.import_module(name)
+
+
+def test_files() -> list[str]:
+    found = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
+    return [*FIRST, *(path for path in found if not path.startswith((*SKIPPED, *FIRST)))]
+
+
+# --- which test runs which line -------------------------------------------------------------------
+
+
+class _Recorder:
+    """A plugin that tells coverage which test runs, and keeps how long each took."""
+
+    def __init__(self, measured: Any) -> None:
+        self.measured = measured
+        self.record = Record()
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self.measured.switch_context(item.nodeid)
+        begun = time.perf_counter()
+        yield
+        self.record.seconds[item.nodeid] = time.perf_counter() - begun
+        self.measured.switch_context("")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.record.failed.append(report.nodeid)
+
+
+def record(files: Sequence[str], targets: Sequence[str], to: Path) -> None:
+    """Run these test files, and write which of them ran which line of the targets. For a fork."""
+    import coverage
+
+    wanted = [f"{ROOT / one}/*" if (ROOT / one).is_dir() else str(ROOT / one) for one in targets]
+    measured = coverage.Coverage(data_file=None, include=wanted, config_file=False)
+    measured.start()
+    measured.switch_context("")
+    recorder = _Recorder(measured)
+    pytest.main([*OPTIONS[1:], *files], plugins=[recorder])
+    measured.stop()
+    found, data = recorder.record, measured.get_data()
+    for name in data.measured_files():
+        by_line = {line: sorted(tests) for line, tests in data.contexts_by_lineno(name).items()}
+        found.lines[str(Path(name).relative_to(ROOT))] = by_line
+    write(found, to)
+
+
+def write(found: Record, to: Path) -> None:
+    to.write_text(json.dumps(vars(found)), encoding="utf-8")
+
+
+def merged(files: Sequence[Path]) -> Record:
+    whole = Record()
+    for file in files:
+        part = json.loads(file.read_text(encoding="utf-8"))
+        whole.seconds |= part["seconds"]
+        whole.failed += part["failed"]
+        for path, lines in part["lines"].items():
+            into = whole.lines.setdefault(path, {})
+            for line, tests in lines.items():
+                into[int(line)] = sorted({*into.get(int(line), []), *tests})
+    return whole
+
+
+# --- one mutant -----------------------------------------------------------------------------------
+
+
+class Changed(importlib.machinery.SourceFileLoader):
+    """Imports one module from a changed source."""
+
+    def __init__(self, name: str, path: Path, source: str) -> None:
+        super().__init__(name, str(path))
+        self._source = source
+
+    def find_spec(
+        self, fullname: str, path: Any = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self.name:
+            return None
+        package = [str(Path(self.path).parent)] if self.path.endswith("__init__.py") else None
+        return importlib.util.spec_from_file_location(
+            fullname, self.path, loader=self, submodule_search_locations=package
+        )
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compile(self._source, self.path, "exec", dont_inherit=True)
+
+
+def module_name(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def statement(source: str, line: int) -> range:
+    """The lines of the innermost statement there, without the statements inside of it."""
+    best = range(line, line + 1)
+    size = None
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
+            continue
+        first = getattr(node, "lineno", None) or getattr(node, "pattern", node).lineno
+        last = getattr(node, "end_lineno", None) or first
+        if body := getattr(node, "body", None):
+            last = max(first, body[0].lineno - 1)
+        if first <= line <= last and (size is None or last - first < size):
+            best, size = range(first, last + 1), last - first
+    return best
+
+
+class _Only:
+    """A plugin that keeps the tests that were chosen, in the order in which they were."""
+
+    def __init__(self, chosen: Sequence[str]) -> None:
+        self.order = {test: number for number, test in enumerate(chosen)}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = sorted(
+            (item for item in items if item.nodeid in self.order),
+            key=lambda item: self.order[item.nodeid],
+        )
+
+
+def _passes(tests: Sequence[str]) -> bool:
+    """Whether all of these tests pass, in this process."""
+    files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
+    code = pytest.main([*OPTIONS, *files], plugins=[_Only(tests)])
+    return code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+
+
+def stages(found: Sequence[str], known: Record, budget: float) -> list[list[str]]:
+    """The tests for a mutant: first from the quick files, then from all, within a budget."""
+    chosen: list[str] = []
+    total = 0.0
+    for test in found:
+        total += known.seconds.get(test, 0)
+        if total < budget or not chosen:
+            chosen.append(test)
+    quick = [test for test in chosen if test.startswith(FIRST)]
+    rest = [test for test in chosen if not test.startswith(FIRST)]
+    cached = [test for test in known.seconds if test.startswith(FIRST) and test not in chosen]
+    return [part for part in (quick, rest, cached) if part]
+
+
+def survives(name: str, path: Path, source: str, parts: Sequence[Sequence[str]]) -> bool:
+    """Whether all tests pass with this source for this module. For a fork: it imports payloads."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    sys.meta_path.insert(0, Changed(name, path, source))
+    return all(_passes(part) for part in parts)
+
+
+# --- forks ----------------------------------------------------------------------------------------
+
+
+def forked(work: Callable[[], bool], longest: float = LONGEST) -> Callable[[], bool | None]:
+    """Begin some work in a fork. What is returned is asked until it has the answer."""
+    child = os.fork()
+    if child == 0:
+        code = 3
+        try:
+            os.setpgid(0, 0)
+            null = os.open(os.devnull, os.O_RDWR)
+            for stream in (0, 1, 2):
+                os.dup2(null, stream)
+            code = 0 if work() else 1
+        finally:
+            os._exit(code)
+    begun = time.monotonic()
+
+    def answer() -> bool | None:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(child, signal.SIGKILL)  # what the tests may have started
+            return status == 0
+        if time.monotonic() - begun > longest:
+            with suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+        return None
+
+    return answer
+
+
+def in_forks(
+    works: Sequence[Callable[[], bool]], jobs: int, longest: float = LONGEST
+) -> Iterator[tuple[int, bool, float]]:
+    """Do all of this in forks, so many at once: the number of each, its answer, its seconds."""
+    waiting = list(enumerate(works))[::-1]
+    running: list[tuple[int, float, Callable[[], bool | None]]] = []
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            number, work = waiting.pop()
+            running.append((number, time.monotonic(), forked(work, longest)))
+        for one in list(running):
+            number, begun, answer = one
+            if (found := answer()) is not None:
+                running.remove(one)
+                yield number, found, time.monotonic() - begun
+        time.sleep(0.02)
