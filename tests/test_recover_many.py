@@ -203,7 +203,9 @@ def recorded() -> list[Signature]:
 
 def _judge_with(function: crypto.Recover, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(stork_checks, "recover", function)
-    patch.setattr(verifier._call, "__defaults__", (function,))
+    patch.setattr(
+        verifier._call, "__defaults__", (function, *(verifier._call.__defaults__ or ())[1:])
+    )
 
 
 @fast_implementations

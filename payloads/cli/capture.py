@@ -114,6 +114,20 @@ def _about(venue: venues.Venue) -> Iterator[str]:
 @click.option(
     "--attempts", type=click.IntRange(1), help="Give up after this many failures in a row."
 )
+@click.option(
+    "--ping-interval",
+    type=_time,
+    default="20s",
+    metavar="TIME",
+    help="Ping the server this often (20s).",
+)
+@click.option(
+    "--ping-timeout",
+    type=_time,
+    default="20s",
+    metavar="TIME",
+    help="Dial again when nothing comes within this time after a ping (20s).",
+)
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 @click.option("--color", "colour", type=click.Choice(["auto", "always", "never"]), default="auto")
 @guarded
@@ -132,6 +146,8 @@ def capture(
     rotate_size: int | None,
     rotate_every: float | None,
     attempts: int | None,
+    ping_interval: float,
+    ping_timeout: float,
     as_json: bool,
     colour: str,
 ) -> None:
@@ -142,7 +158,9 @@ def capture(
     the capture.
 
     A lost connection is dialled again, for as long as it takes; a venue that refuses the connection
-    is not. A refused subscription is reported, and the capture goes on as long as another is left.
+    is not. A server counts as lost when nothing is heard of it for --ping-interval and
+    --ping-timeout together. A refused subscription is reported, and the capture goes on as long as
+    another is left.
     What never came is named at the end.
 
     The exit code is 0 after a capture, 1 where the venue refused anything, where anything that was
@@ -171,7 +189,12 @@ def capture(
     failed = None
     try:
         with writer:
-            asyncio.run(_run(session, writer, progress, seconds, attempts, tls))
+            asyncio.run(
+                _run(
+                    session, writer, progress, seconds, attempts,
+                    tls=tls, ping_interval=ping_interval, ping_timeout=ping_timeout,
+                )
+            )  # fmt: skip
     except OSError as error:  # a full disk
         failed = progress.ended = error.strerror or str(error)
         where = str(error.filename or output)
@@ -237,13 +260,13 @@ async def _run(
     progress: Progress,
     seconds: float | None,
     attempts: int | None,
-    tls: ssl.SSLContext | None,
+    **options: Any,
 ) -> None:
     from payloads.capture.frames import Incident
     from payloads.live import connect
     from payloads.live.connection import Backoff
 
-    connection = connect(session, recorder=writer, backoff=Backoff(attempts=attempts), tls=tls)
+    connection = connect(session, recorder=writer, backoff=Backoff(attempts=attempts), **options)
     progress.connection = connection
     async with stoppable() as stop, connection:
         error = await _until_first_end(connection, progress, stop, seconds)
@@ -278,11 +301,12 @@ async def _until_first_end(
             if end.done():
                 progress.ended = end.result()
     finally:
-        progress.end(time.time_ns())
+        progress.end(time.time_ns(), cut_short=stopping.done())
         for task in tasks:
             task.cancel()
         error, *_ = await asyncio.gather(*tasks, return_exceptions=True)
         progress.clear()
+        progress.sum_up()
     return error if isinstance(error, BaseException) else None
 
 

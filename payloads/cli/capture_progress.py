@@ -21,6 +21,7 @@ from payloads import venues
 from payloads.cli import show
 from payloads.cli.capture_summary import missing_words, refused_words
 from payloads.errors import Refused, elide
+from payloads.venues.common.kinds import FirstOfKind
 
 if TYPE_CHECKING:
     from payloads.capture.frames import Delivery
@@ -33,7 +34,7 @@ _SHOWN_EVERY = 0.5
 _LOGGED_EVERY = 60.0
 # An unknown message may be a refusal. Further ones are only counted.
 _UNKNOWN_SHOWN = 3
-# A capture that has its --frames in less time has not waited for what is missing.
+# A capture that has its --frames or is stopped in less time has not waited for what is missing.
 _WAITED_FOR = 10 * 10**9
 
 
@@ -56,7 +57,7 @@ class Progress:
         self.ended_by: Refused | None = None
         # Refused subscriptions, with the reasons.
         self.refused: dict[str, str] = {}
-        # What was asked for and never came, and what --frames left no time for; see `end`.
+        # What was asked for and never came, and what a short capture left no time for; see `end`.
         self.never_came: dict[str, venues.Missing] = {}
         self.not_waited_for: dict[str, venues.Missing] = {}
         self._ended_at = 0
@@ -64,12 +65,13 @@ class Progress:
         self.gaps: list[float] = []
         self._open = self._newest = 0
         self.lost = False
+        self._broken = FirstOfKind()
         self._limit, self._coloured = limit, coloured
         self._live = sys.stderr.isatty()
 
     def begin(self) -> None:
         """Count the time from now on."""
-        self.began = time.monotonic()
+        self.began, self._began_at = time.monotonic(), time.time_ns()
         self._last = (self.began, 0, 0)
 
     @property
@@ -111,15 +113,16 @@ class Progress:
                 found[f"connection {number} of {count}"] = each.ended_by.reason
         return found
 
-    def end(self, now: int) -> None:
-        """The capture ends: note what is refused, and what has not come."""
+    def end(self, now: int, cut_short: bool) -> None:
+        """The capture ends, perhaps before its time: note what is refused and what has not come."""
         self.refused, self._ended_at = self.refused_now(), now
         if not self.opened:
             return
-        complete = self._limit is not None and self.frames >= self._limit
+        cut_short |= self._limit is not None and self.frames >= self._limit
         for each in self.connections:
             for label, missing in each.session.missing.items():
-                soon = complete and now - missing.asked_at < _WAITED_FOR
+                waited = now - (missing.asked_at or self._began_at)
+                soon = cut_short and waited < _WAITED_FOR
                 (self.not_waited_for if soon else self.never_came)[label] = missing
         never = self.never_came.items()
         self.refused |= {label: missing_words(each, now) for label, each in never}
@@ -167,7 +170,7 @@ class Progress:
             case venues.Degraded():
                 self.say(event.message, bad=True)
             case venues.Broken():
-                self.say(f"{which}broken message: {event.error}", bad=True)
+                self._show_broken(event, which)
             case venues.Unknown() if self.events["Unknown"] <= _UNKNOWN_SHOWN:
                 self.say(f"{which}unknown message: {_shown(event.raw)}", bad=True)
             case venues.Rejected():
@@ -189,6 +192,17 @@ class Progress:
                 missing = "" if event.complete else ", and more are missing"
                 words = f"{event.reports} reports of {elide(event.channel, 20)} by REST{missing}"
                 self.say(words, bad=not event.complete)
+
+    def _show_broken(self, event: venues.Broken, which: str) -> None:
+        kind = event.error.reason
+        if self._broken.shows(kind):
+            more = "; more of these are counted" * self._broken.last_shown(kind)
+            self.say(f"{which}broken message: {event.error}{more}", bad=True)
+
+    def sum_up(self) -> None:
+        """Say how many broken messages there were, of the kinds that were not all shown."""
+        for kind, count in self._broken.counted():
+            self.say(f"{count:,} broken messages in all: {kind}", bad=True)
 
     # --- while it runs ---
 

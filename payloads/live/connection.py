@@ -199,6 +199,7 @@ class Connection(Readable):
             self.ended_by = raised
         finally:
             await self._request_tasks.stop()
+            self._sink.sum_up()
             self.inbox.leave(self.ended_by)
 
     async def _keep_dialling(self) -> None:

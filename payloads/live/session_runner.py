@@ -17,7 +17,7 @@ from payloads.live.request_tasks import RequestTasks
 from payloads.live.seams import OpenSocket
 from payloads.live.sink import Sink
 from payloads.venues.common.redactor import Message
-from payloads.venues.common.session import Closed, Event, Retry, Session, Stalled
+from payloads.venues.common.session import Broken, Closed, Event, Retry, Session, Stalled
 
 SECOND = 10**9
 _ENDINGS = (Stalled, Closed)
@@ -147,6 +147,8 @@ class SessionRunner:
         for event in events:
             if isinstance(event, _ENDINGS):
                 self._end_by(event)
+            elif isinstance(event, Broken):
+                self.sink.broken(event)
 
     def _queue(self, messages: list[Message]) -> None:
         self._outgoing += messages

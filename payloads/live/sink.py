@@ -1,7 +1,8 @@
 """Where everything goes that a connection sees and does: to its reader, its recorder and the log.
 
 The log is the logger `payloads.live.<venue>`. It gets what a capture calls incidents (dialling,
-opened, refused, closed, requests and so on), never frames, with credentials already taken out. The
+opened, refused, closed, requests and so on), never frames, with credentials already taken out. Of
+broken messages it gets the first three of a kind, and at the end the number of all. The
 level is WARNING for what is wrong with a connection, INFO for what changes it, DEBUG for the rest.
 Nothing is shown unless the application sets logging up.
 """
@@ -16,8 +17,9 @@ from payloads.capture import redaction
 from payloads.capture.frames import Delivery, Frame, Incident
 from payloads.errors import elide
 from payloads.live.inbox import Inbox
+from payloads.venues.common.kinds import FirstOfKind
 from payloads.venues.common.redactor import Redactor, Secret
-from payloads.venues.common.session import Dial, Event, Request, Session
+from payloads.venues.common.session import Broken, Dial, Event, Request, Session
 from payloads.venues.common.session_group import SessionGroup
 
 # Silent by default: without a handler, Python would show warnings by itself.
@@ -56,6 +58,9 @@ class Stats:
         self.frames_in = self.frames_out = self.bytes_in = self.bytes_out = 0
         self.latency = 0.0
 
+    def __repr__(self) -> str:
+        return f"Stats({', '.join(f'{name}={value}' for name, value in vars(self).items())})"
+
     def to_dict(self) -> dict[str, Any]:
         """The counters by name."""
         return dict(vars(self))
@@ -79,6 +84,7 @@ class Sink:
         self.number = 0
         self._log = logging.getLogger(f"payloads.live.{session.venue}")
         self._redactor = Redactor()
+        self._broken = FirstOfKind()
 
     def emit(self, events: tuple[Event, ...], size: int = 0) -> bool:
         """Hand events to the reader, of a reply of so many bytes where they come from one.
@@ -100,6 +106,18 @@ class Sink:
                 self._redactor.add(secret)
             clean = redaction.clean_incident(incident, self._redactor)
             self._log.log(level, "%s", _line(clean), extra={"incident": clean})
+
+    def broken(self, event: Broken) -> None:
+        """Log a broken message, as long as it is one of the first of its kind."""
+        if self._broken.shows(event.error.reason):
+            more = "; more of these are counted" * self._broken.last_shown(event.error.reason)
+            error = elide(str(event.error), _LONGEST)
+            self._log.warning("websocket %s: broken message: %s%s", self.number, error, more)
+
+    def sum_up(self) -> None:
+        """Log how many broken messages there were in all; the connection has ended."""
+        for kind, count in self._broken.counted():
+            self._log.warning("%s broken messages in all: %s", count, kind)
 
     def learn(self, secret: Secret | str) -> None:
         """A credential that must not be recorded or logged from now on."""

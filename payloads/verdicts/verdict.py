@@ -111,6 +111,16 @@ class Verdict:
         return tuple(check for check in self.checks if check.passed is False)
 
     @property
+    def payload(self) -> int | None:
+        """The index of the payload of a bulk call at which the chain stops; None for others."""
+        return next((check.payload for check in self.checks if check.decided), None)
+
+    @property
+    def refusal(self) -> str:
+        """The contract's error, behind the payload that it is about where a call has several."""
+        return self.name if self.payload is None else f"payload {self.payload}: {self.name}"
+
+    @property
     def findings(self) -> tuple[Finding, ...]:
         """What a user must hear whatever the verdict."""
         return self.why.findings
@@ -125,8 +135,9 @@ class Verdict:
     def sentence(self) -> str:
         """The verdict, and the state it was reached with, in one line."""
         age = "age unknown" if self.age is None else f"{self.age} s old"
+        name = self.name if self.accepted else self.refusal
         own = ", judged at its own time" if self.at_state_time else ""
-        return f"{self.name} (state: {self.state.described()}; {age}{own})"
+        return f"{name} (state: {self.state.described()}; {age}{own})"
 
     @property
     def passed(self) -> bool:
@@ -147,7 +158,7 @@ class Verdict:
         if self.revert is None:
             reason, failed = "the contract would return false", self.problems[:1]
         else:
-            reason = f"the contract would revert: {self.name}"
+            reason = f"the contract would revert: {self.refusal}"
             failed = tuple(check for check in self.checks if check.decided)[:1]
         raise ContractRefusal(
             reason,
@@ -164,6 +175,8 @@ class Verdict:
             record["returned"] = self.returned
         else:
             facts = {"error": self.error, "selector": self.selector, "args": self.args}
+            if self.payload is not None:
+                record["payload"] = self.payload
             record["revert"] = {"data": self.revert.data, **facts}
         record["checks"] = self.checks
         record["findings"] = self.findings

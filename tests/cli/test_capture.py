@@ -429,3 +429,36 @@ def test_without_the_websocket_library_it_is_said_what_to_install(
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "is not installed, expected pip install 'payloads[live]'" in ran.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["hex.txt"]
+
+
+def test_a_half_open_connection_is_noticed_in_the_time_that_was_set(tmp_path: Path) -> None:
+    with simulators.start("stork", rate=50, misbehave="stall@3:60") as venue:
+        ran = capture(
+            venue, tmp_path / "c.jsonl", "--frames", "12",
+            "--ping-interval", "0.2s", "--ping-timeout", "0.3s",
+        )  # fmt: skip
+    assert ran.exit_code == 0, ran.stderr
+    assert "(no answer to a ping within 0.3 s)" in ran.stderr
+    assert "as many as were asked for" in ran.stdout
+    for wrong in ("0s", "never"):
+        assert command("capture", "stork", "1", "--ping-interval", wrong, "-o", "x").exit_code == 2
+
+
+def test_broken_messages_are_summed_up_after_the_third_of_a_kind(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "c.jsonl"
+    with simulators.start("stork", rate=50, misbehave="corrupt%100:truncate") as venue:
+        ran = capture(venue, path, "--frames", "20", "--json")
+    count = json.loads(ran.stdout)["broken"]
+    assert count == 20
+    lines = [line for line in ran.stderr.splitlines() if " broken message" in line]
+    assert len(lines) == 4
+    assert lines[2].endswith("; more of these are counted")
+    assert lines[3].endswith(f"{count} broken messages in all: not JSON")
+    logged = [record.getMessage() for record in caplog.records if "broken" in record.msg]
+    assert len(logged) == 4
+    assert logged[3].endswith("broken messages in all: not JSON")
+    # The capture has them all.
+    frames = [frame for frame in read_frames(path) if frame.is_message and frame.direction == "in"]
+    assert len(frames) >= count

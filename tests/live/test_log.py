@@ -18,7 +18,7 @@ from payloads.capture.frames import Incident
 from payloads.errors import Refused
 from payloads.live import Backoff, Inbox
 from payloads.live.seams import DialFailed, UpgradeRefused
-from payloads.live.sink import Sink
+from payloads.live.sink import Sink, Stats
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import Reply, Request
 from tests.live.kit import SECRET, Numbered, count, read_until
@@ -168,3 +168,10 @@ def test_nothing_is_worked_out_for_a_log_that_is_not_wanted(
         in_virtual_time(live_through_everything())
     finally:
         logging.getLogger("payloads").setLevel(logging.NOTSET)
+
+
+def test_stats_show_their_counters() -> None:
+    stats = Stats()
+    stats.frames_in = 7
+    assert repr(stats).startswith("Stats(dials=0, opened=0, ")
+    assert "frames_in=7" in repr(stats)

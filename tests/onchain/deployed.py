@@ -90,7 +90,7 @@ def report(observed: int, feed: bytes = FEED, expires: int = FAR) -> ReportV3:
     )
 
 
-def _proxy_and_verifier(deployment: Deployment) -> None:
+def proxy_and_verifier(deployment: Deployment) -> None:
     if deployment.generation == "v0.4.0":
         deployment.proxy = deployment.make("DestinationVerifierProxy")
         verifier = deployment.make("DestinationVerifier", ("address",), deployment.proxy)
@@ -143,7 +143,7 @@ def _access_steps(deployment: Deployment, set_access: Callable[..., Any]) -> Non
 
 def v3(node: HardhatNode, first: InsecureTestNetwork, second: InsecureTestNetwork) -> Deployment:
     deployment = Deployment(node, "v0.3.0")
-    _proxy_and_verifier(deployment)
+    proxy_and_verifier(deployment)
     deployment.done("deployed")
 
     def set_config(feed: bytes, network: InsecureTestNetwork) -> None:
@@ -189,7 +189,7 @@ def v3(node: HardhatNode, first: InsecureTestNetwork, second: InsecureTestNetwor
 
 def v4(node: HardhatNode, first: InsecureTestNetwork, second: InsecureTestNetwork) -> Deployment:
     deployment = Deployment(node, "v0.4.0")
-    _proxy_and_verifier(deployment)
+    proxy_and_verifier(deployment)
     deployment.done("deployed")
 
     def set_config(network: InsecureTestNetwork) -> None:
@@ -221,7 +221,7 @@ def v4(node: HardhatNode, first: InsecureTestNetwork, second: InsecureTestNetwor
 
 def v5(node: HardhatNode, first: InsecureTestNetwork, second: InsecureTestNetwork) -> Deployment:
     deployment = Deployment(node, "v0.5.0")
-    _proxy_and_verifier(deployment)
+    proxy_and_verifier(deployment)
     deployment.done("deployed")
     signature = "setConfig(bytes32,address[],uint8,(address,uint64)[])"
     for network in (first, second):
