@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-onchain test-interop fuzz mutants lint format bench docs build clean
+.PHONY: help demo test test-onchain test-interop fuzz mutants native test-native lint format bench docs build clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,15 @@ fuzz: $(STAMP)-test ## Fuzz every entry that hostile bytes reach, TIME=20 second
 
 mutants: $(STAMP)-test ## Break the code in SAMPLE=40 places; the tests must notice 95 % of the breaks
 	@$(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),40)
+
+native: $(STAMP)-core ## Build payloads-simd, the fast recovery of many signers (wants cargo and a C compiler)
+	@command -v cargo >/dev/null || { echo "make native needs cargo (Rust 1.89 or newer)" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check ./native
+	@$(BIN)/payloads --version
+
+test-native: $(STAMP)-test native ## Compare payloads-simd with libsecp256k1, COUNT=300000 signatures
+	@cd native && PAYLOADS_SIMD_COUNT=$(or $(COUNT),300000) cargo test --release --quiet -- --nocapture
+	@PAYLOADS_RECOVER=simd $(BIN)/python -m pytest -q tests/test_recover_many.py tests/test_vectors.py
 
 lint: $(STAMP)-lint ## Lint, formatting and types, those of the tests and of the code in the docs included
 	@$(BIN)/ruff check .

@@ -10,8 +10,8 @@ payloads-simd where it is installed. The environment variable PAYLOADS_RECOVER, 
 chooses the implementation: simd, libsecp256k1 or reference.
 
 Recovery runs in libsecp256k1 (btclib-secp256k1, else coincurve, else eth-keys' pure Python), and
-keccak-256 in tiny-keccak, else pycryptodome. No curve arithmetic is written here. The reasons for
-these choices, with measurements, are in docs/performance.md; `reference_recover` and
+keccak-256 in tiny-keccak, else pycryptodome. No curve arithmetic is written in Python. The reasons
+for these choices, with measurements, are in docs/performance.md; `reference_recover` and
 `reference_keccak256` are the second implementations, and tests hold both pairs together.
 """
 

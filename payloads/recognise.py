@@ -104,6 +104,11 @@ def form_of(raw: bytes) -> tuple[str, str, str]:
         if why := find(raw):
             return system.name, form, why
     known = systems.SYSTEMS
+    if error := next(filter(None, (system.revert(raw) for system in known)), ""):
+        raise Malformed(
+            f"revert data of a contract, not a payload: {error}",
+            offset=0, field="payload", expected="a payload", found=f"{len(raw)} bytes",
+        )  # fmt: skip
     short = len(raw) < min(system.shortest for system in known)
     raise Malformed(
         "too short for any payload" if short else "not recognised as a payload" + _hint(raw),

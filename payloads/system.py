@@ -128,6 +128,8 @@ class System:
     decode: Callable[[bytes, str, Options], Any]
     # The payloads inside other bytes, left to right; packed ones perhaps only of these signers.
     places: Callable[[bytes, Collection[bytes]], Iterable[Place]] = lambda data, signers: ()
+    # The error that revert data of the system's contracts spells, in words; "" for other bytes.
+    revert: Callable[[bytes], str] = lambda data: ""
     # The bytes inside a form that only wraps other bytes.
     containers: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
     notes: Callable[[Any, Claims], Iterable[Note]]

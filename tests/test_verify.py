@@ -8,14 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
-from payloads.abi.solidity import encode
+import payloads
+from payloads.abi.solidity import Argument, encode
 from payloads.chainlink import quotes, verifier
 from payloads.chainlink.calldata import VERIFY_BULK, encode_calldata, parameter
 from payloads.chainlink.findings import HAZARDS
 from payloads.chainlink.report import FULL_REPORT, decode_envelope
 from payloads.chainlink.state import SCALE, ChainlinkState
+from payloads.cli.verify import verdict_lines
 from payloads.crypto import CURVE_ORDER, address_of, checksum, keccak256, sign
 from payloads.errors import Malformed, Misuse, Refused
 from payloads.stork import verifier as stork
@@ -664,3 +667,94 @@ def test_revert_data_is_read(data: str, name: str) -> None:
 
 def test_the_scale_is_one_ether() -> None:
     assert SCALE == 10**18
+
+
+# --- a mock's errors, months, and which payload of a bulk call is refused -------------------------
+
+
+def mock_error(name: str, text: bytes = b"enable billing") -> bytes:
+    return keccak256(f"{name}(string)".encode())[:4] + encode([Argument("text", "bytes")], [text])
+
+
+@pytest.mark.parametrize("name", ["FeeManagerRequired", "FeeManagerNotExpected"])
+def test_errors_of_the_vendors_mock_say_that_it_is_the_mock(name: str) -> None:
+    read = read_revert(mock_error(name))
+    assert (read.error, read.args) == (name, ("enable billing",))
+    assert read.name.startswith(f"{name} (only chainlink-local's mock has this error")
+    assert read_revert(mock_error(name)[:-32]).error is None  # the text is cut off
+    with pytest.raises(Malformed, match=f"not a payload: {name} .*this proxy is the mock"):
+        payloads.decode("0x" + mock_error(name).hex())
+
+
+def test_the_mock_has_a_verifier_not_found_of_its_own() -> None:
+    assert "the mock" in read_revert(keccak256(b"VerifierNotFound()")[:4]).name
+    assert read_revert(keccak256(b"VerifierNotFound(bytes32)")[:4] + bytes(32)).note == ""
+    with pytest.raises(
+        Malformed, match="revert data of a contract, not a payload: BadVerification"
+    ):
+        payloads.decode("0x4df18f07")
+
+
+@pytest.mark.parametrize(("month", "found"), [(0, True), (1, False), (12, False), (13, True)])
+def test_a_month_that_is_none_is_a_finding_and_no_verdict(month: int, found: bool) -> None:
+    head = bytes.fromhex("000e" + "01" * 30) + b"".join(map(word, (NOW, NOW, 1, 1, NOW + 9)))
+    body = b"".join(map(word, (5, 4, 6, NOW, NOW, NOW * 10**9, 2, month, 5, 3, 5)))
+    verdict = verifier.judge(payload(head + body), state())
+    assert verdict.accepted
+    details = {finding.code: finding.detail for finding in verdict.findings}
+    assert ("no-such-month" in details) == found
+    assert details.get("no-such-month") in (None, f"contract_month is {month}")
+    assert "unreadable-report" not in details
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_a_refused_bulk_call_names_the_payload_at_the_top(generation: str) -> None:
+    raws = [payload(), payload(keys=(0, 11)), payload(keys=(2, 2))]
+    verdict = verifier.judge_bulk(raws, state(generation))
+    assert (verdict.name, verdict.payload) == ("BadVerification", 1)
+    assert verdict.sentence.startswith("payload 1: BadVerification (state: ")
+    assert verdict.explanation.startswith("payload 1: BadVerification")
+    assert list(verdict.to_dict())[:3] == ["accepted", "verdict", "payload"]
+    assert verdict.to_dict()["payload"] == 1
+    with pytest.raises(ContractRefusal, match="would revert: payload 1: BadVerification"):
+        verdict.raise_if_refused()
+    first = next(iter(verdict_lines(verdict, "")))
+    assert click.unstyle(first).startswith("refused: payload 1: BadVerification")
+    accepted = verifier.judge_bulk(raws[:1], state(generation))
+    assert accepted.payload is None
+    assert accepted.sentence.startswith("accepted (")
+    assert "payload" not in accepted.to_dict()
+    alone = verifier.judge(raws[1], state(generation))
+    assert alone.payload is None
+    assert alone.sentence.startswith("BadVerification (")
+
+
+def test_a_refusal_of_the_whole_bulk_call_names_no_payload() -> None:
+    kept_out = state(access_controller={"allowed": []})
+    verdict = verifier.judge_bulk([payload()], kept_out, sender="0x" + "11" * 20)
+    assert (verdict.name, verdict.payload) == ("AccessForbidden", None)
+    short = state(fee_manager=fees())
+    how: dict[str, Any] = {"parameter_payload": parameter(NATIVE), "value": 1}
+    verdict = verifier.judge_bulk([payload(), payload()], short, **how)
+    assert (verdict.name, verdict.payload) == ("InvalidDeposit", None)
+
+
+@pytest.mark.parametrize("fee_manager", [None, fees()])
+def test_an_element_outside_of_the_calldata_is_named_by_its_index(fee_manager: Any) -> None:
+    data = bytearray(encode_calldata([payload(), payload()], fee_token=LINK))
+    second = 4 + 64 + 32 + 32  # the offset of the second element
+    data[second : second + 32] = word(10**6)
+    verdict = verifier.judge_calldata(bytes(data), state(fee_manager=fee_manager))
+    assert (verdict.name, verdict.payload) == ("revert (empty)", 1)
+    assert verdict.sentence.startswith("payload 1: revert (empty)")
+
+
+def test_another_network_with_the_same_envelope_is_another_signer_set() -> None:
+    theirs = keccak256(b"the digest of another network")
+    config = {"config_digest": "0x" + theirs.hex(), "f": 1, "active": True}
+    signers = ["0x" + signer.hex() for signer in SIGNERS[8:12]]
+    other = state(configs=[config | {"signers": signers}], network="APRO, an example")
+    signed = payload(keys=(9, 11), digest=theirs)
+    assert verifier.judge(signed, other).accepted
+    assert verifier.judge(signed, state()).error == "VerifierNotFound"
+    assert "APRO, an example" in verifier.judge(signed, other).sentence

@@ -80,6 +80,7 @@ ELEMENTS = Step(
     "every element of the bytes[] must lie in the calldata",
     _elements,
     lambda call: {"payloads": len(call.items)},
+    blames=lambda call: next(item.index for item in call.items if item.fault is not None),
 )
 ELEMENT = Step(
     "element",

@@ -16,3 +16,11 @@ ACCESS_FORBIDDEN = ContractError.of("AccessForbidden")
 EXPIRED_REPORT = ContractError.of("ExpiredReport")
 INVALID_QUOTE = ContractError.of("InvalidQuote")
 INVALID_DEPOSIT = ContractError.of("InvalidDeposit")
+
+# Of the mock that the vendor publishes for tests, `MockVerifierProxy` of chainlink-local, alone.
+_MOCK = "only chainlink-local's mock has this error: this proxy is the mock, not a deployed one"
+FEE_MANAGER_REQUIRED = ContractError.of("FeeManagerRequired", "string", note=_MOCK)
+FEE_MANAGER_NOT_EXPECTED = ContractError.of("FeeManagerNotExpected", "string", note=_MOCK)
+VERIFIER_NOT_FOUND_MOCK = ContractError.of("VerifierNotFound", note=_MOCK)
+
+NAMES = frozenset(error.name for error in list(globals().values()) if type(error) is ContractError)

@@ -117,6 +117,12 @@ HAZARDS = {
             "verifiers do not look at prices",
         ),
         Hazard(
+            "no-such-month",
+            "warning",
+            "the month of the contract is outside of 1 to 12: the vendor's own decoder refuses it",
+            "verifiers do not decode the report they return; schema 14: contractMonth",
+        ),
+        Hazard(
             "ripcord",
             "danger",
             "the provider has paused reporting: the value must not be used",
@@ -220,6 +226,9 @@ def _of_report(item: Item) -> Iterator[tuple[str, str]]:
         yield "version-1-unchecked", ""
     yield from _of_times(bare, item.call.now)
     yield from _of_prices(bare)
+    month = getattr(bare.report, "contract_month", 1)
+    if not 1 <= month <= 12:
+        yield "no-such-month", f"contract_month is {month}"
     if bare.departures:
         yield "report-trailing-bytes", bare.departures[0].detail
 

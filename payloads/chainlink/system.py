@@ -72,6 +72,14 @@ def _calldata(payloads: Sequence[bytes], function: str, fee_token: str | None) -
     return encode_calldata(payload, function, fee_token=fee_token)
 
 
+def _revert(raw: bytes) -> str:
+    from payloads.chainlink import errors
+    from payloads.verdicts.contract_errors import read_revert
+
+    found = read_revert(raw)
+    return found.name if found.error in errors.NAMES else ""
+
+
 # --- judging: the contracts' rules are imported when they are first asked for ---------------------
 
 
@@ -142,6 +150,7 @@ SYSTEM = System(
     signed=(FullReport,),
     decode=_decode,
     places=places,
+    revert=_revert,
     containers={"snappy": decompress},
     notes=notes,
     is_frame=is_frame,

@@ -301,7 +301,7 @@ async def _until_first_end(
             if end.done():
                 progress.ended = end.result()
     finally:
-        progress.end(time.time_ns())
+        progress.end(time.time_ns(), cut_short=stopping.done())
         for task in tasks:
             task.cancel()
         error, *_ = await asyncio.gather(*tasks, return_exceptions=True)

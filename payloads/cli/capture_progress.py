@@ -34,7 +34,7 @@ _SHOWN_EVERY = 0.5
 _LOGGED_EVERY = 60.0
 # An unknown message may be a refusal. Further ones are only counted.
 _UNKNOWN_SHOWN = 3
-# A capture that has its --frames in less time has not waited for what is missing.
+# A capture that has its --frames or is stopped in less time has not waited for what is missing.
 _WAITED_FOR = 10 * 10**9
 
 
@@ -57,7 +57,7 @@ class Progress:
         self.ended_by: Refused | None = None
         # Refused subscriptions, with the reasons.
         self.refused: dict[str, str] = {}
-        # What was asked for and never came, and what --frames left no time for; see `end`.
+        # What was asked for and never came, and what a short capture left no time for; see `end`.
         self.never_came: dict[str, venues.Missing] = {}
         self.not_waited_for: dict[str, venues.Missing] = {}
         self._ended_at = 0
@@ -71,7 +71,7 @@ class Progress:
 
     def begin(self) -> None:
         """Count the time from now on."""
-        self.began = time.monotonic()
+        self.began, self._began_at = time.monotonic(), time.time_ns()
         self._last = (self.began, 0, 0)
 
     @property
@@ -113,15 +113,16 @@ class Progress:
                 found[f"connection {number} of {count}"] = each.ended_by.reason
         return found
 
-    def end(self, now: int) -> None:
-        """The capture ends: note what is refused, and what has not come."""
+    def end(self, now: int, cut_short: bool) -> None:
+        """The capture ends, perhaps before its time: note what is refused and what has not come."""
         self.refused, self._ended_at = self.refused_now(), now
         if not self.opened:
             return
-        complete = self._limit is not None and self.frames >= self._limit
+        cut_short |= self._limit is not None and self.frames >= self._limit
         for each in self.connections:
             for label, missing in each.session.missing.items():
-                soon = complete and now - missing.asked_at < _WAITED_FOR
+                waited = now - (missing.asked_at or self._began_at)
+                soon = cut_short and waited < _WAITED_FOR
                 (self.not_waited_for if soon else self.never_came)[label] = missing
         never = self.never_came.items()
         self.refused |= {label: missing_words(each, now) for label, each in never}

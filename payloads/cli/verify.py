@@ -172,7 +172,7 @@ def verdict_lines(verdict: Verdict, where: str) -> Iterator[str]:
 
 def _headline(verdict: Verdict) -> str:
     if not verdict.accepted:
-        refused = click.style(f"refused: {verdict.name}", fg="red", bold=True)
+        refused = click.style(f"refused: {verdict.refusal}", fg="red", bold=True)
         return f"{refused}  revert data 0x{elide((verdict.revert_data or b'').hex(), 80)}"
     if not verdict.passed:
         return click.style("refused: the call returns false", fg="red", bold=True)

@@ -35,6 +35,7 @@ class Step(Record, frozen=True):
     `run` raises `Stop`, or a decoder's `Malformed`, where the contract would revert. It may keep
     what it finds out in its subject, for later steps. `rule` is the check in words, `inputs` what
     it is applied to. The attributes that `needs` names must not be None, or the step is not made.
+    `blames` finds the index of the payload that fails a step of the whole call.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Step(Record, frozen=True):
     run: Callable[[Any], None]
     inputs: Callable[[Any], dict[str, Any]]
     needs: tuple[str, ...] = ()
+    blames: Callable[[Any], int | None] = lambda subject: None
 
 
 class Stage(Record, frozen=True):
@@ -196,6 +198,8 @@ def _check(stage: Stage, step: Step, subject: Any) -> Check:
         detail = f"not asked: there is no {' and no '.join(missing)}"
         return Check(step.name, step.rule, {}, None, detail, payload=index)
     passed, detail, revert = _outcome(stage, step, subject)
+    if not passed and not stage.each:
+        index = step.blames(subject)
     return Check(step.name, step.rule, step.inputs(subject), passed, detail, revert, payload=index)
 
 

@@ -10,25 +10,27 @@ from typing import Any
 from hexbytes import HexBytes
 
 from payloads.abi.fields import Record, hexed
-from payloads.abi.solidity import Argument, encode
+from payloads.abi.solidity import Argument, decode, encode
 from payloads.crypto import keccak256
+from payloads.errors import Malformed
 
 # Every declared error by its selector.
 ERRORS: dict[bytes, ContractError] = {}
 
 
 class ContractError(Record, frozen=True):
-    """An error as a contract declares it."""
+    """An error as a contract declares it. `note` is for a person who meets it."""
 
     name: str
     types: tuple[str, ...]
     selector: HexBytes
+    note: str = ""
 
     @classmethod
-    def of(cls, name: str, *types: str) -> ContractError:
+    def of(cls, name: str, *types: str, note: str = "") -> ContractError:
         """Declare an error."""
         selector = keccak256(f"{name}({','.join(types)})".encode())[:4]
-        return ERRORS.setdefault(selector, cls(name, types, hexed(selector)))
+        return ERRORS.setdefault(selector, cls(name, types, hexed(selector), note))
 
     def data(self, *args: int | bytes) -> bytes:
         """The revert data with these arguments."""
@@ -37,6 +39,8 @@ class ContractError(Record, frozen=True):
 
     def read(self, data: bytes) -> tuple[Any, ...] | None:
         """The arguments, if the data is as long as they are."""
+        if self.types == ("string",):
+            return _text(data[4:])
         if len(data) != 4 + 32 * len(self.types):
             return None
         words = [data[at : at + 32] for at in range(4, len(data), 32)]
@@ -45,6 +49,15 @@ class ContractError(Record, frozen=True):
             hexed(word) if type_ == "bytes32" else int.from_bytes(word, "big")
             for type_, word in pairs
         )
+
+
+def _text(arguments: bytes) -> tuple[Any, ...] | None:
+    """The single argument of an error that carries a text."""
+    try:
+        (text,) = decode((Argument("text", "bytes"),), arguments)
+    except Malformed:
+        return None
+    return (text.decode("utf-8", "replace"),)
 
 
 # Solidity's own.
@@ -59,6 +72,7 @@ class Revert(Record, frozen=True):
     error: str | None = None
     selector: HexBytes | None = None
     args: tuple[Any, ...] = ()
+    note: str = ""
 
     @property
     def name(self) -> str:
@@ -66,6 +80,8 @@ class Revert(Record, frozen=True):
         if self.error == "Panic":
             code = self.args[0]
             return f"Panic(0x{code:02x}) {_PANICS.get(code, '')}".rstrip()
+        if self.note:
+            return f"{self.error} ({self.note})"
         return self.error or ("unknown error" if self.data else "revert (empty)")
 
 
@@ -75,4 +91,4 @@ def read_revert(data: bytes) -> Revert:
     args = error.read(data) if error else None
     if error is None or args is None:
         return Revert(hexed(data), None, hexed(data[:4]) if len(data) >= 4 else None)
-    return Revert(hexed(data), error.name, error.selector, args)
+    return Revert(hexed(data), error.name, error.selector, args, error.note)

@@ -97,6 +97,16 @@ class Verdict:
         return tuple(check for check in self.checks if check.passed is False)
 
     @property
+    def payload(self) -> int | None:
+        """The index of the payload of a bulk call at which the chain stops; None for others."""
+        return next((check.payload for check in self.checks if check.decided), None)
+
+    @property
+    def refusal(self) -> str:
+        """The contract's error, behind the payload that it is about where a call has several."""
+        return self.name if self.payload is None else f"payload {self.payload}: {self.name}"
+
+    @property
     def findings(self) -> tuple[Finding, ...]:
         """What a user must hear whatever the verdict."""
         return self.why.findings
@@ -111,7 +121,8 @@ class Verdict:
     def sentence(self) -> str:
         """The verdict, and the state it was reached with, in one line."""
         age = "age unknown" if self.age is None else f"{self.age} s old"
-        return f"{self.name} (state: {self.state.described()}; {age})"
+        name = self.name if self.accepted else self.refusal
+        return f"{name} (state: {self.state.described()}; {age})"
 
     @property
     def passed(self) -> bool:
@@ -129,7 +140,7 @@ class Verdict:
         if self.accepted:
             reason, failed = "the contract would return false", self.problems[:1]
         else:
-            reason = f"the contract would revert: {self.name}"
+            reason = f"the contract would revert: {self.refusal}"
             failed = tuple(check for check in self.checks if check.decided)[:1]
         raise ContractRefusal(
             reason,
@@ -146,6 +157,8 @@ class Verdict:
             record["returned"] = self.returned
         else:
             facts = {"error": self.error, "selector": self.selector, "args": self.args}
+            if self.payload is not None:
+                record["payload"] = self.payload
             record["revert"] = {"data": self.revert.data, **facts}
         record["checks"] = self.checks
         record["findings"] = self.findings

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 from click.testing import CliRunner, Result
@@ -13,8 +14,10 @@ from click.testing import CliRunner, Result
 from payloads import simulators
 from payloads.capture.frames import Incident
 from payloads.capture.reader import read_records
+from payloads.cli.capture_progress import Progress
 from payloads.cli.main import main
 from payloads.simulators import Simulator
+from payloads.venues.common.session import SECOND, Missing
 
 SHORT = ("--for", "0.4s")
 # The venues acknowledge or not, and then lose every message of data.
@@ -81,6 +84,45 @@ def test_what_was_not_even_asked_for(tmp_path: Path) -> None:
         ran = capture(simulator, tmp_path / "c.jsonl", *SHORT)
     assert ran.exit_code == 1
     assert "never came               B:BTC-USD (not asked for)" in ran.stdout
+
+
+def test_so_many_messages_leave_no_time_to_ask_either(tmp_path: Path) -> None:
+    """The login waits for an answer that never comes; a public channel has its messages."""
+    with simulators.start("ethgas", feeds=["orderBookUpdate"], rate=50) as simulator:
+        simulator.refuse(503, times=100, requests=True)
+        private = simulator.capture(str(tmp_path / "c.jsonl"))
+        private.insert(2, "preconfBundleUpdate")
+        ran = CliRunner(env=simulator.environment).invoke(main, [*private, "--frames", "5"])
+    assert ran.exit_code == 0, ran.stdout
+    assert "not waited for           login, preconfBundleUpdate" in ran.stdout
+
+
+class Waiting:
+    """A connection of which an asset was asked for at second 100 and has not come."""
+
+    class session:
+        refused: ClassVar[dict[str, str]] = {}
+        missing: ClassVar[dict[str, Missing]] = {"ETHUSD": Missing("no data", 100 * SECOND)}
+
+    class stats:
+        opened = 1
+
+    ended_by = None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "cut_short", "never"), [(3, True, False), (10, True, True), (3, False, True)]
+)
+def test_a_capture_that_is_stopped_early_has_not_waited(
+    seconds: int, cut_short: bool, never: bool
+) -> None:
+    progress = Progress(coloured=False)
+    progress.connection = SimpleNamespace(connections=(Waiting,))  # type: ignore[assignment]
+    progress.end((100 + seconds) * SECOND, cut_short=cut_short)
+    assert ([*progress.never_came], [*progress.not_waited_for]) == (
+        (["ETHUSD"], []) if never else ([], ["ETHUSD"])
+    )
+    assert bool(progress.refused) is never
 
 
 def test_trades_may_be_silent_once_they_are_acknowledged(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.common.redactor import Secret
 from payloads.venues.common.session import (
@@ -69,6 +71,11 @@ def test_an_error_of_stork_s() -> None:
     assert (session.refused, session.missing) == ({"3": "error: no such asset"}, {})
     assert not session.all_refused, "nothing says that the error is about it"
     assert session.tick(LATER) == [], "it is not taken to be in force"
+    session.take()
+    session.subscribe(4)
+    assert [json.loads(text)["assets"] for text in session.take()] == [[4]], "asked for once"
+    session.unsubscribe(4)
+    session.take()
     events = say(session, {"type": "unsigned", "tax": 1, "ts": 1, "a": [{"id": 3, "v": "1"}]}, NOW)
     assert events[0] == Subscribed("3")
     assert session.refused == {}

@@ -129,7 +129,8 @@ class EthgasSession(JsonSession):
     def missing(self) -> dict[str, Missing]:
         channels = {one.label: how for one, how in self._subscriptions.missing.items()}
         found = self._entry.missing | channels | self._requested.missing
-        return {label: how for label, how in found.items() if label not in self.refused}
+        refused = self.refused
+        return {label: how for label, how in found.items() if label not in refused}
 
     @property
     def all_refused(self) -> bool:

@@ -198,6 +198,8 @@ class StorkSession(JsonSession):
         new = dict.fromkeys(_checked(assets))
         self._wanted |= new
         self._differs = True
+        for asset in new:
+            self._contested.pop(self._id_of(asset), None)
         if self._open and any(name in new for name in self._nameless()):
             self._reader.want()
 
@@ -309,7 +311,9 @@ class StorkSession(JsonSession):
         gone = [asset_id for asset_id in subscriptions if asset_id not in wanted]
         gone = [asset_id for asset_id in gone if subscriptions.remove(asset_id) is not HELD]
         for asset_id in wanted:
-            subscriptions.add(asset_id)
+            # What an error may have been about would be refused again, and others with it.
+            if asset_id not in self._contested:
+                subscriptions.add(asset_id)
         new = subscriptions.in_state(HELD)
         # Spelled as the service takes it: its page has `usubscribe` too.
         for kind, ids in (("unsubscribe", gone), ("subscribe", new)):

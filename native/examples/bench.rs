@@ -1,0 +1,68 @@
+//! `cargo run --release --example bench`: batches against libsecp256k1's own loop, in one run.
+//!
+//! Rounds take turns, and each figure is the fastest of its rounds.
+
+use std::time::Instant;
+
+use payloads_simd::dispatch::{Implementation, fastest, has_vectors, recover};
+use payloads_simd::engine::Signatures;
+use secp256k1::{Message, Secp256k1, SecretKey};
+
+const MOST: usize = 4096;
+const ROUNDS: usize = 15;
+
+fn main() {
+    let secp = Secp256k1::new();
+    let (mut digests, mut rs, mut ss, mut vs) = (vec![], vec![], vec![], vec![]);
+    for i in 0..MOST as u64 {
+        let mut bytes = [0x5A; 32];
+        bytes[8..16].copy_from_slice(&(i + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
+        let key = SecretKey::from_byte_array(bytes).expect("a usable key");
+        let (id, compact) =
+            secp.sign_ecdsa_recoverable(Message::from_digest(bytes), &key).serialize_compact();
+        digests.extend(bytes);
+        rs.extend(&compact[..32]);
+        ss.extend(&compact[32..]);
+        vs.push(i32::from(id) as u8);
+    }
+    let all = Signatures { digests: &digests, rs: &rs, ss: &ss, vs: &vs };
+    println!("vector instructions: {}", if has_vectors() { "yes" } else { "no" });
+    println!("| batch | threads | µs a signature | libsecp256k1's loop | times |");
+    println!("|---|---|---|---|---|");
+    for (batch, threads) in [
+        (1, 1),
+        (2, 1),
+        (4, 1),
+        (8, 1),
+        (16, 1),
+        (64, 1),
+        (128, 1),
+        (1024, 1),
+        (4096, 1),
+        (1024, 2),
+        (4096, 2),
+    ] {
+        let (mut ours, mut theirs) = (f64::MAX, f64::MAX);
+        for _ in 0..ROUNDS {
+            ours = ours.min(time(all, batch, fastest(batch), threads));
+            theirs = theirs.min(time(
+                all.slice(0, 256),
+                batch.min(256),
+                Implementation::Libsecp256k1,
+                1,
+            ));
+        }
+        println!("| {batch} | {threads} | {ours:.2} | {theirs:.1} | {:.1} |", theirs / ours);
+    }
+}
+
+/// Microseconds a signature, over all signatures in batches.
+fn time(all: Signatures<'_>, batch: usize, implementation: Implementation, threads: usize) -> f64 {
+    let count = all.len().min(64 * batch).min(1024.max(batch)) / batch * batch;
+    let begun = Instant::now();
+    for at in (0..count).step_by(batch) {
+        let found = recover(all.slice(at, at + batch), implementation, threads);
+        assert!(found.iter().all(Option::is_some));
+    }
+    begun.elapsed().as_secs_f64() * 1e6 / count as f64
+}

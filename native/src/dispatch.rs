@@ -1,0 +1,141 @@
+//! Which implementation recovers, and on how many threads.
+
+use std::sync::{Mutex, OnceLock};
+
+use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+use secp256k1::{Message, Secp256k1, VerifyOnly};
+use tiny_keccak::{Hasher, Keccak};
+
+use crate::engine::{Address, Answer, CHUNK, Engine, Signatures};
+use crate::lanes::{Lanes, Portable};
+
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::Avx512 as Vector;
+#[cfg(not(target_arch = "x86_64"))]
+use crate::lanes::Portable as Vector;
+
+/// A thread is worth starting for this many signatures.
+const WORTH_A_THREAD: usize = 64;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Implementation {
+    /// The vector instructions.
+    Vector,
+    /// The same algorithm one word at a time: for tests, slower than libsecp256k1.
+    Portable,
+    Libsecp256k1,
+}
+
+/// Does this machine have the vector instructions?
+pub fn has_vectors() -> bool {
+    cfg!(target_arch = "x86_64") && Vector::available()
+}
+
+/// What suits this machine and so many signatures. One signature costs libsecp256k1 as much as
+/// eight cost the vectors.
+pub fn fastest(count: usize) -> Implementation {
+    if count > 1 && has_vectors() { Implementation::Vector } else { Implementation::Libsecp256k1 }
+}
+
+/// The answers, by ecrecover's rules: addresses, or None. `threads` of 0: as many as cores.
+pub fn recover(
+    signatures: Signatures<'_>,
+    implementation: Implementation,
+    threads: usize,
+) -> Vec<Option<Address>> {
+    let mut answers = vec![None; signatures.len()];
+    let wanted = match threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        _ => threads,
+    };
+    let threads = wanted.min(signatures.len() / WORTH_A_THREAD).max(1);
+    // Whole chunks, as evenly as they go; fewer chunks than two a thread are cut smaller.
+    let share = signatures.len().div_ceil(threads);
+    let share =
+        if share > 2 * CHUNK { share.next_multiple_of(CHUNK) } else { share.next_multiple_of(8) };
+    if threads == 1 {
+        recover_here(signatures, implementation, &mut answers);
+        return answers;
+    }
+    std::thread::scope(|scope| {
+        let mut pieces = answers.chunks_mut(share).enumerate();
+        let first = pieces.next();
+        for (i, piece) in pieces {
+            let part = signatures.slice(i * share, i * share + piece.len());
+            scope.spawn(move || recover_here(part, implementation, piece));
+        }
+        if let Some((_, piece)) = first {
+            recover_here(signatures.slice(0, piece.len()), implementation, piece);
+        }
+    });
+    answers
+}
+
+fn recover_here(
+    signatures: Signatures<'_>,
+    implementation: Implementation,
+    answers: &mut [Option<Address>],
+) {
+    static VECTOR: Pool<Vector> = Pool::new();
+    static PORTABLE: Pool<Portable> = Pool::new();
+    match implementation {
+        Implementation::Vector => VECTOR.recover(signatures, answers),
+        Implementation::Portable => PORTABLE.recover(signatures, answers),
+        Implementation::Libsecp256k1 => {
+            for (i, answer) in answers.iter_mut().enumerate() {
+                *answer = recover_one(signatures.slice(i, i + 1));
+            }
+        }
+    }
+}
+
+/// Engines that no thread uses at the moment: their memory is not allocated again for each call.
+struct Pool<L>(Mutex<Vec<Box<Engine<L>>>>);
+
+impl<L: Lanes> Pool<L> {
+    const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    fn recover(&self, signatures: Signatures<'_>, answers: &mut [Option<Address>]) {
+        let idle = || self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let kept = idle().pop();
+        let mut engine = kept.unwrap_or_else(|| Box::new(Engine::new()));
+        let mut found = [Answer::Nothing; CHUNK];
+        for (i, piece) in answers.chunks_mut(CHUNK).enumerate() {
+            let part = signatures.slice(i * CHUNK, i * CHUNK + piece.len());
+            let found = &mut found[..piece.len()];
+            engine.run(part, found);
+            for (j, answer) in found.iter().enumerate() {
+                piece[j] = match *answer {
+                    Answer::Address(address) => Some(address),
+                    Answer::Nothing => None,
+                    Answer::Flagged => recover_one(part.slice(j, j + 1)),
+                };
+            }
+        }
+        idle().push(engine);
+    }
+}
+
+/// One signature, by libsecp256k1.
+pub fn recover_one(signature: Signatures<'_>) -> Option<Address> {
+    static CONTEXT: OnceLock<Secp256k1<VerifyOnly>> = OnceLock::new();
+    let context = CONTEXT.get_or_init(Secp256k1::verification_only);
+    let id = match signature.vs[0] {
+        0 => RecoveryId::Zero,
+        1 => RecoveryId::One,
+        _ => return None,
+    };
+    let mut compact = [0; 64];
+    compact[..32].copy_from_slice(signature.rs);
+    compact[32..].copy_from_slice(signature.ss);
+    let parsed = RecoverableSignature::from_compact(&compact, id).ok()?;
+    let digest = Message::from_digest(signature.digests.try_into().ok()?);
+    let key = context.recover_ecdsa(digest, &parsed).ok()?;
+    let mut hasher = Keccak::v256();
+    let mut hash = [0; 32];
+    hasher.update(&key.serialize_uncompressed()[1..]);
+    hasher.finalize(&mut hash);
+    hash[12..].try_into().ok()
+}

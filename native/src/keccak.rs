@@ -1,0 +1,82 @@
+//! keccak-256 of eight public keys at once, each of 64 bytes: one permutation of one block.
+//!
+//! The state is 25 words, in rows of five. The round follows the specification's five steps.
+
+use crate::each;
+use crate::lanes::Lanes;
+
+const ROUNDS: usize = 24;
+
+/// The constants come from the specification's shift register, x^8 + x^6 + x^5 + x^4 + 1.
+const CONSTANTS: [u64; ROUNDS] = constants();
+
+const fn constants() -> [u64; ROUNDS] {
+    let (mut out, mut register, mut round) = ([0; ROUNDS], 1u16, 0);
+    while round < ROUNDS {
+        let mut j = 0;
+        while j < 7 {
+            out[round] |= ((register & 1) as u64) << ((1 << j) - 1);
+            register <<= 1;
+            if register & 0x100 != 0 {
+                register ^= 0x171;
+            }
+            j += 1;
+        }
+        round += 1;
+    }
+    out
+}
+
+/// By position x + 5 y: how far a word is rotated, and where it then goes.
+const MOVES: [(u64, usize); 25] = moves();
+
+const fn moves() -> [(u64, usize); 25] {
+    let (mut out, mut x, mut y, mut t) = ([(0, 0); 25], 1, 0, 0);
+    while t < 24 {
+        let (next_x, next_y) = (y, (2 * x + 3 * y) % 5);
+        out[x + 5 * y] = (((t + 1) * (t + 2) / 2 % 64) as u64, next_x + 5 * next_y);
+        (x, y) = (next_x, next_y);
+        t += 1;
+    }
+    out
+}
+
+/// The last 20 bytes of the digest of x and y (words, the lowest first): its words 1 to 3.
+#[inline(always)]
+pub fn address<L: Lanes>(x: [L; 4], y: [L; 4]) -> [L; 3] {
+    let mut state = [L::splat(0); 25];
+    for i in 0..4 {
+        state[i] = x[3 - i].swap_bytes();
+        state[4 + i] = y[3 - i].swap_bytes();
+    }
+    // The padding of a block of 136 bytes.
+    state[8] = L::splat(1);
+    state[16] = L::splat(0x80 << 56);
+    for constant in CONSTANTS {
+        state = round(state, constant);
+    }
+    [state[1], state[2], state[3]]
+}
+
+#[inline(always)]
+fn round<L: Lanes>(mut state: [L; 25], constant: u64) -> [L; 25] {
+    let columns: [L; 5] = each!(
+        x < 5,
+        state[x].xor(state[x + 5]).xor(state[x + 10]).xor(state[x + 15]).xor(state[x + 20])
+    );
+    for i in 0..25 {
+        let (before, after) = (columns[(i + 4) % 5], columns[(i + 1) % 5]);
+        state[i] = state[i].xor(before).xor(after.rotate(1));
+    }
+    let mut moved = state;
+    for i in 0..25 {
+        let (bits, to) = MOVES[i];
+        moved[to] = state[i].rotate(bits);
+    }
+    let mut out: [L; 25] = each!(
+        i < 25,
+        moved[i].xor(moved[i / 5 * 5 + (i + 1) % 5].not_and(moved[i / 5 * 5 + (i + 2) % 5]))
+    );
+    out[0] = out[0].xor(L::splat(constant));
+    out
+}

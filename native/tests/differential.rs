@@ -1,0 +1,50 @@
+//! Every implementation against libsecp256k1, on good, damaged and constructed signatures.
+//!
+//! PAYLOADS_SIMD_COUNT says how many signatures the vector instructions take; the portable lanes
+//! take a tenth. What ran is printed; without the instructions, the portable lanes take all.
+
+mod damage;
+
+use damage::{Columns, Maker, Random};
+use payloads_simd::dispatch::{Implementation, has_vectors, recover, recover_one};
+
+fn count() -> usize {
+    std::env::var("PAYLOADS_SIMD_COUNT").map_or(20_000, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn answers_are_those_of_libsecp256k1() {
+    let maker = Maker::new();
+    let (fast, portable) = if has_vectors() { (count(), count() / 10) } else { (0, count()) };
+    let (compared, found) = maker.compare(&mut Random(1), portable, Implementation::Portable);
+    println!("portable: {compared} compared, {found} with an address");
+    assert!(found > compared / 4 && found < compared);
+    if fast == 0 {
+        println!("vector instructions: NOT RUN, this machine has none");
+        return;
+    }
+    let (compared, found) = maker.compare(&mut Random(2), fast, Implementation::Vector);
+    println!("vector instructions: {compared} compared, {found} with an address");
+    assert!(found > compared / 4 && found < compared);
+}
+
+#[test]
+fn every_size_of_a_batch() {
+    let (maker, mut random) = (Maker::new(), Random(3));
+    for size in (0..140).chain([255, 256, 257, 1023, 1024]) {
+        let mut columns = Columns::default();
+        for _ in 0..size {
+            let (digest, r, s, v) = maker.make(&mut random);
+            columns.push(digest, r, s, v);
+        }
+        let all = columns.signatures();
+        let wanted: Vec<_> = (0..size).map(|i| recover_one(all.slice(i, i + 1))).collect();
+        if has_vectors() {
+            for threads in [0, 1, 2, 5] {
+                assert_eq!(recover(all, Implementation::Vector, threads), wanted);
+            }
+        }
+        assert_eq!(recover(all, Implementation::Portable, 2), wanted);
+        assert_eq!(recover(all, Implementation::Libsecp256k1, 2), wanted);
+    }
+}
