@@ -1,0 +1,33 @@
+"""What is delivered beside the code: the bill of materials."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_bill_of_materials(tmp_path: Path) -> None:
+    written = []
+    for name in ("once", "again"):
+        file = tmp_path / name
+        subprocess.run([sys.executable, ROOT / ".ci/sbom.py", file], check=True, timeout=60)
+        written.append(file.read_text(encoding="utf-8"))
+    assert written[0] == written[1]
+    assert str(ROOT) not in written[0]
+    assert sys.prefix not in written[0]
+    bill = json.loads(written[0])
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
+    assert bill["metadata"]["component"]["name"] == "payloads"
+    named = {component["name"] for component in bill["components"]}
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert {re.split(r"[<>=]", each)[0] for each in wanted} <= named
+    assert "pytest" not in named
+    references = {component["bom-ref"] for component in bill["components"]}
+    for entry in bill["dependencies"]:
+        assert set(entry["dependsOn"]) <= references
