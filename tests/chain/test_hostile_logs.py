@@ -85,14 +85,23 @@ def test_what_is_no_hex_is_not_read_as_hex() -> None:
             connect(Logs(**{key: bad})).logs([ADDRESS], [], 5, 5)
 
 
+class Chain:
+    """A provider of chain 16, with code wherever it is asked for."""
+
+    def make_request(self, method: str, params: list[Any]) -> Any:
+        block = {"number": "0x5", "hash": "0x" + "11" * 32, "timestamp": hex(1722349010)}
+        known = {"eth_chainId": "0x10", "eth_blockNumber": "0x5", "eth_getBlockByNumber": block}
+        return {"result": known.get(method, "0x60")}
+
+
 def test_a_transaction_s_numbers_are_quantities() -> None:
     known = State.load(corpus.FIXTURES / "examples" / "state.json").to_dict()
     state = State.from_dict(known | {"proxy": "0x" + ADDRESS.hex(), "chain_id": 16})
-    to = "0x" + ADDRESS.hex()
-    chains: list[Any] = ["1_0", "10", "-0x10", "0x1_0", "0x" + "1" * 65, 1.5, [], 10**5000]
-    for chain in chains:
+    sound = {"to": "0x" + ADDRESS.hex(), "data": "0x00", "chainId": "0x10"}
+    numbers: list[Any] = ["1_0", "10", "-0x10", "0x1_0", "0x" + "1" * 65, 1.5, [], 10**5000]
+    for chain in numbers:
         with pytest.raises(Misuse, match="chainId"):
-            judge_transaction({"to": to, "data": "0x00", "chainId": chain}, state)
+            judge_transaction(Chain(), sound | {"chainId": chain}, state)
     for data in ("0x1", "0x1 2", "zz", 5):
         with pytest.raises(Misuse, match="not hex"):
-            judge_transaction({"to": to, "data": data, "chainId": "0x10"}, state)
+            judge_transaction(Chain(), sound | {"data": data}, state)
