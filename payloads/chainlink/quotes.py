@@ -31,8 +31,8 @@ class Quote(Record, frozen=True):
     """The cost of a report. `link` and `native` are None where it is free: `free` says why.
 
     `expires_in` counts from the time judged at to the last second of acceptance; negative when the
-    report has expired. `gas` is to be expected from cold state, by the way of paying (see `gas`); None
-    where unmeasured.
+    report has expired. `gas` is to be expected from cold state, by the way of paying (see `gas`);
+    None where unmeasured.
     """
 
     feed_id: HexBytes

@@ -7,8 +7,8 @@ A whole transaction is measured: the 21,000 it begins with, its calldata, and ev
 cold, as in a block of its own. pyrevm never ends a transaction, so the state that setting up leaves
 behind is copied into a fresh EVM first, where nothing has been touched. One fee was paid before, as
 a first one writes slots that are empty. 31 signers, a version 3 report of a new epoch, paid in
-LINK, in the native token as value, or wrapped. A fee manager that is paid in native pays the
-reward on in LINK if it holds enough (`…_with_link`); if it does not, it notes a deficit. The tokens are our
+LINK, in the native token as value, or wrapped. A fee manager that is paid in native pays the reward
+in LINK if it holds enough (`…_with_link`); if it does not, it notes a deficit. The tokens are our
 stand-ins (`Token.sol`).
 """
 

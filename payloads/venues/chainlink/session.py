@@ -168,7 +168,8 @@ class ChainlinkSession(JsonSession):
     def _delivered(self, report: StreamReport, now: int) -> Event:
         if self.stream.accept(report, now):
             return Data(report.feed_id, report, report.full_report)
-        return Duplicate(report.feed_id, report)
+        seconds = report.observations_timestamp
+        return Duplicate(report.feed_id, report, None if seconds is None else seconds * 10**9)
 
     def _check_timers(self, now: int) -> list[Event]:
         return list(self._watchdog.expired(now))

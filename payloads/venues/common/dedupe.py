@@ -15,11 +15,15 @@ from payloads.venues.common.session import Event
 class Duplicate(Event, frozen=True):
     """Data that was delivered before: dropped here; a capture has the frame all the same.
 
-    `content` is what `Data` would have had, where the session reads what it drops.
+    `content` is what `Data` would have had, where the session reads what it drops. `time` is the
+    message's own, in nanoseconds since 1970, and `sequence` its number: both None where the venue
+    puts none into it.
     """
 
     channel: str
     content: Any = None
+    time: int | None = None
+    sequence: int | None = None
 
 
 class Repeats:

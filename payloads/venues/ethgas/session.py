@@ -362,7 +362,7 @@ class EthgasSession(JsonSession):
         confirmed = self._confirmed(update)
         # Without a time two messages may be the same and both be meant.
         if update.time is not None and self._repeats.again(raw):
-            return [*confirmed, Duplicate(update.channel)]
+            return [*confirmed, Duplicate(update.channel, update, update.time * 10**6)]
         return [*confirmed, Data(update.channel, update)]
 
     def _confirmed(self, update: Update) -> list[Event]:

@@ -284,7 +284,7 @@ class FinerySession(JsonSession):
         binding, events = self._feeds.arrived(frame)
         label = binding.label if binding else Binding(frame.feed, frame.feed_id or None).label
         if binding and self._feeds.again_the_same(binding, frame, raw):
-            return [*events, Duplicate(label)]
+            return [*events, Duplicate(label, frame, _time_of(frame))]
         if frame.feed not in BOOKS:
             rows = rows_of(frame.feed, frame.action, frame.data)
             self._feeds.learn(rows)
@@ -295,3 +295,14 @@ class FinerySession(JsonSession):
             return [*events, Data(label, self._feeds.keep(binding, frame))]
         except Malformed as error:
             return [*events, Broken(error, raw)]
+
+
+def _time_of(frame: Frame) -> int | None:
+    """The time of a deal or an order, in nanoseconds; books have none."""
+    if frame.feed in BOOKS:
+        return None
+    for row in rows_of(frame.feed, frame.action, frame.data):
+        for name in ("deal_moment", "settlement_moment", "created_at"):
+            if type(found := getattr(row, name, None)) is int:
+                return found * 10**6
+    return None

@@ -75,7 +75,10 @@ class QfexSession(JsonSession):
         told_apart = any(getattr(record, name, None) is not None for name in names)
         mark = replace(record, sequence=None) if isinstance(record, Trade) else record
         again = told_apart and self._repeats.again(mark, stream)
-        return Duplicate(channel, record) if again else Data(channel, record)
+        if not again:
+            return Data(channel, record)
+        time, number = (getattr(record, name, None) for name in ("time", "sequence"))
+        return Duplicate(channel, record, time, number)
 
 
 def listed(content: Any) -> list[Any]:

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, ClassVar
 
-from payloads.errors import Misuse, PayloadError, elide, shown
+from payloads.errors import Malformed, Misuse, PayloadError, elide, shown
 from payloads.stork.frames import SIGNED, UNSIGNED, payload_bytes
 from payloads.stork.update import SignedUpdate, UnsignedUpdate, decode, decode_unsigned
 from payloads.venues.common.dedupe import Duplicate, Repeats
@@ -246,7 +246,7 @@ class StorkSession(JsonSession):
         waits = waits or not self._subscriptions.all_have_come
         confirmed = self._came(_asset_ids(found)) if waits else []
         new = not self._repeats.again(raw)
-        return [*confirmed, found if new else Duplicate(found.channel, found.content)]
+        return [*confirmed, found if new else _repeated(found)]
 
     def _came(self, ids: list[int]) -> list[Event]:
         """There is data for these assets."""
@@ -386,3 +386,12 @@ def _echo(message: Any) -> tuple[str, list[int]]:
     ids = message.get("assets")
     listed = ids if isinstance(ids, list) else []
     return message["type"], [asset for asset in listed if type(asset) is int]
+
+
+def _repeated(found: Data) -> Duplicate:
+    """Data that came before, with the time that was signed."""
+    try:
+        update = found.content if found.payload is None else decode(found.payload)
+    except Malformed:
+        return Duplicate(found.channel, found.content)
+    return Duplicate(found.channel, found.content, update.timestamp_ns)

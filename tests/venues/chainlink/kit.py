@@ -94,7 +94,7 @@ def read(message: dict[str, Any], **options: Any) -> StreamReport:
 
 
 def duplicate(price: int = 1, **options: Any) -> Duplicate:
-    return Duplicate(F1, read(make_report(F1, 1000, price), **options))
+    return Duplicate(F1, read(make_report(F1, 1000, price), **options), 1000 * 10**9)
 
 
 def opened(session: Session, at: int = NOW) -> list[Event]:

@@ -316,7 +316,9 @@ def test_what_comes_twice_is_delivered_once() -> None:
     session.opened(NOW)
     trade = {"e": "recentTradeUpdate", "E": 7, "P": {"i": "x", "p": "1", "q": "2", "t": 3}}
     assert [type(one) for one in say(session, trade)] == [Data]
-    assert say(session, trade) == [Duplicate("recentTradeUpdate")]
+    (again,) = say(session, trade)
+    assert isinstance(again, Duplicate)
+    assert (again.channel, again.time) == ("recentTradeUpdate", 7 * 10**6)
     assert session.repeated == 1
     del trade["E"]
     assert [type(one) for _ in range(2) for one in say(session, trade)] == [Data, Data]

@@ -220,7 +220,10 @@ def test_first_data_confirms(message: str) -> None:
     assert kinds(events[2:]) == [Data]
     # Once is enough; and the same message again is nothing new.
     (data,) = [event for event in events if isinstance(event, Data)]
-    assert one.received(message, NOW) == [Duplicate(one.channel, data.content)]
+    update = data.content if data.payload is None else payload.decode(data.payload)
+    time = update.timestamp_ns
+    assert one.received(message, NOW) == [Duplicate(one.channel, data.content, time)]
+    assert time > 10**18
     assert one.repeated == 1
     one.opened(NOW)
     assert kinds(one.received(message, NOW))[-1] is Data
