@@ -466,7 +466,7 @@ MEASURED: dict[str, dict[str, dict[int, int]]] = {
 # measured: end
 
 
-# Paid in native or in wrapped native, a fee manager that holds enough LINK pays the reward on in LINK
+# Paid in native or wrapped native, a fee manager that holds enough LINK pays the reward in LINK
 # (`…_with_link`). Without it, the fee manager notes a deficit, and that costs less.
 PAID = ("link", "native", "native_with_link", "wrapped", "wrapped_with_link")
 
