@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-onchain test-interop fuzz mutants native test-native lint format bench docs build clean
+.PHONY: help demo test test-onchain test-interop fuzz mutants native test-native lint format bench docs build pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,7 @@ fuzz: $(STAMP)-test ## Fuzz every entry that hostile bytes reach, TIME=20 second
 	@$(BIN)/python -m tests.fuzz --time $(or $(TIME),20)
 
 mutants: $(STAMP)-test ## Break the code in SAMPLE=40 places; the tests must notice 95 % of the breaks
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'coverage>=7'
 	@$(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),40)
 
 native: $(STAMP)-core ## Build payloads-simd, the fast recovery of many signers (wants cargo and a C compiler)
@@ -80,9 +81,18 @@ docs: $(STAMP)-core ## Regenerate the reference pages that follow from the field
 bench: $(STAMP)-test ## Measure against other decoders (each installed where its toolchain is at hand)
 	@$(BIN)/python -m benchmarks
 
-build: $(STAMP)-core ## Build the wheel and the source distribution
+build: $(STAMP)-core ## Build the wheel, the source distribution, and a bill of materials
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build
 	@$(BIN)/python -m build --outdir dist .
+	@$(BIN)/python .ci/sbom.py dist/payloads.cdx.json
+
+pins: $(STAMP)-core ## Renew the versions and hashes that CI installs (with Python 3.11)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools
+	@$(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --no-annotate \
+	  --unsafe-package payloads --constraint .ci/constraints.in --extra test \
+	  --output-file .ci/requirements-test.txt pyproject.toml
+	@sed -i '/^payloads @/d;/^# /d' .ci/requirements-test.txt
 
 clean: ## Remove everything that was built or installed here
 	rm -rf $(VENV) .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -114,16 +114,17 @@ def judge(
     `at=time` judges with the state as it was then. `Misuse` for several payloads in one input and
     for a state of another system than the payload's.
     """
-    state, now = _then(state, now, at)
+    state, now = _state_then(state, now, at)
     terms = Terms(function, parameter_payload, value, sender, now)
     return judge_given(_one(payload), state, terms)
 
 
-def _then(state: Any, now: int | None, at: int | None) -> tuple[Any, int | None]:
-    """The state as it was at a time, which is also the time to judge at if no other is given."""
-    if at is None:
-        return state, now
-    return state.at(at), at if now is None else now
+def _state_then(state: State, now: int | None, at: int | None) -> tuple[State, int | None]:
+    # Only whoever judges pays for importing the verdicts.
+    from payloads.verdicts.calls import state_then
+
+    systems.of_state(state)
+    return state_then(state, now, at)
 
 
 def _one(payload: Any) -> Given:
@@ -179,7 +180,7 @@ def judge_many(
     if not isinstance(payloads, Iterable) or isinstance(payloads, str | bytes | dict):
         found = type(payloads).__name__
         raise Misuse("not several payloads", field="payloads", expected="a list", found=found)
-    state, now = _then(state, now, at)
+    state, now = _state_then(state, now, at)
     terms = Terms(function, parameter_payload, value, sender, now)
     items = [_one(payload) for payload in payloads]
     for item in items:

@@ -157,6 +157,8 @@ class System:
     # From payloads, a function's name and a token to pay in.
     encode_calldata: Callable[[Sequence[bytes], str, str | None], bytes]
 
+    # The feed ids, or the numbers of the assets, of a payload as the contract reads it.
+    feeds: Callable[[bytes], tuple[bytes | int, ...]] = lambda raw: ()
     # Names of contracts, as states have them; the class of states, imported when it is asked for.
     contracts: tuple[str, ...]
     state_class: Callable[[], type[State]]

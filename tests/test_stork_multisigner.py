@@ -151,7 +151,7 @@ def test_every_raw_call_does_what_it_did() -> None:
             verdict = stork.judge_calldata(raw, state, value=value)
             found = (
                 {"status": "return", "data": "0x" + _returned(verdict).hex()}
-                if verdict.accepted
+                if verdict.revert_data is None
                 else _reverted(verdict)
             )
             assert found == expected, row["id"]

@@ -320,7 +320,9 @@ def test_a_verdict_names_its_state_and_age() -> None:
     )
     verdict = verifier.judge(payload(), known)
     assert verdict.age == 90
-    assert verdict.sentence == "accepted (state: w, v0.5.0, block 5, written by hand; 90 s old)"
+    assert verdict.sentence == (
+        "accepted (state: w, v0.5.0, block 5, written by hand; 90 s old, judged at its own time)"
+    )
     details = verdict.to_dict()["state"]
     assert (details["source"], details["age"], details["judged_at"]) == ("written by hand", 90, NOW)
     assert json.loads(json.dumps(verdict.to_dict()))["returned"] == "0x" + report().hex()
@@ -611,6 +613,39 @@ def test_stork_verdicts() -> None:
     many = stork.judge_many([update(), update(3), update()], known, value=2)
     assert [verdict.returned for verdict in many] == [True, False, True]
     assert many[0] is many[2]
+
+
+def test_a_signature_of_a_stranger_is_nowhere_called_accepted() -> None:
+    verdict = stork.judge(update(3), stork_state(now=NOW))
+    assert verdict.returned is False
+    assert not verdict
+    assert (verdict.accepted, verdict.passed, verdict.revert_data) == (False, False, None)
+    record = verdict.to_dict()
+    assert (record["accepted"], record["verdict"]) == (False, "returns false")
+    assert record["returned"] is False
+    assert "revert" not in record
+    for words in (repr(verdict), verdict.sentence, verdict.explanation):
+        assert "ccepted" not in words
+        assert "returns false" in words
+    good = stork.judge(update(), stork_state(now=NOW))
+    assert good
+    assert repr(good) == "Accepted(accepted)"
+    assert not stork.judge(b"", stork_state(now=NOW))
+    assert pickle.loads(pickle.dumps(verdict)) == verdict
+
+
+def test_a_verdict_says_that_no_time_was_given() -> None:
+    known = stork_state(now=NOW)
+    (many,) = stork.judge_many([update()], known)
+    for verdict in (stork.judge(update(), known), many, verifier.judge(b"", state())):
+        assert verdict.at_state_time
+        assert "judged at its own time" in verdict.sentence
+        assert verdict.to_dict()["state"]["judged_at_its_own_time"] is True
+    for verdict in (stork.judge(update(), known, now=NOW), stork.judge(update(), known, at=NOW)):
+        assert not verdict.at_state_time
+        assert "own time" not in verdict.sentence
+        assert verdict.to_dict()["state"]["judged_at_its_own_time"] is False
+    assert not stork.judge(update(), stork_state()).at_state_time  # no time at all
 
 
 def test_stork_explains() -> None:

@@ -4,7 +4,7 @@
 
     state = chain.fetch_state("https://…", proxy, subscriber=account)
     chain.save_state(state, "state.json")
-    chain.send_guarded(w3, transaction, state)     # or `Refused`, and nothing is sent
+    chain.send_guarded(w3, transaction, state)     # `Sent`; or `Refused`, and nothing is sent
 
 `connect` makes the `Node` that everything is asked through; a URL, a `Web3` or a provider of
 web3.py is taken wherever a node is wanted. `Unavailable` says what a node does not answer.
@@ -16,18 +16,20 @@ from payloads._late import late
 
 if TYPE_CHECKING:
     from payloads.chain.fetch import fetch_state, save_state
-    from payloads.chain.guard import judge_transaction, refuse_transaction, send_guarded
+    from payloads.chain.guard import Sent, judge_transaction, refuse_transaction, send_guarded
+    from payloads.chain.policy import Policy, PolicyRefusal
     from payloads.chain.rpc import Node, Unavailable, connect
 
 __all__ = [
-    "Node", "Unavailable", "connect", "fetch_state", "judge_transaction", "refuse_transaction",
-    "save_state", "send_guarded",
+    "Node", "Policy", "PolicyRefusal", "Sent", "Unavailable", "connect", "fetch_state",
+    "judge_transaction", "refuse_transaction", "save_state", "send_guarded",
 ]  # fmt: skip
 
 # Imported when first asked for: a guard needs no reader of events.
 _MODULES = {
     **dict.fromkeys(("fetch_state", "save_state"), "fetch"),
-    **dict.fromkeys(("judge_transaction", "refuse_transaction", "send_guarded"), "guard"),
+    **dict.fromkeys(("Sent", "judge_transaction", "refuse_transaction", "send_guarded"), "guard"),
+    **dict.fromkeys(("Policy", "PolicyRefusal"), "policy"),
     **dict.fromkeys(("Node", "Unavailable", "connect"), "rpc"),
 }
 

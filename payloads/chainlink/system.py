@@ -89,6 +89,10 @@ def _state_class() -> type[State]:
     return ChainlinkState
 
 
+def _feeds(raw: bytes) -> tuple[bytes | int, ...]:
+    return (decode(raw).report_blob[:32].ljust(32, b"\0"),)
+
+
 def _judge(payloads: Sequence[bytes], state: Any, terms: Terms) -> Verdict:
     from payloads.chainlink.verifier import judge, judge_bulk
 
@@ -167,6 +171,7 @@ SYSTEM = System(
     encodings={"report": _report_bytes, "snappy": _compressed},
     calldata_functions=FUNCTIONS,
     encode_calldata=_calldata,
+    feeds=_feeds,
     contracts=CONTRACTS,
     state_class=_state_class,
     judge=_judge,

@@ -180,8 +180,7 @@ def judge_many(
     The same bytes are judged once, and the same signature of the same digest is recovered once:
     one report is published under several subsets of its signers.
     """
-    if at is not None:
-        state, now = state.at(at), at if now is None else now
+    state, now = state_and_time(state, ChainlinkState, now, at)
     raws = [raw_of(payload) for payload in payloads]
     known: dict[tuple[bytes, bytes, bytes, int], bytes | None] = {}
     missing = object()

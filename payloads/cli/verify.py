@@ -140,7 +140,7 @@ def _show(run: Run, verdict: Verdict, item: Item) -> None:
         run.record(verdict.to_dict() | {"passed": verdict.passed} | place | item.origin)
     else:
         run.lines(verdict_lines(verdict, item.where))
-    if not verdict.passed:
+    if not verdict.accepted:
         run.failed += 1
 
 
@@ -171,10 +171,10 @@ def verdict_lines(verdict: Verdict, where: str) -> Iterator[str]:
 
 
 def _headline(verdict: Verdict) -> str:
-    if not verdict.accepted:
+    if verdict.revert_data is not None:
         refused = click.style(f"refused: {verdict.refusal}", fg="red", bold=True)
-        return f"{refused}  revert data 0x{elide((verdict.revert_data or b'').hex(), 80)}"
-    if not verdict.passed:
+        return f"{refused}  revert data 0x{elide(verdict.revert_data.hex(), 80)}"
+    if not verdict.accepted:
         return click.style("refused: the call returns false", fg="red", bold=True)
     returned = _returned(verdict.returned)
     return click.style(f"accepted: returns {returned}", fg="green", bold=True)
@@ -215,4 +215,5 @@ def _state_lines(verdict: Verdict) -> Iterator[str]:
         age_words = f"{words.duration(age)} old at that time"
     else:
         age_words = f"{words.duration(age)} newer than that"
-    yield f"  judged at {words.instant(verdict.now)}; {age_words}"
+    own = ", the state's own time" if verdict.at_state_time else ""
+    yield f"  judged at {words.instant(verdict.now)}{own}; {age_words}"

@@ -84,6 +84,10 @@ def _judge_many(
     return judge_many(payloads, state, call=function, value=value, now=now, workers=workers)
 
 
+def _feeds(raw: bytes) -> tuple[bytes | int, ...]:
+    return tuple(asset.asset_id for asset in decode(raw, layout="plain").assets)
+
+
 def _check(terms: Terms) -> None:
     if terms.parameter_payload:
         raise Misuse("Stork takes no token", field="parameter_payload")
@@ -118,6 +122,7 @@ SYSTEM = System(
     from_json=_from_json,
     calldata_functions=FUNCTIONS,
     encode_calldata=_calldata,
+    feeds=_feeds,
     contracts=CONTRACTS,
     state_class=_state_class,
     judge=_judge,

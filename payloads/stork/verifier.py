@@ -32,7 +32,7 @@ from payloads.verdicts.calls import (
 )
 from payloads.verdicts.checks import run
 from payloads.verdicts.parallel import judge_in_parallel
-from payloads.verdicts.verdict import Accepted, Reverted, Verdict
+from payloads.verdicts.verdict import Accepted, ReturnsFalse, Reverted, Verdict
 
 
 def _function(call: str | Function) -> Function:
@@ -64,8 +64,9 @@ def judge(
     why = partial(explain, made)
     if data is not None:
         return Reverted(None, data, state, now, why)
-    returned = made.assets() if made.deserializes else made.signed
-    return Accepted(returned, None, state, now, why)
+    if made.deserializes:
+        return Accepted(made.assets(), None, state, now, why)
+    return (Accepted if made.signed else ReturnsFalse)(made.signed, None, state, now, why)
 
 
 def judge_calldata(

@@ -10,7 +10,7 @@ from payloads.abi.calldata import Function, function_of
 from payloads.errors import Malformed, Misuse, shown
 from payloads.verdicts.checks import Check, Explanation
 from payloads.verdicts.state import State
-from payloads.verdicts.verdict import Reverted, Verdict
+from payloads.verdicts.verdict import Reverted, StateTime, Verdict
 
 S = TypeVar("S", bound=State)
 
@@ -20,18 +20,25 @@ def state_and_time(
 ) -> tuple[S, int | None]:
     """The state to judge with (that of time `at`, if given), and the block's time.
 
-    The time is `now`, or else `at`, or else the state's own.
+    The time is `now`, or else `at`, or else the state's own, as a `StateTime`.
     """
     if not isinstance(state, kind):
         expected = " or ".join(kind.CONTRACTS)
         found = getattr(state, "contract", type(state).__name__)
         raise Misuse("a state of another system", field="state", expected=expected, found=found)
+    state, now = state_then(state, now, at)
+    if now is None and state.now is not None:
+        now = StateTime(state.now)
+    return state, now
+
+
+def state_then(state: S, now: int | None, at: int | None) -> tuple[S, int | None]:
+    """The state of time `at`, if given, which is then also the time if no `now` is given."""
     check_time(now, "now")
     check_time(at, "at")
-    if at is not None:
-        state = state.at(at)
-        now = at if now is None else now
-    return state, state.now if now is None else now
+    if at is None:
+        return state, now
+    return state.at(at), at if now is None else now
 
 
 def check_time(time: int | None, field: str) -> None:

@@ -24,8 +24,15 @@ from payloads.verdicts.contract_errors import Revert, read_revert
 from payloads.verdicts.state import State
 
 
+class StateTime(int):
+    """The time that a state was read at, judged at because no other time was given."""
+
+
 class Verdict:
-    """What a contract would do with a call. See `Accepted` and `Reverted`."""
+    """What a contract would do with a call: `Accepted`, `ReturnsFalse` or `Reverted`.
+
+    A verdict is true where the call does what its caller wants: where it is `accepted`.
+    """
 
     __slots__ = ("_explain", "_explanation", "_read", "now", "returned", "revert_data", "state")
 
@@ -49,15 +56,17 @@ class Verdict:
 
     @property
     def revert(self) -> Revert | None:
-        """The contract's error, read; None where the call is accepted."""
+        """The contract's error, read; None where the call returns."""
         if self._read is None and self.revert_data is not None:
             self._read = read_revert(self.revert_data)
         return self._read
 
     @property
     def name(self) -> str:
-        """`accepted`, or the contract's error in a few words."""
-        return "accepted" if self.revert is None else self.revert.name
+        """`accepted`, `returns false`, or the contract's error in a few words."""
+        if self.revert is not None:
+            return self.revert.name
+        return "accepted" if self.accepted else "returns false"
 
     @property
     def error(self) -> str | None:
@@ -78,6 +87,11 @@ class Verdict:
     def age(self) -> int | None:
         """Seconds between the state and the moment that was judged; None where not known."""
         return self.state.age(self.now)
+
+    @property
+    def at_state_time(self) -> bool:
+        """Whether no time was given, so that the state's own was taken for the block's."""
+        return isinstance(self.now, StateTime)
 
     @property
     def why(self) -> Explanation:
@@ -122,22 +136,26 @@ class Verdict:
         """The verdict, and the state it was reached with, in one line."""
         age = "age unknown" if self.age is None else f"{self.age} s old"
         name = self.name if self.accepted else self.refusal
-        return f"{name} (state: {self.state.described()}; {age})"
+        own = ", judged at its own time" if self.at_state_time else ""
+        return f"{name} (state: {self.state.described()}; {age}{own})"
 
     @property
     def passed(self) -> bool:
-        """Whether the call is accepted, and with another answer than false."""
-        return self.accepted and self.returned is not False
+        """The same as `accepted`."""
+        return self.accepted
+
+    def __bool__(self) -> bool:
+        return self.accepted
 
     def raise_if_refused(self) -> Verdict:
-        """This verdict if the call passes; else `ContractRefusal` with the same facts.
+        """This verdict if the call is accepted; else `ContractRefusal` with the same facts.
 
         A call that returns false is refused, too: a caller who ignores that answer would take the
         payload for good.
         """
-        if self.passed:
-            return self
         if self.accepted:
+            return self
+        if self.revert is None:
             reason, failed = "the contract would return false", self.problems[:1]
         else:
             reason = f"the contract would revert: {self.refusal}"
@@ -169,6 +187,7 @@ class Verdict:
             "block_number": self.state.block_number,
             "fetched_at": self.state.fetched_at,
             "judged_at": self.now,
+            "judged_at_its_own_time": self.at_state_time,
             "age": self.age,
         }
         found: dict[str, Any] = jsonable(record)
@@ -205,12 +224,18 @@ def _restored(
 
 
 class Accepted(Verdict):
-    """The call returns. `returned` is the report (bytes), a tuple of reports for a bulk call; for
-    Stork whether the signature is right, or the stored assets. `revert_data` is None."""
+    """The call does what its caller wants. `returned` is the report (bytes), a tuple of reports for
+    a bulk call; for Stork true, or the assets. `revert_data` is None."""
 
     __slots__ = ()
 
     accepted = True
+
+
+class ReturnsFalse(Verdict):
+    """The call returns false instead of reverting: the signature is wrong. `returned` is False."""
+
+    __slots__ = ()
 
 
 class Reverted(Verdict):

@@ -57,7 +57,10 @@ def test_accepted_is_0_and_says_so_first() -> None:
     assert shown == [check.name for check in verdict.checks]
     assert "everything that is wrong" not in result.stdout
     assert "ten more made up" in lines[-3]
-    assert lines[-2] == "  judged at 2024-07-30 14:16:50 UTC; 0 s old at that time"
+    assert (
+        lines[-2]
+        == "  judged at 2024-07-30 14:16:50 UTC, the state's own time; 0 s old at that time"
+    )
 
 
 def test_refused_is_1_and_names_all_that_is_wrong() -> None:

@@ -6,18 +6,23 @@
 Wants atheris (`pip install atheris`), which finds its way by the branches that an input takes. An
 input that breaks a target is kept in `.cache/fuzz/`; move it to `tests/fuzz/found/TARGET/` with a
 line in the README there, and it is tried by every `make test`.
+
+`--keep` writes the counts to `tests/fuzz/results.json`, from which docs/testing.md has them.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
+import re
 import subprocess
 import sys
 
 from tests.fuzz.targets import ROOT, TARGETS, seeds
 
 CACHE = ROOT / ".cache" / "fuzz"
+RESULTS = ROOT / "tests" / "fuzz" / "results.json"
 # For one input: seconds, and megabytes of the whole process.
 LONGEST, LARGEST = 10, 1024
 
@@ -27,18 +32,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzz the entries that hostile bytes reach.")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
     parser.add_argument("--time", type=int, default=20, help="seconds for each target")
+    parser.add_argument("--keep", action="store_true", help="keep the counts for docs/testing.md")
     given = parser.parse_args()
     if unknown := set(given.targets) - set(TARGETS):
         parser.error(f"no such target: {', '.join(sorted(unknown))}")
     if importlib.util.find_spec("atheris") is None:
         print("fuzzing is skipped: atheris is not installed here", file=sys.stderr)
         return 0
-    broken = [name for name in given.targets or TARGETS if not run(name, given.time)]
+    results = {name: run(name, given.time) for name in given.targets or TARGETS}
+    broken = [name for name, result in results.items() if not result["held"]]
+    if given.keep:
+        kept = json.loads(RESULTS.read_text(encoding="utf-8")) | results
+        RESULTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     print(f"{len(broken)} targets broken{': ' if broken else ''}{', '.join(broken)}")
     return 1 if broken else 0
 
 
-def run(name: str, seconds: int) -> bool:
+def run(name: str, seconds: int) -> dict[str, int | bool]:
     """One target in a process of its own: a crash of the interpreter is a finding, too."""
     folder = CACHE / name
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
@@ -56,7 +66,9 @@ def run(name: str, seconds: int) -> bool:
     print(f"{name:14} {word:6}  {counts[-1] if counts else ''}", flush=True)
     if done.returncode:
         print(*lines[-30:], sep="\n")
-    return done.returncode == 0
+    counted = re.match(r"Done (\d+) runs in (\d+)", counts[-1]) if counts else None
+    runs, took = map(int, counted.groups()) if counted else (0, seconds)
+    return {"runs": runs, "seconds": took, "held": done.returncode == 0}
 
 
 if __name__ == "__main__":

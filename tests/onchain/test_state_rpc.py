@@ -37,8 +37,18 @@ from web3.types import TxParams, Wei
 
 from payloads.chain.fetch import fetch_state, save_state
 from payloads.chain.guard import judge_transaction, send_guarded
+from payloads.chain.policy import Policy, PolicyRefusal
 from payloads.chain.rpc import Unavailable
-from tests.onchain.deployed import FEED, LINK, NATIVE, OTHER_FEED, STORIES, Deployment, report
+from tests.onchain.deployed import (
+    FEED,
+    LINK,
+    NATIVE,
+    NOWHERE,
+    OTHER_FEED,
+    STORIES,
+    Deployment,
+    report,
+)
 from tests.onchain.rpcnode import Failed, HardhatNode
 
 FIRST = InsecureTestNetwork("first", 10, 3)
@@ -490,7 +500,9 @@ def test_the_guard_lets_good_transactions_through(deployment: Deployment) -> Non
         "data": HexBytes(encode_calldata(payload.encode(), fee_token=NATIVE)),
         "value": Wei(fee),
     }
-    receipt = w3.eth.wait_for_transaction_receipt(send_guarded(w3, good, state))
+    sent = send_guarded(w3, good, state)
+    assert sent.findings == sent.verdict.findings
+    receipt = w3.eth.wait_for_transaction_receipt(sent.hash)
     assert receipt["status"] == 1
 
     before = w3.eth.block_number
@@ -514,8 +526,9 @@ def test_the_guard_refuses_what_it_cannot_judge(
     payload = current(deployment).sign(report(newest.now or 0)).encode()
     data = encode_calldata(payload, fee_token=LINK)
     good = {"to": deployment.proxy, "data": data, "chainId": 31337}
-    assert judge_transaction(good, newest).accepted
-    assert judge_transaction(good | {"data": "0x" + data.hex()}, newest).accepted
+    url = deployment.node.url
+    assert judge_transaction(url, good, newest).accepted
+    assert judge_transaction(url, good | {"data": "0x" + data.hex()}, newest).accepted
     for change, field in (
         ({"to": LINK}, "to"),
         ({"to": None}, "to"),
@@ -523,13 +536,64 @@ def test_the_guard_refuses_what_it_cannot_judge(
         ({"data": None}, "data"),
         ({"value": "much"}, "value"),
         ({"chainId": 1}, "chainId"),
+        ({"from": deployment.node.accounts[6]}, "from"),
     ):
         with pytest.raises(Misuse) as caught:
-            judge_transaction(good | change, newest)
+            judge_transaction(url, good | change, newest)
         assert caught.value.field == field
-    anywhere = State.from_dict({"contract": "v0.5.0", "configs": []})
+    anywhere: dict[str, Any] = {"contract": "v0.5.0", "configs": []}
+    with pytest.raises(Misuse, match="does not say which chain"):
+        judge_transaction(url, good, State.from_dict(anywhere))
+    anywhere["chain_id"] = 31337
     with pytest.raises(Misuse, match="does not say which contract"):
-        judge_transaction(good, anywhere)
+        judge_transaction(url, good, State.from_dict(anywhere))
+    elsewhere = State.from_dict(newest.to_dict() | {"chain_id": 5})
+    with pytest.raises(Misuse, match="another chain than the node's"):
+        judge_transaction(url, {"to": deployment.proxy, "data": data}, elsewhere)
+
+
+def test_the_block_that_takes_a_transaction_is_later(deployment: Deployment) -> None:
+    """A report that the newest block would still take has expired in the block that is mined."""
+    node = deployment.node
+    for _ in range(120):  # blocks of one second, as far as the guard looks back
+        node.pass_time(1)
+    state = fetched(deployment)
+    now = node.time()
+    payload = current(deployment).sign(report(now, expires=now + 1)).encode()
+    data = encode_calldata(payload, fee_token=LINK)
+    call = {"from": deployment.subscriber, "to": deployment.proxy, "data": data}
+    assert judge_transaction(node.url, call, state, Policy(margin=0)).accepted
+    verdict = judge_transaction(node.url, call, state)
+    node.pass_time(3)
+    ok, said = node.call(deployment.proxy, data, **{"from": deployment.subscriber})
+    assert not ok
+    assert (verdict.accepted, verdict.revert_data) == (ok, said)
+
+
+def test_ether_is_not_left_in_a_proxy(node: HardhatNode) -> None:
+    """Without a fee manager a proxy keeps what is sent. The chain takes it; the guard does not."""
+    deployment = Deployment(node, "v0.5.0")
+    deployment.proxy = deployment.make("VerifierProxy", ("address",), NOWHERE)
+    deployment.verifier = deployment.make("Verifier", ("address",), deployment.proxy)
+    deployment.on_proxy("initializeVerifier(address)", deployment.verifier)
+    signature = "setConfig(bytes32,address[],uint8,(address,uint64)[])"
+    signers = [signer.lower() for signer in FIRST.signers]
+    deployment.on_verifier(signature, FIRST.config_digest, signers, FIRST.f, [])
+    w3, state = Web3(HTTPProvider(node.url)), fetched(deployment)
+    payload = FIRST.sign(report(node.time())).encode()
+    call: TxParams = {
+        "from": w3.to_checksum_address(deployment.subscriber),
+        "to": w3.to_checksum_address(deployment.proxy),
+        "data": HexBytes(encode_calldata(payload)),
+        "value": Wei(10**15),
+    }
+    with pytest.raises(PolicyRefusal, match="value-kept"):
+        send_guarded(w3, call, state)
+    assert w3.eth.get_balance(call["to"]) == 0  # type: ignore[arg-type]
+    sent = send_guarded(w3, call, state, Policy(refuse=()))
+    assert w3.eth.wait_for_transaction_receipt(sent.hash)["status"] == 1
+    assert "value-kept" in {finding.code for finding in sent.findings}
+    assert w3.eth.get_balance(call["to"]) == 10**15  # type: ignore[arg-type]
 
 
 def test_the_guard_refuses_a_stork_call_that_returns_false(node: HardhatNode) -> None:
@@ -539,7 +603,7 @@ def test_the_guard_refuses_a_stork_call_that_returns_false(node: HardhatNode) ->
     good = signer.sign([Asset(1, 10**18, None)], timestamp_ns=STORK_TIME).encode()
     to, sender = (Web3.to_checksum_address(one) for one in (contract, node.owner))
     call = {"from": sender, "to": to, "value": 5, "data": VERIFY.calldata(good)}
-    assert len(send_guarded(w3, call, state)) == 32
+    assert len(send_guarded(w3, call, state).hash) == 32
     with pytest.raises(Refused, match="would return false"):
         send_guarded(w3, call | {"data": VERIFY.calldata(good[:-1] + b"?")}, state)
     with pytest.raises(Refused, match="InsufficientFee"):

@@ -135,7 +135,7 @@ def _stork_lane(worlds: int, several: bool = False) -> None:
                 raw = case.payloads[0]
                 direct = stork_verifier.judge(raw, state, call=call, value=case.value)
                 _agree_stork(direct, outcome, case)
-            if not verdict.accepted:
+            if verdict.revert_data is not None:
                 _explains(verdict)
 
     run()

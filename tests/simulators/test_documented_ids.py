@@ -26,7 +26,7 @@ def test_chainlink_s_feeds() -> None:
                     lambda all_: {e.channel for e in all_ if isinstance(e, Data)} == wanted,
                 )
             payloads = [e.payload for e in events if isinstance(e, Data) and e.payload]
-            assert venue.judge(payloads[0]).passed
+            assert venue.judge(payloads[0]).accepted
 
     run(test())
 
