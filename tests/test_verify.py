@@ -793,3 +793,34 @@ def test_another_network_with_the_same_envelope_is_another_signer_set() -> None:
     assert verifier.judge(signed, other).accepted
     assert verifier.judge(signed, state()).error == "VerifierNotFound"
     assert "APRO, an example" in verifier.judge(signed, other).sentence
+
+
+# --- gas ------------------------------------------------------------------------------------------
+
+
+def _quoted_gas(generation: str, fee_manager: Any) -> dict[str, int | None]:
+    made = state(generation, fee_manager=fee_manager)
+    return quotes.quote(payload(), made).gas
+
+
+@pytest.mark.parametrize("generation", [*GENERATIONS, "v0.5.1"])
+def test_gas_is_quoted_for_every_way_of_paying(generation: str) -> None:
+    gas = _quoted_gas(generation, fees())
+    ways = {"link", "native", "native_with_link", "wrapped", "wrapped_with_link"}
+    assert set(gas) - {"view"} == ways
+    assert all(gas.values())
+    for way in ("native", "wrapped"):  # the reward is paid on where there is LINK for it
+        without, with_link = gas[way], gas[f"{way}_with_link"]
+        assert without is not None
+        assert with_link is not None
+        assert without < with_link
+    views = {"view"} if generation == "v0.5.1" else set()
+    assert set(_quoted_gas(generation, None)) == {"free"} | views
+
+
+def test_gas_is_quoted_for_verification_by_subscription() -> None:
+    no_op = {"type": "NoOpFeeManager 0.5.1", "link": LINK, "native": NATIVE}
+    for generation, ways in (("v0.5.0", {"no-op"}), ("v0.5.1", {"no-op", "view"})):
+        gas = _quoted_gas(generation, no_op)
+        assert set(gas) == ways
+        assert all(gas.values())

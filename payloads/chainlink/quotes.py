@@ -19,9 +19,9 @@ from payloads.chainlink.calldata import parameter
 from payloads.chainlink.checks import VERSION_1
 from payloads.chainlink.fees import Charge, charge
 from payloads.chainlink.frames import Payload, raw_of
-from payloads.chainlink.gas import expected_gas
+from payloads.chainlink.gas import PAID, expected_gas
 from payloads.chainlink.schemas import COMMON_HEAD
-from payloads.chainlink.state import BY_SUBSCRIPTION, ChainlinkState
+from payloads.chainlink.state import BY_SUBSCRIPTION, V051, ChainlinkState
 from payloads.errors import Malformed, Misuse
 from payloads.signatures import address_bytes
 from payloads.verdicts.calls import state_and_time
@@ -31,7 +31,8 @@ class Quote(Record, frozen=True):
     """The cost of a report. `link` and `native` are None where it is free: `free` says why.
 
     `expires_in` counts from the time judged at to the last second of acceptance; negative when the
-    report has expired. `gas` is to be expected from cold state (see `gas`), None where unmeasured.
+    report has expired. `gas` is to be expected from cold state, by the way of paying (see `gas`);
+    None where unmeasured.
     """
 
     feed_id: HexBytes
@@ -180,9 +181,11 @@ def _charges(
 
 def _gas(state: ChainlinkState, signatures: int) -> dict[str, int | None]:
     if state.charges is not None:
-        ways: tuple[str, ...] = ("link", "native")
+        ways: tuple[str, ...] = PAID
     else:
         ways = ("free",) if state.fee_manager is None else ("no-op",)
+    if state.contract == V051:
+        ways += ("view",)
     return {way: expected_gas(state.contract, signatures, way) for way in ways}
 
 

@@ -24,7 +24,16 @@ from payloads.verdicts.state import State
 from payloads.verdicts.words import amount, duration, instant
 
 _WIDTH = 22
-_WAYS = {"link": "paid in LINK", "native": "paid in native", "free": "nothing paid"}
+_WAYS = {
+    "link": "paid in LINK",
+    "native": "paid in native",
+    "native_with_link": "paid in native where the fee manager holds LINK",
+    "wrapped": "paid in wrapped native",
+    "wrapped_with_link": "paid in wrapped native where the fee manager holds LINK",
+    "free": "nothing paid",
+    "no-op": "billed by subscription",
+    "view": "as a view, if it is paid for at all",
+}
 
 
 @click.command(short_help="Say what verifying payloads costs.")
@@ -118,8 +127,8 @@ def _quote_lines(found: Quote, where: str) -> Iterator[str]:
     if found.expires_at is not None:
         yield _row("expires", _expiry(found))
     yield _row("signatures", str(found.signatures))
-    if gas := _gas(found.gas):
-        yield _row("gas to expect", gas)
+    for index, words in enumerate(_gas(found.gas)):
+        yield _row("" if index else "gas to expect", words)
     yield ""
 
 
@@ -143,9 +152,11 @@ def _expiry(found: Quote) -> str:
     return f"{expiry}: {duration(left)} left"
 
 
-def _gas(gas: dict[str, int | None]) -> str:
-    known = [f"{count:,} {_WAYS[way]}" for way, count in gas.items() if count is not None]
-    return ", ".join(known) + (" (measured from cold state)" if known else "")
+def _gas(gas: dict[str, int | None]) -> Iterator[str]:
+    """A line for each way that was measured from cold state."""
+    for way, count in gas.items():
+        if count is not None:
+            yield f"{count:,} {_WAYS[way]}"
 
 
 def _bulk_lines(bulk: BulkQuote) -> Iterator[str]:

@@ -7,7 +7,9 @@ A whole transaction is measured: the 21,000 it begins with, its calldata, and ev
 cold, as in a block of its own. pyrevm never ends a transaction, so the state that setting up leaves
 behind is copied into a fresh EVM first, where nothing has been touched. One fee was paid before, as
 a first one writes slots that are empty. 31 signers, a version 3 report of a new epoch, paid in
-LINK, in the native token as value, or wrapped. The tokens are our stand-ins (`Token.sol`).
+LINK, in the native token as value, or wrapped. A fee manager that is paid in native pays the reward
+in LINK if it holds enough (`…_with_link`); if it does not, it notes a deficit. The tokens are our
+stand-ins (`Token.sol`).
 """
 
 from __future__ import annotations
@@ -28,7 +30,11 @@ from tests.onchain.worlds import RealChainlink
 
 MODULE: Final = Path(__file__).resolve().parents[2] / "payloads" / "chainlink" / "gas.py"
 BEGIN, END = "# measured: begin\n", "# measured: end\n"
-WAYS: Final = ("free", "link", "native", "wrapped")
+GENERATIONS: Final = ("v0.3.0", "v0.4.0", "v0.5.0", "v0.5.1")
+WITH_LINK: Final = "_with_link"
+WAYS: Final = (
+    "free", "no-op", "view", "link", "native", "native_with_link", "wrapped", "wrapped_with_link",
+)  # fmt: skip
 FEED: Final = b"\0\3" + b"\x5a" * 30
 FEE: Final = 10**15
 
@@ -51,12 +57,14 @@ def _world(generation: str, signatures: int, way: str) -> dict[str, Any]:
     if generation == "v0.3.0":
         config["feed_id"] = "0x" + FEED.hex()
     fees = {"link": LINK, "native": NATIVE, "native_surcharge": "0", "discounts": []}
+    if way == "no-op":
+        fees = {"type": "NoOpFeeManager 0.5.1", "link": LINK, "native": NATIVE}
     return {
         "contract": generation,
         "now": NOW,
         "subscriber": SUBSCRIBER,
         "configs": [config],
-        "fee_manager": None if way == "free" else fees,
+        "fee_manager": None if way in ("free", "view") else fees,
     }
 
 
@@ -69,7 +77,9 @@ def _calldata(signatures: int, way: str, epoch: int) -> bytes:
     made = [sign(key, digest) for key in KEYS[:signatures]]
     vs = bytes(one[2] for one in made).ljust(32, b"\0")
     raw = encode(FULL, [context, report, [one[0] for one in made], [one[1] for one in made], vs])
-    token = {"free": b"", "link": LINK}.get(way, NATIVE)
+    if way == "view":
+        return selector("verifyView(bytes)") + encode(["bytes"], [raw])
+    token = {"free": b"", "no-op": b"", "link": LINK}.get(way, NATIVE)
     parameter = b"" if not token else bytes(12) + bytes.fromhex(str(token)[2:])
     return selector(VERIFY) + encode(["bytes", "bytes"], [raw, parameter])
 
@@ -89,12 +99,26 @@ def _cold(chain: Chain) -> pyrevm.EVM:
     return fresh
 
 
+def _give_link(built: RealChainlink) -> None:
+    """LINK for the fee manager, so that it can pay rewards on."""
+    holder = built.verifier if built.generation == "v0.4.0" else built.proxy
+    found = built.chain.call(holder, selector("s_feeManager()"), sender=built.subscriber)
+    assert found.ok
+    built.send(LINK, "mint(address,uint256)", "0x" + found.data[-20:].hex(), 10**30)
+
+
 def measure(generation: str, signatures: int, way: str) -> int | None:
     """Gas of one accepted `verify`; None where there can be no such call."""
     if generation != "v0.4.0" and not 2 <= signatures <= 11:
         return None
+    if (way == "no-op" and generation not in GENERATIONS[2:]) or (
+        way == "view" and generation != GENERATIONS[3]
+    ):
+        return None
     built = RealChainlink(_world(generation, signatures, way))  # type: ignore[arg-type]
-    value = FEE if way == "native" else 0
+    if way.endswith(WITH_LINK):
+        _give_link(built)
+    value = FEE if way.startswith("native") else 0
     first, calldata = (_calldata(signatures, way, epoch) for epoch in (0x0123456701, 0x0123456801))
     built.chain.transact(built.proxy, first, sender=built.subscriber, value=value)
     evm = _cold(built.chain)
@@ -113,8 +137,9 @@ def table() -> dict[str, dict[str, dict[int, int]]]:
                 if (gas := measure(generation, count, way)) is not None
             }
             for way in WAYS
+            if measure(generation, 2, way) is not None
         }
-        for generation in ("v0.3.0", "v0.4.0", "v0.5.0")
+        for generation in GENERATIONS
     }
 
 

@@ -47,6 +47,13 @@ class Backfilled(Event, frozen=True):
     complete: bool
 
 
+class Pace:
+    """When the next request may be made: shared by all connections of one account."""
+
+    def __init__(self) -> None:
+        self.next = 0
+
+
 class _Gap:
     """A feed's gap: filled up to `cursor`; the stream goes on at `until`, once that is known."""
 
@@ -82,11 +89,11 @@ class Backfill:
     While it is stopped it makes no requests; answers that come then are read all the same.
     """
 
-    def __init__(self, rest: Rest, limit: int | None = None) -> None:
+    def __init__(self, rest: Rest, limit: int | None = None, pace: Pace | None = None) -> None:
         self._rest, self._limit = rest, limit
         # The gaps that are being filled, by feed.
         self.gaps: dict[str, _Gap] = {}
-        self._next = 0
+        self._pace = pace or Pace()
         self._stopped = True
 
     # --- as a timer of the session ---
@@ -100,7 +107,7 @@ class Backfill:
         waiting = [gap.not_before for gap in self.gaps.values() if not gap.asked]
         if not waiting or len(answers) >= _AT_ONCE:
             return earliest(*answers)
-        return earliest(*answers, max(self._next, min(waiting)))
+        return earliest(*answers, max(self._pace.next, min(waiting)))
 
     def start(self, now: int) -> None:
         self._stopped = False
@@ -158,7 +165,7 @@ class Backfill:
         requests: list[Request] = []
         under_way = sum(gap.asked for gap in self.gaps.values())
         for gap in self.gaps.values():
-            if now < self._next or under_way + len(requests) >= _AT_ONCE:
+            if now < self._pace.next or under_way + len(requests) >= _AT_ONCE:
                 break
             if not gap.asked and now >= gap.not_before:
                 requests.append(self._request(gap, now))
@@ -167,7 +174,7 @@ class Backfill:
     def _request(self, gap: _Gap, now: int) -> Request:
         gap.asked_at = now
         gap.answer.start(now)
-        self._next = now + _SPACING
+        self._pace.next = now + _SPACING
         return self._rest.page(gap.feed, gap.cursor, now, self._limit)
 
     # --- answers ---

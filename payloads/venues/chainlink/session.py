@@ -92,7 +92,7 @@ class ChainlinkSession(JsonSession):
             raise Misuse("no such time", field="overlap", expected="seconds from 0")
         self.origin = origin
         self._credentials, self._fills, self._overlap = credentials, backfill, overlap
-        self._backfill = self._timers.add(Backfill(self.rest))
+        self._backfill = self._timers.add(Backfill(self.rest, pace=self.stream.pace))
         self._watchdog = self._timers.add(Watchdog(silence))
         self._dialled_at: int | None = None
         # What `Stream` asks of a connection.

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from payloads.abi.fields import Record
 from payloads.venues.chainlink.auth import feed_ids
+from payloads.venues.chainlink.backfill import Pace
 from payloads.venues.chainlink.codes import CLOCK_WINDOW
 from payloads.venues.chainlink.dedupe import Deduplicator, ExactDeduplicator
 from payloads.venues.chainlink.reports import StreamReport
@@ -57,6 +58,8 @@ class Stream:
     def __init__(self, feeds: Iterable[str], deduplicator: Deduplicator | None = None) -> None:
         self.feeds = feed_ids(feeds)
         self.deduplicator = deduplicator or ExactDeduplicator()
+        # The service counts the requests of an account, over whichever connection they fill gaps.
+        self.pace = Pace()
         # The newest time of observations of each feed that has reported, in UNIX seconds.
         self.newest: dict[str, int] = {}
         self._wanted = frozenset(self.feeds)

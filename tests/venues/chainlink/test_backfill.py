@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from payloads.venues.chainlink.backfill import Backfilled
+from payloads.venues.chainlink.backfill import Backfill, Backfilled
 from payloads.venues.chainlink.dedupe import SdkDeduplicator
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.chainlink.stream import Stream
@@ -286,3 +286,22 @@ def test_backfill_under_the_sdks_rule() -> None:
     )  # fmt: skip
     sent = outage(service, 20)
     assert sorted(service.delivered(F1)) == list(range(1, sent + 1))
+
+
+def test_the_sessions_of_a_group_share_the_services_pace() -> None:
+    """The service counts by account: two sessions with long gaps ask no faster than one."""
+    stream = Stream([F1, F2])
+    sessions = [ChainlinkSession(CREDENTIALS, stream, endpoint=HERE) for _ in range(2)]
+    fillers: list[Backfill] = [session._backfill for session in sessions]
+    for filler in fillers:
+        filler.start(0)
+        filler.begin(F1, 0)
+        filler.begin(F2, 0)
+    asked = []
+    for step in range(100):
+        now = 10_000 * SECOND + step * SECOND // 100
+        for filler in fillers:
+            asked += [now for _ in filler.due(now)[0]]
+    # A feed's gap has one request under way, so there are four here, and no answers.
+    assert len(asked) == 4
+    assert all(later - earlier >= SECOND // 8 for earlier, later in pairwise(asked))
