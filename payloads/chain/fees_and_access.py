@@ -169,6 +169,9 @@ def access(
     events_of_lists = []
     for address in _addresses(uses):
         published = reader.word(address, "checkEnabled()") is not None
+        if not published and subscriber is None:
+            _check_replaced(reader, address, uses)
+            continue
         follow = _published if published else _unknown
         lists[address], found = follow(reader, address, owner, subscriber)
         events_of_lists.append(found)
@@ -210,19 +213,27 @@ def _admits_origins(reader: ContractReader, address: bytes, first: int) -> bool:
         return False
 
 
+def _check_replaced(reader: ContractReader, address: bytes, uses: Uses) -> None:
+    """`Misuse` for a controller in use that can only be asked about an address, if none is given.
+
+    That it admits one address says nothing about others. Only the past lacks an earlier one.
+    """
+    if address == uses[-1][1]:
+        raise Misuse(
+            "an access controller of an unknown kind, which can only be asked about an address",
+            field="subscriber", expected="the address that will call",
+        )  # fmt: skip
+    reader.notes.append(
+        f"the past leaves out access controller {checksum(address)}, which is of an unknown kind"
+    )
+
+
 def _unknown(
     reader: ContractReader, address: bytes, owner: bytes, subscriber: bytes | None
 ) -> tuple[AccessList, list[TimedEvent]]:
     """Any other contract: it can only be asked about an address, at some blocks."""
+    assert subscriber is not None
     found = AccessList(address)
-    if subscriber is None:
-        if not _admits(reader, address, owner, STRANGER):
-            raise Misuse(
-                "an access controller of an unknown kind, which can only be asked about an address",
-                field="subscriber", expected="the address that will call",
-            )  # fmt: skip
-        found.enabled = False
-        return found, []
     reader.notes.append("the access controller was asked about the subscriber alone")
     origin = _origin(reader, owner, subscriber)
 

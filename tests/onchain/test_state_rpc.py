@@ -552,6 +552,20 @@ def test_the_guard_refuses_what_it_cannot_judge(
         judge_transaction(url, {"to": deployment.proxy, "data": data}, elsewhere)
 
 
+def test_an_unknown_access_controller_of_the_past_needs_no_subscriber(
+    deployment: Deployment,
+) -> None:
+    """The story ends without one. In use, it must be asked about an account."""
+    url, proxy = deployment.node.url, deployment.proxy
+    state = fetch_state(url, proxy)
+    assert isinstance(state, ChainlinkState)
+    assert state.access_controller is None
+    assert "the past leaves out access controller" in state.source
+    for step in ("gate shut", "gate open"):
+        with pytest.raises(Misuse, match="can only be asked about an address"):
+            fetch_state(url, proxy, block=deployment.steps[step])
+
+
 def test_the_block_that_takes_a_transaction_is_later(deployment: Deployment) -> None:
     """A report that the newest block would still take has expired in the block that is mined."""
     node = deployment.node
