@@ -64,7 +64,7 @@ def arguments(draw: st.DrawFn) -> tuple[str, Any, list[bytes]]:
 
 
 @given(st.lists(arguments(), min_size=1, max_size=4), st.sampled_from([b"", SELECTOR]))
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_every_payload_in_abi_encoded_calldata_is_found(
     given_: list[tuple[str, Any, list[bytes]]], selector: bytes
 ) -> None:

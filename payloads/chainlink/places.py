@@ -18,6 +18,8 @@ _FORM = "full_report"
 # would make the digest a length.
 _HEAD = re.compile(rb"(?s)(?=(?!\0{24}).{96}(?:\0{28}(?!\0{4}).{4}){3}.{32})")
 _OFFSETS = struct.Struct(">28xI28xI28xI")
+# Zeros as in a number or an address, but not in a hash.
+_ZEROS = bytes(12)
 # What no honest encoder goes below: the first offset, and a report's common head.
 _HEAD_SIZE, _SHORTEST = 7 * WORD, 6 * WORD
 # More signatures than any contract takes. The bound keeps the search linear.
@@ -38,6 +40,9 @@ def _place(data: bytes, start: int) -> Place | None:
     offsets = _OFFSETS.unpack_from(data, start + 3 * WORD)
     end = _end(data, start, *offsets)
     length = int.from_bytes(data[start - WORD : start], "big") if start >= WORD else 0
+    exact = end is not None and length == end - start and offsets[0] == _HEAD_SIZE
+    if _ZEROS in data[start : start + WORD] and not exact:
+        return None
     if length <= len(data) - start:
         if end is not None and length >= end - start:
             return Place(start, start + length, _FORM, "a bytes argument with a fullReport")
