@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -214,6 +215,24 @@ def test_elements_of_unequal_size_are_summed_up_to_16_mib() -> None:
     assert len(chainlink.decode_call(_lengths(64, size, 16)).payloads[0]) == 64
 
 
+@pytest.mark.parametrize("before", [0, 1, 2, 3, 11])
+def test_a_payload_that_v040_verifies_leaves_2280_bytes_of_memory(before: int) -> None:
+    """A payload with six signatures and nine words of report.
+
+    The memory that is left decides how the next payload fails: whether a huge length is a panic.
+    Memory is handed out in whole words, so a difference of one byte shows after eleven payloads.
+    """
+    state = chainlink_state("v0.4.0", fee_manager=None)
+    good = full_report()
+    arrays = 2 * (32 + 32 * (before + 1))
+    free = 0x80 + arrays + 2280 * before + 96
+    most = (2**64 - 1 - free) // 32 * 32 - 32
+    for length, data in ((most, b""), (most + 1, panic(0x41))):
+        bad = good[:224] + length.to_bytes(32, "big") + good[256:]
+        verdict = chainlink.judge_bulk([good] * before + [bad], state)
+        assert (verdict.accepted, verdict.revert_data) == (False, data)
+
+
 # --- the time judged at ---------------------------------------------------------------------------
 
 
@@ -275,3 +294,15 @@ def test_the_largest_numbers_of_a_state(key: str, most: int) -> None:
         with pytest.raises(Misuse) as caught:
             stork_state(**{key: wrong})
         assert caught.value.field == key
+
+
+@pytest.mark.parametrize(("name", "most"), [("a.json", 8 * 2**20), ("a.toml", 2**20)])
+def test_the_largest_state_file(name: str, most: int, tmp_path: Path) -> None:
+    state, path = stork_state(), tmp_path / name
+    lines = (f"{key} = {json.dumps(value)}" for key, value in state.to_dict().items())
+    text = json.dumps(state.to_dict()) if name == "a.json" else "\n".join(lines)
+    path.write_text(text.ljust(most))
+    assert State.load(path) == state
+    path.write_text(text.ljust(most + 1))
+    with pytest.raises(Misuse, match="larger than any state file"):
+        State.load(path)

@@ -9,13 +9,16 @@ import pytest
 import payloads
 from payloads import State, chainlink, stork
 from payloads.abi.fields import hexed
-from payloads.chainlink.report import BareReport, UnknownReport
+from payloads.chainlink.report import BareReport, UnknownReport, unknown_report
 from payloads.chainlink.rows import rows, title
-from payloads.crypto import CURVE_ORDER, keccak256, recover
-from payloads.errors import Misuse
+from payloads.crypto import CURVE_ORDER, address_of, keccak256, recover, sign
+from payloads.embedding import embedded
+from payloads.errors import Malformed, Misuse
 from payloads.stork.update import Asset
 from payloads.verdicts.parallel import judge_in_parallel
+from payloads.verdicts.signature_hints import signature_hints
 from tests.test_limits import (
+    NETWORK,
     NOW,
     SIGNER,
     chainlink_state,
@@ -122,7 +125,150 @@ def test_a_function_says_what_it_takes(given: str, function: str, expected: str)
     assert caught.value.expected == expected
 
 
+@pytest.mark.parametrize("of_another_feed", [True, False])
+def test_a_missing_config_is_told_from_the_config_of_another_feed(of_another_feed: bool) -> None:
+    (config,) = chainlink_state("v0.3.0").to_dict()["configs"]
+    other = {"feed_id": "0x" + "00037e" * 10 + "0000"}
+    # A proxy that knows no such digest stops earlier; the later check is explained all the same.
+    if not of_another_feed:
+        other["config_digest"] = "0x" + "77" * 32
+    verdict = chainlink.judge(full_report(), chainlink_state("v0.3.0", configs=[config | other]))
+    (detail,) = [check.detail for check in verdict.checks if check.name == "config"]
+    if of_another_feed:
+        assert detail == f"this digest belongs to another feed: {other['feed_id']}"
+    else:
+        assert detail == "no config has this digest"
+
+
+def test_a_hint_names_only_changes_that_give_a_wanted_signer() -> None:
+    """The order minus s is a change of its own: it may give a signer while another is wanted."""
+    key = keccak256(b"a key for this test")
+    signer, tried = address_of(key), 0
+    for index in range(64):
+        digest = keccak256(bytes([index]))
+        r, s, v = sign(key, digest)
+        low = (CURVE_ORDER - int.from_bytes(r, "big")).to_bytes(32, "big")
+        if int.from_bytes(r, "big") <= CURVE_ORDER // 2 or recover(digest, s, low, v) is None:
+            continue
+        hints = signature_hints(
+            digest, s, r, v, lambda address: "wanted" if address == signer else ""
+        )
+        (hint,) = hints
+        assert hint.startswith(f"r and s exchanged, v {v} gives 0x")
+        tried += 1
+    assert tried
+
+
 # --- payloads -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spare", [1, 16, 31])
+def test_a_payload_cut_anywhere_is_malformed(spare: int) -> None:
+    """Also where the report's padding makes the cut size look like that of another payload."""
+    blob = chainlink.decode(full_report()).report_blob + b"\xff" * spare
+    raw = NETWORK.sign(blob, by=[0, 1]).encode()
+    assert chainlink.decode(raw).report_blob == blob
+    for size in range(len(raw) - 200, len(raw)):
+        with pytest.raises(Malformed):
+            chainlink.decode(raw[:size])
+
+
+def test_an_empty_report_is_shown_unless_a_schema_is_named() -> None:
+    raw = NETWORK.sign(b"", by=[0]).encode()
+    assert payloads.inspect(raw).error is None
+    error = payloads.inspect(raw, schema="v3").error
+    assert isinstance(error, Malformed)
+    # The first byte that is missing would stand behind the head and the length.
+    assert error.offset == 256
+
+
+def test_the_evidence_for_a_full_report_is_its_head() -> None:
+    raw = full_report()
+    snug = "a head of 7 words whose first offset is 224"
+    # 224 bytes are the head and nothing else.
+    for size in (len(raw), 225, 224):
+        assert payloads.inspect(raw[:size]).why == snug
+    loose = "words 3, 4 and 5 are offsets, as in a fullReport's head"
+    assert payloads.inspect(raw[:223]).why == loose
+
+
+def test_a_payload_without_signatures_is_known_by_its_offset_and_its_length() -> None:
+    payload = chainlink.decode(full_report())
+    blob, context = payload.report_blob, b"".join(payload.context)
+
+    def why(offset: int, length: int) -> str:
+        head = context + offset.to_bytes(32, "big") + length.to_bytes(32, "big")
+        try:
+            return payloads.inspect(head + blob).why
+        except Malformed:
+            return ""
+
+    told = "a context and a report, encoded without signatures"
+    assert why(128, len(blob)) == told
+    for offset, length in ((127, 288), (129, 288), (128, 287), (128, 288 + 2**255)):
+        assert why(offset, length) != told
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_an_offset_of_four_bytes_is_evidence_and_one_of_five_is_none(index: int) -> None:
+    def of(offset: int) -> bytes:
+        offsets = [2**32 - 1] * 3
+        offsets[index] = offset
+        words = b"".join(each.to_bytes(32, "big") for each in offsets)
+        return b"\xee" * 96 + words + b"\xee" * 40
+
+    found = payloads.inspect(of(2**32 - 1))
+    assert found.why == "words 3, 4 and 5 are offsets, as in a fullReport's head"
+    with pytest.raises(Malformed):
+        payloads.inspect(of(2**32))
+
+
+def _versioned(v: int, assets: int = 1) -> bytes:
+    """A versioned update whose time is read as another if it is read one byte too far."""
+    taxonomy, time = b"\0\1", 0x1800_0000_0000_0001.to_bytes(8, "big")
+    body = b"\xff\x02\0\1" + taxonomy + time + (b"\0\1" + bytes(15) + b"\1") * assets
+    return b"\x11" * 64 + bytes([v]) + body
+
+
+def test_a_versioned_update_is_known_by_its_time_whatever_its_v() -> None:
+    for v in (0, 1, 27, 28):
+        assert payloads.decode(_versioned(v)).form == "signed_ecdsa"
+
+
+@pytest.mark.parametrize("assets", [0, 1, 3])
+def test_a_versioned_update_is_found_in_calldata(assets: int) -> None:
+    raw = _versioned(0, assets)
+    padded = raw + bytes(-len(raw) % 32)
+    data = b"\xab\xcd\xef\1" + (32).to_bytes(32, "big") + len(raw).to_bytes(32, "big") + padded
+    (found,) = embedded(data)
+    assert (found.offset, found.raw) == (4 + 64, raw)
+
+
+def test_a_packed_update_of_many_assets_is_found_at_the_end() -> None:
+    """Up to 200 assets it is found anywhere."""
+    for assets, behind, expected in ((200, b"\7", 1), (201, b"\7", 0), (201, b"", 1)):
+        raw = update(assets)
+        found = embedded(b"\7" * 9 + raw + behind, signers=[SIGNER.address])
+        assert [one.raw for one in found] == [raw] * expected
+
+
+@pytest.mark.parametrize("name", ["chainlink", "stork"])
+def test_no_payload_has_more_than_4_mib(name: str) -> None:
+    state = chainlink_state() if name == "chainlink" else stork_state()
+    judge: Any = getattr(payloads, name).judge
+    most = 4 * 2**20
+    assert not judge(bytes(most), state).accepted
+    with pytest.raises(Malformed) as caught:
+        judge(bytes(most + 1), state)
+    assert caught.value.revert_data is None
+
+
+def test_an_unknown_report_with_the_usual_head_shows_it_first() -> None:
+    blob = chainlink.decode(full_report()).report_blob
+    report = unknown_report(b"\0\x7f" + blob[2:], "for a test")
+    names = [row.name for row in rows(BareReport(report), None)]
+    assert names[:2] == ["(if the usual head)", "feed_id"]
+    assert names[-1] == f"words[{len(blob) // 32 - 1}]"
 
 
 def test_an_object_without_a_signature_gets_zeros() -> None:
