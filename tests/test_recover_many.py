@@ -148,6 +148,7 @@ def test_an_unknown_implementation_is_misuse(monkeypatch: pytest.MonkeyPatch) ->
 def test_simd_without_its_wheel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Chosen, it is Misuse; not chosen, libsecp256k1 does the work."""
     monkeypatch.setattr(crypto, "_has_simd", lambda: False)
+    monkeypatch.delenv("PAYLOADS_RECOVER", raising=False)
     many = signatures(3, seed=5)
     assert recover_many(*columns(many)) == wanted(many)
     if name == "simd":

@@ -1,0 +1,58 @@
+"""Ten lines of the field broken, one at a time: the tests must notice each.
+
+`python native/mutants.py` works on a copy of this folder and takes some minutes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+# What stands in src/field.rs, and what it is replaced with.
+MUTANTS = [
+    ("const FOLD_256: u64 = 0x10_0000_3D1;", "const FOLD_256: u64 = 0x10_0000_3D2;"),
+    ("(1 << 57) - 0x1_EA80_03AB_CA40", "(1 << 57) - 0x1_EA80_03AB_CA41"),
+    ("1 << 50,", "1 << 49,"),
+    ("2 * P[4]]", "P[4]]"),
+    ("for j in i + 1..5 {", "for j in i + 1..4 {"),
+    ("let top = e.shr::<48>();", "let top = e.shr::<49>();"),
+    ("d = d.add(c.shr::<52>());", "d = d.add(c.shr::<53>());"),
+    ("if k < 4 {", "if k < 3 {"),
+    ("let top = fourth.shr::<48>().add(high[5].shl::<4>());", "let top = fourth.shr::<48>();"),
+    ("low[1].add(high[1]).mad_high(top, fold),", "low[1].add(high[1]),"),
+]
+
+
+def survives(folder: Path, before: str, after: str) -> bool:
+    source = (HERE / "src" / "field.rs").read_text(encoding="utf-8")
+    if source.count(before) != 1:
+        raise SystemExit(f"src/field.rs must have this once: {before}")
+    broken = folder / "src" / "field.rs"
+    broken.write_text(source.replace(before, after), encoding="utf-8")
+    command = ["cargo", "test", "--release", "--quiet", "--test", "layers"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if "could not compile" in done.stderr:
+        raise SystemExit(f"does not compile: {after}")
+    return done.returncode == 0
+
+
+def main() -> int:
+    survivors = 0
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home) / "native"
+        shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("target"))
+        for before, after in MUTANTS:
+            lived = survives(folder, before, after)
+            survivors += lived
+            print(f"{'SURVIVED' if lived else 'noticed'}: {before} -> {after}", flush=True)
+    print(f"{len(MUTANTS) - survivors} of {len(MUTANTS)} noticed")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
