@@ -18,6 +18,11 @@ BEGIN, END = "<!-- inputs tried: begin -->\n", "<!-- inputs tried: end -->"
 VECTORS = {
     "onchain-outcomes.jsonl.gz": ("verdicts, recorded calls", "tests/test_vectors.py"),
     "raw-call-outcomes.jsonl.gz": ("verdicts, recorded raw calls", "tests/test_raw_calls.py"),
+    "today-call-outcomes.jsonl.gz": ("verdicts, calls of today", "tests/test_raw_calls.py"),
+    "stork-multisigner-outcomes.jsonl.gz": (
+        "verdicts, several signers",
+        "tests/test_stork_multisigner.py",
+    ),
     "payloads.jsonl": ("decoders, published payloads", "tests/test_corpus.py"),
 }
 

@@ -254,8 +254,9 @@ def test_diff_ignores_what_is_only_remembered(tmp_path: Path) -> None:
     assert run("state", "diff", *map(str, paths)).exit_code == 0
 
 
-def test_fetch_without_a_node_says_so_without_the_key() -> None:
+def test_fetch_without_a_node_says_so_without_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("web3")
+    monkeypatch.setattr("payloads.chain.rpc.FIRST_PAUSE", 0.0)
     url = "http://127.0.0.1:1/v2/SECRET-KEY"
     result = run("state", "fetch", "--rpc", url, LINK)
     assert result.exit_code == 2
