@@ -266,7 +266,8 @@ def _damage_signatures(
     elif kind == "permute":
         rs[:whole], ss[:whole] = rs[whole - 1 :: -1][:whole], ss[whole - 1 :: -1][:whole]
     elif kind == "spare-vs":
-        vs[len(rs) :] = rng.randbytes(32 - len(vs[: len(rs)]))
+        # There is no room to spare behind 32 signatures.
+        vs[len(rs) :] = rng.randbytes(max(0, 32 - len(vs[: len(rs)])))
 
 
 # Where the offsets of the tails stand, and how many bytes their lengths count in.
