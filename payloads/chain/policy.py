@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from payloads.abi.fields import Record
-from payloads.errors import Misuse, Refused, shown
+from payloads.errors import Misuse, shown
 from payloads.signatures import address_bytes
 from payloads.verdicts.checks import Finding
-from payloads.verdicts.verdict import Verdict
+from payloads.verdicts.verdict import VerdictRefusal
 
 SEVERITIES = ("danger", "warning", "note")
 
@@ -73,16 +73,5 @@ def _feed(feed: Any) -> bytes | int:
     return raw
 
 
-class PolicyRefusal(Refused):
-    """`Refused`, by a `Policy`: the contract would take the call. `verdict` has all the facts."""
-
-    def __init__(self, reason: str, *, verdict: Verdict | None = None, **facts: Any) -> None:
-        super().__init__(reason, **facts)
-        self.verdict = verdict
-
-    def to_dict(self) -> dict[str, Any]:
-        """The error as JSON."""
-        record = super().to_dict()
-        if self.verdict is not None:
-            record["verdict"] = self.verdict.to_dict()
-        return record
+class PolicyRefusal(VerdictRefusal):
+    """`Refused`, by a `Policy`: the contract would take the call."""

@@ -244,8 +244,8 @@ class Reverted(Verdict):
     __slots__ = ()
 
 
-class ContractRefusal(Refused):
-    """`Refused`, by a contract: `verdict` has all the facts."""
+class VerdictRefusal(Refused):
+    """`Refused`, after a verdict: `verdict` has all the facts."""
 
     def __init__(self, reason: str, *, verdict: Verdict | None = None, **facts: Any) -> None:
         super().__init__(reason, **facts)
@@ -257,3 +257,7 @@ class ContractRefusal(Refused):
         if self.verdict is not None:
             record["verdict"] = self.verdict.to_dict()
         return record
+
+
+class ContractRefusal(VerdictRefusal):
+    """`Refused`, by a contract."""
