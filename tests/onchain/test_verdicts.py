@@ -267,7 +267,7 @@ def test_a_broken_rule_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) ->
     steps._stages.cache_clear()
     try:
         with pytest.raises(AssertionError):
-            _lane(generation, 5 * WORLDS, explained=False)
+            _lane(generation, 20 * WORLDS, explained=False)
     finally:
         monkeypatch.undo()
         steps._stages.cache_clear()
