@@ -54,6 +54,7 @@ MISTAKES: dict[str, Callable[[], Any]] = {
     "a function that is none": lambda: judge(REPORT, STATE, function=5),
     "a parameter that is none": lambda: judge(REPORT, STATE, parameter_payload=5),
     "no state": lambda: judge(REPORT, None),
+    "calldata without a state": lambda: chainlink.judge_calldata("0x00", None),  # type: ignore[arg-type]
     "a number of payloads": lambda: payloads.judge_many(5, STATE),  # type: ignore[arg-type]
     "one payload as many": lambda: payloads.judge_many(REPORT, STATE),
     "a text for an object": lambda: chainlink.from_dict("x"),  # type: ignore[arg-type]

@@ -145,6 +145,7 @@ def judge_calldata(
 ) -> Verdict:
     """What the proxy would do with this calldata, its own argument decoder included."""
     raw = raw_of(calldata, "calldata")
+    state, now = state_and_time(state, ChainlinkState, now, at)
     parameter: list[bytes]
     try:
         function = called_function(_functions(state), raw)
@@ -155,9 +156,9 @@ def judge_calldata(
             payload, *parameter = decode_calldata(function.arguments, raw)
             payloads = [payload]
     except Malformed as error:
-        call = _call([], state, b"", value, sender, now, at, True)
+        call = _call([], state, b"", value, sender, now, None, True)
         return undecodable_call(error, call.state, call.now)
-    how = (state, parameter[0] if parameter else b"", value, sender, now, at)
+    how = (state, parameter[0] if parameter else b"", value, sender, now, None)
     return _verdict(_call(payloads, *how, bulk=bulk, is_view=function in VIEWS))
 
 
