@@ -9,15 +9,22 @@ import pytest
 import payloads
 from payloads import State, chainlink, stork
 from payloads.abi.fields import hexed
+from payloads.abi.solidity import MAX_ELEMENT_BYTES
+from payloads.chainlink.calldata import VERIFY_BULK
 from payloads.chainlink.report import BareReport, UnknownReport, unknown_report
 from payloads.chainlink.rows import rows, title
+from payloads.chainlink.schemas import ReportV3HighFrequency
 from payloads.crypto import CURVE_ORDER, address_of, keccak256, recover, sign
 from payloads.embedding import embedded
 from payloads.errors import Malformed, Misuse
+from payloads.stork.rows import rows as stork_rows
 from payloads.stork.update import Asset
 from payloads.verdicts.parallel import judge_in_parallel
 from payloads.verdicts.signature_hints import signature_hints
+from payloads.verdicts.words import duration
 from tests.test_limits import (
+    LINK,
+    NATIVE,
     NETWORK,
     NOW,
     SIGNER,
@@ -290,3 +297,216 @@ def test_an_unknown_report_is_named_and_shown_word_by_word() -> None:
         assert shown == [
             ("words[0]", "0x" + "01" * 32), ("words[1]", "0x" + "02" * 32), ("tail", "0xab"),
         ]  # fmt: skip
+
+
+# --- limits of what is read -----------------------------------------------------------------------
+
+
+def _high_frequency(**changes: int) -> bytes:
+    """A signed report whose times are in milliseconds."""
+    times = {"valid_from_timestamp": NOW * 1000 - 1, "observations_timestamp": NOW * 1000 - 1,
+             "expires_at": NOW * 1000}  # fmt: skip
+    feed = hexed(b"\x10\x03" + bytes(29) + b"\1")
+    return NETWORK.sign(
+        ReportV3HighFrequency(
+            feed_id=feed, native_fee=0, link_fee=0, benchmark_price=2, bid=1, ask=3,
+            **times | changes,
+        )
+    ).encode()  # fmt: skip
+
+
+def _codes(verdict: payloads.Verdict) -> set[str]:
+    return {finding.code for finding in verdict.findings}
+
+
+def test_milliseconds_are_compared_with_milliseconds() -> None:
+    state = chainlink_state(fee_manager=None)
+    timed = {"expired", "from-the-future", "not-yet-valid"}
+    for changes, expected in (
+        ({}, set()),
+        ({"expires_at": NOW * 1000 - 1}, {"expired"}),
+        ({"observations_timestamp": NOW * 1000 + 1}, {"from-the-future"}),
+        ({"valid_from_timestamp": NOW * 1000 + 1}, {"not-yet-valid"}),
+    ):
+        verdict = chainlink.judge(_high_frequency(**changes), state)
+        assert verdict.accepted
+        assert _codes(verdict) & timed == expected
+
+
+def test_a_view_needs_no_time_and_a_call_that_pays_does() -> None:
+    record = chainlink_state("v0.5.1").to_dict()
+    record.pop("now")
+    state = State.from_dict(record)
+    assert chainlink.judge(full_report(), state, view=True).accepted
+    with pytest.raises(Misuse, match="a time is needed"):
+        chainlink.judge(full_report(), state, parameter_payload=LINK)
+
+
+def test_what_is_short_of_the_fee_is_told() -> None:
+    parameter = bytes(12) + bytes.fromhex(NATIVE[2:])
+    verdict = chainlink.judge(
+        full_report(), chainlink_state(), parameter_payload=parameter, value=400
+    )
+    (deposit,) = [check for check in verdict.checks if check.name == "deposit"]
+    assert (deposit.passed, deposit.detail) == (False, "600 wei short of the fee")
+    (quote,) = [check for check in verdict.checks if check.name == "quote"]
+    assert quote.inputs["token"].lower() == NATIVE
+
+
+def test_a_quote_knows_the_surcharge_unless_nothing_is_paid() -> None:
+    fees = chainlink_state().to_dict()["fee_manager"] | {"native_surcharge": "7"}
+    assert chainlink.quote(full_report(), chainlink_state(fee_manager=fees)).surcharge == 7
+    assert chainlink.quote(full_report(), chainlink_state(fee_manager=None)).surcharge == 0
+
+
+def test_elements_of_more_than_16_mib_are_refused_at_the_element_that_is_too_much() -> None:
+    """Elements of unequal size, most of them the same bytes."""
+    most = MAX_ELEMENT_BYTES
+    large, small = 2 * 2**20, 5
+    elements = [*[large] * 8, small]
+    offsets = [9 * 32] * 8 + [9 * 32 + 32 + large]
+    body = b"".join(each.to_bytes(32, "big") for each in offsets)
+    body += large.to_bytes(32, "big") + bytes(large) + small.to_bytes(32, "big") + bytes(32)
+    array = len(elements).to_bytes(32, "big") + body
+    head = [64, 64 + len(array)]
+    data = VERIFY_BULK.selector + b"".join(each.to_bytes(32, "big") for each in head)
+    data += array + bytes(32)
+    assert sum(elements) == most + small
+    with pytest.raises(Malformed) as caught:
+        chainlink.judge_calldata(data, chainlink_state())
+    # The selector, two words of head, the count; then the pointer of the ninth.
+    assert caught.value.offset == 4 + 64 + 32 + 8 * 32
+    assert caught.value.revert_data is None
+
+
+# --- Stork's frames and views ---------------------------------------------------------------------
+
+
+def _unrecognised(raw: bytes) -> bool:
+    try:
+        payloads.decode(raw)
+    except Malformed as error:
+        return "not recognised" in str(error)
+    return False
+
+
+def test_an_update_needs_a_time_or_a_recovery_id() -> None:
+    good = update(1)
+    no_id = good[:64] + b"\5" + good[65:]
+    no_time = good[:67] + bytes(8) + good[75:]
+    neither = good[:64] + b"\5" + good[65:67] + bytes(8) + good[75:]
+    assert [_unrecognised(raw) for raw in (good, no_id, no_time, neither)] == [
+        False, False, False, True,
+    ]  # fmt: skip
+    # Of another size than Stork's, it needs both.
+    assert [_unrecognised(raw + b"\7") for raw in (good, no_id, no_time, neither)] == [
+        False, True, True, True,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("at", [4, 36])
+@pytest.mark.parametrize(("zeros", "calldata"), [(11, False), (12, True), (13, True)])
+def test_calldata_has_twelve_zeros_where_a_signature_has_none(
+    at: int, zeros: int, calldata: bool
+) -> None:
+    """An update of 65 + 10 + 18 * 11 + 3 bytes has a size that calldata has."""
+    raw = bytearray(update(29))
+    raw = raw[: len(raw) - (len(raw) - 4) % 32]
+    raw[:64] = b"\x11" * 64
+    raw[at : at + zeros] = bytes(zeros)
+    assert _unrecognised(bytes(raw)) is calldata
+
+
+def test_a_view_numbers_the_assets_and_names_the_signer_once() -> None:
+    view = payloads.inspect(update(3))
+    ids = [span.path for span in view.spans if span.path.endswith("asset_id")]
+    assert ids == [f"assets[{index}].asset_id" for index in range(3)]
+    assert [span.path for span in view.spans if SIGNER.address in span.said] == ["v"]
+
+
+def test_a_broken_versioned_update_is_shown_by_its_own_layout() -> None:
+    raw = SIGNER.sign([Asset(1, 2)], timestamp_ns=NOW * 10**9, mask=1).encode()
+    for size in (len(raw) - 1, 70):
+        view = payloads.inspect(raw[:size], form="signed_ecdsa")
+        assert view.error is not None
+        assert "mask" in {span.path for span in view.spans}
+    with pytest.raises(Malformed) as caught:
+        stork.decode(raw[:70])
+    assert caught.value.revert_data is None, "no contract reads this layout"
+    with pytest.raises(Malformed) as caught:
+        stork.decode(update(1)[:70])
+    assert caught.value.revert_data == bytes.fromhex("7c6953f9")
+
+
+def test_a_status_is_shown_where_the_layout_has_one() -> None:
+    def said(mask: int | None, status: int | None) -> str:
+        value = SIGNER.sign([Asset(1, 2, status)], timestamp_ns=NOW * 10**9, mask=mask)
+        return next(row.said for row in stork_rows(value, None) if row.name == "asset 1")
+
+    assert said(None, None) == ""
+    assert said(1, None) == ""
+    assert said(3, 0).startswith("market: ")
+
+
+def test_an_update_in_an_argument_has_zeros_behind_it() -> None:
+    raw = update(1)
+    for padding, found in ((bytes(-len(raw) % 32), 1), (b"\1" * (-len(raw) % 32), 0)):
+        data = (32).to_bytes(32, "big") + len(raw).to_bytes(32, "big") + raw + padding
+        assert len(embedded(data)) == found
+
+
+@pytest.mark.parametrize("name", ["id", "v", "ms", "tax", "ts"])
+def test_an_unsigned_message_has_numbers_of_their_sizes(name: str) -> None:
+    low, high = {"v": (-(2**127), 2**127), "ms": (0, 2**8), "ts": (0, 2**64)}.get(name, (0, 2**16))
+
+    def read(number: int) -> Any:
+        asset = {"id": 1, "v": "1", "ms": 1}
+        message: dict[str, Any] = {"tax": 1, "ts": 1, "a": [asset]}
+        (asset if name in asset else message)[name] = number
+        return stork.decode_unsigned(message)
+
+    assert read(low)
+    assert read(high - 1)
+    for number in (low - 1, high):
+        with pytest.raises(Malformed):
+            read(number)
+
+
+@pytest.mark.parametrize("change", ["ab", {"addSignerAddress": 1, "b": 2}, ["addSignerAddress"], 3])
+def test_a_change_of_storks_signers_is_a_pair(change: Any) -> None:
+    def read(change: Any) -> State:
+        past = {"initial_signers": [], "then": [change]}
+        return State.from_dict({"contract": "stork-fast-1.0.0-multisigner",
+                                "signers": [SIGNER.address], "history": past})  # fmt: skip
+
+    assert read(["addSignerAddress", SIGNER.address])
+    with pytest.raises(Misuse, match="not a change of the signers"):
+        read(change)
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def test_a_duration_is_in_its_two_largest_units() -> None:
+    for seconds, said in (
+        (0, "0 s"), (1, "1 s"), (61, "1 min 1 s"), (-3, "3 s"), (3600, "1 h"),
+        (90_061, "1 d 1 h"), (86_401, "1 d 1 s"),
+    ):  # fmt: skip
+        assert duration(seconds) == said
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_a_signature_with_ethereums_v_is_hinted_at(index: int) -> None:
+    digest = keccak256(bytes([index]))
+    r, s, v = sign(keccak256(b"a key for this test"), digest)
+    signer = address_of(keccak256(b"a key for this test"))
+
+    def hints(v: int) -> list[str]:
+        return signature_hints(
+            digest, r, s, v, lambda address: "wanted" if address == signer else ""
+        )
+
+    assert any("the chain adds 27 itself" in hint for hint in hints(v + 27))
+    assert [hint.split(" gives")[0] for hint in hints(28 - v)] == [f"v {v} instead of {28 - v}"]
+    assert [hint.split(" gives")[0] for hint in hints(9)] == [f"v {v} instead of 9"]
+    assert [hint.split(" gives")[0] for hint in hints(1 - v)] == [f"v flipped to {v}"]
