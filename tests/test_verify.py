@@ -198,13 +198,14 @@ def test_an_access_controller_that_looks_at_the_origin() -> None:
     read = state(access_controller={"allowed": [other], "admits_origins": True})
     assert State.from_dict(read.to_dict()) == read
     assert "sign the transaction themselves" in dict(read.facts())["may call"]
-    for who, accepted in (
+    cases: list[tuple[dict[str, Any], bool]] = [
         ({}, True),  # the subscriber, as its own origin
         ({"origin": other}, False),  # the subscriber is a contract that `other` calls
         ({"sender": other, "origin": CALLER}, True),  # listed
         ({"sender": "0x" + "cc" * 20}, True),
         ({"sender": "0x" + "cc" * 20, "origin": CALLER}, False),
-    ):
+    ]
+    for who, accepted in cases:
         for verdict in (
             verifier.judge(payload(), read, **who),
             verifier.judge_bulk([payload()], read, **who),
