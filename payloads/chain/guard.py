@@ -69,7 +69,7 @@ def judge_transaction(
     The verdict is that of the newest block's time, or of that time and the policy's margin, if the
     call fails only then. Without a `from` the sender is the state's subscriber.
     """
-    return _judged(connect(w3), transaction, state, policy)[0]
+    return _judged(connect(w3, by="judge_transaction"), transaction, state, policy)[0]
 
 
 def refuse_transaction(
@@ -80,7 +80,7 @@ def refuse_transaction(
     `ContractRefusal` is raised where the contract would revert, or return false: that costs as
     much as a call that verifies. `PolicyRefusal` is raised where the policy says no.
     """
-    verdict, clock = _judged(connect(w3), transaction, state, policy)
+    verdict, clock = _judged(connect(w3, by="refuse_transaction"), transaction, state, policy)
     verdict.raise_if_refused()
     _apply(policy, verdict, clock, transaction, state)
     return verdict
@@ -88,7 +88,7 @@ def refuse_transaction(
 
 def send_guarded(w3: Any, transaction: Transaction, state: State, policy: Policy = CAREFUL) -> Sent:
     """`w3.eth.send_transaction(transaction)`, unless it would be refused."""
-    verdict = refuse_transaction(w3, transaction, state, policy)
+    verdict = refuse_transaction(connect(w3, by="send_guarded"), transaction, state, policy)
     return Sent(hexed(bytes(w3.eth.send_transaction(dict(transaction)))), verdict)
 
 
