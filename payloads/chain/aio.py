@@ -35,6 +35,7 @@ from payloads.chain.rpc import (
     provider_by_url,
     provider_of,
 )
+from payloads.chain.states import Source
 from payloads.errors import Misuse
 from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Verdict
@@ -64,7 +65,7 @@ async def fetch_state(
 
 
 async def judge_transaction(
-    w3: Any, transaction: Transaction, state: State, policy: Policy = CAREFUL
+    w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
 ) -> Verdict:
     """As `payloads.chain.judge_transaction`."""
 
@@ -75,7 +76,7 @@ async def judge_transaction(
 
 
 async def refuse_transaction(
-    w3: Any, transaction: Transaction, state: State, policy: Policy = CAREFUL
+    w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
 ) -> Verdict:
     """As `payloads.chain.refuse_transaction`."""
 
@@ -86,7 +87,7 @@ async def refuse_transaction(
 
 
 async def send_guarded(
-    w3: Any, transaction: Transaction, state: State, policy: Policy = CAREFUL
+    w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
 ) -> Sent:
     """`await w3.eth.send_transaction(transaction)`, unless it would be refused."""
 
