@@ -106,7 +106,7 @@ def _rows(raw: bytes) -> Iterator[str]:
 
 
 def _chainlink_calls() -> Iterator[Case]:
-    for case in test_raw_calls.CASES:
+    for case in test_raw_calls.RANDOM:
         state, value = test_raw_calls.STATES[case["world"]], int(case["value"])
 
         def said(data: str = case["calldata"], state: Any = state, value: int = value) -> Any:

@@ -1,7 +1,8 @@
-"""2,100 raw calls of the verifier proxies: each must be judged as it was recorded, to the byte.
+"""2,700 raw calls of the verifier proxies: each must be judged as it was recorded, to the byte.
 
 They hold what only bulk calls show: the bill over several payloads, the order of the checks across
-payloads, and how far the contract's memory has grown when an absurd length is met.
+payloads, and how far the contract's memory has grown when an absurd length is met: 600 of them have
+a length that is the first to be too large for memory, or the last that is not.
 fixtures/README.md says how they were recorded.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +30,12 @@ def _lines(name: str) -> list[dict[str, Any]]:
 
 # Of v0.5.1 (its views included), and of proxies whose fee manager does nothing.
 TODAY = _lines("today-call-outcomes.jsonl.gz")
-LINES = [*_lines("raw-call-outcomes.jsonl.gz"), *TODAY]
+LIMITS = _lines("memory-limit-outcomes.jsonl.gz")
+LINES = [*_lines("raw-call-outcomes.jsonl.gz"), *TODAY, *LIMITS]
 WORLDS = {line["world"]: line for line in LINES if line["kind"] == "world"}
 STATES = {line["world"]: State.from_dict(line) for line in LINES if line["kind"] == "world"}
 CASES = [line for line in LINES if line["kind"] == "case"]
+RANDOM = [case for case in CASES if case["id"].startswith("pub-")]
 
 
 def _outcome(calldata: str, state: Any, value: int) -> dict[str, Any]:
@@ -66,18 +70,28 @@ def _kind(world: dict[str, Any]) -> str:
     ],
 )
 def test_every_raw_call_does_what_it_did(kind: str, count: int) -> None:
+    assert _judged(case for case in RANDOM if _kind(WORLDS[case["world"]]) == kind) == count
+
+
+def _judged(cases: Iterable[dict[str, Any]]) -> int:
     judged = 0
-    for case in CASES:
-        if _kind(WORLDS[case["world"]]) != kind:
-            continue
+    for case in cases:
         state, value = STATES[case["world"]], int(case["value"])
         assert _outcome(case["calldata"], state, value) == case["outcome"], case["id"]
         judged += 1
-    assert judged == count
+    return judged
 
 
-def test_there_are_2100() -> None:
-    assert len(CASES) == 2100
+@pytest.mark.parametrize("name", [line["world"] for line in LIMITS if line["kind"] == "world"])
+def test_a_length_is_too_large_for_memory_where_the_contracts_say(name: str) -> None:
+    cases = [case for case in LIMITS if case["kind"] == "case" and case["world"] == name]
+    names = [case["outcome"]["name"] for case in cases]
+    assert names == ["revert (empty)", "Panic(0x41) memory allocation"] * (len(cases) // 2)
+    assert _judged(cases) == len(cases) >= 30
+
+
+def test_there_are_2700() -> None:
+    assert len(CASES) == 2700
 
 
 @pytest.mark.parametrize("name", [line["world"] for line in TODAY if line["kind"] == "world"])
