@@ -35,6 +35,7 @@ from payloads.signatures import address_bytes
 from payloads.verdicts.calls import (
     called_function,
     check_value,
+    no_function,
     state_and_time,
     undecodable_call,
 )
@@ -80,10 +81,8 @@ def _functions(state: ChainlinkState) -> tuple[Function, ...]:
 def _verdict(call: Call) -> Verdict:
     if call.is_view and call.state.contract != V051:
         view = VERIFY_BULK_VIEW if call.bulk else VERIFY_VIEW
-        try:
-            called_function(_functions(call.state), view.selector)
-        except Malformed as error:
-            return undecodable_call(error, call.state, call.now)
+        unknown = no_function(_functions(call.state), view.selector)
+        return undecodable_call(unknown, call.state, call.now)
     data = run(stages(call), call)
     why = partial(explain, call)
     if data is not None:
