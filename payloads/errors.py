@@ -158,3 +158,9 @@ class Misuse(PayloadError):
     """The library was called wrongly."""
 
     kind = "misuse"
+
+
+def not_installed(package: str, extra: str, field: str | None = None) -> Misuse:
+    """The error where an optional package is missing: how to install the extra that brings it."""
+    wanted = f"pip install '.[{extra}]' in a clone of payloads"
+    return Misuse(f"{package} is not installed", field=field, expected=wanted)
