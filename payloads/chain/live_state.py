@@ -37,7 +37,7 @@ from payloads.chain.contract_reader import ContractReader
 from payloads.chain.fetch import Progress, read_state, write_text
 from payloads.chain.history import TimedEvent
 from payloads.chain.memory import Mark, Memory
-from payloads.chain.rpc import Node, Unavailable, connect
+from payloads.chain.rpc import Node, Unavailable, connect, is_async, provider_of
 from payloads.crypto import checksum
 from payloads.errors import Misuse, PayloadError, shown
 from payloads.inputs import to_path
@@ -47,7 +47,8 @@ from payloads.verdicts.state import MAX_STATE_BYTES, State
 LOGGER = logging.getLogger("payloads.chain")
 
 # Seconds between two steps, and the longest pause after steps that failed.
-INTERVAL, LONGEST_PAUSE = 12.0, 300.0
+INTERVAL = 12.0
+LONGEST_PAUSE = 300.0
 MAX_AGE = 600
 # More blocks than a chain takes back, but for catastrophes.
 REREAD = 128
@@ -85,7 +86,7 @@ class LiveState:
         self.interval = _seconds(interval, "interval")
         if type(reread) is not int or reread < 0:
             raise Misuse("not a number of blocks", field="reread", found=shown(reread))
-        self.node: Node = connect(rpc, pause=self._pause)
+        self.node = self._connected(rpc)
         # The error of the last step, while steps fail; None after a step that succeeded.
         self.problem: PayloadError | None = None
         self._reread, self._on_change, self._progress = reread, on_change, progress
@@ -102,6 +103,14 @@ class LiveState:
         self._file = None if file is None else to_path(file)
         if self._file is not None and self._file.exists():
             self._restore(self._file)
+
+    def _connected(self, rpc: Any) -> Node:
+        if not isinstance(rpc, str | Node) and is_async(provider_of(rpc)):
+            raise Misuse(
+                "an async node; a live state has a thread of its own, also beside asyncio",
+                field="rpc", expected="a URL, or a Web3", found=type(rpc).__name__,
+            )  # fmt: skip
+        return connect(rpc, pause=self._pause)
 
     def __repr__(self) -> str:
         chain = "an unknown chain" if self._chain_id is None else f"chain {self._chain_id}"

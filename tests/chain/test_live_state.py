@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payloads.chain import LiveState, StateChange, States, fetch_state, refuse_transaction
+from payloads.chain.memory import MOST_MARKS
 from payloads.chain.rpc import Unavailable, connect
 from payloads.chainlink.state import ChainlinkState
 from payloads.errors import Misuse
@@ -402,6 +403,24 @@ def test_a_block_that_is_replaced_during_a_step_is_read_again() -> None:
     assert live.state.block_number == chain.head - 1
 
 
+def test_the_hashes_of_older_blocks_stay_few() -> None:
+    """Close together at the end, so that a short reorganisation loses little; far apart before."""
+    chain = streams_chain()
+    live = live_over(chain)
+    for _ in range(150):
+        chain.mine(3)
+        live.refresh()
+    numbers = [mark.number for mark in live._memory.marks]
+    assert len(numbers) <= MOST_MARKS + 2
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] < 30
+    assert all(numbers[-1] - number < 12 for number in numbers[-3:])
+    chain.back_to(numbers[-10] + 1)
+    chain.surcharge(0, 9)
+    assert live.refresh() == fetch_state(chain, ADDRESS)
+    assert numbers[-10] in [mark.number for mark in live._memory.marks]
+
+
 # --- age ------------------------------------------------------------------------------------------
 
 
@@ -625,6 +644,17 @@ def test_a_guard_takes_a_live_state_and_many_of_them() -> None:
     live.refresh()
     assert states[1, ADDRESS].flat_fee == 9
     assert "chain 1" in repr(live)
+
+
+def test_an_async_node_is_misuse() -> None:
+    class Async:
+        async def make_request(self, method: str, params: Any) -> Any:
+            raise AssertionError
+
+    with pytest.raises(Misuse, match="an async node"):
+        LiveState(Async(), ADDRESS)
+    with pytest.raises(Misuse, match="not a node"):
+        LiveState(5, ADDRESS)
 
 
 @pytest.mark.parametrize(
