@@ -111,17 +111,19 @@ def judge(
     parameter_payload: bytes = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
     """The verdict of the state's contract on one payload, or on the calldata of one call.
 
     `function` names the contract's function, `value` is the wei sent along, `now` the block's time;
-    `at=time` judges with the state as it was then. `Misuse` for several payloads in one input and
+    `at=time` judges with the state as it was then. `sender` calls the contract, and `origin` (the
+    sender, if not given) signed the transaction. `Misuse` for several payloads in one input and
     for a state of another system than the payload's.
     """
     state, now = _state_then(state, now, at)
-    terms = Terms(function, parameter_payload, value, sender, now)
+    terms = Terms(function, parameter_payload, value, sender, now, origin)
     return judge_given(_one(payload), state, terms)
 
 
@@ -190,6 +192,7 @@ def judge_many(
     parameter_payload: bytes = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
     workers: int | None = None,
@@ -205,7 +208,7 @@ def judge_many(
 
     _check_several(payloads)
     states, now = _States.of(state, now, at)
-    signers, terms = Signers(), Terms(function, parameter_payload, value, sender, now)
+    signers, terms = Signers(), Terms(function, parameter_payload, value, sender, now, origin)
     items = [_one(payload) for payload in payloads]
     for item in items:
         states.of_item(item)
@@ -224,6 +227,7 @@ def judge_stream(
     parameter_payload: bytes = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | Callable[[], int] | None = None,
     together: int = 256,
     max_wait: float | None = None,
@@ -243,7 +247,7 @@ def judge_stream(
         raise Misuse("not a number of payloads", field="together", found=shown(together))
     clock = now if callable(now) else None
     states, time = _States.of(state, None if callable(now) else now, None)
-    terms = Terms(function, parameter_payload, value, sender, time)
+    terms = Terms(function, parameter_payload, value, sender, time, origin)
     return _verdicts(payloads, states, terms, clock, (together, max_wait, workers))
 
 

@@ -114,12 +114,12 @@ class Item:
 class Call:
     """A call of `verify` (one item) or `verifyBulk`, or of their views.
 
-    `sender` and `now` are resolved already.
+    `sender`, `origin` and `now` are resolved already.
     """
 
     __slots__ = (
-        "bulk", "earlier", "free", "is_view", "items", "native_total", "now", "parameter_payload",
-        "sender", "signers", "state", "value",
+        "bulk", "earlier", "free", "is_view", "items", "native_total", "now", "origin",
+        "parameter_payload", "sender", "signers", "state", "value",
     )  # fmt: skip
 
     def __init__(
@@ -129,13 +129,15 @@ class Call:
         parameter_payload: bytes,
         value: int,
         sender: bytes | None,
+        origin: bytes | None,
         now: int | None,
         bulk: bool,
         signers: Signers,
         is_view: bool = False,
     ) -> None:
         self.state, self.parameter_payload = state, parameter_payload
-        self.value, self.sender, self.now, self.bulk = value, sender, now, bulk
+        self.value, self.sender, self.origin = value, sender, origin
+        self.now, self.bulk = now, bulk
         self.signers, self.is_view = signers, is_view
         self.items = [
             Item(self, payload, index if bulk else None, None)
@@ -151,8 +153,9 @@ class Call:
     def again(self) -> Call:
         """The same call, of which nothing is known yet."""
         payloads = [item.fault or item.raw for item in self.items]
-        how = (self.parameter_payload, self.value, self.sender, self.now, self.bulk)
-        return Call(self.state, payloads, *how, self.signers, self.is_view)
+        who = (self.value, self.sender, self.origin, self.now, self.bulk)
+        how = (self.parameter_payload, *who, self.signers, self.is_view)
+        return Call(self.state, payloads, *how)
 
     def _free_in_verifier(self) -> int:
         """Where free memory starts when v0.4.0's verifier decodes. The others are called anew for

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from payloads.abi.fields import WORDS, Table
+from payloads.abi.fields import WORDS, Table, Wide
 from payloads.abi.solidity import decode
 from payloads.chainlink.call import QUOTE, Call, Item
 from payloads.chainlink.errors import (
@@ -65,8 +65,12 @@ def _element(item: Item) -> None:
 
 def _access(call: Call) -> None:
     controller = call.state.access_controller
-    if controller is not None and not controller.admits(call.sender or b""):
-        raise Stop(ACCESS_FORBIDDEN.data(), "the access controller does not list the sender")
+    if controller is None or controller.admits(call.sender or b"", call.origin):
+        return
+    why = "the access controller does not list the sender"
+    if controller.admits_origins:
+        why += ", which did not sign the transaction itself"
+    raise Stop(ACCESS_FORBIDDEN.data(), why)
 
 
 NO_VALUE = Step(
@@ -94,6 +98,7 @@ ACCESS = Step(
     _access,
     lambda call: {
         "sender": call.sender and checksum(call.sender),
+        "origin": call.origin and checksum(call.origin),
         "controlled": call.state.access_controller is not None,
     },
 )
@@ -222,7 +227,7 @@ DEPOSIT = Step(
     "deposit",
     "value, where any is sent, must cover the native fees",
     _deposit,
-    lambda call: {"value": call.value, "native_fees": call.native_total},
+    lambda call: {"value": Wide(call.value), "native_fees": Wide(call.native_total)},
 )
 
 

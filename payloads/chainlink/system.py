@@ -98,6 +98,7 @@ def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signe
     from payloads.chainlink.verifier import judging
 
     how: dict[str, Any] = {"value": terms.value, "sender": terms.sender, "now": terms.now}
+    how["origin"] = terms.origin
     how["parameter_payload"] = terms.parameter_payload
     function = function_named(FUNCTIONS, terms.function)
     if not function.takes_many:
@@ -112,6 +113,7 @@ def _judging_calldata(calldata: bytes, state: Any, terms: Terms, signers: Signer
     if terms.parameter_payload:
         raise Misuse("calldata says itself what it pays in", field="parameter_payload")
     how: dict[str, Any] = {"value": terms.value, "sender": terms.sender, "now": terms.now}
+    how["origin"] = terms.origin
     return judging_calldata(calldata, state, signers, **how)
 
 

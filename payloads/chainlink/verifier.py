@@ -5,6 +5,9 @@
 to the proxy, `judge_many` for many separate calls on all cores. Each returns a `Verdict`. `verify`
 raises `ContractRefusal` (a `Refused`) instead of returning a revert.
 
+`sender` calls the proxy, and `origin` is the account that signed the transaction: the sender itself
+unless a contract stands in between. Some access controllers look at both.
+
 The clock is data: `now` is the block's time (the state's own if not given), and `at=time` judges
 with the state as it was then. `Malformed` is raised for text that is not hex and for more bytes
 than any block carries, `Misuse` for a state that does not say what is needed (`now` where a fee
@@ -35,6 +38,7 @@ from payloads.signatures import address_bytes
 from payloads.verdicts.calls import (
     called_function,
     check_value,
+    no_function,
     state_and_time,
     undecodable_call,
 )
@@ -50,6 +54,7 @@ def _call(
     parameter_payload: Input,
     value: int,
     sender: str | bytes | None,
+    origin: str | bytes | None,
     now: int | None,
     at: int | None,
     bulk: bool,
@@ -70,7 +75,13 @@ def _call(
     check_value(value)
     if is_view and parameter:
         raise Misuse("a view pays nothing", field="parameter_payload", expected="no bytes")
-    return Call(state, payloads, parameter, value, caller, now, bulk, signers, is_view)
+    signed = _default_origin(state, caller) if origin is None else address_bytes(origin, "origin")
+    return Call(state, payloads, parameter, value, caller, signed, now, bulk, signers, is_view)
+
+
+def _default_origin(state: ChainlinkState, caller: bytes | None) -> bytes | None:
+    """The caller itself; None where it is a contract, which signs no transaction."""
+    return None if state.subscriber_is_contract and caller == state.subscriber else caller
 
 
 def _functions(state: ChainlinkState) -> tuple[Function, ...]:
@@ -81,10 +92,8 @@ def _functions(state: ChainlinkState) -> tuple[Function, ...]:
 def _judging(call: Call) -> Judgement:
     if call.is_view and call.state.contract != V051:
         view = VERIFY_BULK_VIEW if call.bulk else VERIFY_VIEW
-        try:
-            called_function(_functions(call.state), view.selector)
-        except Malformed as error:
-            return undecodable_call(error, call.state, call.now)
+        unknown = no_function(_functions(call.state), view.selector)
+        return undecodable_call(unknown, call.state, call.now)
     data = yield from running(stages(call), call)
     why = partial(explain, call)
     if data is not None:
@@ -103,13 +112,14 @@ def judging(
     parameter_payload: Input = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
     bulk: bool = False,
     view: bool = False,
 ) -> Judgement:
     """A judgement of one payload, or (`bulk`) of several in one call, that asks these signers."""
-    how = (state, parameter_payload, value, sender, now, at)
+    how = (state, parameter_payload, value, sender, origin, now, at)
     return _judging(_call(payloads, *how, bulk, signers, view))
 
 
@@ -120,6 +130,7 @@ def judge(
     parameter_payload: Input = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
     view: bool = False,
@@ -129,7 +140,7 @@ def judge(
     With `view`, what `verifyView(payload)` would do.
     """
     raw, signers = [raw_of(payload)], Signers()
-    how = (state, parameter_payload, value, sender, now, at)
+    how = (state, parameter_payload, value, sender, origin, now, at)
     return finish(_judging(_call(raw, *how, False, signers, view)), signers)
 
 
@@ -140,6 +151,7 @@ def judge_bulk(
     parameter_payload: Input = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
     view: bool = False,
@@ -149,7 +161,7 @@ def judge_bulk(
     With `view`, what one `verifyBulkView(payloads)` would do.
     """
     raws, signers = [raw_of(payload) for payload in payloads], Signers()
-    how = (state, parameter_payload, value, sender, now, at)
+    how = (state, parameter_payload, value, sender, origin, now, at)
     return finish(_judging(_call(raws, *how, True, signers, view)), signers)
 
 
@@ -159,12 +171,13 @@ def judge_calldata(
     *,
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
     """What the proxy would do with this calldata, its own argument decoder included."""
     signers = Signers()
-    how: dict[str, Any] = {"value": value, "sender": sender, "now": now, "at": at}
+    how: dict[str, Any] = {"value": value, "sender": sender, "origin": origin, "now": now, "at": at}
     return finish(judging_calldata(calldata, state, signers, **how), signers)
 
 
@@ -175,6 +188,7 @@ def judging_calldata(
     *,
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Judgement:
@@ -191,9 +205,9 @@ def judging_calldata(
             payload, *parameter = decode_calldata(function.arguments, raw)
             payloads = [payload]
     except Malformed as error:
-        call = _call([], state, b"", value, sender, now, None, True, signers)
+        call = _call([], state, b"", value, sender, origin, now, None, True, signers)
         return undecodable_call(error, call.state, call.now)
-    how = (state, parameter[0] if parameter else b"", value, sender, now, None)
+    how = (state, parameter[0] if parameter else b"", value, sender, origin, now, None)
     call = _call(payloads, *how, bulk, signers, is_view=function in VIEWS)
     return (yield from _judging(call))
 
@@ -208,6 +222,7 @@ def judge_many(
     parameter_payload: Input = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
     workers: int | None = None,
@@ -220,7 +235,7 @@ def judge_many(
     """
     state, now = state_and_time(state, ChainlinkState, now, at)
     raws, signers = [raw_of(payload) for payload in payloads], Signers()
-    how = (state, parameter_payload, value, sender, now, None, False, signers)
+    how = (state, parameter_payload, value, sender, origin, now, None, False, signers)
     return judge_together(lambda raw: _judging(_call([raw], *how)), raws, signers, workers)
 
 
@@ -234,6 +249,7 @@ def verify(
     parameter_payload: Input = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
@@ -244,6 +260,7 @@ def verify(
         parameter_payload=parameter_payload,
         value=value,
         sender=sender,
+        origin=origin,
         now=now,
         at=at,
     ).raise_if_refused()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from payloads.abi.fields import Wide
 from payloads.crypto import CURVE_ORDER, checksum
 from payloads.errors import panic
 from payloads.stork.call import Call
@@ -81,7 +82,7 @@ FEE = Step(
     "fee",
     "the value sent must cover the verification fee",
     _fee,
-    lambda call: {"value": call.value, "fee": call.state.verification_fee},
+    lambda call: {"value": Wide(call.value), "fee": Wide(call.state.verification_fee)},
 )
 SIZE = Step(
     "size",
