@@ -105,17 +105,19 @@ def judge(
     parameter_payload: bytes = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
     """The verdict of the state's contract on one payload, or on the calldata of one call.
 
     `function` names the contract's function, `value` is the wei sent along, `now` the block's time;
-    `at=time` judges with the state as it was then. `Misuse` for several payloads in one input and
+    `at=time` judges with the state as it was then. `sender` calls the contract, and `origin` (the
+    sender, if not given) signed the transaction. `Misuse` for several payloads in one input and
     for a state of another system than the payload's.
     """
     state, now = _state_then(state, now, at)
-    terms = Terms(function, parameter_payload, value, sender, now)
+    terms = Terms(function, parameter_payload, value, sender, now, origin)
     return judge_given(_one(payload), state, terms)
 
 
@@ -172,6 +174,7 @@ def judge_many(
     parameter_payload: bytes = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
     workers: int | None = None,
@@ -181,7 +184,7 @@ def judge_many(
         found = type(payloads).__name__
         raise Misuse("not several payloads", field="payloads", expected="a list", found=found)
     state, now = _state_then(state, now, at)
-    terms = Terms(function, parameter_payload, value, sender, now)
+    terms = Terms(function, parameter_payload, value, sender, now, origin)
     items = [_one(payload) for payload in payloads]
     for item in items:
         system_for(item, state)

@@ -39,7 +39,8 @@ class Options(Record, frozen=True):
 class Terms(Record, frozen=True):
     """The terms of a call: the function by its name, the payment, the sender and the block's time.
 
-    `function` None means the system's first function, and `now` None the state's own time.
+    `function` None means the system's first function, and `now` None the state's own time. `origin`
+    is the account that signed the transaction; None is the sender itself.
     """
 
     function: str | None = None
@@ -47,6 +48,7 @@ class Terms(Record, frozen=True):
     value: int = 0
     sender: str | bytes | None = None
     now: int | None = None
+    origin: str | bytes | None = None
 
 
 class Evidence(Record, frozen=True):

@@ -25,7 +25,7 @@ from payloads.abi.fields import Record
 from payloads.backing_off import pause_after
 from payloads.chain.http_node import SLOW, HttpFailure, HttpNode
 from payloads.crypto import checksum
-from payloads.errors import Misuse, elide
+from payloads.errors import Misuse, elide, not_installed
 
 # Called with blocks read, blocks to read, and events found so far.
 Progress = Callable[[int, int, int], None]
@@ -162,9 +162,7 @@ def provider_by_url(url: str) -> Any:
     try:
         from web3 import IPCProvider
     except ImportError:
-        problem = Misuse(
-            "web3 is not installed", field="rpc", expected="pip install 'payloads[rpc]'"
-        )
+        problem = not_installed("web3", "rpc", "rpc")
     else:
         return IPCProvider(url)
     raise problem

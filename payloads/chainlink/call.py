@@ -93,12 +93,12 @@ class Item:
 class Call:
     """A call of `verify` (one item) or `verifyBulk`, or of their views.
 
-    `sender` and `now` are resolved already.
+    `sender`, `origin` and `now` are resolved already.
     """
 
     __slots__ = (
-        "bulk", "earlier", "free", "is_view", "items", "native_total", "now", "parameter_payload",
-        "recover", "sender", "state", "value",
+        "bulk", "earlier", "free", "is_view", "items", "native_total", "now", "origin",
+        "parameter_payload", "recover", "sender", "state", "value",
     )  # fmt: skip
 
     def __init__(
@@ -108,13 +108,15 @@ class Call:
         parameter_payload: bytes,
         value: int,
         sender: bytes | None,
+        origin: bytes | None,
         now: int | None,
         bulk: bool,
         recover_: Recover = recover,
         is_view: bool = False,
     ) -> None:
         self.state, self.parameter_payload = state, parameter_payload
-        self.value, self.sender, self.now, self.bulk = value, sender, now, bulk
+        self.value, self.sender, self.origin = value, sender, origin
+        self.now, self.bulk = now, bulk
         self.recover, self.is_view = recover_, is_view
         self.items = [
             Item(self, payload, index if bulk else None, None)
@@ -130,8 +132,8 @@ class Call:
     def again(self) -> Call:
         """The same call, of which nothing is known yet."""
         payloads = [item.fault or item.raw for item in self.items]
-        how = (self.parameter_payload, self.value, self.sender, self.now, self.bulk)
-        return Call(self.state, payloads, *how, is_view=self.is_view)
+        who = (self.value, self.sender, self.origin, self.now, self.bulk)
+        return Call(self.state, payloads, self.parameter_payload, *who, is_view=self.is_view)
 
     def _free_in_verifier(self) -> int:
         """Where free memory starts when v0.4.0's verifier decodes. The others are called anew for

@@ -65,8 +65,12 @@ def _element(item: Item) -> None:
 
 def _access(call: Call) -> None:
     controller = call.state.access_controller
-    if controller is not None and not controller.admits(call.sender or b""):
-        raise Stop(ACCESS_FORBIDDEN.data(), "the access controller does not list the sender")
+    if controller is None or controller.admits(call.sender or b"", call.origin):
+        return
+    why = "the access controller does not list the sender"
+    if controller.admits_origins:
+        why += ", which did not sign the transaction itself"
+    raise Stop(ACCESS_FORBIDDEN.data(), why)
 
 
 NO_VALUE = Step(
@@ -94,6 +98,7 @@ ACCESS = Step(
     _access,
     lambda call: {
         "sender": call.sender and checksum(call.sender),
+        "origin": call.origin and checksum(call.origin),
         "controlled": call.state.access_controller is not None,
     },
 )

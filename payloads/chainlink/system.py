@@ -97,6 +97,7 @@ def _judge(payloads: Sequence[bytes], state: Any, terms: Terms) -> Verdict:
     from payloads.chainlink.verifier import judge, judge_bulk
 
     how: dict[str, Any] = {"value": terms.value, "sender": terms.sender, "now": terms.now}
+    how["origin"] = terms.origin
     how["parameter_payload"] = terms.parameter_payload
     function = function_named(FUNCTIONS, terms.function)
     how["view"] = function in VIEWS
@@ -111,7 +112,14 @@ def _judge_calldata(calldata: bytes, state: Any, terms: Terms) -> Verdict:
 
     if terms.parameter_payload:
         raise Misuse("calldata says itself what it pays in", field="parameter_payload")
-    return judge_calldata(calldata, state, value=terms.value, sender=terms.sender, now=terms.now)
+    return judge_calldata(
+        calldata,
+        state,
+        value=terms.value,
+        sender=terms.sender,
+        origin=terms.origin,
+        now=terms.now,
+    )
 
 
 def _judge_many(
@@ -127,6 +135,7 @@ def _judge_many(
         parameter_payload=terms.parameter_payload,
         value=terms.value,
         sender=terms.sender,
+        origin=terms.origin,
         now=terms.now,
         workers=workers,
     )

@@ -5,6 +5,9 @@
 to the proxy, `judge_many` for many separate calls on all cores. Each returns a `Verdict`. `verify`
 raises `ContractRefusal` (a `Refused`) instead of returning a revert.
 
+`sender` calls the proxy, and `origin` is the account that signed the transaction: the sender itself
+unless a contract stands in between. Some access controllers look at both.
+
 The clock is data: `now` is the block's time (the state's own if not given), and `at=time` judges
 with the state as it was then. `Malformed` is raised for text that is not hex and for more bytes
 than any block carries, `Misuse` for a state that does not say what is needed (`now` where a fee
@@ -35,6 +38,7 @@ from payloads.signatures import address_bytes
 from payloads.verdicts.calls import (
     called_function,
     check_value,
+    no_function,
     state_and_time,
     undecodable_call,
 )
@@ -49,6 +53,7 @@ def _call(
     parameter_payload: Input,
     value: int,
     sender: str | bytes | None,
+    origin: str | bytes | None,
     now: int | None,
     at: int | None,
     bulk: bool,
@@ -69,7 +74,13 @@ def _call(
     check_value(value)
     if is_view and parameter:
         raise Misuse("a view pays nothing", field="parameter_payload", expected="no bytes")
-    return Call(state, payloads, parameter, value, caller, now, bulk, recover_, is_view)
+    signed = _default_origin(state, caller) if origin is None else address_bytes(origin, "origin")
+    return Call(state, payloads, parameter, value, caller, signed, now, bulk, recover_, is_view)
+
+
+def _default_origin(state: ChainlinkState, caller: bytes | None) -> bytes | None:
+    """The caller itself; None where it is a contract, which signs no transaction."""
+    return None if state.subscriber_is_contract and caller == state.subscriber else caller
 
 
 def _functions(state: ChainlinkState) -> tuple[Function, ...]:
@@ -80,10 +91,8 @@ def _functions(state: ChainlinkState) -> tuple[Function, ...]:
 def _verdict(call: Call) -> Verdict:
     if call.is_view and call.state.contract != V051:
         view = VERIFY_BULK_VIEW if call.bulk else VERIFY_VIEW
-        try:
-            called_function(_functions(call.state), view.selector)
-        except Malformed as error:
-            return undecodable_call(error, call.state, call.now)
+        unknown = no_function(_functions(call.state), view.selector)
+        return undecodable_call(unknown, call.state, call.now)
     data = run(stages(call), call)
     why = partial(explain, call)
     if data is not None:
@@ -101,6 +110,7 @@ def judge(
     parameter_payload: Input = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
     view: bool = False,
@@ -110,7 +120,7 @@ def judge(
     With `view`, what `verifyView(payload)` would do.
     """
     raw = [raw_of(payload)]
-    how = (state, parameter_payload, value, sender, now, at)
+    how = (state, parameter_payload, value, sender, origin, now, at)
     return _verdict(_call(raw, *how, bulk=False, is_view=view))
 
 
@@ -121,6 +131,7 @@ def judge_bulk(
     parameter_payload: Input = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
     view: bool = False,
@@ -130,7 +141,7 @@ def judge_bulk(
     With `view`, what one `verifyBulkView(payloads)` would do.
     """
     raws = [raw_of(payload) for payload in payloads]
-    how = (state, parameter_payload, value, sender, now, at)
+    how = (state, parameter_payload, value, sender, origin, now, at)
     return _verdict(_call(raws, *how, bulk=True, is_view=view))
 
 
@@ -140,6 +151,7 @@ def judge_calldata(
     *,
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
@@ -156,9 +168,9 @@ def judge_calldata(
             payload, *parameter = decode_calldata(function.arguments, raw)
             payloads = [payload]
     except Malformed as error:
-        call = _call([], state, b"", value, sender, now, None, True)
+        call = _call([], state, b"", value, sender, origin, now, None, True)
         return undecodable_call(error, call.state, call.now)
-    how = (state, parameter[0] if parameter else b"", value, sender, now, None)
+    how = (state, parameter[0] if parameter else b"", value, sender, origin, now, None)
     return _verdict(_call(payloads, *how, bulk=bulk, is_view=function in VIEWS))
 
 
@@ -172,6 +184,7 @@ def judge_many(
     parameter_payload: Input = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
     workers: int | None = None,
@@ -194,7 +207,7 @@ def judge_many(
         return found  # type: ignore[return-value]
 
     def judge_alone(raw: bytes) -> Verdict:
-        call = _call([raw], state, parameter_payload, value, sender, now, None, False, once)
+        call = _call([raw], state, parameter_payload, value, sender, origin, now, None, False, once)
         return _verdict(call)
 
     return judge_in_parallel(judge_alone, raws, workers)
@@ -210,6 +223,7 @@ def verify(
     parameter_payload: Input = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
@@ -220,6 +234,7 @@ def verify(
         parameter_payload=parameter_payload,
         value=value,
         sender=sender,
+        origin=origin,
         now=now,
         at=at,
     ).raise_if_refused()
