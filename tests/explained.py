@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import payloads
-from payloads import chainlink, recognise, stork, systems
+from payloads import State, chainlink, recognise, stork, systems
 from payloads.abi.fields import jsonable
 from payloads.errors import Malformed, Misuse
 from payloads.verdicts.verdict import Verdict
@@ -57,8 +58,8 @@ def cases() -> Iterator[Case]:
 def _published() -> Iterator[Case]:
     for entry in corpus.entries():
         for name, raw in _cut(entry.id, entry.raw):
-            yield f"inspect {name}", lambda raw=raw: _view(raw)
-            yield f"rows {name}", lambda raw=raw: _rows(raw)
+            yield f"inspect {name}", partial(_view, raw)
+            yield f"rows {name}", partial(_rows, raw)
 
 
 def _cut(name: str, raw: bytes) -> Iterator[tuple[str, bytes]]:
@@ -153,10 +154,12 @@ def _verdict(verdict: Verdict) -> Iterator[str]:
 def _states() -> Iterator[Case]:
     every = {**test_raw_calls.STATES, **test_stork_multisigner.STATES}
     for name, state in every.items():
-        yield (
-            f"state {name}",
-            lambda state=state: (f"  {key}: {value}" for key, value in state.facts()),
-        )
+        yield f"state {name}", partial(_facts, state)
+
+
+def _facts(state: State) -> Iterator[str]:
+    for key, value in state.facts():
+        yield f"  {key}: {value}"
 
 
 if __name__ == "__main__":

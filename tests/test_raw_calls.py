@@ -1,7 +1,7 @@
-"""2,700 raw calls of the verifier proxies: each must be judged as it was recorded, to the byte.
+"""2,766 raw calls of the verifier proxies: each must be judged as it was recorded, to the byte.
 
 They hold what only bulk calls show: the bill over several payloads, the order of the checks across
-payloads, and how far the contract's memory has grown when an absurd length is met: 600 of them have
+payloads, and how far the contract's memory has grown when an absurd length is met: 666 of them have
 a length that is the first to be too large for memory, or the last that is not.
 fixtures/README.md says how they were recorded.
 """
@@ -90,8 +90,8 @@ def test_a_length_is_too_large_for_memory_where_the_contracts_say(name: str) -> 
     assert _judged(cases) == len(cases) >= 30
 
 
-def test_there_are_2700() -> None:
-    assert len(CASES) == 2700
+def test_there_are_2766() -> None:
+    assert len(CASES) == 2766
 
 
 @pytest.mark.parametrize("name", [line["world"] for line in TODAY if line["kind"] == "world"])

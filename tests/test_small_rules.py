@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
+import msgspec.structs
 import pytest
+from hexbytes import HexBytes
 
 import payloads
 from payloads import State, chainlink, stork
-from payloads.abi.fields import hexed
+from payloads.abi.fields import AbiType, hexed
 from payloads.abi.solidity import MAX_ELEMENT_BYTES
 from payloads.chainlink.calldata import VERIFY_BULK
 from payloads.chainlink.report import BareReport, UnknownReport, unknown_report
@@ -19,8 +22,9 @@ from payloads.embedding import embedded
 from payloads.errors import Malformed, Misuse
 from payloads.stork.rows import rows as stork_rows
 from payloads.stork.update import Asset
-from payloads.verdicts.parallel import judge_in_parallel
 from payloads.verdicts.signature_hints import signature_hints
+from payloads.verdicts.signers import Signers
+from payloads.verdicts.together import judge_together
 from payloads.verdicts.words import duration
 from tests.test_limits import (
     LINK,
@@ -112,12 +116,13 @@ def test_many_are_judged_at_a_past_time() -> None:
 def test_each_is_judged_once_and_in_its_place(count: int, workers: int) -> None:
     judged: list[bytes] = []
 
-    def judge(raw: bytes) -> Any:
+    def judge(raw: bytes) -> Generator[Any, None, Any]:
         judged.append(raw)
+        yield ()
         return raw
 
     given = [bytes([index % 150]) for index in range(count)]
-    assert judge_in_parallel(judge, given, workers) == given
+    assert judge_together(judge, given, Signers(), workers) == given
     assert sorted(judged) == sorted(set(given))
 
 
@@ -336,7 +341,7 @@ def test_milliseconds_are_compared_with_milliseconds() -> None:
 def test_a_view_needs_no_time_and_a_call_that_pays_does() -> None:
     record = chainlink_state("v0.5.1").to_dict()
     record.pop("now")
-    state = State.from_dict(record)
+    state: Any = State.from_dict(record)
     assert chainlink.judge(full_report(), state, view=True).accepted
     with pytest.raises(Misuse, match="a time is needed"):
         chainlink.judge(full_report(), state, parameter_payload=LINK)
@@ -510,3 +515,43 @@ def test_a_signature_with_ethereums_v_is_hinted_at(index: int) -> None:
     assert [hint.split(" gives")[0] for hint in hints(28 - v)] == [f"v {v} instead of {28 - v}"]
     assert [hint.split(" gives")[0] for hint in hints(9)] == [f"v {v} instead of 9"]
     assert [hint.split(" gives")[0] for hint in hints(1 - v)] == [f"v flipped to {v}"]
+
+
+def test_a_type_has_a_width() -> None:
+    for name in ("bytes", "uint", "int", "bytes0", "bytes33", "int9", "uint264", "string1"):
+        with pytest.raises(ValueError, match=name):
+            AbiType.parse(name)
+
+
+@pytest.mark.parametrize(("first", "sign"), [(0x7F, 0), (0x80, 0xFF), (0xFF, 0xFF)])
+@pytest.mark.parametrize("second", [0x00, 0xFF])
+def test_the_sign_of_a_number_is_in_its_first_byte(first: int, sign: int, second: int) -> None:
+    raw = bytes([first, second]) + bytes(22)
+    assert AbiType.parse("int192").padding(raw) == bytes([sign]) * 8
+    assert AbiType.parse("uint192").padding(raw) == bytes(8)
+
+
+def test_hashes_of_a_payload_show_themselves_as_hex() -> None:
+    payload = chainlink.decode(full_report())
+    for value in (payload.config_digest, payload.report.feed_id):
+        assert type(value) is HexBytes
+
+
+@pytest.mark.parametrize(("at", "field"), [(0, "marker"), (1, "version"), (2, "mask")])
+def test_an_unknown_versioned_layout_is_told_with_its_place(at: int, field: str) -> None:
+    raw = bytearray(SIGNER.sign([Asset(1, 2)], timestamp_ns=NOW * 10**9, mask=1).encode())
+    raw[65 + at] ^= 0x40
+    with pytest.raises(Malformed) as caught:
+        stork.decode(bytes(raw), layout="versioned")
+    assert (caught.value.offset, caught.value.field) == (65 + at, field)
+
+
+@pytest.mark.parametrize("behind", [0, 7])
+def test_a_digest_with_zeros_is_found_where_the_length_fits_exactly(behind: int) -> None:
+    payload = chainlink.decode(full_report())
+    digest = hexed(b"\0\6" + bytes(12) + b"\1" * 18)
+    zeros = msgspec.structs.replace(payload, config_digest=digest, raw=b"")
+    raw = zeros.encode()
+    data = b"\xab\xcd\xef\1" + (32).to_bytes(32, "big")
+    data += (len(raw) + behind).to_bytes(32, "big") + raw + bytes(32)
+    assert len(embedded(data)) == (behind == 0)
