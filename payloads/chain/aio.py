@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from payloads.abi.fields import hexed
 from payloads.chain import fetch, guard
-from payloads.chain.guard import CAREFUL, Sent, Transaction
+from payloads.chain.guard import CAREFUL, Sent
 from payloads.chain.policy import Policy
 from payloads.chain.rpc import (
     Node,
@@ -36,6 +36,7 @@ from payloads.chain.rpc import (
     provider_of,
 )
 from payloads.chain.states import Source
+from payloads.chain.transaction_fields import Transaction
 from payloads.errors import Misuse
 from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Verdict

@@ -325,13 +325,12 @@ class Node:
         number: int | str,
         sender: bytes | None = None,
         value: int = 0,
+        gas: int | None = None,
     ) -> bytes:
         """The data that a call returns at a block; `Reverts` with its revert data."""
-        call = {"to": checksum(to), "data": "0x" + data.hex()}
-        if sender is not None:
-            call["from"] = checksum(sender)
-        if value:
-            call["value"] = hex(value)
+        call = _call(to, data, sender, value)
+        if gas is not None:
+            call["gas"] = hex(gas)
         block = number if isinstance(number, str) else hex(number)
         problem: Exception
         try:
@@ -343,6 +342,30 @@ class Node:
             else:
                 problem = Reverts(reverted)
         raise problem
+
+    def gas_needed(self, to: bytes, data: bytes, sender: bytes | None, value: int) -> int:
+        """The least gas limit that a transaction succeeds with; `Unavailable` if it reverts."""
+        found = self.request("eth_estimateGas", [_call(to, data, sender, value)])
+        return self._integer(found, "eth_estimateGas")
+
+    def gas_price(self) -> int:
+        return self._integer(self.request("eth_gasPrice", []), "eth_gasPrice")
+
+    def gas_limit(self, number: int) -> int:
+        """The gas that a block has room for."""
+        found = self.request("eth_getBlockByNumber", [hex(number), False])
+        value = found.get("gasLimit") if isinstance(found, dict) else None
+        return self._integer(value, "gasLimit")
+
+    def balance(self, address: bytes) -> int:
+        """The ether of an address, in wei."""
+        found = self.request("eth_getBalance", [checksum(address), "latest"])
+        return self._integer(found, "eth_getBalance")
+
+    def nonce(self, address: bytes, block: str) -> int:
+        """The nonce of an account's next transaction, at `latest` or `pending`."""
+        found = self.request("eth_getTransactionCount", [checksum(address), block])
+        return self._integer(found, "eth_getTransactionCount")
 
     def transaction(self, hash_: str) -> dict[str, Any] | None:
         found = self.request("eth_getTransactionByHash", [hash_])
@@ -442,6 +465,16 @@ class Node:
         return Unavailable(
             f"{self.host} gives an answer that no node should", field=field, found=found
         )
+
+
+def _call(to: bytes, data: bytes, sender: bytes | None, value: int) -> dict[str, str]:
+    """A call as JSON-RPC has it."""
+    call = {"to": checksum(to), "data": "0x" + data.hex()}
+    if sender is not None:
+        call["from"] = checksum(sender)
+    if value:
+        call["value"] = hex(value)
+    return call
 
 
 def _error_answer(error: Any) -> _ErrorAnswer:
