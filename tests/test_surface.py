@@ -40,7 +40,7 @@ EXPORTS: dict[str, set[str]] = {
     "payloads": {
         *("AS_CONTRACT", "CANONICAL", "Decoded", "Embedded", "Malformed", "Misuse", "Note"),
         *("PayloadError", "Refused", "State", "Verdict", "chainlink", "decode", "embedded"),
-        *("inspect", "judge", "judge_many", "recover", "stork"),
+        *("inspect", "judge", "judge_many", "judge_stream", "recover", "stork"),
     },
     "payloads.chainlink": {
         *(
