@@ -79,8 +79,9 @@ EXPORTS: dict[str, set[str]] = {
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
     },
     "payloads.chain": {
-        *("Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable"),
-        *("connect", "diff_states", "fetch_state", "judge_transaction"),
+        *("Node", "Policy", "PolicyRefusal", "Preflight", "Problem", "Sent", "StateChange"),
+        *("States", "Unavailable", "connect", "diff_states", "fetch_state"),
+        *("judge_transaction", "preflight"),
         *("refuse_transaction", "save_state", "send_guarded"),
     },
     "payloads.stork": {

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from payloads.chain.fetch import fetch_state, save_state
     from payloads.chain.guard import Sent, judge_transaction, refuse_transaction, send_guarded
     from payloads.chain.policy import Policy, PolicyRefusal
+    from payloads.chain.preflights import Preflight, preflight
+    from payloads.chain.problem import Problem
     from payloads.chain.rpc import Node, Unavailable, connect
     from payloads.chain.states import States
 
 __all__ = [
-    "Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable", "connect",
-    "diff_states", "fetch_state", "judge_transaction", "refuse_transaction", "save_state",
-    "send_guarded",
+    "Node", "Policy", "PolicyRefusal", "Preflight", "Problem", "Sent", "StateChange", "States",
+    "Unavailable", "connect", "diff_states", "fetch_state", "judge_transaction", "preflight",
+    "refuse_transaction", "save_state", "send_guarded",
 ]  # fmt: skip
 
 # Imported when first asked for: a guard needs no reader of events.
@@ -34,6 +36,8 @@ _MODULES = {
     **dict.fromkeys(("fetch_state", "save_state"), "fetch"),
     **dict.fromkeys(("Sent", "judge_transaction", "refuse_transaction", "send_guarded"), "guard"),
     **dict.fromkeys(("Policy", "PolicyRefusal"), "policy"),
+    **dict.fromkeys(("Preflight", "preflight"), "preflights"),
+    "Problem": "problem",
     **dict.fromkeys(("Node", "Unavailable", "connect"), "rpc"),
     "States": "states",
 }

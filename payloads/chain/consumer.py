@@ -22,6 +22,7 @@ from payloads.errors import Misuse, elide, shown
 from payloads.system import System, Terms
 from payloads.verdicts.checks import Bill, Check, Explanation, Finding, Hazard
 from payloads.verdicts.contract_errors import ContractError, read_revert
+from payloads.verdicts.signers import Signers
 from payloads.verdicts.state import ZERO, State
 from payloads.verdicts.verdict import Accepted, Verdict
 
@@ -74,16 +75,19 @@ class Handover(Record, frozen=True):
     payloads: tuple[Embedded, ...]
     others: tuple[Embedded, ...]
 
-    def judge(self, now: int) -> Verdict:
+    def judge(self, now: int, signers: Signers) -> Verdict:
         """One verdict on all payloads: that on the first which is refused, if any is."""
-        verdicts = [self._judge(each.raw, now, *self._paid()) for each in self.payloads]
+        verdicts = [self._judge(each.raw, now, signers, *self._paid()) for each in self.payloads]
         return _together(verdicts, tuple(self._notes()))
 
-    def _judge(self, raw: bytes, now: int, parameter: bytes, value: int) -> Verdict:
+    def _judge(
+        self, raw: bytes, now: int, signers: Signers, parameter: bytes, value: int
+    ) -> Verdict:
         function = self.system.calldata_functions[0]
         arguments = (raw, parameter)[: len(function.arguments)]
         # A contract signs no transaction, so that a consumer is never the origin.
-        terms = Terms(value=value, sender=self.consumer, origin=self.origin or ZERO, now=now)
+        origin = self.origin or ZERO
+        terms = Terms(value=value, sender=self.consumer, origin=origin, now=now, signers=signers)
         return self.system.judge_calldata(function.calldata(*arguments), self.state, terms)
 
     def _paid(self) -> tuple[bytes, int]:
@@ -93,8 +97,11 @@ class Handover(Record, frozen=True):
 
     def is_of_payment(self, data: bytes, now: int) -> bool:
         """Whether the verifier reverts with these bytes for a payment that is wrong."""
-        tried = itertools.product(self.payloads, self._wrong_payments())
-        return any(self._judge(each.raw, now, *paid).revert_data == data for each, paid in tried)
+        signers = Signers()
+        return any(
+            self._judge(each.raw, now, signers, *paid).revert_data == data
+            for each, paid in itertools.product(self.payloads, self._wrong_payments())
+        )
 
     def _wrong_payments(self) -> Iterator[tuple[bytes, int]]:
         yield b"", 0
@@ -170,10 +177,12 @@ def _find(verdicts: Sequence[Verdict], notes: tuple[Finding, ...]) -> Explanatio
 # --- the node's run -------------------------------------------------------------------------------
 
 
-def run(node: Node, to: bytes, data: bytes, sender: bytes | None, value: int) -> bytes | None:
-    """The revert data of the whole transaction, run on the newest block; None where it passes."""
+def run(
+    node: Node, to: bytes, data: bytes, number: int, sender: bytes | None, value: int
+) -> bytes | None:
+    """The revert data of the whole transaction, run on a block; None where it passes."""
     try:
-        node.call(to, data, "latest", sender, value)
+        node.call(to, data, number, sender, value)
     except Reverts as reverts:
         return reverts.data
     return None
@@ -197,6 +206,11 @@ def compare(verdict: Verdict, reverted: bytes | None, handed: Handover | None) -
     if read_revert(reverted).error in (None, "Panic"):
         return HAZARDS["run-reverts"].found(said)
     return _disagrees(f"it reverts with {said}, though the verdict is {verdict.name}")
+
+
+def passes_all_the_same() -> Finding:
+    """The alarm of a run that passes though something was found to stop the transaction."""
+    return _disagrees("it passes, though the payment was found to be impossible")
 
 
 def in_words(data: bytes) -> str:

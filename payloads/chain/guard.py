@@ -39,6 +39,7 @@ from payloads.embedding import embedded
 from payloads.errors import Misuse, PayloadError, shown
 from payloads.system import System, Terms
 from payloads.verdicts.checks import Finding
+from payloads.verdicts.signers import Signers
 from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Verdict
 
@@ -62,6 +63,7 @@ class Sent(Record, frozen=True):
 class Clock(Record, frozen=True):
     """The time of the newest block, and the latest at which the transaction may be taken."""
 
+    number: int
     now: int
     latest: int
 
@@ -81,11 +83,24 @@ class Way(Record, frozen=True):
     origin: bytes | None
     handed: Handover | None = None
 
-    def judge(self, now: int) -> Verdict:
+    @property
+    def to(self) -> bytes:
+        """The contract that the transaction goes to."""
+        return bytes(self.state.proxy or b"") if self.handed is None else self.handed.consumer
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it calls a function that takes no payment, nor any value."""
+        function = function_of(self.system.calldata_functions, self.data)
+        return function is not None and len(function.arguments) < 2
+
+    def judge(self, now: int, signers: Signers) -> Verdict:
         """The verdict at a time."""
         if self.handed is not None:
-            return self.handed.judge(now)
-        terms = Terms(value=self.value, sender=self.sender, origin=self.origin, now=now)
+            return self.handed.judge(now, signers)
+        terms = Terms(
+            value=self.value, sender=self.sender, origin=self.origin, now=now, signers=signers
+        )
         return self.system.judge_calldata(self.data, self.state, terms)
 
 
@@ -145,7 +160,7 @@ def _judged(
     found = judge_twice(way, read_clock(node, policy))
     if way.handed is None:
         return way, found
-    reverted = run(node, way.handed.consumer, way.data, way.origin, way.value)
+    reverted = run(node, way.to, way.data, found.clock.number, way.origin, way.value)
     alarm = compare(found.at_newest, reverted, way.handed)
     if alarm is None:
         return way, found
@@ -154,9 +169,10 @@ def _judged(
 
 def judge_twice(way: Way, clock: Clock) -> Judged:
     """The verdicts now and at the latest time: the later one, if the call is worse then."""
-    verdict = newest = way.judge(clock.now)
+    signers = Signers()  # each signature is recovered once
+    verdict = newest = way.judge(clock.now, signers)
     if newest.accepted and clock.latest > clock.now:
-        later = way.judge(clock.latest)
+        later = way.judge(clock.latest, signers)
         verdict = newest if later.accepted and not _worse(later, newest) else later
     return Judged(verdict, newest, clock)
 
@@ -172,7 +188,7 @@ def read_clock(node: Node, policy: Policy) -> Clock:
     head = node.head()
     now = node.block_again(head).time
     margin = _two_blocks(node, head, now) if policy.margin is None else policy.margin
-    return Clock(now, now + margin)
+    return Clock(head, now, now + margin)
 
 
 def _two_blocks(node: Node, head: int, now: int) -> int:
@@ -182,6 +198,12 @@ def _two_blocks(node: Node, head: int, now: int) -> int:
         return 2 * _SECONDS
     passed = now - node.block(head - blocks).time
     return max(1, -(-2 * passed // blocks))
+
+
+def carries_payload(transaction: Transaction) -> bool:
+    """Whether a signed payload is in the calldata, if there is any."""
+    given = transaction.get("data", transaction.get("input"))
+    return given is not None and bool(embedded(fields.data(transaction)))
 
 
 # --- what can be judged ---------------------------------------------------------------------------
