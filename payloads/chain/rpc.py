@@ -348,6 +348,19 @@ class Node:
         found = self.request("eth_getTransactionByHash", [hash_])
         return found if isinstance(found, dict) else None
 
+    def sender(self, number: int, index: int) -> tuple[bytes, int] | None:
+        """Who sent the transaction at this place of a block, and its nonce; None for no such."""
+        place = [hex(number), hex(index)]
+        found = self.request("eth_getTransactionByBlockNumberAndIndex", place)
+        if not isinstance(found, dict):
+            return None
+        return self._bytes(found.get("from")), self._integer(found.get("nonce"), "nonce")
+
+    def nonce(self, address: bytes, number: int) -> int:
+        """How many transactions an account had sent after a block."""
+        method = "eth_getTransactionCount"
+        return self._integer(self.request(method, [checksum(address), hex(number)]), method)
+
     def logs(
         self,
         addresses: Sequence[bytes],
