@@ -102,20 +102,22 @@ def judge(
     state: State,
     *,
     function: str | None = None,
-    parameter_payload: bytes = b"",
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
     """The verdict of the state's contract on one payload, or on the calldata of one call.
 
-    `function` names the contract's function, `value` is the wei sent along, `now` the block's time;
-    `at=time` judges with the state as it was then. `Misuse` for several payloads in one input and
+    `function` names the contract's function. `pay` is the way of paying: `link`, `native`,
+    `wrapped`, or the address of a token; Stork takes `native`. `value` is the wei sent along, by
+    default the fee if `pay` is `native` and 0 otherwise. `now` is the block's time; `at=time`
+    judges with the state as it was then. `Misuse` for several payloads in one input and
     for a state of another system than the payload's.
     """
     state, now = _state_then(state, now, at)
-    terms = Terms(function, parameter_payload, value, sender, now)
+    terms = Terms(function, pay, value, sender, now)
     return judge_given(_one(payload), state, terms)
 
 
@@ -169,8 +171,8 @@ def judge_many(
     state: State,
     *,
     function: str | None = None,
-    parameter_payload: bytes = b"",
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
@@ -181,7 +183,7 @@ def judge_many(
         found = type(payloads).__name__
         raise Misuse("not several payloads", field="payloads", expected="a list", found=found)
     state, now = _state_then(state, now, at)
-    terms = Terms(function, parameter_payload, value, sender, now)
+    terms = Terms(function, pay, value, sender, now)
     items = [_one(payload) for payload in payloads]
     for item in items:
         system_for(item, state)

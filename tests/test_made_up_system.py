@@ -123,7 +123,9 @@ def from_json(record: dict[str, Any]) -> SignedNumber | None:
     return SignedNumber(**READING.fields(TABLE.fields, record))
 
 
-def encode_calldata(raws: Sequence[bytes], function: str, fee_token: str | None) -> bytes:
+def encode_calldata(
+    raws: Sequence[bytes], function: str | None, pay: str | bytes | None, state: State | None
+) -> bytes:
     (raw,) = raws
     return CHECK.calldata(raw)
 
@@ -186,7 +188,7 @@ COUNTER = System(
     judge=judge,
     judge_calldata=judge_calldata,
     judge_many=judge_many,
-    parameter=no_parameter,
+    value_sent=lambda raws, state, terms: terms.value or 0,
 )
 
 # --- and the one line -----------------------------------------------------------------------------

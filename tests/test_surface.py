@@ -80,7 +80,7 @@ EXPORTS: dict[str, set[str]] = {
     },
     "payloads.chain": {
         *("Node", "Policy", "PolicyRefusal", "Sent", "Unavailable", "connect", "fetch_state"),
-        "judge_transaction",
+        *("build_transaction", "judge_transaction"),
         *("refuse_transaction", "save_state", "send_guarded"),
     },
     "payloads.stork": {

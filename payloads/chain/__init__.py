@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from payloads.chain.guard import Sent, judge_transaction, refuse_transaction, send_guarded
     from payloads.chain.policy import Policy, PolicyRefusal
     from payloads.chain.rpc import Node, Unavailable, connect
+    from payloads.chain.transaction import build_transaction
 
 __all__ = [
-    "Node", "Policy", "PolicyRefusal", "Sent", "Unavailable", "connect", "fetch_state",
-    "judge_transaction", "refuse_transaction", "save_state", "send_guarded",
+    "Node", "Policy", "PolicyRefusal", "Sent", "Unavailable", "build_transaction", "connect",
+    "fetch_state", "judge_transaction", "refuse_transaction", "save_state", "send_guarded",
 ]  # fmt: skip
 
 # Imported when first asked for: a guard needs no reader of events.
@@ -31,6 +32,7 @@ _MODULES = {
     **dict.fromkeys(("Sent", "judge_transaction", "refuse_transaction", "send_guarded"), "guard"),
     **dict.fromkeys(("Policy", "PolicyRefusal"), "policy"),
     **dict.fromkeys(("Node", "Unavailable", "connect"), "rpc"),
+    "build_transaction": "transaction",
 }
 
 __getattr__, __dir__ = late(__name__, _MODULES)

@@ -27,6 +27,8 @@ from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK_VIEW, VERIFY_VIEW
 from payloads.chainlink.checks import stages
 from payloads.chainlink.explanation import explain
 from payloads.chainlink.frames import Payload, raw_of
+from payloads.chainlink.payment import Pay, parameter, value_sent
+from payloads.chainlink.quotes import native_fee
 from payloads.chainlink.report import Input
 from payloads.chainlink.state import V051, ChainlinkState
 from payloads.crypto import recover
@@ -46,8 +48,8 @@ from payloads.verdicts.verdict import Accepted, Reverted, Verdict
 def _call(
     payloads: Sequence[bytes | Malformed],
     state: ChainlinkState,
-    parameter_payload: Input,
-    value: int,
+    pay: Pay | None,
+    value: int | None,
     sender: str | bytes | None,
     now: int | None,
     at: int | None,
@@ -56,9 +58,6 @@ def _call(
     is_view: bool = False,
 ) -> Call:
     state, now = state_and_time(state, ChainlinkState, now, at)
-    parameter = parameter_payload
-    if type(parameter) is not bytes:
-        parameter = raw_of(parameter, "parameter_payload")
     caller = state.subscriber if sender is None else address_bytes(sender, "sender")
     if now is None and state.charges is not None and not is_view:
         raise Misuse("the fee manager checks expiry: a time is needed", field="now")
@@ -66,10 +65,13 @@ def _call(
         raise Misuse(
             "the access controller decides by the sender: a sender is needed", field="sender"
         )
-    check_value(value)
-    if is_view and parameter:
-        raise Misuse("a view pays nothing", field="parameter_payload", expected="no bytes")
-    return Call(state, payloads, parameter, value, caller, now, bulk, recover_, is_view)
+    if value is not None:
+        check_value(value)
+    if is_view and pay:
+        raise Misuse("a view pays nothing", field="pay", expected="none")
+    parameter_payload = parameter(pay, state)
+    sent = value_sent(pay, value, lambda: native_fee(payloads, state, caller))
+    return Call(state, payloads, parameter_payload, sent, caller, now, bulk, recover_, is_view)
 
 
 def _functions(state: ChainlinkState) -> tuple[Function, ...]:
@@ -98,8 +100,8 @@ def judge(
     payload: Payload,
     state: ChainlinkState,
     *,
-    parameter_payload: Input = b"",
-    value: int = 0,
+    pay: Pay | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
@@ -107,10 +109,13 @@ def judge(
 ) -> Verdict:
     """What `verify(payload, parameterPayload)` would do. `returned` is the report's bytes.
 
+    `pay` is the way of paying (see `payment`). `value` is the wei sent along: by default the fee if
+    `pay` is `native`, and 0 otherwise.
+
     With `view`, what `verifyView(payload)` would do.
     """
     raw = [raw_of(payload)]
-    how = (state, parameter_payload, value, sender, now, at)
+    how = (state, pay, value, sender, now, at)
     return _verdict(_call(raw, *how, bulk=False, is_view=view))
 
 
@@ -118,8 +123,8 @@ def judge_bulk(
     payloads: Iterable[Payload],
     state: ChainlinkState,
     *,
-    parameter_payload: Input = b"",
-    value: int = 0,
+    pay: Pay | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
@@ -130,7 +135,7 @@ def judge_bulk(
     With `view`, what one `verifyBulkView(payloads)` would do.
     """
     raws = [raw_of(payload) for payload in payloads]
-    how = (state, parameter_payload, value, sender, now, at)
+    how = (state, pay, value, sender, now, at)
     return _verdict(_call(raws, *how, bulk=True, is_view=view))
 
 
@@ -146,20 +151,21 @@ def judge_calldata(
     """What the proxy would do with this calldata, its own argument decoder included."""
     raw = raw_of(calldata, "calldata")
     state, now = state_and_time(state, ChainlinkState, now, at)
-    parameter: list[bytes]
+    found: list[bytes]
     try:
         function = called_function(_functions(state), raw)
         bulk = function.takes_many
         if bulk:
-            payloads, parameter = decode_bulk_calldata(function.arguments, raw)
+            payloads, found = decode_bulk_calldata(function.arguments, raw)
         else:
-            payload, *parameter = decode_calldata(function.arguments, raw)
+            payload, *found = decode_calldata(function.arguments, raw)
             payloads = [payload]
     except Malformed as error:
-        call = _call([], state, b"", value, sender, now, None, True)
+        call = _call([], state, None, value, sender, now, None, True)
         return undecodable_call(error, call.state, call.now)
-    how = (state, parameter[0] if parameter else b"", value, sender, now, None)
-    return _verdict(_call(payloads, *how, bulk=bulk, is_view=function in VIEWS))
+    call = _call(payloads, state, None, value, sender, now, None, bulk, is_view=function in VIEWS)
+    call.parameter_payload = found[0] if found else b""
+    return _verdict(call)
 
 
 # --- many at once ---------------------------------------------------------------------------------
@@ -169,8 +175,8 @@ def judge_many(
     payloads: Iterable[Payload],
     state: ChainlinkState,
     *,
-    parameter_payload: Input = b"",
-    value: int = 0,
+    pay: Pay | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
@@ -194,7 +200,7 @@ def judge_many(
         return found  # type: ignore[return-value]
 
     def judge_alone(raw: bytes) -> Verdict:
-        call = _call([raw], state, parameter_payload, value, sender, now, None, False, once)
+        call = _call([raw], state, pay, value, sender, now, None, False, once)
         return _verdict(call)
 
     return judge_in_parallel(judge_alone, raws, workers)
@@ -207,8 +213,8 @@ def verify(
     payload: Payload,
     state: ChainlinkState,
     *,
-    parameter_payload: Input = b"",
-    value: int = 0,
+    pay: Pay | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
@@ -217,7 +223,7 @@ def verify(
     return judge(
         payload,
         state,
-        parameter_payload=parameter_payload,
+        pay=pay,
         value=value,
         sender=sender,
         now=now,

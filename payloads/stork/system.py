@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from payloads.abi.calldata import function_named
-from payloads.errors import Misuse
 from payloads.stork.calldata import FUNCTIONS, encode_calldata
 from payloads.stork.frames import EVIDENCE, NAME, SIGNED, UNSIGNED, is_frame, notes, open_frame
 from payloads.stork.places import places
@@ -41,11 +40,11 @@ def _from_json(record: dict[str, Any]) -> SignedUpdate | None:
     return from_dict(record) if "assets" in record else None
 
 
-def _calldata(payloads: Sequence[bytes], function: str, fee_token: str | None) -> bytes:
-    if fee_token:
-        raise Misuse("Stork takes no token", field="fee_token")
+def _calldata(
+    payloads: Sequence[bytes], function: str | None, pay: str | bytes | None, state: Any
+) -> bytes:
     (payload,) = payloads
-    return encode_calldata(payload, function)
+    return encode_calldata(payload, function_named(FUNCTIONS, function).name, pay=pay, state=state)
 
 
 # --- judging: the contract's rules are imported when they are first asked for ---------------------
@@ -60,17 +59,16 @@ def _state_class() -> type[State]:
 def _judge(payloads: Sequence[bytes], state: Any, terms: Terms) -> Verdict:
     from payloads.stork.verifier import judge
 
-    _check(terms)
     function = function_named(FUNCTIONS, terms.function)
     (payload,) = payloads
-    return judge(payload, state, call=function, value=terms.value, now=terms.now)
+    how: dict[str, Any] = {"pay": terms.pay, "value": terms.value, "now": terms.now}
+    return judge(payload, state, call=function, **how)
 
 
 def _judge_calldata(calldata: bytes, state: Any, terms: Terms) -> Verdict:
     from payloads.stork.verifier import judge_calldata
 
-    _check(terms)
-    return judge_calldata(calldata, state, value=terms.value, now=terms.now)
+    return judge_calldata(calldata, state, pay=terms.pay, value=terms.value, now=terms.now)
 
 
 def _judge_many(
@@ -78,23 +76,19 @@ def _judge_many(
 ) -> list[Verdict]:
     from payloads.stork.verifier import judge_many
 
-    _check(terms)
     function = function_named(FUNCTIONS, terms.function)
-    value, now = terms.value, terms.now
-    return judge_many(payloads, state, call=function, value=value, now=now, workers=workers)
+    how: dict[str, Any] = {"pay": terms.pay, "value": terms.value, "now": terms.now}
+    return judge_many(payloads, state, call=function, workers=workers, **how)
 
 
 def _feeds(raw: bytes) -> tuple[bytes | int, ...]:
     return tuple(asset.asset_id for asset in decode(raw, layout="plain").assets)
 
 
-def _check(terms: Terms) -> None:
-    if terms.parameter_payload:
-        raise Misuse("Stork takes no token", field="parameter_payload")
+def _value_sent(payloads: Sequence[bytes], state: Any, terms: Terms) -> int:
+    from payloads.stork.verifier import value_sent
 
-
-def _parameter(state: Any, token: str) -> bytes:
-    raise Misuse("Stork takes no token", field="quote")
+    return value_sent(terms.pay, terms.value, state)
 
 
 SYSTEM = System(
@@ -128,5 +122,5 @@ SYSTEM = System(
     judge=_judge,
     judge_calldata=_judge_calldata,
     judge_many=_judge_many,
-    parameter=_parameter,
+    value_sent=_value_sent,
 )

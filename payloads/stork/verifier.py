@@ -18,7 +18,7 @@ from payloads.abi.calldata import Function
 from payloads.abi.solidity import decode_calldata
 from payloads.errors import Malformed, Misuse
 from payloads.stork.call import Call
-from payloads.stork.calldata import FUNCTIONS, OTHERS, OTHERS_OF_MULTISIGNER, VERIFY
+from payloads.stork.calldata import FUNCTIONS, OTHERS, OTHERS_OF_MULTISIGNER, VERIFY, check_pay
 from payloads.stork.checks import STAGES
 from payloads.stork.explanation import explain
 from payloads.stork.frames import Payload, raw_of
@@ -43,23 +43,34 @@ def _function(call: str | Function) -> Function:
     raise Misuse("no such function", field="call", expected=names, found=repr(call))
 
 
+def value_sent(pay: str | bytes | None, value: int | None, state: StorkState) -> int:
+    """The wei sent along: the fee if `pay` is `native` and no `value` is given."""
+    check_pay(pay)
+    if value is None:
+        return 0 if pay is None else state.verification_fee
+    check_value(value)
+    return value
+
+
 def judge(
     payload: Payload,
     state: StorkState,
     *,
     call: str | Function = VERIFY,
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
     """What the contract would do. `returned` is whether the signature is right (`VERIFY`), or the
     assets (`DESERIALIZE`, named in full: `verifyAndDeserializeSignedECDSAPayload`).
 
+    Stork is paid in native: `pay="native"` sends the fee, unless `value` says how much is sent.
     The contract reads no clock: `now` only dates the verdict, for its findings and the state's age.
     """
     state, now = state_and_time(state, StorkState, now, at)
-    check_value(value)
-    made = Call(raw_of(payload), state, _function(call), value, now)
+    sent = value_sent(pay, value, state)
+    made = Call(raw_of(payload), state, _function(call), sent, now)
     data = run(STAGES, made)
     why = partial(explain, made)
     if data is not None:
@@ -73,7 +84,8 @@ def judge_calldata(
     calldata: Input,
     state: StorkState,
     *,
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
@@ -86,7 +98,7 @@ def judge_calldata(
         (payload,) = decode_calldata(function.arguments, raw)
     except Malformed as error:
         return undecodable_call(error, state, now)
-    return judge(payload, state, call=function, value=value, now=now)
+    return judge(payload, state, call=function, pay=pay, value=value, now=now)
 
 
 def _check_function(calldata: bytes, state: StorkState) -> None:
@@ -104,7 +116,8 @@ def judge_many(
     state: StorkState,
     *,
     call: str | Function = VERIFY,
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     now: int | None = None,
     at: int | None = None,
     workers: int | None = None,
@@ -115,7 +128,7 @@ def judge_many(
     raws = [raw_of(payload) for payload in payloads]
 
     def judge_alone(raw: bytes) -> Verdict:
-        return judge(raw, state, call=call, value=value, now=now)
+        return judge(raw, state, call=call, pay=pay, value=value, now=now)
 
     return judge_in_parallel(judge_alone, raws, workers)
 
@@ -125,10 +138,11 @@ def verify(
     state: StorkState,
     *,
     call: str | Function = VERIFY,
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
     """As `judge`, but raises `ContractRefusal` where the contract reverts or returns false."""
-    verdict = judge(payload, state, call=call, value=value, now=now, at=at)
+    verdict = judge(payload, state, call=call, pay=pay, value=value, now=now, at=at)
     return verdict.raise_if_refused()
