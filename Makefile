@@ -76,7 +76,7 @@ format: $(STAMP)-lint ## Format the code
 	@$(BIN)/ruff format .
 
 docs: $(STAMP)-core ## Regenerate the reference pages that follow from the field tables
-	@$(BIN)/python -m payloads.reference docs/schemas.md
+	@$(BIN)/python -m payloads.reference docs/schemas.md docs/json.md
 
 bench: $(STAMP)-test ## Measure against other decoders (each installed where its toolchain is at hand)
 	@$(BIN)/python -m benchmarks

@@ -79,8 +79,8 @@ EXPORTS: dict[str, set[str]] = {
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
     },
     "payloads.chain": {
-        *("Node", "Policy", "PolicyRefusal", "Sent", "Unavailable", "connect", "fetch_state"),
-        *("build_transaction", "judge_transaction"),
+        *("Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable"),
+        *("build_transaction", "connect", "diff_states", "fetch_state", "judge_transaction"),
         *("refuse_transaction", "save_state", "send_guarded"),
     },
     "payloads.stork": {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from payloads.abi.fields import WORDS, Table
+from payloads.abi.fields import WORDS, Table, Wide
 from payloads.abi.solidity import decode
 from payloads.chainlink.call import QUOTE, Call, Item
 from payloads.chainlink.errors import (
@@ -225,7 +225,7 @@ DEPOSIT = Step(
     "deposit",
     "value, where any is sent, must cover the native fees",
     _deposit,
-    lambda call: {"value": call.value, "native_fees": call.native_total},
+    lambda call: {"value": Wide(call.value), "native_fees": Wide(call.native_total)},
 )
 
 

@@ -393,6 +393,11 @@ class ChainlinkState(State, frozen=True, kw_only=True, dict=True, gc=True):
     def inactive_feeds(self) -> frozenset[bytes]:
         return frozenset(bytes(ended.id) for ended in self.deactivated_feeds)
 
+    def may_know(self, payload: bytes) -> bool:
+        """Whether a config has the payload's digest. v0.4.0 does not look at the digest."""
+        digests = {config.config_digest for config in self.configs}
+        return self.contract == V04 or payload[:32] in digests
+
     def config_for_time(self, observations_timestamp: int) -> Config | None:
         """v0.4.0: the newest config whose activation time is not after the observations."""
         for config in reversed(self.in_force):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from payloads.abi.fields import Wide
 from payloads.crypto import CURVE_ORDER, checksum, recover
 from payloads.errors import panic
 from payloads.stork.call import Call
@@ -75,7 +76,7 @@ FEE = Step(
     "fee",
     "the value sent must cover the verification fee",
     _fee,
-    lambda call: {"value": call.value, "fee": call.state.verification_fee},
+    lambda call: {"value": Wide(call.value), "fee": Wide(call.state.verification_fee)},
 )
 SIZE = Step(
     "size",
