@@ -20,20 +20,13 @@ if TYPE_CHECKING:
     from payloads.chain.guard import Sent, judge_transaction, refuse_transaction, send_guarded
     from payloads.chain.policy import Policy, PolicyRefusal
     from payloads.chain.rpc import Node, Unavailable, connect
-<<<<<<< HEAD
+    from payloads.chain.states import States
     from payloads.chain.transaction import build_transaction
 
 __all__ = [
-    "Node", "Policy", "PolicyRefusal", "Sent", "Unavailable", "build_transaction", "connect",
-    "fetch_state", "judge_transaction", "refuse_transaction", "save_state", "send_guarded",
-=======
-    from payloads.chain.states import States
-
-__all__ = [
-    "Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable", "connect",
-    "diff_states", "fetch_state", "judge_transaction", "refuse_transaction", "save_state",
-    "send_guarded",
->>>>>>> main
+    "Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable",
+    "build_transaction", "connect", "diff_states", "fetch_state", "judge_transaction",
+    "refuse_transaction", "save_state", "send_guarded",
 ]  # fmt: skip
 
 # Imported when first asked for: a guard needs no reader of events.
@@ -43,11 +36,8 @@ _MODULES = {
     **dict.fromkeys(("Sent", "judge_transaction", "refuse_transaction", "send_guarded"), "guard"),
     **dict.fromkeys(("Policy", "PolicyRefusal"), "policy"),
     **dict.fromkeys(("Node", "Unavailable", "connect"), "rpc"),
-<<<<<<< HEAD
-    "build_transaction": "transaction",
-=======
     "States": "states",
->>>>>>> main
+    "build_transaction": "transaction",
 }
 
 __getattr__, __dir__ = late(__name__, _MODULES)

@@ -8,12 +8,8 @@ report only: they say what is charged if the call is otherwise accepted, which `
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-<<<<<<< HEAD
 from contextlib import suppress
-from typing import Any
-=======
 from typing import Annotated, Any
->>>>>>> main
 
 from hexbytes import HexBytes
 
