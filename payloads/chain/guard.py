@@ -71,7 +71,7 @@ def judge_transaction(
     The verdict is that of the newest block's time, or of that time and the policy's margin, if the
     call fails only then. Without a `from` the sender is the state's subscriber.
     """
-    node = connect(w3)
+    node = connect(w3, by="judge_transaction")
     return _judged(node, transaction, state_for(state, transaction, node.chain_id), policy)[0]
 
 
@@ -83,7 +83,7 @@ def refuse_transaction(
     `ContractRefusal` is raised where the contract would revert, or return false: that costs as
     much as a call that verifies. `PolicyRefusal` is raised where the policy says no.
     """
-    node = connect(w3)
+    node = connect(w3, by="refuse_transaction")
     known = state_for(state, transaction, node.chain_id)
     verdict, clock = _judged(node, transaction, known, policy)
     verdict.raise_if_refused()
@@ -95,7 +95,7 @@ def send_guarded(
     w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
 ) -> Sent:
     """`w3.eth.send_transaction(transaction)`, unless it would be refused."""
-    verdict = refuse_transaction(w3, transaction, state, policy)
+    verdict = refuse_transaction(connect(w3, by="send_guarded"), transaction, state, policy)
     return Sent(hexed(bytes(w3.eth.send_transaction(dict(transaction)))), verdict)
 
 

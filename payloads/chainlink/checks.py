@@ -66,8 +66,12 @@ def _element(item: Item) -> None:
 
 def _access(call: Call) -> None:
     controller = call.state.access_controller
-    if controller is not None and not controller.admits(call.sender or b""):
-        raise Stop(ACCESS_FORBIDDEN.data(), "the access controller does not list the sender")
+    if controller is None or controller.admits(call.sender or b"", call.origin):
+        return
+    why = "the access controller does not list the sender"
+    if controller.admits_origins:
+        why += ", which did not sign the transaction itself"
+    raise Stop(ACCESS_FORBIDDEN.data(), why)
 
 
 NO_VALUE = Step(
@@ -95,6 +99,7 @@ ACCESS = Step(
     _access,
     lambda call: {
         "sender": call.sender and checksum(call.sender),
+        "origin": call.origin and checksum(call.origin),
         "controlled": call.state.access_controller is not None,
     },
 )
@@ -341,7 +346,7 @@ def overflows(v: int) -> bool:
 
 def _signatures(item: Item) -> None:
     assert item.config is not None
-    digest, members, recover = item.hash(), item.config.members, item.call.recover
+    digest, members, recover = item.hash(), item.config.members, item.call.signers.recover
     signers: list[bytes | None] = []
     for r, s, v in zip(item.rs, item.ss, item.vs, strict=False):
         if v > 1 and overflows(v):
@@ -379,6 +384,7 @@ SIGNATURES = Step(
     _signatures,
     lambda item: {"digest": _hex(item.hash()), "signatures": len(item.rs)},
     ("whole", "config"),
+    signatures=Item.asked,
 )
 DISTINCT = Step(
     "distinct signers",
@@ -398,7 +404,7 @@ def _any_signature(item: Item) -> None:
 
 
 def _recover_all(item: Item) -> None:
-    digest, recover = item.hash(), item.call.recover
+    digest, recover = item.hash(), item.call.signers.recover
     signers: list[bytes | None] = []
     for index, (r, s) in enumerate(zip(item.rs, item.ss, strict=False)):
         if index >= len(item.vs):
@@ -470,6 +476,7 @@ RECOVER_ALL = Step(
     _recover_all,
     lambda item: {"digest": _hex(item.hash()), "raw_vs": _hex(item.vs)},
     ("whole",),
+    signatures=Item.asked,
 )
 DISTINCT_ADDRESSES = Step(
     "distinct signers",

@@ -76,7 +76,7 @@ def fetch(
 
     Everything is read at one block: configs and their past from events, fees and access from
     getters. What comes out makes every later verify and quote work offline. Wants the extra:
-    pip install 'payloads[rpc]'.
+    pip install '.[rpc]' in a clone.
 
     \b
     Examples:

@@ -44,6 +44,9 @@ def _function(system: System, state: State, name: str | None) -> str:
 @click.command(short_help="Say what the contract would do, and why.")
 @command_options
 @state_options
+@click.option(
+    "--origin", metavar="ADDRESS", help="Who signs the transaction (default: the sender)."
+)
 @pay_option
 @click.option(
     "--value", metavar="WEI", help="Wei sent along (default: the fee with --pay native, else 0)."
@@ -63,6 +66,7 @@ def verify(
     now: str | None,
     at: str | None,
     sender: str | None,
+    origin: str | None,
     pay: str | None,
     value: str | None,
     call: str | None,
@@ -90,6 +94,7 @@ def verify(
         pay=pay,
         value=None if value is None else wei(value),
         sender=sender,
+        origin=origin,
         now=time,
     )
     takes_many = function_named(system.calldata_functions, terms.function).takes_many

@@ -17,8 +17,9 @@ from payloads.stork.views import view, view_parameter
 from payloads.system import Options, System, Terms
 
 if TYPE_CHECKING:
+    from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
-    from payloads.verdicts.verdict import Verdict
+    from payloads.verdicts.together import Judgement
 
 # The contracts, as states name them.
 CONTRACTS = ("stork-fast-1.0.0", "stork-fast-1.0.0-multisigner")
@@ -56,29 +57,22 @@ def _state_class() -> type[State]:
     return StorkState
 
 
-def _judge(payloads: Sequence[bytes], state: Any, terms: Terms) -> Verdict:
-    from payloads.stork.verifier import judge
+def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers) -> Judgement:
+    from payloads.stork.verifier import judging
 
     function = function_named(FUNCTIONS, terms.function)
     (payload,) = payloads
-    how: dict[str, Any] = {"pay": terms.pay, "value": terms.value, "now": terms.now}
-    return judge(payload, state, call=function, **how)
+    return judging(payload, state, signers, call=function, **_how(terms))
 
 
-def _judge_calldata(calldata: bytes, state: Any, terms: Terms) -> Verdict:
-    from payloads.stork.verifier import judge_calldata
+def _judging_calldata(calldata: bytes, state: Any, terms: Terms, signers: Signers) -> Judgement:
+    from payloads.stork.verifier import judging_calldata
 
-    return judge_calldata(calldata, state, pay=terms.pay, value=terms.value, now=terms.now)
+    return judging_calldata(calldata, state, signers, **_how(terms))
 
 
-def _judge_many(
-    payloads: Sequence[bytes], state: Any, terms: Terms, workers: int | None
-) -> list[Verdict]:
-    from payloads.stork.verifier import judge_many
-
-    function = function_named(FUNCTIONS, terms.function)
-    how: dict[str, Any] = {"pay": terms.pay, "value": terms.value, "now": terms.now}
-    return judge_many(payloads, state, call=function, workers=workers, **how)
+def _how(terms: Terms) -> dict[str, Any]:
+    return {"pay": terms.pay, "value": terms.value, "now": terms.now}
 
 
 def _feeds(raw: bytes) -> tuple[bytes | int, ...]:
@@ -119,8 +113,7 @@ SYSTEM = System(
     feeds=_feeds,
     contracts=CONTRACTS,
     state_class=_state_class,
-    judge=_judge,
-    judge_calldata=_judge_calldata,
-    judge_many=_judge_many,
+    judging=_judging,
+    judging_calldata=_judging_calldata,
     value_sent=_value_sent,
 )
