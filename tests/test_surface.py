@@ -79,6 +79,7 @@ EXPORTS: dict[str, set[str]] = {
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
     },
     "payloads.chain": {
+        "LiveState",
         *("Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable"),
         *("build_transaction", "connect", "diff_states", "fetch_state", "judge_transaction"),
         *("refuse_transaction", "save_state", "send_guarded"),
