@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import click
 
-from payloads.chain.states import load_state
-from payloads.errors import Misuse
+from payloads.chain.states import States, load_state
+from payloads.cli import terminal
+from payloads.errors import Misuse, elide
 from payloads.verdicts.state import State
 
 
@@ -19,6 +21,21 @@ def load_state_then(path: str, at: str | None, now: str | None) -> tuple[State, 
     if then is None:
         return state, time_
     return state.at(then), then if time_ is None else time_
+
+
+def load_states_then(
+    path: str, at: str | None, now: str | None
+) -> tuple[State | States, int | None]:
+    """As `load_state_then`; the states in a folder, if the path is one."""
+    if not os.path.isdir(path):
+        return load_state_then(path, at, now)
+    states, then, time_ = States.load(path), instant(at, "at"), instant(now, "now")
+    if states.ignored:
+        names = ", ".join(each.name for each in states.ignored)
+        terminal.line(f"{path}: no state files: {elide(names, 200)}", err=True)
+    if then is None:
+        return states, time_
+    return States([state.at(then) for state in states]), then if time_ is None else time_
 
 
 def instant(text: str | None, name: str) -> int | None:

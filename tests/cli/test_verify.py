@@ -172,6 +172,41 @@ def test_misuse_is_2(arguments: tuple[str, ...], words: str) -> None:
     assert words in result.stderr
 
 
+def folder(tmp_path: Path, *states: dict[str, Any]) -> str:
+    for index, state in enumerate(states):
+        record = {"chain_id": index + 1, "proxy": "0x" + "11" * 20} | state
+        (tmp_path / f"{index}.json").write_text(json.dumps(record))
+    return str(tmp_path)
+
+
+def test_of_a_folder_of_states_each_payload_takes_its_own(tmp_path: Path) -> None:
+    other = json.loads(Path(STATE).read_text())
+    other["configs"] = [config | {"config_digest": "0x" + "77" * 32} for config in other["configs"]]
+    states = folder(tmp_path, json.loads(Path(STATE).read_text()),
+                    json.loads(Path(STORK).read_text()), other)  # fmt: skip
+    (tmp_path / "notes.txt").write_text("about them")
+    result = run("verify", "--state", states, "--json", REPORT, UPDATE)
+    assert [record["state"]["contract"] for record in records(result)] == [
+        known().contract, "stork-fast-1.0.0",
+    ]  # fmt: skip
+    assert "notes.txt" in result.stderr
+    assert run("verify", "--state", states, "--quote", "link", REPORT).exit_code == 0
+    call = "0x" + chainlink.encode_calldata(report_hex(), fee_token=LINK).hex()
+    assert run("verify", "--state", states, call).exit_code == 0
+    bulk = run("verify", "--state", states, "--call", "verifyBulk", "--quote", "link", REPORT)
+    assert bulk.exit_code == 0
+    # Two states with the digest of the payload.
+    (tmp_path / "3.json").write_text(
+        json.dumps(json.loads(Path(STATE).read_text()) | {"chain_id": 9, "proxy": "0x" + "11" * 20})
+    )
+    result = run("verify", "--state", states, REPORT)
+    assert (result.exit_code, "several states may judge" in result.stderr) == (2, True)
+    result = run(
+        "verify", "--state", states, "0x" + "66" * 32 + report_hex().removeprefix("0x")[64:]
+    )
+    assert (result.exit_code, "no state knows the payload" in result.stderr) == (2, True)
+
+
 # --- quote ----------------------------------------------------------------------------------------
 
 
