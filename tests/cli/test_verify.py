@@ -190,10 +190,10 @@ def test_of_a_folder_of_states_each_payload_takes_its_own(tmp_path: Path) -> Non
         known().contract, "stork-fast-1.0.0",
     ]  # fmt: skip
     assert "notes.txt" in result.stderr
-    assert run("verify", "--state", states, "--quote", "link", REPORT).exit_code == 0
-    call = "0x" + chainlink.encode_calldata(report_hex(), fee_token=LINK).hex()
+    assert run("verify", "--state", states, "--pay", "link", REPORT).exit_code == 0
+    call = "0x" + chainlink.encode_calldata(report_hex(), pay=LINK).hex()
     assert run("verify", "--state", states, call).exit_code == 0
-    bulk = run("verify", "--state", states, "--call", "verifyBulk", "--quote", "link", REPORT)
+    bulk = run("verify", "--state", states, "--call", "verifyBulk", "--pay", "link", REPORT)
     assert bulk.exit_code == 0
     # Two states with the digest of the payload.
     (tmp_path / "3.json").write_text(
