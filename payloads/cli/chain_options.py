@@ -1,4 +1,4 @@
-"""What `verify`, `quote` and `state` share: the state, the clock and the sender."""
+"""What `verify`, `quote`, `encode` and `state` share: state, clock, sender, way of paying."""
 
 from __future__ import annotations
 
@@ -52,6 +52,14 @@ def instant(text: str | None, name: str) -> int | None:
         expected = "unix seconds, an ISO date and time, or now"
         raise Misuse("not a time", field=name, expected=expected, found=repr(text)) from None
     return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
+
+
+pay_option = click.option(
+    "--pay",
+    metavar="WAY",
+    help="How the fee is paid: link, native (as value), wrapped (native, by allowance), or the "
+    "address of a token. Stork takes native.",
+)
 
 
 def state_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -13,11 +13,10 @@ from payloads.abi.calldata import decode_call, function_named
 from payloads.abi.fields import Record
 from payloads.chain.states import States
 from payloads.cli import terminal
-from payloads.cli.chain_options import load_states_then, state_options
+from payloads.cli.chain_options import load_states_then, pay_option, state_options
 from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
 from payloads.errors import Malformed, Misuse, elide
-from payloads.inputs import to_bytes
 from payloads.judging import Given, given, judge_given, system_for
 from payloads.system import System, Terms
 from payloads.verdicts import words
@@ -44,33 +43,16 @@ def _function(system: System, state: State, name: str | None) -> str:
         raise Misuse(error.reason, field="--call", expected=expected, found=name) from None
 
 
-def _parameter(system: System, state: State, token: str | None, text: str | None) -> bytes:
-    """The parameter payload: given in hex, or made for a token."""
-    if token is not None and text is not None:
-        raise Misuse("--quote and --parameter say the same thing twice", field="--quote")
-    if token is not None:
-        return system.parameter(state, token)
-    if text is None or text in ("", "0x"):
-        return b""
-    try:
-        return to_bytes(text, name="--parameter")
-    except Malformed as error:
-        raise Misuse(
-            error.reason, field=error.field, expected=error.expected, found=error.found
-        ) from None
-
-
 @click.command(short_help="Say what the contract would do, and why.")
 @command_options
 @state_options
 @click.option(
     "--origin", metavar="ADDRESS", help="Who signs the transaction (default: the sender)."
 )
+@pay_option
 @click.option(
-    "--quote", type=click.Choice(["link", "native"]), help="Pay in LINK or (wrapped) native."
+    "--value", metavar="WEI", help="Wei sent along (default: the fee with --pay native, else 0)."
 )
-@click.option("--parameter", "parameter_payload", metavar="HEX", help="The whole parameterPayload.")
-@click.option("--value", default="0", show_default=True, metavar="WEI", help="Wei sent along.")
 @click.option(
     "--call",
     metavar="NAME",
@@ -87,9 +69,8 @@ def verify(
     at: str | None,
     sender: str | None,
     origin: str | None,
-    quote: str | None,
-    parameter_payload: str | None,
-    value: str,
+    pay: str | None,
+    value: str | None,
     call: str | None,
 ) -> None:
     """Say what the contract would do with payloads, and why: offline, exactly.
@@ -104,11 +85,11 @@ def verify(
     Examples:
       payloads verify --state fixtures/examples/state.json fixtures/examples/report.hex
       payloads verify --state states/ report.hex
-      payloads verify --state state.json --quote native --value 96211668557200 report.hex
+      payloads verify --state state.json --pay native report.hex
       payloads verify --state state.json --now now 0x0006f9b5…
       payloads verify --state state.json --at 2024-07-30T14:16:00Z report.hex
       cat frames.jsonl | payloads verify --state state.json --json | jq .verdict
-      payloads verify --state state.json --call verifyBulk --quote link a.hex b.hex
+      payloads verify --state state.json --call verifyBulk --pay link a.hex b.hex
     """
     run = Run(as_json, colour)
     states, time = load_states_then(state_path, at, now)
@@ -124,8 +105,8 @@ def verify(
         system = systems.of_state(state)
         terms = Terms(
             function=_function(system, state, call),
-            parameter_payload=_parameter(system, state, quote, parameter_payload),
-            value=wei(value),
+            pay=pay,
+            value=None if value is None else wei(value),
             sender=sender,
             origin=origin,
             now=time,
