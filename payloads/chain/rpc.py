@@ -331,7 +331,7 @@ class Node:
         call = _call(to, data, sender, value)
         if gas is not None:
             call["gas"] = hex(gas)
-        block = number if isinstance(number, str) else hex(number)
+        block = _block(number)
         problem: Exception
         try:
             return self._bytes(self._request("eth_call", [call, block]))
@@ -362,14 +362,22 @@ class Node:
         found = self.request("eth_getBalance", [checksum(address), "latest"])
         return self._integer(found, "eth_getBalance")
 
-    def nonce(self, address: bytes, block: str) -> int:
-        """The nonce of an account's next transaction, at `latest` or `pending`."""
-        found = self.request("eth_getTransactionCount", [checksum(address), block])
-        return self._integer(found, "eth_getTransactionCount")
-
     def transaction(self, hash_: str) -> dict[str, Any] | None:
         found = self.request("eth_getTransactionByHash", [hash_])
         return found if isinstance(found, dict) else None
+
+    def sender(self, number: int, index: int) -> tuple[bytes, int] | None:
+        """Who sent the transaction at this place of a block, and its nonce; None for no such."""
+        place = [hex(number), hex(index)]
+        found = self.request("eth_getTransactionByBlockNumberAndIndex", place)
+        if not isinstance(found, dict):
+            return None
+        return self._bytes(found.get("from")), self._integer(found.get("nonce"), "nonce")
+
+    def nonce(self, address: bytes, number: int | str) -> int:
+        """How many transactions an account had sent after a block, or with the `pending` ones."""
+        method, block = "eth_getTransactionCount", _block(number)
+        return self._integer(self.request(method, [checksum(address), block]), method)
 
     def logs(
         self,
@@ -465,6 +473,10 @@ class Node:
         return Unavailable(
             f"{self.host} gives an answer that no node should", field=field, found=found
         )
+
+
+def _block(number: int | str) -> str:
+    return number if isinstance(number, str) else hex(number)
 
 
 def _call(to: bytes, data: bytes, sender: bytes | None, value: int) -> dict[str, str]:

@@ -253,7 +253,7 @@ def test_the_right_state_of_many_is_taken_by_the_payload() -> None:
     _, other = chainlink(**elsewhere)
     states = States([other, state])
     assert judge_transaction(w3, through(report(w3)), states, POLICY).state == state
-    data = encode_calldata(report(w3), fee_token=NATIVE)
+    data = encode_calldata(report(w3), pay=NATIVE)
     straight = {"from": KEEPER, "to": "0x" + ADDRESS.hex(), "data": data}
     assert judge_transaction(w3, straight, states, POLICY).state == state
     with pytest.raises(Misuse, match="carries no payload"):
