@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from payloads.chain.policy import Policy, PolicyRefusal
     from payloads.chain.rpc import Node, Unavailable, connect
     from payloads.chain.states import States
+    from payloads.chain.transaction import build_transaction
 
 __all__ = [
-    "LiveState", "Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States",
-    "Unavailable", "connect", "diff_states", "fetch_state", "judge_transaction",
+    "LiveState", "Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable",
+    "build_transaction", "connect", "diff_states", "fetch_state", "judge_transaction",
     "refuse_transaction", "save_state", "send_guarded",
 ]  # fmt: skip
 
@@ -38,6 +39,7 @@ _MODULES = {
     **dict.fromkeys(("Node", "Unavailable", "connect"), "rpc"),
     "LiveState": "live_state",
     "States": "states",
+    "build_transaction": "transaction",
 }
 
 __getattr__, __dir__ = late(__name__, _MODULES)
