@@ -3,8 +3,8 @@
     export PAYLOADS_CHAINLINK_KEY=… PAYLOADS_CHAINLINK_SECRET=…
     python -m docs.examples.push RPC_URL PROXY ACCOUNT FEED,FEED,… [ENDPOINT [COUNT]]
 
-ACCOUNT is an account of the node that has allowed the reward manager to take its LINK. It ends
-after COUNT transactions, or never.
+ACCOUNT is an account of the node that lets the reward manager take its LINK. The end is after COUNT
+transactions, or never.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ def batches(state: LiveState, source: Session | SessionGroup, size: int) -> Iter
     newest: dict[str, bytes] = {}
     for delivery in stream(source):
         for event in delivery.events:
-            if not isinstance(event, Data) or event.payload is None:
-                continue
-            if judge(event.payload, state.state, pay="link", now=int(time.time())):
-                newest[event.channel] = event.payload
+            if isinstance(event, Data) and event.payload is not None:
+                if judge(event.payload, state.state, pay="link", now=int(time.time())):
+                    newest[event.channel] = event.payload
         if len(newest) == size:
             yield list(newest.values())
             newest.clear()
@@ -47,10 +46,11 @@ def main(
     rpc: str, proxy: str, account: str, feeds: str, endpoint: str = "", count: str = ""
 ) -> None:
     w3, wanted = Web3(Web3.HTTPProvider(rpc)), feeds.split(",")
+    source = session("chainlink", wanted, endpoint=endpoint)
     with LiveState(rpc, proxy, subscriber=account) as live:  # a thread keeps it new
-        source = session("chainlink", wanted, endpoint=endpoint)
         for number, reports in enumerate(batches(live, source, len(wanted)), 1):
-            print("sent" if send(w3, live.state, reports) else "refused", len(reports), "reports")
+            if sent := send(w3, live.state, reports):
+                print("sent", sent.hash.to_0x_hex())
             if str(number) == count:
                 return
 
