@@ -165,6 +165,7 @@ SYSTEM = System(
     feeds=_feeds,
     contracts=CONTRACTS,
     state_class=_state_class,
+    refund_errors=("InvalidReceivingAddress", "RefundFailed"),
     judging=_judging,
     judging_calldata=_judging_calldata,
     value_sent=_value_sent,
