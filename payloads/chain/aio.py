@@ -96,6 +96,7 @@ async def send_guarded(
     def refuse(node: Node) -> Verdict:
         return guard.refuse_transaction(node, transaction, state, policy)
 
+    guard.check_sends(w3, "an AsyncWeb3")
     verdict = await _in_thread(refuse, w3, "send_guarded")
     return Sent(hexed(bytes(await w3.eth.send_transaction(dict(transaction)))), verdict)
 
