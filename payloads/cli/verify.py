@@ -10,6 +10,7 @@ import msgspec.structs
 
 from payloads import systems
 from payloads.abi.calldata import function_named
+from payloads.abi.fields import json_object
 from payloads.cli import terminal
 from payloads.cli.chain_options import load_state_then, state_options
 from payloads.cli.run import Run, command_options, guarded
@@ -127,12 +128,13 @@ def verify(
                 system_for(found, state)
                 together.append(found.raw)
             else:
-                _show(run, _judge(found, state, terms), item)
+                verdict = _judge(found, state, _with_parameter(terms, found, item))
+                _show(run, verdict, item, {"hex": found.raw})
 
     run.each(sources, act)
     if together and not run.failed:
         where = f"{terms.function} of {len(together)} payloads"
-        _show(run, system.judge(together, state, terms), Item(where, ""))
+        _show(run, system.judge(together, state, terms), Item(where, ""), {"payloads": together})
     elif together:
         error = Malformed(
             "not judged: some payloads of the call could not be read", field="payloads"
@@ -141,16 +143,24 @@ def verify(
     run.finish()
 
 
+def _with_parameter(terms: Terms, found: Given, item: Item) -> Terms:
+    """The terms, with the parameter payload of the call that a payload was taken from."""
+    parameter = item.more.get("parameter_payload", "")
+    if found.is_call or terms.parameter_payload or len(parameter) <= 2:
+        return terms
+    return msgspec.structs.replace(terms, parameter_payload=to_bytes(parameter))
+
+
 def _judge(found: Given, state: State, terms: Terms) -> Verdict:
     if found.is_call:  # calldata names its function itself
         terms = msgspec.structs.replace(terms, function=None)
     return judge_given(found, state, terms)
 
 
-def _show(run: Run, verdict: Verdict, item: Item) -> None:
+def _show(run: Run, verdict: Verdict, item: Item, judged: dict[str, Any]) -> None:
     if run.as_json:
-        place = {"where": item.where} | ({} if item.line is None else {"line": item.line})
-        run.record(verdict.to_dict() | {"passed": verdict.passed} | place | item.origin)
+        record = verdict.to_dict() | {"passed": verdict.passed} | json_object(judged)
+        run.record(record | item.origin)
     else:
         run.lines(verdict_lines(verdict, item.where))
     if not verdict.accepted:
