@@ -21,7 +21,9 @@ from payloads.inputs import json_text, parse_json, to_bytes
 from payloads.signatures import Recovered
 
 if TYPE_CHECKING:
+    from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
+    from payloads.verdicts.together import Judgement
     from payloads.verdicts.verdict import Verdict
 
 Claims = tuple[tuple[str, Any], ...]
@@ -39,16 +41,19 @@ class Options(Record, frozen=True):
 class Terms(Record, frozen=True):
     """The terms of a call: the function by its name, the payment, the sender and the block's time.
 
-    `function` None means the system's first function, and `now` None the state's own time. `origin`
-    is the account that signed the transaction; None is the sender itself.
+    `function` None means the system's first function, and `now` None the state's own time. `value`
+    None is the native fee where `pay` is `native`, and 0 elsewhere. `origin`
+    is the account that signed the transaction; None is the sender itself. Calls with the same
+    `signers` recover each signature once.
     """
 
     function: str | None = None
-    parameter_payload: bytes = b""
-    value: int = 0
+    pay: str | bytes | None = None
+    value: int | None = None
     sender: str | bytes | None = None
     now: int | None = None
     origin: str | bytes | None = None
+    signers: Signers | None = None
 
 
 class Evidence(Record, frozen=True):
@@ -158,22 +163,39 @@ class System:
     # Other encodings of a payload by name, beside its own bytes and calldata.
     encodings: dict[str, Callable[[Any], bytes]] = field(default_factory=dict)
     calldata_functions: tuple[Function, ...]
-    # From payloads, a function's name and a token to pay in.
-    encode_calldata: Callable[[Sequence[bytes], str, str | None], bytes]
+    # From payloads, a function's name, the way of paying, and a state if one is known.
+    encode_calldata: Callable[
+        [Sequence[bytes], str | None, str | bytes | None, State | None], bytes
+    ]
 
     # The feed ids, or the numbers of the assets, of a payload as the contract reads it.
     feeds: Callable[[bytes], tuple[bytes | int, ...]] = lambda raw: ()
     # Names of contracts, as states have them; the class of states, imported when it is asked for.
     contracts: tuple[str, ...]
     state_class: Callable[[], type[State]]
-    # One call of a function with these payloads, or with whole calldata.
-    judge: Callable[[Sequence[bytes], State, Terms], Verdict]
-    judge_calldata: Callable[[bytes, State, Terms], Verdict]
-    judge_many: Callable[[Sequence[bytes], State, Terms, int | None], list[Verdict]]
-    # The parameter payload that pays in this token (`link`, `native`) under this state.
-    parameter: Callable[[State, str], bytes]
-    # The cost of verifying a payload, for a sender at a time; None where every call costs the same.
-    quote: Callable[[bytes, State, str | None, int | None], Any] | None = None
+    # A judgement of one call of a function with these payloads, or with whole calldata.
+    judging: Callable[[Sequence[bytes], State, Terms, Signers], Judgement]
+    judging_calldata: Callable[[bytes, State, Terms, Signers], Judgement]
+    # The wei that a call of these payloads sends on these terms.
+    value_sent: Callable[[Sequence[bytes], State, Terms], int]
+    # The cost of verifying a payload; None where every call costs the same.
+    quote: Callable[[bytes, State, Terms], Any] | None = None
+
+    def judge(self, payloads: Sequence[bytes], state: State, terms: Terms) -> Verdict:
+        """The verdict on one call of a function with these payloads."""
+        return _finished(self.judging, payloads, state, terms)
+
+    def judge_calldata(self, calldata: bytes, state: State, terms: Terms) -> Verdict:
+        """The verdict on whole calldata."""
+        return _finished(self.judging_calldata, calldata, state, terms)
+
+
+def _finished(judging: Callable[..., Judgement], given: Any, state: State, terms: Terms) -> Verdict:
+    from payloads.verdicts.signers import Signers
+    from payloads.verdicts.together import finish
+
+    signers = Signers() if terms.signers is None else terms.signers
+    return finish(judging(given, state, terms, signers), signers)
 
 
 # --- inputs of a system's own functions -----------------------------------------------------------

@@ -84,6 +84,11 @@ class States:
         chain_id, contract = key
         return self.pick(chain_id, contract)
 
+    @property
+    def contracts(self) -> frozenset[bytes]:
+        """The contracts of the members, on any chain."""
+        return frozenset(contract for _, contract in self._members)
+
     def pick(self, chain_id: int, to: Any) -> State:
         """The state that judges a transaction to this contract on this chain."""
         if to is None:
@@ -139,6 +144,17 @@ def current(source: State | LiveState) -> State:
         expected, found = "a State, a LiveState or States", type(source).__name__
         raise Misuse("not a state", field="state", expected=expected, found=found)
     return state
+
+
+def contracts_of(source: Source) -> frozenset[bytes]:
+    """The contracts that it has states of, on any chain."""
+    if isinstance(source, States):
+        return source.contracts
+    contract = getattr(source, "proxy", None)
+    if contract is None:
+        current(source)
+        raise Misuse("the state does not say which contract it is of", field="state.proxy")
+    return frozenset({bytes(contract)})
 
 
 def state_for(source: Source, transaction: Mapping[str, Any], chain_id: Callable[[], int]) -> State:

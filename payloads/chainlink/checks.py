@@ -27,6 +27,7 @@ from payloads.chainlink.errors import (
     VERIFIER_NOT_FOUND,
 )
 from payloads.chainlink.fees import Charge, charge
+from payloads.chainlink.payment import FORGOTTEN
 from payloads.chainlink.schemas import COMMON_HEAD
 from payloads.chainlink.state import V03, V04, ChainlinkState
 from payloads.crypto import checksum
@@ -121,6 +122,8 @@ def _pays_nothing(item: Item) -> bool:
 def _fee_token(item: Item) -> None:
     if _pays_nothing(item):
         item.quote = b""
+    elif not item.call.parameter_payload:
+        raise Stop(b"", FORGOTTEN)
     else:
         item.quote = decode(QUOTE, item.call.parameter_payload)[0].to_bytes(20, "big")
 
@@ -343,7 +346,7 @@ def overflows(v: int) -> bool:
 
 def _signatures(item: Item) -> None:
     assert item.config is not None
-    digest, members, recover = item.hash(), item.config.members, item.call.recover
+    digest, members, recover = item.hash(), item.config.members, item.call.signers.recover
     signers: list[bytes | None] = []
     for r, s, v in zip(item.rs, item.ss, item.vs, strict=False):
         if v > 1 and overflows(v):
@@ -381,6 +384,7 @@ SIGNATURES = Step(
     _signatures,
     lambda item: {"digest": _hex(item.hash()), "signatures": len(item.rs)},
     ("whole", "config"),
+    signatures=Item.asked,
 )
 DISTINCT = Step(
     "distinct signers",
@@ -400,7 +404,7 @@ def _any_signature(item: Item) -> None:
 
 
 def _recover_all(item: Item) -> None:
-    digest, recover = item.hash(), item.call.recover
+    digest, recover = item.hash(), item.call.signers.recover
     signers: list[bytes | None] = []
     for index, (r, s) in enumerate(zip(item.rs, item.ss, strict=False)):
         if index >= len(item.vs):
@@ -472,6 +476,7 @@ RECOVER_ALL = Step(
     _recover_all,
     lambda item: {"digest": _hex(item.hash()), "raw_vs": _hex(item.vs)},
     ("whole",),
+    signatures=Item.asked,
 )
 DISTINCT_ADDRESSES = Step(
     "distinct signers",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from payloads.abi.calldata import function_named
-from payloads.chainlink.calldata import FUNCTIONS, VERIFY, VIEWS, encode_calldata
+from payloads.chainlink.calldata import FUNCTIONS, VIEWS, encode_calldata
 from payloads.chainlink.compressed import compress, decompress
 from payloads.chainlink.frames import (
     EVIDENCE,
@@ -23,12 +23,14 @@ from payloads.chainlink.signers import expect_signers, recover
 from payloads.chainlink.to_json import from_dict, to_dict
 from payloads.chainlink.views import view, view_parameter
 from payloads.errors import Malformed, Misuse
+from payloads.signatures import address_bytes
 from payloads.system import Options, System, Terms
 
 if TYPE_CHECKING:
     from payloads.chainlink.quotes import Quote
+    from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
-    from payloads.verdicts.verdict import Verdict
+    from payloads.verdicts.together import Judgement
 
 # The contracts' generations, as states name them.
 CONTRACTS = ("v0.3.0", "v0.4.0", "v0.5.0", "v0.5.1")
@@ -65,11 +67,13 @@ def _compressed(value: FullReport | BareReport) -> bytes:
     return compress(value.encode())
 
 
-def _calldata(payloads: Sequence[bytes], function: str, fee_token: str | None) -> bytes:
+def _calldata(
+    payloads: Sequence[bytes], function: str | None, pay: str | bytes | None, state: Any
+) -> bytes:
     if function_named(FUNCTIONS, function).takes_many:
-        return encode_calldata(list(payloads), function, fee_token=fee_token)
+        return encode_calldata(list(payloads), function, pay=pay, state=state)
     (payload,) = payloads
-    return encode_calldata(payload, function, fee_token=fee_token)
+    return encode_calldata(payload, function, pay=pay, state=state)
 
 
 def _revert(raw: bytes) -> str:
@@ -93,63 +97,41 @@ def _feeds(raw: bytes) -> tuple[bytes | int, ...]:
     return (decode(raw).report_blob[:32].ljust(32, b"\0"),)
 
 
-def _judge(payloads: Sequence[bytes], state: Any, terms: Terms) -> Verdict:
-    from payloads.chainlink.verifier import judge, judge_bulk
+def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers) -> Judgement:
+    from payloads.chainlink.verifier import judging
 
     how: dict[str, Any] = {"value": terms.value, "sender": terms.sender, "now": terms.now}
     how["origin"] = terms.origin
-    how["parameter_payload"] = terms.parameter_payload
+    how["pay"] = terms.pay
     function = function_named(FUNCTIONS, terms.function)
-    how["view"] = function in VIEWS
-    if function.takes_many:
-        return judge_bulk(payloads, state, **how)
-    (payload,) = payloads
-    return judge(payload, state, **how)
+    if not function.takes_many:
+        (_,) = payloads
+    how |= {"bulk": function.takes_many, "view": function in VIEWS}
+    return judging(payloads, state, signers, **how)
 
 
-def _judge_calldata(calldata: bytes, state: Any, terms: Terms) -> Verdict:
-    from payloads.chainlink.verifier import judge_calldata
+def _judging_calldata(calldata: bytes, state: Any, terms: Terms, signers: Signers) -> Judgement:
+    from payloads.chainlink.verifier import judging_calldata
 
-    if terms.parameter_payload:
-        raise Misuse("calldata says itself what it pays in", field="parameter_payload")
-    return judge_calldata(
-        calldata,
-        state,
-        value=terms.value,
-        sender=terms.sender,
-        origin=terms.origin,
-        now=terms.now,
-    )
+    if terms.pay:
+        raise Misuse("calldata says itself what it pays in", field="pay")
+    how: dict[str, Any] = {"value": terms.value or 0, "sender": terms.sender, "now": terms.now}
+    how["origin"] = terms.origin
+    return judging_calldata(calldata, state, signers, **how)
 
 
-def _judge_many(
-    payloads: Sequence[bytes], state: Any, terms: Terms, workers: int | None
-) -> list[Verdict]:
-    from payloads.chainlink.verifier import judge_many
+def _value_sent(payloads: Sequence[bytes], state: Any, terms: Terms) -> int:
+    from payloads.chainlink.payment import value_sent
+    from payloads.chainlink.quotes import native_fee
 
-    if function_named(FUNCTIONS, terms.function) is not VERIFY:
-        return [_judge([payload], state, terms) for payload in payloads]
-    return judge_many(
-        payloads,
-        state,
-        parameter_payload=terms.parameter_payload,
-        value=terms.value,
-        sender=terms.sender,
-        origin=terms.origin,
-        now=terms.now,
-        workers=workers,
-    )
+    sender = state.subscriber if terms.sender is None else address_bytes(terms.sender, "sender")
+    return value_sent(terms.pay, terms.value, lambda: native_fee(payloads, state, sender))
 
 
-def _parameter(state: Any, token: str) -> bytes:
-    payload: bytes = state.parameter_payload(token)
-    return payload
-
-
-def _quote(payload: bytes, state: Any, sender: str | None, now: int | None) -> Quote:
+def _quote(payload: bytes, state: Any, terms: Terms) -> Quote:
     from payloads.chainlink.quotes import quote
 
-    return quote(payload, state, sender=sender, now=now)
+    return quote(payload, state, pay=terms.pay, sender=terms.sender, now=terms.now)
 
 
 SYSTEM = System(
@@ -183,9 +165,8 @@ SYSTEM = System(
     feeds=_feeds,
     contracts=CONTRACTS,
     state_class=_state_class,
-    judge=_judge,
-    judge_calldata=_judge_calldata,
-    judge_many=_judge_many,
-    parameter=_parameter,
+    judging=_judging,
+    judging_calldata=_judging_calldata,
+    value_sent=_value_sent,
     quote=_quote,
 )

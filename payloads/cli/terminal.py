@@ -24,7 +24,7 @@ _CODE = re.compile(f"\x1b{_KEY}(\\[[0-9;]*m)")
 _CLEAR = "\r\033[K"
 # Results that are written together: a system call for each would take as long as decoding.
 _waiting: list[str] = []
-_MOST_WAITING = 256
+_BATCH = 256
 
 
 def colours(choice: str, stream: Any) -> bool:
@@ -71,7 +71,7 @@ def _put(text: str, err: bool, later: bool) -> None:
     """Print a line; one that may wait is written together with others, before anything else."""
     if later:
         _waiting.append(text)
-        if len(_waiting) >= _MOST_WAITING:
+        if len(_waiting) >= _BATCH:
             flush()
         return
     flush()

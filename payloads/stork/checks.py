@@ -5,14 +5,17 @@ Each is a `Step` of the engine in `payloads.verdicts.checks`, with the `Call` as
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from payloads.abi.fields import Wide
-from payloads.crypto import CURVE_ORDER, checksum, recover
+from payloads.crypto import CURVE_ORDER, checksum
 from payloads.errors import panic
 from payloads.stork.call import Call
+from payloads.stork.calldata import FORGOTTEN
 from payloads.stork.errors import INSUFFICIENT_FEE, INVALID_PAYLOAD, INVALID_SIGNATURE
 from payloads.verdicts.checks import Stage, Step, Stop
+from payloads.verdicts.signers import Signature
 from payloads.verdicts.state import ZERO
 
 # OpenZeppelin's ECDSA takes no s above half the order.
@@ -25,7 +28,8 @@ MOST_ASSETS = 2**16 - 1
 
 def _fee(call: Call) -> None:
     if call.value < call.state.verification_fee:
-        raise Stop(INSUFFICIENT_FEE.data(), "less value is sent than the fee")
+        why = "less value is sent than the fee" if call.value else FORGOTTEN
+        raise Stop(INSUFFICIENT_FEE.data(), why)
 
 
 def _size(call: Call) -> None:
@@ -42,10 +46,16 @@ def overflows(v: int) -> bool:
 def _recovery(call: Call) -> None:
     if overflows(call.v):
         raise Stop(panic(0x11), f"v is {call.v}, and 27 more is no uint8")
+    for signature in _signatures(call):
+        # What cannot be recovered is address zero, and no error.
+        call.signer = call.signers.recover(*signature) or ZERO
+
+
+def _signatures(call: Call) -> Iterator[Signature]:
+    """The signature, unless its s is high: then the contract does not ask for a signer."""
     call.digest = call.hash()
-    # What cannot be recovered is address zero, and no error.
     if int.from_bytes(call.s, "big") <= HALF_ORDER:
-        call.signer = recover(call.digest, call.r, call.s, call.v) or ZERO
+        yield call.digest, call.r, call.s, call.v
 
 
 def _signature(call: Call) -> None:
@@ -88,6 +98,7 @@ RECOVERY = Step(
     _recovery,
     lambda call: {"r": call.r, "s": call.s, "v": call.v},
     ("signature",),
+    signatures=_signatures,
 )
 SIGNATURE = Step(
     "signature",

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from payloads.abi.calldata import function_named
-from payloads.errors import Misuse
 from payloads.stork.calldata import FUNCTIONS, encode_calldata
 from payloads.stork.frames import EVIDENCE, NAME, SIGNED, UNSIGNED, is_frame, notes, open_frame
 from payloads.stork.places import places
@@ -18,8 +17,9 @@ from payloads.stork.views import view, view_parameter
 from payloads.system import Options, System, Terms
 
 if TYPE_CHECKING:
+    from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
-    from payloads.verdicts.verdict import Verdict
+    from payloads.verdicts.together import Judgement
 
 # The contracts, as states name them.
 CONTRACTS = ("stork-fast-1.0.0", "stork-fast-1.0.0-multisigner")
@@ -45,11 +45,11 @@ def _without_signature(update: SignedUpdate) -> UnsignedUpdate:
     return UnsignedUpdate(update.taxonomy_id, update.timestamp_ns, update.assets)
 
 
-def _calldata(payloads: Sequence[bytes], function: str, fee_token: str | None) -> bytes:
-    if fee_token:
-        raise Misuse("Stork takes no token", field="fee_token")
+def _calldata(
+    payloads: Sequence[bytes], function: str | None, pay: str | bytes | None, state: Any
+) -> bytes:
     (payload,) = payloads
-    return encode_calldata(payload, function)
+    return encode_calldata(payload, function_named(FUNCTIONS, function).name, pay=pay, state=state)
 
 
 # --- judging: the contract's rules are imported when they are first asked for ---------------------
@@ -61,44 +61,32 @@ def _state_class() -> type[State]:
     return StorkState
 
 
-def _judge(payloads: Sequence[bytes], state: Any, terms: Terms) -> Verdict:
-    from payloads.stork.verifier import judge
+def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers) -> Judgement:
+    from payloads.stork.verifier import judging
 
-    _check(terms)
     function = function_named(FUNCTIONS, terms.function)
     (payload,) = payloads
-    return judge(payload, state, call=function, value=terms.value, now=terms.now)
+    return judging(payload, state, signers, call=function, **_how(terms))
 
 
-def _judge_calldata(calldata: bytes, state: Any, terms: Terms) -> Verdict:
-    from payloads.stork.verifier import judge_calldata
+def _judging_calldata(calldata: bytes, state: Any, terms: Terms, signers: Signers) -> Judgement:
+    from payloads.stork.verifier import judging_calldata
 
-    _check(terms)
-    return judge_calldata(calldata, state, value=terms.value, now=terms.now)
+    return judging_calldata(calldata, state, signers, **_how(terms))
 
 
-def _judge_many(
-    payloads: Sequence[bytes], state: Any, terms: Terms, workers: int | None
-) -> list[Verdict]:
-    from payloads.stork.verifier import judge_many
-
-    _check(terms)
-    function = function_named(FUNCTIONS, terms.function)
-    value, now = terms.value, terms.now
-    return judge_many(payloads, state, call=function, value=value, now=now, workers=workers)
+def _how(terms: Terms) -> dict[str, Any]:
+    return {"pay": terms.pay, "value": terms.value, "now": terms.now}
 
 
 def _feeds(raw: bytes) -> tuple[bytes | int, ...]:
     return tuple(asset.asset_id for asset in decode(raw, layout="plain").assets)
 
 
-def _check(terms: Terms) -> None:
-    if terms.parameter_payload:
-        raise Misuse("Stork takes no token", field="parameter_payload")
+def _value_sent(payloads: Sequence[bytes], state: Any, terms: Terms) -> int:
+    from payloads.stork.verifier import value_sent
 
-
-def _parameter(state: Any, token: str) -> bytes:
-    raise Misuse("Stork takes no token", field="quote")
+    return value_sent(terms.pay, terms.value, state)
 
 
 SYSTEM = System(
@@ -130,8 +118,7 @@ SYSTEM = System(
     feeds=_feeds,
     contracts=CONTRACTS,
     state_class=_state_class,
-    judge=_judge,
-    judge_calldata=_judge_calldata,
-    judge_many=_judge_many,
-    parameter=_parameter,
+    judging=_judging,
+    judging_calldata=_judging_calldata,
+    value_sent=_value_sent,
 )

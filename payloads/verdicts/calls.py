@@ -22,14 +22,19 @@ def state_and_time(
 
     The time is `now`, or else `at`, or else the state's own, as a `StateTime`.
     """
-    if not isinstance(state, kind):
-        expected = " or ".join(kind.CONTRACTS)
-        found = getattr(state, "contract", type(state).__name__)
-        raise Misuse("a state of another system", field="state", expected=expected, found=found)
+    check_system(state, kind)
     state, now = state_then(state, now, at)
     if now is None and state.now is not None:
         now = StateTime(state.now)
     return state, now
+
+
+def check_system(state: State, kind: type[State]) -> None:
+    """Refuse a state of another system."""
+    if not isinstance(state, kind):
+        expected = " or ".join(kind.CONTRACTS)
+        found = getattr(state, "contract", type(state).__name__)
+        raise Misuse("a state of another system", field="state", expected=expected, found=found)
 
 
 def state_then(state: S, now: int | None, at: int | None) -> tuple[S, int | None]:
@@ -57,15 +62,20 @@ def called_function(functions: Iterable[Function], calldata: bytes) -> Function:
     """The function that calldata calls; `Malformed` as the contract reverts where it has none."""
     function = function_of(functions, calldata)
     if function is None:
-        raise Malformed(
-            "no function of the contract that verifies",
-            offset=0,
-            field="selector",
-            expected=" or ".join(known.signature for known in functions),
-            found="0x" + calldata[:4].hex(),
-            revert_data=b"",
-        )
+        raise no_function(functions, calldata)
     return function
+
+
+def no_function(functions: Iterable[Function], calldata: bytes) -> Malformed:
+    """The error for calldata that calls none of a contract's functions."""
+    return Malformed(
+        "no function of the contract that verifies",
+        offset=0,
+        field="selector",
+        expected=" or ".join(known.signature for known in functions),
+        found="0x" + calldata[:4].hex(),
+        revert_data=b"",
+    )
 
 
 def undecodable_call(error: Malformed, state: State, now: int | None) -> Verdict:

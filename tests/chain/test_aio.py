@@ -16,7 +16,7 @@ from payloads import chain
 from payloads.chain import Policy, PolicyRefusal, Unavailable, aio
 from payloads.errors import Misuse
 from payloads.verdicts.verdict import ContractRefusal
-from tests.chain.loopback_node import over_http, over_ipc, over_websocket
+from tests.chain.loopback_node import Answer, over_http, over_ipc, over_websocket
 from tests.chain.stork_chain import ADDRESS, StorkChain
 from tests.chain.test_guard import FEE, STRANGER, call, stork, update
 
@@ -297,10 +297,10 @@ def test_a_url_that_is_cancelled_is_not_waited_for() -> None:
 
 
 @asynccontextmanager
-async def connected(kind: str, made: StorkChain) -> AsyncIterator[Any]:
+async def connected(kind: str, answer: Answer) -> AsyncIterator[Any]:
     web3 = pytest.importorskip("web3")
     if kind == "AsyncHTTPProvider":
-        with over_http(made.make_request) as url:
+        with over_http(answer) as url:
             w3 = web3.AsyncWeb3(web3.AsyncHTTPProvider(url))
             try:
                 yield w3
@@ -308,13 +308,13 @@ async def connected(kind: str, made: StorkChain) -> AsyncIterator[Any]:
                 await w3.provider.disconnect()
     elif kind == "WebSocketProvider":
         async with (
-            over_websocket(made.make_request) as url,
+            over_websocket(answer) as url,
             web3.AsyncWeb3(web3.WebSocketProvider(url)) as w3,
         ):
             yield w3
     else:
         async with (
-            over_ipc(made.make_request) as path,
+            over_ipc(answer) as path,
             web3.AsyncWeb3(web3.AsyncIPCProvider(path)) as w3,
         ):
             yield w3
@@ -329,7 +329,7 @@ def test_over_the_providers_of_web3(kind: str) -> None:
     made, state = stork()
 
     async def main() -> None:
-        async with connected(kind, made.chain) as w3:
+        async with connected(kind, made.chain.make_request) as w3:
             for node in (w3, w3.provider):
                 fetched = await aio.fetch_state(node, PROXY)
                 assert fetched.to_dict() | {"source": ""} == state.to_dict() | {"source": ""}

@@ -29,7 +29,7 @@ UPDATE = (EXAMPLES / "update.hex").read_text().strip()
 FRAMES = str(EXAMPLES / "frames.jsonl")
 LINK = "0x" + "1c" * 20
 
-STATE = ["--state", str(EXAMPLES / "state.json"), "--quote", "link"]
+STATE = ["--state", str(EXAMPLES / "state.json"), "--pay", "link"]
 STORK = ["--state", str(EXAMPLES / "stork-state.json"), "--value", "1000"]
 ORIGIN = ("where", "line", "received_at", "venue", "connection", "direction", "provenance")
 
@@ -115,7 +115,7 @@ def test_a_broken_payload_is_told_again() -> None:
 
 
 def test_a_payload_out_of_a_call_is_judged_with_what_the_call_paid_in() -> None:
-    data = "0x" + chainlink.encode_calldata(REPORT, fee_token=LINK).hex()
+    data = "0x" + chainlink.encode_calldata(REPORT, pay=LINK).hex()
     between = run("decode", "--json", data)
     state = ["--state", str(EXAMPLES / "state.json")]
     assert run("verify", "--json", *state, stdin=between.stdout).exit_code == 0

@@ -19,12 +19,12 @@ from payloads.capture.frames import Direction, Frame
 from payloads.capture.importers.messages import Placed, instant_of, placed
 from payloads.capture.importers.text import numbered_lines
 from payloads.errors import Malformed, shown
-from payloads.inputs import check_nesting, check_values
+from payloads.inputs import MAX_VALUES, check_nesting, check_values
 
 _DATA, _TIME, _DIRECTION = (
     ("data", "message", "text"), ("ts", "time", "timestamp"), ("direction", "dir"),
 )  # fmt: skip
-_MOST_VALUES = 1_000
+
 _SENT, _RECEIVED = ("out", "sent", "send"), ("in", "received", "receive", "recv")
 
 
@@ -69,7 +69,7 @@ def _frame(line: str, venue: str, connection: int) -> Frame:
 
 def _parsed(line: str) -> dict[str, Any]:
     check_nesting(line)
-    check_values(line, _MOST_VALUES)
+    check_values(line, MAX_VALUES)
     try:
         record = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
