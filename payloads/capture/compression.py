@@ -22,7 +22,7 @@ from payloads.errors import Malformed, not_installed
 
 Compression = Literal["plain", "gzip", "zstd"]
 
-_MAGIC_BYTES = 10
+_MAGIC = 10
 _READ = 64 * 1024
 _STEP = 1024
 # The largest piece of a reader.
@@ -125,7 +125,7 @@ def decompressed(stream: IO[bytes], head: bytes = b"") -> Iterator[bytes]:
 
     `head` is the beginning, where that was read before.
     """
-    while len(head) < _MAGIC_BYTES and b"\n" not in head and (more := stream.read(_READ)):
+    while len(head) < _MAGIC and b"\n" not in head and (more := stream.read(_READ)):
         head += more  # a pipe gives what there is, perhaps a byte
     for magic, (make, name) in _READERS.items():
         if head.startswith(magic):

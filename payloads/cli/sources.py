@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from payloads.capture.importers.messages import Placed
 
 _READ = 64 * 1024
-_MAGIC_BYTES = 16
+_MAGIC = 16
 _CAPTURE = b'{"capture":'
 # A line that needs no second look: a payload in hex.
 _HEX_LINE = re.compile(rb"\s*(?:0[xX])?[0-9a-fA-F]{4,}\s*")
@@ -93,7 +93,7 @@ def _looks_captured(source: str) -> bool:
         if (path := _file(source)) is None or not path.is_file():  # a pipe is read once
             return False
         with path.open("rb") as stream:
-            head = stream.read(_MAGIC_BYTES)
+            head = stream.read(_MAGIC)
     except OSError:  # it says so when it is read
         return False
     return head.startswith(_CAPTURE) or is_compressed(head)
