@@ -21,6 +21,7 @@ from payloads.inputs import json_text, parse_json, to_bytes
 from payloads.signatures import Recovered
 
 if TYPE_CHECKING:
+    from payloads.arrays.reader import Columns
     from payloads.verdicts.state import State
     from payloads.verdicts.verdict import Verdict
 
@@ -157,6 +158,8 @@ class System:
     # From payloads, a function's name and a token to pay in.
     encode_calldata: Callable[[Sequence[bytes], str, str | None], bytes]
 
+    # The system's part of `payloads.columns`, imported when it is asked for; None without columns.
+    columns: Callable[[], Columns | None] = lambda: None
     # The feed ids, or the numbers of the assets, of a payload as the contract reads it.
     feeds: Callable[[bytes], tuple[bytes | int, ...]] = lambda raw: ()
     # Names of contracts, as states have them; the class of states, imported when it is asked for.

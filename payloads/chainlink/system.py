@@ -26,6 +26,7 @@ from payloads.errors import Malformed, Misuse
 from payloads.system import Options, System, Terms
 
 if TYPE_CHECKING:
+    from payloads.arrays.reader import Columns
     from payloads.chainlink.quotes import Quote
     from payloads.verdicts.state import State
     from payloads.verdicts.verdict import Verdict
@@ -91,6 +92,12 @@ def _state_class() -> type[State]:
 
 def _feeds(raw: bytes) -> tuple[bytes | int, ...]:
     return (decode(raw).report_blob[:32].ljust(32, b"\0"),)
+
+
+def _columns() -> Columns:
+    from payloads.chainlink.columns import COLUMNS
+
+    return COLUMNS
 
 
 def _judge(payloads: Sequence[bytes], state: Any, terms: Terms) -> Verdict:
@@ -172,6 +179,7 @@ SYSTEM = System(
     calldata_functions=FUNCTIONS,
     encode_calldata=_calldata,
     feeds=_feeds,
+    columns=_columns,
     contracts=CONTRACTS,
     state_class=_state_class,
     judge=_judge,

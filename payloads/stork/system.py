@@ -18,6 +18,7 @@ from payloads.stork.views import view, view_parameter
 from payloads.system import Options, System, Terms
 
 if TYPE_CHECKING:
+    from payloads.arrays.reader import Columns
     from payloads.verdicts.state import State
     from payloads.verdicts.verdict import Verdict
 
@@ -55,6 +56,12 @@ def _state_class() -> type[State]:
     from payloads.stork.state import StorkState
 
     return StorkState
+
+
+def _columns() -> Columns:
+    from payloads.stork.columns import COLUMNS
+
+    return COLUMNS
 
 
 def _judge(payloads: Sequence[bytes], state: Any, terms: Terms) -> Verdict:
@@ -123,6 +130,7 @@ SYSTEM = System(
     calldata_functions=FUNCTIONS,
     encode_calldata=_calldata,
     feeds=_feeds,
+    columns=_columns,
     contracts=CONTRACTS,
     state_class=_state_class,
     judge=_judge,
