@@ -68,7 +68,8 @@ lint: $(STAMP)-lint ## Lint, formatting and types, those of the tests and of the
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m tests.docs_code .cache/docs_code >/dev/null
-	@$(BIN)/mypy --strict --allow-redefinition .cache/docs_code
+	@$(BIN)/mypy --strict --allow-redefinition .cache/docs_code/pages
+	@$(BIN)/mypy --strict --allow-redefinition --implicit-reexport .cache/docs_code/docstrings
 	@$(BIN)/mypy --strict --explicit-package-bases docs/demo
 
 format: $(STAMP)-lint ## Format the code
@@ -76,7 +77,7 @@ format: $(STAMP)-lint ## Format the code
 	@$(BIN)/ruff format .
 
 docs: $(STAMP)-core ## Regenerate the reference pages that follow from the field tables
-	@$(BIN)/python -m payloads.reference docs/schemas.md
+	@$(BIN)/python -m payloads.reference docs/schemas.md docs/json.md
 
 bench: $(STAMP)-test ## Measure against other decoders (each installed where its toolchain is at hand)
 	@$(BIN)/python -m benchmarks

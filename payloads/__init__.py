@@ -25,7 +25,7 @@ from payloads.system import Note
 
 if TYPE_CHECKING:
     from payloads.embedding import Embedded, embedded
-    from payloads.judging import judge, judge_many
+    from payloads.judging import judge, judge_many, judge_stream
     from payloads.verdicts.state import State
     from payloads.verdicts.verdict import Verdict
 
@@ -34,13 +34,13 @@ from payloads._version import __version__ as __version__
 __all__ = [
     "AS_CONTRACT", "CANONICAL", "Decoded", "Embedded", "Malformed", "Misuse", "Note",
     "PayloadError", "Refused", "State", "Verdict", "chainlink", "decode", "embedded", "inspect",
-    "judge", "judge_many", "recover", "stork",
+    "judge", "judge_many", "judge_stream", "recover", "stork",
 ]  # fmt: skip
 
 # Imported when first asked for: decoding alone does not pay for the import of the verifiers.
 _LATER = {
     **dict.fromkeys(("Embedded", "embedded"), "embedding"),
-    **dict.fromkeys(("judge", "judge_many"), "judging"),
+    **dict.fromkeys(("judge", "judge_many", "judge_stream"), "judging"),
     "State": "verdicts.state",
     "Verdict": "verdicts.verdict",
 }

@@ -276,6 +276,11 @@ def recover_packed(
 Bytes = bytes | bytearray | memoryview
 
 
+def recovers_in_batches() -> bool:
+    """Whether `recover_many` is faster than `recover` for each: not so in a loop over a library."""
+    return _one_by_one(None) is None
+
+
 def recover_many_by(implementation: str | None = None) -> str:
     """What `recover_many` runs: for `payloads --version`, benchmarks and tests."""
     one = _one_by_one(implementation)

@@ -22,6 +22,8 @@ from typing import Any
 _SHOWN = 48
 # Containers inside containers, as an error shows them.
 _DEEPEST = 64
+# Containers in all, each as often as it stands there: a container that is shared is written again.
+_MOST_CONTAINERS = 4_000_000
 
 
 def elide(text: str, limit: int = _SHOWN) -> str:
@@ -34,21 +36,32 @@ def elide(text: str, limit: int = _SHOWN) -> str:
 
 def shown(value: object, limit: int = _SHOWN) -> str:
     """`repr(value)` in a line; also for values without a repr, such as integers of 5,000 digits."""
-    if not _is_shallow(value):  # where the recursion limit is raised, its repr ends the process
-        return f"a {type(value).__name__}, nested more than {_DEEPEST} levels deep"
+    if why := _unprintable(value):  # its repr would end the process, or never end
+        return f"a {type(value).__name__}, {why}"
     try:
         return elide(repr(value), limit)
     except Exception:
         return f"an unprintable {type(value).__name__}"
 
 
-def _is_shallow(value: object) -> bool:
-    level = [value]
+def _unprintable(value: object) -> str:
+    """The reason for which a container has no repr; "" if it has one.
+
+    A container in several places is looked into once, and counted as often as it stands there.
+    """
+    level, count = {id(value): (value, 1)}, 0
     for _ in range(_DEEPEST):
-        level = [inner for outer in level for inner in _containers_in(outer)]
-        if not level:
-            return True
-    return False
+        below: dict[int, tuple[object, int]] = {}
+        for outer, times in level.values():
+            for inner in _containers_in(outer):
+                _, before = below.get(id(inner), (inner, 0))
+                below[id(inner)] = inner, before + times
+        if not below:
+            return ""
+        level, count = below, count + sum(times for _, times in below.values())
+        if count > _MOST_CONTAINERS:
+            return f"with more than {_MOST_CONTAINERS} others in it"
+    return f"nested more than {_DEEPEST} levels deep"
 
 
 def _containers_in(value: object) -> Iterator[object]:
@@ -145,3 +158,9 @@ class Misuse(PayloadError):
     """The library was called wrongly."""
 
     kind = "misuse"
+
+
+def not_installed(package: str, extra: str, field: str | None = None) -> Misuse:
+    """The error where an optional package is missing: how to install the extra that brings it."""
+    wanted = f"pip install '.[{extra}]' in a clone of payloads"
+    return Misuse(f"{package} is not installed", field=field, expected=wanted)

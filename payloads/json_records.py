@@ -4,7 +4,7 @@
         open: Annotated[Decimal, "o"]
         final: Annotated[bool | None, "F"] = None
         maker: Annotated[HexBytes | None, hex_bytes(20)] = None
-        rest: dict[str, Any] = field(default_factory=dict)
+        rest: dict[str, Any] = msgspec.field(default_factory=dict)
 
 A text in an annotation is the key in JSON, where that is not the field's name. A function in an
 annotation reads the value; so does a row of a field table. Absent and null fields take their

@@ -10,31 +10,37 @@ raised only for text that is neither hex nor a frame, and for more bytes than an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+import msgspec.structs
 
 from payloads import systems
 from payloads.abi.fields import Record
-from payloads.errors import Malformed, Misuse, PayloadError
+from payloads.errors import Malformed, Misuse, PayloadError, shown
 from payloads.inputs import hex_text, json_text
 from payloads.recognise import find
 from payloads.system import Found, Options, Several, System, Terms, undecoded
 
 if TYPE_CHECKING:
+    from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
+    from payloads.verdicts.together import Judgement
     from payloads.verdicts.verdict import Verdict
 
 
 class Given(Record, frozen=True):
     """An input to judge: the bytes of a payload as received, or the calldata of a whole call.
 
-    `system` is "" where the bytes do not tell it. `error` is what is wrong with an item of a list.
+    `system` is "" where the bytes do not tell it; `perhaps` is the system that there is doubtful
+    evidence for. `error` is what is wrong with an item of a list.
     """
 
     raw: bytes
     system: str = ""
     is_call: bool = False
     error: PayloadError | None = None
+    perhaps: str = ""
 
 
 def given(value: Any) -> Iterator[Given]:
@@ -90,7 +96,7 @@ def _of_bytes(raw: bytes) -> Given:
         return Given(raw, call[0].name, is_call=True)
     for _, find_evidence, system, doubtful in systems.evidence():
         if find_evidence(raw):
-            return Given(raw, "" if doubtful else system.name)
+            return Given(raw, perhaps=system.name) if doubtful else Given(raw, system.name)
     return Given(raw)
 
 
@@ -105,17 +111,19 @@ def judge(
     parameter_payload: bytes = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
     """The verdict of the state's contract on one payload, or on the calldata of one call.
 
     `function` names the contract's function, `value` is the wei sent along, `now` the block's time;
-    `at=time` judges with the state as it was then. `Misuse` for several payloads in one input and
+    `at=time` judges with the state as it was then. `sender` calls the contract, and `origin` (the
+    sender, if not given) signed the transaction. `Misuse` for several payloads in one input and
     for a state of another system than the payload's.
     """
     state, now = _state_then(state, now, at)
-    terms = Terms(function, parameter_payload, value, sender, now)
+    terms = Terms(function, parameter_payload, value, sender, now, origin)
     return judge_given(_one(payload), state, terms)
 
 
@@ -143,12 +151,21 @@ def _one(payload: Any) -> Given:
 
 def judge_given(item: Given, state: State, terms: Terms) -> Verdict:
     """The verdict on one payload, or on one call."""
-    system = system_for(item, state)
+    from payloads.verdicts.signers import Signers
+    from payloads.verdicts.together import finish
+
+    signers = Signers() if terms.signers is None else terms.signers
+    return finish(_judging(item, system_for(item, state), state, terms, signers), signers)
+
+
+def _judging(
+    item: Given, system: System, state: State, terms: Terms, signers: Signers
+) -> Judgement:
     if not item.is_call:
-        return system.judge([item.raw], state, terms)
+        return system.judging([item.raw], state, terms, signers)
     if terms.function is not None:
         raise Misuse("calldata names its function itself", field="function")
-    return system.judge_calldata(item.raw, state, terms)
+    return system.judging_calldata(item.raw, state, terms, signers)
 
 
 def system_for(item: Given, state: State) -> System:
@@ -164,28 +181,170 @@ def system_for(item: Given, state: State) -> System:
     return system
 
 
+# --- many at once ---------------------------------------------------------------------------------
+
+
 def judge_many(
     payloads: Iterable[Any],
-    state: State,
+    state: State | Sequence[State],
     *,
     function: str | None = None,
     parameter_payload: bytes = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
     workers: int | None = None,
 ) -> list[Verdict]:
-    """A verdict for each payload as a call of its own, in their order, on all cores."""
+    """A verdict for each payload as a call of its own, in their order.
+
+    All distinct signatures are recovered first, in batches where payloads-simd is installed and on
+    all cores; then each verdict looks them up. With several states, one for each system, payloads
+    may be of any of these systems. The first state then judges the bytes that no system recognises.
+    """
+    from payloads.verdicts.signers import Signers
+    from payloads.verdicts.together import judge_together
+
+    _check_several(payloads)
+    states, now = States.of(state, now, at)
+    signers, terms = Signers(), Terms(function, parameter_payload, value, sender, now, origin)
+    items = [_one(payload) for payload in payloads]
+    for item in items:
+        states.of_item(item)
+
+    def start(item: Given) -> Judgement:
+        return _judging(item, *states.of_item(item), terms, signers)
+
+    return judge_together(start, items, signers, workers)
+
+
+def judge_stream(
+    payloads: Iterable[Any],
+    state: State | Sequence[State],
+    *,
+    function: str | None = None,
+    parameter_payload: bytes = b"",
+    value: int = 0,
+    sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
+    now: int | Callable[[], int] | None = None,
+    together: int = 256,
+    max_wait: float | None = None,
+    workers: int | None = None,
+) -> Iterator[Verdict | PayloadError]:
+    """A verdict for each payload of a stream that may be endless, in their order, as `judge_many`.
+
+    As many as `together` payloads are judged at once. With `max_wait` the source is read in a
+    thread, and a payload waits for others so many seconds at most; without it, a piece is judged
+    when it is full. The memory is bounded by `together`, and by the last 16,384 signatures, of
+    which each is recovered once. A payload that has no verdict (its text is no hex, or there is no
+    state of its system) gets its error in its place. `now` may be a function: a piece is judged at
+    the time that it returns.
+    """
+    _check_several(payloads)
+    if not isinstance(together, int) or together < 1:
+        raise Misuse("not a number of payloads", field="together", found=shown(together))
+    clock = now if callable(now) else None
+    states, time = States.of(state, None if callable(now) else now, None)
+    terms = Terms(function, parameter_payload, value, sender, time, origin)
+    return _verdicts(payloads, states, terms, clock, (together, max_wait, workers))
+
+
+def _verdicts(
+    payloads: Iterable[Any],
+    states: States,
+    terms: Terms,
+    clock: Callable[[], int] | None,
+    how: tuple[int, float | None, int | None],
+) -> Iterator[Verdict | PayloadError]:
+    from payloads.verdicts.pieces import pieces
+    from payloads.verdicts.signers import Signers
+
+    signers = Signers()
+    together, max_wait, workers = how
+    for piece in pieces(payloads, together, max_wait):
+        now = terms.now if clock is None else clock()
+        items = [(opened(each), now) for each in piece]
+        yield from judge_opened(items, states, terms, signers, workers)
+
+
+def judge_opened(
+    items: Sequence[tuple[Given, int | None]],
+    states: States,
+    terms: Terms,
+    signers: Signers,
+    workers: int | None,
+) -> list[Verdict | PayloadError]:
+    """A verdict for each payload at its time, or the error of a payload that has none."""
+    from payloads.verdicts.signers import Signature
+    from payloads.verdicts.together import judge_together
+
+    def start(
+        timed: tuple[Given, int | None],
+    ) -> Generator[Iterable[Signature], None, Verdict | PayloadError]:
+        item, now = timed
+        if item.error is not None:
+            return item.error
+        try:
+            system, state = states.of_item(item)
+        except Misuse as error:
+            return error
+        then = msgspec.structs.replace(terms, now=now)
+        try:
+            return (yield from _judging(item, system, state, then, signers))
+        except Malformed as error:
+            return error
+
+    return judge_together(start, items, signers, workers)
+
+
+def opened(payload: Any) -> Given:
+    """The payload, or the call, in an input; or its error."""
+    try:
+        return _one(payload)
+    except PayloadError as error:
+        return Given(b"", error=error)
+
+
+def _check_several(payloads: Any) -> None:
     if not isinstance(payloads, Iterable) or isinstance(payloads, str | bytes | dict):
         found = type(payloads).__name__
         raise Misuse("not several payloads", field="payloads", expected="a list", found=found)
-    state, now = _state_then(state, now, at)
-    terms = Terms(function, parameter_payload, value, sender, now)
-    items = [_one(payload) for payload in payloads]
-    for item in items:
-        system_for(item, state)
-    if any(item.is_call for item in items):
-        return [judge_given(item, state, terms) for item in items]
-    raws = [item.raw for item in items]
-    return systems.of_state(state).judge_many(raws, state, terms, workers)
+
+
+class States:
+    """The states to judge with, by their systems."""
+
+    def __init__(self, states: Sequence[State]) -> None:
+        self.pairs = pairs = [(systems.of_state(state), state) for state in states]
+        self._by_name = {system.name: (system, state) for system, state in pairs}
+        if not states or len(self._by_name) < len(states):
+            expected = "one state for each system"
+            found = ", ".join(system.name for system, _ in pairs) or "none"
+            raise Misuse("not states to judge with", field="state", expected=expected, found=found)
+        self._first = pairs[0]
+
+    @classmethod
+    def of(
+        cls, state: State | Sequence[State], now: int | None, at: int | None
+    ) -> tuple[States, int | None]:
+        """The states of time `at`, if given, and the block's time."""
+        several = state if isinstance(state, list | tuple) else (state,)
+        then = [_state_then(each, now, at) for each in several]
+        return cls([each for each, _ in then]), then[0][1] if then else now
+
+    def of_item(self, item: Given) -> tuple[System, State]:
+        """The system and the state to judge a payload with."""
+        if (found := self._by_name.get(item.system or item.perhaps)) is not None:
+            return found
+        if not item.system or len(self._by_name) == 1:
+            system_for(item, self._first[1])
+            return self._first
+        names = " or ".join(self._by_name)
+        raise Misuse(
+            f"a payload of {item.system}, but states of {names}",
+            field="state",
+            expected=f"a state of {item.system}",
+            found=names,
+        )

@@ -37,7 +37,14 @@ class Recovered(Record, frozen=True, gc=False):
         return bytes(20) if self.address is None else bytes.fromhex(self.address[2:])
 
 
-def recovered(index: int, digest: bytes, r: bytes, s: bytes, v: int) -> Recovered:
+def recovered(
+    index: int,
+    digest: bytes,
+    r: bytes,
+    s: bytes,
+    v: int,
+    recover: Callable[[bytes, bytes, bytes, int], bytes | None] = recover,
+) -> Recovered:
     """The signer of a signature, with `v` as the payload has it: 0 or 1."""
     address = recover(digest, r, s, v)
     return Recovered(

@@ -22,7 +22,9 @@ from payloads.signatures import Recovered
 
 if TYPE_CHECKING:
     from payloads.arrays.reader import Columns
+    from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
+    from payloads.verdicts.together import Judgement
     from payloads.verdicts.verdict import Verdict
 
 Claims = tuple[tuple[str, Any], ...]
@@ -40,7 +42,9 @@ class Options(Record, frozen=True):
 class Terms(Record, frozen=True):
     """The terms of a call: the function by its name, the payment, the sender and the block's time.
 
-    `function` None means the system's first function, and `now` None the state's own time.
+    `function` None means the system's first function, and `now` None the state's own time. `origin`
+    is the account that signed the transaction; None is the sender itself. Calls with the same
+    `signers` recover each signature once.
     """
 
     function: str | None = None
@@ -48,6 +52,8 @@ class Terms(Record, frozen=True):
     value: int = 0
     sender: str | bytes | None = None
     now: int | None = None
+    origin: str | bytes | None = None
+    signers: Signers | None = None
 
 
 class Evidence(Record, frozen=True):
@@ -165,14 +171,29 @@ class System:
     # Names of contracts, as states have them; the class of states, imported when it is asked for.
     contracts: tuple[str, ...]
     state_class: Callable[[], type[State]]
-    # One call of a function with these payloads, or with whole calldata.
-    judge: Callable[[Sequence[bytes], State, Terms], Verdict]
-    judge_calldata: Callable[[bytes, State, Terms], Verdict]
-    judge_many: Callable[[Sequence[bytes], State, Terms, int | None], list[Verdict]]
+    # A judgement of one call of a function with these payloads, or with whole calldata.
+    judging: Callable[[Sequence[bytes], State, Terms, Signers], Judgement]
+    judging_calldata: Callable[[bytes, State, Terms, Signers], Judgement]
     # The parameter payload that pays in this token (`link`, `native`) under this state.
     parameter: Callable[[State, str], bytes]
     # The cost of verifying a payload, for a sender at a time; None where every call costs the same.
     quote: Callable[[bytes, State, str | None, int | None], Any] | None = None
+
+    def judge(self, payloads: Sequence[bytes], state: State, terms: Terms) -> Verdict:
+        """The verdict on one call of a function with these payloads."""
+        return _finished(self.judging, payloads, state, terms)
+
+    def judge_calldata(self, calldata: bytes, state: State, terms: Terms) -> Verdict:
+        """The verdict on whole calldata."""
+        return _finished(self.judging_calldata, calldata, state, terms)
+
+
+def _finished(judging: Callable[..., Judgement], given: Any, state: State, terms: Terms) -> Verdict:
+    from payloads.verdicts.signers import Signers
+    from payloads.verdicts.together import finish
+
+    signers = Signers() if terms.signers is None else terms.signers
+    return finish(judging(given, state, terms, signers), signers)
 
 
 # --- inputs of a system's own functions -----------------------------------------------------------

@@ -303,7 +303,7 @@ def test_without_pyarrow_the_extra_is_named() -> None:
         "except Misuse as error:\n    print(error)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "payloads[arrow]" in run.stdout
+    assert "pip install '.[arrow]'" in run.stdout
 
 
 # --- fuzzing --------------------------------------------------------------------------------------

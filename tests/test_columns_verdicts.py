@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import payloads
-from payloads import State, columns, stork
+from payloads import State, columns, crypto, stork
 from payloads.chainlink.schemas import SCHEMAS
-from payloads.columns import verdicts
 from payloads.errors import Misuse, PayloadError
+from payloads.judging import opened
 from payloads.stork.update import Asset
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from tests import corpus, test_raw_calls, test_stork_multisigner, test_vectors
@@ -60,13 +60,12 @@ def assert_judged(items: list[Any], state: Any, now: Any = None, **terms: Any) -
 def single(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The items that reach the single engine."""
     seen: list[Any] = []
-    one = verdicts._one
 
     def counted(item: Any) -> Any:
         seen.append(item)
-        return one(item)
+        return opened(item)
 
-    monkeypatch.setattr(verdicts, "_one", counted)
+    monkeypatch.setattr("payloads.columns.verdicts.opened", counted)
     return seen
 
 
@@ -100,7 +99,8 @@ def test_every_recorded_call(contract: str, single: list[Any]) -> None:
     assert accepted > 80
     total = sum(map(len, calls.values()))
     proven = total - len(single)
-    assert proven > accepted * 0.7, "most that are accepted are proven on arrays"
+    # Stork's recorded payloads have times of no real update, and are recognised by their size.
+    assert proven > accepted * (0.1 if contract.startswith("stork") else 0.7)
 
 
 @pytest.mark.parametrize("name", [*test_raw_calls.STATES][::12])
@@ -240,6 +240,38 @@ def test_both_generations_of_stork(several: bool) -> None:
         for function in ("verifySignedECDSAPayload", "verifyAndDeserializeSignedECDSAPayload"):
             for value in (0, 7, 8):
                 assert_judged(items, state, function=function, value=value)
+
+
+def test_a_state_for_each_system() -> None:
+    update = SIGNER.sign([Asset(1, 5)], timestamp_ns=10**18).encode()
+    states = [
+        state_of("v0.5.0", now=7),
+        State.from_dict({"contract": "stork-fast-1.0.0", "signer": SIGNER.address, "now": 8}),
+    ]
+    items = [update, signed(), signed(by=(0,)), b"", update[:-1]] * 10
+    fast, slow = both_ways(lambda: columns.judge(items, states))
+    assert fast.equals(slow)
+    many = payloads.judge_many(items, states)
+    assert fast["verdict"].to_pylist() == [verdict.name for verdict in many]
+    assert fast["now"].to_pylist() == [verdict.now for verdict in many]
+
+
+def test_signers_that_were_recovered_are_not_recovered_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recovered: list[int] = []
+
+    def packed(*words: Any, **how: Any) -> Any:
+        recovered.append(len(words[3]))
+        return crypto.recover_packed(*words, **how)
+
+    monkeypatch.setattr("payloads.columns.recovery.recover_packed", packed)
+    monkeypatch.setattr("payloads.verdicts.signers.recover", None)
+    monkeypatch.setattr("payloads.verdicts.signers.recover_many", None)
+    items = [signed(by=(0, 0, 1), price=price) for price in range(30)]
+    found = columns.judge(items, state_of("v0.5.0"))
+    assert recovered == [90]
+    assert set(found["error"].to_pylist()) == {"BadVerification"}
 
 
 def test_a_payload_of_another_system_has_a_problem_and_no_verdict() -> None:

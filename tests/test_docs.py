@@ -7,11 +7,13 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.docs_code import PAGES, ROOT, blocks
+from payloads.errors import not_installed
+from tests.docs_code import PAGES, ROOT, blocks, write, write_snippets
 
 FLAGS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL | doctest.NORMALIZE_WHITESPACE
 
@@ -70,3 +72,42 @@ def test_every_relative_link_leads_somewhere() -> None:
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             if "://" not in link:
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_all_python_in_the_documentation_is_type_checked(tmp_path: Path) -> None:
+    """`make lint` runs mypy --strict over these modules."""
+    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True)
+    for name in listed.stdout.split():
+        assert ROOT / name in PAGES or not blocks(ROOT / name, "python"), name
+    pages, docstrings = write(tmp_path / "pages"), write_snippets(tmp_path / "docstrings")
+    assert {"readme_page", "json_page", "venues_page"} <= {path.stem for path in pages}
+    assert "payloads___init___0" in {path.stem for path in docstrings}
+    for path in (*pages, *docstrings):
+        compile(path.read_text(encoding="utf-8"), path.name, "exec")
+
+
+def test_extras_are_named_as_they_can_be_installed() -> None:
+    """The package is on no index: from a clone, everywhere, and in one place in the code."""
+    said = re.compile(r"pip install +'?[.\w\[\],]+")
+    for page in PAGES:
+        for command in said.findall(page.read_text(encoding="utf-8")):
+            assert command.split()[-1].startswith((".", "'.")), (page.name, command)
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "payloads").rglob("*.py")}
+    naming = {path.name for path, text in sources.items() if "pip install" in text}
+    assert naming == {"errors.py", "state.py"}, "`not_installed`, and the help of `state fetch`"
+    assert str(not_installed("web3", "rpc")).endswith("pip install '.[rpc]' in a clone of payloads")
+
+
+def test_every_extra_that_is_named_exists() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "payloads").rglob("*.py")]
+    named = {name for text in texts for names in re.findall(r"'\.\[([\w,]+)\]'", text)
+             for name in names.split(",")}  # fmt: skip
+    named |= {name for text in texts for name in re.findall(r"\(?extra `(\w+)`", text)}
+    named |= {
+        name for text in texts for name in re.findall(r'not_installed\("[^"]+", "(\w+)"', text)
+    }
+    assert {"live", "rpc"} <= named <= set(extras)

@@ -89,7 +89,7 @@ def test_it_is_annotated(report: Any) -> None:
 def test_it_goes_through_json_both_ways(report: Any) -> None:
     payload = NETWORK.sign(report)
     record = json.loads(json.dumps(chainlink.to_dict(payload)))
-    assert (record["schema"], record["tide"]) == (f"v{VERSION}", -6)
+    assert (record["schema"], record["tide"]) == (f"v{VERSION}", "-6")
     assert record["moonrise_ns"] == "1700000000000000000"
     assert record["crater"] == "0x547963686f202020"
     assert chainlink.from_dict(record).encode() == payload.encode()

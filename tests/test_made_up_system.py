@@ -25,8 +25,10 @@ from payloads.json_records import EXACT, Reading
 from payloads.signatures import Recovered, expect, recovered
 from payloads.system import Evidence, Found, Options, System, Terms
 from payloads.verdicts.checks import Explanation
+from payloads.verdicts.signers import Signers
 from payloads.verdicts.state import Address, State, plain
-from payloads.verdicts.verdict import Accepted, Reverted, Verdict
+from payloads.verdicts.together import Judgement
+from payloads.verdicts.verdict import Accepted, Reverted
 from tests import corpus
 from tests.checks import assert_partitions
 
@@ -128,29 +130,24 @@ def encode_calldata(raws: Sequence[bytes], function: str, fee_token: str | None)
     return CHECK.calldata(raw)
 
 
-def judge(raws: Sequence[bytes], state: State, terms: Terms) -> Verdict:
+def judging(raws: Sequence[bytes], state: State, terms: Terms, signers: Signers) -> Judgement:
     assert isinstance(state, CounterState)
     (raw,) = raws
     now = state.now if terms.now is None else terms.now
     try:
         number = decode(raw, "number", Options())
-        (signature,) = recover(number)
     except Malformed as error:
         return Reverted(None, error.revert_data, state, now, Explanation)
-    if signature.raw_address != state.signer:
+    signature = (number.signing_digest, number.r, number.s, number.v)
+    yield [signature]
+    if signers.recover(*signature) != state.signer:
         return Reverted(None, b"", state, now, Explanation)
     return Accepted(number.number.to_bytes(32, "big", signed=True), None, state, now, Explanation)
 
 
-def judge_calldata(calldata: bytes, state: State, terms: Terms) -> Verdict:
+def judging_calldata(calldata: bytes, state: State, terms: Terms, signers: Signers) -> Judgement:
     (raw,) = decode_calldata(CHECK.arguments, calldata)
-    return judge([raw], state, terms)
-
-
-def judge_many(
-    raws: Sequence[bytes], state: State, terms: Terms, workers: int | None
-) -> list[Verdict]:
-    return [judge([raw], state, terms) for raw in raws]
+    return judging([raw], state, terms, signers)
 
 
 def no_parameter(*_: Any) -> Any:
@@ -183,9 +180,8 @@ COUNTER = System(
     encode_calldata=encode_calldata,
     contracts=(CONTRACT,),
     state_class=lambda: CounterState,
-    judge=judge,
-    judge_calldata=judge_calldata,
-    judge_many=judge_many,
+    judging=judging,
+    judging_calldata=judging_calldata,
     parameter=no_parameter,
 )
 

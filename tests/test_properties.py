@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import payloads
 from payloads import AS_CONTRACT, CANONICAL, PayloadError, chainlink, stork, systems
-from payloads.abi.fields import PACKED, WORDS, AbiType, Field, Table, jsonable
+from payloads.abi.fields import PACKED, WORDS, AbiType, Field, Table
 from payloads.chainlink.report import FullReport
 from payloads.chainlink.schemas import SCHEMAS, Schema
 from payloads.crypto import reference_keccak256
@@ -448,16 +448,6 @@ def test_what_is_not_snappy_is_malformed(data: bytes) -> None:
 
 
 # --- JSON -----------------------------------------------------------------------------------------
-
-
-@given(st.integers() | st.integers(-(2**256), 2**256))
-@example(2**53)
-@example(2**53 + 1)
-@example(-(2**53) - 1)
-def test_integers_beyond_2_to_the_53_are_strings(value: int) -> None:
-    shown = jsonable(value)
-    assert isinstance(shown, str) == (abs(value) > 2**53)
-    assert int(shown) == value
 
 
 @given(damaged(FULL))

@@ -14,10 +14,9 @@ from importlib.util import find_spec
 import pytest
 
 from payloads import crypto
-from payloads.chainlink import verifier
 from payloads.crypto import CURVE_ORDER, keccak256, recover, recover_many, recover_packed, sign
 from payloads.errors import Misuse
-from payloads.stork import checks as stork_checks
+from payloads.verdicts import signers
 from tests import test_vectors
 from tests.test_crypto import EDGES, word
 
@@ -196,17 +195,10 @@ def recorded() -> list[Signature]:
         return recover(digest, r, s, v)
 
     with pytest.MonkeyPatch.context() as patch:
-        _judge_with(keep, patch)
+        patch.setattr(signers, "recover", keep)
         for case in test_vectors.CASES:
             test_vectors._judge(case)
     return list(asked)
-
-
-def _judge_with(function: crypto.Recover, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(stork_checks, "recover", function)
-    patch.setattr(
-        verifier._call, "__defaults__", (function, *(verifier._call.__defaults__ or ())[1:])
-    )
 
 
 @fast_implementations
@@ -215,8 +207,8 @@ def test_recorded_outcomes(
 ) -> None:
     """All signatures are recovered in one call, and each verdict then looks its own up."""
     assert len(recorded) > 1_000
-    signers = recover_many(*columns(recorded), implementation=implementation)
-    signer_of = dict(zip(recorded, signers, strict=True))
-    _judge_with(lambda *signature: signer_of[signature], monkeypatch)
+    found = recover_many(*columns(recorded), implementation=implementation)
+    signer_of = dict(zip(recorded, found, strict=True))
+    monkeypatch.setattr(signers, "recover", lambda *signature: signer_of[signature])
     for case in test_vectors.CASES:
         assert test_vectors._outcome(test_vectors._judge(case)) == case["outcome"], case["id"]

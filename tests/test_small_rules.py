@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from payloads.crypto import CURVE_ORDER, address_of, keccak256, recover, sign
 from payloads.embedding import embedded
 from payloads.errors import Malformed, Misuse
 from payloads.stork.update import Asset
-from payloads.verdicts.parallel import judge_in_parallel
 from payloads.verdicts.signature_hints import signature_hints
+from payloads.verdicts.signers import Signers
+from payloads.verdicts.together import judge_together
 from tests.test_limits import (
     NETWORK,
     NOW,
@@ -105,12 +107,13 @@ def test_many_are_judged_at_a_past_time() -> None:
 def test_each_is_judged_once_and_in_its_place(count: int, workers: int) -> None:
     judged: list[bytes] = []
 
-    def judge(raw: bytes) -> Any:
+    def judge(raw: bytes) -> Generator[Any, None, Any]:
         judged.append(raw)
+        yield ()
         return raw
 
     given = [bytes([index % 150]) for index in range(count)]
-    assert judge_in_parallel(judge, given, workers) == given
+    assert judge_together(judge, given, Signers(), workers) == given
     assert sorted(judged) == sorted(set(given))
 
 

@@ -40,7 +40,7 @@ EXPORTS: dict[str, set[str]] = {
     "payloads": {
         *("AS_CONTRACT", "CANONICAL", "Decoded", "Embedded", "Malformed", "Misuse", "Note"),
         *("PayloadError", "Refused", "State", "Verdict", "chainlink", "decode", "embedded"),
-        *("inspect", "judge", "judge_many", "recover", "stork"),
+        *("inspect", "judge", "judge_many", "judge_stream", "recover", "stork"),
     },
     "payloads.chainlink": {
         *(
@@ -83,8 +83,8 @@ EXPORTS: dict[str, set[str]] = {
         *("recover", "schema", "schemas"),
     },
     "payloads.chain": {
-        *("Node", "Policy", "PolicyRefusal", "Sent", "Unavailable", "connect", "fetch_state"),
-        "judge_transaction",
+        *("Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable"),
+        *("connect", "diff_states", "fetch_state", "judge_transaction"),
         *("refuse_transaction", "save_state", "send_guarded"),
     },
     "payloads.stork": {
@@ -499,3 +499,16 @@ def test_showing_never_raises() -> None:
     assert shown(10**5_000) == "an unprintable int"
     assert shown(Unprintable()) == "an unprintable Unprintable"
     assert shown("\x1b\n") == r"'\x1b\n'"
+
+
+def test_what_holds_the_same_parts_very_often_is_not_written_out() -> None:
+    value: list[Any] = []
+    for _ in range(60):
+        value = [value, value]
+    assert shown(value) == "a list, with more than 4000000 others in it"
+    deep: list[Any] = []
+    for _ in range(64):
+        deep = [deep]
+    assert shown(deep) == "a list, nested more than 64 levels deep"
+    assert shown(deep[0]).startswith("[[[")
+    assert shown([[], [[]]] * 10**5).startswith("[[], [[]], [], ")

@@ -192,6 +192,48 @@ def test_access_controller() -> None:
     assert verifier.judge(payload(), state(access_controller={"allowed": None})).accepted
 
 
+def test_an_access_controller_that_looks_at_the_origin() -> None:
+    """SimpleReadAccessController: an account that signs and calls by itself needs no entry."""
+    other = "0x" + "aa" * 20
+    read = state(access_controller={"allowed": [other], "admits_origins": True})
+    assert State.from_dict(read.to_dict()) == read
+    assert "sign the transaction themselves" in dict(read.facts())["may call"]
+    cases: list[tuple[dict[str, Any], bool]] = [
+        ({}, True),  # the subscriber, as its own origin
+        ({"origin": other}, False),  # the subscriber is a contract that `other` calls
+        ({"sender": other, "origin": CALLER}, True),  # listed
+        ({"sender": "0x" + "cc" * 20}, True),
+        ({"sender": "0x" + "cc" * 20, "origin": CALLER}, False),
+    ]
+    for who, accepted in cases:
+        for verdict in (
+            verifier.judge(payload(), read, **who),
+            verifier.judge_bulk([payload()], read, **who),
+            verifier.judge_calldata(encode_calldata(payload()), read, **who),
+            verifier.judge_many([payload()], read, **who)[0],
+            payloads.judge(payload(), read, **who),
+            payloads.judge(encode_calldata(payload()), read, **who),
+            payloads.judge_many([payload()], read, **who)[0],
+        ):
+            assert verdict.accepted is accepted, who
+            assert accepted or "did not sign the transaction itself" in verdict.explanation
+    listed = state(access_controller={"allowed": [other]})
+    assert not verifier.judge(payload(), listed, origin=other).accepted
+    with pytest.raises(Misuse, match="origin"):
+        verifier.judge(payload(), listed, origin="me")
+
+
+def test_a_contract_is_never_the_origin_of_its_calls() -> None:
+    controller = {"allowed": [], "admits_origins": True}
+    contract = state(access_controller=controller, subscriber_is_contract=True)
+    assert State.from_dict(contract.to_dict()) == contract
+    assert "(a contract)" in dict(contract.facts())["subscriber"]
+    assert verifier.judge(payload(), contract).error == "AccessForbidden"
+    assert verifier.judge(payload(), contract, sender=CALLER).error == "AccessForbidden"
+    assert verifier.judge(payload(), contract, sender="0x" + "aa" * 20).accepted
+    assert verifier.judge(payload(), state(access_controller=controller)).accepted
+
+
 def test_what_cannot_be_judged_is_misuse() -> None:
     nobody = State.from_dict({**world(access_controller={"allowed": []}), "subscriber": None})
     timeless = State.from_dict({**world(fee_manager=fees()), "now": None})

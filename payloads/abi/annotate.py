@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec.structs
 
-from payloads.abi.fields import WORD, Record, Span, hexed, jsonable
+from payloads.abi.fields import WORD, Record, Span, Wide, hexed, is_wide, jsonable
 from payloads.abi.solidity import Part
 from payloads.errors import PayloadError
 
@@ -42,7 +42,14 @@ def _span_dict(span: Span) -> dict[str, Any]:
     for name in ("path", "type", "raw", "value", "unit", "said", "meaning", "problem"):
         if (value := getattr(span, name)) not in (None, ""):
             record[name] = jsonable(value)
+    if type(span.value) is int and _is_wide(span.type):
+        record["value"] = jsonable(Wide(span.value))
     return record
+
+
+def _is_wide(type_name: str) -> bool:
+    """Offsets and lengths are words, too: a broken payload has any number there."""
+    return type_name in ("offset", "length") or is_wide(type_name)
 
 
 def lay_out(

@@ -19,7 +19,7 @@ import operator
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -30,8 +30,8 @@ from payloads.abi.units import NONE, Unit
 from payloads.errors import Malformed, Misuse, elide, shown
 
 WORD = 32
-# JSON readers that keep numbers in a double lose digits from here on, so larger ones are strings.
-_SAFE_INTEGER = 2**53
+# JSON readers that keep numbers in a double lose digits of integers with more bits.
+_SAFE_BITS = 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,11 @@ class AbiType:
     @property
     def signed(self) -> bool:
         return self.kind == "int"
+
+    @property
+    def wide(self) -> bool:
+        """Whether it has integers beyond 2^53, which JSON has as strings then, large or small."""
+        return self.kind != "bytes" and 8 * self.size - self.signed > _SAFE_BITS
 
     def value(self, raw: bytes) -> Any:
         """The value of exactly `size` bytes."""
@@ -97,6 +102,10 @@ class Field:
     def value(self, raw: bytes) -> Any:
         """The value of exactly the type's size in bytes, before `none` is looked at."""
         return hexed(raw) if self.hexed else self.type.value(raw)
+
+    def json(self, value: Any) -> Any:
+        """The JSON form of a value of this field."""
+        return Digits(value) if self.type.wide and value is not None else jsonable(value)
 
 
 def field(abi: str, unit: Unit = NONE, meaning: str = "", *, none: int | None = None) -> Field:
@@ -156,25 +165,64 @@ def hexed(raw: bytes) -> HexBytes:
     return bytes.__new__(HexBytes, raw)
 
 
+class Wide(int):
+    """An integer of a type that has integers beyond 2^53, where no field table says so."""
+
+
+class Digits(str):
+    """The JSON form of an integer that may be beyond 2^53. `with_numbers` knows it by its type."""
+
+    __slots__ = ()
+
+
 def json_object(pairs: Mapping[str, Any]) -> dict[str, Any]:
     """A JSON object: see `jsonable`."""
     return {str(key): jsonable(value) for key, value in pairs.items()}
 
 
 def jsonable(value: Any) -> Any:
-    """The JSON form used everywhere: bytes as 0x-hex, integers beyond 2**53 as strings."""
+    """The JSON form used everywhere: bytes as 0x-hex, integers by their types.
+
+    The fields of a record that a table describes are strings where their type has integers beyond
+    2^53, and so are `Wide` integers. All other integers are numbers. So a key has one JSON type,
+    whatever its value.
+    """
     if isinstance(value, bool) or value is None or isinstance(value, str | float):
         return value
     if isinstance(value, int):
-        return value if -_SAFE_INTEGER <= value <= _SAFE_INTEGER else str(value)
+        return Digits(value) if isinstance(value, Wide) else value
     if isinstance(value, bytes):
         return "0x" + value.hex()
     if isinstance(value, msgspec.Struct):
+        wide = _wide_names(type(value))
         pairs = ((name, getattr(value, name)) for name in value.__struct_fields__)
-        return {name: jsonable(item) for name, item in pairs if item is not None}
+        return {
+            name: Digits(item) if name in wide else jsonable(item)
+            for name, item in pairs
+            if item is not None
+        }
     if isinstance(value, dict):
         return json_object(value)
     return [jsonable(item) for item in value]
+
+
+@cache
+def _wide_names(record: type[Any]) -> frozenset[str]:
+    return frozenset(row.name for row in _rows(record) if row.type.wide)
+
+
+def with_numbers(record: Any) -> Any:
+    """A JSON form with all integers as numbers, as `--numbers` prints it."""
+    if isinstance(record, Digits):
+        return int(record)
+    if isinstance(record, dict):
+        return {key: with_numbers(value) for key, value in record.items()}
+    return [with_numbers(item) for item in record] if isinstance(record, list) else record
+
+
+def is_wide(type_name: str) -> bool:
+    """Whether JSON has the integers of an ABI type as strings."""
+    return type_name.startswith(("int", "uint")) and AbiType.parse(type_name).wide
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Any, Literal, Protocol
 
-from payloads.errors import Malformed, Misuse
+from payloads.errors import Malformed, not_installed
 
 Compression = Literal["plain", "gzip", "zstd"]
 
@@ -94,8 +94,7 @@ def _zstd() -> Any:
         else:
             import backports.zstd as zstd
     except ImportError:
-        wanted = "pip install 'payloads[live]'"
-        raise Misuse("zstd is not installed", expected=wanted) from None
+        raise not_installed("zstd", "live") from None
     return zstd
 
 

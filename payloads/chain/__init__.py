@@ -15,22 +15,27 @@ from typing import TYPE_CHECKING
 from payloads._late import late
 
 if TYPE_CHECKING:
+    from payloads.chain.changes import StateChange, diff_states
     from payloads.chain.fetch import fetch_state, save_state
     from payloads.chain.guard import Sent, judge_transaction, refuse_transaction, send_guarded
     from payloads.chain.policy import Policy, PolicyRefusal
     from payloads.chain.rpc import Node, Unavailable, connect
+    from payloads.chain.states import States
 
 __all__ = [
-    "Node", "Policy", "PolicyRefusal", "Sent", "Unavailable", "connect", "fetch_state",
-    "judge_transaction", "refuse_transaction", "save_state", "send_guarded",
+    "Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable", "connect",
+    "diff_states", "fetch_state", "judge_transaction", "refuse_transaction", "save_state",
+    "send_guarded",
 ]  # fmt: skip
 
 # Imported when first asked for: a guard needs no reader of events.
 _MODULES = {
+    **dict.fromkeys(("StateChange", "diff_states"), "changes"),
     **dict.fromkeys(("fetch_state", "save_state"), "fetch"),
     **dict.fromkeys(("Sent", "judge_transaction", "refuse_transaction", "send_guarded"), "guard"),
     **dict.fromkeys(("Policy", "PolicyRefusal"), "policy"),
     **dict.fromkeys(("Node", "Unavailable", "connect"), "rpc"),
+    "States": "states",
 }
 
 __getattr__, __dir__ = late(__name__, _MODULES)

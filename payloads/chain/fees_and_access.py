@@ -27,6 +27,8 @@ from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, shown
 from payloads.verdicts.state import ZERO
 
+# What the code of an account that delegates begins with; an address follows.
+DELEGATION = bytes.fromhex("ef0100")
 # An address that no list names: a contract that admits it admits everybody.
 STRANGER = keccak256(b"payloads: an address that nobody has")[-20:]
 
@@ -153,6 +155,17 @@ def _disagreement(what: str) -> Unavailable:
     )
 
 
+# --- the subscriber -------------------------------------------------------------------------------
+
+
+def caller(reader: ContractReader, subscriber: bytes | None) -> dict[str, Any]:
+    """The subscriber as `State` has it."""
+    if subscriber is None:
+        return {}
+    record: dict[str, Any] = {"subscriber": "0x" + subscriber.hex()}
+    return record | ({"subscriber_is_contract": True} if is_contract(reader, subscriber) else {})
+
+
 # --- access controllers ---------------------------------------------------------------------------
 
 
@@ -172,8 +185,10 @@ def access(
         if not published and subscriber is None:
             _check_replaced(reader, address, uses)
             continue
-        follow = _published if published else _unknown
-        lists[address], found = follow(reader, address, owner, subscriber)
+        if published:
+            lists[address], found = _published(reader, address)
+        else:
+            lists[address], found = _unknown(reader, address, owner, subscriber)
         events_of_lists.append(found)
     replay_settings(in_order(*events_of_lists), "access_controller", uses, lists, history)
     current = lists.get(uses[-1][1])
@@ -185,19 +200,10 @@ def access(
     return current.to_json()
 
 
-def _published(
-    reader: ContractReader, address: bytes, owner: bytes, subscriber: bytes | None
-) -> tuple[AccessList, list[TimedEvent]]:
+def _published(reader: ContractReader, address: bytes) -> tuple[AccessList, list[TimedEvent]]:
     """SimpleWriteAccessController, or ...Read..., which also admits every origin."""
-    found = AccessList(address)
     first = reader.deployed(address)
-    if _admits_origins(reader, address, first):
-        reader.notes.append(
-            "the access controller admits every account that sends its own transaction; "
-            "of them the state lists the subscriber alone"
-        )
-        is_origin = subscriber is not None and _origin(reader, owner, subscriber) == subscriber
-        found.always = (subscriber,) if subscriber and is_origin else ()
+    found = AccessList(address, _admits_origins(reader, address, first))
     what = "the access controller's events"
     return found, reader.events([address], ACCESS, first, what)
 
@@ -259,7 +265,13 @@ def _unknown(
 
 def _origin(reader: ContractReader, owner: bytes, user: bytes) -> bytes:
     """The origin that the controller sees: an account that calls is its own."""
-    return owner if reader.node.code(user, reader.number) else user
+    return owner if is_contract(reader, user) else user
+
+
+def is_contract(reader: ContractReader, user: bytes) -> bool:
+    """Whether the address has code; the code that an account delegates to (EIP-7702) is not its."""
+    code = reader.node.code(user, reader.number)
+    return bool(code) and not (code.startswith(DELEGATION) and len(code) == len(DELEGATION) + 20)
 
 
 def _admits(

@@ -176,7 +176,7 @@ def _read_proxy(
         "deactivated_feeds": configs.deactivated_feeds.to_json(),
         "fee_manager": fees,
         "access_controller": access,
-        "subscriber": None if subscriber is None else "0x" + subscriber.hex(),
+        **fees_and_access.caller(reader, subscriber),
         "history": history.to_json(),
     }
     named = " and ".join(map(checksum, verifiers)) or "none yet"
@@ -312,7 +312,7 @@ def _read_destination(
         "configs": [builder.to_json() for builder in kept],
         "fee_manager": fees,
         "access_controller": access,
-        "subscriber": None if subscriber is None else "0x" + subscriber.hex(),
+        **fees_and_access.caller(reader, subscriber),
         "history": history.to_json(),
     }
     return record, [f"verifier {checksum(verifier)}", *reader.notes]

@@ -11,7 +11,8 @@ Only a transaction straight to the state's own proxy can be judged, on the state
 the account that the state was fetched for, and only to a function that verifies. Anything else is
 `Misuse`, so that a guard never waves through what it did not look at. What the contract takes, a
 `Policy` may still refuse. The state is what the caller fetched: keep it fresh, since configs, fees
-and access may change.
+and access may change. A `LiveState` does that; of a `States`, the state of the node's chain and of
+the transaction's `to` is taken.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from payloads.abi.calldata import decode_call, function_of
 from payloads.abi.fields import Record, hexed
 from payloads.chain.policy import Policy, PolicyRefusal
 from payloads.chain.rpc import QUANTITY, Node, connect
+from payloads.chain.states import Source, state_for
 from payloads.crypto import checksum
 from payloads.errors import Misuse, PayloadError, shown
 from payloads.signatures import address_bytes
@@ -62,33 +64,38 @@ class _Clock(Record, frozen=True):
 
 
 def judge_transaction(
-    w3: Any, transaction: Transaction, state: State, policy: Policy = CAREFUL
+    w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
 ) -> Verdict:
     """What the transaction (`to`, `data` or `input`, `value`, `from`) would do.
 
     The verdict is that of the newest block's time, or of that time and the policy's margin, if the
     call fails only then. Without a `from` the sender is the state's subscriber.
     """
-    return _judged(connect(w3), transaction, state, policy)[0]
+    node = connect(w3, by="judge_transaction")
+    return _judged(node, transaction, state_for(state, transaction, node.chain_id), policy)[0]
 
 
 def refuse_transaction(
-    w3: Any, transaction: Transaction, state: State, policy: Policy = CAREFUL
+    w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
 ) -> Verdict:
     """The verdict if the transaction may be sent; `Refused` if not, with the same verdict.
 
     `ContractRefusal` is raised where the contract would revert, or return false: that costs as
     much as a call that verifies. `PolicyRefusal` is raised where the policy says no.
     """
-    verdict, clock = _judged(connect(w3), transaction, state, policy)
+    node = connect(w3, by="refuse_transaction")
+    known = state_for(state, transaction, node.chain_id)
+    verdict, clock = _judged(node, transaction, known, policy)
     verdict.raise_if_refused()
-    _apply(policy, verdict, clock, transaction, state)
+    _apply(policy, verdict, clock, transaction, known)
     return verdict
 
 
-def send_guarded(w3: Any, transaction: Transaction, state: State, policy: Policy = CAREFUL) -> Sent:
+def send_guarded(
+    w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
+) -> Sent:
     """`w3.eth.send_transaction(transaction)`, unless it would be refused."""
-    verdict = refuse_transaction(w3, transaction, state, policy)
+    verdict = refuse_transaction(connect(w3, by="send_guarded"), transaction, state, policy)
     return Sent(hexed(bytes(w3.eth.send_transaction(dict(transaction)))), verdict)
 
 

@@ -329,12 +329,11 @@ class NoOpFees:
 class AccessList:
     """The list of an access controller while its events are read.
 
-    `always` are addresses that are admitted without an entry in it.
+    `admits_origins`: whether it also admits every account that signs its own transaction.
     """
 
-    def __init__(self, address: bytes, always: Iterable[bytes] = ()) -> None:
-        self.address = address
-        self.always = tuple(always)
+    def __init__(self, address: bytes, admits_origins: bool = False) -> None:
+        self.address, self.admits_origins = address, admits_origins
         self.enabled = True
         self.listed: dict[bytes, None] = {}
 
@@ -347,8 +346,9 @@ class AccessList:
             self.enabled = event.name == "CheckAccessEnabled"
 
     def to_json(self) -> dict[str, Any]:
-        allowed = [hex_text(user) for user in dict.fromkeys((*self.listed, *self.always))]
-        return {"address": hex_text(self.address), "allowed": allowed if self.enabled else None}
+        allowed = [hex_text(user) for user in self.listed]
+        record = {"address": hex_text(self.address), "allowed": allowed if self.enabled else None}
+        return record | ({"admits_origins": True} if self.admits_origins else {})
 
 
 def replay_settings(

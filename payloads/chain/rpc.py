@@ -1,7 +1,8 @@
 """A JSON-RPC node: few methods, bounded retries, no secrets in errors.
 
 `connect(where)` takes a URL, a `Web3`, or a provider of web3.py. Everything is then asked through
-the provider's `make_request`, so that a node's answers and revert data arrive as it sent them.
+the provider's `make_request`, so that a node's answers and revert data arrive as it sent them. For
+an `AsyncWeb3` there is `payloads.chain.aio`.
 
 `Unavailable` (a `Misuse`: nothing is wrong with any payload) is raised where a node cannot be
 reached, no longer knows a block's state, or gives an answer that no node should. A call that
@@ -16,6 +17,7 @@ import reprlib
 import time
 from binascii import unhexlify
 from collections.abc import Callable, Iterator, Sequence
+from inspect import iscoroutinefunction
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -23,7 +25,7 @@ from payloads.abi.fields import Record
 from payloads.backing_off import pause_after
 from payloads.chain.http_node import SLOW, HttpFailure, HttpNode
 from payloads.crypto import checksum
-from payloads.errors import Misuse, elide
+from payloads.errors import Misuse, elide, not_installed
 
 # Called with blocks read, blocks to read, and events found so far.
 Progress = Callable[[int, int, int], None]
@@ -105,21 +107,53 @@ class Log(Record, frozen=True):
 # --- connecting -----------------------------------------------------------------------------------
 
 
-def connect(where: Any, *, pause: Callable[[float], None] = time.sleep) -> Node:
-    """A node by URL (http, https, or the path of an .ipc file), `Web3` or provider."""
+def connect(
+    where: Any, *, pause: Callable[[float], None] = time.sleep, by: str = "fetch_state"
+) -> Node:
+    """A node by URL (http, https, or the path of an .ipc file), `Web3` or provider.
+
+    `by` is the function that asks: the error for an `AsyncWeb3` names its form for asyncio.
+    """
     if isinstance(where, Node):
         return where
     if isinstance(where, str):
-        return Node(_provider(where), host_of(where), _secrets(where), pause)
+        return node_over(provider_by_url(where), where, pause)
+    provider = provider_of(where)
+    if is_async(provider):
+        raise Misuse(
+            "an async node, and a function that does not await",
+            field="rpc", expected=f"payloads.chain.aio.{by}", found=type(where).__name__,
+        )  # fmt: skip
+    return node_over(provider, endpoint_of(provider), pause)
+
+
+def node_over(provider: Any, url: str, pause: Callable[[float], None]) -> Node:
+    """A node behind a provider; the URL says its name, and what must not be shown."""
+    return Node(provider, host_of(url), _secrets(url), pause)
+
+
+def provider_of(where: Any) -> Any:
+    """The provider of a `Web3` or an `AsyncWeb3`, or the provider that was given."""
     provider = getattr(where, "provider", where)
     if not callable(getattr(provider, "make_request", None)):
         found = type(where).__name__
         raise Misuse("not a node", field="rpc", expected="a URL, a Web3 or a provider", found=found)
-    url = str(getattr(provider, "endpoint_uri", "") or "")
-    return Node(provider, host_of(url), _secrets(url), pause)
+    return provider
 
 
-def _provider(url: str) -> Any:
+def is_async(provider: Any) -> bool:
+    """Whether the provider's requests are awaited."""
+    awaited = iscoroutinefunction(provider.make_request)
+    return awaited or getattr(provider, "is_async", False) is True
+
+
+def endpoint_of(provider: Any) -> str:
+    """The URL that a provider asks; "" where it has none."""
+    return str(getattr(provider, "endpoint_uri", "") or "")
+
+
+def provider_by_url(url: str) -> Any:
+    """What asks the node at a URL."""
     if _is_http(url):
         return HttpNode(url, TIMEOUT_SECONDS)
     if not url.endswith(".ipc"):
@@ -128,9 +162,7 @@ def _provider(url: str) -> Any:
     try:
         from web3 import IPCProvider
     except ImportError:
-        problem = Misuse(
-            "web3 is not installed", field="rpc", expected="pip install 'payloads[rpc]'"
-        )
+        problem = not_installed("web3", "rpc", "rpc")
     else:
         return IPCProvider(url)
     raise problem
@@ -428,14 +460,18 @@ def _failure(error: Exception) -> Exception:
         if error.status:
             return _refused_by_status(error.status, error.words)
         return _NoAnswer(error.why, error.transient)
-    response = getattr(error, "response", None)  # of the library under web3.py's provider
-    status = getattr(response, "status_code", None)
+    # The libraries under web3.py's providers: requests, aiohttp, websockets.
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", getattr(error, "status", None))
     if isinstance(status, int):
         return _refused_by_status(status, str(getattr(response, "text", "")))
     name = type(error).__name__
-    if "Timeout" in name:
+    if name == "ProviderConnectionError":
+        return _NoAnswer("the provider is not connected: use `async with AsyncWeb3(…)`", False)
+    if "Timeout" in name or name == "TimeExhausted":
         return _NoAnswer(SLOW, True)
-    if isinstance(error, OSError) or "Connection" in name:
+    kinds = " ".join(kind.__name__ for kind in type(error).__mro__)
+    if isinstance(error, OSError) or "Connection" in kinds or "ClientPayload" in kinds:
         return _NoAnswer("no connection", True)
     if "JSON" in name or "BadResponse" in name or isinstance(error, ValueError):
         return _NoAnswer("an answer that is not JSON-RPC", False)

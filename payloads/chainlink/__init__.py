@@ -3,7 +3,7 @@
     from payloads import chainlink
 
     payload = chainlink.decode("0x0006…")
-    payload.report.benchmark_price
+    payload.report                        # its fields, by the schema
     [signature.address for signature in chainlink.recover(payload)]
     chainlink.judge(payload, state).accepted
 

@@ -6,21 +6,23 @@ find in them, in the contract's order. Nothing else is kept between steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from payloads.abi.solidity import FREE_MEMORY, Argument, decode
 from payloads.chainlink.report import FULL_REPORT
 from payloads.chainlink.state import V04, ChainlinkState, Config
-from payloads.crypto import keccak256, recover
+from payloads.crypto import keccak256
 from payloads.errors import Malformed
-
-Recover = Callable[[bytes, bytes, bytes, int], bytes | None]
+from payloads.verdicts.signers import Signature, Signers
 
 # What a fee manager decodes of a payload.
 PAIR = FULL_REPORT[:2]
 QUOTE = (Argument("fee_token", "uint160"),)
 WORD = 32
+# Payloads of a bulk call whose signatures are asked for together: a call that reverts at the first
+# of them then wastes no more than their recoveries.
+AHEAD = 32
 _from_bytes = int.from_bytes
 
 
@@ -69,16 +71,13 @@ class Item:
 
     def decode(self, free: int) -> None:
         """Decode all five parts as `abi.decode` would with this free memory pointer."""
-        found = split(self.raw) or _decode_slowly(self.raw, free)
-        self.context, self.report, self.rs, self.ss, self.vs = found
-        self.whole = True
+        if not self.splits():
+            self.context, self.report, self.rs, self.ss, self.vs = _decode_slowly(self.raw, free)
+            self.whole = True
 
     def decode_pair(self, free: int) -> None:
         """Decode the context and the report as the fee manager does."""
-        if found := split(self.raw):
-            self.context, self.report, self.rs, self.ss, self.vs = found
-            self.whole = True
-        else:
+        if not self.splits():
             context, self.report = decode(PAIR, self.raw, free=free)
             self.context = b"".join(context)
 
@@ -89,16 +88,38 @@ class Item:
             self.digest = keccak256(keccak256(self.report) + self.context)
         return self.digest
 
+    def signatures(self) -> Iterator[Signature]:
+        """The signatures that have an r, an s and a recovery id."""
+        digest = self.hash()
+        for r, s, v in zip(self.rs, self.ss, self.vs, strict=False):
+            yield digest, r, s, v
+
+    def asked(self) -> Iterator[Signature]:
+        """These, and in a bulk call those of the payloads behind it, some at a time."""
+        yield from self.signatures()
+        if self.index is not None and self.index % AHEAD == 0:
+            for item in self.call.items[self.index + 1 : self.index + AHEAD]:
+                if item.whole or item.splits():
+                    yield from item.signatures()
+
+    def splits(self) -> bool:
+        """Take the five parts already, if it is certain that the contract will find them."""
+        if self.fault is not None or (found := split(self.raw)) is None:
+            return False
+        self.context, self.report, self.rs, self.ss, self.vs = found
+        self.whole = True
+        return True
+
 
 class Call:
     """A call of `verify` (one item) or `verifyBulk`, or of their views.
 
-    `sender` and `now` are resolved already.
+    `sender`, `origin` and `now` are resolved already.
     """
 
     __slots__ = (
-        "bulk", "earlier", "free", "is_view", "items", "native_total", "now", "parameter_payload",
-        "recover", "sender", "state", "value",
+        "bulk", "earlier", "free", "is_view", "items", "native_total", "now", "origin",
+        "parameter_payload", "sender", "signers", "state", "value",
     )  # fmt: skip
 
     def __init__(
@@ -108,14 +129,16 @@ class Call:
         parameter_payload: bytes,
         value: int,
         sender: bytes | None,
+        origin: bytes | None,
         now: int | None,
         bulk: bool,
-        recover_: Recover = recover,
+        signers: Signers,
         is_view: bool = False,
     ) -> None:
         self.state, self.parameter_payload = state, parameter_payload
-        self.value, self.sender, self.now, self.bulk = value, sender, now, bulk
-        self.recover, self.is_view = recover_, is_view
+        self.value, self.sender, self.origin = value, sender, origin
+        self.now, self.bulk = now, bulk
+        self.signers, self.is_view = signers, is_view
         self.items = [
             Item(self, payload, index if bulk else None, None)
             if isinstance(payload, bytes)
@@ -130,8 +153,9 @@ class Call:
     def again(self) -> Call:
         """The same call, of which nothing is known yet."""
         payloads = [item.fault or item.raw for item in self.items]
-        how = (self.parameter_payload, self.value, self.sender, self.now, self.bulk)
-        return Call(self.state, payloads, *how, is_view=self.is_view)
+        who = (self.value, self.sender, self.origin, self.now, self.bulk)
+        how = (self.parameter_payload, *who, self.signers, self.is_view)
+        return Call(self.state, payloads, *how)
 
     def _free_in_verifier(self) -> int:
         """Where free memory starts when v0.4.0's verifier decodes. The others are called anew for

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from payloads.abi.fields import WORDS, Table
+from payloads.abi.fields import WORDS, Table, Wide
 from payloads.abi.solidity import decode
 from payloads.chainlink.call import QUOTE, Call, Item
 from payloads.chainlink.errors import (
@@ -65,8 +65,12 @@ def _element(item: Item) -> None:
 
 def _access(call: Call) -> None:
     controller = call.state.access_controller
-    if controller is not None and not controller.admits(call.sender or b""):
-        raise Stop(ACCESS_FORBIDDEN.data(), "the access controller does not list the sender")
+    if controller is None or controller.admits(call.sender or b"", call.origin):
+        return
+    why = "the access controller does not list the sender"
+    if controller.admits_origins:
+        why += ", which did not sign the transaction itself"
+    raise Stop(ACCESS_FORBIDDEN.data(), why)
 
 
 NO_VALUE = Step(
@@ -94,6 +98,7 @@ ACCESS = Step(
     _access,
     lambda call: {
         "sender": call.sender and checksum(call.sender),
+        "origin": call.origin and checksum(call.origin),
         "controlled": call.state.access_controller is not None,
     },
 )
@@ -222,7 +227,7 @@ DEPOSIT = Step(
     "deposit",
     "value, where any is sent, must cover the native fees",
     _deposit,
-    lambda call: {"value": call.value, "native_fees": call.native_total},
+    lambda call: {"value": Wide(call.value), "native_fees": Wide(call.native_total)},
 )
 
 
@@ -338,7 +343,7 @@ def overflows(v: int) -> bool:
 
 def _signatures(item: Item) -> None:
     assert item.config is not None
-    digest, members, recover = item.hash(), item.config.members, item.call.recover
+    digest, members, recover = item.hash(), item.config.members, item.call.signers.recover
     signers: list[bytes | None] = []
     for r, s, v in zip(item.rs, item.ss, item.vs, strict=False):
         if v > 1 and overflows(v):
@@ -376,6 +381,7 @@ SIGNATURES = Step(
     _signatures,
     lambda item: {"digest": _hex(item.hash()), "signatures": len(item.rs)},
     ("whole", "config"),
+    signatures=Item.asked,
 )
 DISTINCT = Step(
     "distinct signers",
@@ -395,7 +401,7 @@ def _any_signature(item: Item) -> None:
 
 
 def _recover_all(item: Item) -> None:
-    digest, recover = item.hash(), item.call.recover
+    digest, recover = item.hash(), item.call.signers.recover
     signers: list[bytes | None] = []
     for index, (r, s) in enumerate(zip(item.rs, item.ss, strict=False)):
         if index >= len(item.vs):
@@ -467,6 +473,7 @@ RECOVER_ALL = Step(
     _recover_all,
     lambda item: {"digest": _hex(item.hash()), "raw_vs": _hex(item.vs)},
     ("whole",),
+    signatures=Item.asked,
 )
 DISTINCT_ADDRESSES = Step(
     "distinct signers",

@@ -346,7 +346,7 @@ def _call_passes(function: Function, state: ChainlinkState, terms: Any) -> bool:
         return False
     controller = state.access_controller
     sender = state.subscriber if terms.sender is None else address_bytes(terms.sender, "sender")
-    return controller is None or controller.admits(sender or b"")
+    return controller is None or controller.admits(sender or b"", None)
 
 
 def _pays(signed: Signed, state: ChainlinkState, terms: Any, now: Any) -> Mask:

@@ -35,9 +35,9 @@ def explain(call: Call) -> Explanation:
 
 
 def _recover_each(item: Item) -> list[bytes | None]:
-    digest, recover = item.hash(), item.call.recover
-    triples = zip(item.rs, item.ss, item.vs, strict=False)
-    return [recover(digest, r, s, v) for r, s, v in triples]
+    signers, signatures = item.call.signers, list(item.signatures())
+    signers.learn(signatures)
+    return [signers.recover(*signature) for signature in signatures]
 
 
 def _with_each_signature(item: Item, check: Check) -> Iterator[Check]:
@@ -54,7 +54,7 @@ def _with_each_signature(item: Item, check: Check) -> Iterator[Check]:
         return f"signer {members[address]} of this config" if address in members else ""
 
     for index, (r, s, v) in enumerate(triples):
-        found = recovered(index, item.hash(), r, s, v)
+        found = recovered(index, item.hash(), r, s, v, item.call.signers.recover)
         signer = None if found.address is None else found.raw_address
         passed = signer in members
         words = _named(item.call.state, config, signer) or found.why or "not a known signer"

@@ -9,7 +9,7 @@ from typing import Any
 
 from hexbytes import HexBytes
 
-from payloads.abi.fields import Record, hexed
+from payloads.abi.fields import Record, Wide, hexed
 from payloads.chainlink.state import SCALE, V03, ChainlinkState
 from payloads.crypto import checksum
 
@@ -33,11 +33,11 @@ class Charge(Record, frozen=True):
         return {
             "token": checksum(bytes(self.token)),
             "in": "link" if self.in_link else "native",
-            "base": self.base,
-            "surcharged": self.surcharged,
-            "discount": self.discount,
-            "fee": self.fee,
-            "reward": self.reward,
+            "base": Wide(self.base),
+            "surcharged": Wide(self.surcharged),
+            "discount": Wide(self.discount),
+            "fee": Wide(self.fee),
+            "reward": Wide(self.reward),
         }
 
 

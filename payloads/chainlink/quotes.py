@@ -8,11 +8,11 @@ report only: they say what is charged if the call is otherwise accepted, which `
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
 from hexbytes import HexBytes
 
-from payloads.abi.fields import Record, hexed, jsonable
+from payloads.abi.fields import Digits, Record, field, hexed, jsonable
 from payloads.abi.solidity import decode
 from payloads.chainlink.call import PAIR, split
 from payloads.chainlink.calldata import parameter
@@ -38,7 +38,7 @@ class Quote(Record, frozen=True):
     feed_id: HexBytes
     link: Charge | None
     native: Charge | None
-    surcharge: int
+    surcharge: Annotated[int, field("uint256")]
     expires_at: int | None
     expires_in: int | None
     signatures: int
@@ -67,7 +67,7 @@ class Quote(Record, frozen=True):
         for name in ("link", "native"):
             if (found := self.charge(name)) is not None:
                 record[name] = jsonable(found.to_dict())
-        return record | {"value": str(self.value)}
+        return record | {"value": Digits(self.value)}
 
 
 class BulkQuote(Record, frozen=True):
@@ -107,9 +107,11 @@ class BulkQuote(Record, frozen=True):
 
     def to_dict(self) -> dict[str, Any]:
         """The quote as the command line prints it with `--json`."""
-        totals = {"link": str(self.link), "native": str(self.native), "value": str(self.value)}
-        rewards = {"reward": str(self.reward("link")), "expires_in": self.expires_in}
-        return {"quotes": [quote.to_dict() for quote in self.quotes], **totals, **rewards}
+        sums = {"link": self.link, "native": self.native, "value": self.value}
+        sums["reward"] = self.reward("link")
+        totals = {name: Digits(total) for name, total in sums.items()}
+        quotes = [quote.to_dict() for quote in self.quotes]
+        return {"quotes": quotes, **totals, "expires_in": self.expires_in}
 
 
 def quote(

@@ -303,24 +303,36 @@ def _named_discount(record: dict[str, Any]) -> tuple[str, str]:
 
 
 class AccessController(Record, frozen=True):
-    """The addresses that may call; `allowed` None admits all, as where access is switched off."""
+    """The addresses that may call; `allowed` None admits all, as where access is switched off.
+
+    `admits_origins`: an account that signs the transaction and calls by itself is admitted, too
+    (SimpleReadAccessController). A contract must be listed.
+    """
 
     allowed: tuple[Address, ...] | None = None
     address: Address | None = None
+    admits_origins: bool = False
 
     def to_json(self) -> dict[str, Any]:
         listed = None if self.allowed is None else ["0x" + user.hex() for user in self.allowed]
-        return {"allowed": listed, **plain(address=self.address)}
+        known = plain(address=self.address, admits_origins=self.admits_origins or None)
+        return {"allowed": listed, **known}
 
-    def admits(self, sender: bytes) -> bool:
-        return self.allowed is None or sender in self.allowed
+    def admits(self, sender: bytes, origin: bytes | None) -> bool:
+        """Whether `sender` may call in a transaction that `origin` signed."""
+        if self.allowed is None or sender in self.allowed:
+            return True
+        return self.admits_origins and sender == origin
 
 
 # --- the state ------------------------------------------------------------------------------------
 
 
 class ChainlinkState(State, frozen=True, kw_only=True, dict=True, gc=True):
-    """A proxy, its verifier and its fee manager. `subscriber` calls where no sender is given."""
+    """A proxy, its verifier and its fee manager. `subscriber` calls where no sender is given.
+
+    `subscriber_is_contract`: it signs no transaction, so that it is never the origin of its calls.
+    """
 
     CONTRACTS: ClassVar[tuple[str, ...]] = GENERATIONS
     PAST: ClassVar[tuple[str, ...]] = (
@@ -328,6 +340,7 @@ class ChainlinkState(State, frozen=True, kw_only=True, dict=True, gc=True):
     )  # fmt: skip
 
     subscriber: Address | None = None
+    subscriber_is_contract: bool = False
     configs: tuple[Config, ...] = ()
     unset_digests: tuple[Ended, ...] = ()
     deactivated_feeds: tuple[Ended, ...] = ()
@@ -358,7 +371,10 @@ class ChainlinkState(State, frozen=True, kw_only=True, dict=True, gc=True):
     def to_dict(self) -> dict[str, Any]:
         """The object that `from_dict` reads."""
         fees, access = self.fee_manager, self.access_controller
-        record = super().to_dict() | plain(subscriber=self.subscriber)
+        record = super().to_dict() | plain(
+            subscriber=self.subscriber,
+            subscriber_is_contract=self.subscriber_is_contract or None,
+        )
         record["configs"] = [config.to_json() for config in self.configs]
         record |= plain(
             unset_digests=[ended.to_json() for ended in self.unset_digests] or None,
@@ -400,6 +416,11 @@ class ChainlinkState(State, frozen=True, kw_only=True, dict=True, gc=True):
     def inactive_feeds(self) -> frozenset[bytes]:
         return frozenset(bytes(ended.id) for ended in self.deactivated_feeds)
 
+    def may_know(self, payload: bytes) -> bool:
+        """Whether a config has the payload's digest. v0.4.0 does not look at the digest."""
+        digests = {config.config_digest for config in self.configs}
+        return self.contract == V04 or payload[:32] in digests
+
     def config_for_time(self, observations_timestamp: int) -> Config | None:
         """v0.4.0: the newest config whose activation time is not after the observations."""
         for config in reversed(self.in_force):
@@ -410,7 +431,8 @@ class ChainlinkState(State, frozen=True, kw_only=True, dict=True, gc=True):
     def facts(self) -> Iterator[tuple[str, str]]:
         """Names and values for a person."""
         if self.subscriber is not None:
-            yield "subscriber", checksum(self.subscriber)
+            kind = " (a contract)" if self.subscriber_is_contract else ""
+            yield "subscriber", checksum(self.subscriber) + kind
         for config in self.configs:
             yield from config.facts()
         for key in ("unset_digests", "deactivated_feeds"):
@@ -419,8 +441,10 @@ class ChainlinkState(State, frozen=True, kw_only=True, dict=True, gc=True):
                 yield key.replace("_", " ")[:-1], f"0x{ended.id.hex()}{since}"
         if self.access_controller is not None:
             listed = self.access_controller.allowed
-            users = "anybody" if listed is None else ", ".join(map(checksum, listed)) or "nobody"
-            yield "may call", users
+            users = ["anybody"] if listed is None else [checksum(user) for user in listed]
+            if listed is not None and self.access_controller.admits_origins:
+                users.append("accounts that sign the transaction themselves")
+            yield "may call", ", ".join(users) or "nobody"
         if self.fee_manager is None:
             yield "fee manager", "none: verification is free, and expiry is not checked"
         else:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from payloads.abi.calldata import function_named
-from payloads.chainlink.calldata import FUNCTIONS, VERIFY, VIEWS, encode_calldata
+from payloads.chainlink.calldata import FUNCTIONS, VIEWS, encode_calldata
 from payloads.chainlink.compressed import compress, decompress
 from payloads.chainlink.frames import (
     EVIDENCE,
@@ -28,8 +28,9 @@ from payloads.system import Options, System, Terms
 if TYPE_CHECKING:
     from payloads.arrays.reader import Columns
     from payloads.chainlink.quotes import Quote
+    from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
-    from payloads.verdicts.verdict import Verdict
+    from payloads.verdicts.together import Judgement
 
 # The contracts' generations, as states name them.
 CONTRACTS = ("v0.3.0", "v0.4.0", "v0.5.0", "v0.5.1")
@@ -100,43 +101,27 @@ def _columns() -> Columns:
     return COLUMNS
 
 
-def _judge(payloads: Sequence[bytes], state: Any, terms: Terms) -> Verdict:
-    from payloads.chainlink.verifier import judge, judge_bulk
+def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers) -> Judgement:
+    from payloads.chainlink.verifier import judging
 
     how: dict[str, Any] = {"value": terms.value, "sender": terms.sender, "now": terms.now}
+    how["origin"] = terms.origin
     how["parameter_payload"] = terms.parameter_payload
     function = function_named(FUNCTIONS, terms.function)
-    how["view"] = function in VIEWS
-    if function.takes_many:
-        return judge_bulk(payloads, state, **how)
-    (payload,) = payloads
-    return judge(payload, state, **how)
+    if not function.takes_many:
+        (_,) = payloads
+    how |= {"bulk": function.takes_many, "view": function in VIEWS}
+    return judging(payloads, state, signers, **how)
 
 
-def _judge_calldata(calldata: bytes, state: Any, terms: Terms) -> Verdict:
-    from payloads.chainlink.verifier import judge_calldata
+def _judging_calldata(calldata: bytes, state: Any, terms: Terms, signers: Signers) -> Judgement:
+    from payloads.chainlink.verifier import judging_calldata
 
     if terms.parameter_payload:
         raise Misuse("calldata says itself what it pays in", field="parameter_payload")
-    return judge_calldata(calldata, state, value=terms.value, sender=terms.sender, now=terms.now)
-
-
-def _judge_many(
-    payloads: Sequence[bytes], state: Any, terms: Terms, workers: int | None
-) -> list[Verdict]:
-    from payloads.chainlink.verifier import judge_many
-
-    if function_named(FUNCTIONS, terms.function) is not VERIFY:
-        return [_judge([payload], state, terms) for payload in payloads]
-    return judge_many(
-        payloads,
-        state,
-        parameter_payload=terms.parameter_payload,
-        value=terms.value,
-        sender=terms.sender,
-        now=terms.now,
-        workers=workers,
-    )
+    how: dict[str, Any] = {"value": terms.value, "sender": terms.sender, "now": terms.now}
+    how["origin"] = terms.origin
+    return judging_calldata(calldata, state, signers, **how)
 
 
 def _parameter(state: Any, token: str) -> bytes:
@@ -182,9 +167,8 @@ SYSTEM = System(
     columns=_columns,
     contracts=CONTRACTS,
     state_class=_state_class,
-    judge=_judge,
-    judge_calldata=_judge_calldata,
-    judge_many=_judge_many,
+    judging=_judging,
+    judging_calldata=_judging_calldata,
     parameter=_parameter,
     quote=_quote,
 )

@@ -42,7 +42,7 @@ def _report_keys(report: AnyReport, blob: bytes) -> dict[str, Any]:
         if report.head is not None:
             record["head_if_usual"] = report.head
         return record
-    record = {row.name: getattr(report, row.name) for row in report.schema.table.fields}
+    record = {row.name: row.json(getattr(report, row.name)) for row in report.schema.table.fields}
     if trailing := blob[report.schema.size :]:
         record["report_trailing"] = trailing
     return record

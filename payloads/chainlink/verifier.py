@@ -5,6 +5,9 @@
 to the proxy, `judge_many` for many separate calls on all cores. Each returns a `Verdict`. `verify`
 raises `ContractRefusal` (a `Refused`) instead of returning a revert.
 
+`sender` calls the proxy, and `origin` is the account that signed the transaction: the sender itself
+unless a contract stands in between. Some access controllers look at both.
+
 The clock is data: `now` is the block's time (the state's own if not given), and `at=time` judges
 with the state as it was then. `Malformed` is raised for text that is not hex and for more bytes
 than any block carries, `Misuse` for a state that does not say what is needed (`now` where a fee
@@ -18,28 +21,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from payloads.abi.calldata import Function
 from payloads.abi.fields import hexed
 from payloads.abi.solidity import decode_bulk_calldata, decode_calldata
-from payloads.chainlink.call import Call, Recover
+from payloads.chainlink.call import Call
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK_VIEW, VERIFY_VIEW, VIEWS
 from payloads.chainlink.checks import stages
 from payloads.chainlink.explanation import explain
 from payloads.chainlink.frames import Payload, raw_of
 from payloads.chainlink.report import Input
 from payloads.chainlink.state import V051, ChainlinkState
-from payloads.crypto import recover
 from payloads.errors import Malformed, Misuse
 from payloads.signatures import address_bytes
 from payloads.verdicts.calls import (
     called_function,
     check_value,
+    no_function,
     state_and_time,
     undecodable_call,
 )
-from payloads.verdicts.checks import run
-from payloads.verdicts.parallel import judge_in_parallel
+from payloads.verdicts.checks import running
+from payloads.verdicts.signers import Signers
+from payloads.verdicts.together import Judgement, finish, judge_together
 from payloads.verdicts.verdict import Accepted, Reverted, Verdict
 
 
@@ -49,10 +54,11 @@ def _call(
     parameter_payload: Input,
     value: int,
     sender: str | bytes | None,
+    origin: str | bytes | None,
     now: int | None,
     at: int | None,
     bulk: bool,
-    recover_: Recover = recover,
+    signers: Signers,
     is_view: bool = False,
 ) -> Call:
     state, now = state_and_time(state, ChainlinkState, now, at)
@@ -69,7 +75,13 @@ def _call(
     check_value(value)
     if is_view and parameter:
         raise Misuse("a view pays nothing", field="parameter_payload", expected="no bytes")
-    return Call(state, payloads, parameter, value, caller, now, bulk, recover_, is_view)
+    signed = _default_origin(state, caller) if origin is None else address_bytes(origin, "origin")
+    return Call(state, payloads, parameter, value, caller, signed, now, bulk, signers, is_view)
+
+
+def _default_origin(state: ChainlinkState, caller: bytes | None) -> bytes | None:
+    """The caller itself; None where it is a contract, which signs no transaction."""
+    return None if state.subscriber_is_contract and caller == state.subscriber else caller
 
 
 def _functions(state: ChainlinkState) -> tuple[Function, ...]:
@@ -77,14 +89,12 @@ def _functions(state: ChainlinkState) -> tuple[Function, ...]:
     return FUNCTIONS if state.contract == V051 else FUNCTIONS[:2]
 
 
-def _verdict(call: Call) -> Verdict:
+def _judging(call: Call) -> Judgement:
     if call.is_view and call.state.contract != V051:
         view = VERIFY_BULK_VIEW if call.bulk else VERIFY_VIEW
-        try:
-            called_function(_functions(call.state), view.selector)
-        except Malformed as error:
-            return undecodable_call(error, call.state, call.now)
-    data = run(stages(call), call)
+        unknown = no_function(_functions(call.state), view.selector)
+        return undecodable_call(unknown, call.state, call.now)
+    data = yield from running(stages(call), call)
     why = partial(explain, call)
     if data is not None:
         return Reverted(None, data, call.state, call.now, why)
@@ -94,6 +104,25 @@ def _verdict(call: Call) -> Verdict:
     return Accepted(hexed(call.items[0].report or b""), None, call.state, call.now, why)
 
 
+def judging(
+    payloads: Sequence[bytes],
+    state: ChainlinkState,
+    signers: Signers,
+    *,
+    parameter_payload: Input = b"",
+    value: int = 0,
+    sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
+    now: int | None = None,
+    at: int | None = None,
+    bulk: bool = False,
+    view: bool = False,
+) -> Judgement:
+    """A judgement of one payload, or (`bulk`) of several in one call, that asks these signers."""
+    how = (state, parameter_payload, value, sender, origin, now, at)
+    return _judging(_call(payloads, *how, bulk, signers, view))
+
+
 def judge(
     payload: Payload,
     state: ChainlinkState,
@@ -101,6 +130,7 @@ def judge(
     parameter_payload: Input = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
     view: bool = False,
@@ -109,9 +139,9 @@ def judge(
 
     With `view`, what `verifyView(payload)` would do.
     """
-    raw = [raw_of(payload)]
-    how = (state, parameter_payload, value, sender, now, at)
-    return _verdict(_call(raw, *how, bulk=False, is_view=view))
+    raw, signers = [raw_of(payload)], Signers()
+    how = (state, parameter_payload, value, sender, origin, now, at)
+    return finish(_judging(_call(raw, *how, False, signers, view)), signers)
 
 
 def judge_bulk(
@@ -121,6 +151,7 @@ def judge_bulk(
     parameter_payload: Input = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
     view: bool = False,
@@ -129,9 +160,9 @@ def judge_bulk(
 
     With `view`, what one `verifyBulkView(payloads)` would do.
     """
-    raws = [raw_of(payload) for payload in payloads]
-    how = (state, parameter_payload, value, sender, now, at)
-    return _verdict(_call(raws, *how, bulk=True, is_view=view))
+    raws, signers = [raw_of(payload) for payload in payloads], Signers()
+    how = (state, parameter_payload, value, sender, origin, now, at)
+    return finish(_judging(_call(raws, *how, True, signers, view)), signers)
 
 
 def judge_calldata(
@@ -140,10 +171,28 @@ def judge_calldata(
     *,
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
     """What the proxy would do with this calldata, its own argument decoder included."""
+    signers = Signers()
+    how: dict[str, Any] = {"value": value, "sender": sender, "origin": origin, "now": now, "at": at}
+    return finish(judging_calldata(calldata, state, signers, **how), signers)
+
+
+def judging_calldata(
+    calldata: Input,
+    state: ChainlinkState,
+    signers: Signers,
+    *,
+    value: int = 0,
+    sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
+    now: int | None = None,
+    at: int | None = None,
+) -> Judgement:
+    """A judgement of calldata that asks these signers."""
     raw = raw_of(calldata, "calldata")
     state, now = state_and_time(state, ChainlinkState, now, at)
     parameter: list[bytes]
@@ -156,10 +205,11 @@ def judge_calldata(
             payload, *parameter = decode_calldata(function.arguments, raw)
             payloads = [payload]
     except Malformed as error:
-        call = _call([], state, b"", value, sender, now, None, True)
+        call = _call([], state, b"", value, sender, origin, now, None, True, signers)
         return undecodable_call(error, call.state, call.now)
-    how = (state, parameter[0] if parameter else b"", value, sender, now, None)
-    return _verdict(_call(payloads, *how, bulk=bulk, is_view=function in VIEWS))
+    how = (state, parameter[0] if parameter else b"", value, sender, origin, now, None)
+    call = _call(payloads, *how, bulk, signers, is_view=function in VIEWS)
+    return (yield from _judging(call))
 
 
 # --- many at once ---------------------------------------------------------------------------------
@@ -172,32 +222,21 @@ def judge_many(
     parameter_payload: Input = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
     workers: int | None = None,
 ) -> list[Verdict]:
-    """A verdict for each payload as a call of its own, in their order, on all cores.
+    """A verdict for each payload as a call of its own, in their order.
 
     The same bytes are judged once, and the same signature of the same digest is recovered once:
-    one report is published under several subsets of its signers.
+    one report is published under several subsets of its signers. Signatures are recovered in
+    batches where payloads-simd is installed, and on all cores.
     """
     state, now = state_and_time(state, ChainlinkState, now, at)
-    raws = [raw_of(payload) for payload in payloads]
-    known: dict[tuple[bytes, bytes, bytes, int], bytes | None] = {}
-    missing = object()
-
-    def once(digest: bytes, r: bytes, s: bytes, v: int) -> bytes | None:
-        key = (digest, r, s, v)
-        found = known.get(key, missing)
-        if found is missing:
-            found = known[key] = recover(digest, r, s, v)
-        return found  # type: ignore[return-value]
-
-    def judge_alone(raw: bytes) -> Verdict:
-        call = _call([raw], state, parameter_payload, value, sender, now, None, False, once)
-        return _verdict(call)
-
-    return judge_in_parallel(judge_alone, raws, workers)
+    raws, signers = [raw_of(payload) for payload in payloads], Signers()
+    how = (state, parameter_payload, value, sender, origin, now, None, False, signers)
+    return judge_together(lambda raw: _judging(_call([raw], *how)), raws, signers, workers)
 
 
 # --- raising --------------------------------------------------------------------------------------
@@ -210,6 +249,7 @@ def verify(
     parameter_payload: Input = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
@@ -220,6 +260,7 @@ def verify(
         parameter_payload=parameter_payload,
         value=value,
         sender=sender,
+        origin=origin,
         now=now,
         at=at,
     ).raise_if_refused()

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from payloads import venues
+from payloads.abi.fields import Digits
 from payloads.cli import terminal
 from payloads.cli.capture_summary import missing_words, refused_words
 from payloads.errors import Refused, elide
@@ -285,7 +286,7 @@ class Progress:
         return {
             label: {
                 "code": each.code,
-                "asked_at": each.asked_at,
+                "asked_at": Digits(each.asked_at),
                 "seconds": (self._ended_at - each.asked_at) / 1e9 if each.asked_at else 0,
             }
             for label, each in missing.items()

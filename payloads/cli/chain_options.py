@@ -8,21 +8,9 @@ from datetime import UTC, datetime
 
 import click
 
+from payloads.chain.states import load_state
 from payloads.errors import Misuse
 from payloads.verdicts.state import State
-
-
-def load_state(path: str) -> State:
-    """The state in a file; anything wrong with it is misuse."""
-    try:
-        return State.load(path)
-    except OSError as error:
-        raise Misuse(f"cannot read {path}: {error.strerror}") from None
-    except Misuse as error:
-        field = path if error.field in (None, path) else f"{path}: {error.field}"
-        raise Misuse(
-            error.reason, field=field, expected=error.expected, found=error.found
-        ) from None
 
 
 def load_state_then(path: str, at: str | None, now: str | None) -> tuple[State, int | None]:

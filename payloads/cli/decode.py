@@ -47,7 +47,8 @@ def decode(
       payloads decode --strictness canonical suspicious.hex
       payloads decode --schema v1 legacy.hex
 
-    Integers beyond 2^53 are strings in JSON. Nothing here is verified against a chain's state.
+    In JSON a field that can hold integers beyond 2^53 is a string always (--numbers: a number).
+    Nothing here is verified against a chain's state.
     """
     run = Run(as_json, colour)
 

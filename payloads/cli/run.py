@@ -18,6 +18,7 @@ from typing import Any, ParamSpec
 import click
 
 from payloads import systems
+from payloads.abi.fields import with_numbers
 from payloads.cli import show, terminal
 from payloads.cli.late_choice import LateChoice
 from payloads.cli.sources import Item, items
@@ -31,7 +32,9 @@ class Run:
     """One run of a command over its sources."""
 
     def __init__(self, as_json: bool, colour: str) -> None:
-        self.as_json = as_json
+        self.as_json, self.numbers = as_json, _wants_numbers()
+        if self.numbers and not as_json:
+            raise Misuse("is about JSON", field="--numbers", expected="--json as well")
         self.out_colour = terminal.colours(colour, sys.stdout)
         self.err_colour = terminal.colours(colour, sys.stderr)
         self.done = self.failed = 0
@@ -79,7 +82,7 @@ class Run:
 
     def record(self, record: dict[str, Any]) -> None:
         """One JSON object on a line of its own."""
-        terminal.json_line(record)
+        terminal.json_line(with_numbers(record) if self.numbers else record)
 
     def finish(self) -> None:
         """Leave with the exit code that the run deserves."""
@@ -119,6 +122,18 @@ def guarded(function: Callable[P, None]) -> Callable[P, None]:
     return inner
 
 
+_NUMBERS = "payloads.numbers"
+
+
+def _wants_numbers() -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and context.meta.get(_NUMBERS, False)
+
+
+def _numbers(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    context.meta[_NUMBERS] = wanted
+
+
 def command_options(function: Callable[..., None]) -> Callable[..., None]:
     """The sources, and the options that every command has."""
     colour = click.option(
@@ -131,7 +146,12 @@ def command_options(function: Callable[..., None]) -> Callable[..., None]:
     as_json = click.option(
         "--json", "as_json", is_flag=True, help="One JSON object a payload, on a line of its own."
     )
-    return click.argument("sources", nargs=-1, metavar="[SOURCE]...")(as_json(colour(function)))
+    numbers = click.option(
+        "--numbers", is_flag=True, expose_value=False, callback=_numbers,
+        help="With --json: integers that may exceed 2^53 as numbers, too, not as strings.",
+    )  # fmt: skip
+    argument = click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+    return argument(as_json(numbers(colour(function))))
 
 
 def form_options(function: Callable[..., None]) -> Callable[..., None]:

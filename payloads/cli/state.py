@@ -11,8 +11,10 @@ from typing import Any
 import click
 
 from payloads import published
+from payloads.chain.changes import StateChange, diff_states
+from payloads.chain.states import load_state
 from payloads.cli import terminal
-from payloads.cli.chain_options import load_state, load_state_then
+from payloads.cli.chain_options import load_state_then
 from payloads.cli.run import Run, guarded
 from payloads.crypto import checksum
 from payloads.errors import Misuse
@@ -74,7 +76,7 @@ def fetch(
 
     Everything is read at one block: configs and their past from events, fees and access from
     getters. What comes out makes every later verify and quote work offline. Wants the extra:
-    pip install 'payloads[rpc]'.
+    pip install '.[rpc]' in a clone.
 
     \b
     Examples:
@@ -188,33 +190,24 @@ def diff(before: str, after: str, as_json: bool, colour: str) -> None:
       payloads state diff --json yesterday.json today.json | jq .path
     """
     run = Run(as_json, colour)
-    old, new = (load_state(path).deciding() for path in (before, after))
-    changes = list(_changes(old, new, ""))
-    for path, was, now in changes:
+    changes = diff_states(load_state(before), load_state(after))
+    for change in changes:
         if as_json:
-            run.record({"path": path, "before": was, "after": now})
+            run.record({"path": change.path, "before": change.before, "after": change.after})
         else:
-            run.lines(_change_lines(path, was, now))
+            run.lines(_change_lines(change))
     if not changes and not as_json:
         run.lines(["no difference that decides a verdict"])
     if changes:
         raise SystemExit(1)
 
 
-def _changes(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in dict.fromkeys((*old, *new)):
-            yield from _changes(old.get(key), new.get(key), f"{path}.{key}" if path else key)
-    elif old != new and (old or new or old is False or new is False):
-        yield path, old, new
-
-
-def _change_lines(path: str, was: Any, now: Any) -> Iterator[str]:
-    yield terminal.style(path, bold=True)
-    if was is not None:
-        yield terminal.style(f"  - {_brief(was)}", fg="red")
-    if now is not None:
-        yield terminal.style(f"  + {_brief(now)}", fg="green")
+def _change_lines(change: StateChange) -> Iterator[str]:
+    yield terminal.style(change.path, bold=True)
+    if change.before is not None:
+        yield terminal.style(f"  - {_brief(change.before)}", fg="red")
+    if change.after is not None:
+        yield terminal.style(f"  + {_brief(change.after)}", fg="green")
 
 
 def _brief(value: Any) -> str:

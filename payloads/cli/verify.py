@@ -62,6 +62,9 @@ def _parameter(system: System, state: State, token: str | None, text: str | None
 @command_options
 @state_options
 @click.option(
+    "--origin", metavar="ADDRESS", help="Who signs the transaction (default: the sender)."
+)
+@click.option(
     "--quote", type=click.Choice(["link", "native"]), help="Pay in LINK or (wrapped) native."
 )
 @click.option("--parameter", "parameter_payload", metavar="HEX", help="The whole parameterPayload.")
@@ -81,6 +84,7 @@ def verify(
     now: str | None,
     at: str | None,
     sender: str | None,
+    origin: str | None,
     quote: str | None,
     parameter_payload: str | None,
     value: str,
@@ -109,6 +113,7 @@ def verify(
         parameter_payload=_parameter(system, state, quote, parameter_payload),
         value=wei(value),
         sender=sender,
+        origin=origin,
         now=time,
     )
     takes_many = function_named(system.calldata_functions, terms.function).takes_many

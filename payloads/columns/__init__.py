@@ -2,25 +2,23 @@
 
     from payloads import columns
 
-    tables = columns.decode(payloads)             # hex or bytes: a table for each layout
+    tables = columns.decode(records)             # hex or bytes: a table for each layout
     tables["chainlink_v3"].column("benchmark_price")
-    columns.recover(payloads)                     # a row for each signature
-    columns.judge(payloads, state, now=times)     # a row for each payload
+    columns.recover(records)                     # a row for each signature
+    columns.judge(records, state, now=today)     # a row for each payload
 
 Everything is checked as `payloads.decode` and `payloads.judge` check it, and gives the same values,
 errors and verdicts. Whole groups of payloads are proven at once; a payload that is not proven goes
 to the single decoder. The functions keep nothing between calls. It needs the extra `arrow`.
 """
 
-from payloads.errors import Misuse
+from payloads.errors import not_installed
 
 try:
     import numpy  # noqa: F401
     import pyarrow  # noqa: F401
 except ImportError as error:
-    raise Misuse(
-        "pyarrow and numpy are not installed", expected="pip install 'payloads[arrow]'"
-    ) from error
+    raise not_installed("pyarrow or numpy", "arrow") from error
 
 from payloads.columns.decoding import decode, decode_table, encode
 from payloads.columns.recovery import recover

@@ -53,7 +53,7 @@ def decode_table(
 def _pieces(rows: Rows, form: str | None) -> tuple[Pieces, Singles]:
     pieces: Pieces = defaultdict(list)
 
-    def take(reader: Columns, positions: Positions, matrix: Matrix) -> Iterator[Positions]:
+    def take(_: str, reader: Columns, positions: Positions, matrix: Matrix) -> Iterator[Positions]:
         for piece in reader.read(matrix):
             pieces[piece.table].append((positions[piece.rows], piece.columns))
             yield piece.rows

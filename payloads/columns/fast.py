@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,16 @@ from payloads.columns.schemas import readers
 Positions = NDArray[np.int64]
 # Takes rows of one size that are certainly of a form if they are of the reader's system at all;
 # answers the indices of those that it took.
-Take = Callable[[Columns, Positions, Matrix], Iterable[NDArray[np.int64]]]
+Take = Callable[[str, Columns, Positions, Matrix], Iterable[NDArray[np.int64]]]
 
 
-def offer(rows: Rows, take: Take, *, form: str | None = None, system: str | None = None) -> Mask:
+def offer(
+    rows: Rows, take: Take, *, form: str | None = None, of: Container[str] | None = None
+) -> Mask:
     """Offer payloads of one size to each system in turn. Answered is which payloads are left.
 
     Offered are payloads of the reader's form, named by the caller or recognised for certain. A
-    reader takes of them what it proves.
+    reader takes of them what it proves. `of` are the systems that are wanted, if not all.
     """
     left = every(len(rows))
     known = readers()
@@ -35,7 +37,7 @@ def offer(rows: Rows, take: Take, *, form: str | None = None, system: str | None
             good &= ~_calls(matrix)
         for name in names:
             reader = known[name]
-            if form not in (None, reader.form) or system not in (None, name):
+            if form not in (None, reader.form) or (of is not None and name not in of):
                 continue
             certain = good if form else _certain(good, matrix, name, reader, known)
             if certain.all():
@@ -44,7 +46,7 @@ def offer(rows: Rows, take: Take, *, form: str | None = None, system: str | None
                 places, part = positions[certain], matrix[certain]
             else:
                 continue
-            for taken in take(reader, places, part):
+            for taken in take(name, reader, places, part):
                 left[places[taken]] = False
             good = left[positions] & good
             if not good.any():

@@ -38,7 +38,7 @@ def recover(
     form = checked_form(form)
     found: list[tuple[Positions, Signed]] = []
 
-    def take(reader: Columns, positions: Positions, matrix: Matrix) -> Iterator[Positions]:
+    def take(_: str, reader: Columns, positions: Positions, matrix: Matrix) -> Iterator[Positions]:
         for signed in reader.signed(matrix, True):
             found.append((positions[signed.rows], signed))
             yield signed.rows

@@ -6,7 +6,6 @@ number, and the time. All others, refused ones among them, are judged by the sin
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +14,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from payloads import systems
 from payloads.arrays import rows as inputs
-from payloads.arrays.reader import Columns, Signed
-from payloads.arrays.records import Matrix, lists
+from payloads.arrays.reader import Columns, Signed, Signers
+from payloads.arrays.records import Mask, Matrix, lists
 from payloads.arrays.rows import Rows
 from payloads.columns.fast import Positions, offer
 from payloads.columns.recovery import addresses_of, recover_all
-from payloads.columns.schemas import VERDICTS, readers
+from payloads.columns.schemas import VERDICTS
 from payloads.errors import Misuse, PayloadError, shown
-from payloads.judging import Given, given, judge_given, system_for
-from payloads.system import System, Terms
+from payloads.judging import Given, States, judge_given, judge_opened, opened
+from payloads.system import Terms
+from payloads.verdicts.signers import Signature
+from payloads.verdicts.signers import Signers as SignersOfVerdicts
 
 if TYPE_CHECKING:
     from payloads.verdicts.state import State
@@ -36,40 +36,45 @@ Times = NDArray[np.int64]
 
 def judge(
     payloads: Any,
-    state: State,
+    state: State | Sequence[State],
     *,
     column: str = "payload",
     function: str | None = None,
     parameter_payload: bytes = b"",
     value: int = 0,
     sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
     now: Any = None,
     workers: int | None = None,
 ) -> pa.RecordBatch:
-    """A row for each payload with the verdict of the state's contract, as `payloads.judge` has it.
+    """A row for each payload with the verdict of the state's contract, as `payloads.judge_many`.
 
-    `now` is the block's time, or a time for each payload: a list, an array, or the name of a column
-    of the batch. `signers` are the signers as the contract's decoder reads them. A payload without
-    a verdict (of another system, or no payload at all) says why in `problem`.
+    `state` is a state, or one for each system. `now` is the block's time, or a time for each
+    payload: a list, an array, or the name of a column of the batch. `signers` are the signers as
+    the contract's decoder reads them. A payload without a verdict (of another system, or no payload
+    at all) says why in `problem`.
     """
-    system = systems.of_state(state)
+    states, _ = States.of(state, None, None)
     rows = inputs.read(payloads, column)
-    times = _times(payloads, now, len(rows), state)
-    terms = Terms(function, parameter_payload, value, sender, None)
+    times = _times(payloads, now, len(rows))
+    terms = Terms(function, parameter_payload, value, sender, None, origin)
     first = None if times is None or not len(times) else int(times[0])
-    _check_terms(system, state, msgspec.structs.replace(terms, now=first))
-    found = _Verdicts(rows, state, system, terms, times)
+    for _, each in states.pairs:  # terms that no payload can be judged by are said at once
+        judge_given(Given(b""), each, msgspec.structs.replace(terms, now=first))
+    found = _Verdicts(rows, states, terms, times)
     found.judge_groups(workers)
     found.judge_singles(workers)
     return found.batch()
 
 
-def _times(payloads: Any, now: Any, count: int, state: State) -> Times | None:
-    """The time of each payload, or None if neither the caller nor the state gives one."""
-    if isinstance(now, str):
-        now = payloads.column(now) if isinstance(payloads, pa.RecordBatch | pa.Table) else now
+def _times(payloads: Any, now: Any, count: int) -> Times | None:
+    """The time of each payload; None where the states' own hold."""
+    if isinstance(now, str) and isinstance(payloads, pa.RecordBatch | pa.Table):
+        if now not in payloads.schema.names:
+            raise Misuse("no such column", field="now", expected=now)
+        now = payloads.column(now)
     if now is None:
-        return None if state.now is None else np.full(count, state.now, np.int64)
+        return None
     if isinstance(now, int) and not isinstance(now, bool):
         if not -(2**63) <= now < 2**63:
             raise Misuse("not a time", field="now", expected="unix seconds", found=shown(now))
@@ -82,92 +87,77 @@ def _times(payloads: Any, now: Any, count: int, state: State) -> Times | None:
     except (pa.ArrowException, TypeError, ValueError):
         times = None
     if times is None or times.dtype != np.int64 or len(times) != count:
-        expected = f"unix seconds, or {count} of them"
         raise Misuse(
-            "not a time for each payload", field="now", expected=expected, found=shown(now)
+            "not a time for each payload",
+            field="now",
+            expected=f"unix seconds, or {count} of them",
+            found=shown(now),
         )
     return np.asarray(times)
-
-
-def _check_terms(system: System, state: State, terms: Terms) -> None:
-    """Raise `Misuse` for terms that no payload can be judged by."""
-    system.judge([b""], state, terms)
 
 
 class _Verdicts:
     """The columns of a batch of verdicts while they are made."""
 
-    def __init__(
-        self, rows: Rows, state: State, system: System, terms: Terms, times: Times | None
-    ) -> None:
-        self.rows, self.state, self.system, self.terms = rows, state, system, terms
-        self.times = times
+    def __init__(self, rows: Rows, states: States, terms: Terms, times: Times | None) -> None:
+        self.rows, self.states, self.terms, self.times = rows, states, terms, times
         self.accepted = np.zeros(len(rows), np.bool_)
+        self.now = np.zeros(len(rows), np.int64) if times is None else times.copy()
+        self.has_now = np.full(len(rows), times is not None)
         # The rows of single verdicts by their places.
         self.singles: dict[int, dict[str, Any]] = {}
-        self.signers: list[tuple[Positions, pa.Array]] = []
+        # The signers of whole groups, by the places of their rows.
+        self.listed: list[tuple[Positions, pa.Array]] = []
         self.known = np.zeros(len(rows), np.bool_)
+        self.signers = SignersOfVerdicts()
 
     def judge_groups(self, workers: int | None) -> None:
         """Find the rows that are accepted for certain, and the signers of all that can be read."""
-        reader = readers().get(self.system.name)
-        if reader is None:
-            return
-        found: list[tuple[Positions, Signed]] = []
+        states = {system.name: state for system, state in self.states.pairs}
+        found: list[tuple[State, Columns, Positions, Signed]] = []
 
-        def take(reader: Columns, positions: Positions, matrix: Matrix) -> Iterator[Positions]:
+        def take(
+            name: str, reader: Columns, positions: Positions, matrix: Matrix
+        ) -> Iterator[Positions]:
             for signed in reader.signed(matrix, False):
-                found.append((positions[signed.rows], signed))
+                found.append((states[name], reader, positions[signed.rows], signed))
                 yield signed.rows
 
-        offer(self.rows, take, system=self.system.name)
-        recovered = recover_all([signed for _, signed in found], workers)
-        for (places, signed), signers in zip(found, recovered, strict=True):
-            times = None if self.times is None else self.times[places]
-            good = reader.accepted(signed, signers, self.state, self.terms, times)
+        offer(self.rows, take, of=states)
+        recovered = recover_all([signed for *_, signed in found], workers)
+        for (state, reader, places, signed), signers in zip(found, recovered, strict=True):
+            times = self._times_under(state, places)
+            good = reader.accepted(signed, signers, state, self.terms, times)
             self.accepted[places[good]] = True
             self.known[places] = True
             listed = lists(addresses_of(signers), signed.count, len(places))
-            self.signers.append((places, listed))
+            self.listed.append((places, listed))
+            if not good.all():
+                self.signers.keep(_answers(signed, signers, ~good))
+
+    def _times_under(self, state: State, places: Positions) -> Times | None:
+        if self.times is None:
+            if state.now is None:
+                return None
+            self.now[places], self.has_now[places] = state.now, True
+        return np.asarray(self.now[places])
 
     def judge_singles(self, workers: int | None) -> None:
-        """Judge all other rows by the single engine, those of one time together."""
-        by_time: dict[int | None, list[tuple[int, Given]]] = defaultdict(list)
-        for index in np.flatnonzero(~self.accepted).tolist():
-            now = None if self.times is None else int(self.times[index])
-            try:
-                item = _one(self.rows.item(index))
-                system_for(item, self.state)
-            except PayloadError as error:
-                self.singles[index] = _problem(error)
+        """Judge all other rows by the single engine; signers that are known are looked up."""
+        left = np.flatnonzero(~self.accepted).tolist()
+        items = [opened(self.rows.item(index)) for index in left]
+        times = [None if self.times is None else int(self.times[index]) for index in left]
+        pairs = list(zip(items, times, strict=True))
+        found = judge_opened(pairs, self.states, self.terms, self.signers, workers)
+        for index, item, verdict in zip(left, items, found, strict=True):
+            if isinstance(verdict, PayloadError):
+                self.singles[index] = _problem(verdict)
             else:
-                by_time[now].append((index, item))
-        for now, items in by_time.items():
-            terms = msgspec.structs.replace(self.terms, now=now)
-            verdicts = self._judge_all([item for _, item in items], terms, workers)
-            for (index, item), verdict in zip(items, verdicts, strict=True):
                 self.singles[index] = self._row(index, item, verdict)
 
-    def _judge_all(
-        self, items: Sequence[Given], terms: Terms, workers: int | None
-    ) -> list[Verdict | PayloadError]:
-        if not any(item.is_call for item in items):
-            try:
-                raws = [item.raw for item in items]
-                return list(self.system.judge_many(raws, self.state, terms, workers))
-            except PayloadError:
-                pass  # an item of them has no verdict: which is found below
-        return [self._judge_one(item, terms) for item in items]
-
-    def _judge_one(self, item: Given, terms: Terms) -> Verdict | PayloadError:
-        try:
-            return judge_given(item, self.state, terms)
-        except PayloadError as error:
-            return error
-
-    def _row(self, index: int, item: Given, verdict: Verdict | PayloadError) -> dict[str, Any]:
-        if isinstance(verdict, PayloadError):
-            return _problem(verdict)
+    def _row(self, index: int, item: Given, verdict: Verdict) -> dict[str, Any]:
+        if verdict.now is not None:
+            self.now[index], self.has_now[index] = verdict.now, True
         found: dict[str, Any] = {
             "accepted": verdict.accepted,
             "passed": verdict.passed,
@@ -175,8 +165,8 @@ class _Verdicts:
             "error": verdict.error,
             "revert_data": verdict.revert_data,
         }
-        reader = readers().get(self.system.name)
-        if not self.known[index] and not item.is_call and reader is not None:
+        system, _ = self.states.of_item(item)
+        if not self.known[index] and not item.is_call and (reader := system.columns()) is not None:
             found["signers"] = reader.signers(item.raw)
         return found
 
@@ -185,8 +175,7 @@ class _Verdicts:
         columns = {name: self._column(name) for name in VERDICTS.names[1:]}
         columns["row"] = pa.array(np.arange(len(self.rows)))
         columns["signers"] = self._signers(columns["signers"])
-        if self.times is not None:
-            columns["now"] = pa.array(self.times)
+        columns["now"] = pa.array(self.now, mask=~self.has_now)
         return pa.RecordBatch.from_arrays(
             [columns[name] for name in VERDICTS.names], schema=VERDICTS
         )
@@ -207,11 +196,11 @@ class _Verdicts:
 
     def _signers(self, singles: pa.Array) -> pa.Array:
         """Those of whole groups, and of the single rows between them."""
-        if not self.signers:
+        if not self.listed:
             return singles
         others = np.flatnonzero(~self.known)
-        places = np.concatenate([*(places for places, _ in self.signers), others])
-        arrays = [*(listed for _, listed in self.signers), singles.take(pa.array(others))]
+        places = np.concatenate([*(places for places, _ in self.listed), others])
+        arrays = [*(listed for _, listed in self.listed), singles.take(pa.array(others))]
         kind = VERDICTS.field("signers").type
         whole = pa.concat_arrays([array.cast(kind) for array in arrays])
         if (places[1:] > places[:-1]).all():
@@ -219,15 +208,15 @@ class _Verdicts:
         return whole.take(pa.array(np.argsort(places)))
 
 
-def _one(value: Any) -> Given:
-    """The payload or the call in an item."""
-    found = list(given(value))
-    if len(found) != 1:
-        expected = "one payload, or the calldata of one call"
-        raise Misuse("not one payload", field="payload", expected=expected, found=str(len(found)))
-    if found[0].error is not None:
-        raise found[0].error
-    return found[0]
+def _answers(
+    signed: Signed, signers: Signers, which: Mask
+) -> Iterator[tuple[Signature, bytes | None]]:
+    """The signatures of some rows with their signers, for the single engine."""
+    for row in np.flatnonzero(which).tolist():
+        digest = signed.digests[row].tobytes()
+        for at in range(row * signed.count, (row + 1) * signed.count):
+            signature = (digest, bytes(signed.rs[at]), bytes(signed.ss[at]), int(signed.vs[at]))
+            yield signature, bytes(signers.addresses[at]) if signers.found[at] else None
 
 
 def _problem(error: PayloadError) -> dict[str, Any]:

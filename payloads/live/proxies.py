@@ -73,11 +73,24 @@ def through(
     from python_socks.sync import Proxy
 
     try:
-        found: socket.socket = Proxy(**_socks(parts)).connect(host, port, timeout=timeout)
+        # The library reaches a proxy through another; here it gets a connection that is watched, or
+        # a proxy that answers a byte at a time would have no deadline.
+        watched: Any = _Watched(deadline)
+        proxied = Proxy(**_socks(parts), forward=watched)
+        found: socket.socket = proxied.connect(host, port, timeout=timeout)
     except ProxyError as error:
         raise ProxyRefused(error) from None
-    deadline.watch(found)
     return found
+
+
+class _Watched:
+    """Connects like a proxy of the SOCKS library, but directly."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def connect(self, dest_host: str, dest_port: int, timeout: float) -> socket.socket:
+        return self._deadline.connect((dest_host, dest_port), timeout)
 
 
 async def tunnel(proxy: str, host: str, port: int) -> socket.socket:

@@ -32,7 +32,7 @@ from typing import Any, cast
 from payloads._version import agent
 from payloads.abi.fields import Record
 from payloads.capture.frames import Opcode
-from payloads.errors import Misuse
+from payloads.errors import Misuse, not_installed
 from payloads.live.proxies import ProxyRefused, proxy_for, tunnel
 from payloads.live.seams import DialFailed, Listener, UpgradeRefused
 from payloads.venues.common.redactor import Message
@@ -49,9 +49,7 @@ try:
     from websockets.protocol import CLOSED, CONNECTING, OPEN
     from websockets.uri import WebSocketURI, parse_uri
 except ImportError as error:  # pragma: no cover
-    raise Misuse(
-        "the websocket client is not installed", expected="pip install 'payloads[live]'"
-    ) from error
+    raise not_installed("the websocket client", "live") from error
 
 # A message of the largest size in fragments of 256 bytes; servers send thousands of bytes in each.
 MAX_FRAGMENTS = 2**14

@@ -19,7 +19,7 @@ from payloads.errors import Malformed, Misuse
 from payloads.simulators.http import Request, Response, answer, read_request
 from payloads.simulators.options import Counters
 from payloads.simulators.peer import Peer
-from payloads.simulators.ports import Listener
+from payloads.simulators.ports import MAX_CLIENTS, Listener
 from payloads.venues.common.redactor import Message
 
 _HEAD_TIMEOUT = 10.0
@@ -201,6 +201,11 @@ class Host(ABC):
             writer.write(answer(400, {"error": str(error)}).encode(self.now()))
             return
         if request is None or not self.listening:
+            return
+        if self._listener.full:
+            words = f"the simulator has {MAX_CLIENTS} clients, and takes no more"
+            self.counters.refused["503"] += 1
+            writer.write(answer(503, {"error": words}).encode(self.now()))
             return
         request = replace(request, door=door)
         if request.upgrades:

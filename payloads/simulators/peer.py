@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-from payloads.errors import Misuse
+from payloads.errors import not_installed
 from payloads.simulators.faults import CORRUPTIONS
 from payloads.simulators.http import Request
 from payloads.venues.common.redactor import Message
@@ -50,9 +50,7 @@ class Peer:
             from websockets.protocol import State
             from websockets.server import ServerProtocol
         except ImportError:
-            raise Misuse(
-                "websockets is not installed", expected="pip install 'payloads[live]'"
-            ) from None
+            raise not_installed("websockets", "live") from None
 
         self.number, self.request = number, request
         # What the venue keeps about this client: its account, its subscriptions.

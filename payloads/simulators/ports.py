@@ -18,6 +18,10 @@ from payloads.simulators.http import MAX_HEAD
 
 Serve = Callable[[str, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
+# Clients at once. A process has 1,024 open files by default, and a test's own clients take as many.
+MAX_CLIENTS = 400
+# More clients that are told so at once. Those behind them wait in the system's own queue.
+MAX_REFUSED_AT_ONCE = 50
 _BACKLOG = 100
 # A TLS handshake may take this long, in seconds.
 _PATIENCE = 10.0
@@ -37,6 +41,11 @@ class Listener:
     def open(self) -> bool:
         """Whether clients can connect."""
         return bool(self._open)
+
+    @property
+    def full(self) -> bool:
+        """Whether there are more clients than are served."""
+        return len(self._served) > MAX_CLIENTS
 
     async def listen(self, ports: dict[str, int]) -> None:
         """Take connections at all doors, or raise. A port of 0 becomes a free port."""
@@ -76,8 +85,19 @@ class Listener:
         def over(_: Any) -> None:
             self._served.discard(task)
             connection.close()  # the task may have been cancelled before it began
+            self._take_or_wait()
 
         task.add_done_callback(over)
+        self._take_or_wait()
+
+    def _take_or_wait(self) -> None:
+        """Take the next client, or leave it to the system until another has gone."""
+        takes = len(self._served) < MAX_CLIENTS + MAX_REFUSED_AT_ONCE
+        for listening in self._open:
+            if takes:
+                listening.take()
+            else:
+                listening.wait()
 
     async def _attend(self, door: str, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):  # the client is gone, too slow, or speaks no TLS
@@ -109,12 +129,30 @@ class _Open:
     def __init__(self, listening: socket.socket, arrived: Callable[[socket.socket], None]) -> None:
         listening.setblocking(False)
         self._listening, self._arrived = listening, arrived
+        self._takes = False
         self._accepting: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
+        self.take()
+
+    def take(self) -> None:
+        """Take clients from now on."""
+        if self._takes:
+            return
+        self._takes = True
         try:
-            self._loop.add_reader(listening, self._accept)
+            self._loop.add_reader(self._listening, self._accept)
         except NotImplementedError:  # Windows
             self._accepting = self._loop.create_task(self._accept_all())
+
+    def wait(self) -> None:
+        """Take none until `take` is called."""
+        if not self._takes:
+            return
+        self._takes = False
+        if self._accepting is None:
+            self._loop.remove_reader(self._listening)
+        else:
+            self._accepting.cancel()
 
     def _accept(self) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
@@ -128,8 +166,5 @@ class _Open:
             self._arrived(connection)
 
     def close(self) -> None:
-        if self._accepting is None:
-            self._loop.remove_reader(self._listening)
-        else:
-            self._accepting.cancel()
+        self.wait()
         self._listening.close()

@@ -11,7 +11,7 @@ from typing import Any
 from payloads.capture.format import CaptureRecord
 from payloads.capture.frames import Frame
 from payloads.capture.replay import due_times
-from payloads.errors import Misuse
+from payloads.errors import Misuse, not_installed
 from payloads.loopback import is_loopback
 
 Played = Callable[[], Iterable[CaptureRecord]]
@@ -35,8 +35,7 @@ async def serve(
         from websockets.asyncio.server import serve as listen
         from websockets.exceptions import ConnectionClosed
     except ImportError as error:
-        expected = "pip install 'payloads[live]'"
-        raise Misuse("the websocket server is not installed", expected=expected) from error
+        raise not_installed("the websocket server", "live") from error
     if not is_loopback(host):
         raise Misuse("not a loopback address", field="host", expected="127.0.0.1", found=host)
 

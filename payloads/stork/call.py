@@ -9,6 +9,7 @@ from payloads.abi.fields import Record
 from payloads.crypto import keccak256
 from payloads.stork.calldata import DESERIALIZE
 from payloads.stork.state import StorkState
+from payloads.verdicts.signers import Signers
 from payloads.verdicts.state import ZERO
 
 HEAD_SIZE, ASSET_SIZE = 75, 18
@@ -29,21 +30,30 @@ class StoredAsset(Record, frozen=True):
 class Call:
     """A call of either function. `digest` and `signer` are not known before the recovery."""
 
-    __slots__ = ("digest", "function", "now", "raw", "signature", "signer", "state", "value")
+    __slots__ = (
+        "digest", "function", "now", "raw", "signature", "signer", "signers", "state", "value",
+    )  # fmt: skip
 
     def __init__(
-        self, raw: bytes, state: StorkState, function: Function, value: int, now: int | None
+        self,
+        raw: bytes,
+        state: StorkState,
+        function: Function,
+        value: int,
+        now: int | None,
+        signers: Signers,
     ) -> None:
         self.raw, self.state, self.function, self.value = raw, state, function, value
         # The time judged at. The contract reads no clock; a finding does.
         self.now = now
+        self.signers = signers
         self.signature: bytes | None = None
         self.signer = ZERO
         self.digest = b""
 
     def again(self) -> Call:
         """The same call, of which nothing is known yet."""
-        return Call(self.raw, self.state, self.function, self.value, self.now)
+        return Call(self.raw, self.state, self.function, self.value, self.now, self.signers)
 
     @property
     def deserializes(self) -> bool:

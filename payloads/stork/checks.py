@@ -5,13 +5,16 @@ Each is a `Step` of the engine in `payloads.verdicts.checks`, with the `Call` as
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from payloads.crypto import CURVE_ORDER, checksum, recover
+from payloads.abi.fields import Wide
+from payloads.crypto import CURVE_ORDER, checksum
 from payloads.errors import panic
 from payloads.stork.call import Call
 from payloads.stork.errors import INSUFFICIENT_FEE, INVALID_PAYLOAD, INVALID_SIGNATURE
 from payloads.verdicts.checks import Stage, Step, Stop
+from payloads.verdicts.signers import Signature
 from payloads.verdicts.state import ZERO
 
 # OpenZeppelin's ECDSA takes no s above half the order.
@@ -41,10 +44,16 @@ def overflows(v: int) -> bool:
 def _recovery(call: Call) -> None:
     if overflows(call.v):
         raise Stop(panic(0x11), f"v is {call.v}, and 27 more is no uint8")
+    for signature in _signatures(call):
+        # What cannot be recovered is address zero, and no error.
+        call.signer = call.signers.recover(*signature) or ZERO
+
+
+def _signatures(call: Call) -> Iterator[Signature]:
+    """The signature, unless its s is high: then the contract does not ask for a signer."""
     call.digest = call.hash()
-    # What cannot be recovered is address zero, and no error.
     if int.from_bytes(call.s, "big") <= HALF_ORDER:
-        call.signer = recover(call.digest, call.r, call.s, call.v) or ZERO
+        yield call.digest, call.r, call.s, call.v
 
 
 def _signature(call: Call) -> None:
@@ -73,7 +82,7 @@ FEE = Step(
     "fee",
     "the value sent must cover the verification fee",
     _fee,
-    lambda call: {"value": call.value, "fee": call.state.verification_fee},
+    lambda call: {"value": Wide(call.value), "fee": Wide(call.state.verification_fee)},
 )
 SIZE = Step(
     "size",
@@ -87,6 +96,7 @@ RECOVERY = Step(
     _recovery,
     lambda call: {"r": call.r, "s": call.s, "v": call.v},
     ("signature",),
+    signatures=_signatures,
 )
 SIGNATURE = Step(
     "signature",

@@ -19,8 +19,9 @@ from payloads.system import Options, System, Terms
 
 if TYPE_CHECKING:
     from payloads.arrays.reader import Columns
+    from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
-    from payloads.verdicts.verdict import Verdict
+    from payloads.verdicts.together import Judgement
 
 # The contracts, as states name them.
 CONTRACTS = ("stork-fast-1.0.0", "stork-fast-1.0.0-multisigner")
@@ -64,31 +65,20 @@ def _columns() -> Columns:
     return COLUMNS
 
 
-def _judge(payloads: Sequence[bytes], state: Any, terms: Terms) -> Verdict:
-    from payloads.stork.verifier import judge
+def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers) -> Judgement:
+    from payloads.stork.verifier import judging
 
     _check(terms)
     function = function_named(FUNCTIONS, terms.function)
     (payload,) = payloads
-    return judge(payload, state, call=function, value=terms.value, now=terms.now)
+    return judging(payload, state, signers, call=function, value=terms.value, now=terms.now)
 
 
-def _judge_calldata(calldata: bytes, state: Any, terms: Terms) -> Verdict:
-    from payloads.stork.verifier import judge_calldata
-
-    _check(terms)
-    return judge_calldata(calldata, state, value=terms.value, now=terms.now)
-
-
-def _judge_many(
-    payloads: Sequence[bytes], state: Any, terms: Terms, workers: int | None
-) -> list[Verdict]:
-    from payloads.stork.verifier import judge_many
+def _judging_calldata(calldata: bytes, state: Any, terms: Terms, signers: Signers) -> Judgement:
+    from payloads.stork.verifier import judging_calldata
 
     _check(terms)
-    function = function_named(FUNCTIONS, terms.function)
-    value, now = terms.value, terms.now
-    return judge_many(payloads, state, call=function, value=value, now=now, workers=workers)
+    return judging_calldata(calldata, state, signers, value=terms.value, now=terms.now)
 
 
 def _feeds(raw: bytes) -> tuple[bytes | int, ...]:
@@ -133,8 +123,7 @@ SYSTEM = System(
     columns=_columns,
     contracts=CONTRACTS,
     state_class=_state_class,
-    judge=_judge,
-    judge_calldata=_judge_calldata,
-    judge_many=_judge_many,
+    judging=_judging,
+    judging_calldata=_judging_calldata,
     parameter=_parameter,
 )

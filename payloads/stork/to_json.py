@@ -10,6 +10,7 @@ from payloads.json_records import EXACT, Reading, check_object
 from payloads.stork.signers import recover
 from payloads.stork.update import (
     ASSETS,
+    BODIES,
     PLAIN,
     SIGNATURE,
     VALUE_BIT,
@@ -23,12 +24,16 @@ def _assets(update: SignedUpdate | UnsignedUpdate) -> list[dict[str, Any]]:
     return [jsonable(asset) for asset in update.assets]
 
 
+def _head(update: SignedUpdate | UnsignedUpdate) -> dict[str, Any]:
+    return {row.name: row.json(getattr(update, row.name)) for row in BODIES[PLAIN].fields}
+
+
 def to_dict(payload: SignedUpdate | UnsignedUpdate, *, signers: bool = True) -> dict[str, Any]:
     """The payload as a JSON object; its signer is recovered unless that is not wanted."""
     if isinstance(payload, SignedUpdate):
         return _signed_to_dict(payload, signers)
     record: dict[str, Any] = {"system": "stork", "form": "unsigned"}
-    record |= {"taxonomy_id": payload.taxonomy_id, "timestamp_ns": payload.timestamp_ns}
+    record |= _head(payload)
     return json_object(record) | {"assets": _assets(payload)}
 
 
@@ -38,7 +43,7 @@ def _signed_to_dict(update: SignedUpdate, signers: bool) -> dict[str, Any]:
         record["mask"] = update.mask
     if update.guess:
         record["guess"] = update.guess
-    record |= {"taxonomy_id": update.taxonomy_id, "timestamp_ns": update.timestamp_ns}
+    record |= _head(update)
     record |= {"r": update.r, "s": update.s, "v": update.v}
     record["signing_digest"] = update.signing_digest
     if signers:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 from payloads.abi.calldata import Function
 from payloads.abi.solidity import decode_calldata
@@ -30,8 +31,9 @@ from payloads.verdicts.calls import (
     state_and_time,
     undecodable_call,
 )
-from payloads.verdicts.checks import run
-from payloads.verdicts.parallel import judge_in_parallel
+from payloads.verdicts.checks import running
+from payloads.verdicts.signers import Signers
+from payloads.verdicts.together import Judgement, finish, judge_together
 from payloads.verdicts.verdict import Accepted, ReturnsFalse, Reverted, Verdict
 
 
@@ -57,10 +59,26 @@ def judge(
 
     The contract reads no clock: `now` only dates the verdict, for its findings and the state's age.
     """
+    signers = Signers()
+    how: dict[str, Any] = {"call": call, "value": value, "now": now, "at": at}
+    return finish(judging(raw_of(payload), state, signers, **how), signers)
+
+
+def judging(
+    raw: bytes,
+    state: StorkState,
+    signers: Signers,
+    *,
+    call: str | Function = VERIFY,
+    value: int = 0,
+    now: int | None = None,
+    at: int | None = None,
+) -> Judgement:
+    """A judgement of a payload that asks these signers."""
     state, now = state_and_time(state, StorkState, now, at)
     check_value(value)
-    made = Call(raw_of(payload), state, _function(call), value, now)
-    data = run(STAGES, made)
+    made = Call(raw, state, _function(call), value, now, signers)
+    data = yield from running(STAGES, made)
     why = partial(explain, made)
     if data is not None:
         return Reverted(None, data, state, now, why)
@@ -78,6 +96,20 @@ def judge_calldata(
     at: int | None = None,
 ) -> Verdict:
     """What the contract would do with this calldata, its own argument decoder included."""
+    signers = Signers()
+    return finish(judging_calldata(calldata, state, signers, value=value, now=now, at=at), signers)
+
+
+def judging_calldata(
+    calldata: Input,
+    state: StorkState,
+    signers: Signers,
+    *,
+    value: int = 0,
+    now: int | None = None,
+    at: int | None = None,
+) -> Judgement:
+    """A judgement of calldata that asks these signers."""
     raw = raw_of(calldata, "calldata")
     state, now = state_and_time(state, StorkState, now, at)
     _check_function(raw, state)
@@ -86,7 +118,7 @@ def judge_calldata(
         (payload,) = decode_calldata(function.arguments, raw)
     except Malformed as error:
         return undecodable_call(error, state, now)
-    return judge(payload, state, call=function, value=value, now=now)
+    return (yield from judging(payload, state, signers, call=function, value=value, now=now))
 
 
 def _check_function(calldata: bytes, state: StorkState) -> None:
@@ -109,15 +141,15 @@ def judge_many(
     at: int | None = None,
     workers: int | None = None,
 ) -> list[Verdict]:
-    """A verdict for each payload as a call of its own, in their order, on all cores; the same bytes
-    are judged once."""
+    """A verdict for each payload as a call of its own, in their order.
+
+    The same bytes are judged once. Signatures are recovered in batches where payloads-simd is
+    installed, and on all cores.
+    """
     state, now = state_and_time(state, StorkState, now, at)
-    raws = [raw_of(payload) for payload in payloads]
-
-    def judge_alone(raw: bytes) -> Verdict:
-        return judge(raw, state, call=call, value=value, now=now)
-
-    return judge_in_parallel(judge_alone, raws, workers)
+    raws, signers = [raw_of(payload) for payload in payloads], Signers()
+    how: dict[str, Any] = {"call": call, "value": value, "now": now}
+    return judge_together(lambda raw: judging(raw, state, signers, **how), raws, signers, workers)
 
 
 def verify(

@@ -57,15 +57,20 @@ def called_function(functions: Iterable[Function], calldata: bytes) -> Function:
     """The function that calldata calls; `Malformed` as the contract reverts where it has none."""
     function = function_of(functions, calldata)
     if function is None:
-        raise Malformed(
-            "no function of the contract that verifies",
-            offset=0,
-            field="selector",
-            expected=" or ".join(known.signature for known in functions),
-            found="0x" + calldata[:4].hex(),
-            revert_data=b"",
-        )
+        raise no_function(functions, calldata)
     return function
+
+
+def no_function(functions: Iterable[Function], calldata: bytes) -> Malformed:
+    """The error for calldata that calls none of a contract's functions."""
+    return Malformed(
+        "no function of the contract that verifies",
+        offset=0,
+        field="selector",
+        expected=" or ".join(known.signature for known in functions),
+        found="0x" + calldata[:4].hex(),
+        revert_data=b"",
+    )
 
 
 def undecodable_call(error: Malformed, state: State, now: int | None) -> Verdict:

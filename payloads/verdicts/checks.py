@@ -1,14 +1,14 @@
 """The engine that runs a contract's checks, and the records that it and its readers share.
 
 A system describes each check once, as a `Step`, and strings them together in `Stage`s, in the
-contract's order. The table is used twice. `run` makes the checks until one stops, and does nothing
-else: that is the verdict. `explain` makes all of them, each regardless of the others, and says what
-each saw.
+contract's order. The table is used twice. `running` makes the checks until one stops, and does
+nothing else: that is the verdict. `explain` makes all of them, each regardless of the others, and
+says what each saw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec.structs
@@ -16,6 +16,7 @@ import msgspec.structs
 from payloads.abi.fields import Record
 from payloads.errors import Malformed
 from payloads.verdicts.contract_errors import read_revert
+from payloads.verdicts.signers import Signature
 
 # --- what a system describes ----------------------------------------------------------------------
 
@@ -35,7 +36,8 @@ class Step(Record, frozen=True):
     `run` raises `Stop`, or a decoder's `Malformed`, where the contract would revert. It may keep
     what it finds out in its subject, for later steps. `rule` is the check in words, `inputs` what
     it is applied to. The attributes that `needs` names must not be None, or the step is not made.
-    `blames` finds the index of the payload that fails a step of the whole call.
+    `blames` finds the index of the payload that fails a step of the whole call. `signatures` are
+    those that `run` is going to ask the signers of; to know them is not necessary, but faster.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Step(Record, frozen=True):
     inputs: Callable[[Any], dict[str, Any]]
     needs: tuple[str, ...] = ()
     blames: Callable[[Any], int | None] = lambda subject: None
+    signatures: Callable[[Any], Iterable[Signature]] | None = None
 
 
 class Stage(Record, frozen=True):
@@ -64,12 +67,20 @@ class Stage(Record, frozen=True):
 # --- the verdict ----------------------------------------------------------------------------------
 
 
-def run(stages: Iterable[Stage], call: Any) -> bytes | None:
-    """The revert data, or None if every check passes: the contract's answer and nothing more."""
+def running(
+    stages: Iterable[Stage], call: Any
+) -> Generator[Iterable[Signature], None, bytes | None]:
+    """The revert data, or None if every check passes: the contract's answer and nothing more.
+
+    It pauses before a step that asks for signers, and says of which signatures. Then many calls can
+    be judged together, and all their signers be recovered at once (`payloads.verdicts.together`).
+    """
     for stage in stages:
         try:
             for subject in stage.subjects(call):
                 for step in stage.steps:
+                    if step.signatures is not None:
+                        yield step.signatures(subject)
                     step.run(subject)
         except Stop as stop:
             return stop.data if stage.hidden_as is None else stage.hidden_as

@@ -9,7 +9,7 @@ from typing import Any
 
 from hexbytes import HexBytes
 
-from payloads.abi.fields import Record, hexed
+from payloads.abi.fields import Record, Wide, hexed, is_wide, jsonable
 from payloads.abi.solidity import Argument, decode, encode
 from payloads.crypto import keccak256
 from payloads.errors import Malformed
@@ -73,6 +73,16 @@ class Revert(Record, frozen=True):
     selector: HexBytes | None = None
     args: tuple[Any, ...] = ()
     note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The error as JSON has it; the arguments by their types."""
+        known = None if self.error is None else ERRORS.get(bytes(self.selector or b""))
+        types = known.types if known else ()
+        pairs = zip(types, self.args, strict=True)
+        args = [Wide(arg) if is_wide(type_) else arg for type_, arg in pairs]
+        facts = {"data": self.data, "error": self.error, "selector": self.selector}
+        found: dict[str, Any] = jsonable(facts | {"args": args})
+        return found
 
     @property
     def name(self) -> str:

@@ -205,6 +205,10 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
         """Names and values for a person: what only this system's contracts know."""
         yield from ()
 
+    def may_know(self, payload: bytes) -> bool:
+        """Whether the payload may be for this contract, by what names the signers in it."""
+        return True
+
     def deciding(self) -> dict[str, Any]:
         """The part of `to_dict` that decides verdicts. Lists are objects, keyed by what names
         their items, so that two states can be compared."""

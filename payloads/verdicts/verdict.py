@@ -174,10 +174,9 @@ class Verdict:
         if self.revert is None:
             record["returned"] = self.returned
         else:
-            facts = {"error": self.error, "selector": self.selector, "args": self.args}
             if self.payload is not None:
                 record["payload"] = self.payload
-            record["revert"] = {"data": self.revert.data, **facts}
+            record["revert"] = self.revert.to_json()
         record["checks"] = self.checks
         record["findings"] = self.findings
         record["state"] = {

@@ -142,7 +142,7 @@ def test_fee_managers_follow_one_another() -> None:
 
 
 def test_an_access_list_with_its_past() -> None:
-    users, history = AccessList(MANAGER, always=(LINK,)), History()
+    users, history = AccessList(MANAGER, admits_origins=True), History()
     events = [
         event(100, "AddedAccess", MANAGER, user=USER),
         event(200, "RemovedAccess", MANAGER, user=USER),
@@ -150,5 +150,6 @@ def test_an_access_list_with_its_past() -> None:
     ]
     replay_settings(events, "access_controller", [(0, MANAGER)], {MANAGER: users}, history)
     allowed = [entry["access_controller"]["allowed"] for entry in history.to_json()]
-    assert [len(each) for each in allowed] == [1, 2, 1]
+    assert [len(each) for each in allowed] == [0, 1, 0]
+    assert all(entry["access_controller"]["admits_origins"] for entry in history.to_json())
     assert users.to_json()["allowed"] is None

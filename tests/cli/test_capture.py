@@ -427,7 +427,7 @@ def test_without_the_websocket_library_it_is_said_what_to_install(
         env={**os.environ, "PAYLOADS_STORK_TOKEN": "a-token-of-the-test", "PYTHONPATH": ROOT},
     )  # fmt: skip
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert "is not installed, expected pip install 'payloads[live]'" in ran.stderr
+    assert "is not installed, expected pip install '.[live]' in a clone" in ran.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["hex.txt"]
 
 

@@ -165,10 +165,11 @@ def test_json_keys_of_an_update_are_stable() -> None:
     assert [list(asset) for asset in record["assets"]] == [["asset_id", "value"]] * 4
 
 
-def test_json_integers_beyond_a_double_are_strings_and_smaller_ones_numbers() -> None:
+def test_json_integers_of_wide_types_are_strings_and_all_others_numbers() -> None:
     (record,) = records(run("decode", "--json", V3.text).stdout)
     assert record["benchmark_price"] == V3.decoded["benchmarkPrice"] == "999953655830425800"
-    assert record["native_fee"] == V3.decoded["nativeFee"] == 37489007028710
+    assert record["native_fee"] == str(V3.decoded["nativeFee"]) == "37489007028710"
+    assert record["expires_at"] == V3.decoded["expiresAt"]
     (update,) = records(run("decode", "--json", UPDATE.text).stdout)
     assert update["timestamp_ns"] == "1764608822324772939"
     assert update["taxonomy_id"] == 1

@@ -59,7 +59,7 @@ def test_what_never_came_is_said_and_is_exit_code_1(venue: str, tmp_path: Path) 
         if isinstance(record, Incident) and record.what == "never came"
     ]
     assert {label: one["asked_at"] for label, one in kept.items()} == {
-        label: one["asked_at"] for label, one in never.items()
+        label: int(one["asked_at"]) for label, one in never.items()
     }
 
 

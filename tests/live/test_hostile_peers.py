@@ -14,11 +14,13 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.utils import accept_key
 
+from payloads.capture import CaptureWriter, read_frames
 from payloads.errors import Refused
 from payloads.live import Backoff, connect
 from payloads.live.connection import MAX_FRAME_BYTES, Connection
@@ -159,6 +161,21 @@ def closing_reader(host: str) -> None:
     run(work())
 
 
+def pinged_capture(host: str, file: str) -> None:
+    """Captures a server that pings and does not read, until it is given up."""
+
+    async def work() -> None:
+        with CaptureWriter(file) as capture:
+            async with connected(host, recorder=capture) as connection:
+                with contextlib.suppress(Refused):
+                    async for event in connection.events():
+                        if isinstance(event, Closed):
+                            break
+
+    run(work())
+    print(sum(frame.opcode == "ping" for frame in read_frames(file)) > 500)
+
+
 def told(host: str) -> None:
     """Prints how the connection ends."""
 
@@ -193,6 +210,14 @@ def test_a_server_that_pings_and_does_not_read_is_given_up() -> None:
     with hostile("pings") as host:
         said = run_limited(told, host, most=16 * MAX_UNSENT_BYTES)
     assert said == "1006 the server does not read what is sent to it\n"
+
+
+def test_a_capture_of_a_server_that_pings_and_does_not_read_takes_little(tmp_path: Path) -> None:
+    with hostile("pings") as host:
+        assert (
+            run_limited(pinged_capture, host, str(tmp_path / "pings.jsonl"), most=64 * 2**20)
+            == "True\n"
+        )
 
 
 @pytest.mark.parametrize("name", ["single bytes", "nothing"])

@@ -94,7 +94,9 @@ def test_requests_are_made_before_the_dial_and_answered(web: str) -> None:
     run(work())
 
 
-def endless(answer: bytes, forever: bytes) -> tuple[socket.socket, threading.Thread]:
+def endless(
+    answer: bytes, forever: bytes, pause: float = 0.02
+) -> tuple[socket.socket, threading.Thread]:
     """A server that begins its answer and goes on with it for as long as it is listened to."""
     listening = socket.create_server(("127.0.0.1", 0))
 
@@ -105,7 +107,7 @@ def endless(answer: bytes, forever: bytes) -> tuple[socket.socket, threading.Thr
             peer.sendall(answer)
             while True:
                 peer.sendall(forever)
-                time.sleep(0.02)
+                time.sleep(pause)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -130,6 +132,18 @@ def test_a_server_that_never_ends_keeps_no_thread(answer: bytes, forever: bytes)
         assert (reply.status, reply.body) == (0, b"no answer within 0.3 s")
         thread.join(20)
         assert not thread.is_alive(), "the connection was not cut"
+
+
+def test_a_socks_proxy_that_drips_keeps_no_thread() -> None:
+    # The longest name for where the connection ends, one byte at a time.
+    listening, thread = endless(b"\x05\x00\x05\x00\x00\x03\xff", b"x", pause=0.2)
+    with listening:
+        proxy = f"socks5h://127.0.0.1:{listening.getsockname()[1]}"
+        began = time.monotonic()
+        reply = perform_now(Request("GET", "http://venue.example/"), timeout=0.3, proxy=proxy)
+        assert (reply.status, reply.body) == (0, b"no answer within 0.3 s")
+        thread.join(20)
+        assert time.monotonic() - began < 20
 
 
 def test_no_more_requests_than_the_bound_are_made_at_once() -> None:

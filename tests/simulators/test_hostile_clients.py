@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from payloads.simulators import StorkSimulator, host
+from payloads.simulators import StorkSimulator, host, ports
 from payloads.simulators.http import MAX_BODY, MAX_HEAD
 from payloads.simulators.peer import MAX_FRAGMENTS, MAX_MESSAGE_BYTES
 from tests.simulators.kit import dial_of, dialled, run, until
@@ -81,5 +81,38 @@ def test_a_client_that_pings_and_does_not_read_is_cut_off() -> None:
                 for _ in range(20):
                     await socket.ping(b"x" * 100 + bytes([_]))
                 await until(lambda: venue.counters.too_slow == 1)
+
+    run(test())
+
+
+def test_the_number_of_clients_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "MAX_CLIENTS", 2)
+    monkeypatch.setattr(ports, "MAX_REFUSED_AT_ONCE", 2)
+
+    async def test() -> None:
+        async with StorkSimulator() as venue, contextlib.AsyncExitStack() as open_:
+            dial = dial_of(venue.session(), venue)
+            for _ in range(2):
+                await open_.enter_async_context(dialled(dial.url, dial.headers))
+            await venue.connected(2)
+            # Clients that say nothing: two are waited for, the third is left to the system.
+            silent = [await asyncio.open_connection("127.0.0.1", venue.port) for _ in range(3)]
+            await until(lambda: len(venue._listener._served) == 4)
+            request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+            silent[0][1].write(request)
+            refusal = await silent[0][0].read()
+            assert refusal.startswith(b"HTTP/1.1 503 ")
+            assert b"takes no more" in refusal
+            assert venue.counters.refused["503"] == 1
+            # It has made room for the third; when all clients have gone, the next is served.
+            silent[1][1].close()
+            silent[2][1].write(request)
+            assert (await silent[2][0].read()).startswith(b"HTTP/1.1 503 ")
+            await open_.aclose()
+            await until(lambda: not venue.peers)
+            async with dialled(dial.url, dial.headers):
+                await venue.connected(1)
+            for _, writer in silent:
+                writer.close()
 
     run(test())

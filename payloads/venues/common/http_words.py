@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from payloads.errors import elide
@@ -95,6 +96,16 @@ def wait_asked(headers: Headers, now: int | None = None) -> int:
         begin = now // SECOND if sent is None and now is not None else sent
         seconds = 0 if until is None or begin is None else until - begin
     return max(0, min(seconds, _LONGEST_WAIT)) * SECOND
+
+
+_PAUSE = re.compile(r"\b([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|milliseconds?|s|secs?|seconds?)\b")
+
+
+def pause_named(message: str) -> int | None:
+    """The nanoseconds of the pause that a refusal names in its words; None for none."""
+    if not (match := _PAUSE.search(message)):
+        return None
+    return int(Decimal(match[1]) * (10**6 if match[2].startswith("m") else SECOND))
 
 
 def clock_ahead(headers: Headers, now: int) -> int | None:

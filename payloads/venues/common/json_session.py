@@ -23,10 +23,19 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from payloads.errors import Malformed
-from payloads.venues.common.http_words import closing
+from payloads.venues.common.http_words import Headers, closing, refused
 from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import Message, Redactor, Secret
-from payloads.venues.common.session import Broken, Closed, Event, Opened, Reply, Session
+from payloads.venues.common.session import (
+    Broken,
+    Closed,
+    Event,
+    Opened,
+    Rejected,
+    Reply,
+    Retry,
+    Session,
+)
 from payloads.venues.common.timers import Timers
 
 
@@ -66,6 +75,9 @@ class JsonSession(Session):
 
     def replied(self, reply: Reply, now: int) -> list[Event]:
         return self._done(self._read_reply(reply, now), now)
+
+    def rejected(self, status: int, headers: Headers, body: bytes) -> tuple[Rejected, Retry]:
+        return refused(status, headers, body, self._redactor, about="upgrade")
 
     def closed(self, code: int, reason: str, now: int) -> list[Event]:
         events = [*self._give_up(), self._closed(code, reason, now)]

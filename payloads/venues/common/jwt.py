@@ -37,6 +37,12 @@ def jwt_expiry(token: str) -> int | None:
     return expires * SECOND
 
 
+def jwt_expired(token: Secret, now: int) -> bool:
+    """Whether the token's own `exp` has passed."""
+    expires = jwt_expiry(token.reveal())
+    return expires is not None and now >= expires
+
+
 def _b64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 

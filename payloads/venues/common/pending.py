@@ -7,9 +7,11 @@ so that a driver makes that call at once.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from typing import Generic, TypeVar
 
+from payloads.abi.fields import Record
 from payloads.errors import elide
 from payloads.venues.common.session import LOST, NO_ANSWER, Event, Missing, Rejected
 from payloads.venues.common.timers import Timer, check_length
@@ -66,7 +68,7 @@ class Timeouts(Timer, Generic[K]):
             self._until |= dict.fromkeys(self._undated, now + self._length)
             if self._asked_at is not None:
                 for key in self._undated:
-                    self._asked_at.setdefault(key, now)
+                    self._asked_at[key] = self._asked_at.get(key) or now
             self._undated.clear()
             self._plan()
 
@@ -89,11 +91,6 @@ class Timeouts(Timer, Generic[K]):
         self.deadline = 0 if self._undated else next(iter(self._until.values()), None)
 
 
-def latest_lost(lost: dict[str, Missing]) -> dict[str, Missing]:
-    """The requests that went with a connection, as many as are remembered."""
-    return dict([*lost.items()][-_MOST_LOST:])
-
-
 class RequestFailed(Rejected, frozen=True):
     """A request that was refused, or whose reply did not come.
 
@@ -104,21 +101,78 @@ class RequestFailed(Rejected, frozen=True):
     request_id: int | None = None
 
 
-class Requests:
-    """The numbered requests of one connection. Each is answered, late or lost exactly once.
+class Waiting(ABC, Generic[K]):
+    """The requests of a connection. Each is answered, late or lost exactly once.
+
+    `within` is how long a reply may take, in nanoseconds. A subclass finds the request of a reply.
+    """
+
+    NO_REPLY = "no reply in time: what became of it is not known"
+    GONE = "no reply before the connection went"
+
+    def __init__(self, within: int) -> None:
+        check_length("reply_within", within)
+        # When each was made, 0 until the time is told. Late requests are here, too: their replies
+        # may still come.
+        self._asked_at: dict[K, int] = {}
+        self.timeouts = Timeouts[K](within, self._asked_at)
+        # The latest requests that went with a connection.
+        self._lost: dict[str, Missing] = {}
+
+    @abstractmethod
+    def about(self, key: K) -> str:
+        """The request in the words of an event."""
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        """The requests without a reply, in words: pending, late and (the latest of them) lost."""
+        return self._lost | self._missing(self._asked_at, NO_ANSWER)
+
+    def _missing(self, keys: Iterable[K], code: str) -> dict[str, Missing]:
+        return {self.about(key): Missing(code, self._asked_at[key]) for key in keys}
+
+    def _begin(self, key: K) -> None:
+        """A request goes out."""
+        self._asked_at[key] = 0
+        self.timeouts.add(key)
+
+    def _end(self, key: K) -> None:
+        """The reply of a request came."""
+        self.timeouts.discard(key)
+        self._asked_at.pop(key, None)
+
+    def expired(self, now: int) -> list[Event]:
+        """The events of the requests without a reply in time."""
+        return [self._failed(NO_ANSWER, self.NO_REPLY, key) for key in self.timeouts.expired(now)]
+
+    def lost(self) -> list[Event]:
+        """The connection is gone, and no reply will come."""
+        lost = [key for key in self.timeouts.lost() if not self._made_again(key)]
+        events = [self._failed(LOST, self.GONE, key) for key in lost]
+        gone = [key for key in self._asked_at if not self._made_again(key)]
+        self._lost |= self._missing(gone, LOST)
+        self._lost = dict([*self._lost.items()][-_MOST_LOST:])
+        self._asked_at.clear()
+        return events
+
+    def _made_again(self, key: K) -> bool:
+        """Whether the session makes the request on every connection: then it is never lost."""
+        return False
+
+    def _failed(self, code: str, words: str, key: K) -> Event:
+        return Rejected(code, "", words, self.about(key))
+
+
+class Requests(Waiting[int]):
+    """The numbered requests of a connection.
 
     `about` is how an event names a request, as a format of `name` and `number`.
     """
 
     def __init__(self, within: int, about: str) -> None:
-        check_length("reply_within", within)
-        self._asked_at: dict[int, int] = {}
-        self.timeouts = Timeouts[int](within, self._asked_at)
-        # With late requests, whose replies may still come.
+        super().__init__(within)
         self._names: dict[int, str] = {}
         self._about, self._last = about, 0
-        # The latest requests that went with a connection.
-        self._lost: dict[str, Missing] = {}
 
     @property
     def next(self) -> int:
@@ -130,21 +184,15 @@ class Requests:
         """The requests that are waited for, in words."""
         return {number: self.about(number) for number in self.timeouts}
 
-    @property
-    def missing(self) -> dict[str, Missing]:
-        """The requests without a reply, in words: pending, late and (the latest of them) lost."""
-        asked = {number: self._asked_at.get(number, 0) for number in self._names}
-        return self._lost | {self.about(each): Missing(NO_ANSWER, at) for each, at in asked.items()}
-
-    def about(self, number: int) -> str:
-        name = self._names.get(number, "request")
-        return self._about.format(name=name, number=elide(str(number)))
+    def about(self, key: int) -> str:
+        name = self._names.get(key, "request")
+        return self._about.format(name=name, number=elide(str(key)))
 
     def sent(self, name: str) -> int:
         """A request goes out: its number."""
         self._last = self.next
         self._names[self._last] = name
-        self.timeouts.add(self._last)
+        self._begin(self._last)
         return self._last
 
     def oldest(self, name: str) -> int | None:
@@ -154,24 +202,56 @@ class Requests:
 
     def answered(self, number: int) -> str:
         """A reply came: the name of its request; "" for a request that is not known."""
-        self.timeouts.discard(number)
-        self._asked_at.pop(number, None)
+        self._end(number)
         return self._names.pop(number, "")
 
-    def expired(self, now: int) -> list[Event]:
-        """The events of the requests without a reply in time."""
-        words = "no reply in time: what became of it is not known"
-        return [self._failed(NO_ANSWER, words, number) for number in self.timeouts.expired(now)]
-
     def lost(self) -> list[Event]:
-        """The connection is gone, and no reply will come."""
-        words = "no reply before the connection went"
-        events = [self._failed(LOST, words, number) for number in self.timeouts.lost()]
-        gone = {name: Missing(LOST, each.asked_at) for name, each in self.missing.items()}
-        self._lost = latest_lost(self._lost | gone)
-        self._asked_at.clear()
+        events = super().lost()
         self._names.clear()
         return events
 
-    def _failed(self, code: str, words: str, number: int) -> Event:
-        return RequestFailed(code, "", words, self.about(number), number)
+    def _failed(self, code: str, words: str, key: int) -> Event:
+        return RequestFailed(code, "", words, self.about(key), key)
+
+
+class Sent(Record, frozen=True, eq=False):  # two requests that say the same are two
+    """A request without a number: its name, the key of its answer, and the ids in it."""
+
+    name: str
+    answer: str
+    ids: tuple[str, ...]
+    made_again: bool = False
+
+    def agrees(self, ids: Collection[str]) -> bool:
+        """Whether an answer with these ids can be this request's."""
+        return not ids or not self.ids or not set(ids).isdisjoint(self.ids)
+
+
+class UnnumberedRequests(Waiting[Sent]):
+    """The requests of a connection whose replies have no number: ids and keys must do."""
+
+    def about(self, key: Sent) -> str:
+        return " ".join((key.name, *key.ids[:1]))
+
+    def sent(self, request: Sent) -> None:
+        """A request goes out."""
+        self._begin(request)
+
+    def answered(
+        self, name: str, ids: Collection[str], answer: str = "", *, every: bool = False
+    ) -> None:
+        """A reply or an error came: it belongs to the oldest request that it fits, or to `every`.
+
+        "" fits every name and every answer: an error may name no message, and a reply names none.
+        Late requests come after the pending ones.
+        """
+        fitting = [
+            sent
+            for sent in dict.fromkeys((*self.timeouts, *self._asked_at))
+            if name in ("", sent.name) and answer in ("", sent.answer) and sent.agrees(ids)
+        ]
+        for sent in fitting if every else fitting[:1]:
+            self._end(sent)
+
+    def _made_again(self, key: Sent) -> bool:
+        return key.made_again

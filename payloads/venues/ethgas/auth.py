@@ -253,7 +253,8 @@ class EthgasLogin:
     def _keep_cookies(self, reply: Reply) -> None:
         for name, value in reply.headers:
             match = _COOKIE.match(value) if name.lower() == "set-cookie" else None
-            if match and match[2] and (match[1] in self._cookies or len(self._cookies) < 16):
+            room = len(self._cookies) < _MOST_COOKIES
+            if match and match[2] and (match[1] in self._cookies or room):
                 self._cookies[match[1]] = Secret(match[2])
                 self.redactor.add(match[2])
         if found := self._cookies.get(_REFRESH_COOKIE):

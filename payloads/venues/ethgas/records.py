@@ -13,23 +13,11 @@ from typing import Annotated, Any
 from msgspec import field
 
 from payloads.abi.fields import Record
-from payloads.json_records import Reading, exact_decimal
+from payloads.json_records import Reading
+from payloads.venues.common.values import Levels, levels
 from payloads.venues.ethgas.codes import MARKET_STATUS, ORDER_STATUS, ORDER_TYPES
 
-Level = tuple[Decimal, Decimal]
-Levels = tuple[Level, ...]
-
-
-def _levels(value: Any) -> Levels | None:
-    """The `p` and `q` of each row."""
-    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        return None
-    pairs = [(exact_decimal(row.get("p")), exact_decimal(row.get("q"))) for row in value]
-    known = tuple((price, size) for price, size in pairs if price is not None and size is not None)
-    return known if len(known) == len(pairs) else None
-
-
-read = Reading({Levels: _levels}).read
+read = Reading({Levels: levels("p", "q")}).read
 
 
 def _word(words: dict[int, str], code: int | None) -> str:

@@ -56,7 +56,7 @@ class Queries(Requests):
             self.answered(number)
 
     def lost(self) -> list[Event]:
-        words = "no reply before the connection went"
-        held = [RequestFailed(LOST, "", words, _ABOUT.format(name=name)) for name, _ in self._held]
+        names = [_ABOUT.format(name=name) for name, _ in self._held]
+        held = [RequestFailed(LOST, "", self.GONE, name) for name in names]
         self._held = []
         return [*super().lost(), *held]

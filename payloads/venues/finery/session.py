@@ -206,7 +206,7 @@ class FinerySession(JsonSession):
     ) -> tuple[Rejected, Retry]:
         code = code_in(body)
         if code is None:
-            return refused(status, headers, body, self._redactor, about="upgrade")
+            return super().rejected(status, headers, body)
         words = meaning(code)
         if code == _BAD_TIMESTAMP:
             words += clock_words(headers, self._dialled_at)

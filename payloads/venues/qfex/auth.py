@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from payloads.errors import Misuse
 from payloads.venues.common.endpoints import header_value
-from payloads.venues.common.jwt import jwt_expiry
+from payloads.venues.common.jwt import jwt_expired
 from payloads.venues.common.redactor import Redactor, Secret
 from payloads.venues.common.session import SECOND, Dial, Retry
 
@@ -58,12 +58,6 @@ def check_nonce(nonce: str) -> str:
     if not isinstance(nonce, str) or not _NONCE.fullmatch(nonce):
         raise Misuse("not a nonce", field="nonce", expected="1 to 100 hex digits")
     return nonce
-
-
-def _expired(token: Secret, now: int) -> bool:
-    """Whether the token's own `exp` has passed."""
-    expires = jwt_expiry(token.reveal())
-    return expires is not None and now >= expires
 
 
 _HEADERS = {
@@ -150,7 +144,8 @@ class Login:
             # Its words are left out, because they may hold a credential.
             self.no_token = f"the token source failed: {type(error).__name__}"
             return None
-        self.no_token = "the token source returned an expired token" if _expired(token, now) else ""
+        expired = jwt_expired(token, now)
+        self.no_token = "the token source returned an expired token" if expired else ""
         return None if self.no_token else token
 
     def message(self, now: int) -> dict[str, Any] | None:
@@ -193,7 +188,7 @@ class Login:
     def after_close(self, retry: Retry, refused: bool, now: int) -> Retry:
         """Whether to dial again after a connection; `refused` if the venue closed it to say no."""
         fixed = self._held if self._source is None else None
-        if isinstance(fixed, Secret) and _expired(fixed, now):
+        if isinstance(fixed, Secret) and jwt_expired(fixed, now):
             retry = Retry(False, f"the JWT has expired: renew it first ({retry.why})")
         elif refused or self.refused:
             retry = self._after_refusal(retry.why)

@@ -5,9 +5,7 @@ Nothing here raises for what a server sends.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from payloads.errors import Malformed, elide
@@ -67,16 +65,6 @@ ORDER_STATUS = {
 def meaning(code: str) -> str:
     """An error code in words, with whether to try again."""
     return ERRORS.get(code, "a code that is not documented")
-
-
-_HINT = re.compile(r"\b([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|milliseconds?|s|secs?|seconds?)\b")
-
-
-def retry_hint(message: str) -> int | None:
-    """The pause that a RateLimited message names, in nanoseconds."""
-    if not (match := _HINT.search(message)):
-        return None
-    return int(Decimal(match[1]) * (10**6 if match[2].startswith("m") else SECOND))
 
 
 # --- refusals -------------------------------------------------------------------------------------

@@ -26,10 +26,11 @@ from payloads.venues.common.session import (
     by_caller,
 )
 from payloads.venues.common.timers import Timeout, Watchdog
+from payloads.venues.common.values import OneOf
 from payloads.venues.common.venue import is_number
 from payloads.venues.qfex.codes import MDS_ENDPOINTS, RETRYABLE, error_of
 from payloads.venues.qfex.records import CHANNELS, read
-from payloads.venues.qfex.requests import OneOf, checked
+from payloads.venues.qfex.requests import checked
 from payloads.venues.qfex.session import QfexSession, listed
 
 INTERVALS = ("1MIN", "5MINS", "15MINS", "1HOUR", "4HOURS", "1DAY")

@@ -7,51 +7,18 @@ strings, times as RFC 3339 or as seconds with a fraction, and both are taken whe
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Annotated, Any
 
 from payloads.abi.fields import Record
-from payloads.json_records import Reading, exact_decimal
-from payloads.venues.common.session import SECOND
+from payloads.json_records import Reading
+from payloads.venues.common.values import Levels, levels, time_of
 from payloads.venues.qfex.codes import ORDER_STATUS
-
-# --- what a field may hold ------------------------------------------------------------------------
-
-_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:)(\d\d)(?:\.(\d{1,18}))?([Zz]|[+-]\d\d:\d\d)", re.A
-)
-_MATH = Context(prec=28)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def time_of(value: Any) -> int | None:
-    """The nanoseconds of an RFC 3339 time (finer digits are cut off), or of seconds as a number."""
-    match = _TIME.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        number = exact_decimal(value)
-        return None if number is None or abs(number) > 2**40 else int(number.scaleb(9, _MATH))
-    try:
-        minute = datetime.fromisoformat(f"{match[1]}00{match[4]}".upper()) - _EPOCH
-    except ValueError:
-        return None
-    seconds = int(match[2])  # 60 is a leap second, which datetime does not know
-    fraction = int((match[3] or "0").ljust(9, "0")[:9])
-    since = minute // timedelta(seconds=1) + seconds
-    return since * SECOND + fraction if seconds <= 60 else None
-
-
-def _level(value: Any) -> tuple[Decimal, Decimal] | None:
-    if not isinstance(value, list) or len(value) < 2:
-        return None
-    price, size = exact_decimal(value[0]), exact_decimal(value[1])
-    return None if price is None or size is None else (price, size)
-
 
 # Nanoseconds since 1970.
 Time = Annotated[int, time_of]
-Levels = tuple[Annotated[tuple[Decimal, Decimal], _level], ...]
+# None is a side that the venue left out; an empty side is ().
+Side = Annotated[Levels | None, levels(0, 1)]
 
 read = Reading().read
 
@@ -67,9 +34,8 @@ class _Quote(Record, frozen=True):
 
 
 class _Book(_Quote, frozen=True):
-    # None is a side that the venue left out; an empty side is ().
-    bid: Levels | None = None
-    ask: Levels | None = None
+    bid: Side = None
+    ask: Side = None
 
 
 class Bbo(_Book, frozen=True):

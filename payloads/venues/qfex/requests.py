@@ -18,32 +18,10 @@ import msgspec
 
 from payloads.abi.fields import Record
 from payloads.errors import Misuse, elide
-from payloads.json_records import EXACT, Reading, Wrong, exact_decimal, found_in, integer
-from payloads.venues.common.pending import Timeouts, latest_lost
-from payloads.venues.common.session import LOST, NO_ANSWER, SECOND, Missing, Rejected
-from payloads.venues.qfex.codes import ids_of
+from payloads.json_records import EXACT, Reading, Wrong, integer
+from payloads.venues.common.values import OneOf, exact_number
 
 # --- what a parameter may be ----------------------------------------------------------------------
-
-
-class OneOf:
-    """Reads one of these words."""
-
-    def __init__(self, *words: str) -> None:
-        self.words = words
-
-    def __call__(self, value: Any) -> str:
-        if not isinstance(value, str) or value not in self.words:
-            raise Wrong("not known", expected=" or ".join(self.words), found=found_in(value))
-        return value
-
-
-def _number(value: Any) -> Any:
-    number = exact_decimal(value)
-    if number is None:
-        expected = "a Decimal, an integer or a decimal string"
-        raise Wrong("not an exact number", expected=expected, found=found_in(value))
-    return int(number) if number == number.to_integral_value() else number
 
 
 TRADE_CHANNELS = ("order_responses", "stop_orders", "positions", "balances", "fills")
@@ -52,7 +30,7 @@ Side = Annotated[str, OneOf("BUY", "SELL")]
 OrderType = Annotated[str, OneOf("LIMIT", "MARKET", "ALO", "TAKE_PROFIT", "STOP_LOSS")]
 TimeInForce = Annotated[str, OneOf("GTC", "IOC", "FOK")]
 IdType = Annotated[str, OneOf("order_id", "client_order_id", "twap_id", "client_twap_id")]
-Number = Annotated[Decimal | int | str, _number]
+Number = Annotated[Decimal | int | str, exact_number]
 Count = Annotated[int, integer(0, 2**31)]
 OrderCount = Annotated[int, integer(2, 2**31)]
 IntervalSeconds = Annotated[int, integer(30, 2**31)]
@@ -256,83 +234,3 @@ def encode(request: Request | Unchecked) -> str:
         return _encoder.encode({"type": request.name, "params": params}).decode()
     except (OverflowError, TypeError, ValueError) as error:
         raise Misuse("not JSON", field=request.name, found=elide(str(error))) from None
-
-
-# --- requests without a reply ---------------------------------------------------------------------
-
-# As the venue's own client waits.
-ANSWER_WITHIN = 10 * SECOND
-# Answered once for each channel.
-_OF_CHANNELS = ("subscribe", "unsubscribe")
-
-
-class _Sent(Record, frozen=True, eq=False):  # two requests that say the same are two
-    name: str
-    answer: str
-    ids: tuple[str, ...]
-    by_itself: bool
-
-    def unanswered(self, code: str, when: str) -> Rejected:
-        words = f"no answer {when}: what became of it is not known"
-        return Rejected(code, "", words, self.about)
-
-    @property
-    def about(self) -> str:
-        return " ".join((self.name, *self.ids[:1]))
-
-    def agrees(self, ids: tuple[str, ...]) -> bool:
-        """Whether an answer with these ids can be this request's."""
-        return not ids or not self.ids or not set(ids).isdisjoint(self.ids)
-
-
-class Pending:
-    """The requests that wait for a reply. Replies have no number: ids and keys must do."""
-
-    def __init__(self) -> None:
-        # When the requests without an answer were made, and those that went with a connection.
-        self._asked_at: dict[_Sent, int] = {}
-        self._lost: dict[str, Missing] = {}
-        self.timeouts = Timeouts[_Sent](ANSWER_WITHIN, self._asked_at)
-
-    @property
-    def missing(self) -> dict[str, Missing]:
-        """The requests without an answer: pending, late and lost."""
-        waiting = self._asked_at.items()
-        return self._lost | {sent.about: Missing(NO_ANSWER, at) for sent, at in waiting}
-
-    def sent(self, request: Request | Unchecked, by_itself: bool) -> None:
-        """A request went out; `by_itself` if the session makes it again on every connection."""
-        params = request.params
-        each = [ids_of(params)]
-        if request.name in _OF_CHANNELS:
-            each = [(channel,) for channel in params.get("channels", ())]
-        # The reply to the cancelling of a TWAP is not documented.
-        if request.answer and "twap" not in str(params.get("cancel_order_id_type")):
-            for ids in each:
-                self.timeouts.add(_Sent(request.name, request.answer, ids, by_itself))
-
-    def over(self, name: str, ids: tuple[str, ...], answer: str = "") -> None:
-        """An answer or an error came: it belongs to the oldest request that it fits.
-
-        "" fits every name and every answer: an error may name no message, and a reply names none.
-        """
-        for sent in dict.fromkeys((*self.timeouts, *self._asked_at)):
-            if name in ("", sent.name) and answer in ("", sent.answer) and sent.agrees(ids):
-                self.timeouts.discard(sent)
-                self._asked_at.pop(sent, None)
-                if name not in _OF_CHANNELS:  # of which all channels fail at once
-                    return
-
-    def late(self, now: int) -> list[Rejected]:
-        """The requests whose time is over."""
-        return [sent.unanswered(NO_ANSWER, "within 10 s") for sent in self.timeouts.expired(now)]
-
-    def lost(self) -> list[Rejected]:
-        """The requests that went with the connection and are not made again."""
-        made = {sent: at for sent, at in self._asked_at.items() if not sent.by_itself}
-        self._lost = latest_lost(
-            self._lost | {s.about: Missing(LOST, at) for s, at in made.items()}
-        )
-        self._asked_at.clear()
-        lost = [sent for sent in self.timeouts.lost() if not sent.by_itself]
-        return [sent.unanswered(LOST, "before the connection went") for sent in lost]

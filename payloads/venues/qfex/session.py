@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
@@ -12,10 +11,9 @@ from payloads.abi.fields import Record
 from payloads.errors import Malformed
 from payloads.venues.common.dedupe import Duplicate, Repeats
 from payloads.venues.common.endpoints import header_value
-from payloads.venues.common.http_words import refused
 from payloads.venues.common.json_session import JsonSession
 from payloads.venues.common.redactor import Message
-from payloads.venues.common.session import Broken, Data, Dial, Event, Rejected, Retry, Unknown
+from payloads.venues.common.session import Broken, Data, Dial, Event, Unknown
 from payloads.venues.qfex.records import Trade
 
 # Messages of each stream that are remembered, also over a reconnect.
@@ -47,11 +45,6 @@ class QfexSession(JsonSession):
     @abstractmethod
     def _message(self, content: dict[str, Any], raw: Message, now: int) -> list[Event]:
         """The events of a message; none if it is unknown, `Malformed` if it is broken."""
-
-    def rejected(
-        self, status: int, headers: Sequence[tuple[str, str]], body: bytes
-    ) -> tuple[Rejected, Retry]:
-        return refused(status, headers, body, self._redactor, about="upgrade")
 
     def _read(self, content: Any, raw: Message, now: int) -> list[Event]:
         events: list[Event] = []

@@ -14,6 +14,8 @@ from msgspec.structs import replace
 
 from payloads.errors import Malformed, Misuse
 from payloads.venues.common.endpoints import address
+from payloads.venues.common.http_words import pause_named
+from payloads.venues.common.pending import Sent, UnnumberedRequests
 from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import (
     NO_ANSWER,
@@ -38,11 +40,9 @@ from payloads.venues.qfex import codes
 from payloads.venues.qfex.auth import Credentials, Login
 from payloads.venues.qfex.records import REPLIES, Fill, read
 from payloads.venues.qfex.requests import (
-    ANSWER_WITHIN,
     CancelOnDisconnect,
     GetUserOrders,
     GetUserTrades,
-    Pending,
     Request,
     Subscribe,
     Unchecked,
@@ -55,6 +55,10 @@ from payloads.venues.qfex.session import QfexSession
 _NOT_A_NO = frozenset({1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015})
 # How long a server that said no may take to close; then the connection is left.
 _TO_CLOSE = 5 * SECOND
+# How long an answer may take, as the venue's own client waits.
+_ANSWER_WITHIN = 10 * SECOND
+# The requests that are answered once for each channel; all of them fail at once.
+_OF_CHANNELS = ("subscribe", "unsubscribe")
 # The pause after a refusal for the moment that names none.
 _PAUSE = SECOND
 # The requests that the session makes again on every connection.
@@ -99,10 +103,10 @@ class QfexTradeSession(QfexSession):
         self._login = Login(
             credentials, nonces, account_id=account_id, key_in=key_in, redactor=self._redactor
         )
-        self._channels = Subscriptions[str](ANSWER_WITHIN, channels)
+        self._channels = Subscriptions[str](_ANSWER_WITHIN, channels)
         if held := tuple(self._channels):
             encode(Subscribe(held))  # which checks it
-        self._pending, add = Pending(), self._timers.add
+        self._pending, add = UnnumberedRequests(_ANSWER_WITHIN), self._timers.add
         self._auth_timeout, self._tell_again = add(Timeout(codes.AUTH_WITHIN)), add(Timeout())
         add(self._channels.timeouts)
         add(self._pending.timeouts)
@@ -190,9 +194,17 @@ class QfexTradeSession(QfexSession):
 
     def _say(self, request: Request | Unchecked, by_itself: bool = False) -> None:
         self._outgoing.append(encode(request))
+        params = request.params
+        ids = [codes.ids_of(params)]
+        if request.name in _OF_CHANNELS:
+            ids = [(channel,) for channel in params.get("channels", ())]
         # Without that channel orders are not answered at all.
-        if request.answer != "order_response" or "order_responses" in self._channels:
-            self._pending.sent(request, by_itself)
+        unheard = request.answer == "order_response" and "order_responses" not in self._channels
+        # The reply to the cancelling of a TWAP is not documented.
+        of_twap = "twap" in str(params.get("cancel_order_id_type"))
+        if request.answer and not unheard and not of_twap:
+            for each in ids:
+                self._pending.sent(Sent(request.name, request.answer, each, by_itself))
 
     def _tell(self) -> None:
         """Say what every connection is told, as far as the venue has not confirmed it."""
@@ -238,7 +250,7 @@ class QfexTradeSession(QfexSession):
         return events
 
     def _check_timers(self, now: int) -> list[Event]:
-        events: list[Event] = [*self._pending.late(now)]
+        events: list[Event] = self._pending.expired(now)
         for channel in self._channels.expired(now):
             events.append(Rejected(NO_ANSWER, "", "no answer within 10 s", f"subscribe {channel}"))
         if self._auth_timeout.expired(now):
@@ -258,7 +270,7 @@ class QfexTradeSession(QfexSession):
     def _give_up(self) -> list[Event]:
         if self._away_since is None:  # else what happened since is still not known
             self._away_since = self._heard
-        return [*self._pending.lost()]
+        return self._pending.lost()
 
     def _forget(self) -> None:
         # Cancel-on-disconnect is off on every new connection.
@@ -280,7 +292,7 @@ class QfexTradeSession(QfexSession):
             case {"subscribed": str(channel)}:
                 return [self._subscribed(channel)]
             case {"unsubscribed": str(channel)}:
-                self._pending.over("", (channel,), "unsubscribed")
+                self._pending.answered("", (channel,), "unsubscribed")
                 return [Unsubscribed(channel)]
             case {"user_trades": trades}:  # another name, on one of the venue's pages
                 return [self._reply("user_trades_response", trades)]
@@ -320,13 +332,13 @@ class QfexTradeSession(QfexSession):
         event, kind, params = codes.error_of(content)
         if not self.authenticated and self._open:
             return self._login_failed(event, now)
-        self._pending.over(kind, codes.ids_of(params))
+        self._pending.answered(kind, codes.ids_of(params), every=kind in _OF_CHANNELS)
         named = params.get("channels") if kind == "subscribe" else None
         channels = [name for name in self._channels if isinstance(named, list) and name in named]
         if event.code in codes.RETRYABLE:
             if kind in _TOLD:
                 self._channels.hold(*channels)
-                self._tell_again.at(now + (codes.retry_hint(event.message) or _PAUSE))
+                self._tell_again.at(now + (pause_named(event.message) or _PAUSE))
         elif event.code in codes.BENIGN:
             for channel in channels:
                 self._channels.timeouts.discard(channel)
@@ -356,7 +368,7 @@ class QfexTradeSession(QfexSession):
         kind, params = codes.echoed(ack)
         if not kind:
             raise Malformed("an acknowledgement of nothing", field="ack.incoming_message")
-        self._pending.over(kind, codes.ids_of(params), "ack")
+        self._pending.answered(kind, codes.ids_of(params), "ack")
         if kind == "cancel_on_disconnect":
             stated = params.get("cancel_on_disconnect")
             self._cod_in_force = stated if isinstance(stated, bool) else None
@@ -364,7 +376,7 @@ class QfexTradeSession(QfexSession):
         return Acknowledged(kind, params)
 
     def _subscribed(self, channel: str) -> Event:
-        self._pending.over("", (channel,), "subscribed")
+        self._pending.answered("", (channel,), "subscribed")
         if channel in self._channels.refused:
             self._channels.add(channel)
         self._channels.in_force(channel)
@@ -374,7 +386,7 @@ class QfexTradeSession(QfexSession):
 
     def _reply(self, key: str, content: Any) -> Event:
         record = read(REPLIES[key], content, key)
-        self._pending.over("", codes.ids_of(content), key)
+        self._pending.answered("", codes.ids_of(content), key)
         if key == "user_trades_response":
             self._away_since = None
         return self._once(key, key, record) if isinstance(record, Fill) else Data(key, record)

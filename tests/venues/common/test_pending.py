@@ -5,7 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payloads.venues.common.pending import RequestFailed, Requests, Timeouts
+from payloads.venues.common.pending import (
+    RequestFailed,
+    Requests,
+    Sent,
+    Timeouts,
+    UnnumberedRequests,
+)
+from payloads.venues.common.session import LOST, NO_ANSWER, Missing, Rejected
 
 steps = st.lists(
     st.one_of(
@@ -82,3 +89,30 @@ def test_a_request_is_answered_late_or_lost_and_that_once(steps: list[tuple[str,
     assert all(len(end) == 1 for end in ends.values()), ends
     assert {end for (end,) in ends.values()} <= {"answered", "no answer", "lost"}
     assert (made.lost(), made.pending, made.oldest("r1")) == ([], {}, None)
+
+
+def test_a_reply_without_a_number_belongs_to_the_oldest_request_that_it_fits() -> None:
+    requests = UnnumberedRequests(10)
+    first, second = Sent("add", "order", ("a",)), Sent("add", "order", ("a",))
+    lasting = Sent("tell", "ack", (), made_again=True)
+    for each in (first, second, lasting):
+        requests.sent(each)
+    requests.timeouts.start(5)
+    requests.answered("", ("b",), "order")
+    assert list(requests.timeouts) == [first, second, lasting]
+    requests.answered("", ("a",), "order")
+    assert list(requests.timeouts) == [second, lasting]
+    late = [event for event in requests.expired(15) if isinstance(event, Rejected)]
+    assert [event.code for event in late] == [NO_ANSWER, NO_ANSWER]
+    # What comes late is an answer all the same, and what is asked again is never lost.
+    assert requests.missing == {"add a": Missing(NO_ANSWER, 5), "tell": Missing(NO_ANSWER, 5)}
+    requests.lost()
+    assert requests.missing == {"add a": Missing(LOST, 5)}
+
+
+def test_an_error_may_be_about_every_request_that_it_fits() -> None:
+    requests = UnnumberedRequests(10)
+    for channel in "abc":
+        requests.sent(Sent("subscribe", "subscribed", (channel,)))
+    requests.answered("subscribe", (), every=True)
+    assert not requests.missing

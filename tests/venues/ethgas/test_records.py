@@ -239,7 +239,7 @@ def test_numbers_as_text_and_truth_as_numbers() -> None:
         ("candlestickUpdate", {"t": 1.5}, "P[0].t"),
         ("recentTradeUpdate", {"s": 2}, "P[0].s"),
         ("tickerUpdate", {"p": "NaN"}, "P.p"),
-        ("inclusionPreconfSaleUpdate", {"S": [{"p": "1"}]}, "P.S"),
+        ("inclusionPreconfSaleUpdate", {"S": [{"p": "1"}]}, "P.S[0]"),
         ("blockBuilderUpdate", {"p": 7}, "P.p"),
         ("accountOrderUpdate", {"o": "x"}, "P[0].o"),
         ("preconfBundleUpdate", {"bu": [{"txs": [{"h": 1}]}]}, "P[0].bu[0].txs[0].h"),

@@ -23,6 +23,7 @@ from payloads.venues.common.session import (
     Subscribed,
     Unknown,
 )
+from payloads.venues.common.values import time_of
 from payloads.venues.common.venue import SessionConfig
 from payloads.venues.qfex import TRADE_VENUE, VENUE
 from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
@@ -39,7 +40,6 @@ from payloads.venues.qfex.records import (
     OpenInterest,
     Trade,
     Underlier,
-    time_of,
 )
 from payloads.venues.qfex.server import MarketDesk
 from payloads.venues.qfex.session import LATEST

@@ -9,8 +9,9 @@ import msgspec.structs
 import pytest
 
 from payloads.errors import Misuse
+from payloads.venues.common.values import OneOf
 from payloads.venues.qfex import requests
-from payloads.venues.qfex.requests import REQUESTS, AddOrder, OneOf, encode, request_of
+from payloads.venues.qfex.requests import REQUESTS, AddOrder, encode, request_of
 from tests.venues.qfex.kit import ORDER
 
 DOCS = Path(__file__).parents[3] / "docs" / "qfex.md"

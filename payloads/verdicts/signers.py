@@ -1,0 +1,62 @@
+"""The signers of signatures, each recovered once and then looked up.
+
+A verifier asks `Signers` instead of `crypto.recover`. Calls that share one share its answers: a
+call that is judged at two times, a bulk call that carries one payload twice, and many calls that
+are judged together. `learn` recovers many signatures in one `crypto.recover_many`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+from payloads.crypto import recover, recover_many, recovers_in_batches
+
+# A digest, r, s and recovery id.
+Signature = tuple[bytes, bytes, bytes, int]
+
+# As many are kept, some 7 MB: an endless stream must not fill the memory.
+MOST_KEPT = 1 << 14
+_UNKNOWN = object()
+
+
+class Signers:
+    """Signers by signature. It may be shared between threads."""
+
+    __slots__ = ("_known", "_most")
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        self._known: dict[Signature, bytes | None] = {}
+        self._most = most
+
+    def recover(self, digest: bytes, r: bytes, s: bytes, v: int) -> bytes | None:
+        """What `crypto.recover` answers, looked up where it is known."""
+        signature = (digest, r, s, v)
+        found = self._known.get(signature, _UNKNOWN)
+        if found is _UNKNOWN:
+            found = recover(digest, r, s, v)
+            if v in (0, 1):
+                self.keep([(signature, found)])
+        return found  # type: ignore[return-value]
+
+    def learn(self, signatures: Iterable[Signature], workers: int | None = None) -> None:
+        """Recover the unknown ones in one call, if that is faster than one by one when asked."""
+        if not recovers_in_batches():
+            return
+        known = self._known
+        missing = [
+            each for each in dict.fromkeys(signatures) if each not in known and each[3] in (0, 1)
+        ]
+        if len(missing) > 1:
+            digests, rs, ss, vs = zip(*missing, strict=True)
+            found = recover_many(digests, rs, ss, bytes(vs), workers=workers)
+            self.keep(zip(missing, found, strict=True))
+
+    def keep(self, found: Iterable[tuple[Signature, bytes | None]]) -> None:
+        """Remember signers that were recovered elsewhere."""
+        known = self._known
+        known.update(found)
+        if (over := len(known) - self._most) > 0:
+            # The oldest go. What is asked again is recovered again.
+            for signature in list(islice(known, over)):
+                known.pop(signature, None)

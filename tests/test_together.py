@@ -1,0 +1,361 @@
+"""Many verdicts at once are those of `judge`, and each signature is recovered once."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+from time import monotonic
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import payloads
+from payloads import chainlink, crypto, stork, systems
+from payloads.crypto import CURVE_ORDER, recover, recover_many
+from payloads.errors import Malformed, Misuse
+from payloads.system import Terms
+from payloads.verdicts import signers, together
+from payloads.verdicts.signers import Signers
+from payloads.verdicts.verdict import Verdict
+from tests import test_vectors
+from tests.test_limits import NETWORK, NOW, chainlink_state, full_report, stork_state, update
+
+GENERATIONS = ("v0.3.0", "v0.4.0", "v0.5.0")
+STATES = {name: chainlink_state(name, fee_manager=None) for name in GENERATIONS}
+STORK = stork_state(now=NOW)
+
+
+@pytest.fixture(params=["one by one", "in batches"])
+def recovering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways, on every machine: `recover_many` gives its answers without payloads-simd, too."""
+    in_batches = request.param == "in batches"
+    for module in (signers, together):
+        monkeypatch.setattr(module, "recovers_in_batches", lambda: in_batches)
+    return str(request.param)
+
+
+@pytest.fixture
+def recovered(monkeypatch: pytest.MonkeyPatch) -> Counter[Any]:
+    """How often each signature is recovered."""
+    seen: Counter[Any] = Counter()
+
+    def one(*signature: Any) -> bytes | None:
+        seen[signature] += 1
+        return recover(*signature)
+
+    def many(*columns: Any, **how: Any) -> list[bytes | None]:
+        seen.update(zip(*columns, strict=True))
+        return recover_many(*columns, **how)
+
+    monkeypatch.setattr(signers, "recover", one)
+    monkeypatch.setattr(signers, "recover_many", many)
+    return seen
+
+
+# --- labelled damage ------------------------------------------------------------------------------
+
+
+def _high(s: bytes) -> bytes:
+    return (CURVE_ORDER - int.from_bytes(s, "big")).to_bytes(32, "big")
+
+
+def _patched(raw: bytes, at: int, new: bytes) -> bytes:
+    return raw[:at] + new + raw[at + len(new) :]
+
+
+def _report_damage(raw: bytes) -> dict[str, bytes]:
+    found = chainlink.decode(raw)
+    rs, ss, vs = (found.offset_of(path) for path in ("rs[0]", "ss[0]", "raw_vs"))
+    blob = raw.index(found.report_blob)
+    return {
+        "none": raw,
+        "a bit of the report": _patched(raw, blob, bytes([raw[blob] ^ 1])),
+        "another config": _patched(raw, 2, b"\xff"),
+        "r is zero": _patched(raw, rs, bytes(32)),
+        "r is the order": _patched(raw, rs, CURVE_ORDER.to_bytes(32, "big")),
+        "s is high": _patched(raw, ss, _high(raw[ss : ss + 32])),
+        "the last r is another": _patched(raw, rs + 160, b"\x01" * 32),
+        "twice the same signature": _patched(
+            _patched(raw, rs + 32, raw[rs : rs + 32]), ss + 32, raw[ss : ss + 32]
+        ),
+        "v is flipped": _patched(raw, vs, bytes([raw[vs] ^ 1])),
+        "v is 27": _patched(raw, vs, b"\x1b"),
+        "v overflows": _patched(raw, vs + 1, b"\xe5"),
+        "cut": raw[:-5],
+        "one r fewer": _patched(raw, rs - 32, (5).to_bytes(32, "big")),
+        "nothing": b"",
+        "calldata": chainlink.encode_calldata(raw),
+        "bulk calldata": chainlink.encode_calldata([raw, raw, raw[:-1]]),
+    }
+
+
+def _update_damage(raw: bytes) -> dict[str, bytes]:
+    return {
+        "none": raw,
+        "a bit of the assets": _patched(raw, 80, bytes([raw[80] ^ 1])),
+        "r is zero": bytes(32) + raw[32:],
+        "s is high": _patched(raw, 32, _high(raw[32:64])),
+        "v is flipped": _patched(raw, 64, bytes([raw[64] ^ 1])),
+        "v is 27": _patched(raw, 64, b"\x1b"),
+        "v overflows": _patched(raw, 64, b"\xe5"),
+        "cut": raw[:-1],
+        "calldata": stork.encode_calldata(raw),
+    }
+
+
+REPORTS = [_report_damage(full_report(native)) for native in (1, 2)]
+UPDATES = [_update_damage(update(assets)) for assets in (1, 2)]
+MADE = [
+    (system, label, raw)
+    for system, families in (("chainlink", REPORTS), ("stork", UPDATES))
+    for family in families
+    for label, raw in family.items()
+]
+SIMPLE = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@SIMPLE
+@given(picks=st.lists(st.sampled_from(MADE), max_size=20), generation=st.sampled_from(GENERATIONS))
+def test_labelled_damage_of_both_systems(recovering: str, picks: Any, generation: str) -> None:
+    """Payloads and calls, in any order."""
+    states = {"chainlink": STATES[generation], "stork": STORK}
+    raws = [raw for _, _, raw in picks]
+    wanted = [payloads.judge(raw, states[system]) for system, _, raw in picks]
+    # Chainlink's state is the first: it judges the bytes that nothing tells apart.
+    many = payloads.judge_many(raws, [*states.values()])
+    streamed = list(payloads.judge_stream(iter(raws), [*states.values()], together=3))
+    assert many == streamed == wanted
+    assert [type(found) for found in many] == [type(found) for found in wanted]
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_every_damage_by_the_systems_own_doors(recovering: str, generation: str) -> None:
+    reports = [raw for system, _, raw in MADE if system == "chainlink"]
+    state = STATES[generation]
+    wanted = [chainlink.judge(raw, state) for raw in reports]
+    assert chainlink.judge_many(reports, state) == wanted
+    assert len({verdict.name for verdict in wanted}) > 2
+    assert [found.checks for found in chainlink.judge_many(reports, state)] == [
+        verdict.checks for verdict in wanted
+    ]
+    updates = [raw for system, _, raw in MADE if system == "stork"]
+    assert stork.judge_many(updates, STORK) == [stork.judge(raw, STORK) for raw in updates]
+
+
+def test_recorded_outcomes_of_the_contracts(recovering: str) -> None:
+    test_vectors.test_many_at_once_are_judged_as_one_by_one()
+
+
+# --- once -----------------------------------------------------------------------------------------
+
+
+def _subset(first: int) -> bytes:
+    """One report, published by six of the sixteen oracles."""
+    blob = chainlink.decode(full_report()).report_blob
+    return NETWORK.sign(blob, by=[(first + step) % NETWORK.size for step in range(6)]).encode()
+
+
+def test_a_signature_under_several_subsets_is_recovered_once(
+    recovering: str, recovered: Counter[Any]
+) -> None:
+    many = [_subset(first) for first in range(NETWORK.size)] * 2
+    assert all(chainlink.judge_many(many, STATES["v0.5.0"], workers=1))
+    assert set(recovered.values()) == {1}
+    assert len(recovered) == NETWORK.size
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_a_bulk_call_that_repeats_a_payload_recovers_once(
+    recovering: str, recovered: Counter[Any], generation: str
+) -> None:
+    verdict = chainlink.judge_bulk([full_report()] * 70, STATES[generation])
+    assert verdict.accepted
+    assert all(check.passed for check in verdict.checks)
+    assert set(recovered.values()) == {1}
+    assert len(recovered) == 6
+
+
+def test_a_bulk_call_asks_for_some_payloads_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All at once would recover in vain what stands behind a payload that reverts."""
+    for module in (signers, together):
+        monkeypatch.setattr(module, "recovers_in_batches", lambda: True)
+    sizes: list[int] = []
+
+    def many(*columns: Any, **how: Any) -> list[bytes | None]:
+        sizes.append(len(columns[0]))
+        return recover_many(*columns, **how)
+
+    monkeypatch.setattr(signers, "recover_many", many)
+    good = [full_report(native) for native in range(40)]
+    assert chainlink.judge_bulk(good, STATES["v0.5.0"]).accepted
+    assert sizes == [32 * 6, 8 * 6]
+    sizes.clear()
+    assert not chainlink.judge_bulk([REPORTS[0]["another config"], *good], STATES["v0.5.0"])
+    assert sizes == []
+
+
+def test_one_call_at_two_times_recovers_once(recovering: str, recovered: Counter[Any]) -> None:
+    system = systems.named("chainlink")
+    data, shared = chainlink.encode_calldata([full_report()] * 3), Signers()
+    for now in (NOW, NOW + 30):
+        terms = Terms(now=now, signers=shared)
+        assert system.judge_calldata(data, STATES["v0.5.0"], terms).accepted
+    assert set(recovered.values()) == {1}
+    assert len(recovered) == 6
+
+
+def test_the_signers_are_not_asked_for_where_a_check_before_them_fails(
+    recovering: str, recovered: Counter[Any]
+) -> None:
+    other = chainlink_state(fee_manager=None, configs=[])
+    assert not any(chainlink.judge_many([full_report(1), full_report(2)], other))
+    assert not recovered
+
+
+def test_the_oldest_signers_are_forgotten(recovering: str, recovered: Counter[Any]) -> None:
+    kept = Signers(most=4)
+    signatures = [(bytes([i]) * 32, b"\x01" * 32, b"\x02" * 32, 0) for i in range(6)]
+    for _ in range(2):
+        kept.learn(signatures)
+        assert [kept.recover(*one) for one in signatures] == [recover(*one) for one in signatures]
+        assert len(kept._known) == 4
+    assert Signers()._most == signers.MOST_KEPT
+    kept.learn([(b"\x01" * 32, b"\x01" * 32, b"\x02" * 32, v) for v in (2, 27, 28, 255)])
+    assert kept.recover(b"\x01" * 32, b"\x01" * 32, b"\x02" * 32, 27) is None
+    assert all(v in (0, 1) for *_, v in kept._known)
+
+
+# --- states ---------------------------------------------------------------------------------------
+
+
+def test_states_are_one_of_each_system() -> None:
+    state = STATES["v0.5.0"]
+    for wrong in ([], [state, state], [state, STATES["v0.4.0"], STORK]):
+        with pytest.raises(Misuse, match="one state for each system"):
+            payloads.judge_many([full_report()], wrong)
+    with pytest.raises(Misuse, match="a payload of stork, but a state of chainlink"):
+        payloads.judge_many([update(1)], [state])
+    with pytest.raises(Misuse, match="not a state"):
+        payloads.judge_many([update(1)], [None])  # type: ignore[list-item]
+    (found,) = payloads.judge_many([b"bytes of nobody"], [STORK, state])
+    assert found == stork.judge(b"bytes of nobody", STORK)
+
+
+# --- streams --------------------------------------------------------------------------------------
+
+
+def test_an_error_stands_in_its_place(recovering: str) -> None:
+    given = [full_report(), "no hex", update(1), [full_report()] * 2, full_report()]
+    found = list(payloads.judge_stream(given, STATES["v0.5.0"]))
+    assert [isinstance(one, Verdict) and one.accepted for one in found] == [
+        True,
+        *[False] * 3,
+        True,
+    ]
+    assert [type(one) for one in found[1:4]] == [Malformed, Misuse, Misuse]
+
+
+@pytest.mark.parametrize("max_wait", [None, 60.0])
+def test_an_endless_stream_is_read_a_little_ahead(recovering: str, max_wait: float | None) -> None:
+    taken = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal taken
+        for assets in count():
+            taken += 1
+            yield _updates[assets % 5]
+
+    _updates = [update(assets) for assets in range(5)]
+    stream = payloads.judge_stream(endless(), STORK, together=10, max_wait=max_wait)
+    found: list[Any] = list(islice(stream, 45))
+    assert all(found)
+    assert found == [stork.judge(_updates[i % 5], STORK) for i in range(45)]
+    assert taken <= 50 + 12
+    stream.close()  # type: ignore[attr-defined]
+
+
+def test_a_quiet_source_does_not_hold_verdicts_back() -> None:
+    more = threading.Event()
+
+    def quiet() -> Iterator[bytes]:
+        yield from [update(1), update(2)]
+        more.wait(60)
+        yield update(3)
+
+    begun = monotonic()
+    stream = payloads.judge_stream(quiet(), STORK, max_wait=0.02)
+    assert list(map(bool, islice(stream, 2))) == [True, True]
+    assert monotonic() - begun < 30
+    more.set()
+    assert list(map(bool, stream)) == [True]
+
+
+@pytest.mark.parametrize("max_wait", [None, 0.01])
+def test_what_the_source_raises_comes_after_the_verdicts_before_it(max_wait: float | None) -> None:
+    def broken() -> Iterator[bytes]:
+        yield update(1)
+        raise OSError("the disk is gone")
+
+    stream = payloads.judge_stream(broken(), STORK, together=1, max_wait=max_wait)
+    assert next(stream)
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(stream)
+
+
+def test_a_stream_that_is_closed_ends_its_thread() -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b""
+
+    stream = payloads.judge_stream(endless(), STORK, max_wait=0.01)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    for thread in threading.enumerate():
+        if thread.name == "payloads-pieces":
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def test_the_clock_of_a_stream() -> None:
+    times = iter([NOW, NOW + 5])
+    stream = payloads.judge_stream(
+        [update(1), update(2)], STORK, now=lambda: next(times), together=1
+    )
+    assert [isinstance(found, Verdict) and found.now for found in stream] == [NOW, NOW + 5]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: payloads.judge_stream(5, STORK),  # type: ignore[arg-type]
+        lambda: payloads.judge_stream("0x00", STORK),
+        lambda: payloads.judge_stream([], STORK, together=0),
+        lambda: payloads.judge_stream([], STORK, now="noon"),  # type: ignore[arg-type]
+        lambda: payloads.judge_stream([], None),  # type: ignore[arg-type]
+    ],
+)
+def test_a_wrong_call_is_refused_at_once(wrong: Callable[[], Any]) -> None:
+    with pytest.raises(Misuse):
+        wrong()
+
+
+def test_terms_that_nothing_can_be_judged_by_end_a_stream() -> None:
+    with pytest.raises(Misuse, match="not an amount of wei"):
+        list(payloads.judge_stream([update(1)], STORK, value=-1))
+
+
+def test_whether_batches_are_faster_follows_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PAYLOADS_RECOVER", raising=False)
+    monkeypatch.setattr(crypto, "_has_simd", lambda: True)
+    assert crypto.recovers_in_batches()
+    monkeypatch.setenv("PAYLOADS_RECOVER", "libsecp256k1")
+    assert not crypto.recovers_in_batches()
+    monkeypatch.delenv("PAYLOADS_RECOVER")
+    monkeypatch.setattr(crypto, "_has_simd", lambda: False)
+    assert not crypto.recovers_in_batches()
