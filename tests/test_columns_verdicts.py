@@ -83,7 +83,7 @@ def test_every_recorded_call(contract: str, single: list[Any]) -> None:
     for (world, parameter, value, function), cases in calls.items():
         terms: dict[str, Any] = {"value": int(value), "function": function}
         if parameter:
-            terms["parameter_payload"] = bytes.fromhex(parameter.removeprefix("0x"))
+            terms["pay"] = bytes.fromhex(parameter.removeprefix("0x"))
         items = [case["payload"] for case in cases]
         with worth(1):
             found = rows_of(columns.judge(items, test_vectors.STATES[world], **terms))
@@ -174,7 +174,7 @@ FEES = {**TOKENS, "native_surcharge": 10**17, "discounts": []}
 @pytest.mark.parametrize("fees", [None, FEES], ids=["free", "with fees"])
 def test_each_generation(contract: str, fees: Any, single: list[Any]) -> None:
     state = state_of(contract, fee_manager=fees, subscriber="0x" + "bb" * 20)
-    fast = assert_judged(PAYLOADS, state, 1_800, parameter_payload=PARAMETER)
+    fast = assert_judged(PAYLOADS, state, 1_800, pay=PARAMETER)
     accepted = fast["accepted"].to_pylist()
     assert accepted[:2] == [True, True]
     assert not any(accepted[8:10])
@@ -183,8 +183,12 @@ def test_each_generation(contract: str, fees: Any, single: list[Any]) -> None:
     assert proven == sum(accepted) - accepted[10]
     if contract == "v0.5.1":
         assert_judged(PAYLOADS, state, 1_800, function="verifyView")
-    assert_judged(PAYLOADS, state, 1_800, parameter_payload=PARAMETER, value=5)
-    assert_judged(PAYLOADS, state, 1_800, parameter_payload=b"\x01" * 32)
+    assert_judged(PAYLOADS, state, 1_800, pay=PARAMETER, value=5)
+    for pay in ("link", "native", "wrapped"):
+        assert assert_judged(PAYLOADS, state, 1_800, pay=pay)["accepted"].to_pylist() == accepted
+    assert_judged(PAYLOADS, state, 1_800, pay="native", value=10**18)
+    assert_judged(PAYLOADS, state, 1_800, pay="native", value=2 * 10**18)
+    assert_judged(PAYLOADS, state, 1_800, pay=b"\x01" * 32)
     assert_judged(PAYLOADS, state, 1_800, function="verifyBulk")
 
 
@@ -192,13 +196,13 @@ def test_a_time_for_each_payload() -> None:
     state = state_of("v0.5.0", fee_manager=FEES, subscriber="0x" + "bb" * 20, now=1)
     items = [signed(expires=2_000, price=price) for price in range(40)]
     nows = [1_990 + index for index in range(40)]
-    fast = assert_judged(items, state, nows, parameter_payload=PARAMETER)
+    fast = assert_judged(items, state, nows, pay=PARAMETER)
     assert fast["accepted"].to_pylist() == [now <= 2_000 for now in nows]
     assert fast["now"].to_pylist() == nows
     batch = pa.record_batch({"payload": items, "at": pa.array(nows, pa.timestamp("s", "UTC"))})
-    again = columns.judge(batch, state, now="at", parameter_payload=PARAMETER)
+    again = columns.judge(batch, state, now="at", pay=PARAMETER)
     assert again.equals(fast)
-    own = columns.judge(items, state, parameter_payload=PARAMETER)
+    own = columns.judge(items, state, pay=PARAMETER)
     assert own["now"].to_pylist() == [1] * 40
 
 
@@ -240,6 +244,7 @@ def test_both_generations_of_stork(several: bool) -> None:
         for function in ("verifySignedECDSAPayload", "verifyAndDeserializeSignedECDSAPayload"):
             for value in (0, 7, 8):
                 assert_judged(items, state, function=function, value=value)
+            assert_judged(items, state, function=function, pay="native")
 
 
 def test_a_state_for_each_system() -> None:
@@ -293,7 +298,7 @@ def test_a_payload_of_another_system_has_a_problem_and_no_verdict() -> None:
         ({"now": [None]}, "not a time for each payload"),
         ({"value": -1}, "not an amount of wei"),
         ({"function": "odd"}, "no such function"),
-        ({"function": "verifyView", "parameter_payload": b"1"}, "a view pays nothing"),
+        ({"function": "verifyView", "pay": b"1"}, "a view pays nothing"),
     ],
 )
 def test_terms_that_no_payload_can_be_judged_by(terms: Any, said: str) -> None:
@@ -303,7 +308,7 @@ def test_terms_that_no_payload_can_be_judged_by(terms: Any, said: str) -> None:
 
 def test_a_state_and_a_time_are_needed() -> None:
     with pytest.raises(Misuse, match="a time is needed"):
-        columns.judge([signed()], state_of("v0.5.0", fee_manager=FEES), parameter_payload=PARAMETER)
+        columns.judge([signed()], state_of("v0.5.0", fee_manager=FEES), pay=PARAMETER)
     with pytest.raises(Misuse, match="not a state"):
         columns.judge([signed()], None)  # type: ignore[arg-type]
 
@@ -335,7 +340,7 @@ def attempts(draw: st.DrawFn) -> bytes:
 @settings(max_examples=40)
 def test_any_batch_is_judged_as_one_by_one(batch: Any, state: Any, data: st.DataObject) -> None:
     nows = [data.draw(st.integers(0, 2_100)) for _ in batch]
-    assert_judged(batch, state, nows, parameter_payload=PARAMETER)
+    assert_judged(batch, state, nows, pay=PARAMETER)
 
 
 @given(st.lists(st.integers(0, 2), max_size=6), st.data())

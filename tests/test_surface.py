@@ -83,8 +83,9 @@ EXPORTS: dict[str, set[str]] = {
         *("recover", "schema", "schemas"),
     },
     "payloads.chain": {
+        "LiveState",
         *("Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable"),
-        *("connect", "diff_states", "fetch_state", "judge_transaction"),
+        *("build_transaction", "connect", "diff_states", "fetch_state", "judge_transaction"),
         *("refuse_transaction", "save_state", "send_guarded"),
     },
     "payloads.stork": {

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from payloads.chain.changes import StateChange, diff_states
     from payloads.chain.fetch import fetch_state, save_state
     from payloads.chain.guard import Sent, judge_transaction, refuse_transaction, send_guarded
+    from payloads.chain.live_state import LiveState
     from payloads.chain.policy import Policy, PolicyRefusal
     from payloads.chain.rpc import Node, Unavailable, connect
     from payloads.chain.states import States
+    from payloads.chain.transaction import build_transaction
 
 __all__ = [
-    "Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable", "connect",
-    "diff_states", "fetch_state", "judge_transaction", "refuse_transaction", "save_state",
-    "send_guarded",
+    "LiveState", "Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable",
+    "build_transaction", "connect", "diff_states", "fetch_state", "judge_transaction",
+    "refuse_transaction", "save_state", "send_guarded",
 ]  # fmt: skip
 
 # Imported when first asked for: a guard needs no reader of events.
@@ -35,7 +37,9 @@ _MODULES = {
     **dict.fromkeys(("Sent", "judge_transaction", "refuse_transaction", "send_guarded"), "guard"),
     **dict.fromkeys(("Policy", "PolicyRefusal"), "policy"),
     **dict.fromkeys(("Node", "Unavailable", "connect"), "rpc"),
+    "LiveState": "live_state",
     "States": "states",
+    "build_transaction": "transaction",
 }
 
 __getattr__, __dir__ = late(__name__, _MODULES)

@@ -26,16 +26,14 @@ from payloads.chain.guard import CAREFUL
 from payloads.chain.policy import Policy
 from payloads.chain.signed_transactions import read_signed
 from payloads.chain.states import Source, contracts_of
-from payloads.errors import Misuse, shown
+from payloads.errors import Misuse, not_installed, shown
 from payloads.inputs import to_bytes
 from payloads.signatures import address_bytes
 
 try:
     from web3.middleware.base import Web3MiddlewareBuilder
 except ImportError as error:
-    raise Misuse(
-        "web3 is not installed", field="rpc", expected="pip install 'payloads[rpc]'"
-    ) from error
+    raise not_installed("web3", "rpc") from error
 
 if TYPE_CHECKING:
     from web3.middleware.base import Middleware

@@ -45,6 +45,7 @@ from payloads.chainlink.call import QUOTE
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY, VERIFY_VIEW
 from payloads.chainlink.checks import TIMES
 from payloads.chainlink.frames import snappy_evidence
+from payloads.chainlink.payment import parameter
 from payloads.chainlink.report import (
     CONTEXT,
     FULL_REPORT,
@@ -350,13 +351,18 @@ def _call_passes(function: Function, state: ChainlinkState, terms: Any) -> bool:
 
 
 def _pays(signed: Signed, state: ChainlinkState, terms: Any, now: Any) -> Mask:
-    """Which rows the fee manager lets pass when no value is sent: known token, not expired."""
+    """Which rows the fee manager lets pass: a known token, not expired, and nothing to give back.
+
+    Without value there is no deposit to check, and `native` sends the fee itself.
+    """
     envelope: Envelope = signed.facts
     fees, nothing = state.charges, ~every(len(signed.rows))
-    if terms.value or now is None or envelope.blob < COMMON_HEAD.size or fees is None:
+    if now is None or envelope.blob < COMMON_HEAD.size or fees is None:
+        return nothing
+    if terms.value or (terms.pay == "native" and terms.value is not None):
         return nothing
     try:
-        token = decode(QUOTE, terms.parameter_payload)[0].to_bytes(20, "big")
+        token = decode(QUOTE, parameter(terms.pay, state))[0].to_bytes(20, "big")
     except Malformed:
         return nothing
     if token not in (fees.link, fees.native):

@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from payloads import systems
+from payloads.chain.states import load_state
+from payloads.cli.chain_options import pay_option
 from payloads.cli.late_choice import LateChoice
 from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
@@ -33,7 +35,10 @@ def _targets() -> tuple[str, ...]:
     show_default=True,
     help="What to write. Names of functions mean calldata; verifyBulk takes all inputs in one.",
 )
-@click.option("--fee-token", metavar="ADDRESS", help="Token to name in the parameter payload.")
+@pay_option
+@click.option(
+    "--state", "state_path", metavar="FILE", help="The state, for calldata: it has the tokens."
+)
 @click.option(
     "--insecure-test-sign",
     "seed",
@@ -47,7 +52,8 @@ def encode(
     as_json: bool,
     colour: str,
     target: str,
-    fee_token: str | None,
+    pay: str | None,
+    state_path: str | None,
     seed: str | None,
 ) -> None:
     """Write payloads as bytes: re-encoded, compressed, or as calldata.
@@ -57,7 +63,8 @@ def encode(
 
     \b
     Examples:
-      payloads encode --to verify --fee-token 0x514910771AF9Ca656af840dff83E8264EcF986CA 0x0006…
+      payloads encode --to verify --pay link --state state.json 0x0006…
+      payloads encode --to verify --pay 0x514910771AF9Ca656af840dff83E8264EcF986CA 0x0006…
       payloads encode --to verifyBulk reports.txt
       payloads encode --to snappy 0x0006f9b5…
       payloads decode --json 0x0006… | jq '.ask = "1"' | payloads encode
@@ -66,6 +73,9 @@ def encode(
     run = Run(as_json, colour)
     gathered: list[bytes] = []
     caller = _caller(target)
+    if caller is None and (pay is not None or state_path is not None):
+        raise Misuse("only calldata pays", field="--pay", expected="--to with a function's name")
+    state = None if state_path is None else load_state(state_path)
 
     def act(item: Item) -> None:
         for system, payload in _payloads(item.value):
@@ -76,12 +86,12 @@ def encode(
             elif caller[1]:
                 gathered.append(payload.encode())
             else:
-                raw = caller[0].encode_calldata([payload.encode()], target, fee_token)
+                raw = caller[0].encode_calldata([payload.encode()], target, pay, state)
                 _write(run, raw, target)
 
     run.each(sources, act)
     if caller is not None and caller[1] and not run.failed:
-        _write(run, caller[0].encode_calldata(gathered, target, fee_token), target)
+        _write(run, caller[0].encode_calldata(gathered, target, pay, state), target)
     run.finish()
 
 

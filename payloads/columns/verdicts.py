@@ -40,8 +40,8 @@ def judge(
     *,
     column: str = "payload",
     function: str | None = None,
-    parameter_payload: bytes = b"",
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     origin: str | bytes | None = None,
     now: Any = None,
@@ -57,7 +57,7 @@ def judge(
     states, _ = States.of(state, None, None)
     rows = inputs.read(payloads, column)
     times = _times(payloads, now, len(rows))
-    terms = Terms(function, parameter_payload, value, sender, None, origin)
+    terms = Terms(function, pay, value, sender, None, origin)
     first = None if times is None or not len(times) else int(times[0])
     for _, each in states.pairs:  # terms that no payload can be judged by are said at once
         judge_given(Given(b""), each, msgspec.structs.replace(terms, now=first))

@@ -42,6 +42,7 @@ from payloads.stork.update import (
     UnsignedUpdate,
     decode,
 )
+from payloads.stork.verifier import value_sent
 
 UPDATES = "stork_updates"
 _EVERY_ASSET = ASSETS[max(ASSETS)]
@@ -216,7 +217,8 @@ def accepted(
     nothing = ~every(len(signed.rows))
     function_named(FUNCTIONS, terms.function)  # both accept the same payloads
     assets = (signed.payloads.shape[1] - HEAD_SIZE) // ASSET_SIZE
-    if terms.value < state.verification_fee or assets > MOST_ASSETS:
+    sent = value_sent(terms.pay, terms.value, state)
+    if sent < state.verification_fee or assets > MOST_ASSETS:
         return nothing
     good = signers.found & _low(signed.ss)
     trusted = np.zeros(len(nothing), np.bool_)

@@ -140,6 +140,7 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
     @classmethod
     def _read(cls, record: dict[str, Any]) -> Self:
         keys = dict(record)
+        keys.pop("live", None)  # what a live state keeps beside its state, for itself
         if (kind := keys.pop("kind", "world")) != "world":
             raise Misuse("not a state", field="kind", expected="world", found=shown(kind))
         state: Self = READING.read(cls, keys)

@@ -100,7 +100,7 @@ def report(w3: Web3Like, valid_for: int = 1_000, native_fee: int = 0, **changes:
 
 
 def verify(raw: bytes, **changes: Any) -> dict[str, Any]:
-    data = encode_calldata(raw, fee_token=changes.pop("token", NATIVE))
+    data = encode_calldata(raw, pay=changes.pop("token", NATIVE))
     return {"from": KEEPER, "to": "0x" + ADDRESS.hex(), "data": data, **changes}
 
 

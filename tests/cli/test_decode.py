@@ -292,7 +292,7 @@ def test_what_a_payload_says_cannot_drive_the_terminal() -> None:
         (["decode", "--as", "nonsense", V3.text], 2),
         (["recover", "--expect", "0x12", V3.text], 2),
         (["encode", "--to", "nonsense", V3.text], 2),
-        (["encode", "--fee-token", "0x12", "--to", "verify", V3.text], 2),
+        (["encode", "--pay", "0x12", "--to", "verify", V3.text], 2),
         (["encode", "--to", "report", UPDATE.text], 2),
         (["nonsense"], 2),
     ],
@@ -408,8 +408,8 @@ def test_encode_gives_the_payload_back(one: corpus.Entry) -> None:
 def test_encode_to_each_target_decodes_back() -> None:
     assert encoded("--to", "report", V3.text) == chainlink.decode(V3.raw).report_blob
     assert chainlink.decompress(encoded("--to", "snappy", V3.text)) == V3.raw
-    verify = encoded("--to", "verify", "--fee-token", LINK, V3.text)
-    assert verify == chainlink.encode_calldata(V3.raw, fee_token=LINK)
+    verify = encoded("--to", "verify", "--pay", LINK, V3.text)
+    assert verify == chainlink.encode_calldata(V3.raw, pay=LINK)
     bulk = encoded("--to", "verifyBulk", V3.text, OTHER.text)
     assert chainlink.decode_call(bulk).payloads == (V3.raw, OTHER.raw)
     for name in ("verifySignedECDSAPayload", "verifyAndDeserializeSignedECDSAPayload"):
