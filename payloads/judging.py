@@ -177,7 +177,7 @@ def system_for(item: Given, state: State) -> System:
         raise Misuse(
             f"a payload of {item.system}, but a state of {system.name}",
             field="state",
-            expected=f"a state of {item.system}",
+            expected=f"a state of {item.system} (payloads state fetch ADDRESS)",
             found=state.contract,
         )
     return system

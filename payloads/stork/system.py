@@ -42,6 +42,10 @@ def _from_json(record: dict[str, Any]) -> SignedUpdate | None:
     return from_dict(record) if "assets" in record else None
 
 
+def _without_signature(update: SignedUpdate) -> UnsignedUpdate:
+    return UnsignedUpdate(update.taxonomy_id, update.timestamp_ns, update.assets)
+
+
 def _calldata(
     payloads: Sequence[bytes], function: str | None, pay: str | bytes | None, state: Any
 ) -> bytes:
@@ -115,6 +119,7 @@ SYSTEM = System(
     rows=rows,
     to_json=_to_json,
     from_json=_from_json,
+    bare={UNSIGNED: _without_signature},
     calldata_functions=FUNCTIONS,
     encode_calldata=_calldata,
     feeds=_feeds,
