@@ -282,10 +282,8 @@ def test_signers_that_were_recovered_are_not_recovered_again(
 def test_a_payload_of_another_system_has_a_problem_and_no_verdict() -> None:
     batch = columns.judge([corpus.entry("st-001").raw] * 30, state_of("v0.5.0"))
     assert batch["accepted"].null_count == 30
-    assert batch["problem"].to_pylist()[0] == (
-        "state: a payload of stork, but a state of chainlink, "
-        "expected a state of stork, found v0.5.0"
-    )
+    said = batch["problem"].to_pylist()[0]
+    assert said.startswith("state: a payload of stork, but a state of chainlink")
 
 
 @pytest.mark.parametrize(
