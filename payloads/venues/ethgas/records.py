@@ -67,7 +67,7 @@ class Market(Record, frozen=True):
 
 
 class Book(Record, frozen=True):
-    """An order book, which replaces the one before. It is not said that it always is whole."""
+    """An order book, which replaces the book before it. It may be a part: the venue does not say."""
 
     instrument: Annotated[str, "I"] = ""
     bids: Annotated[Levels, "b"] = ()
