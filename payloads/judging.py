@@ -108,8 +108,8 @@ def judge(
     state: State,
     *,
     function: str | None = None,
-    parameter_payload: bytes = b"",
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     origin: str | bytes | None = None,
     now: int | None = None,
@@ -117,13 +117,15 @@ def judge(
 ) -> Verdict:
     """The verdict of the state's contract on one payload, or on the calldata of one call.
 
-    `function` names the contract's function, `value` is the wei sent along, `now` the block's time;
-    `at=time` judges with the state as it was then. `sender` calls the contract, and `origin` (the
+    `function` names the contract's function. `pay` is the way of paying: `link`, `native`,
+    `wrapped`, or the address of a token; Stork takes `native`. `value` is the wei sent along, by
+    default the fee if `pay` is `native` and 0 otherwise. `now` is the block's time; `at=time`
+    judges with the state as it was then. `sender` calls the contract, and `origin` (the
     sender, if not given) signed the transaction. `Misuse` for several payloads in one input and
     for a state of another system than the payload's.
     """
     state, now = _state_then(state, now, at)
-    terms = Terms(function, parameter_payload, value, sender, now, origin)
+    terms = Terms(function, pay, value, sender, now, origin)
     return judge_given(_one(payload), state, terms)
 
 
@@ -175,7 +177,7 @@ def system_for(item: Given, state: State) -> System:
         raise Misuse(
             f"a payload of {item.system}, but a state of {system.name}",
             field="state",
-            expected=f"a state of {item.system}",
+            expected=f"a state of {item.system} (payloads state fetch ADDRESS)",
             found=state.contract,
         )
     return system
@@ -189,8 +191,8 @@ def judge_many(
     state: State | Sequence[State],
     *,
     function: str | None = None,
-    parameter_payload: bytes = b"",
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     origin: str | bytes | None = None,
     now: int | None = None,
@@ -208,7 +210,7 @@ def judge_many(
 
     _check_several(payloads)
     states, now = _States.of(state, now, at)
-    signers, terms = Signers(), Terms(function, parameter_payload, value, sender, now, origin)
+    signers, terms = Signers(), Terms(function, pay, value, sender, now, origin)
     items = [_one(payload) for payload in payloads]
     for item in items:
         states.of_item(item)
@@ -224,8 +226,8 @@ def judge_stream(
     state: State | Sequence[State],
     *,
     function: str | None = None,
-    parameter_payload: bytes = b"",
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     origin: str | bytes | None = None,
     now: int | Callable[[], int] | None = None,
@@ -247,7 +249,7 @@ def judge_stream(
         raise Misuse("not a number of payloads", field="together", found=shown(together))
     clock = now if callable(now) else None
     states, time = _States.of(state, None if callable(now) else now, None)
-    terms = Terms(function, parameter_payload, value, sender, time, origin)
+    terms = Terms(function, pay, value, sender, time, origin)
     return _verdicts(payloads, states, terms, clock, (together, max_wait, workers))
 
 

@@ -22,9 +22,9 @@ STORK = StorkState.load(EXAMPLES / "stork-state.json")
 REPORT = chainlink.decode((EXAMPLES / "report.hex").read_text())
 UPDATE = stork.decode((EXAMPLES / "update.hex").read_text())
 assert CHAINLINK.fee_manager is not None
-PAYING: dict[str, Any] = {"parameter_payload": bytes(12) + CHAINLINK.fee_manager.link}
+PAYING: dict[str, Any] = {"pay": "link"}
 VERIFY, BULK = (
-    chainlink.encode_calldata(payload, fee_token=CHAINLINK.fee_manager.link)
+    chainlink.encode_calldata(payload, pay=CHAINLINK.fee_manager.link)
     for payload in (REPORT, [REPORT])
 )
 
@@ -86,7 +86,7 @@ def test_a_call_is_judged_as_a_call(calldata: bytes) -> None:
 
 
 def test_what_one_system_alone_takes_is_misuse_for_the_other() -> None:
-    with pytest.raises(Misuse, match="takes no token"):
+    with pytest.raises(Misuse, match="paid in native only"):
         payloads.judge(UPDATE, STORK, **PAYING)
     with pytest.raises(Misuse, match="no such function"):
         payloads.judge(UPDATE, STORK, function="verify")

@@ -125,7 +125,9 @@ def from_json(record: dict[str, Any]) -> SignedNumber | None:
     return SignedNumber(**READING.fields(TABLE.fields, record))
 
 
-def encode_calldata(raws: Sequence[bytes], function: str, fee_token: str | None) -> bytes:
+def encode_calldata(
+    raws: Sequence[bytes], function: str | None, pay: str | bytes | None, state: State | None
+) -> bytes:
     (raw,) = raws
     return CHECK.calldata(raw)
 
@@ -182,7 +184,7 @@ COUNTER = System(
     state_class=lambda: CounterState,
     judging=judging,
     judging_calldata=judging_calldata,
-    parameter=no_parameter,
+    value_sent=lambda raws, state, terms: terms.value or 0,
 )
 
 # --- and the one line -----------------------------------------------------------------------------

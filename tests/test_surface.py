@@ -79,9 +79,9 @@ EXPORTS: dict[str, set[str]] = {
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
     },
     "payloads.chain": {
-        "LiveState",
-        *("Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable"),
-        *("connect", "diff_states", "fetch_state", "judge_transaction"),
+        *("LiveState", "Node", "Policy", "PolicyRefusal", "Preflight", "Problem", "Sent"),
+        *("StateChange", "States", "Unavailable", "build_transaction", "connect", "diff_states"),
+        *("fetch_state", "judge_transaction", "preflight"),
         *("refuse_transaction", "save_state", "send_guarded"),
     },
     "payloads.stork": {

@@ -24,9 +24,10 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 
 from payloads.abi.fields import hexed
-from payloads.chain import fetch, guard
-from payloads.chain.guard import CAREFUL, Sent, Transaction
+from payloads.chain import fetch, guard, preflights
+from payloads.chain.guard import CAREFUL, Sent
 from payloads.chain.policy import Policy
+from payloads.chain.preflights import Preflight
 from payloads.chain.rpc import (
     Node,
     endpoint_of,
@@ -36,6 +37,7 @@ from payloads.chain.rpc import (
     provider_of,
 )
 from payloads.chain.states import Source
+from payloads.chain.transaction_fields import Transaction
 from payloads.errors import Misuse
 from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Verdict
@@ -96,6 +98,17 @@ async def send_guarded(
 
     verdict = await _in_thread(refuse, w3, "send_guarded")
     return Sent(hexed(bytes(await w3.eth.send_transaction(dict(transaction)))), verdict)
+
+
+async def preflight(
+    w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
+) -> Preflight:
+    """As `payloads.chain.preflight`."""
+
+    def inspect(node: Node) -> Preflight:
+        return preflights.preflight(node, transaction, state, policy)
+
+    return await _in_thread(inspect, w3, "preflight")
 
 
 # --- the thread -----------------------------------------------------------------------------------

@@ -395,7 +395,8 @@ def _stored(reader: ContractReader, verifier: bytes, index: int, number: int) ->
 def _active_at(reader: ContractReader, verifier: bytes, index: int, number: int) -> bool | None:
     def ask() -> bool | None:
         try:
-            return _stored(reader, verifier, index, number).active
+            found = _stored(reader, verifier, index, number)
+            return found.active if any(found.don_config_id) else None  # nothing is stored there
         except Unavailable:
             return None
 

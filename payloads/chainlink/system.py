@@ -23,6 +23,7 @@ from payloads.chainlink.signers import expect_signers, recover
 from payloads.chainlink.to_json import from_dict, to_dict
 from payloads.chainlink.views import view, view_parameter
 from payloads.errors import Malformed, Misuse
+from payloads.signatures import address_bytes
 from payloads.system import Options, System, Terms
 
 if TYPE_CHECKING:
@@ -66,11 +67,13 @@ def _compressed(value: FullReport | BareReport) -> bytes:
     return compress(value.encode())
 
 
-def _calldata(payloads: Sequence[bytes], function: str, fee_token: str | None) -> bytes:
+def _calldata(
+    payloads: Sequence[bytes], function: str | None, pay: str | bytes | None, state: Any
+) -> bytes:
     if function_named(FUNCTIONS, function).takes_many:
-        return encode_calldata(list(payloads), function, fee_token=fee_token)
+        return encode_calldata(list(payloads), function, pay=pay, state=state)
     (payload,) = payloads
-    return encode_calldata(payload, function, fee_token=fee_token)
+    return encode_calldata(payload, function, pay=pay, state=state)
 
 
 def _revert(raw: bytes) -> str:
@@ -99,7 +102,7 @@ def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signe
 
     how: dict[str, Any] = {"value": terms.value, "sender": terms.sender, "now": terms.now}
     how["origin"] = terms.origin
-    how["parameter_payload"] = terms.parameter_payload
+    how["pay"] = terms.pay
     function = function_named(FUNCTIONS, terms.function)
     if not function.takes_many:
         (_,) = payloads
@@ -110,22 +113,25 @@ def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signe
 def _judging_calldata(calldata: bytes, state: Any, terms: Terms, signers: Signers) -> Judgement:
     from payloads.chainlink.verifier import judging_calldata
 
-    if terms.parameter_payload:
-        raise Misuse("calldata says itself what it pays in", field="parameter_payload")
-    how: dict[str, Any] = {"value": terms.value, "sender": terms.sender, "now": terms.now}
+    if terms.pay:
+        raise Misuse("calldata says itself what it pays in", field="pay")
+    how: dict[str, Any] = {"value": terms.value or 0, "sender": terms.sender, "now": terms.now}
     how["origin"] = terms.origin
     return judging_calldata(calldata, state, signers, **how)
 
 
-def _parameter(state: Any, token: str) -> bytes:
-    payload: bytes = state.parameter_payload(token)
-    return payload
+def _value_sent(payloads: Sequence[bytes], state: Any, terms: Terms) -> int:
+    from payloads.chainlink.payment import value_sent
+    from payloads.chainlink.quotes import native_fee
+
+    sender = state.subscriber if terms.sender is None else address_bytes(terms.sender, "sender")
+    return value_sent(terms.pay, terms.value, lambda: native_fee(payloads, state, sender))
 
 
-def _quote(payload: bytes, state: Any, sender: str | None, now: int | None) -> Quote:
+def _quote(payload: bytes, state: Any, terms: Terms) -> Quote:
     from payloads.chainlink.quotes import quote
 
-    return quote(payload, state, sender=sender, now=now)
+    return quote(payload, state, pay=terms.pay, sender=terms.sender, now=terms.now)
 
 
 SYSTEM = System(
@@ -161,6 +167,6 @@ SYSTEM = System(
     state_class=_state_class,
     judging=_judging,
     judging_calldata=_judging_calldata,
-    parameter=_parameter,
+    value_sent=_value_sent,
     quote=_quote,
 )

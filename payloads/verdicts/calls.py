@@ -22,14 +22,19 @@ def state_and_time(
 
     The time is `now`, or else `at`, or else the state's own, as a `StateTime`.
     """
-    if not isinstance(state, kind):
-        expected = " or ".join(kind.CONTRACTS)
-        found = getattr(state, "contract", type(state).__name__)
-        raise Misuse("a state of another system", field="state", expected=expected, found=found)
+    check_system(state, kind)
     state, now = state_then(state, now, at)
     if now is None and state.now is not None:
         now = StateTime(state.now)
     return state, now
+
+
+def check_system(state: State, kind: type[State]) -> None:
+    """Refuse a state of another system."""
+    if not isinstance(state, kind):
+        expected = " or ".join(kind.CONTRACTS)
+        found = getattr(state, "contract", type(state).__name__)
+        raise Misuse("a state of another system", field="state", expected=expected, found=found)
 
 
 def state_then(state: S, now: int | None, at: int | None) -> tuple[S, int | None]:
