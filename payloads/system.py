@@ -21,6 +21,7 @@ from payloads.inputs import json_text, parse_json, to_bytes
 from payloads.signatures import Recovered
 
 if TYPE_CHECKING:
+    from payloads.arrays.reader import Columns
     from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
     from payloads.verdicts.together import Judgement
@@ -168,6 +169,8 @@ class System:
         [Sequence[bytes], str | None, str | bytes | None, State | None], bytes
     ]
 
+    # The system's part of `payloads.columns`, imported when it is asked for; None without columns.
+    columns: Callable[[], Columns | None] = lambda: None
     # The feed ids, or the numbers of the assets, of a payload as the contract reads it.
     feeds: Callable[[bytes], tuple[bytes | int, ...]] = lambda raw: ()
     # Names of contracts, as states have them; the class of states, imported when it is asked for.

@@ -78,6 +78,10 @@ EXPORTS: dict[str, set[str]] = {
         *("SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription", "Unknown"),
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
     },
+    "payloads.columns": {
+        *("ERRORS", "SIGNATURES", "VERDICTS", "decode", "decode_table", "encode", "judge"),
+        *("recover", "schema", "schemas"),
+    },
     "payloads.chain": {
         *("LiveState", "Node", "Policy", "PolicyRefusal", "Preflight", "Problem", "Sent"),
         *("StateChange", "States", "Unavailable", "build_transaction", "connect", "diff_states"),
@@ -195,13 +199,13 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("crypto", "inputs"),
     ("abi",),
     ("signatures", "json_records"),
-    ("verdicts",),
+    ("arrays", "verdicts"),
     ("system",),
     ("chainlink", "stork"),
     ("systems", "published", "testing", "reference", "venues.common"),
     ("recognise", *(f"venues.{name}" for name in VENUE_FOLDERS if name != "common")),
     ("embedding", "inspection", "judging", "venues"),
-    ("chain", "capture"),
+    ("chain", "capture", "columns"),
     ("live",),
     ("simulators",),
     # The surface itself, which nothing below the command line imports.
