@@ -185,7 +185,8 @@ def play(world: World, case: Case) -> Line:
         except PolicyRefusal as error:
             refusal, by_policy = f"refuses: {error.found}", True
         except ContractRefusal as error:
-            refusal = f"refuses: {error.verdict.refusal if error.verdict else error}"
+            verdict = error.verdict
+            refusal = f"refuses: {error if verdict is None else verdict.refusal}"
         checked = preflight(node.url, transaction, world.state, policy)
         return _sent(world, case, transaction, refusal, by_policy, checked)
     finally:
