@@ -17,6 +17,7 @@ from payloads.stork.views import view, view_parameter
 from payloads.system import Options, System, Terms
 
 if TYPE_CHECKING:
+    from payloads.arrays.reader import Columns
     from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
     from payloads.verdicts.together import Judgement
@@ -59,6 +60,12 @@ def _state_class() -> type[State]:
     from payloads.stork.state import StorkState
 
     return StorkState
+
+
+def _columns() -> Columns:
+    from payloads.stork.columns import COLUMNS
+
+    return COLUMNS
 
 
 def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers) -> Judgement:
@@ -116,6 +123,7 @@ SYSTEM = System(
     calldata_functions=FUNCTIONS,
     encode_calldata=_calldata,
     feeds=_feeds,
+    columns=_columns,
     contracts=CONTRACTS,
     state_class=_state_class,
     judging=_judging,
