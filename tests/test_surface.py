@@ -80,6 +80,7 @@ EXPORTS: dict[str, set[str]] = {
     },
     "payloads.chain": {
         "LiveState",
+        *("Explained", "ExplainedCall", "ExplainedPayload", "explain"),
         *("Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable"),
         *("build_transaction", "connect", "diff_states", "fetch_state", "judge_transaction"),
         *("refuse_transaction", "save_state", "send_guarded"),
