@@ -21,6 +21,7 @@ from payloads.inputs import json_text, parse_json, to_bytes
 from payloads.signatures import Recovered
 
 if TYPE_CHECKING:
+    from payloads.arrays.reader import Columns
     from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
     from payloads.verdicts.together import Judgement
@@ -158,6 +159,8 @@ class System:
     to_json: Callable[[Any, bool], dict[str, Any]]
     # The payload that such an object describes; None if the object is not of this system.
     from_json: Callable[[dict[str, Any]], Any]
+    # For the forms that nobody signed: how to make them of the payload that an object describes.
+    bare: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     # Other encodings of a payload by name, beside its own bytes and calldata.
     encodings: dict[str, Callable[[Any], bytes]] = field(default_factory=dict)
     calldata_functions: tuple[Function, ...]
@@ -166,6 +169,8 @@ class System:
         [Sequence[bytes], str | None, str | bytes | None, State | None], bytes
     ]
 
+    # The system's part of `payloads.columns`, imported when it is asked for; None without columns.
+    columns: Callable[[], Columns | None] = lambda: None
     # The feed ids, or the numbers of the assets, of a payload as the contract reads it.
     feeds: Callable[[bytes], tuple[bytes | int, ...]] = lambda raw: ()
     # Names of contracts, as states have them; the class of states, imported when it is asked for.

@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     from payloads.chain.guard import Sent, judge_transaction, refuse_transaction, send_guarded
     from payloads.chain.live_state import LiveState
     from payloads.chain.policy import Policy, PolicyRefusal
+    from payloads.chain.preflights import Preflight, preflight
+    from payloads.chain.problem import Problem
     from payloads.chain.rpc import Node, Unavailable, connect
     from payloads.chain.states import States
     from payloads.chain.transaction import build_transaction
 
 __all__ = [
-    "Explained", "ExplainedCall", "ExplainedPayload", "explain",
-    "LiveState", "Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable",
-    "build_transaction", "connect", "diff_states", "fetch_state", "judge_transaction",
+    "Explained", "ExplainedCall", "ExplainedPayload", "LiveState", "Node", "Policy",
+    "PolicyRefusal", "Preflight", "Problem", "Sent", "StateChange", "States", "Unavailable",
+    "build_transaction", "connect", "diff_states", "explain", "fetch_state", "judge_transaction",
+    "preflight",
     "refuse_transaction", "save_state", "send_guarded",
 ]  # fmt: skip
 
@@ -39,6 +42,8 @@ _MODULES = {
     **dict.fromkeys(("fetch_state", "save_state"), "fetch"),
     **dict.fromkeys(("Sent", "judge_transaction", "refuse_transaction", "send_guarded"), "guard"),
     **dict.fromkeys(("Policy", "PolicyRefusal"), "policy"),
+    **dict.fromkeys(("Preflight", "preflight"), "preflights"),
+    "Problem": "problem",
     **dict.fromkeys(("Node", "Unavailable", "connect"), "rpc"),
     "LiveState": "live_state",
     "States": "states",

@@ -24,9 +24,11 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 
 from payloads.abi.fields import hexed
-from payloads.chain import fetch, guard
-from payloads.chain.guard import CAREFUL, Sent, Transaction
+from payloads.chain import explaining, fetch, guard, preflights
+from payloads.chain.explaining import Explained
+from payloads.chain.guard import CAREFUL, Sent
 from payloads.chain.policy import Policy
+from payloads.chain.preflights import Preflight
 from payloads.chain.rpc import (
     Node,
     endpoint_of,
@@ -36,6 +38,7 @@ from payloads.chain.rpc import (
     provider_of,
 )
 from payloads.chain.states import Source
+from payloads.chain.transaction_fields import Transaction
 from payloads.errors import Misuse
 from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Verdict
@@ -96,6 +99,34 @@ async def send_guarded(
 
     verdict = await _in_thread(refuse, w3, "send_guarded")
     return Sent(hexed(bytes(await w3.eth.send_transaction(dict(transaction)))), verdict)
+
+
+async def preflight(
+    w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
+) -> Preflight:
+    """As `payloads.chain.preflight`."""
+
+    def inspect(node: Node) -> Preflight:
+        return preflights.preflight(node, transaction, state, policy)
+
+    return await _in_thread(inspect, w3, "preflight")
+
+
+async def explain(
+    w3: Any,
+    hash_: str | bytes,
+    *,
+    proxy: str | bytes | None = None,
+    state: State | None = None,
+    progress: fetch.Progress | None = None,
+) -> Explained:
+    """As `payloads.chain.explain`; `progress` is called in the event loop."""
+    told = None if progress is None else _in_loop(progress)
+
+    def explained(node: Node) -> Explained:
+        return explaining.explain(node, hash_, proxy=proxy, state=state, progress=told)
+
+    return await _in_thread(explained, w3, "explain")
 
 
 # --- the thread -----------------------------------------------------------------------------------

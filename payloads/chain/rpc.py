@@ -325,14 +325,13 @@ class Node:
         number: int | str,
         sender: bytes | None = None,
         value: int = 0,
+        gas: int | None = None,
     ) -> bytes:
         """The data that a call returns at a block; `Reverts` with its revert data."""
-        call = {"to": checksum(to), "data": "0x" + data.hex()}
-        if sender is not None:
-            call["from"] = checksum(sender)
-        if value:
-            call["value"] = hex(value)
-        block = number if isinstance(number, str) else hex(number)
+        call = _call(to, data, sender, value)
+        if gas is not None:
+            call["gas"] = hex(gas)
+        block = _block(number)
         problem: Exception
         try:
             return self._bytes(self._request("eth_call", [call, block]))
@@ -343,6 +342,25 @@ class Node:
             else:
                 problem = Reverts(reverted)
         raise problem
+
+    def gas_needed(self, to: bytes, data: bytes, sender: bytes | None, value: int) -> int:
+        """The least gas limit that a transaction succeeds with; `Unavailable` if it reverts."""
+        found = self.request("eth_estimateGas", [_call(to, data, sender, value)])
+        return self._integer(found, "eth_estimateGas")
+
+    def gas_price(self) -> int:
+        return self._integer(self.request("eth_gasPrice", []), "eth_gasPrice")
+
+    def gas_limit(self, number: int) -> int:
+        """The gas that a block has room for."""
+        found = self.request("eth_getBlockByNumber", [hex(number), False])
+        value = found.get("gasLimit") if isinstance(found, dict) else None
+        return self._integer(value, "gasLimit")
+
+    def balance(self, address: bytes) -> int:
+        """The ether of an address, in wei."""
+        found = self.request("eth_getBalance", [checksum(address), "latest"])
+        return self._integer(found, "eth_getBalance")
 
     def transaction(self, hash_: str) -> dict[str, Any] | None:
         found = self.request("eth_getTransactionByHash", [hash_])
@@ -356,10 +374,10 @@ class Node:
             return None
         return self._bytes(found.get("from")), self._integer(found.get("nonce"), "nonce")
 
-    def nonce(self, address: bytes, number: int) -> int:
-        """How many transactions an account had sent after a block."""
-        method = "eth_getTransactionCount"
-        return self._integer(self.request(method, [checksum(address), hex(number)]), method)
+    def nonce(self, address: bytes, number: int | str) -> int:
+        """How many transactions an account had sent after a block, or with the `pending` ones."""
+        method, block = "eth_getTransactionCount", _block(number)
+        return self._integer(self.request(method, [checksum(address), block]), method)
 
     def logs(
         self,
@@ -455,6 +473,20 @@ class Node:
         return Unavailable(
             f"{self.host} gives an answer that no node should", field=field, found=found
         )
+
+
+def _block(number: int | str) -> str:
+    return number if isinstance(number, str) else hex(number)
+
+
+def _call(to: bytes, data: bytes, sender: bytes | None, value: int) -> dict[str, str]:
+    """A call as JSON-RPC has it."""
+    call = {"to": checksum(to), "data": "0x" + data.hex()}
+    if sender is not None:
+        call["from"] = checksum(sender)
+    if value:
+        call["value"] = hex(value)
+    return call
 
 
 def _error_answer(error: Any) -> _ErrorAnswer:

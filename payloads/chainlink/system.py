@@ -28,6 +28,7 @@ from payloads.signatures import address_bytes
 from payloads.system import Options, System, Terms
 
 if TYPE_CHECKING:
+    from payloads.arrays.reader import Columns
     from payloads.chainlink.quotes import Quote
     from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
@@ -98,6 +99,12 @@ def _feeds(raw: bytes) -> tuple[bytes | int, ...]:
     return (decode(raw).report_blob[:32].ljust(32, b"\0"),)
 
 
+def _columns() -> Columns:
+    from payloads.chainlink.columns import COLUMNS
+
+    return COLUMNS
+
+
 def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers) -> Judgement:
     from payloads.chainlink.verifier import judging
 
@@ -164,6 +171,7 @@ SYSTEM = System(
     calldata_functions=FUNCTIONS,
     encode_calldata=_calldata,
     feeds=_feeds,
+    columns=_columns,
     contracts=CONTRACTS,
     state_class=_state_class,
     judging=_judging,

@@ -29,7 +29,7 @@ from payloads.abi.solidity import decode_bulk_calldata, decode_calldata
 from payloads.chainlink.call import Call
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK_VIEW, VERIFY_VIEW, VIEWS
 from payloads.chainlink.checks import stages
-from payloads.chainlink.explanation import explain
+from payloads.chainlink.explanation import brief, explain
 from payloads.chainlink.frames import Payload, raw_of
 from payloads.chainlink.payment import Pay, parameter, value_sent
 from payloads.chainlink.quotes import native_fee
@@ -102,8 +102,9 @@ def _judging(call: Call) -> Judgement:
         return Reverted(None, data, call.state, call.now, why)
     if call.bulk:
         reports = tuple(hexed(item.report or b"") for item in call.items)
-        return Accepted(reports, None, call.state, call.now, why)
-    return Accepted(hexed(call.items[0].report or b""), None, call.state, call.now, why)
+        return Accepted(reports, None, call.state, call.now, why, partial(brief, call))
+    report = hexed(call.items[0].report or b"")
+    return Accepted(report, None, call.state, call.now, why, partial(brief, call))
 
 
 def judging(

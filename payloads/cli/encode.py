@@ -82,12 +82,12 @@ def encode(
             if seed is not None:
                 payload = signed_insecurely(system.name, payload, seed)
             if caller is None:
-                _write(run, _as(target, system, payload), target)
+                _write(run, _as(target, system, payload), target, item)
             elif caller[1]:
                 gathered.append(payload.encode())
             else:
                 raw = caller[0].encode_calldata([payload.encode()], target, pay, state)
-                _write(run, raw, target)
+                _write(run, raw, target, item)
 
     run.each(sources, act)
     if caller is not None and caller[1] and not run.failed:
@@ -104,10 +104,11 @@ def _caller(target: str) -> tuple[System, bool] | None:
     return None
 
 
-def _write(run: Run, raw: bytes, target: str) -> None:
+def _write(run: Run, raw: bytes, target: str, item: Item | None = None) -> None:
     text = "0x" + raw.hex()
     if run.as_json:
-        run.record({"target": target, "size": len(raw), "hex": text})
+        record = {"target": target, "size": len(raw), "hex": text}
+        run.record(record if item is None else record | item.origin)
     else:
         run.lines([text])
 

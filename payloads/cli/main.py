@@ -50,10 +50,12 @@ def _print_version(context: click.Context, _parameter: click.Parameter, wanted: 
 def main() -> None:
     """Decode signed oracle payloads offline, exactly as the chain would.
 
-    A SOURCE is a payload (hex, or a JSON frame), the name of a file that holds one or many, one a
-    line, or - for standard input, which is also the default. Chainlink Data Streams fullReports
-    and reports, Stork Fast signed_ecdsa payloads, their JSON frames and their calldata are all
-    recognised.
+    A SOURCE is a payload (hex, or a JSON frame), the name of a file with one or many, or - for
+    standard input, which is also the default. Chainlink Data Streams fullReports and reports, Stork
+    Fast signed_ecdsa payloads, their JSON frames and their calldata are all recognised. A file may
+    hold payloads, one a line, or be a capture, a HAR, a flow file of mitmproxy, a log of wscat,
+    websocat or a logger of JSON lines, or what another command printed with --json; plain or
+    compressed. Piped lines are answered as they come.
 
     \b
     Examples:

@@ -10,13 +10,14 @@ import msgspec.structs
 
 from payloads import systems
 from payloads.abi.calldata import decode_call, function_named
-from payloads.abi.fields import Record
+from payloads.abi.fields import Record, json_object
 from payloads.chain.states import States
 from payloads.cli import terminal
 from payloads.cli.chain_options import load_states_then, pay_option, state_options
 from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
 from payloads.errors import Malformed, Misuse, elide
+from payloads.inputs import to_bytes
 from payloads.judging import Given, given, judge_given, system_for
 from payloads.system import System, Terms
 from payloads.verdicts import words
@@ -121,13 +122,14 @@ def verify(
         for found in given(item.value):
             if found.error is not None:
                 run.fail(item.where, found.error, item.line)
-                return
+                continue
             judged = call_of(_state_of(found, states))
             if judged.takes_many and not found.is_call:
                 system_for(found, judged.state)
                 together.append((judged, found.raw))
             else:
-                _show(run, _judge(found, judged.state, judged.terms), item)
+                terms = _with_parameter(judged.terms, found, item)
+                _show(run, _judge(found, judged.state, terms), item, {"hex": found.raw})
 
     run.each(sources, act)
     if together and not run.failed:
@@ -138,6 +140,14 @@ def verify(
         )
         run.fail(str(together[0][0].terms.function), error)
     run.finish()
+
+
+def _with_parameter(terms: Terms, found: Given, item: Item) -> Terms:
+    """The terms, with the parameter payload of the call that a payload was taken from."""
+    parameter = item.more.get("parameter_payload", "")
+    if found.is_call or terms.pay is not None or len(parameter) <= 2:
+        return terms
+    return msgspec.structs.replace(terms, pay=to_bytes(parameter, name="parameter_payload"))
 
 
 class _Call(Record, frozen=True):
@@ -170,7 +180,12 @@ def _judge_together(run: Run, together: list[tuple[_Call, bytes]]) -> None:
         raise Misuse("the payloads of one call are for several contracts", field="--state")
     where = f"{judged.terms.function} of {len(together)} payloads"
     raws = [raw for _, raw in together]
-    _show(run, judged.system.judge(raws, judged.state, judged.terms), Item(where, ""))
+    _show(
+        run,
+        judged.system.judge(raws, judged.state, judged.terms),
+        Item(where, ""),
+        {"payloads": raws},
+    )
 
 
 def _judge(found: Given, state: State, terms: Terms) -> Verdict:
@@ -179,10 +194,10 @@ def _judge(found: Given, state: State, terms: Terms) -> Verdict:
     return judge_given(found, state, terms)
 
 
-def _show(run: Run, verdict: Verdict, item: Item) -> None:
+def _show(run: Run, verdict: Verdict, item: Item, judged: dict[str, Any]) -> None:
     if run.as_json:
-        place = {"where": item.where} | ({} if item.line is None else {"line": item.line})
-        run.record(verdict.to_dict() | {"passed": verdict.passed} | place | item.origin)
+        record = verdict.to_dict() | {"passed": verdict.passed} | json_object(judged)
+        run.record(record | item.origin)
     else:
         run.lines(verdict_lines(verdict, item.where))
     if not verdict.accepted:

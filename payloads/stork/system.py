@@ -17,6 +17,7 @@ from payloads.stork.views import view, view_parameter
 from payloads.system import Options, System, Terms
 
 if TYPE_CHECKING:
+    from payloads.arrays.reader import Columns
     from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
     from payloads.verdicts.together import Judgement
@@ -41,6 +42,10 @@ def _from_json(record: dict[str, Any]) -> SignedUpdate | None:
     return from_dict(record) if "assets" in record else None
 
 
+def _without_signature(update: SignedUpdate) -> UnsignedUpdate:
+    return UnsignedUpdate(update.taxonomy_id, update.timestamp_ns, update.assets)
+
+
 def _calldata(
     payloads: Sequence[bytes], function: str | None, pay: str | bytes | None, state: Any
 ) -> bytes:
@@ -55,6 +60,12 @@ def _state_class() -> type[State]:
     from payloads.stork.state import StorkState
 
     return StorkState
+
+
+def _columns() -> Columns:
+    from payloads.stork.columns import COLUMNS
+
+    return COLUMNS
 
 
 def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers) -> Judgement:
@@ -108,9 +119,11 @@ SYSTEM = System(
     rows=rows,
     to_json=_to_json,
     from_json=_from_json,
+    bare={UNSIGNED: _without_signature},
     calldata_functions=FUNCTIONS,
     encode_calldata=_calldata,
     feeds=_feeds,
+    columns=_columns,
     contracts=CONTRACTS,
     state_class=_state_class,
     judging=_judging,

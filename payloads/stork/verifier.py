@@ -21,7 +21,7 @@ from payloads.errors import Malformed, Misuse
 from payloads.stork.call import Call
 from payloads.stork.calldata import FUNCTIONS, OTHERS, OTHERS_OF_MULTISIGNER, VERIFY, check_pay
 from payloads.stork.checks import STAGES
-from payloads.stork.explanation import explain
+from payloads.stork.explanation import brief, explain
 from payloads.stork.frames import Payload, raw_of
 from payloads.stork.state import StorkState
 from payloads.stork.update import Input
@@ -95,8 +95,9 @@ def judging(
     if data is not None:
         return Reverted(None, data, state, now, why)
     if made.deserializes:
-        return Accepted(made.assets(), None, state, now, why)
-    return (Accepted if made.signed else ReturnsFalse)(made.signed, None, state, now, why)
+        return Accepted(made.assets(), None, state, now, why, partial(brief, made))
+    kind = Accepted if made.signed else ReturnsFalse
+    return kind(made.signed, None, state, now, why, partial(brief, made))
 
 
 def judge_calldata(

@@ -56,7 +56,10 @@ def no_thread_is_left() -> bool:
 
 def test_the_names_are_those_of_the_package() -> None:
     awaited = {name for name in chain.__all__ if asyncio.iscoroutinefunction(getattr(aio, name, 0))}
-    assert awaited == {"fetch_state", "judge_transaction", "refuse_transaction", "send_guarded"}
+    assert awaited == {
+        "explain", "fetch_state", "judge_transaction", "preflight", "refuse_transaction",
+        "send_guarded",
+    }  # fmt: skip
 
 
 def test_each_gives_what_its_twin_gives() -> None:
@@ -72,6 +75,7 @@ def test_each_gives_what_its_twin_gives() -> None:
         assert judged == chain.judge_transaction(w3, bad, state)
         assert not judged
         assert await aio.refuse_transaction(twin, good, state)
+        assert await aio.preflight(twin, bad, state) == chain.preflight(w3, bad, state)
         with pytest.raises(ContractRefusal, match="would return false"):
             await aio.refuse_transaction(twin, bad, state)
         with pytest.raises(PolicyRefusal, match="max_fee"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from eth_abi.abi import encode
 
 from payloads import chainlink
-from payloads.chain import Explained, explain, fetch_state, save_state
+from payloads.chain import Explained, aio, explain, fetch_state, save_state
 from payloads.chain.receipt_events import REPORT_VERIFIED
 from payloads.chain.rpc import Unavailable
 from payloads.chainlink.schemas import ReportV3
@@ -23,6 +24,7 @@ from payloads.stork.errors import INSUFFICIENT_FEE, INVALID_SIGNATURE
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from tests.chain.loopback_node import over_http
 from tests.chain.stork_chain import ADDRESS, StorkChain
+from tests.chain.test_aio import AsyncLike
 from tests.cli.test_verify import run
 
 SIGNER, STRANGER = InsecureTestStorkSigner("signer"), InsecureTestStorkSigner("stranger")
@@ -358,6 +360,15 @@ def test_a_node_without_old_blocks_is_told(ledger: Ledger) -> None:
     ledger.__class__ = Young
     with pytest.raises(Unavailable, match="an archive node"):
         explain(ledger, ledger.include(VERIFY.calldata(update())))
+
+
+def test_the_form_for_asyncio(ledger: Ledger) -> None:
+    hash_ = ledger.include(VERIFY.calldata(update()))
+    twin = AsyncLike(ledger)
+    found = asyncio.run(aio.explain(twin, hash_))
+    assert (found.conclusion, found.agrees) == (explain(ledger, hash_).conclusion, True)
+    with pytest.raises(Misuse, match=r"payloads\.chain\.aio\.explain"):
+        explain(twin, hash_)
 
 
 # --- the command ----------------------------------------------------------------------------------

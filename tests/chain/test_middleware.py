@@ -116,6 +116,25 @@ def test_other_transactions_and_other_methods_pass_untouched(node: Node) -> None
         assert middleware.request_processor(method, params) == (method, params), "no node is asked"
 
 
+def test_a_consumer_is_guarded_where_it_gets_a_payload(node: Node) -> None:
+    consumer = web3.Web3.to_checksum_address("0x" + "c0" * 20)
+    gas = {"gas": 100_000, "gasPrice": 1}
+    good, bad = (
+        call(raw, to=consumer, value=0) | {"from": SENDER} | gas
+        for raw in (update(), update(STRANGER))
+    )
+    with guarded(node, node.state, Policy(consumers=(consumer,))) as w3:
+        w3.eth.send_transaction(good)
+        with pytest.raises(ContractRefusal, match="would return false"):
+            w3.eth.send_transaction(bad)
+        w3.eth.send_transaction(good | {"data": "0x12345678"})
+        w3.eth.send_transaction({"from": SENDER, "to": consumer, "value": 1} | gas)
+        assert len(node.taken) == 3
+    with guarded(node) as w3:
+        w3.eth.send_transaction(bad)
+        assert len(node.taken) == 4
+
+
 def test_what_cannot_be_judged_is_not_sent(node: Node) -> None:
     plain = {"gas": 1, "gasPrice": 1}
     with guarded(node) as w3:

@@ -81,6 +81,7 @@ def test_json_is_the_verdict() -> None:
     assert record == {
         **verdict.to_dict(),
         "passed": False,
+        "hex": report_hex(),
         "where": f"{REPORT}: line 1",
         "line": 1,
     }
