@@ -159,7 +159,7 @@ class System:
     to_json: Callable[[Any, bool], dict[str, Any]]
     # The payload that such an object describes; None if the object is not of this system.
     from_json: Callable[[dict[str, Any]], Any]
-    # For the forms that nobody signed: how to make them of the payload that an object describes.
+    # For the forms without a signature: how to make them of the payload that an object describes.
     bare: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     # Other encodings of a payload by name, beside its own bytes and calldata.
     encodings: dict[str, Callable[[Any], bytes]] = field(default_factory=dict)

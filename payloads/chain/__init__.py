@@ -8,6 +8,8 @@
 
 `connect` makes the `Node` that everything is asked through; a URL, a `Web3` or a provider of
 web3.py is taken wherever a node is wanted. `Unavailable` says what a node does not answer.
+`payloads.chain.aio` has the same functions for an `AsyncWeb3`, and `payloads.chain.middleware` the
+guard as a middleware of web3.py.
 """
 
 from typing import TYPE_CHECKING

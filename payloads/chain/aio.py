@@ -97,6 +97,7 @@ async def send_guarded(
     def refuse(node: Node) -> Verdict:
         return guard.refuse_transaction(node, transaction, state, policy)
 
+    guard.check_sends(w3, "an AsyncWeb3")
     verdict = await _in_thread(refuse, w3, "send_guarded")
     return Sent(hexed(bytes(await w3.eth.send_transaction(dict(transaction)))), verdict)
 
@@ -230,8 +231,8 @@ def _bridge(where: Any, name: str) -> tuple[_Bridge, str]:
 def _over_socket(provider: Any) -> Ask:
     """Requests over a connection that stays open (a websocket, a local socket).
 
-    The provider's own `make_request` is not enough: an error that answers it is nobody's to
-    web3.py, which then stops to listen to the connection. Requests of a manager are remembered.
+    The provider's own `make_request` is not enough: web3.py finds no request for an error that
+    answers it, and then stops to listen to the connection. Requests of a manager are remembered.
     """
     from web3 import AsyncWeb3
     from web3.exceptions import Web3RPCError
