@@ -181,6 +181,8 @@ class System:
     # A judgement of one call of a function with these payloads, or with whole calldata.
     judging: Callable[[Sequence[bytes], State, Terms, Signers], Judgement]
     judging_calldata: Callable[[bytes, State, Terms, Signers], Judgement]
+    # The words for paying. A payload whose payment is not known is judged by the first.
+    ways_to_pay: tuple[str, ...] = ("native",)
     # The wei that a call of these payloads sends on these terms.
     value_sent: Callable[[Sequence[bytes], State, Terms], int]
     # The cost of verifying a payload; None where every call costs the same.
