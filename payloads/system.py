@@ -138,6 +138,8 @@ class System:
     places: Callable[[bytes, Collection[bytes]], Iterable[Place]] = lambda data, signers: ()
     # The error that revert data of the system's contracts spells, in words; "" for other bytes.
     revert: Callable[[bytes], str] = lambda data: ""
+    # The names of the errors for a caller that does not take a refund.
+    refund_errors: tuple[str, ...] = ()
     # The bytes inside a form that only wraps other bytes.
     containers: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
     notes: Callable[[Any, Claims], Iterable[Note]]
@@ -179,6 +181,8 @@ class System:
     # A judgement of one call of a function with these payloads, or with whole calldata.
     judging: Callable[[Sequence[bytes], State, Terms, Signers], Judgement]
     judging_calldata: Callable[[bytes, State, Terms, Signers], Judgement]
+    # The words for paying. A payload whose payment is not known is judged by the first.
+    ways_to_pay: tuple[str, ...] = ("native",)
     # The wei that a call of these payloads sends on these terms.
     value_sent: Callable[[Sequence[bytes], State, Terms], int]
     # The cost of verifying a payload; None where every call costs the same.

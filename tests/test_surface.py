@@ -83,6 +83,7 @@ EXPORTS: dict[str, set[str]] = {
         *("recover", "schema", "schemas"),
     },
     "payloads.chain": {
+        *("Explained", "ExplainedCall", "ExplainedPayload", "explain"),
         *("LiveState", "Node", "Policy", "PolicyRefusal", "Preflight", "Problem", "Sent"),
         *("StateChange", "States", "Unavailable", "build_transaction", "connect", "diff_states"),
         *("fetch_state", "judge_transaction", "preflight"),

@@ -24,7 +24,8 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 
 from payloads.abi.fields import hexed
-from payloads.chain import fetch, guard, preflights
+from payloads.chain import explaining, fetch, guard, preflights
+from payloads.chain.explaining import Explained
 from payloads.chain.guard import CAREFUL, Sent
 from payloads.chain.policy import Policy
 from payloads.chain.preflights import Preflight
@@ -110,6 +111,23 @@ async def preflight(
         return preflights.preflight(node, transaction, state, policy)
 
     return await _in_thread(inspect, w3, "preflight")
+
+
+async def explain(
+    w3: Any,
+    hash_: str | bytes,
+    *,
+    proxy: str | bytes | None = None,
+    state: State | None = None,
+    progress: fetch.Progress | None = None,
+) -> Explained:
+    """As `payloads.chain.explain`; `progress` is called in the event loop."""
+    told = None if progress is None else _in_loop(progress)
+
+    def explained(node: Node) -> Explained:
+        return explaining.explain(node, hash_, proxy=proxy, state=state, progress=told)
+
+    return await _in_thread(explained, w3, "explain")
 
 
 # --- the thread -----------------------------------------------------------------------------------
