@@ -159,7 +159,7 @@ class System:
     to_json: Callable[[Any, bool], dict[str, Any]]
     # The payload that such an object describes; None if the object is not of this system.
     from_json: Callable[[dict[str, Any]], Any]
-    # For the forms that nobody signed: how to make them of the payload that an object describes.
+    # For the forms without a signature: how to make them of the payload that an object describes.
     bare: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     # Other encodings of a payload by name, beside its own bytes and calldata.
     encodings: dict[str, Callable[[Any], bytes]] = field(default_factory=dict)
@@ -179,6 +179,8 @@ class System:
     # A judgement of one call of a function with these payloads, or with whole calldata.
     judging: Callable[[Sequence[bytes], State, Terms, Signers], Judgement]
     judging_calldata: Callable[[bytes, State, Terms, Signers], Judgement]
+    # The words for paying. A payload whose payment is not known is judged by the first.
+    ways_to_pay: tuple[str, ...] = ("native",)
     # The wei that a call of these payloads sends on these terms.
     value_sent: Callable[[Sequence[bytes], State, Terms], int]
     # The cost of verifying a payload; None where every call costs the same.

@@ -21,7 +21,10 @@ from tests.chain.stork_chain import ADDRESS, StorkChain
 from tests.chain.test_guard import FEE, STRANGER, call, stork, update
 
 PROXY = "0x" + ADDRESS.hex()
-NAMES = ("fetch_state", "judge_transaction", "preflight", "refuse_transaction", "send_guarded")
+NAMES = (
+    *("explain", "fetch_state", "judge_transaction", "preflight", "refuse_transaction"),
+    "send_guarded",
+)
 Request = Callable[[str, list[Any]], Awaitable[Any]]
 
 
@@ -125,7 +128,7 @@ def test_a_url_is_a_node_here_too() -> None:
 def test_an_async_node_is_misuse_for_the_sync_form_and_the_other_way_round() -> None:
     w3, state = stork()
     twin = AsyncLike(w3.chain)
-    given = {"fetch_state": (PROXY,)}
+    given = {"fetch_state": (PROXY,), "explain": ("0x" + "ab" * 32,)}
     for name in NAMES:
         rest = given.get(name, (call(update()), state))
         with pytest.raises(Misuse, match=rf"payloads\.chain\.aio\.{name}\b"):
