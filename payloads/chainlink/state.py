@@ -337,6 +337,7 @@ class ChainlinkState(State, frozen=True, kw_only=True, dict=True, gc=True):
     PAST: ClassVar[tuple[str, ...]] = (
         "configs", "unset_digests", "deactivated_feeds", "fee_manager", "access_controller",
     )  # fmt: skip
+    DATED: ClassVar[str | None] = "configs"
 
     subscriber: Address | None = None
     subscriber_is_contract: bool = False

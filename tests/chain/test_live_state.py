@@ -20,7 +20,15 @@ from payloads.errors import Misuse
 from payloads.verdicts.state import State
 from tests.chain import streams_chain as streams
 from tests.chain.stork_chain import ADDRESS, StorkChain
-from tests.chain.streams_chain import DIGESTS, FEED, KEEPER, LINK, MANAGERS, StreamsChain
+from tests.chain.streams_chain import (
+    DIGESTS,
+    FEED,
+    KEEPER,
+    LINK,
+    MANAGERS,
+    LongChain,
+    StreamsChain,
+)
 from tests.chain.test_fetch_stork import A, B, C, several, single
 from tests.chain.test_guard import call, stork, update
 
@@ -200,51 +208,8 @@ def test_a_replaced_block_takes_its_answers_with_it() -> None:
 # --- requests -------------------------------------------------------------------------------------
 
 
-class Long(StreamsChain):
-    """A chain of many empty blocks on top, whose node gives the logs of few blocks at a time."""
-
-    most, empty = 10_000, 100_000_000
-
-    def _number(self, block: str) -> int:
-        return min(int(block, 16), super().head)
-
-    def eth_blockNumber(self) -> dict[str, Any]:
-        return {"result": hex(super().head + self.empty)}
-
-    def eth_getBlockByNumber(self, block: str, _: bool) -> dict[str, Any]:
-        time, hash_ = hex(self.time(int(block, 16))), "0x" + f"{int(block, 16):064x}"
-        return {"result": {"number": block, "timestamp": time, "hash": hash_}}
-
-    def eth_getCode(self, address: str, block: str) -> dict[str, Any]:
-        return super().eth_getCode(address, hex(self._number(block)))
-
-    def eth_getStorageAt(self, address: str, slot: str, block: str) -> dict[str, Any]:
-        return super().eth_getStorageAt(address, slot, hex(self._number(block)))
-
-    def eth_call(self, call: dict[str, str], block: str) -> dict[str, Any]:
-        return super().eth_call(call, hex(self._number(block)))
-
-    def eth_getLogs(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        if int(wanted["toBlock"], 16) - int(wanted["fromBlock"], 16) >= self.most:
-            return {"error": {"code": -32005, "message": "query exceeds max block range"}}
-        return super().eth_getLogs(wanted)
-
-
-def long_chain() -> Long:
-    chain = Long()
-    steps: list[tuple[Any, ...]] = [
-        ("initialize_verifier", 0), ("set_config", 0, 0, 4, 1), ("set_config", 0, 1, 5, 1),
-        ("set_fee_manager", MANAGERS[0]), ("surcharge", 0, 5), ("set_access", streams.BOOK),
-        ("guest", KEEPER, True),
-    ]  # fmt: skip
-    for method, *values in steps:
-        getattr(chain, method)(*values)
-    return chain
-
-
 def test_a_chain_of_a_hundred_million_blocks_is_a_step_of_a_few_requests(tmp_path: Path) -> None:
-    chain = long_chain()
-    chain.most = 2_000_000  # so that the test is fast; benchmarks/refresh.py has 10,000
+    chain = LongChain(most=2_000_000)  # benchmarks/refresh.py has 10,000 blocks at a time
     options: dict[str, Any] = {"reread": 128, "subscriber": KEEPER, "file": tmp_path / "live.json"}
     live = live_over(chain, **options)
     first = len(requests(chain, live))
