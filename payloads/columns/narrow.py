@@ -10,7 +10,7 @@ from payloads.arrays.records import Mask
 from payloads.columns.decoding import encode
 
 _DIGITS = 38
-_MOST = 10**_DIGITS - 1
+_LARGEST = 10**_DIGITS - 1
 
 
 def narrow(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -60,7 +60,7 @@ def _nulls(array: pa.Array) -> pa.Array | None:
 def _narrow_decimals(array: pa.Array) -> tuple[pa.Array, Mask]:
     kind = pa.decimal128(_DIGITS, 0)
     if array.type.precision > _DIGITS:
-        most, least = (pa.scalar(number, array.type) for number in (_MOST, -_MOST))
+        most, least = (pa.scalar(number, array.type) for number in (_LARGEST, -_LARGEST))
         large = pc.or_(pc.greater(array, most), pc.less(array, least)).fill_null(False)
         lost = large.to_numpy(zero_copy_only=False)
         if lost.any():
