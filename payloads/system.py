@@ -138,6 +138,8 @@ class System:
     places: Callable[[bytes, Collection[bytes]], Iterable[Place]] = lambda data, signers: ()
     # The error that revert data of the system's contracts spells, in words; "" for other bytes.
     revert: Callable[[bytes], str] = lambda data: ""
+    # The names of the errors for a caller that does not take a refund.
+    refund_errors: tuple[str, ...] = ()
     # The bytes inside a form that only wraps other bytes.
     containers: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
     notes: Callable[[Any, Claims], Iterable[Note]]

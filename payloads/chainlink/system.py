@@ -174,6 +174,7 @@ SYSTEM = System(
     columns=_columns,
     contracts=CONTRACTS,
     state_class=_state_class,
+    refund_errors=("InvalidReceivingAddress", "RefundFailed"),
     judging=_judging,
     judging_calldata=_judging_calldata,
     ways_to_pay=WAYS,
