@@ -130,7 +130,7 @@ def judge(
 
 
 def _state_then(state: State, now: int | None, at: int | None) -> tuple[State, int | None]:
-    # Only whoever judges pays for importing the verdicts.
+    # Imported here, because a caller that only decodes needs no verdicts.
     from payloads.verdicts.calls import state_then
 
     systems.of_state(state)

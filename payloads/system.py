@@ -138,6 +138,8 @@ class System:
     places: Callable[[bytes, Collection[bytes]], Iterable[Place]] = lambda data, signers: ()
     # The error that revert data of the system's contracts spells, in words; "" for other bytes.
     revert: Callable[[bytes], str] = lambda data: ""
+    # The names of the errors for a caller that does not take a refund.
+    refund_errors: tuple[str, ...] = ()
     # The bytes inside a form that only wraps other bytes.
     containers: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
     notes: Callable[[Any, Claims], Iterable[Note]]
@@ -159,7 +161,7 @@ class System:
     to_json: Callable[[Any, bool], dict[str, Any]]
     # The payload that such an object describes; None if the object is not of this system.
     from_json: Callable[[dict[str, Any]], Any]
-    # For the forms that nobody signed: how to make them of the payload that an object describes.
+    # For the forms without a signature: how to make them of the payload that an object describes.
     bare: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     # Other encodings of a payload by name, beside its own bytes and calldata.
     encodings: dict[str, Callable[[Any], bytes]] = field(default_factory=dict)
@@ -179,6 +181,8 @@ class System:
     # A judgement of one call of a function with these payloads, or with whole calldata.
     judging: Callable[[Sequence[bytes], State, Terms, Signers], Judgement]
     judging_calldata: Callable[[bytes, State, Terms, Signers], Judgement]
+    # The words for paying. A payload whose payment is not known is judged by the first.
+    ways_to_pay: tuple[str, ...] = ("native",)
     # The wei that a call of these payloads sends on these terms.
     value_sent: Callable[[Sequence[bytes], State, Terms], int]
     # The cost of verifying a payload; None where every call costs the same.

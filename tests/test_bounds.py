@@ -103,7 +103,8 @@ def constants() -> Iterator[str]:
             for node in body:
                 targets = node.targets if isinstance(node, ast.Assign) else []
                 targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
-                for target in targets:
+                is_text = isinstance(getattr(getattr(node, "value", None), "value", None), str)
+                for target in () if is_text else targets:
                     if isinstance(target, ast.Name) and BOUND.match(target.id):
                         yield f"{prefix}.{target.id}"
 

@@ -22,8 +22,8 @@ from payloads.inputs import MAX_PAYLOAD_BYTES, hex_text, json_text
 Positions = NDArray[np.int64]
 # Fewer payloads of one size than this are faster one by one.
 WORTH_AN_ARRAY = 24
-# Bytes that are looked at in one go: more fall out of a core's cache between two steps.
-_GO = 2**20
+# Bytes that are looked at in one go: so the memory beside the tables is bounded.
+_GO = 2**25
 # First bytes of text: JSON, white space in front of it, and hex.
 _MAY_BE_TEXT = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0"))
 

@@ -8,6 +8,8 @@
 
 `connect` makes the `Node` that everything is asked through; a URL, a `Web3` or a provider of
 web3.py is taken wherever a node is wanted. `Unavailable` says what a node does not answer.
+`payloads.chain.aio` has the same functions for an `AsyncWeb3`, and `payloads.chain.middleware` the
+guard as a middleware of web3.py.
 """
 
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ from payloads._late import late
 
 if TYPE_CHECKING:
     from payloads.chain.changes import StateChange, diff_states
+    from payloads.chain.explaining import Explained, ExplainedCall, ExplainedPayload, explain
     from payloads.chain.fetch import fetch_state, save_state
     from payloads.chain.guard import Sent, judge_transaction, refuse_transaction, send_guarded
     from payloads.chain.live_state import LiveState
@@ -27,15 +30,17 @@ if TYPE_CHECKING:
     from payloads.chain.transaction import build_transaction
 
 __all__ = [
-    "LiveState", "Node", "Policy", "PolicyRefusal", "Preflight", "Problem", "Sent", "StateChange",
-    "States", "Unavailable", "build_transaction", "connect", "diff_states", "fetch_state",
-    "judge_transaction", "preflight",
+    "Explained", "ExplainedCall", "ExplainedPayload", "LiveState", "Node", "Policy",
+    "PolicyRefusal", "Preflight", "Problem", "Sent", "StateChange", "States", "Unavailable",
+    "build_transaction", "connect", "diff_states", "explain", "fetch_state", "judge_transaction",
+    "preflight",
     "refuse_transaction", "save_state", "send_guarded",
 ]  # fmt: skip
 
 # Imported when first asked for: a guard needs no reader of events.
 _MODULES = {
     **dict.fromkeys(("StateChange", "diff_states"), "changes"),
+    **dict.fromkeys(("Explained", "ExplainedCall", "ExplainedPayload", "explain"), "explaining"),
     **dict.fromkeys(("fetch_state", "save_state"), "fetch"),
     **dict.fromkeys(("Sent", "judge_transaction", "refuse_transaction", "send_guarded"), "guard"),
     **dict.fromkeys(("Policy", "PolicyRefusal"), "policy"),

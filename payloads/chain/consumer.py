@@ -96,7 +96,9 @@ class Handover(Record, frozen=True):
         return b"" if charges is None else _word(charges.link), self.state.flat_fee or 0
 
     def is_of_payment(self, data: bytes, now: int) -> bool:
-        """Whether the verifier reverts with these bytes for a payment that is wrong."""
+        """Whether the verifier reverts with these bytes for a payment, or a refund, that fails."""
+        if read_revert(data).error in self.system.refund_errors:
+            return True
         signers = Signers()
         return any(
             self._judge(each.raw, now, signers, *paid).revert_data == data
@@ -202,7 +204,9 @@ def compare(verdict: Verdict, reverted: bytes | None, handed: Handover | None) -
             return _disagrees(f"it reverts with {said}, and the verdict is {verdict.refusal}")
         return None
     if handed is not None and handed.is_of_payment(reverted, int(verdict.now or 0)):
-        return HAZARDS["run-reverts"].found(f"{said}, as for a payment that is not taken")
+        return HAZARDS["run-reverts"].found(
+            f"{said}, as for a payment or a refund that is not taken"
+        )
     if read_revert(reverted).error in (None, "Panic"):
         return HAZARDS["run-reverts"].found(said)
     return _disagrees(f"it reverts with {said}, though the verdict is {verdict.name}")

@@ -144,8 +144,16 @@ def send_guarded(
     w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
 ) -> Sent:
     """`w3.eth.send_transaction(transaction)`, unless it would be refused."""
+    check_sends(w3, "a Web3")
     verdict = refuse_transaction(connect(w3, by="send_guarded"), transaction, state, policy)
     return Sent(hexed(bytes(w3.eth.send_transaction(dict(transaction)))), verdict)
+
+
+def check_sends(w3: Any, expected: str) -> None:
+    """`Misuse` where there is nothing that sends: a URL and a provider only ask."""
+    if not callable(getattr(getattr(w3, "eth", None), "send_transaction", None)):
+        found = type(w3).__name__
+        raise Misuse("it sends no transaction", field="w3", expected=expected, found=found)
 
 
 # --- judging --------------------------------------------------------------------------------------

@@ -172,6 +172,9 @@ class _Inspection:
             if most is not None and gas > most:
                 problems.add("gas-above-block", "no block has room for so much gas", "gas",
                              f"at most {most}", gas)  # fmt: skip
+        if gas is not None and gas < (least := _least_gas(way.data)):
+            problems.add("gas-below-minimum", "less gas than any transaction with this data costs",
+                         "gas", f"at least {least}", gas)  # fmt: skip
         if way.origin is not None:
             self._ether(way, way.origin, gas)
 
@@ -261,16 +264,20 @@ class _Inspection:
         gas, problems = fields.optional(self._transaction, "gas"), self.problems
         if gas is None:
             return
-        least = _BASE_GAS + sum(_BYTE_GAS if byte else _ZERO_GAS for byte in way.data)
-        if gas >= least and not any(each.severity == "danger" for each in problems.found):
-            sender = way.origin or way.sender
-            needed = problems.asked(
-                "the gas that the transaction needs",
-                lambda: self._node.gas_needed(way.to, way.data, sender, way.value),
-            )
-            least = max(least, needed or 0)
-        if gas < least:
-            problems.add("gas-low", "the gas limit is too low", "gas", f"at least {least}", gas)
+        if any(each.severity == "danger" for each in problems.found):
+            return
+        sender = way.origin or way.sender
+        needed = problems.asked(
+            "the gas that the transaction needs",
+            lambda: self._node.gas_needed(way.to, way.data, sender, way.value),
+        )
+        if needed is not None and gas < needed:
+            problems.add("gas-low", "the gas limit is too low", "gas", f"at least {needed}", gas)
+
+
+def _least_gas(data: bytes) -> int:
+    zeros = data.count(0)
+    return _BASE_GAS + _ZERO_GAS * zeros + _BYTE_GAS * (len(data) - zeros)
 
 
 def _failed(verdict: Verdict) -> Iterator[tuple[int, Check]]:

@@ -31,6 +31,7 @@ from payloads.arrays.records import (
     fixed,
     lists,
     numbers,
+    packed,
     put,
 )
 from payloads.arrays.types import (
@@ -90,14 +91,18 @@ def tables() -> dict[str, pa.Schema]:
     return known | {UNKNOWN: table_schema(UNKNOWN, unknown)}
 
 
-@lru_cache(256)
 def _table(schema: Schema) -> pa.Schema:
-    names = _names(schema.table)
-    fields = [arrow_field(row, names[row.name]) for row in schema.table.fields]
-    columns = (*PLACE, *_ENVELOPE, *fields, *_SIGNATURES)
-    return table_schema(_name(schema), columns, title=schema.title)
+    return _table_of(_name(schema), schema.title, schema.table)
 
 
+@lru_cache(256)
+def _table_of(name: str, title: str, table: Table) -> pa.Schema:
+    names = _names(table)
+    fields = [arrow_field(row, names[row.name]) for row in table.fields]
+    return table_schema(name, (*PLACE, *_ENVELOPE, *fields, *_SIGNATURES), title=title)
+
+
+@lru_cache(256)
 def _names(table: Table) -> dict[str, str]:
     return column_names(table.fields, _TAKEN)
 
@@ -187,7 +192,7 @@ def _columns(schema: Schema, envelope: Envelope) -> dict[str, pa.Array]:
     names = _names(schema.table)
     columns |= {names[name]: array for name, array in fields.items()}
     for name, first in (("rs", envelope.first_r), ("ss", envelope.first_s)):
-        words = np.ascontiguousarray(matrix[:, first : first + WORD * count])
+        words = packed(matrix[:, first : first + WORD * count])
         columns[name] = lists(fixed(words.reshape(-1, WORD)), count, total)
     columns["raw_vs"] = fixed(matrix[:, _VS : _VS + WORD])
     if schema.inferred:

@@ -16,6 +16,7 @@ from payloads.chainlink.frames import (
     open_frame,
     without_signatures,
 )
+from payloads.chainlink.payment import WAYS
 from payloads.chainlink.places import places
 from payloads.chainlink.report import BareReport, FullReport, decode, decode_report
 from payloads.chainlink.rows import rows, title
@@ -173,8 +174,10 @@ SYSTEM = System(
     columns=_columns,
     contracts=CONTRACTS,
     state_class=_state_class,
+    refund_errors=("InvalidReceivingAddress", "RefundFailed"),
     judging=_judging,
     judging_calldata=_judging_calldata,
+    ways_to_pay=WAYS,
     value_sent=_value_sent,
     quote=_quote,
 )

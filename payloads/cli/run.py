@@ -139,6 +139,12 @@ def _numbers(context: click.Context, _parameter: click.Parameter, wanted: bool) 
 
 def command_options(function: Callable[..., None]) -> Callable[..., None]:
     """The sources, and the options that every command has."""
+    argument = click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+    return argument(output_options(function))
+
+
+def output_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options about what is printed."""
     colour = click.option(
         "--color",
         "colour",
@@ -153,8 +159,7 @@ def command_options(function: Callable[..., None]) -> Callable[..., None]:
         "--numbers", is_flag=True, expose_value=False, callback=_numbers,
         help="With --json: integers that may exceed 2^53 as numbers, too, not as strings.",
     )  # fmt: skip
-    argument = click.argument("sources", nargs=-1, metavar="[SOURCE]...")
-    return argument(as_json(numbers(colour(function))))
+    return as_json(numbers(colour(function)))
 
 
 def form_options(function: Callable[..., None]) -> Callable[..., None]:

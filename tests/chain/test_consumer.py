@@ -21,6 +21,7 @@ from payloads.chainlink.errors import (
     BAD_VERIFICATION,
     INVALID_DEPOSIT,
     INVALID_QUOTE,
+    REFUND_FAILED,
 )
 from payloads.errors import Misuse
 from payloads.stork.errors import INSUFFICIENT_FEE
@@ -176,10 +177,11 @@ def test_a_run_that_passes_though_we_refuse_is_an_alarm() -> None:
 @pytest.mark.parametrize(
     ("data", "match"),
     [
-        (INVALID_QUOTE.data(), "InvalidQuote, as for a payment that is not taken"),
-        (INVALID_DEPOSIT.data(), "InvalidDeposit, as for a payment that is not taken"),
+        (INVALID_QUOTE.data(), "InvalidQuote, as for a payment or a refund that is not taken"),
+        (INVALID_DEPOSIT.data(), "InvalidDeposit, as for a payment or a refund that is not taken"),
         (bytes.fromhex("08c379a0") + encode(["string"], ["paused"]), "paused"),
         (b"\x9e\x87\xfa\xc8", "0x9e87fac8"),
+        (REFUND_FAILED.data(), "RefundFailed, as for a payment or a refund that is not taken"),
     ],
 )
 def test_a_run_that_reverts_for_other_reasons_stops_the_transaction(

@@ -129,15 +129,15 @@ def test_all_that_is_wrong_is_said_in_order() -> None:
     )
     assert not checked
     assert codes(checked) == [
-        "policy-max_fee", "nonce-used", "ether", "access", "expiry", "allowance", "balance",
-        "signatures", "gas-low",
+        "policy-max_fee", "nonce-used", "gas-below-minimum", "ether", "access", "expiry",
+        "allowance", "balance", "signatures",
     ]  # fmt: skip
     record = json.loads(json.dumps(checked.to_dict()))
     assert record["ok"] is False
     assert [each["code"] for each in record["problems"]] == codes(checked)
     assert record["verdict"]["verdict"] == "AccessForbidden"
     assert repr(checked).startswith("Preflight(policy-max_fee, nonce-used, ")
-    allowance = checked.problems[5]
+    allowance = checked.problems[6]
     assert isinstance(allowance, Problem)
     assert (allowance.expected, allowance.found) == ("at least 1000", "0")
     assert checksum(bytes.fromhex(MANAGER[2:])) in allowance.sentence
@@ -194,7 +194,8 @@ def test_the_gas_limit() -> None:
     assert low.problems[0].expected == "at least 150000"
     assert codes(preflight(w3, transaction | {"gas": 30_000_001}, state)) == ["gas-above-block"]
     ledger.reverts = b"\x12\x34\x56\x78"
-    assert codes(preflight(w3, transaction | {"gas": 22_000}, state)) == ["run-reverts", "gas-low"]
+    least = preflight(w3, transaction | {"gas": 22_000}, state)
+    assert codes(least) == ["gas-below-minimum", "run-reverts"]
 
 
 def test_the_ether_for_value_and_gas() -> None:

@@ -28,7 +28,7 @@ from docs.examples import pull, push, several_chains, stork, with_asyncio
 from payloads.chain import aio
 from payloads.chain.middleware import GuardMiddlewareBuilder
 from tests.onchain.deployed import Deployment, addresses, proxy_and_verifier, report
-from tests.onchain.rpcnode import HardhatNode
+from tests.onchain.rpcnode import HardhatNode, calldata
 
 pytestmark = pytest.mark.onchain
 
@@ -159,6 +159,33 @@ def test_asyncio(deployment: Deployment, kind: str) -> None:
     since = node.number
     asyncio.run(main())
     assert succeeded(node, since) == 3
+
+
+def test_the_middleware_before_a_contract_of_ones_own(deployment: Deployment) -> None:
+    node, types = deployment.node, ("address",)
+    bare = Deployment(node, "v0.5.1")
+    proxy_and_verifier(bare)
+    signature = "setConfig(bytes32,address[],uint8,(address,uint64)[])"
+    bare.on_verifier(signature, NETWORK.config_digest, addresses(NETWORK), NETWORK.f, [])
+    consumer = Web3.to_checksum_address(node.deploy("Consumer", types, bare.proxy))
+    w3 = Web3(HTTPProvider(node.url))
+    state = asyncio.run(aio.fetch_state(node.url, bare.proxy))
+    policy = Policy(consumers=(consumer,))
+    w3.middleware_onion.inject(GuardMiddlewareBuilder.build(state, policy), layer=0)
+    since, now = node.number, node.time()
+    account = Web3.to_checksum_address(deployment.subscriber)
+
+    def pull_with(network: InsecureTestNetwork) -> Any:
+        raw = network.sign(report(now)).encode()
+        data = calldata("pull(bytes,bytes)", raw, b"")
+        return {"from": account, "to": consumer, "data": data, "gas": 1_000_000}
+
+    w3.eth.send_transaction(pull_with(NETWORK))
+    with pytest.raises(Refused, match="would revert"):
+        w3.eth.send_transaction(pull_with(STRANGER))
+    other = {"data": calldata("setPaused(bool)", False)}
+    w3.eth.send_transaction(pull_with(STRANGER) | other)
+    assert succeeded(node, since) == 2
 
 
 # --- the examples ---------------------------------------------------------------------------------
