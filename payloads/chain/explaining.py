@@ -263,11 +263,9 @@ def _decision(call: ExplainedCall) -> str:
         return "not known: the call was not seen"
     if call.succeeded:
         return "the call succeeded"
-    return (
-        "the call reverted"
-        if call.revert is None
-        else f"reverted with {in_words(call.revert.data)}"
-    )
+    if call.revert is None:
+        return "the call reverted"
+    return f"the call reverted with {in_words(call.revert.data)}"
 
 
 # --- explaining -----------------------------------------------------------------------------------
