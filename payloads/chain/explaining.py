@@ -238,7 +238,8 @@ def _call_lines(call: ExplainedCall) -> Iterator[str]:
     else:
         yield f"{sender} is taken to have called {call.function} of {contract}"
     for payload in call.payloads:
-        yield f"  payload at byte {payload.offset}: {_payload_words(payload)}"
+        alone = f"; alone it is: {payload.verdict.name}" if len(call.payloads) > 1 else ""
+        yield f"  payload at byte {payload.offset}: {_payload_words(payload)}{alone}"
     yield f"  the verdict: {call.verdict.sentence}"
     yield f"  the chain: {_decision(call)}"
 

@@ -338,7 +338,9 @@ def test_an_event_says_which_report_was_verified(ledger: Ledger) -> None:
     first, second = found.calls[0].payloads
     assert (first.verdict.accepted, second.verdict.accepted) == (True, False)
     assert found.calls[0].verdict.payload == 1
-    assert "broken" in "\n".join(found.lines)
+    text = "\n".join(found.lines)
+    assert "; alone it is: accepted" in text
+    assert "broken" in text
     assert json.dumps(found.to_dict())
 
 
