@@ -144,10 +144,15 @@ def _opened(path: Path) -> Iterator[Item]:
         yield Item(f"{path}", "", error=error)
         return
     try:
-        with path.open("rb") as stream:
-            yield from _stream(stream, f"{path}: ")
+        stream = path.open("rb")
     except OSError as error:
-        raise Misuse(f"cannot read {path}: {error.strerror}") from None
+        raise _cannot_read(path, error) from None
+    with stream:
+        yield from _stream(stream, f"{path}: ")
+
+
+def _cannot_read(name: object, error: OSError) -> Misuse:
+    return Misuse(f"cannot read {name}: {error.strerror}")
 
 
 class Awaited:
@@ -159,12 +164,16 @@ class Awaited:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._read = getattr(stream, "read1", stream.read)
+        self._name = getattr(stream, "name", "the input")
         self._left, self._at = b"", 0
 
     def read(self, size: int) -> bytes:
         if self._at >= len(self._left):
-            terminal.flush()
-            self._left, self._at = self._read(_READ) or b"", 0
+            terminal.flush()  # which may fail, too, and that is no fault of the stream
+            try:
+                self._left, self._at = self._read(_READ) or b"", 0
+            except OSError as error:
+                raise _cannot_read(self._name, error) from None
         self._at += size
         return self._left[self._at - size : self._at]
 
