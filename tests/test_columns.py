@@ -470,6 +470,29 @@ def test_a_time_that_no_timestamp_holds_is_null_and_its_row_keeps_the_bytes(
     assert columns.encode(batch).to_pylist() == raws
 
 
+def test_narrow_decimals_lose_nothing(odd_schema: Any) -> None:
+    zeros = (0, 0, 0, 0, b"\0" * 5, 7, 1, 2, 3)
+    made = [odd_schema(*HEAD, 0, 0, most, *zeros[1:]) for most in (10**38 - 1, 10**38)]
+    assets_ = [Asset(1, 10**38 - 1), Asset(2, -(10**38))]
+    items: list[Any] = [NETWORK.sign(report).encode() for report in made]
+    items += [SIGNER.sign(assets_[:n], timestamp_ns=NOW).encode() for n in (0, 1, 2)]
+    items.append({"type": "unsigned", "tax": 1, "ts": 2, "a": [{"id": 1, "v": "5"}]})
+    for tables in both_ways(lambda: columns.decode(items)):
+        found = {name: columns.narrow(table) for name, table in tables.items()}
+        for name, table in found.items():
+            table.validate(full=True)
+            assert "decimal256" not in str(table.schema)
+            assert columns.encode(table).equals(columns.encode(tables[name]))
+            assert columns.narrow(table).equals(table)
+            assert len(table) == len(columns.narrow(table.slice(1))) + 1 or not len(table)
+        odd, updates = found["chainlink_v3854"], found["stork_updates"]
+        assert odd["almost"].to_pylist() == [10**38 - 1, None]
+        assert odd["raw"].to_pylist() == [None, items[1]]
+        assert updates["raw"].to_pylist() == [None, None, items[4], None]
+        values = [[one["value"] for one in row] for row in updates["assets"].to_pylist()]
+        assert values == [[], [10**38 - 1], [10**38 - 1, None], [5]]
+
+
 def test_every_schema_of_the_field_tables_has_a_table() -> None:
     tables = columns.schemas()
     for known in SCHEMAS.values():
@@ -500,3 +523,19 @@ def test_a_large_batch_of_all_kinds_keeps_the_order_of_its_input(singles: list[A
     assert len(singles) < 400
     small = [random.choice(made[:3]) for _ in range(40)]
     assert_equal_tables(*both_ways(lambda: columns.decode(small)))
+
+
+def test_narrow_tables_are_read_by_duckdb() -> None:
+    duckdb = pytest.importorskip("duckdb")
+    tables = {name: columns.narrow(table) for name, table in columns.decode(MANY).items()}
+    connection = duckdb.connect()
+    for name, table in tables.items():
+        connection.register(name, pa.table(table))
+        assert len(connection.sql(f"select * from {name}").fetchall()) == len(table)
+    price = chainlink.decode(MANY[0]).report.bid
+    query = "select max(bid), epoch_ms(max(observations_timestamp)) from chainlink_v3"
+    (found,) = connection.sql(query).fetchall()
+    assert found == (price, chainlink.decode(MANY[0]).report.observations_timestamp * 1000)
+    query = "select sum(a.value) from (select unnest(assets) as a from stork_updates)"
+    ((total,),) = connection.sql(query).fetchall()
+    assert total == 30 * sum(asset.value or 0 for asset in stork.decode(MANY[-1]).assets)

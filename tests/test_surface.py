@@ -80,7 +80,7 @@ EXPORTS: dict[str, set[str]] = {
     },
     "payloads.columns": {
         *("ERRORS", "SIGNATURES", "VERDICTS", "decode", "decode_table", "encode", "judge"),
-        *("recover", "schema", "schemas"),
+        *("narrow", "recover", "schema", "schemas"),
     },
     "payloads.chain": {
         *("Explained", "ExplainedCall", "ExplainedPayload", "explain"),

@@ -7,6 +7,7 @@ caller has looked at sizes.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,10 @@ def equal(matrix: Matrix, at: int, wanted: bytes) -> Mask:
     template = np.frombuffer(wanted, np.uint8)
     if len(wanted) % 8 == 0:
         cells, template = cells.view(np.uint64), template.view(np.uint64)
-    # Nearly always every row is equal: that is one pass without a result for each row.
-    same = cells == template
-    return every(len(matrix)) if same.all() else np.asarray(same.all(axis=1))
+    # Nearly always every row is equal. Column by column, that is found without a result to keep.
+    if all((cells[:, index] == number).all() for index, number in enumerate(template)):
+        return every(len(matrix))
+    return np.asarray((cells == template).all(axis=1))
 
 
 def numbers(matrix: Matrix, at: int, size: int, signed: bool = False) -> NDArray[Any]:
@@ -52,16 +54,26 @@ def clean(matrix: Matrix, at: int, table: Table) -> Mask:
     good = every(len(matrix))
     if table.packing is not WORDS:
         return good
-    zeros = np.frombuffer(b"".join(map(_zeros, table.fields)), np.uint64)
-    if zeros.any():
-        cells = matrix[:, at : at + table.size].view(np.uint64)
-        dirty = cells & zeros
-        if dirty.any():
-            good &= ~dirty.any(axis=1)
+    words = matrix[:, at : at + table.size].view(np.uint64)
+    dirty = np.zeros(len(matrix), np.uint64)
+    for index, mask in _masks(table):
+        dirty |= words[:, index] if mask == _ALL else words[:, index] & mask
+    if dirty.any():
+        good &= dirty == 0
     for row, begin in zip(table.fields, table.offsets, strict=True):
         if row.type.signed and row.type.size < WORD:
             good &= _extended(matrix[:, at + begin : at + begin + WORD], row.type.size)
     return good
+
+
+_ALL = np.uint64(2**64 - 1)
+
+
+@lru_cache(256)
+def _masks(table: Table) -> tuple[tuple[int, np.uint64], ...]:
+    """The bits that are zero in every clean record: numbers of eight bytes and masks."""
+    masks = np.frombuffer(b"".join(map(_zeros, table.fields)), np.uint64)
+    return tuple((int(index), masks[index]) for index in np.flatnonzero(masks))
 
 
 def _zeros(row: Field) -> bytes:
@@ -119,7 +131,25 @@ def _column(matrix: Matrix, at: int, row: Field, in_word: bool) -> tuple[pa.Arra
 
 def fixed(cells: Matrix) -> pa.Array:
     """Byte strings of one length."""
-    return _array(np.ascontiguousarray(cells), pa.binary(cells.shape[1]))
+    return _array(packed(cells), pa.binary(cells.shape[1]))
+
+
+def packed(cells: Matrix) -> Matrix:
+    """The same rows without gaps between them."""
+    if cells.flags.c_contiguous:
+        return cells
+    found = _memory(np.uint8, *cells.shape)
+    width = cells.shape[1]
+    # An element a row is copied faster than its bytes.
+    found.view(f"V{width}")[:, 0] = cells.view(f"V{width}")[:, 0]
+    return found
+
+
+def _memory(dtype: Any, count: int, width: int) -> NDArray[Any]:
+    """Rows to be filled, in memory of Arrow's own pool: it is used again when it is free again,
+    where the memory of a large array goes back to the system, page by page."""
+    size = count * width * np.dtype(dtype).itemsize
+    return np.frombuffer(pa.allocate_buffer(size), dtype).reshape(count, width)
 
 
 def _array(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
@@ -149,23 +179,32 @@ def _times(values: NDArray[Any], row: Field) -> tuple[pa.Array, Mask | None]:
     return pa.array(whole, pa.int64(), mask=beyond).cast(arrow_type(row)), beyond
 
 
+# So many numbers stay in a core's cache between the steps of their conversion.
+_PIECE = 8192
+
+
 def _decimals(matrix: Matrix, at: int, row: Field, in_word: bool) -> pa.Array:
     """A decimal256 is the word with its bytes reversed: four numbers in reverse order."""
     size = row.type.size
-    words = np.empty((len(matrix), 4), np.uint64)
     if in_word:  # a clean word has its sign in front already
         at, size = at + size - WORD, WORD
     elif size % 8:
         matrix, at, size = _widened(matrix, at, row), 0, WORD
-    count = size // 8
+    words = _memory(np.uint64, len(matrix), 4)
     cells = matrix[:, at : at + size].view(">u8")
+    for begin in range(0, len(words), _PIECE):
+        _reverse(cells[begin : begin + _PIECE], words[begin : begin + _PIECE], row.type.signed)
+    return _array(words, arrow_type(row))
+
+
+def _reverse(cells: NDArray[Any], words: NDArray[np.uint64], signed: bool) -> None:
+    count = cells.shape[1]
     for index in range(count):
         words[:, index] = cells[:, count - 1 - index]
     if count < 4:
-        sign = words[:, count - 1].view(np.int64) >> 63 if row.type.signed else 0
+        sign = words[:, count - 1].view(np.int64) >> 63 if signed else np.int64(0)
         for index in range(count, 4):
-            words[:, index] = sign if row.type.signed else 0
-    return _array(words, arrow_type(row))
+            words[:, index].view(np.int64)[:] = sign
 
 
 def _widened(matrix: Matrix, at: int, row: Field) -> Matrix:
@@ -216,6 +255,7 @@ def _wide(array: pa.Array, row: Field) -> Matrix:
     if size > 8 and not is_decimal(row):
         return bytes_of(array, size) if size == WORD else _widened(bytes_of(array, size), 0, row)
     if size > 8:
+        array = array.cast(arrow_type(row))  # a narrow table has smaller decimals
         return np.ascontiguousarray(bytes_of(array, WORD)[:, ::-1])
     if pa.types.is_timestamp(array.type):
         array = array.cast(pa.int64())

@@ -57,6 +57,10 @@ class Unavailable(Misuse):
     """The state of a chain that could not be read."""
 
 
+class Silent(Unavailable):
+    """A node that gives no answer, also when it is asked again."""
+
+
 class Reverts(Exception):
     """A call that the node ran, and that reverted. Never leaves `payloads.chain`."""
 
@@ -216,11 +220,16 @@ class Node:
         self._provider, self._secrets, self._pause = provider, tuple(secrets), pause
         self.host = host
         self.calls = 0
+        self._most = MAX_REQUESTS
         self._blocks: dict[int, Block] = {}
         self._range = WIDEST_RANGE
 
     def __repr__(self) -> str:
         return f"Node({self.host})"
+
+    def renew(self) -> None:
+        """Another reading begins, which may take as many requests again."""
+        self._most = self.calls + MAX_REQUESTS
 
     def redacted(self, text: str) -> str:
         """The words of a server, on one line and without pieces of the URL."""
@@ -253,11 +262,11 @@ class Node:
                 if not failure.transient:
                     break
         # Outside the handler: its exception's text, and its context's, may hold the URL.
-        raise Unavailable(f"{self.host} cannot be asked", field=method, found=self.redacted(why))
+        raise Silent(f"{self.host} cannot be asked", field=method, found=self.redacted(why))
 
     def _once(self, method: str, params: Sequence[Any]) -> Any:
         self.calls += 1
-        if self.calls > MAX_REQUESTS:
+        if self.calls > self._most:
             raise Unavailable(f"{self.host} has been asked {MAX_REQUESTS} times")
         failure: Exception | None = None
         try:

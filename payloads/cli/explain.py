@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from payloads.chain.states import load_state
+from payloads.chain.state_files import load_state
 from payloads.cli import terminal
 from payloads.cli.run import Run, guarded, output_options
 from payloads.cli.state import ReadingProgress

@@ -21,11 +21,12 @@ except ImportError as error:
     raise not_installed("pyarrow or numpy", "arrow") from error
 
 from payloads.columns.decoding import decode, decode_table, encode
+from payloads.columns.narrow import narrow
 from payloads.columns.recovery import recover
 from payloads.columns.schemas import ERRORS, SIGNATURES, VERDICTS, schema, schemas
 from payloads.columns.verdicts import judge
 
 __all__ = [
-    "ERRORS", "SIGNATURES", "VERDICTS", "decode", "decode_table", "encode", "judge", "recover",
-    "schema", "schemas",
+    "ERRORS", "SIGNATURES", "VERDICTS", "decode", "decode_table", "encode", "judge", "narrow",
+    "recover", "schema", "schemas",
 ]  # fmt: skip

@@ -22,6 +22,7 @@ from payloads.arrays.records import (
     every,
     lists,
     numbers,
+    packed,
     put,
 )
 from payloads.arrays.types import PLACE, arrow_field, column_value, table_schema
@@ -109,7 +110,7 @@ def _columns(matrix: Matrix, layout: str, mask: int) -> dict[str, pa.Array]:
     columns["mask"] = pa.array(np.full(total, mask, np.uint16))
     start = BODY + BODIES[layout].size
     count = (matrix.shape[1] - start) // table.size
-    assets = np.ascontiguousarray(matrix[:, start:]).reshape(-1, table.size)
+    assets = packed(matrix[:, start:]).reshape(-1, table.size)
     found, _ = columns_of(assets, 0, table)
     arrays = [found.get(field.name, None) for field in _ASSET]
     arrays = [
@@ -235,7 +236,7 @@ def _low(ss: Matrix) -> Mask:
 # --- recognising ----------------------------------------------------------------------------------
 
 
-def may_be(matrix: Matrix) -> Mask:
+def may_be(matrix: Matrix, strength: int) -> Mask:
     """No row is known not to be of this system."""
     return every(len(matrix))
 

@@ -12,7 +12,7 @@ import pytest
 from eth_abi.abi import encode
 
 from payloads import chainlink
-from payloads.chain import Explained, aio, explain, fetch_state, save_state
+from payloads.chain import Explained, aio, connect, explain, fetch_state, mined, save_state
 from payloads.chain.receipt_events import REPORT_VERIFIED
 from payloads.chain.rpc import Unavailable
 from payloads.chainlink.schemas import ReportV3
@@ -147,7 +147,7 @@ def test_a_call_that_was_refused(ledger: Ledger, traced: bool) -> None:
     assert found.revert is not None
     assert found.revert.error == "InvalidSignature"
     assert any("on the block before" in note for note in found.notes) is not traced
-    assert "reverted with InvalidSignature" in "\n".join(found.lines)
+    assert "the call reverted with InvalidSignature" in "\n".join(found.lines)
 
 
 def test_false_is_not_accepted(ledger: Ledger) -> None:
@@ -225,6 +225,20 @@ def test_without_a_trace_each_payload_is_judged(ledger: Ledger) -> None:
     assert found.conclusion.startswith("the contract would refuse it: returns false")
 
 
+def test_a_packed_payload_is_found_by_the_signers_of_the_contract(ledger: Ledger) -> None:
+    hash_ = ledger.include(b"\x12\x34\x56\x78" + update() + b"\7", to=CONSUMER)
+    found = explain(ledger, hash_, proxy=PROXY)
+    assert (found.calls[0].payloads[0].offset, found.accepted) == (4, True)
+
+
+def test_a_revert_of_another_contract_is_told_in_words(ledger: Ledger) -> None:
+    ledger.reverts = bytes.fromhex("08c379a0") + encode(["string"], ["too poor"])
+    found = explain(ledger, ledger.include(VERIFY.calldata(update()), False))
+    assert found.conclusion.startswith(
+        "the chain and the verdict DISAGREE: the transaction reverted ('too poor')"
+    )
+
+
 def test_a_trace_shows_the_call_as_it_was_made(ledger: Ledger) -> None:
     inner = frame(DESERIALIZE.calldata(update(STRANGER)), sender=CONSUMER)
     error = {"error": "execution reverted", "output": "0x" + INVALID_SIGNATURE.data().hex()}
@@ -236,6 +250,14 @@ def test_a_trace_shows_the_call_as_it_was_made(ledger: Ledger) -> None:
     )  # fmt: skip
     assert (call.succeeded, call.agrees, found.succeeded) == (False, True, True)
     assert "the contract refuses it: InvalidSignature, as the chain decided" in found.conclusion
+    passed = frame(DESERIALIZE.calldata(update()), sender=CONSUMER)
+    outer = frame(WRAPPED, to=CONSUMER, calls=[passed], error="execution reverted")
+    found = explain(ledger, ledger.include(WRAPPED, False, to=CONSUMER, trace=outer))
+    assert (found.calls[0].succeeded, found.agrees, found.accepted) == (True, True, False)
+    assert "the call passed and was undone: a call around it reverted" in found.notes
+    assert found.conclusion == (
+        "the contract accepts it, as the chain decided; the transaction reverted (revert (empty))"
+    )
     nothing = frame(WRAPPED, to=CONSUMER)
     found = explain(ledger, ledger.include(WRAPPED, to=CONSUMER, trace=nothing), proxy=PROXY)
     assert any("no payload came to it" in note for note in found.notes)
@@ -245,6 +267,16 @@ def test_a_trace_shows_the_call_as_it_was_made(ledger: Ledger) -> None:
 def test_a_trace_that_is_none_is_no_trace(ledger: Ledger, trace: Any) -> None:
     found = explain(ledger, ledger.include(VERIFY.calldata(update()), trace=trace))
     assert found.accepted
+
+
+def test_a_trace_is_bounded(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mined, "MAX_FRAMES", 3)
+    data = VERIFY.calldata(update())
+    short, long = (frame(data, calls=[frame(b"")] * count) for count in (2, 3))
+    for trace, read in ((short, True), (long, False)):
+        hash_ = ledger.include(data, trace=trace)
+        assert (mined.frames(connect(ledger), hash_) is not None) is read
+        assert explain(ledger, hash_).accepted
 
 
 # --- a given state --------------------------------------------------------------------------------
@@ -306,7 +338,9 @@ def test_an_event_says_which_report_was_verified(ledger: Ledger) -> None:
     first, second = found.calls[0].payloads
     assert (first.verdict.accepted, second.verdict.accepted) == (True, False)
     assert found.calls[0].verdict.payload == 1
-    assert "broken" in "\n".join(found.lines)
+    text = "\n".join(found.lines)
+    assert "; alone it is: accepted" in text
+    assert "broken" in text
     assert json.dumps(found.to_dict())
 
 

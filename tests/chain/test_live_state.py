@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from payloads.chain import LiveState, StateChange, States, fetch_state, refuse_transaction
 from payloads.chain.memory import MOST_MARKS
 from payloads.chain.rpc import Unavailable, connect
+from payloads.chain.states import contracts_of
 from payloads.chainlink.state import ChainlinkState
 from payloads.errors import Misuse
 from payloads.verdicts.state import State
@@ -224,6 +225,17 @@ def test_a_chain_of_a_hundred_million_blocks_is_a_step_of_a_few_requests(tmp_pat
     assert live.refresh() == fetch_state(chain, ADDRESS, subscriber=KEEPER)
 
 
+def test_a_live_state_may_ask_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound on requests is that of one reading."""
+    monkeypatch.setattr("payloads.chain.rpc.MAX_REQUESTS", 80)
+    chain = streams_chain()
+    live = live_over(chain)
+    for _ in range(10):
+        chain.mine()
+        live.refresh()
+    assert live.node.calls > 160
+
+
 # --- changes --------------------------------------------------------------------------------------
 
 
@@ -303,6 +315,40 @@ def test_a_callback_that_fails_leaves_the_state_new() -> None:
     with pytest.raises(RuntimeError, match="fees"):
         live.refresh()
     assert live.state == fetch_state(chain, ADDRESS)
+
+
+def test_each_change_is_told_even_if_a_callback_or_the_file_fails(tmp_path: Path) -> None:
+    chain, told = streams_chain(), list[str]()
+
+    def fail(change: StateChange) -> None:
+        told.append(change.path)
+        if len(told) == 1:
+            raise RuntimeError(change.path)
+
+    folder = tmp_path / "states"
+    folder.mkdir()
+    live = live_over(chain, on_change=fail, file=folder / "state.json")
+    live.refresh()
+    chain.surcharge(0, 9)
+    chain.guest(streams.OTHER, True)
+    with pytest.raises(RuntimeError):
+        live.refresh()
+    # The file has the state of before, so that a restart tells all that may not have been heard.
+    assert State.load(folder / "state.json").block_number == chain.head - 2
+    live.refresh()
+    assert sorted(told) == ["access_controller.allowed", "fee_manager.native_surcharge"]
+    assert State.load(folder / "state.json") == live.state
+    chain.surcharge(0, 5)
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+    with pytest.raises(Misuse, match="cannot write"):
+        live.refresh()
+    assert len(told) == 3
+    folder.mkdir()
+    live.refresh()
+    assert State.load(folder / "state.json") == live.state
+    assert len(told) == 3
 
 
 # --- nodes that lag, lose logs or take blocks back ------------------------------------------------
@@ -451,6 +497,10 @@ def test_the_file_of_another_contract_chain_or_subscriber_is_misuse(tmp_path: Pa
         live_over(chain, file=path, subscriber=KEEPER)
     with pytest.raises(Misuse, match="cannot write"):
         live_over(chain, file=tmp_path / "nowhere" / "state.json").refresh()
+    with pytest.raises(Misuse, match="is JSON"):
+        live_over(chain, file=tmp_path / "state.toml")
+    with pytest.raises(Misuse, match="cannot read"):
+        live_over(chain, file=tmp_path)
 
 
 def test_a_state_file_without_a_memory_is_gone_on_from_by_reading_all(tmp_path: Path) -> None:
@@ -609,6 +659,7 @@ def test_a_guard_takes_a_live_state_and_many_of_them() -> None:
     live.refresh()
     assert states[1, ADDRESS].flat_fee == 9
     assert "chain 1" in repr(live)
+    assert contracts_of(live) == contracts_of(states) == {ADDRESS}
 
 
 def test_an_async_node_is_misuse() -> None:

@@ -247,6 +247,14 @@ def test_every_kind_of_signed_transaction_is_read(kind: str) -> None:
     }  # fmt: skip
 
 
+def test_a_transaction_with_its_blobs_is_read_without_them() -> None:
+    rlp = pytest.importorskip("rlp")
+    fields = {"gas": 1, "nonce": 7, "chainId": 3, "value": 5, "to": PROXY, "data": b"\x12\x34"}
+    raw = bytes(KEY.sign_transaction(fields | TYPED["3"]).raw_transaction)
+    for rest in ([[b"b" * 9], [b"c"], [b"p"]], [b"\x01", [b"b" * 9], [b"c"], [b"p"] * 128]):
+        assert read_signed(b"\x03" + rlp.encode([rlp.decode(raw[1:]), *rest])) == read_signed(raw)
+
+
 def test_a_creation_goes_to_no_contract_and_an_old_signature_names_no_chain() -> None:
     fields = {"gas": 1, "gasPrice": 1, "nonce": 7, "value": 5, "data": b"\x12\x34"}
     found = read_signed(bytes(KEY.sign_transaction(fields).raw_transaction))
