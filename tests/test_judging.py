@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
 
@@ -245,3 +246,10 @@ def test_recover_takes_what_judge_takes() -> None:
         chainlink.recover(chainlink.decode_report(REPORT.report_blob))
     with pytest.raises(Malformed, match="no frame of this system"):
         chainlink.judge(frame, CHAINLINK)
+
+
+@pytest.mark.parametrize("system", [chainlink, stork], ids=["chainlink", "stork"])
+def test_verify_takes_what_judge_takes(system: Any) -> None:
+    assert inspect.signature(system.verify) == inspect.signature(system.judge)
+    assert system.verify.__name__ == "verify"
+    assert "raises `ContractRefusal`" in system.verify.__doc__

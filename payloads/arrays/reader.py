@@ -57,11 +57,11 @@ class Columns:
     """A system's part of `payloads.columns`."""
 
     # The form that the fast way reads; which rows certainly have evidence of this strength for it,
-    # if they are read; and which rows may have any evidence for another form of this system.
+    # if they are read; and which may have stronger evidence than so much for a form of this system.
     form: str
     strength: int
     recognised: Callable[[Matrix], Mask]
-    may_be: Callable[[Matrix], Mask]
+    may_be: Callable[[Matrix, int], Mask]
     # The tables by name, and the pieces of them in rows of one size.
     tables: Callable[[], dict[str, pa.Schema]]
     read: Callable[[Matrix], Iterable[Piece]]

@@ -24,8 +24,21 @@ Positions = NDArray[np.int64]
 WORTH_AN_ARRAY = 24
 # Bytes that are looked at in one go: so the memory beside the tables is bounded.
 _GO = 2**25
-# First bytes of text: JSON, white space in front of it, and hex.
-_MAY_BE_TEXT = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0"))
+# First bytes of text: JSON, hex, and white space in front of them.
+_MAY_BE_TEXT = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\f"))
+
+
+def alike(values: NDArray[Any]) -> Iterator[tuple[int, Positions]]:
+    """Each value that is worth an array, with the places where it stands."""
+    if len(values) and (values == values[0]).all():
+        groups = [np.arange(len(values))]
+    else:
+        order = np.argsort(values, kind="stable")
+        begins = np.flatnonzero(np.diff(values[order])) + 1
+        groups = np.split(order, begins)
+    for positions in groups:
+        if len(positions) >= WORTH_AN_ARRAY:
+            yield int(values[positions[0]]), positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +51,7 @@ class Rows:
     sizes: NDArray[np.int64]
     data: NDArray[np.uint8]
     # Which items came as bytes: those may be text all the same.
-    as_bytes: bool | Mask
+    as_bytes: Mask
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -59,11 +72,8 @@ class Rows:
             matrix = self.data[first : first + count * size].reshape(count, size)
             yield from self._parts(np.arange(count), matrix)
             return
-        order = np.argsort(self.sizes, kind="stable")
-        _, begins = np.unique(self.sizes[order], return_index=True)
-        for positions in np.split(order, begins[1:]):
-            size = int(self.sizes[positions[0]])
-            if len(positions) >= WORTH_AN_ARRAY and size:
+        for size, positions in alike(self.sizes):
+            if size:
                 taken = self.raws.take(pa.array(positions))
                 data = np.frombuffer(taken.buffers()[2], np.uint8, len(positions) * size)
                 yield from self._parts(positions, data.reshape(-1, size))
@@ -81,9 +91,7 @@ class Rows:
 
     def no_text(self, positions: Positions, matrix: Matrix) -> Mask:
         """Which payloads are the bytes that they are: no JSON and no hex that came as bytes."""
-        suspect = _MAY_BE_TEXT[matrix[:, 0]]
-        if self.as_bytes is not True:
-            suspect &= self.as_bytes if self.as_bytes is False else self.as_bytes[positions]
+        suspect = _MAY_BE_TEXT[matrix[:, 0]] & self.as_bytes[positions]
         for index in np.flatnonzero(suspect):
             raw = matrix[index].tobytes()
             suspect[index] = json_text(raw) is not None or hex_text(raw) is not raw
@@ -122,13 +130,13 @@ def _of_array(array: pa.Array) -> Rows:
             expected="binary or string",
             found=str(kind),
         ) from error
-    return _rows(array, raws, as_bytes=True)
+    return _rows(array, raws, np.ones(len(array), np.bool_))
 
 
 def _of_items(items: Sequence[Any]) -> Rows:
     kinds = set(map(type, items))
-    as_bytes: bool | Mask = kinds == {bytes}
-    raws = list(items) if as_bytes else _unhexed(items) if kinds == {str} else None
+    raws = list(items) if kinds == {bytes} else _unhexed(items) if kinds == {str} else None
+    as_bytes = np.full(len(items), kinds == {bytes})
     if raws is None:
         raws = [_plain(item) for item in items]
         as_bytes = np.fromiter((not isinstance(item, str) for item in items), bool, len(items))
@@ -154,7 +162,7 @@ def _plain(item: Any) -> bytes:
     return found[0] if found else b""
 
 
-def _rows(items: Any, raws: pa.LargeBinaryArray, as_bytes: bool | Mask) -> Rows:
+def _rows(items: Any, raws: pa.LargeBinaryArray, as_bytes: Mask) -> Rows:
     _, offsets, data = raws.buffers()
     ends = np.frombuffer(offsets, np.int64, len(raws) + 1, 8 * raws.offset)
     sizes = np.diff(ends)

@@ -465,6 +465,8 @@ class _Explaining:
         """Whether the chain let the call pass, and what it reverted with, as far as is known."""
         if asked.frame is not None:
             failed = asked.frame.failed
+            if asked.frame.undone and not failed:
+                self.notes.append("the call passed and was undone: a call around it reverted")
             return not failed, read_revert(asked.frame.output) if failed else None
         if asked.seen:
             return self.sent.succeeded, self.revert

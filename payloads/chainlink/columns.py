@@ -34,6 +34,7 @@ from payloads.arrays.records import (
     packed,
     put,
 )
+from payloads.arrays.rows import alike
 from payloads.arrays.types import (
     PLACE,
     arrow_field,
@@ -45,7 +46,7 @@ from payloads.arrays.types import (
 from payloads.chainlink.call import QUOTE
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY, VERIFY_VIEW
 from payloads.chainlink.checks import TIMES
-from payloads.chainlink.frames import snappy_evidence
+from payloads.chainlink.frames import EVIDENCE, snappy_evidence
 from payloads.chainlink.payment import parameter
 from payloads.chainlink.report import (
     CONTEXT,
@@ -127,13 +128,7 @@ def _envelopes(matrix: Matrix) -> Iterator[Envelope]:
     size = matrix.shape[1]
     if size < _BLOB + 2 * WORD or size % WORD:
         return
-    lengths = matrix[:, _HEAD:_BLOB].view(">u8").astype(np.uint64)
-    usual = int(lengths[0, 3])
-    if (lengths[:, 3] == usual).all():
-        groups = [(usual, np.arange(len(matrix)))]
-    else:
-        groups = [(int(n), np.flatnonzero(lengths[:, 3] == n)) for n in np.unique(lengths[:, 3])]
-    for blob, rows in groups:
+    for blob, rows in alike(numbers(matrix, _BLOB - 8, 8)):
         padding = -blob % WORD
         count, rest = divmod(size - _BLOB - blob - padding - 2 * WORD, 2 * WORD)
         if rest or count < 0:
@@ -162,15 +157,13 @@ def _by_schema(envelope: Envelope) -> Iterator[tuple[Schema, Envelope]]:
     """The rows whose report is a clean record of the schema that it names."""
     if envelope.blob < 2:
         return
-    prefixes = numbers(envelope.matrix, _BLOB, 2)
-    same = (prefixes == prefixes[0]).all()
-    for prefix in prefixes[:1] if same else np.unique(prefixes):
-        schema = SCHEMAS.get(int(prefix).to_bytes(2, "big"))
+    for prefix, places in alike(numbers(envelope.matrix, _BLOB, 2)):
+        schema = SCHEMAS.get(prefix.to_bytes(2, "big"))
         if schema is None or schema.size != envelope.blob:
             continue
         rows, matrix = envelope.rows, envelope.matrix
-        if not same:
-            rows, matrix = _only(prefixes == prefix, rows, matrix)
+        if len(places) < len(rows):
+            rows, matrix = rows[places], matrix[places]
         rows, matrix = _only(clean(matrix, _BLOB, schema.table), rows, matrix)
         if len(rows):
             shape = (envelope.count, envelope.first_r, envelope.first_s)
@@ -384,25 +377,15 @@ def _configs_pass(signed: Signed, signers: Signers, state: ChainlinkState) -> Ma
     keys = _keys(signed.facts, state)
     good = ~every(len(signed.rows))
     known = {key: _config(key, state) for key in set(keys)}
-    for config in set(filter(None, known.values())):
+    order = {key: index for index, key in enumerate(known)}
+    places = np.fromiter((order[key] for key in keys), np.int64, len(keys))
+    for config in {id(each): each for each in known.values() if each is not None}.values():
         count = signed.count
         enough = count > config.f if state.contract == V04 else count == config.f + 1
-        if not config.active or not enough:
-            continue
-        mine = [key for key, found in known.items() if found is config]
-        rows = every(len(keys)) if len(known) == 1 else np.isin(_indices(keys), _of(keys, mine))
-        good |= rows & _members(signers, count, config)
+        if config.active and enough:
+            mine = [order[key] for key, found in known.items() if found is config]
+            good |= np.isin(places, mine) & _members(signers, count, config)
     return good
-
-
-def _indices(keys: list[bytes]) -> NDArray[np.int64]:
-    order = {key: index for index, key in enumerate(dict.fromkeys(keys))}
-    return np.fromiter((order[key] for key in keys), np.int64, len(keys))
-
-
-def _of(keys: list[bytes], wanted: list[bytes]) -> list[int]:
-    order = {key: index for index, key in enumerate(dict.fromkeys(keys))}
-    return [order[key] for key in wanted]
 
 
 def _keys(envelope: Envelope, state: ChainlinkState) -> list[bytes]:
@@ -449,15 +432,18 @@ def _members(signers: Signers, count: int, config: Config) -> Mask:
 
 # --- recognising ----------------------------------------------------------------------------------
 
+# Evidence of no more than this is found in too many bytes to be looked for in arrays.
+_LOOSE = max(each.strength for each in EVIDENCE if each.form == "report" and each.doubtful)
 
-def may_be(matrix: Matrix) -> Mask:
-    """Which rows may have evidence of more than 40 for one of Chainlink's forms.
+
+def may_be(matrix: Matrix, strength: int) -> Mask:
+    """Which rows may have stronger evidence than that for one of Chainlink's forms.
 
     All of it but snappy's wants the fourth word's first 28 bytes to be zero, or the exact size of a
     report.
     """
     size = matrix.shape[1]
-    if any(size == schema.size for schema in SCHEMAS.values()):
+    if strength < _LOOSE or any(size == schema.size for schema in SCHEMAS.values()):
         return every(len(matrix))
     found = np.asarray(~matrix[:, 96:124].any(axis=1))
     for index in np.flatnonzero(_may_be_snappy(matrix)):

@@ -41,6 +41,7 @@ from payloads.verdicts.calls import (
     called_function,
     check_value,
     no_function,
+    raising,
     state_and_time,
     undecodable_call,
 )
@@ -249,25 +250,6 @@ def judge_many(
 # --- raising --------------------------------------------------------------------------------------
 
 
-def verify(
-    payload: Payload,
-    state: ChainlinkState,
-    *,
-    pay: Pay | None = None,
-    value: int | None = None,
-    sender: str | bytes | None = None,
-    origin: str | bytes | None = None,
-    now: int | None = None,
-    at: int | None = None,
-) -> Verdict:
-    """As `judge`, but a call that would revert raises `ContractRefusal` with the same facts."""
-    return judge(
-        payload,
-        state,
-        pay=pay,
-        value=value,
-        sender=sender,
-        origin=origin,
-        now=now,
-        at=at,
-    ).raise_if_refused()
+verify = raising(
+    judge, "As `judge`, but a call that would revert raises `ContractRefusal` with the same facts."
+)

@@ -77,6 +77,8 @@ def _certain(
         if item.strength > reader.strength
     }
     for other in stronger - {name}:
+        if other not in known:
+            return ~every(len(matrix))
         if good.any():
-            good = good & ~known[other].may_be(matrix) if other in known else ~every(len(matrix))
+            good = good & ~known[other].may_be(matrix, reader.strength)
     return good

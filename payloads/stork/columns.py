@@ -236,7 +236,7 @@ def _low(ss: Matrix) -> Mask:
 # --- recognising ----------------------------------------------------------------------------------
 
 
-def may_be(matrix: Matrix) -> Mask:
+def may_be(matrix: Matrix, strength: int) -> Mask:
     """No row is known not to be of this system."""
     return every(len(matrix))
 

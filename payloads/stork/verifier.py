@@ -28,6 +28,7 @@ from payloads.stork.update import Input
 from payloads.verdicts.calls import (
     called_function,
     check_value,
+    raising,
     state_and_time,
     undecodable_call,
 )
@@ -170,16 +171,6 @@ def judge_many(
     return judge_together(lambda raw: judging(raw, state, signers, **how), raws, signers, workers)
 
 
-def verify(
-    payload: Payload,
-    state: StorkState,
-    *,
-    call: str | Function = VERIFY,
-    pay: str | bytes | None = None,
-    value: int | None = None,
-    now: int | None = None,
-    at: int | None = None,
-) -> Verdict:
-    """As `judge`, but raises `ContractRefusal` where the contract reverts or returns false."""
-    verdict = judge(payload, state, call=call, pay=pay, value=value, now=now, at=at)
-    return verdict.raise_if_refused()
+verify = raising(
+    judge, "As `judge`, but raises `ContractRefusal` where the contract reverts or returns false."
+)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from functools import partial, wraps
+from typing import ParamSpec, TypeVar
 
 from payloads.abi.calldata import Function, function_of
 from payloads.errors import Malformed, Misuse, shown
@@ -13,6 +13,7 @@ from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Reverted, StateTime, Verdict
 
 S = TypeVar("S", bound=State)
+P = ParamSpec("P")
 
 
 def state_and_time(
@@ -89,3 +90,15 @@ def _explain_calldata(error: Malformed) -> Explanation:
     rule = "the calldata must decode as the arguments of a known function"
     check = Check("calldata", rule, {}, False, str(error), revert="revert (empty)", decided=True)
     return Explanation((check,))
+
+
+def raising(judge: Callable[P, Verdict], doc: str) -> Callable[P, Verdict]:
+    """A function that makes the same call as `judge`, and raises if the verdict is a refusal."""
+
+    @wraps(judge)
+    def verify(*args: P.args, **kwargs: P.kwargs) -> Verdict:
+        return judge(*args, **kwargs).raise_if_refused()
+
+    verify.__name__ = verify.__qualname__ = "verify"
+    verify.__doc__ = doc
+    return verify

@@ -12,7 +12,7 @@ import pytest
 from eth_abi.abi import encode
 
 from payloads import chainlink
-from payloads.chain import Explained, aio, explain, fetch_state, save_state
+from payloads.chain import Explained, aio, connect, explain, fetch_state, mined, save_state
 from payloads.chain.receipt_events import REPORT_VERIFIED
 from payloads.chain.rpc import Unavailable
 from payloads.chainlink.schemas import ReportV3
@@ -236,6 +236,14 @@ def test_a_trace_shows_the_call_as_it_was_made(ledger: Ledger) -> None:
     )  # fmt: skip
     assert (call.succeeded, call.agrees, found.succeeded) == (False, True, True)
     assert "the contract refuses it: InvalidSignature, as the chain decided" in found.conclusion
+    passed = frame(DESERIALIZE.calldata(update()), sender=CONSUMER)
+    outer = frame(WRAPPED, to=CONSUMER, calls=[passed], error="execution reverted")
+    found = explain(ledger, ledger.include(WRAPPED, False, to=CONSUMER, trace=outer))
+    assert (found.calls[0].succeeded, found.agrees, found.accepted) == (True, True, False)
+    assert "the call passed and was undone: a call around it reverted" in found.notes
+    assert found.conclusion == (
+        "the contract accepts it, as the chain decided; the transaction reverted (revert (empty))"
+    )
     nothing = frame(WRAPPED, to=CONSUMER)
     found = explain(ledger, ledger.include(WRAPPED, to=CONSUMER, trace=nothing), proxy=PROXY)
     assert any("no payload came to it" in note for note in found.notes)
@@ -245,6 +253,16 @@ def test_a_trace_shows_the_call_as_it_was_made(ledger: Ledger) -> None:
 def test_a_trace_that_is_none_is_no_trace(ledger: Ledger, trace: Any) -> None:
     found = explain(ledger, ledger.include(VERIFY.calldata(update()), trace=trace))
     assert found.accepted
+
+
+def test_a_trace_is_bounded(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mined, "MAX_FRAMES", 3)
+    data = VERIFY.calldata(update())
+    short, long = (frame(data, calls=[frame(b"")] * count) for count in (2, 3))
+    for trace, read in ((short, True), (long, False)):
+        hash_ = ledger.include(data, trace=trace)
+        assert (mined.frames(connect(ledger), hash_) is not None) is read
+        assert explain(ledger, hash_).accepted
 
 
 # --- a given state --------------------------------------------------------------------------------

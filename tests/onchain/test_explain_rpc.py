@@ -16,7 +16,7 @@ from payloads.errors import Misuse
 from payloads.stork import Asset
 from payloads.stork.calldata import DESERIALIZE, VERIFY
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
-from tests.onchain.deployed import FAR, LINK, NATIVE, Deployment, proxy_and_verifier, report
+from tests.onchain.deployed import FAR, FEED, LINK, NATIVE, Deployment, proxy_and_verifier, report
 from tests.onchain.rpcnode import GAS, Failed, HardhatNode, calldata
 
 NETWORK = InsecureTestNetwork("explained", 4, 1)
@@ -44,21 +44,29 @@ def sent(node: HardhatNode, transaction: dict[str, Any]) -> tuple[str, bool]:
     return hash_, node.ask("eth_getTransactionReceipt", hash_)["status"] == "0x1"
 
 
-@pytest.fixture(scope="module", params=["v0.4.0", "v0.5.0"])
+@pytest.fixture(scope="module", params=sorted(CONFIGS))
 def deployment(request: pytest.FixtureRequest, node: HardhatNode) -> Deployment:
     made = Deployment(node, request.param)
     proxy_and_verifier(made)
     signers = [signer.lower() for signer in NETWORK.signers]
-    head = [NETWORK.config_digest] if request.param == "v0.5.0" else []
-    made.on_verifier(CONFIGS[request.param], *head, signers, NETWORK.f, [])
+    signature = CONFIGS[request.param]
+    if request.param == "v0.3.0":
+        rest: tuple[Any, ...] = ([bytes(32)] * NETWORK.size, NETWORK.f, b"", 1, b"", [])
+        receipt = made.on_verifier(signature, FEED, signers, *rest)
+        # ConfigSet: the previous block number, then the digest.
+        made.digests.append(bytes.fromhex(receipt["logs"][0]["data"][2:])[32:64])
+    else:
+        head = [NETWORK.config_digest] if request.param == "v0.5.0" else []
+        made.on_verifier(signature, *head, signers, NETWORK.f, [])
     made.set_fee_manager()
     node.mine(3)
     return made
 
 
 def signed(deployment: Deployment, expires: int = FAR, by: Any = None) -> bytes:
-    now = deployment.node.time()
-    return NETWORK.sign(report(now, expires=expires), by=by).encode()
+    now, digest = deployment.node.time(), (deployment.digests or [NETWORK.config_digest])[0]
+    network = InsecureTestNetwork("explained", NETWORK.size, NETWORK.f, 1, digest)
+    return network.sign(report(now, expires=expires), by=by).encode()
 
 
 def explained(
