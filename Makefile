@@ -70,7 +70,7 @@ lint: $(STAMP)-lint ## Lint, formatting and types, those of the tests and of the
 	@$(BIN)/python -m tests.docs_code .cache/docs_code >/dev/null
 	@$(BIN)/mypy --strict --allow-redefinition .cache/docs_code/pages
 	@$(BIN)/mypy --strict --allow-redefinition --implicit-reexport .cache/docs_code/docstrings
-	@$(BIN)/mypy --strict --explicit-package-bases docs/demo
+	@$(BIN)/mypy --strict --explicit-package-bases docs/demo docs/examples
 
 format: $(STAMP)-lint ## Format the code
 	@$(BIN)/ruff check --fix .
@@ -83,17 +83,19 @@ bench: $(STAMP)-test ## Measure against other decoders (each installed where its
 	@$(BIN)/python -m benchmarks
 
 build: $(STAMP)-core ## Build the wheel, the source distribution, and a bill of materials
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build \
+	  'cyclonedx-python-lib[json-validation]>=8'
 	@$(BIN)/python -m build --outdir dist .
 	@$(BIN)/python .ci/sbom.py dist/payloads.cdx.json
+	@$(BIN)/python .ci/check_sbom.py dist/payloads.cdx.json
 
 pins: $(STAMP)-core ## Renew the versions and hashes that CI installs (with Python 3.11)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools
 	@$(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --no-annotate \
-	  --unsafe-package payloads --constraint .ci/constraints.in --extra test \
-	  --output-file .ci/requirements-test.txt pyproject.toml
-	@sed -i '/^payloads @/d;/^# /d' .ci/requirements-test.txt
+	  --unsafe-package payloads --extra lint \
+	  --output-file .ci/requirements.txt pyproject.toml .ci/tools.in
+	@sed -i '/^payloads @/d;/^# /d;/^$$/d' .ci/requirements.txt
 
 clean: ## Remove everything that was built or installed here
 	rm -rf $(VENV) .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

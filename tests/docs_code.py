@@ -10,6 +10,7 @@ import ast
 import builtins
 import contextlib
 import doctest
+import json
 import re
 import sys
 import textwrap
@@ -77,8 +78,18 @@ def snippets(source: Path) -> Iterator[ast.Module]:
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             for block in _INDENTED.findall(ast.get_docstring(node) or ""):
+                if _is_json(block):
+                    continue
                 with contextlib.suppress(SyntaxError):
                     yield ast.parse(textwrap.dedent(block).replace("=…", "=0"))
+
+
+def _is_json(block: str) -> bool:
+    try:
+        json.loads(block)
+    except ValueError:
+        return False
+    return True
 
 
 def module_of_snippet(source: Path, code: ast.Module) -> str:

@@ -10,7 +10,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PINS = ROOT / ".ci" / "requirements-test.txt"
+TOOLS = ROOT / ".ci" / "tools.in"
+PINS = ROOT / ".ci" / "requirements.txt"
 
 
 def test_the_bill_of_materials(tmp_path: Path) -> None:
@@ -34,16 +35,43 @@ def test_the_bill_of_materials(tmp_path: Path) -> None:
         assert set(entry["dependsOn"]) <= references
 
 
+def test_the_bill_is_held_against_the_schema() -> None:
+    """The schema takes seconds to load, so the lane that builds does it, by these very lines."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = makefile.partition("\nbuild:")[2].partition("\n\n")[0].splitlines()[-2:]
+    bill = "dist/payloads.cdx.json"
+    assert recipe == [
+        f"\t@$(BIN)/python .ci/{name} {bill}" for name in ("sbom.py", "check_sbom.py")
+    ]
+    assert "make --no-print-directory build" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
 def test_pins_have_hashes_and_no_addresses() -> None:
     text = PINS.read_text(encoding="utf-8")
     assert "://" not in text
     assert "index-url" not in text
     pins = re.split(r"^(?=[a-z])", text, flags=re.M)[1:]
-    assert len(pins) > 20
+    assert len(pins) > 60
     for pin in pins:
         assert re.match(r"[\w.-]+==[\w.]+( ;[^\\]+)? \\\n", pin), pin
         assert "--hash=sha256:" in pin
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    tools = [line for line in TOOLS.read_text().splitlines() if not line.startswith("#")]
     pinned = {pin.partition("==")[0] for pin in pins}
-    for wanted in (*project["dependencies"], *project["optional-dependencies"]["live"]):
+    # Everything of the lanes, and what the Makefile installs beside them.
+    for extra in ("live", "test", "rpc", "onchain", "lint", "reference"):
+        tools += [wanted for wanted in extras[extra] if not wanted.startswith("payloads[")]
+    for wanted in (*project["dependencies"], *tools):
         assert re.split(r"[<>=;\[]", wanted)[0].replace(".", "-").lower() in pinned
+
+
+def test_every_lane_uses_the_pins() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "--require-hashes" in script
+    assert script.index("\nlane pins_are_installed") < script.index("\nlane make")
+    # What the Makefile installs by itself is there already, by its hash.
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    tools = TOOLS.read_text(encoding="utf-8")
+    for name in re.findall(r"'([a-z][\w-]+)(?:\[[\w-]+\])?>=", makefile):
+        assert f"\n{name}" in tools

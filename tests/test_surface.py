@@ -78,9 +78,15 @@ EXPORTS: dict[str, set[str]] = {
         *("SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription", "Unknown"),
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
     },
+    "payloads.columns": {
+        *("ERRORS", "SIGNATURES", "VERDICTS", "decode", "decode_table", "encode", "judge"),
+        *("narrow", "recover", "schema", "schemas"),
+    },
     "payloads.chain": {
-        *("Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable"),
-        *("connect", "diff_states", "fetch_state", "judge_transaction"),
+        *("Explained", "ExplainedCall", "ExplainedPayload", "explain"),
+        *("LiveState", "Node", "Policy", "PolicyRefusal", "Preflight", "Problem", "Sent"),
+        *("StateChange", "States", "Unavailable", "build_transaction", "connect", "diff_states"),
+        *("fetch_state", "judge_transaction", "preflight"),
         *("refuse_transaction", "save_state", "send_guarded"),
     },
     "payloads.stork": {
@@ -194,13 +200,13 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("crypto", "inputs"),
     ("abi",),
     ("signatures", "json_records"),
-    ("verdicts",),
+    ("arrays", "verdicts"),
     ("system",),
     ("chainlink", "stork"),
     ("systems", "published", "testing", "reference", "venues.common"),
     ("recognise", *(f"venues.{name}" for name in VENUE_FOLDERS if name != "common")),
     ("embedding", "inspection", "judging", "venues"),
-    ("chain", "capture"),
+    ("chain", "capture", "columns"),
     ("live",),
     ("simulators",),
     # The surface itself, which nothing below the command line imports.
@@ -337,6 +343,20 @@ def types_asked_for(name: str) -> set[str]:
 @pytest.mark.parametrize("name", [one for one in modules() if unit_of(one) not in SYSTEM_FOLDERS])
 def test_types_of_a_system_are_asked_for_in_its_own_folder_only(name: str) -> None:
     assert not types_asked_for(name)
+
+
+def test_no_comment_has_a_subject_without_a_noun() -> None:
+    """A reader who is not a native speaker looks for the noun."""
+    vague = re.compile(r"\b(whoever|somebody|nobody)\b", re.I)
+    for path in sorted((ROOT / "payloads").rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        if not vague.search(source):
+            continue
+        comments = re.findall(r"^ *#.*|  # .*", source, re.M)
+        documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, documented)]
+        for said in (*comments, *(ast.get_docstring(node) or "" for node in nodes)):
+            assert not vague.search(said), f"{path.name}: {said}"
 
 
 def test_only_the_command_line_prints() -> None:

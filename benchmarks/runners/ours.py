@@ -140,11 +140,11 @@ def report_state(contract: str, fees: bool = False) -> ChainlinkState:
 def verdict(contract: str, fees: bool = False, text: bool = False) -> Work:
     """`accepted` is asked while the clock runs, and what the call returns is checked after it."""
     knows = report_state(contract, fees)
-    parameter = bytes(12) + LINK if fees else b""
+    pay = LINK if fees else None
     judge = chainlink.judge
 
     def work(payload: str | bytes) -> tuple[bool, Verdict]:
-        found = judge(payload, knows, parameter_payload=parameter)
+        found = judge(payload, knows, pay=pay)
         return found.accepted, found
 
     def check(found: tuple[bool, Verdict]) -> Mapping[str, str]:

@@ -6,13 +6,14 @@ Each event is described once, as Solidity declares it; its topic and its reader 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from payloads.abi.fields import Record
 from payloads.chain.rpc import Log, Unavailable
 from payloads.chainlink.state import V03, V04, V05
 from payloads.crypto import keccak256
+from payloads.errors import Misuse, shown
 
 
 class Event(Record, frozen=True):
@@ -56,6 +57,53 @@ class Event(Record, frozen=True):
             types = [type_ for _, type_ in (*in_data, *in_topics)]
             return dict(zip(names, map(_plain, types, (*values, *topics)), strict=True))
         raise Unavailable(problem, field="eth_getLogs", found=f"block {log.block}")
+
+    # --- in a file --------------------------------------------------------------------------------
+
+    def to_row(self, arguments: dict[str, Any]) -> list[Any]:
+        """The arguments that a state follows from, in order, as JSON has them."""
+        return [_as_json(arguments[name]) for name, _, _ in self._used]
+
+    def from_row(self, row: Sequence[Any]) -> dict[str, Any]:
+        """The arguments by name; `Misuse` for a row that no event of this kind left."""
+        try:
+            return {
+                name: _from_json(type_, value)
+                for (name, type_, _), value in zip(self._used, row, strict=True)
+            }
+        except (AttributeError, TypeError, ValueError):
+            problem = f"not the arguments of {self.name}"
+        raise Misuse(problem, field="live.events", found=shown(row))
+
+    @property
+    def _used(self) -> list[tuple[str, str, bool]]:
+        return [argument for argument in self.arguments if argument[0] not in _UNUSED]
+
+
+# Arguments that no state follows from. Some are long.
+_UNUSED = frozenset(
+    ("previous", "count", "transmitters", "onchain", "version", "offchain", "recipients")
+)
+_SIZES = {"address": 20, "bytes24": 24, "bytes32": 32}
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    return ["0x" + each.hex() for each in value] if isinstance(value, tuple) else value
+
+
+def _from_json(type_: str, value: Any) -> Any:
+    if type_.endswith("[]"):
+        return tuple(_from_json(type_[:-2], each) for each in value)
+    if type_ in _SIZES:
+        raw = bytes.fromhex(value.removeprefix("0x"))
+        if len(raw) != _SIZES[type_]:
+            raise ValueError(type_)
+        return raw
+    if type(value) is not (bool if type_ == "bool" else int):
+        raise TypeError(type_)
+    return value
 
 
 def _plain(type_: str, value: Any) -> Any:

@@ -7,6 +7,7 @@ block is compared with getters.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from payloads.chain.contract_events import ACCESS, FEE_MANAGERS, FEES, calldata
@@ -18,6 +19,7 @@ from payloads.chain.history import (
     NoOpFees,
     TimedEvent,
     Uses,
+    hex_text,
     replay_settings,
     replay_uses,
 )
@@ -25,6 +27,7 @@ from payloads.chain.rpc import Reverts, Unavailable
 from payloads.chainlink.state import NO_OP, V03, V04
 from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, shown
+from payloads.signatures import address_bytes
 from payloads.verdicts.state import ZERO
 
 # What the code of an account that delegates begins with; an address follows.
@@ -63,11 +66,12 @@ def fees(
     `owner` is the contract that has it.
     """
     uses = _uses(reader, owner, "s_feeManager()", "FeeManagerSet", events)
-    managers = {each: _manager(reader, each, owner) for each in _addresses(uses)}
+    present = uses[-1][1]
+    managers = {each: _manager(reader, each, owner, present) for each in _addresses(uses)}
     charging = [each for each, fees in managers.items() if isinstance(fees, FeeHistory)]
     read = in_order(*(_fee_events(reader, each, subscriber) for each in charging))
     replay_settings(read, "fee_manager", uses, managers, history)
-    manager = managers.get(uses[-1][1])
+    manager = managers.get(present)
     if manager is None:
         return None
     if isinstance(manager, FeeHistory):
@@ -75,10 +79,11 @@ def fees(
     return manager.to_json()
 
 
-def _manager(reader: ContractReader, address: bytes, owner: bytes) -> FeeHistory | NoOpFees:
-    version = reader.text(address, "typeAndVersion()")
-    link = reader.address(address, "i_linkAddress()")
-    native = reader.address(address, "i_nativeAddress()")
+def _manager(
+    reader: ContractReader, address: bytes, owner: bytes, present: bytes
+) -> FeeHistory | NoOpFees:
+    version = reader.version(address)
+    link, native = (_token(reader, address, name) for name in ("i_linkAddress", "i_nativeAddress"))
     if version in NO_OP:
         return NoOpFees(address, version, link, native)
     if (generation := FEE_MANAGERS.get(version or "")) is None:
@@ -90,16 +95,31 @@ def _manager(reader: ContractReader, address: bytes, owner: bytes) -> FeeHistory
         )  # fmt: skip
     if link is None or native is None:
         raise Unavailable("the fee manager does not name its tokens", field=checksum(address))
-    if generation == V04:
-        serves = reader.address(address, "s_verifierAddressList(address)", owner)
-    else:
-        serves = reader.address(address, "i_proxyAddress()")
-    if serves != owner and address == reader.address(owner, "s_feeManager()"):
+    serves = owner if address != present else _served(reader, address, owner, generation)
+    if serves != owner:
         raise Unavailable(
             "the fee manager serves another contract: every call would revert",
             field=checksum(address), expected=checksum(owner), found=checksum(serves or ZERO),
         )  # fmt: skip
     return FeeHistory(address, link, native, generation != V03)
+
+
+def _token(reader: ContractReader, address: bytes, name: str) -> bytes | None:
+    """The address of a token, which a fee manager has for good."""
+
+    def ask() -> str | None:
+        found = reader.address(address, name + "()")
+        return None if found is None else hex_text(found)
+
+    found = reader.known((name, address), str, ask)
+    return None if found is None else address_bytes(found, name)
+
+
+def _served(reader: ContractReader, address: bytes, owner: bytes, generation: str) -> bytes | None:
+    """The contract that may call the fee manager."""
+    if generation == V04:
+        return reader.address(address, "s_verifierAddressList(address)", owner)
+    return reader.address(address, "i_proxyAddress()")
 
 
 def _fee_events(
@@ -116,28 +136,45 @@ def _fee_events(
 
 def _check_fees(reader: ContractReader, manager: FeeHistory, generation: str) -> None:
     """Compare what the events say with the getters."""
-    if reader.word(manager.address, "s_nativeSurcharge()") != manager.surcharge:
+    address, surcharge = manager.address, manager.surcharge
+    if not reader.known(
+        ("surcharge", address, surcharge),
+        bool,
+        lambda: reader.word(address, "s_nativeSurcharge()") == surcharge,
+    ):
         raise _disagreement("the surcharge")
     for (subscriber, feed, token), by_event in list(manager.discounts.items()):
-        if feed is not None:
-            if _of_feed(reader, manager, subscriber, feed, token) != by_event:
-                raise _disagreement(f"a discount of {checksum(subscriber)}")
-            continue
-        # The event of a discount for feed zero looks the same.
-        getter = "s_globalDiscounts(address,address)"
-        all_feeds = reader.word(manager.address, getter, subscriber, token)
-        feed_zero = _of_feed(reader, manager, subscriber, bytes(32), token)
-        if by_event not in (all_feeds, feed_zero):
-            raise _disagreement(f"the discount of {checksum(subscriber)}")
-        manager.discounts[subscriber, None, token] = all_feeds or 0
-        if feed_zero:
-            manager.discounts[subscriber, bytes(32), token] = feed_zero
+        place = manager.places[subscriber, feed, token]
+        found = reader.known(
+            ("discounts", address, subscriber, feed, token, *place),
+            tuple,
+            partial(_ask_discounts, reader, manager, subscriber, feed, token),
+        )
+        if found is None or by_event not in (found[:1] if feed else found):
+            raise _disagreement(f"a discount of {checksum(subscriber)}")
+        if feed is None:
+            # The event of a discount for feed zero looks the same.
+            all_feeds, feed_zero = found
+            manager.discounts[subscriber, None, token] = all_feeds
+            if feed_zero:
+                manager.discounts[subscriber, bytes(32), token] = feed_zero
     granted = [key for key, discount in manager.discounts.items() if discount]
     if generation == V03 and any(feed is None for _, feed, _ in granted):
         raise Unavailable(
             "a fee manager with discounts for all feeds in front of a v0.3.0 verifier",
             field=checksum(manager.address), expected="FeeManager 2.0.0",
         )  # fmt: skip
+
+
+def _ask_discounts(
+    reader: ContractReader, manager: FeeHistory, subscriber: bytes, feed: bytes | None, token: bytes
+) -> tuple[int, int]:
+    """The discount for a feed, and 0; or the one for all feeds, and the one for feed zero."""
+    if feed is not None:
+        return _of_feed(reader, manager, subscriber, feed, token), 0
+    getter = "s_globalDiscounts(address,address)"
+    all_feeds = reader.word(manager.address, getter, subscriber, token) or 0
+    return all_feeds, _of_feed(reader, manager, subscriber, bytes(32), token)
 
 
 def _of_feed(
@@ -181,7 +218,7 @@ def access(
     lists: dict[bytes, AccessList] = {}
     events_of_lists = []
     for address in _addresses(uses):
-        published = reader.word(address, "checkEnabled()") is not None
+        published = _is_published(reader, address)
         if not published and subscriber is None:
             _check_replaced(reader, address, uses)
             continue
@@ -195,28 +232,47 @@ def access(
     if current is None:
         return None
     for user in current.listed:
-        if not _admits(reader, current.address, _origin(reader, owner, user), user):
+        question = ("admits", current.address, current.enabled, user)
+        admits = partial(_admits_user, reader, current.address, owner, user)
+        if not reader.known(question, bool, admits):
             raise _disagreement(f"the access of {checksum(user)}")
     return current.to_json()
 
 
+def _is_published(reader: ContractReader, address: bytes) -> bool:
+    """Whether the controller is of a published kind, which says what it does in events."""
+
+    def ask() -> bool:
+        return reader.word(address, "checkEnabled()") is not None
+
+    return bool(reader.known(("published", address), bool, ask))
+
+
+def _admits_user(reader: ContractReader, address: bytes, owner: bytes, user: bytes) -> bool:
+    return _admits(reader, address, _origin(reader, owner, user), user)
+
+
 def _published(reader: ContractReader, address: bytes) -> tuple[AccessList, list[TimedEvent]]:
     """SimpleWriteAccessController, or ...Read..., which also admits every origin."""
-    first = reader.deployed(address)
-    found = AccessList(address, _admits_origins(reader, address, first))
+    first = reader.deployed_at(address)
+    asks = partial(_admits_origins, reader, address, first)
+    origins = reader.known(("origins", address), bool, asks) or False
+    found = AccessList(address, origins)
     what = "the access controller's events"
-    return found, reader.events([address], ACCESS, first, what)
+    return found, reader.events([address], ACCESS, first or 0, what)
 
 
-def _admits_origins(reader: ContractReader, address: bytes, first: int) -> bool:
+def _admits_origins(reader: ContractReader, address: bytes, first: int | None) -> bool | None:
     """Whether a stranger is admitted as the origin, while access is controlled."""
     if reader.word(address, "checkEnabled()"):
         return _admits(reader, address, STRANGER, STRANGER)
+    if first is None:
+        return None
     try:
         # Switched off by now; it was on when the contract was deployed.
         return _admits(reader, address, STRANGER, STRANGER, first)
     except Unavailable:
-        return False
+        return None
 
 
 def _check_replaced(reader: ContractReader, address: bytes, uses: Uses) -> None:
@@ -246,21 +302,33 @@ def _unknown(
     def admitted(block: int) -> bool:
         return _admits(reader, address, origin, subscriber, block)
 
-    low, high = reader.deployed(address), reader.number
-    try:
-        before, after = admitted(low), admitted(high)
-    except Unavailable:
-        before = after = admitted(high)
+    def admitted_first() -> bool | None:
+        try:
+            return None if low is None else admitted(low)
+        except Unavailable:
+            return None
+
+    low, after = reader.deployed_at(address), admitted(reader.number)
+    asked = (address, subscriber, origin)
+    before = reader.known(("admitted first", *asked), bool, admitted_first)
+    if before is None or before == after:
+        if after:
+            found.listed[subscriber] = None
+        return found, []
     if before:
         found.listed[subscriber] = None
-    if before == after:
-        return found, []
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if admitted(middle) == before else (low, middle)
+
+    def switched() -> int:
+        first, last = low or 0, reader.number
+        while last - first > 1:
+            middle = (first + last) // 2
+            first, last = (middle, last) if admitted(middle) == before else (first, middle)
+        return last
+
+    block = reader.known(("switched", *asked, after), int, switched) or reader.number
     name = "AddedAccess" if after else "RemovedAccess"
-    time = reader.node.block(high).time
-    return found, [TimedEvent(time, high, 0, address, name, {"user": subscriber})]
+    time = reader.block(block).time
+    return found, [TimedEvent(time, block, 0, address, name, {"user": subscriber})]
 
 
 def _origin(reader: ContractReader, owner: bytes, user: bytes) -> bytes:

@@ -16,8 +16,6 @@ Raises `Unavailable` (a `Misuse`) with what to do about it, and `Misuse` for wro
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -38,13 +36,14 @@ from payloads.chain.history import (
     ConfigReplay,
     History,
     TimedEvent,
+    hex_text,
     replay_destination,
 )
 from payloads.chain.rpc import Unavailable, connect
+from payloads.chain.state_files import write_text
 from payloads.chainlink.state import V03, V04, V05, V051
 from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, elide, shown
-from payloads.inputs import to_path
 from payloads.signatures import address_bytes
 from payloads.verdicts.state import ZERO, State
 
@@ -84,21 +83,26 @@ def fetch_state(
     number = head if block is None else block
     if not 0 <= number <= head:
         raise Misuse("no such block", field="block", expected=f"0 to {head}", found=str(number))
-    named = node.block(number)
+    return read_state(ContractReader(node, number, since, progress), address, caller)
+
+
+def read_state(reader: ContractReader, address: bytes, subscriber: bytes | None) -> State:
+    """The state of the contract at the reader's block."""
+    node, number = reader.node, reader.number
+    named, chain_id = reader.block(number), node.chain_id()
     if not node.code(address, number):
         raise Misuse(
-            f"not a contract at block {number} of chain {node.chain_id()}",
+            f"not a contract at block {number} of chain {chain_id}",
             field="proxy", expected="the address of a verifier proxy", found=checksum(address),
         )  # fmt: skip
-    reader = ContractReader(node, number, since, progress)
-    record, notes = _read(reader, address, caller)
+    record, notes = _read(reader, address, subscriber)
     if node.block_again(number).hash != named.hash:
         raise Unavailable("the block was replaced while it was read", field="block")
     words = [f"read over RPC from {node.host}", f"block hash {elide(named.hash, 21)}", *notes]
     record |= {
         "now": named.time,
         "network": _network(address),
-        "chain_id": node.chain_id(),
+        "chain_id": chain_id,
         "proxy": "0x" + address.hex(),
         "block_number": number,
         "source": "; ".join(words),
@@ -116,9 +120,10 @@ def _read(
     reader: ContractReader, address: bytes, subscriber: bytes | None
 ) -> tuple[dict[str, Any], list[str]]:
     version = reader.text(address, "typeAndVersion()")
-    if version in PROXIES:
-        read = _read_destination if PROXIES[version] == (V04,) else _read_proxy
-        return read(reader, address, subscriber)
+    if version is not None and version in PROXIES:
+        if PROXIES[version] == (V04,):
+            return _read_destination(reader, address, subscriber)
+        return _read_proxy(reader, address, subscriber, version)
     if version is None and (found := fetch_stork.generation(reader, address)) is not None:
         return fetch_stork.read(reader, address, *found)
     if version in VERIFIERS:
@@ -136,24 +141,14 @@ def _read(
 
 def save_state(state: State, path: str | Path) -> None:
     """Write the state as the JSON that `State.load` reads; never half of it."""
-    text = json.dumps(state.to_dict(), indent=1) + "\n"
-    target = to_path(path)
-    handle, scratch = tempfile.mkstemp(dir=target.absolute().parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w") as stream:
-            stream.write(text)
-        os.chmod(scratch, 0o644)
-        os.replace(scratch, target)
-    except BaseException:
-        os.unlink(scratch)
-        raise
+    write_text(json.dumps(state.to_dict(), indent=1) + "\n", path)
 
 
 # --- v0.3.0 and v0.5.0 ----------------------------------------------------------------------------
 
 
 def _read_proxy(
-    reader: ContractReader, proxy: bytes, subscriber: bytes | None
+    reader: ContractReader, proxy: bytes, subscriber: bytes | None, version: str
 ) -> tuple[dict[str, Any], list[str]]:
     first = reader.first(proxy)
     of_proxy = reader.events([proxy], PROXY, first, "the proxy's events")
@@ -170,7 +165,7 @@ def _read_proxy(
     fees = fees_and_access.fees(reader, proxy, generation, subscriber, of_proxy, history)
     access = fees_and_access.access(reader, proxy, subscriber, of_proxy, history)
     record = {
-        "contract": _with_views(reader, proxy, generation, verifiers),
+        "contract": _with_views(reader, version, generation, verifiers),
         "configs": [builder.to_json() for builder in configs.builders],
         "unset_digests": configs.unset_digests.to_json(),
         "deactivated_feeds": configs.deactivated_feeds.to_json(),
@@ -193,7 +188,7 @@ def _generation(reader: ContractReader, events: Sequence[TimedEvent]) -> tuple[s
             registered[event.arguments["digest"]] = event.arguments["verifier"]
         elif event.name == "VerifierUnset":
             registered.pop(event.arguments["digest"], None)
-    versions = {each: reader.text(each, "typeAndVersion()") or "nothing" for each in known}
+    versions = {each: reader.version(each) or "nothing" for each in known}
     in_use = {versions.get(each, "nothing") for each in registered.values()}
     used = in_use or set(versions.values())
     generations = {VERIFIERS.get(version) for version in used}
@@ -212,15 +207,20 @@ def _generation(reader: ContractReader, events: Sequence[TimedEvent]) -> tuple[s
 
 
 def _with_views(
-    reader: ContractReader, proxy: bytes, generation: str, verifiers: Sequence[bytes]
+    reader: ContractReader, of_proxy: str, generation: str, verifiers: Sequence[bytes]
 ) -> str:
     """The generation by the name that says whether the proxy and its verifiers have the views."""
-    versions = {reader.text(each, "typeAndVersion()") for each in (proxy, *verifiers)}
+    versions = {of_proxy, *map(reader.version, verifiers)}
     return V051 if generation == V05 and versions <= WITH_VIEWS else generation
 
 
 def _f_of_update(reader: ContractReader, event: TimedEvent) -> int:
     """`ConfigUpdated` does not say the new f: storage does, or the transaction that set it."""
+    place = (event.address, event.block, event.index)
+    return reader.known(("f", *place), int, lambda: _ask_f_of_update(reader, event)) or 0
+
+
+def _ask_f_of_update(reader: ContractReader, event: TimedEvent) -> int:
     digest, count = event.arguments["digest"], len(event.arguments["signers"])
     for number in (event.block, reader.number):
         try:
@@ -248,32 +248,51 @@ def _check_configs(
     """Compare what the events say with the contracts: some events may not have arrived."""
     in_force = [builder for builder in configs.builders if builder.removed_at is None]
     for digest in dict.fromkeys(builder.digest or b"" for builder in in_force):
-        found = reader.address(proxy, "getVerifier(bytes32)", digest) or ZERO
-        if found != configs.verifiers.get(digest, ZERO):
+        verifier = configs.verifiers.get(digest, ZERO)
+        registered = partial(_is_registered, reader, proxy, digest, verifier)
+        if not reader.known(("verifier", proxy, digest, verifier), bool, registered):
             raise _disagreement(f"the verifier of digest 0x{digest.hex()}")
     for builder in in_force:
-        digest = builder.digest or b""
-        if generation == V03:
-            slot = mapped(mapped(STATES, builder.feed_id or b"") + CONFIGS_OF_FEED, digest)
-            word = reader.node.storage(builder.verifier, slot, reader.number)
-            f, active = word[31], word[30]
-        else:
-            word = reader.node.storage(builder.verifier, mapped(STATES, digest), reader.number)
-            f, active = word[26], word[27]
-        if (f, bool(active)) != (builder.f, builder.active):
-            raise _disagreement(f"the config of digest 0x{digest.hex()}")
+        claim = (builder.verifier, builder.feed_id, builder.digest, builder.f, builder.active)
+        stored = partial(_is_stored, reader, generation, builder)
+        if not reader.known(("config", *claim), bool, stored):
+            raise _disagreement(f"the config of digest {hex_text(builder.digest or b'')}")
+
+
+def _is_registered(reader: ContractReader, proxy: bytes, digest: bytes, verifier: bytes) -> bool:
+    found = reader.address(proxy, "getVerifier(bytes32)", digest)
+    return (found or ZERO) == verifier
+
+
+def _is_stored(reader: ContractReader, generation: str, builder: ConfigBuilder) -> bool:
+    """Whether the verifier's storage has the config as the events say it is."""
+    digest, verifier = builder.digest or b"", builder.verifier
+    if generation == V03:
+        slot = mapped(mapped(STATES, builder.feed_id or b"") + CONFIGS_OF_FEED, digest)
+        word = reader.node.storage(verifier, slot, reader.number)
+        f, active = word[31], word[30]
+    else:
+        word = reader.node.storage(verifier, mapped(STATES, digest), reader.number)
+        f, active = word[26], word[27]
+    return (f, bool(active)) == (builder.f, builder.active)
 
 
 def _check_feeds(reader: ContractReader, verifiers: Sequence[bytes], configs: ConfigReplay) -> None:
     deactivated = {entry["id"] for entry in configs.deactivated_feeds.to_json()}
     for feed in dict.fromkeys(builder.feed_id or b"" for builder in configs.builders):
-        words = [
-            reader.node.storage(verifier, mapped(STATES, feed), reader.number)
-            for verifier in verifiers
-        ]
-        # Three numbers of four bytes stand before the flag.
-        if any(word[19] for word in words) != ("0x" + feed.hex() in deactivated):
-            raise _disagreement(f"the feed 0x{feed.hex()}")
+        off = hex_text(feed) in deactivated
+        right = partial(_is_feed, reader, verifiers, feed, off)
+        if not reader.known(("feed", *verifiers, feed, off), bool, right):
+            raise _disagreement(f"the feed {hex_text(feed)}")
+
+
+def _is_feed(reader: ContractReader, verifiers: Sequence[bytes], feed: bytes, off: bool) -> bool:
+    """Whether the storage of the verifiers has the feed deactivated, or not."""
+    words = [
+        reader.node.storage(verifier, mapped(STATES, feed), reader.number) for verifier in verifiers
+    ]
+    # Three numbers of four bytes stand before the flag.
+    return any(word[19] for word in words) == off
 
 
 def _disagreement(what: str) -> Unavailable:
@@ -300,7 +319,7 @@ def _read_destination(
     events = reader.events([verifier], VERIFIER_EVENTS[V04], first, "the verifier's events")
     history = History()
     builders, listed = replay_destination(events, partial(_active_at, reader, verifier))
-    _read_activation_times(reader, verifier, listed)
+    _read_activation_times(reader, verifier, listed, len(events))
     kept = [each for each in builders if each in listed or _find_activation_time(reader, each)]
     if len(kept) < len(builders):
         missing = len(builders) - len(kept)
@@ -323,20 +342,25 @@ def _verifier_behind(reader: ContractReader, proxy: bytes) -> bytes:
     verifier = reader.node.storage(proxy, PROXY_VERIFIER, reader.number)[12:]
     if not any(verifier):
         raise Unavailable("the proxy has no verifier yet", field="proxy")
-    version = reader.text(verifier, "typeAndVersion()")
+    version = reader.version(verifier)
     if VERIFIERS.get(version or "") != V04:
         raise Unavailable(
             "an unknown verifier stands behind the proxy",
             field="typeAndVersion", expected="DestinationVerifier 0.4.0", found=shown(version),
         )  # fmt: skip
-    serves = reader.address(verifier, "i_verifierProxy()")
-    fees = reader.address(verifier, "s_feeManager()") or b""
-    stored = reader.node.storage(verifier, FEE_MANAGER, reader.number)[12:]
-    if serves != proxy or fees != stored:
+    laid_out = partial(_laid_out, reader, verifier, proxy)
+    if not reader.known(("laid out", verifier, proxy), bool, laid_out):
         raise Unavailable(
             "the verifier behind the proxy is not laid out as expected", field=checksum(verifier)
         )
     return verifier
+
+
+def _laid_out(reader: ContractReader, verifier: bytes, proxy: bytes) -> bool:
+    serves = reader.address(verifier, "i_verifierProxy()")
+    fees = reader.address(verifier, "s_feeManager()") or b""
+    stored = reader.node.storage(verifier, FEE_MANAGER, reader.number)[12:]
+    return serves == proxy and fees == stored
 
 
 class _StoredConfig:
@@ -353,31 +377,48 @@ def _stored(reader: ContractReader, verifier: bytes, index: int, number: int) ->
 
 
 def _active_at(reader: ContractReader, verifier: bytes, index: int, number: int) -> bool | None:
-    try:
-        return _stored(reader, verifier, index, number).active
-    except Unavailable:
-        return None
+    def ask() -> bool | None:
+        try:
+            found = _stored(reader, verifier, index, number)
+            return found.active if any(found.don_config_id) else None  # nothing is stored there
+        except Unavailable:
+            return None
+
+    return reader.known(("active", verifier, index, number), bool, ask)
 
 
 def _read_activation_times(
-    reader: ContractReader, verifier: bytes, listed: Sequence[ConfigBuilder]
+    reader: ContractReader, verifier: bytes, listed: Sequence[ConfigBuilder], events: int
 ) -> None:
     """Add the activation times, which no event says, to the configs in the list.
 
-    The list that the events give is compared with the one in storage.
+    The list that the events give is compared with the one in storage, after so many `events`.
     """
-    length = reader.node.storage(verifier, CONFIGS, reader.number)
-    if int.from_bytes(length, "big") != len(listed):
+    right = partial(_is_length, reader, verifier, len(listed))
+    if not reader.known(("list", verifier, events, len(listed)), bool, right):
         raise _disagreement("the number of configs")
     for builder in listed:
-        found = _stored(reader, verifier, builder.index, reader.number)
-        if (found.don_config_id, found.f) != (builder.don_config_id, builder.f):
+        question = ("listed", verifier, events, builder.index, builder.don_config_id, builder.f)
+        found = reader.known(question, tuple, partial(_ask_listed, reader, builder))
+        if found is None:
             raise _disagreement(f"config {builder.index}")
-        builder.activation_time = found.activation_time
-        if found.active != builder.active:
+        builder.activation_time = found[0]
+        if (active := bool(found[1])) != builder.active:
             # One of several equal configs was switched, and no archive says which.
-            builder.active, builder.switched = found.active, []
+            builder.active, builder.switched = active, []
             reader.notes.append(f"when config {builder.index} was switched is not known")
+
+
+def _is_length(reader: ContractReader, verifier: bytes, length: int) -> bool:
+    return int.from_bytes(reader.node.storage(verifier, CONFIGS, reader.number), "big") == length
+
+
+def _ask_listed(reader: ContractReader, builder: ConfigBuilder) -> tuple[int, int] | None:
+    """The activation time of a config in the list, and whether it is active."""
+    found = _stored(reader, builder.verifier, builder.index, reader.number)
+    if (found.don_config_id, found.f) != (builder.don_config_id, builder.f):
+        return None
+    return found.activation_time, int(found.active)
 
 
 def _find_activation_time(reader: ContractReader, builder: ConfigBuilder) -> bool:
@@ -385,14 +426,21 @@ def _find_activation_time(reader: ContractReader, builder: ConfigBuilder) -> boo
 
     Returns whether it was found.
     """
+    question = ("removed", builder.verifier, builder.index, builder.block, builder.transaction)
+    ask = partial(_ask_removed, reader, builder)
+    builder.activation_time = reader.known(question, int, ask)
+    return builder.activation_time is not None
+
+
+def _ask_removed(reader: ContractReader, builder: ConfigBuilder) -> int | None:
     try:
         found = _stored(reader, builder.verifier, builder.index, builder.block)
     except Unavailable:
         found = None
     if found is not None and found.don_config_id == builder.don_config_id:
-        builder.activation_time = found.activation_time
-    elif reader.arguments(builder.transaction, builder.verifier, _SET) is not None:
-        builder.activation_time = builder.set_at
-    elif words := reader.arguments(builder.transaction, builder.verifier, _SET_WITH_TIME):
-        builder.activation_time = int.from_bytes(words[96:128], "big")
-    return builder.activation_time is not None
+        return found.activation_time
+    if reader.arguments(builder.transaction, builder.verifier, _SET) is not None:
+        return builder.set_at
+    if words := reader.arguments(builder.transaction, builder.verifier, _SET_WITH_TIME):
+        return int.from_bytes(words[96:128], "big")
+    return None

@@ -280,6 +280,8 @@ class FeeHistory:
         self.surcharge = 0
         # Discount by subscriber, feed (None: all feeds) and token.
         self.discounts: dict[tuple[bytes, bytes | None, bytes], int] = {}
+        # The block of the event that said so, and its place there.
+        self.places: dict[tuple[bytes, bytes | None, bytes], tuple[int, int]] = {}
 
     def read(self, event: TimedEvent) -> None:
         values = event.arguments
@@ -288,7 +290,8 @@ class FeeHistory:
         elif event.name == "SubscriberDiscountUpdated":
             all_feeds = self._has_global and values["feed_id"] == bytes(32)
             feed = None if all_feeds else values["feed_id"]
-            self.discounts[values["subscriber"], feed, values["token"]] = values["discount"]
+            key = values["subscriber"], feed, values["token"]
+            self.discounts[key], self.places[key] = values["discount"], (event.block, event.index)
 
     def to_json(self) -> dict[str, Any]:
         return {

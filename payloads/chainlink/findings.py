@@ -43,6 +43,13 @@ HAZARDS = {
             "DestinationVerifier 0.4.0, _findActiveConfig",
         ),
         Hazard(
+            "digest-unknown",
+            "warning",
+            "the state has no config with the payload's digest: it is of another network, "
+            "or older than the config; fetch the state of the proxy that you call",
+            "VerifierProxy.verify looks the verifier up by the digest",
+        ),
+        Hazard(
             "any-feed",
             "note",
             "the contract takes any feed under a config digest: check the feed id in your code",
@@ -190,6 +197,12 @@ def _of_state(call: Call) -> Iterator[Finding]:
         yield HAZARDS["state-old"].found(f"{age} s")
     elif age < 0:
         yield HAZARDS["state-newer"].found(f"{-age} s")
+    if call.state.contract != V04:  # which never reads the digest
+        known = {config.config_digest for config in call.state.configs}
+        for item in call.items:
+            if item.whole and item.config_digest not in known:
+                digest = f"0x{item.config_digest.hex()}"
+                yield HAZARDS["digest-unknown"].found(digest, item.index)
 
 
 def _of_generation(call: Call) -> Iterator[Finding]:

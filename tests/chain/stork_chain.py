@@ -23,6 +23,9 @@ class StorkChain:
         self.log_of: list[tuple[int, list[bytes], bytes]] = []
         self.sent: list[dict[str, Any]] = []
         self.asked: list[tuple[str, list[Any]]] = []
+        # Counted up by a reorganisation: the same number has another hash then.
+        self.branch = 0
+        self.branches: dict[int, int] = {}
 
     # --- changing it ------------------------------------------------------------------------------
 
@@ -44,6 +47,16 @@ class StorkChain:
         if self.contract.several:
             return self.send("initialize(address,address[],uint256)", OWNER, signers, fee)
         return self.send("initialize(address,address,uint256)", OWNER, signers[0], fee)
+
+    def back_to(self, number: int) -> None:
+        """Take all later blocks back."""
+        known = self.blocks[number]
+        assert known is not None
+        self.contract = copy.deepcopy(known)
+        del self.blocks[number + 1 :]
+        self.log_of = [entry for entry in self.log_of if entry[0] <= number]
+        self.branches = {block: n for block, n in self.branches.items() if block <= number}
+        self.branch += 1
 
     @property
     def head(self) -> int:
@@ -68,7 +81,8 @@ class StorkChain:
         number = self.head if block == "latest" else int(block, 16)
         if number > self.head:
             return {"result": None}
-        timestamp, hash_ = hex(self.time(number)), "0x" + f"{number:064x}"
+        branch = self.branches.setdefault(number, self.branch)
+        timestamp, hash_ = hex(self.time(number)), "0x" + f"{branch:032x}{number:032x}"
         return {"result": {"number": hex(number), "timestamp": timestamp, "hash": hash_}}
 
     def _at(self, address: str, block: str) -> StorkContract | None:

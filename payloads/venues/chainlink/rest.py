@@ -105,12 +105,12 @@ class Rest:
 
     def latest(self, feed: str, now: int) -> Request:
         """The newest report of a feed."""
-        (feed,) = feed_ids(feed)
+        (feed,) = feed_ids([feed])
         return self._get(f"{LATEST_PATH}?feedID={feed}", now, f"latest:{feed}")
 
     def at(self, feed: str, timestamp: int, now: int) -> Request:
         """The report of a feed at a time (UNIX seconds)."""
-        (feed,) = feed_ids(feed)
+        (feed,) = feed_ids([feed])
         query = f"feedID={feed}&timestamp={_seconds(timestamp)}"
         return self._get(f"{REPORT_PATH}?{query}", now, f"at:{feed}:{timestamp}")
 
@@ -122,7 +122,7 @@ class Rest:
 
     def page(self, feed: str, start: int, now: int, limit: int | None = None) -> Request:
         """The reports of a feed from a time on: `limit`, or as many as the service likes."""
-        (feed,) = feed_ids(feed)
+        (feed,) = feed_ids([feed])
         query = f"feedID={feed}&startTimestamp={_seconds(start)}"
         if limit is not None:
             query += f"&limit={_seconds(limit, 'limit')}"
@@ -163,13 +163,15 @@ class Rest:
         found = self._body(reply, "feeds", list)
         return tuple(_feed(item, f"feeds[{index}]") for index, item in enumerate(found))
 
-    def read_one(self, reply: Reply) -> StreamReport:
+    def read_one(self, reply: Reply, *, signed_at: int | None = None) -> StreamReport:
         """The report that `latest` or `at` asked for."""
-        return read_report(self._body(reply, "report", dict))
+        return read_report(self._body(reply, "report", dict, signed_at=signed_at))
 
-    def read_bulk(self, reply: Reply, asked: tuple[str, ...] | list[str]) -> Bulk:
+    def read_bulk(
+        self, reply: Reply, asked: tuple[str, ...] | list[str], *, signed_at: int | None = None
+    ) -> Bulk:
         """The reports, and the feeds without one: status 206 does not say which these are."""
-        reports = _reports(self._body(reply, "reports", list, (200, 206)))
+        reports = _reports(self._body(reply, "reports", list, (200, 206), signed_at))
         found = {report.feed_id for report in reports}
         return Bulk(reports, tuple(feed for feed in feed_ids(asked) if feed not in found))
 
@@ -185,15 +187,22 @@ class Rest:
         found: list[Any] = self._body(reply, "reports", list)
         return found
 
-    def _check(self, reply: Reply, wanted: tuple[int, ...]) -> None:
+    def _check(self, reply: Reply, wanted: tuple[int, ...], signed_at: int | None = None) -> None:
         if reply.status in wanted:
             return
-        rejected, _ = self.refusal(reply)
+        rejected, _ = self.refusal(reply, signed_at=signed_at)
         found = f"{rejected.code} {rejected.message}".strip()
         raise Refused(rejected.meaning, field=reply.purpose, expected="success", found=found)
 
-    def _body(self, reply: Reply, key: str, kind: type, wanted: tuple[int, ...] = (200,)) -> Any:
-        self._check(reply, wanted)
+    def _body(
+        self,
+        reply: Reply,
+        key: str,
+        kind: type,
+        wanted: tuple[int, ...] = (200,),
+        signed_at: int | None = None,
+    ) -> Any:
+        self._check(reply, wanted, signed_at)
         message = parse_json(self.redactor.clean(reply.body))
         found = message.get(key) if isinstance(message, dict) else None
         if not isinstance(found, kind):
