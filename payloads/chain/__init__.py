@@ -6,6 +6,9 @@
     chain.save_state(state, "state.json")
     chain.send_guarded(w3, transaction, state)     # `Sent`; or `Refused`, and nothing is sent
 
+A `LiveState` is a state that stays new, and `States` holds those of many contracts: a guard takes
+either in the place of a state. `diff_states` compares two.
+
 `connect` makes the `Node` that everything is asked through; a URL, a `Web3` or a provider of
 web3.py is taken wherever a node is wanted. `Unavailable` says what a node does not answer.
 `payloads.chain.aio` has the same functions for an `AsyncWeb3`, and `payloads.chain.middleware` the

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from payloads.chain.contract_events import Event, calldata, topics_of
 from payloads.chain.history import TimedEvent
 from payloads.chain.memory import Answer, Memory, Row, key_of
-from payloads.chain.rpc import Block, Log, Node, Reverts, Unavailable
+from payloads.chain.rpc import Block, Log, Node, Reverts, Silent, Unavailable
 from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, shown
 
@@ -173,6 +173,8 @@ class ContractReader:
                     high = middle
                 else:
                     low = middle + 1
+        except Silent:
+            raise  # it may have an archive
         except Unavailable:
             return _NO_ARCHIVE
         return low if low == 0 or self._has_state(low - 1) else _EMPTY

@@ -57,6 +57,10 @@ class Unavailable(Misuse):
     """The state of a chain that could not be read."""
 
 
+class Silent(Unavailable):
+    """A node that gives no answer, also when it is asked again."""
+
+
 class Reverts(Exception):
     """A call that the node ran, and that reverted. Never leaves `payloads.chain`."""
 
@@ -258,7 +262,7 @@ class Node:
                 if not failure.transient:
                     break
         # Outside the handler: its exception's text, and its context's, may hold the URL.
-        raise Unavailable(f"{self.host} cannot be asked", field=method, found=self.redacted(why))
+        raise Silent(f"{self.host} cannot be asked", field=method, found=self.redacted(why))
 
     def _once(self, method: str, params: Sequence[Any]) -> Any:
         self.calls += 1

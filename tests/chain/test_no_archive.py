@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from payloads.chain import fetch_state
+from payloads.chain.rpc import Unavailable, connect
 from payloads.chainlink.state import ChainlinkState
 from payloads.verdicts.state import State
 from tests.chain import streams_chain as streams
@@ -105,3 +106,16 @@ def test_a_node_that_says_that_it_has_no_archive() -> None:
     assert "; the node has no archive" in state.source
     assert "no code" not in state.source
     assert decides(state) == decides(fetch_state(Whole(), ADDRESS))
+
+
+def test_a_node_that_is_silent_is_not_one_without_an_archive() -> None:
+    """All blocks were read then, and a live state remembered it."""
+
+    class Cut(Whole):
+        def eth_getCode(self, address: str, block: str) -> dict[str, Any]:
+            if int(block, 16) < self.head:
+                raise ConnectionError
+            return super().eth_getCode(address, block)
+
+    with pytest.raises(Unavailable, match="cannot be asked"):
+        fetch_state(connect(Cut(), pause=lambda _: None), ADDRESS)

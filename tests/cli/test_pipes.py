@@ -287,6 +287,26 @@ def test_a_fifo_is_read_as_it_is_written(tmp_path: Path) -> None:
         assert process.wait(20) == 0
 
 
+@pytest.mark.parametrize("command", ["decode", "replay"])
+def test_an_error_of_the_output_is_none_of_the_input(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "many.jsonl"
+    path.write_bytes(LINES["a capture"][0] + (LINES["a capture"][1] + b"\n") * 3000)
+    with started(command, str(path)) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()  # `| head -1`
+        assert process.stderr.read() == b""
+        assert process.wait(20) == 1
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "payloads", command, str(path)], cwd=ROOT, stdout=full,
+            stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stderr == b"error: standard output: No space left on device\n"
+
+
 def test_results_are_written_together_where_input_comes_fast(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
