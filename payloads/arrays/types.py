@@ -11,7 +11,6 @@ can show (after the year 9999; in nanoseconds after 2262) are null, and their ro
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 
 import pyarrow as pa
 
@@ -55,7 +54,6 @@ def digits(row: Field) -> int:
     return len(str(2**bits - (not row.type.signed)))
 
 
-@lru_cache(1024)
 def arrow_type(row: Field) -> pa.DataType:
     """The type of a field's column."""
     size = row.type.size

@@ -77,6 +77,8 @@ _SIGNATURES = (pa.field("rs", _WORDS), pa.field("ss", _WORDS), pa.field("raw_vs"
 _TAKEN = [column.name for column in (*PLACE, *_ENVELOPE, *_SIGNATURES)]
 _NOT_KNOWN = (pa.field("schema_version", pa.uint16()), pa.field("report_blob", pa.large_binary()))
 
+_UNKNOWN = table_schema(UNKNOWN, (*PLACE, *_ENVELOPE, *_NOT_KNOWN, *_SIGNATURES))
+
 
 # --- tables ---------------------------------------------------------------------------------------
 
@@ -88,8 +90,7 @@ def _name(schema: Schema) -> str:
 def tables() -> dict[str, pa.Schema]:
     """The tables: of each report schema, and of reports that no schema fits."""
     known = {_name(schema): _table(schema) for schema in SCHEMAS.values()}
-    unknown = (*PLACE, *_ENVELOPE, *_NOT_KNOWN, *_SIGNATURES)
-    return known | {UNKNOWN: table_schema(UNKNOWN, unknown)}
+    return known | {UNKNOWN: _UNKNOWN}
 
 
 def _table(schema: Schema) -> pa.Schema:

@@ -104,7 +104,9 @@ def _batch(
 ) -> pa.RecordBatch:
     """One batch in the order of the input."""
     batches = [_filled(wanted, places, columns) for places, columns in pieces]
-    if singles or not batches:
+    if not singles and not batches:
+        return _filled(wanted, np.zeros(0, np.int64), {})
+    if singles:
         batches.append(pa.RecordBatch.from_pylist(singles, schema=wanted))
     whole = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
     order = whole["row"].to_numpy()

@@ -54,17 +54,22 @@ _VERSIONED_MARK = bytes([0xFF, 0x02])
 _FIRST_TIME, _LAST_TIME = 10**18, 4_102_444_800 * 10**9
 
 
-def tables() -> dict[str, pa.Schema]:
-    """The one table of updates, with a list of assets in each row."""
-    columns = (
+_TABLE = table_schema(
+    UPDATES,
+    (
         *PLACE,
         *map(arrow_field, SIGNATURE.fields),
         pa.field("layout", pa.string()),
         pa.field("mask", pa.uint16()),
         *map(arrow_field, _HEAD.fields),
         pa.field("assets", pa.list_(_ASSET)),
-    )
-    return {UPDATES: table_schema(UPDATES, columns)}
+    ),
+)
+
+
+def tables() -> dict[str, pa.Schema]:
+    """The one table of updates, with a list of assets in each row."""
+    return {UPDATES: _TABLE}
 
 
 # --- the fast way ---------------------------------------------------------------------------------
