@@ -79,8 +79,8 @@ EXPORTS: dict[str, set[str]] = {
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
     },
     "payloads.columns": {
-        *("ERRORS", "SIGNATURES", "VERDICTS", "decode", "decode_table", "encode", "judge"),
-        *("narrow", "recover", "schema", "schemas"),
+        *("ERRORS", "PRICES", "SIGNATURES", "VERDICTS", "decode", "decode_table", "encode"),
+        *("judge", "narrow", "prices", "recover", "schema", "schemas"),
     },
     "payloads.chain": {
         *("Explained", "ExplainedCall", "ExplainedPayload", "explain"),
