@@ -195,6 +195,7 @@ def recorded() -> list[Signature]:
         return recover(digest, r, s, v)
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(signers, "recovers_in_batches", lambda: False)
         patch.setattr(signers, "recover", keep)
         for case in test_vectors.CASES:
             test_vectors._judge(case)
@@ -209,6 +210,7 @@ def test_recorded_outcomes(
     assert len(recorded) > 1_000
     found = recover_many(*columns(recorded), implementation=implementation)
     signer_of = dict(zip(recorded, found, strict=True))
+    monkeypatch.setattr(signers, "recovers_in_batches", lambda: False)
     monkeypatch.setattr(signers, "recover", lambda *signature: signer_of[signature])
     for case in test_vectors.CASES:
         assert test_vectors._outcome(test_vectors._judge(case)) == case["outcome"], case["id"]

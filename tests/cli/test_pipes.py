@@ -17,9 +17,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+import payloads
 from payloads import chainlink, stork
 from payloads.capture.compression import compressor
 from payloads.cli.main import main
+from payloads.errors import Misuse
+from payloads.verdicts.state import State
 from tests import corpus
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,6 +159,7 @@ def test_the_origin_in_a_capture_stays() -> None:
         {"system": ["chainlink"], "hex": None}, {"system": "stork", "assets": [{"asset_id": 1}]},
         {"hex": REPORT, "where": "x", "line": True, "connection": "y", "parameter_payload": "zz"},
         {"system": "chainlink", "schema": "v3", "rs": 5, "where": "\x1b[2J"},
+        {"system": "stork", "taxonomy_id": 1, "timestamp_ns": 1, "assets": [], "form": [None]},
     ],
     ids=lambda record: json.dumps(record)[:40],
 )  # fmt: skip
@@ -197,6 +201,28 @@ def test_a_state_of_another_network_is_told_in_one_line() -> None:
     assert "digest-unknown" in [finding["code"] for finding in record["findings"]]
     (record,) = printed(run("verify", "--json", *STATE, REPORT))
     assert "digest-unknown" not in [finding["code"] for finding in record["findings"]]
+
+
+def test_python_says_the_same() -> None:
+    state = State.load(STATE[1])
+    with pytest.raises(Misuse, match="a payload of stork, but a state of chainlink"):
+        payloads.judge(UPDATE, state)
+    other = payloads.judge(corpus.entry("cl-006").text, state, pay="link")
+    (finding,) = [found for found in other.findings if found.code == "digest-unknown"]
+    assert finding.severity == "warning"
+    assert finding.detail == corpus.entry("cl-006").text[:66]
+    own = payloads.judge(REPORT, state, pay="link")
+    assert not [found for found in own.findings if found.code == "digest-unknown"]
+
+
+def test_python_reads_the_objects_of_decode() -> None:
+    for text, state in ((REPORT, STATE), (UPDATE, STORK)):
+        (record,) = printed(run("decode", "--json", text))
+        assert payloads.decode(record).raw == payloads.decode(json.dumps(record)).raw
+        assert payloads.recover(record) == payloads.recover(text)
+        assert payloads.inspect(record).spans == payloads.inspect(text).spans
+        known = State.load(state[1])
+        assert payloads.judge(record, known).name == payloads.judge(text, known).name
 
 
 # --- a line at a time -----------------------------------------------------------------------------
@@ -335,6 +361,11 @@ LOGGED = json.dumps({"ts": 1_795_996_532_740, "binary": False, "data": FRAME})
 def zstd(data: bytes) -> bytes:
     stream = compressor("zstd")
     return stream.add(data) + stream.finish()
+
+
+def test_a_document_may_begin_with_an_empty_line() -> None:
+    text = "\n\n" + json.dumps(json.loads(FRAME), indent=2)
+    assert printed(run("decode", "--json", stdin=text))[0]["where"] == "the whole input"
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd, bz2.compress, lzma.compress],
