@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
+from payloads.errors import Misuse
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = r"^```{language}\n(.*?)^```"
@@ -105,11 +107,20 @@ def module_of_snippet(source: Path, code: ast.Module) -> str:
                 "import payloads" if name == "payloads" else f"from {package} import {name}"
             )
         else:
-            homes = [home for home in (dotted, *_HOMES) if hasattr(import_module(home), name)]
+            homes = [home for home in (dotted, *_HOMES) if _has(home, name)]
             assert homes, f"{dotted}: where is {name}?"
             imports.append(f"from {homes[0]} import {name}")
     body = textwrap.indent(ast.unparse(code), "    ")
     return "\n".join([*imports, "", "async def documented() -> None:", body, ""])
+
+
+def _has(module: str, name: str) -> bool:
+    """Whether a module has a name: by its text where an extra that it needs is not installed."""
+    try:
+        return hasattr(import_module(module), name)
+    except (ImportError, Misuse):
+        text = ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+        return re.search(rf"^(?:class|def) {name}\b", text, re.M) is not None
 
 
 def _missing_names(code: ast.Module) -> list[str]:

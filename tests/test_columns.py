@@ -322,7 +322,7 @@ def touched(draw: st.DrawFn, raw: bytes) -> bytes:
 def signed_payloads(draw: st.DrawFn) -> bytes:
     """A payload of any schema or layout, valid or with a byte changed."""
     if draw(st.booleans()):
-        count = draw(st.integers(1, 4))
+        count = draw(st.integers(0, 4))
         report = draw(reports())
         return draw(touched(NETWORK.sign(report, by=range(count)).encode()))
     mask = draw(st.sampled_from(range(4)))
@@ -485,6 +485,8 @@ def test_narrow_decimals_lose_nothing(odd_schema: Any) -> None:
             assert columns.encode(table).equals(columns.encode(tables[name]))
             assert columns.narrow(table).equals(table)
             assert len(table) == len(columns.narrow(table.slice(1))) + 1 or not len(table)
+        some = columns.narrow(columns.prices(tables))["value"]
+        assert (some.null_count, some[0].as_py()) == (1, 10**38 - 1)
         odd, updates = found["chainlink_v3854"], found["stork_updates"]
         assert odd["almost"].to_pylist() == [10**38 - 1, None]
         assert odd["raw"].to_pylist() == [None, items[1]]
@@ -502,6 +504,51 @@ def test_every_schema_of_the_field_tables_has_a_table() -> None:
         *("errors", "chainlink_unknown", "stork_updates"),
         *("chainlink_" + known.key.replace("-", "_") for known in SCHEMAS.values()),
     }
+
+
+# --- prices ---------------------------------------------------------------------------------------
+
+
+def _prices(place: int, value: Any) -> Iterator[tuple[Any, ...]]:
+    """The prices of a decoded payload, as rows."""
+    if isinstance(value, stork.SignedUpdate):
+        for asset in value.assets:
+            feed = f"{value.taxonomy_id}/{asset.asset_id}"
+            if asset.value is not None:
+                yield place, "stork", feed, "value", asset.value, value.timestamp_ns
+    elif isinstance(value.report, chainlink.Report):
+        report: Any = value.report
+        factor = 10**6 if report.schema.key == "v3-hf" else 10**9
+        observed, feed = report.observations_timestamp * factor, "0x" + report.feed_id.hex()
+        for row in report.schema.table.fields:
+            if row.unit.is_price:
+                yield place, "chainlink", feed, row.name, getattr(report, row.name), observed
+
+
+def test_every_price_has_a_row() -> None:
+    raws = [entry.raw for entry in corpus.entries()]
+    mask = stork.SignedUpdate(
+        b"\x01" * 32, b"\x02" * 32, 0, "versioned", 2, 7, NOW, (Asset(1, None, 3), Asset(2, None))
+    )
+    tables = columns.decode([*raws, mask.encode()])
+    found = columns.prices(tables)
+    found.validate(full=True)
+    assert found.schema.equals(columns.PRICES, check_metadata=True)
+    expected: list[Any] = []
+    for place, raw in enumerate(raws):
+        try:
+            (leaf,) = payloads.decode(raw).leaves()
+        except PayloadError:
+            continue
+        expected += _prices(place, leaf.value)
+    names = ("row", "system", "feed", "field", "value", "observed")
+    rows = list(zip(*(numbers(found, name) for name in names), strict=True))
+    assert rows == [(*row[:-1], row[-1]) for row in expected]
+    assert len(rows) > 200
+    halves = {name: columns.narrow(table.slice(1)) for name, table in tables.items()}
+    kept = set(zip(*(numbers(columns.prices(halves), name) for name in names), strict=True))
+    assert kept < set(rows)
+    assert columns.prices({"errors": tables["errors"]}).num_rows == 0
 
 
 # --- large batches --------------------------------------------------------------------------------
@@ -536,6 +583,10 @@ def test_narrow_tables_are_read_by_duckdb() -> None:
     query = "select max(bid), epoch_ms(max(observations_timestamp)) from chainlink_v3"
     (found,) = connection.sql(query).fetchall()
     assert found == (price, chainlink.decode(MANY[0]).report.observations_timestamp * 1000)
+    prices = pa.table(columns.narrow(columns.prices(tables)))
+    connection.register("prices", prices)
+    query = "select max(value) from prices where field = 'bid'"
+    assert connection.sql(query).fetchall() == [(price,)]
     query = "select sum(a.value) from (select unnest(assets) as a from stork_updates)"
     ((total,),) = connection.sql(query).fetchall()
     assert total == 30 * sum(asset.value or 0 for asset in stork.decode(MANY[-1]).assets)

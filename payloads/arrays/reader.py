@@ -69,6 +69,8 @@ class Columns:
     row: Callable[[Any, bytes], tuple[str, dict[str, Any]]]
     # The payloads' bytes from a table's batch; None for a row without them.
     encode: Callable[[pa.RecordBatch], list[bytes | None]]
+    # The prices in a table's batch, in any order: batches of `PRICES`.
+    prices: Callable[[pa.RecordBatch], Iterable[pa.RecordBatch]]
     # The signatures in rows of one size: `decodes` asks for rows only that the decoder takes.
     signed: Callable[[Matrix, bool], Iterator[Signed]]
     # Rows that the state's contract accepts for certain: from terms and each row's time.

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from payloads.abi.fields import WORD, WORDS, Field, Table
-from payloads.arrays.types import arrow_type, first_without_timestamp, is_decimal, is_time
+from payloads.arrays.types import arrow_type, first_without_timestamp, is_decimal
 
 # Rows of bytes, one payload or record each.
 Matrix = NDArray[np.uint8]
@@ -107,26 +107,35 @@ def columns_of(matrix: Matrix, at: int, table: Table) -> tuple[dict[str, pa.Arra
     """The columns of a table's fields by name, and which rows have a time that is null there."""
     columns: dict[str, pa.Array] = {}
     lost: Mask | None = None
-    for row, begin in zip(table.fields, table.offsets, strict=True):
-        begin += at + table.packing.value_at(row.type)
-        array, beyond = _column(matrix, begin, row, table.packing is WORDS)
+    for row, begin, kind in _places(table):
+        array, beyond = _column(matrix, at + begin, row, kind, table.packing is WORDS)
         columns[row.name] = array
         if beyond is not None:
             lost = beyond if lost is None else lost | beyond
     return columns, lost
 
 
-def _column(matrix: Matrix, at: int, row: Field, in_word: bool) -> tuple[pa.Array, Mask | None]:
-    kind, size = arrow_type(row), row.type.size
-    if row.type.kind == "bytes" or (size > 8 and not is_decimal(row)):
-        return fixed(matrix[:, at : at + size]), None
+@lru_cache(256)
+def _places(table: Table) -> list[tuple[Field, int, pa.DataType]]:
+    """The fields with the positions of their values, and the types of their columns."""
+    pairs = zip(table.fields, table.offsets, strict=True)
+    return [(row, at + table.packing.value_at(row.type), arrow_type(row)) for row, at in pairs]
+
+
+def _column(
+    matrix: Matrix, at: int, row: Field, kind: pa.DataType, in_word: bool
+) -> tuple[pa.Array, Mask | None]:
+    size = row.type.size
+    if pa.types.is_fixed_size_binary(kind):
+        return _array(packed(matrix[:, at : at + size]), kind), None
     if size > 8:
-        return _decimals(matrix, at, row, in_word), None
+        return _decimals(matrix, at, row, kind, in_word), None
     values = _integers(matrix, at, row)
-    if is_time(row):
-        return _times(values, row)
-    mask = None if row.none is None else values == row.none
-    return pa.array(values, kind, mask=mask), None
+    if pa.types.is_timestamp(kind):
+        return _times(values, row, kind)
+    if row.none is None:
+        return _array(values, kind), None
+    return pa.array(values, kind, mask=values == row.none), None
 
 
 def fixed(cells: Matrix) -> pa.Array:
@@ -169,21 +178,21 @@ def _integers(matrix: Matrix, at: int, row: Field) -> NDArray[Any]:
     return numbers(cells, 0, wide, row.type.signed)
 
 
-def _times(values: NDArray[Any], row: Field) -> tuple[pa.Array, Mask | None]:
+def _times(values: NDArray[Any], row: Field, kind: pa.DataType) -> tuple[pa.Array, Mask | None]:
     whole = values.astype(np.int64)
     limit = first_without_timestamp(row)
     if row.type.size < 8 or not len(values) or values.max() < limit:
-        return _array(whole, arrow_type(row)), None
+        return _array(whole, kind), None
     beyond = values >= np.uint64(limit)
     whole[beyond] = 0
-    return pa.array(whole, pa.int64(), mask=beyond).cast(arrow_type(row)), beyond
+    return pa.array(whole, pa.int64(), mask=beyond).cast(kind), beyond
 
 
 # So many numbers stay in a core's cache between the steps of their conversion.
 _PIECE = 8192
 
 
-def _decimals(matrix: Matrix, at: int, row: Field, in_word: bool) -> pa.Array:
+def _decimals(matrix: Matrix, at: int, row: Field, kind: pa.DataType, in_word: bool) -> pa.Array:
     """A decimal256 is the word with its bytes reversed: four numbers in reverse order."""
     size = row.type.size
     if in_word:  # a clean word has its sign in front already
@@ -194,7 +203,7 @@ def _decimals(matrix: Matrix, at: int, row: Field, in_word: bool) -> pa.Array:
     cells = matrix[:, at : at + size].view(">u8")
     for begin in range(0, len(words), _PIECE):
         _reverse(cells[begin : begin + _PIECE], words[begin : begin + _PIECE], row.type.signed)
-    return _array(words, arrow_type(row))
+    return _array(words, kind)
 
 
 def _reverse(cells: NDArray[Any], words: NDArray[np.uint64], signed: bool) -> None:

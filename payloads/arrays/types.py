@@ -11,9 +11,9 @@ can show (after the year 9999; in nanoseconds after 2262) are null, and their ro
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from payloads.abi.fields import Field
 from payloads.abi.units import MILLISECONDS, NANOSECONDS, SECONDS, Unit
@@ -39,6 +39,39 @@ PLACE = (
 )
 
 
+# A row for each price, of whatever system: what every table of payloads can be turned into.
+PRICES = pa.schema(
+    [
+        *PLACE[:2],
+        pa.field("system", pa.string(), nullable=False),
+        pa.field("feed", pa.string()),
+        pa.field("field", pa.string(), nullable=False),
+        pa.field("value", pa.decimal256(_MOST_DIGITS, 0)),
+        pa.field("observed", pa.timestamp("ns", "UTC")),
+    ],
+    metadata={_TABLE: b"prices"},
+)
+_LAST_NANOSECOND = 2**63 - 1
+
+
+def nanoseconds(times: pa.Array) -> pa.Array:
+    """Timestamps in nanoseconds; null where that is later than their last, in 2262."""
+    factor = {"s": 10**9, "ms": 10**6, "ns": 1}[times.type.unit]
+    numbers = times.cast(pa.int64())
+    fits = pc.less_equal(numbers, _LAST_NANOSECOND // factor)
+    numbers = pc.if_else(fits, numbers, pa.scalar(None, pa.int64()))
+    return pc.multiply(numbers, factor).cast(pa.timestamp("ns", "UTC"))
+
+
+def hex_texts(array: pa.Array) -> pa.Array:
+    """Byte strings as 0x-hex: each different one is spelled once."""
+    if not len(array):
+        return pa.array([], pa.string())
+    encoded = array.dictionary_encode()
+    texts = [None if raw is None else "0x" + raw.hex() for raw in encoded.dictionary.to_pylist()]
+    return pa.array(texts, pa.string()).take(encoded.indices)
+
+
 def is_time(row: Field) -> bool:
     """Whether the field's column is a timestamp."""
     return row.unit in _TIMES and row.type.kind == "uint" and row.type.size <= 8
@@ -55,7 +88,6 @@ def digits(row: Field) -> int:
     return len(str(2**bits - (not row.type.signed)))
 
 
-@lru_cache(1024)
 def arrow_type(row: Field) -> pa.DataType:
     """The type of a field's column."""
     size = row.type.size

@@ -28,6 +28,7 @@ from payloads import systems
 from payloads.abi.calldata import decode_call
 from payloads.abi.fields import Record, hexed, jsonable
 from payloads.chain.changes import diff_states
+from payloads.chain.consumer import in_words
 from payloads.chain.contract_reader import ContractReader
 from payloads.chain.fetch import Progress, read_state
 from payloads.chain.memory import Mark, Memory
@@ -181,7 +182,7 @@ class Explained(Record, frozen=True):
 
     @property
     def _error(self) -> str:
-        return "why is not known" if self.revert is None else self.revert.name
+        return "why is not known" if self.revert is None else in_words(self.revert.data)
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -237,7 +238,8 @@ def _call_lines(call: ExplainedCall) -> Iterator[str]:
     else:
         yield f"{sender} is taken to have called {call.function} of {contract}"
     for payload in call.payloads:
-        yield f"  payload at byte {payload.offset}: {_payload_words(payload)}"
+        alone = f"; alone it is: {payload.verdict.name}" if len(call.payloads) > 1 else ""
+        yield f"  payload at byte {payload.offset}: {_payload_words(payload)}{alone}"
     yield f"  the verdict: {call.verdict.sentence}"
     yield f"  the chain: {_decision(call)}"
 
@@ -262,7 +264,9 @@ def _decision(call: ExplainedCall) -> str:
         return "not known: the call was not seen"
     if call.succeeded:
         return "the call succeeded"
-    return "the call reverted" if call.revert is None else f"reverted with {call.revert.name}"
+    if call.revert is None:
+        return "the call reverted"
+    return f"the call reverted with {in_words(call.revert.data)}"
 
 
 # --- explaining -----------------------------------------------------------------------------------
@@ -364,7 +368,7 @@ class _Explaining:
             return traced
         if proxy is None and self.given is not None:
             proxy = self.given.proxy
-        found = embedded(sent.data) if sent.data else ()
+        found = embedded(sent.data, signers=self._signers(proxy)) if sent.data else ()
         if not found:
             raise Misuse(
                 "no payload in the calldata" if self.frames is None
@@ -383,6 +387,13 @@ class _Explaining:
             _Asked(proxy, sent.to, one.raw, 0, False, None, one.offset, one.system) for one in found
         ]
 
+    def _signers(self, proxy: bytes | None) -> tuple[bytes, ...]:
+        """The signers of the contract, by which a payload is found that is packed."""
+        state = self.given
+        if state is None and proxy is not None:
+            state, _ = self._states(proxy, self.sent.to)
+        return tuple(getattr(state, "trusted", ()))
+
     def _traced(self, proxy: bytes | None) -> list[_Asked]:
         """The calls of the contract that the trace shows, without those that it makes itself."""
         found: list[_Asked] = []
@@ -396,7 +407,7 @@ class _Explaining:
     # --- judging ----------------------------------------------------------------------------------
 
     def _call(self, asked: _Asked) -> ExplainedCall:
-        before, after = self._states(asked)
+        before, after = self._states(asked.contract, asked.sender)
         verdict = self._verdict(asked, before)
         succeeded, revert = self._decided(asked, verdict)
         agrees = self._agrees(verdict, succeeded, revert)
@@ -505,11 +516,11 @@ class _Explaining:
 
     # --- states -----------------------------------------------------------------------------------
 
-    def _states(self, asked: _Asked) -> tuple[State, State | None]:
+    def _states(self, contract: bytes, caller: bytes) -> tuple[State, State | None]:
         """The state before the block, and the state after it if the block changed the contract."""
         if self.given is not None:
-            return self._given(self.given, asked), None
-        key = asked.contract, asked.sender
+            return self._given(self.given, contract, caller), None
+        key = contract, caller
         if key not in self.states:
             self.states[key] = self._read(*key)
         return self.states[key]
@@ -533,24 +544,24 @@ class _Explaining:
         self.notes.append(f"the block changed the contract: {said}{more}")
         return before, after
 
-    def _given(self, state: State, asked: _Asked) -> State:
+    def _given(self, state: State, contract: bytes, caller: bytes) -> State:
         block, chain = self.sent.block, self.node.chain_id()
         if state.chain_id not in (None, chain):
             raise Misuse(
                 "the state is of another chain than the node's",
                 field="state", expected=f"chain {chain}", found=f"chain {state.chain_id}",
             )  # fmt: skip
-        if state.proxy not in (None, asked.contract):
+        if state.proxy not in (None, contract):
             raise Misuse(
                 "the state is of another contract than the transaction calls",
-                field="state", expected=checksum(asked.contract),
+                field="state", expected=checksum(contract),
                 found=checksum(bytes(state.proxy or b"")),
             )  # fmt: skip
         subscriber = getattr(state, "subscriber", None)
-        if subscriber not in (None, asked.sender):
+        if subscriber not in (None, caller):
             self.notes.append(
                 f"the state was read for {checksum(subscriber)}: discounts and access of "
-                f"{checksum(asked.sender)} are not in it"
+                f"{checksum(caller)} are not in it"
             )
         if state.now is not None and state.now > block.time:
             self.notes.append("the state is newer than the block: it was taken back to its time")

@@ -37,16 +37,19 @@ from payloads.arrays.records import (
 from payloads.arrays.rows import alike
 from payloads.arrays.types import (
     PLACE,
+    PRICES,
     arrow_field,
     column_names,
     column_value,
+    hex_texts,
+    nanoseconds,
     table_of,
     table_schema,
 )
 from payloads.chainlink.call import QUOTE
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY, VERIFY_VIEW
 from payloads.chainlink.checks import TIMES
-from payloads.chainlink.frames import EVIDENCE, snappy_evidence
+from payloads.chainlink.frames import EVIDENCE, NAME, snappy_evidence
 from payloads.chainlink.payment import parameter
 from payloads.chainlink.report import (
     CONTEXT,
@@ -77,6 +80,8 @@ _SIGNATURES = (pa.field("rs", _WORDS), pa.field("ss", _WORDS), pa.field("raw_vs"
 _TAKEN = [column.name for column in (*PLACE, *_ENVELOPE, *_SIGNATURES)]
 _NOT_KNOWN = (pa.field("schema_version", pa.uint16()), pa.field("report_blob", pa.large_binary()))
 
+_UNKNOWN = table_schema(UNKNOWN, (*PLACE, *_ENVELOPE, *_NOT_KNOWN, *_SIGNATURES))
+
 
 # --- tables ---------------------------------------------------------------------------------------
 
@@ -88,8 +93,7 @@ def _name(schema: Schema) -> str:
 def tables() -> dict[str, pa.Schema]:
     """The tables: of each report schema, and of reports that no schema fits."""
     known = {_name(schema): _table(schema) for schema in SCHEMAS.values()}
-    unknown = (*PLACE, *_ENVELOPE, *_NOT_KNOWN, *_SIGNATURES)
-    return known | {UNKNOWN: table_schema(UNKNOWN, unknown)}
+    return known | {UNKNOWN: _UNKNOWN}
 
 
 def _table(schema: Schema) -> pa.Schema:
@@ -236,8 +240,7 @@ def _rebuilt(value: FullReport | BareReport) -> bytes:
 
 def encode_rows(batch: pa.RecordBatch) -> list[bytes | None]:
     """The payload of each row, from its columns."""
-    name = table_of(batch.schema)
-    schema = next((known for known in SCHEMAS.values() if _name(known) == name), None)
+    schema = _schema_of(batch)
     if schema is None:
         return [None] * len(batch)
     head = _written(batch, CONTEXT, {})
@@ -270,6 +273,31 @@ def _joined_words(lists_: pa.ListArray) -> list[bytes]:
     words = bytes_of(lists_.values, WORD).tobytes()
     ends = lists_.offsets.to_pylist()
     return [_word(end - begin) + words[WORD * begin : WORD * end] for begin, end in pairwise(ends)]
+
+
+# --- prices ---------------------------------------------------------------------------------------
+
+
+def _schema_of(batch: pa.RecordBatch) -> Schema | None:
+    """The report schema of a table's batch; None for the reports that no schema fits."""
+    name = table_of(batch.schema)
+    return next((known for known in SCHEMAS.values() if _name(known) == name), None)
+
+
+def prices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A row for each price: the fields whose unit is one, except those of 256 bits."""
+    if (schema := _schema_of(batch)) is None:
+        return
+    names, total = _names(schema.table), len(batch)
+    feeds = hex_texts(batch[names["feed_id"]])
+    observed = nanoseconds(batch[names["observations_timestamp"]])
+    for row in schema.table.fields:
+        column = batch[names[row.name]]
+        if row.unit.is_price and not pa.types.is_fixed_size_binary(column.type):
+            value = column.cast(PRICES.field("value").type)
+            system, field = pa.repeat(NAME, total), pa.repeat(row.name, total)
+            columns = [batch["row"], batch["path"], system, feeds, field, value, observed]
+            yield pa.RecordBatch.from_arrays(columns, schema=PRICES)
 
 
 # --- signatures -----------------------------------------------------------------------------------
@@ -475,6 +503,7 @@ COLUMNS = Columns(
     read=read,
     row=row,
     encode=encode_rows,
+    prices=prices,
     signed=signed,
     accepted=accepted,
     signers=signers,

@@ -17,7 +17,7 @@ import click
 from payloads.cli import show, terminal
 from payloads.cli.late_choice import LateChoice
 from payloads.cli.run import guarded
-from payloads.cli.sources import Awaited
+from payloads.cli.sources import Awaited, opened
 from payloads.errors import Malformed, Misuse, PayloadError
 
 if TYPE_CHECKING:
@@ -144,18 +144,14 @@ class _Player:
                     self._report(f"{name}: {where}", record.error)
                 elif not isinstance(record, Frame | Incident) or self._wanted(record):
                     yield record
-        except OSError as error:
-            raise Misuse(f"cannot read {name}: {error.strerror}") from None
         except Malformed as error:
             self._report(name, error)
 
     def _records(self, name: str) -> Iterator[tuple[str, CaptureRecord]]:
         from payloads.capture.importers.any_file import import_records
-        from payloads.capture.reader import opened
 
-        source: Any = sys.stdin.buffer if name == "-" else name
-        with opened(source) as stream:
-            awaited: Any = Awaited(stream)
+        with contextlib.nullcontext(sys.stdin.buffer) if name == "-" else opened(name) as stream:
+            awaited: Any = Awaited(stream, name)
             yield from import_records(awaited, kind=self.kind, venue=self.venue)
 
     def _wanted(self, record: Any) -> bool:

@@ -23,7 +23,7 @@ from payloads import systems
 from payloads.abi.fields import Digits
 from payloads.cli import terminal
 from payloads.errors import Malformed, Misuse
-from payloads.inputs import MAX_TEXT_CHARACTERS, check_nesting
+from payloads.inputs import MAX_TEXT_CHARACTERS, check_nesting, to_path
 from payloads.recognise import may_hold_payload
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _of(group: tuple[str, ...], label: str) -> Iterator[Item]:
     if others:
         return _captured(_parts(group), f"{source}: ")
     if source == "-":
-        return _stream(sys.stdin.buffer, "")
+        return _stream(sys.stdin.buffer, "", "-")
     if (path := _file(source)) is not None:
         return _opened(path)
     return iter([Item(label, source, error=_unreadable(source))])
@@ -143,15 +143,19 @@ def _opened(path: Path) -> Iterator[Item]:
         error = Malformed("a folder, which is not read", field="file", expected=expected)
         yield Item(f"{path}", "", error=error)
         return
+    with opened(path) as stream:
+        yield from _stream(stream, f"{path}: ", str(path))
+
+
+def opened(path: str | Path) -> IO[bytes]:
+    """A file to read; one that cannot be opened is misuse."""
     try:
-        stream = path.open("rb")
+        return to_path(path).open("rb")
     except OSError as error:
-        raise _cannot_read(path, error) from None
-    with stream:
-        yield from _stream(stream, f"{path}: ")
+        raise _unread(str(path), error) from None
 
 
-def _cannot_read(name: object, error: OSError) -> Misuse:
+def _unread(name: str, error: OSError) -> Misuse:
     return Misuse(f"cannot read {name}: {error.strerror}")
 
 
@@ -162,27 +166,26 @@ class Awaited:
     once when it comes slowly.
     """
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._read = getattr(stream, "read1", stream.read)
-        self._name = getattr(stream, "name", "the input")
+    def __init__(self, stream: IO[bytes], name: str) -> None:
+        self._read, self._name = getattr(stream, "read1", stream.read), name
         self._left, self._at = b"", 0
 
     def read(self, size: int) -> bytes:
         if self._at >= len(self._left):
-            terminal.flush()  # which may fail, too, and that is no fault of the stream
+            terminal.flush()  # its errors are those of the output
             try:
                 self._left, self._at = self._read(_READ) or b"", 0
             except OSError as error:
-                raise _cannot_read(self._name, error) from None
+                raise _unread(self._name, error) from None
         self._at += size
         return self._left[self._at - size : self._at]
 
 
-def _stream(stream: IO[bytes], prefix: str) -> Iterator[Item]:
+def _stream(stream: IO[bytes], prefix: str, name: str) -> Iterator[Item]:
     from payloads.capture.compression import decompressed
     from payloads.capture.importers.pieces import head_of
 
-    pieces = decompressed(Awaited(stream))  # type: ignore[arg-type]
+    pieces = decompressed(Awaited(stream, name))  # type: ignore[arg-type]
     head, pieces = head_of(pieces, _tells_kind)
     # Some editors put a byte order mark before text; no payload starts with one.
     head = head.removeprefix(codecs.BOM_UTF8)
@@ -217,7 +220,7 @@ def _content(head: bytes, pieces: Iterable[bytes], prefix: str) -> Iterator[Item
         yield from _captured(any_file.records_of(kind or "mitmproxy", pieces), prefix)
     elif _is_binary(head):
         yield _whole(pieces, whole, text=False)
-    elif any_file.begins_document(head.partition(b"\n")[0]):
+    elif any_file.begins_document(head.lstrip().partition(b"\n")[0]):
         yield _whole(pieces, whole, text=True)
     else:
         yield from _lines(pieces, prefix)
@@ -228,11 +231,10 @@ def _parts(names: Iterable[str]) -> Iterator[Placed]:
     from payloads.capture.importers.any_file import import_records
 
     for name in names:
-        try:
-            for where, record in import_records(name, kind="capture"):
+        with opened(name) as stream:
+            awaited: Any = Awaited(stream, name)
+            for where, record in import_records(awaited, kind="capture"):
                 yield f"{name}: {where}", record
-        except OSError as error:
-            raise Misuse(f"cannot read {name}: {error.strerror}") from None
 
 
 def _captured(records: Iterable[Placed], prefix: str) -> Iterator[Item]:

@@ -20,13 +20,14 @@ try:
 except ImportError as error:
     raise not_installed("pyarrow or numpy", "arrow") from error
 
-from payloads.columns.decoding import decode, decode_table, encode
+from payloads.arrays.types import PRICES
+from payloads.columns.decoding import decode, decode_table, encode, prices
 from payloads.columns.narrow import narrow
 from payloads.columns.recovery import recover
 from payloads.columns.schemas import ERRORS, SIGNATURES, VERDICTS, schema, schemas
 from payloads.columns.verdicts import judge
 
 __all__ = [
-    "ERRORS", "SIGNATURES", "VERDICTS", "decode", "decode_table", "encode", "judge", "narrow",
-    "recover", "schema", "schemas",
+    "ERRORS", "PRICES", "SIGNATURES", "VERDICTS", "decode", "decode_table", "encode", "judge",
+    "narrow", "prices", "recover", "schema", "schemas",
 ]  # fmt: skip

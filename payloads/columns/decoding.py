@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from payloads.arrays import rows as inputs
 from payloads.arrays.reader import Columns
 from payloads.arrays.records import Matrix
 from payloads.arrays.rows import Rows
-from payloads.arrays.types import table_of
+from payloads.arrays.types import PRICES, table_of
 from payloads.columns.fast import Positions, offer
 from payloads.columns.schemas import ERRORS, readers, schema, schemas
 from payloads.errors import Misuse, PayloadError
@@ -104,7 +104,9 @@ def _batch(
 ) -> pa.RecordBatch:
     """One batch in the order of the input."""
     batches = [_filled(wanted, places, columns) for places, columns in pieces]
-    if singles or not batches:
+    if not singles and not batches:
+        return _filled(wanted, np.zeros(0, np.int64), {})
+    if singles:
         batches.append(pa.RecordBatch.from_pylist(singles, schema=wanted))
     whole = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
     order = whole["row"].to_numpy()
@@ -137,3 +139,20 @@ def encode(batch: pa.RecordBatch) -> pa.LargeBinaryArray:
             found = [one if raw is None else raw for one, raw in zip(made, raws, strict=True)]
             return pa.array(found, pa.large_binary())
     raise Misuse("not a batch of a table of payloads", field="batch", found=str(name))
+
+
+def prices(tables: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
+    """A row for each price in the tables of `decode`: its feed, field, value and time.
+
+    They are in the order of the payloads. `feed` is the feed id as hex, or Stork's taxonomy and
+    asset; `observed` the time of the observations. Values are not scaled.
+    """
+    found = [
+        part
+        for batch in tables.values()
+        for reader in readers().values()
+        if table_of(batch.schema) in reader.tables()
+        for part in reader.prices(batch)
+    ]
+    whole = pa.concat_batches([_filled(PRICES, np.zeros(0, np.int64), {}), *found])
+    return whole.take(pa.array(np.argsort(whole["row"].to_numpy(), kind="stable")))

@@ -17,13 +17,14 @@ def narrow(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The batch of a table with decimals of 38 digits.
 
     A number with more digits is null, and its row has the payload's bytes in `raw`: nothing is
-    lost, and numbers of real markets are much smaller.
+    lost, and numbers of real markets are much smaller. (A row of `prices` has no bytes: they are
+    with its payload.)
     """
     columns, beyond = {}, np.zeros(len(batch), np.bool_)
     for field in batch.schema:
         columns[field.name], lost = _narrow(batch[field.name])
         beyond |= lost
-    if beyond.any():
+    if beyond.any() and "raw" in columns:
         kept = pa.array([*map(bool, beyond)])
         columns["raw"] = pc.if_else(kept, encode(batch), batch["raw"])
     fields = [field.with_type(columns[field.name].type) for field in batch.schema]

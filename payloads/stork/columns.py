@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from payloads.abi.calldata import function_named
@@ -25,12 +26,19 @@ from payloads.arrays.records import (
     packed,
     put,
 )
-from payloads.arrays.types import PLACE, arrow_field, column_value, table_schema
+from payloads.arrays.types import (
+    PLACE,
+    PRICES,
+    arrow_field,
+    column_value,
+    nanoseconds,
+    table_schema,
+)
 from payloads.crypto import keccak256, recover
 from payloads.stork.call import ASSET_SIZE, BODY, HEAD_SIZE
 from payloads.stork.calldata import FUNCTIONS
 from payloads.stork.checks import HALF_ORDER, MOST_ASSETS
-from payloads.stork.frames import SIGNED
+from payloads.stork.frames import NAME, SIGNED
 from payloads.stork.state import StorkState
 from payloads.stork.update import (
     ASSETS,
@@ -54,17 +62,22 @@ _VERSIONED_MARK = bytes([0xFF, 0x02])
 _FIRST_TIME, _LAST_TIME = 10**18, 4_102_444_800 * 10**9
 
 
-def tables() -> dict[str, pa.Schema]:
-    """The one table of updates, with a list of assets in each row."""
-    columns = (
+_TABLE = table_schema(
+    UPDATES,
+    (
         *PLACE,
         *map(arrow_field, SIGNATURE.fields),
         pa.field("layout", pa.string()),
         pa.field("mask", pa.uint16()),
         *map(arrow_field, _HEAD.fields),
         pa.field("assets", pa.list_(_ASSET)),
-    )
-    return {UPDATES: table_schema(UPDATES, columns)}
+    ),
+)
+
+
+def tables() -> dict[str, pa.Schema]:
+    """The one table of updates, with a list of assets in each row."""
+    return {UPDATES: _TABLE}
 
 
 # --- the fast way ---------------------------------------------------------------------------------
@@ -181,6 +194,31 @@ def _records(assets: pa.StructArray, table: Table) -> bytes:
     return _written(assets, table).tobytes()
 
 
+# --- prices ---------------------------------------------------------------------------------------
+
+
+def prices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A row for each asset with a value; the feed is the taxonomy and the asset."""
+    lists_ = batch["assets"]
+    assets, ends = lists_.flatten(), lists_.offsets.to_numpy()
+    places = pa.array(np.repeat(np.arange(len(batch)), np.diff(ends)))
+    taxonomy = batch["taxonomy_id"].take(places)
+    feeds = pc.binary_join_element_wise(
+        taxonomy.cast(pa.string()), assets.field("asset_id").cast(pa.string()), "/"
+    )
+    columns = [
+        batch["row"].take(places),
+        batch["path"].take(places),
+        pa.repeat(NAME, len(places)),
+        feeds,
+        pa.repeat("value", len(places)),
+        assets.field("value").cast(PRICES.field("value").type),
+        nanoseconds(batch["timestamp_ns"]).take(places),
+    ]
+    found = pa.RecordBatch.from_arrays(columns, schema=PRICES)
+    yield found.filter(found["value"].is_valid())
+
+
 # --- signatures -----------------------------------------------------------------------------------
 
 
@@ -262,6 +300,7 @@ COLUMNS = Columns(
     read=read,
     row=row,
     encode=encode_rows,
+    prices=prices,
     signed=signed,
     accepted=accepted,
     signers=signers,

@@ -147,7 +147,7 @@ def test_a_call_that_was_refused(ledger: Ledger, traced: bool) -> None:
     assert found.revert is not None
     assert found.revert.error == "InvalidSignature"
     assert any("on the block before" in note for note in found.notes) is not traced
-    assert "reverted with InvalidSignature" in "\n".join(found.lines)
+    assert "the call reverted with InvalidSignature" in "\n".join(found.lines)
 
 
 def test_false_is_not_accepted(ledger: Ledger) -> None:
@@ -223,6 +223,20 @@ def test_without_a_trace_each_payload_is_judged(ledger: Ledger) -> None:
     found = explain(ledger, ledger.include(bad, False, to=CONSUMER), proxy=PROXY)
     assert not found.accepted
     assert found.conclusion.startswith("the contract would refuse it: returns false")
+
+
+def test_a_packed_payload_is_found_by_the_signers_of_the_contract(ledger: Ledger) -> None:
+    hash_ = ledger.include(b"\x12\x34\x56\x78" + update() + b"\7", to=CONSUMER)
+    found = explain(ledger, hash_, proxy=PROXY)
+    assert (found.calls[0].payloads[0].offset, found.accepted) == (4, True)
+
+
+def test_a_revert_of_another_contract_is_told_in_words(ledger: Ledger) -> None:
+    ledger.reverts = bytes.fromhex("08c379a0") + encode(["string"], ["too poor"])
+    found = explain(ledger, ledger.include(VERIFY.calldata(update()), False))
+    assert found.conclusion.startswith(
+        "the chain and the verdict DISAGREE: the transaction reverted ('too poor')"
+    )
 
 
 def test_a_trace_shows_the_call_as_it_was_made(ledger: Ledger) -> None:
@@ -324,7 +338,9 @@ def test_an_event_says_which_report_was_verified(ledger: Ledger) -> None:
     first, second = found.calls[0].payloads
     assert (first.verdict.accepted, second.verdict.accepted) == (True, False)
     assert found.calls[0].verdict.payload == 1
-    assert "broken" in "\n".join(found.lines)
+    text = "\n".join(found.lines)
+    assert "; alone it is: accepted" in text
+    assert "broken" in text
     assert json.dumps(found.to_dict())
 
 
