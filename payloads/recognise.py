@@ -243,9 +243,9 @@ def _open_record(record: dict[str, Any]) -> Found | Several | None:
         payload = known.from_json(record)
         if payload is None:
             return None
-        if record.get("form") in known.bare:
-            bare = known.bare[record["form"]](payload)
-            return Found(known.name, record["form"], _OURS, value=bare)
+        form = record.get("form")
+        if isinstance(form, str) and form in known.bare:
+            return Found(known.name, form, _OURS, value=known.bare[form](payload))
         raw = payload.encode()
     except Misuse as error:
         raise Malformed(

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -224,18 +225,22 @@ def unit_of(name: str) -> str:
     return ".".join(parts[: 2 if in_venue else 1])
 
 
-def parsed(name: str) -> ast.Module:
+@cache
+def nodes_of(name: str) -> tuple[ast.AST, ...]:
+    """Everything in the source of a module, which many tests look at."""
     path = ROOT.joinpath(*name.split("."))
     source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
-    return ast.parse(source.read_text())
+    return tuple(ast.walk(ast.parse(source.read_text(encoding="utf-8"))))
 
 
+KNOWN = frozenset(modules())
+
+
+@cache
 def imported_by(name: str) -> set[str]:
     """The modules of the package that a module imports, anywhere in it."""
-    path = ROOT.joinpath(*name.split("."))
-    source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
-    known, found, nodes = set(modules()), set(), list(ast.walk(ast.parse(source.read_text())))
-    for node in nodes:
+    known, found = KNOWN, set()
+    for node in nodes_of(name):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names if alias.name in known}
         elif isinstance(node, ast.ImportFrom):
@@ -283,7 +288,7 @@ def test_nothing_else_is_loaded_by_name_from_above() -> None:
     for name in known:
         texts = {
             node.value.partition(":")[0]
-            for node in ast.walk(parsed(name))
+            for node in nodes_of(name)
             if isinstance(node, ast.Constant) and isinstance(node.value, str)
         }
         above = {
@@ -316,7 +321,7 @@ def test_the_architecture_page_has_the_same_floors() -> None:
 
 def types_asked_for(name: str) -> set[str]:
     """The classes of systems that a module outside of their folders compares values with."""
-    nodes = list(ast.walk(parsed(name)))
+    nodes = nodes_of(name)
     systems = tuple(f"payloads.{system}" for system in SYSTEM_FOLDERS)
     known = {
         alias.asname or alias.name
@@ -363,17 +368,8 @@ def test_only_the_command_line_prints() -> None:
     for name in modules():
         if unit_of(name) in ("cli", "__main__", "reference"):
             continue
-        path = ROOT.joinpath(*name.split("."))
-        source = (
-            path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
-        )
-        calls = [
-            node for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Call)
-        ]
-        printed = [
-            one for one in calls if isinstance(one.func, ast.Name) and one.func.id == "print"
-        ]
-        assert not printed, name
+        called = [node.func for node in nodes_of(name) if isinstance(node, ast.Call)]
+        assert not [each for each in called if isinstance(each, ast.Name) and each.id == "print"]
 
 
 # --- values ---------------------------------------------------------------------------------------

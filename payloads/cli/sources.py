@@ -220,7 +220,7 @@ def _content(head: bytes, pieces: Iterable[bytes], prefix: str) -> Iterator[Item
         yield from _captured(any_file.records_of(kind or "mitmproxy", pieces), prefix)
     elif _is_binary(head):
         yield _whole(pieces, whole, text=False)
-    elif any_file.begins_document(head.partition(b"\n")[0]):
+    elif any_file.begins_document(head.lstrip().partition(b"\n")[0]):
         yield _whole(pieces, whole, text=True)
     else:
         yield from _lines(pieces, prefix)

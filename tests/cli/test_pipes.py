@@ -17,9 +17,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+import payloads
 from payloads import chainlink, stork
 from payloads.capture.compression import compressor
 from payloads.cli.main import main
+from payloads.errors import Misuse
+from payloads.verdicts.state import State
 from tests import corpus
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,6 +159,7 @@ def test_the_origin_in_a_capture_stays() -> None:
         {"system": ["chainlink"], "hex": None}, {"system": "stork", "assets": [{"asset_id": 1}]},
         {"hex": REPORT, "where": "x", "line": True, "connection": "y", "parameter_payload": "zz"},
         {"system": "chainlink", "schema": "v3", "rs": 5, "where": "\x1b[2J"},
+        {"system": "stork", "taxonomy_id": 1, "timestamp_ns": 1, "assets": [], "form": [None]},
     ],
     ids=lambda record: json.dumps(record)[:40],
 )  # fmt: skip
@@ -197,6 +201,28 @@ def test_a_state_of_another_network_is_told_in_one_line() -> None:
     assert "digest-unknown" in [finding["code"] for finding in record["findings"]]
     (record,) = printed(run("verify", "--json", *STATE, REPORT))
     assert "digest-unknown" not in [finding["code"] for finding in record["findings"]]
+
+
+def test_python_says_the_same() -> None:
+    state = State.load(STATE[1])
+    with pytest.raises(Misuse, match="a payload of stork, but a state of chainlink"):
+        payloads.judge(UPDATE, state)
+    other = payloads.judge(corpus.entry("cl-006").text, state, pay="link")
+    (finding,) = [found for found in other.findings if found.code == "digest-unknown"]
+    assert finding.severity == "warning"
+    assert finding.detail == corpus.entry("cl-006").text[:66]
+    own = payloads.judge(REPORT, state, pay="link")
+    assert not [found for found in own.findings if found.code == "digest-unknown"]
+
+
+def test_python_reads_the_objects_of_decode() -> None:
+    for text, state in ((REPORT, STATE), (UPDATE, STORK)):
+        (record,) = printed(run("decode", "--json", text))
+        assert payloads.decode(record).raw == payloads.decode(json.dumps(record)).raw
+        assert payloads.recover(record) == payloads.recover(text)
+        assert payloads.inspect(record).spans == payloads.inspect(text).spans
+        known = State.load(state[1])
+        assert payloads.judge(record, known).name == payloads.judge(text, known).name
 
 
 # --- a line at a time -----------------------------------------------------------------------------
@@ -337,6 +363,11 @@ def zstd(data: bytes) -> bytes:
     return stream.add(data) + stream.finish()
 
 
+def test_a_document_may_begin_with_an_empty_line() -> None:
+    text = "\n\n" + json.dumps(json.loads(FRAME), indent=2)
+    assert printed(run("decode", "--json", stdin=text))[0]["where"] == "the whole input"
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd, bz2.compress, lzma.compress],
                          ids=["plain", "gzip", "zstd", "bzip2", "xz"])  # fmt: skip
 @pytest.mark.parametrize("kind", [*LINES, "logged", "document", "binary"])
@@ -399,3 +430,30 @@ def test_a_venue_without_signatures_has_no_payloads(tmp_path: Path) -> None:
     path.write_text('{"capture":1,"venue":"qfex"}\n' + CAPTURED.replace('"stork"', '"qfex"') + "\n")
     result = run("decode", str(path))
     assert "no payload in this capture, found 1 other messages" in result.stderr
+
+
+# Files of other tools, beside the repository, with the counts that those tools' own logs have:
+# whole payloads, and damaged ones.
+OTHERS = {
+    "chromium.har": (234, 10), "chainlink.flow": (78, 4), "wscat_tty.log": (116, 4),
+    "websocat_ts.log": (110, 7), "nodews_stork.jsonl": (113, 7),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["decode", "recover", "verify"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_files_of_other_tools_give_their_counts(name: str, command: str) -> None:
+    path = ROOT.parent / "shared" / "captures" / name
+    if not path.exists():
+        pytest.skip("the files are not there: ../shared/captures")
+    state = STATE if name == "chainlink.flow" else STORK
+    result = run(command, "--json", *(state if command == "verify" else []), str(path))
+    whole, damaged = OTHERS[name]
+    found, told = printed(result), [json.loads(line) for line in result.stderr.splitlines()]
+    assert len(found) + len(told) == whole + damaged
+    if command == "verify":  # a damaged payload reaches the contract, if it is bytes
+        assert len(found) >= whole
+    else:
+        assert (len(found), len(told)) == (whole, damaged)
+    for record in (*found, *told):
+        assert record["where"].startswith(f"{path}: ")
