@@ -6,7 +6,7 @@ find in them, in the contract's order. Nothing else is kept between steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from payloads.abi.solidity import FREE_MEMORY, Argument, decode
@@ -91,19 +91,19 @@ class Item:
             self.digest = keccak256(keccak256(self.report) + self.context)
         return self.digest
 
-    def signatures(self) -> Iterator[Signature]:
+    def signatures(self) -> list[Signature]:
         """The signatures that have an r, an s and a recovery id."""
         digest = self.hash()
-        for r, s, v in zip(self.rs, self.ss, self.vs, strict=False):
-            yield digest, r, s, v
+        return [(digest, r, s, v) for r, s, v in zip(self.rs, self.ss, self.vs, strict=False)]
 
-    def asked(self) -> Iterator[Signature]:
+    def asked(self) -> list[Signature]:
         """These, and in a bulk call those of the payloads behind it, some at a time."""
-        yield from self.signatures()
+        found = self.signatures()
         if self.index is not None and self.index % AHEAD == 0:
             for item in self.call.items[self.index + 1 : self.index + AHEAD]:
                 if item.whole or item.splits():
-                    yield from item.signatures()
+                    found += item.signatures()
+        return found
 
     def splits(self) -> bool:
         """Take the five parts already, if it is certain that the contract will find them."""

@@ -51,7 +51,7 @@ def _bills(call: Call) -> tuple[Bill, ...]:
 
 
 def _recover_each(item: Item) -> list[bytes | None]:
-    signers, signatures = item.call.signers, list(item.signatures())
+    signers, signatures = item.call.signers, item.signatures()
     signers.learn(signatures)
     return [signers.recover(*signature) for signature in signatures]
 

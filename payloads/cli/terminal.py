@@ -22,9 +22,10 @@ import click
 _KEY = secrets.token_hex(8)
 _CODE = re.compile(f"\x1b{_KEY}(\\[[0-9;]*m)")
 _CLEAR = "\r\033[K"
-# Results that are written together: a system call for each would take as long as decoding.
+# Results that are written together, up to about so many characters and lines: a system call for
+# each would take as long as decoding.
 _waiting: list[str] = []
-_BATCH = 256
+_BATCH, _BATCH_LINES = 2**20, 256
 
 
 def colours(choice: str, stream: Any) -> bool:
@@ -71,7 +72,7 @@ def _put(text: str, err: bool, later: bool) -> None:
     """Print a line; one that may wait is written together with others, before anything else."""
     if later:
         _waiting.append(text)
-        if len(_waiting) >= _BATCH:
+        if len(_waiting) >= _BATCH_LINES or len(text) * len(_waiting) > _BATCH:
             flush()
         return
     flush()

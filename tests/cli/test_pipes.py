@@ -430,3 +430,30 @@ def test_a_venue_without_signatures_has_no_payloads(tmp_path: Path) -> None:
     path.write_text('{"capture":1,"venue":"qfex"}\n' + CAPTURED.replace('"stork"', '"qfex"') + "\n")
     result = run("decode", str(path))
     assert "no payload in this capture, found 1 other messages" in result.stderr
+
+
+# Files of other tools, beside the repository, with the counts that those tools' own logs have:
+# whole payloads, and damaged ones.
+OTHERS = {
+    "chromium.har": (234, 10), "chainlink.flow": (78, 4), "wscat_tty.log": (116, 4),
+    "websocat_ts.log": (110, 7), "nodews_stork.jsonl": (113, 7),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["decode", "recover", "verify"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_files_of_other_tools_give_their_counts(name: str, command: str) -> None:
+    path = ROOT.parent / "shared" / "captures" / name
+    if not path.exists():
+        pytest.skip("the files are not there: ../shared/captures")
+    state = STATE if name == "chainlink.flow" else STORK
+    result = run(command, "--json", *(state if command == "verify" else []), str(path))
+    whole, damaged = OTHERS[name]
+    found, told = printed(result), [json.loads(line) for line in result.stderr.splitlines()]
+    assert len(found) + len(told) == whole + damaged
+    if command == "verify":  # a damaged payload reaches the contract, if it is bytes
+        assert len(found) >= whole
+    else:
+        assert (len(found), len(told)) == (whole, damaged)
+    for record in (*found, *told):
+        assert record["where"].startswith(f"{path}: ")
