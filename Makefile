@@ -70,7 +70,7 @@ lint: $(STAMP)-lint ## Lint, formatting and types, those of the tests and of the
 	@$(BIN)/python -m tests.docs_code .cache/docs_code >/dev/null
 	@$(BIN)/mypy --strict --allow-redefinition .cache/docs_code/pages
 	@$(BIN)/mypy --strict --allow-redefinition --implicit-reexport .cache/docs_code/docstrings
-	@$(BIN)/mypy --strict --explicit-package-bases docs/demo
+	@$(BIN)/mypy --strict --explicit-package-bases docs/demo docs/examples
 
 format: $(STAMP)-lint ## Format the code
 	@$(BIN)/ruff check --fix .

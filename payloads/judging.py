@@ -108,8 +108,8 @@ def judge(
     state: State,
     *,
     function: str | None = None,
-    parameter_payload: bytes = b"",
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     origin: str | bytes | None = None,
     now: int | None = None,
@@ -117,18 +117,20 @@ def judge(
 ) -> Verdict:
     """The verdict of the state's contract on one payload, or on the calldata of one call.
 
-    `function` names the contract's function, `value` is the wei sent along, `now` the block's time;
-    `at=time` judges with the state as it was then. `sender` calls the contract, and `origin` (the
+    `function` names the contract's function. `pay` is the way of paying: `link`, `native`,
+    `wrapped`, or the address of a token; Stork takes `native`. `value` is the wei sent along, by
+    default the fee if `pay` is `native` and 0 otherwise. `now` is the block's time; `at=time`
+    judges with the state as it was then. `sender` calls the contract, and `origin` (the
     sender, if not given) signed the transaction. `Misuse` for several payloads in one input and
     for a state of another system than the payload's.
     """
     state, now = _state_then(state, now, at)
-    terms = Terms(function, parameter_payload, value, sender, now, origin)
+    terms = Terms(function, pay, value, sender, now, origin)
     return judge_given(_one(payload), state, terms)
 
 
 def _state_then(state: State, now: int | None, at: int | None) -> tuple[State, int | None]:
-    # Only whoever judges pays for importing the verdicts.
+    # Imported here, because a caller that only decodes needs no verdicts.
     from payloads.verdicts.calls import state_then
 
     systems.of_state(state)
@@ -175,7 +177,7 @@ def system_for(item: Given, state: State) -> System:
         raise Misuse(
             f"a payload of {item.system}, but a state of {system.name}",
             field="state",
-            expected=f"a state of {item.system}",
+            expected=f"a state of {item.system} (payloads state fetch ADDRESS)",
             found=state.contract,
         )
     return system
@@ -189,8 +191,8 @@ def judge_many(
     state: State | Sequence[State],
     *,
     function: str | None = None,
-    parameter_payload: bytes = b"",
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     origin: str | bytes | None = None,
     now: int | None = None,
@@ -207,8 +209,8 @@ def judge_many(
     from payloads.verdicts.together import judge_together
 
     _check_several(payloads)
-    states, now = _States.of(state, now, at)
-    signers, terms = Signers(), Terms(function, parameter_payload, value, sender, now, origin)
+    states, now = States.of(state, now, at)
+    signers, terms = Signers(), Terms(function, pay, value, sender, now, origin)
     items = [_one(payload) for payload in payloads]
     for item in items:
         states.of_item(item)
@@ -224,8 +226,8 @@ def judge_stream(
     state: State | Sequence[State],
     *,
     function: str | None = None,
-    parameter_payload: bytes = b"",
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     origin: str | bytes | None = None,
     now: int | Callable[[], int] | None = None,
@@ -246,46 +248,61 @@ def judge_stream(
     if not isinstance(together, int) or together < 1:
         raise Misuse("not a number of payloads", field="together", found=shown(together))
     clock = now if callable(now) else None
-    states, time = _States.of(state, None if callable(now) else now, None)
-    terms = Terms(function, parameter_payload, value, sender, time, origin)
+    states, time = States.of(state, None if callable(now) else now, None)
+    terms = Terms(function, pay, value, sender, time, origin)
     return _verdicts(payloads, states, terms, clock, (together, max_wait, workers))
 
 
 def _verdicts(
     payloads: Iterable[Any],
-    states: _States,
+    states: States,
     terms: Terms,
     clock: Callable[[], int] | None,
     how: tuple[int, float | None, int | None],
 ) -> Iterator[Verdict | PayloadError]:
     from payloads.verdicts.pieces import pieces
-    from payloads.verdicts.signers import Signature, Signers
-    from payloads.verdicts.together import judge_together
+    from payloads.verdicts.signers import Signers
 
     signers = Signers()
+    together, max_wait, workers = how
+    for piece in pieces(payloads, together, max_wait):
+        now = terms.now if clock is None else clock()
+        items = [(opened(each), now) for each in piece]
+        yield from judge_opened(items, states, terms, signers, workers)
+
+
+def judge_opened(
+    items: Sequence[tuple[Given, int | None]],
+    states: States,
+    terms: Terms,
+    signers: Signers,
+    workers: int | None,
+) -> list[Verdict | PayloadError]:
+    """A verdict for each payload at its time, or the error of a payload that has none."""
+    from payloads.verdicts.signers import Signature
+    from payloads.verdicts.together import judge_together
 
     def start(
-        item: Given,
+        timed: tuple[Given, int | None],
     ) -> Generator[Iterable[Signature], None, Verdict | PayloadError]:
+        item, now = timed
         if item.error is not None:
             return item.error
         try:
             system, state = states.of_item(item)
         except Misuse as error:
             return error
+        then = msgspec.structs.replace(terms, now=now)
         try:
-            return (yield from _judging(item, system, state, terms, signers))
+            return (yield from _judging(item, system, state, then, signers))
         except Malformed as error:
             return error
 
-    together, max_wait, workers = how
-    for piece in pieces(payloads, together, max_wait):
-        if clock is not None:
-            terms = msgspec.structs.replace(terms, now=clock())
-        yield from judge_together(start, [_opened(each) for each in piece], signers, workers)
+    return judge_together(start, items, signers, workers)
 
 
-def _opened(payload: Any) -> Given:
+def opened(payload: Any) -> Given:
+    """The payload, or the call, in an input; or its error."""
     try:
         return _one(payload)
     except PayloadError as error:
@@ -298,11 +315,11 @@ def _check_several(payloads: Any) -> None:
         raise Misuse("not several payloads", field="payloads", expected="a list", found=found)
 
 
-class _States:
+class States:
     """The states to judge with, by their systems."""
 
     def __init__(self, states: Sequence[State]) -> None:
-        pairs = [(systems.of_state(state), state) for state in states]
+        self.pairs = pairs = [(systems.of_state(state), state) for state in states]
         self._by_name = {system.name: (system, state) for system, state in pairs}
         if not states or len(self._by_name) < len(states):
             expected = "one state for each system"
@@ -313,7 +330,7 @@ class _States:
     @classmethod
     def of(
         cls, state: State | Sequence[State], now: int | None, at: int | None
-    ) -> tuple[_States, int | None]:
+    ) -> tuple[States, int | None]:
         """The states of time `at`, if given, and the block's time."""
         several = state if isinstance(state, list | tuple) else (state,)
         then = [_state_then(each, now, at) for each in several]

@@ -215,7 +215,47 @@ def _open(message: Any) -> Found | Several:
     for system in systems.SYSTEMS:
         if (found := system.open_frame(message)) is not None:
             return found
+    if (described := _open_record(message)) is not None:
+        return described
     raise _no_frame("the keys " + elide(", ".join(sorted(map(shown, message))), 120))
+
+
+_OURS = "an object that payloads printed"
+
+
+def _open_record(record: dict[str, Any]) -> Found | Several | None:
+    """The payload in an object of `--json`; None for other objects.
+
+    `decode` describes a payload by its fields, the other commands have its bytes.
+    """
+    if isinstance(listed := record.get("payloads"), list) and "accepted" in record:
+        return Several(_OURS, "payloads", tuple(listed))
+    if isinstance(text := record.get("hex"), str):
+        raw = to_bytes(text, name="hex")
+        if (form := record.get("form")) in _payload_forms():
+            return Found(systems.of_form(form).name, form, _OURS, raw)
+        return Found(*form_of(raw)[:2], _OURS, raw)
+    system_name = record.get("system")
+    known = next((each for each in systems.SYSTEMS if each.name == system_name), None)
+    if known is None:
+        return None
+    try:
+        payload = known.from_json(record)
+        if payload is None:
+            return None
+        form = record.get("form")
+        if isinstance(form, str) and form in known.bare:
+            return Found(known.name, form, _OURS, value=known.bare[form](payload))
+        raw = payload.encode()
+    except Misuse as error:
+        raise Malformed(
+            error.reason, field=error.field, expected=error.expected, found=error.found
+        ) from None
+    return Found(known.name, known.types[type(payload)], _OURS, raw, value=payload)
+
+
+def _payload_forms() -> tuple[str, ...]:
+    return tuple(form for system in systems.SYSTEMS for form in system.forms)
 
 
 def _no_frame(found: str) -> Malformed:

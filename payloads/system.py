@@ -21,6 +21,7 @@ from payloads.inputs import json_text, parse_json, to_bytes
 from payloads.signatures import Recovered
 
 if TYPE_CHECKING:
+    from payloads.arrays.reader import Columns
     from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
     from payloads.verdicts.together import Judgement
@@ -41,14 +42,15 @@ class Options(Record, frozen=True):
 class Terms(Record, frozen=True):
     """The terms of a call: the function by its name, the payment, the sender and the block's time.
 
-    `function` None means the system's first function, and `now` None the state's own time. `origin`
+    `function` None means the system's first function, and `now` None the state's own time. `value`
+    None is the native fee where `pay` is `native`, and 0 elsewhere. `origin`
     is the account that signed the transaction; None is the sender itself. Calls with the same
     `signers` recover each signature once.
     """
 
     function: str | None = None
-    parameter_payload: bytes = b""
-    value: int = 0
+    pay: str | bytes | None = None
+    value: int | None = None
     sender: str | bytes | None = None
     now: int | None = None
     origin: str | bytes | None = None
@@ -136,6 +138,8 @@ class System:
     places: Callable[[bytes, Collection[bytes]], Iterable[Place]] = lambda data, signers: ()
     # The error that revert data of the system's contracts spells, in words; "" for other bytes.
     revert: Callable[[bytes], str] = lambda data: ""
+    # The names of the errors for a caller that does not take a refund.
+    refund_errors: tuple[str, ...] = ()
     # The bytes inside a form that only wraps other bytes.
     containers: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
     notes: Callable[[Any, Claims], Iterable[Note]]
@@ -157,12 +161,18 @@ class System:
     to_json: Callable[[Any, bool], dict[str, Any]]
     # The payload that such an object describes; None if the object is not of this system.
     from_json: Callable[[dict[str, Any]], Any]
+    # For the forms without a signature: how to make them of the payload that an object describes.
+    bare: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     # Other encodings of a payload by name, beside its own bytes and calldata.
     encodings: dict[str, Callable[[Any], bytes]] = field(default_factory=dict)
     calldata_functions: tuple[Function, ...]
-    # From payloads, a function's name and a token to pay in.
-    encode_calldata: Callable[[Sequence[bytes], str, str | None], bytes]
+    # From payloads, a function's name, the way of paying, and a state if one is known.
+    encode_calldata: Callable[
+        [Sequence[bytes], str | None, str | bytes | None, State | None], bytes
+    ]
 
+    # The system's part of `payloads.columns`, imported when it is asked for; None without columns.
+    columns: Callable[[], Columns | None] = lambda: None
     # The feed ids, or the numbers of the assets, of a payload as the contract reads it.
     feeds: Callable[[bytes], tuple[bytes | int, ...]] = lambda raw: ()
     # Names of contracts, as states have them; the class of states, imported when it is asked for.
@@ -171,10 +181,12 @@ class System:
     # A judgement of one call of a function with these payloads, or with whole calldata.
     judging: Callable[[Sequence[bytes], State, Terms, Signers], Judgement]
     judging_calldata: Callable[[bytes, State, Terms, Signers], Judgement]
-    # The parameter payload that pays in this token (`link`, `native`) under this state.
-    parameter: Callable[[State, str], bytes]
-    # The cost of verifying a payload, for a sender at a time; None where every call costs the same.
-    quote: Callable[[bytes, State, str | None, int | None], Any] | None = None
+    # The words for paying. A payload whose payment is not known is judged by the first.
+    ways_to_pay: tuple[str, ...] = ("native",)
+    # The wei that a call of these payloads sends on these terms.
+    value_sent: Callable[[Sequence[bytes], State, Terms], int]
+    # The cost of verifying a payload; None where every call costs the same.
+    quote: Callable[[bytes, State, Terms], Any] | None = None
 
     def judge(self, payloads: Sequence[bytes], state: State, terms: Terms) -> Verdict:
         """The verdict on one call of a function with these payloads."""

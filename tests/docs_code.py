@@ -10,12 +10,15 @@ import ast
 import builtins
 import contextlib
 import doctest
+import json
 import re
 import sys
 import textwrap
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+
+from payloads.errors import Misuse
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -77,8 +80,18 @@ def snippets(source: Path) -> Iterator[ast.Module]:
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             for block in _INDENTED.findall(ast.get_docstring(node) or ""):
+                if _is_json(block):
+                    continue
                 with contextlib.suppress(SyntaxError):
                     yield ast.parse(textwrap.dedent(block).replace("=…", "=0"))
+
+
+def _is_json(block: str) -> bool:
+    try:
+        json.loads(block)
+    except ValueError:
+        return False
+    return True
 
 
 def module_of_snippet(source: Path, code: ast.Module) -> str:
@@ -94,11 +107,20 @@ def module_of_snippet(source: Path, code: ast.Module) -> str:
                 "import payloads" if name == "payloads" else f"from {package} import {name}"
             )
         else:
-            homes = [home for home in (dotted, *_HOMES) if hasattr(import_module(home), name)]
+            homes = [home for home in (dotted, *_HOMES) if _has(home, name)]
             assert homes, f"{dotted}: where is {name}?"
             imports.append(f"from {homes[0]} import {name}")
     body = textwrap.indent(ast.unparse(code), "    ")
     return "\n".join([*imports, "", "async def documented() -> None:", body, ""])
+
+
+def _has(module: str, name: str) -> bool:
+    """Whether a module has a name: by its text where an extra that it needs is not installed."""
+    try:
+        return hasattr(import_module(module), name)
+    except (ImportError, Misuse):
+        text = ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+        return re.search(rf"^(?:class|def) {name}\b", text, re.M) is not None
 
 
 def _missing_names(code: ast.Module) -> list[str]:

@@ -84,6 +84,8 @@ NO_BOUNDS = {
     "payloads.stork.checks.MOST_ASSETS": "a rule of the contract",
     "payloads.stork.state.MAX_SIGNERS": "a rule of the contract",
     "payloads.chainlink.report._MOST_SHAPED": "chooses the faster of two ways",
+    "payloads.chainlink.columns._MOST_SIGNATURES": "chooses the faster of two ways",
+    "payloads.arrays.types._MOST_DIGITS": "a fact about decimal256",
     "payloads.venues.finery.session.MAX_CONNECTIONS_PER_IP": "a rule of the venue",
     "payloads.venues.common.venue._MOST_DIGITS": "for text that the user gives",
     "payloads.simulators.text_options._LONGEST": "for text that the user gives",
@@ -101,7 +103,8 @@ def constants() -> Iterator[str]:
             for node in body:
                 targets = node.targets if isinstance(node, ast.Assign) else []
                 targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
-                for target in targets:
+                is_text = isinstance(getattr(getattr(node, "value", None), "value", None), str)
+                for target in () if is_text else targets:
                     if isinstance(target, ast.Name) and BOUND.match(target.id):
                         yield f"{prefix}.{target.id}"
 

@@ -62,9 +62,10 @@ def test_a_quote_says_that_verification_is_billed_by_subscription() -> None:
     quote = chainlink.quote(found.raw, state)
     assert quote.free == "verification is billed by subscription"
     assert (quote.link, quote.native, quote.value, quote.surcharge) == (None, None, 0, 0)
-    assert quote.parameter_payload("link") == b""
-    with pytest.raises(Misuse, match="billed by subscription"):
-        state.parameter_payload("link")
+    assert payloads.judge(found.raw, state, pay="link")
+    assert chainlink.encode_calldata(found.raw, pay="link", state=state) == (
+        chainlink.encode_calldata(found.raw, pay=None)
+    )
 
 
 def test_a_no_op_fee_manager_has_no_terms() -> None:
@@ -122,9 +123,9 @@ def test_a_view_is_not_payable_and_pays_nothing() -> None:
     assert (verdict.accepted, verdict.revert_data) == (False, b"")
     assert [check.name for check in verdict.checks if check.decided] == ["value"]
     with pytest.raises(Misuse, match="a view pays nothing"):
-        payloads.judge(raw, state, function="verifyView", parameter_payload=bytes(32))
+        payloads.judge(raw, state, function="verifyView", pay=bytes(32))
     with pytest.raises(Misuse, match="not billed"):
-        chainlink.encode_calldata(raw, "verifyView", fee_token=LINK)
+        chainlink.encode_calldata(raw, "verifyView", pay=LINK)
 
 
 def test_an_older_proxy_has_no_views() -> None:

@@ -56,7 +56,7 @@ def arguments(draw: st.DrawFn) -> tuple[str, Any, list[bytes]]:
         )
     if kind == "call":
         payload = draw(st.sampled_from(REPORTS))
-        return "bytes", encode_calldata(payload, fee_token="0x" + "11" * 20), [payload]
+        return "bytes", encode_calldata(payload, pay="0x" + "11" * 20), [payload]
     if kind == "nested":
         name, value, inside = draw(arguments())
         return "bytes", SELECTOR + abi_encode([name], [value]), inside

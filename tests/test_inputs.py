@@ -445,6 +445,7 @@ import payloads
 from payloads.cli import sources
 from payloads.errors import Malformed
 from payloads.capture import reader
+from payloads.capture.importers.any_file import begins_document
 from payloads.capture import redaction
 from payloads.venues.common.json_text import parse_json
 
@@ -457,7 +458,7 @@ for read in (payloads.inspect, parse_json):
 for _, record in reader.numbered_records([deep.encode() + b"\\n"]):
     print(record.error.reason)
 print(redaction.removed(deep, deep + " ").__class__.__name__, list(redaction.removed(deep, "{}")))
-print(sources._may_hold_payload(deep.encode()), sources._is_document(deep.encode()))
+print(sources._may_hold_payload(deep.encode()), begins_document(deep.encode()))
 """
 
 

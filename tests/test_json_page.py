@@ -36,7 +36,7 @@ def everything() -> Iterator[dict[str, Any]]:
     """What the commands print about all payloads of the corpus, and about calls that fail."""
     for command in ("decode", "inspect", "recover"):
         yield from printed(command, "--json", *PAYLOADS.values())
-    for terms in ([], ["--quote", "native", "--value", "1"], ["--quote", "link"]):
+    for terms in ([], ["--pay", "native", "--value", "1"], ["--pay", "link"]):
         yield from printed("verify", "--json", *CHAINLINK, *terms, REPORT, "0x1234")
     yield from printed("quote", "--json", *CHAINLINK, REPORT)
     for value in ("0", "1000"):
@@ -104,7 +104,7 @@ def test_a_span_has_the_json_type_of_its_type(found: list[dict[str, Any]]) -> No
 def test_the_args_of_a_revert_have_the_types_of_the_error() -> None:
     (record,) = printed("decode", "--json", REPORT)
     fewer = record | {"rs": record["rs"][1:], "ss": record["ss"][1:]}
-    terms = ["--json", *CHAINLINK, "--quote", "link"]
+    terms = ["--json", *CHAINLINK, "--pay", "link"]
     (encoded,) = printed("encode", "--json", json.dumps(fewer))
     (verdict,) = printed("verify", *terms, encoded["hex"])
     assert verdict["revert"]["args"] == ["5", "6"], "IncorrectSignatureCount(uint256,uint256)"
@@ -148,7 +148,7 @@ def test_a_record_that_came_from_a_file_has_no_memory_of_its_types() -> None:
 def test_every_key_is_on_the_page(found: list[dict[str, Any]]) -> None:
     """Also those of verdicts: `payload` is the index of the payload in a bulk call."""
     bulk = printed(
-        "verify", "--json", *CHAINLINK, "--call", "verifyBulk", "--quote", "link", REPORT, "0x12"
+        "verify", "--json", *CHAINLINK, "--call", "verifyBulk", "--pay", "link", REPORT, "0x12"
     )
     assert bulk[0]["payload"] == 1
     known = set(re.findall(r"`(\w+)`", PAGE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
 
@@ -22,9 +23,9 @@ STORK = StorkState.load(EXAMPLES / "stork-state.json")
 REPORT = chainlink.decode((EXAMPLES / "report.hex").read_text())
 UPDATE = stork.decode((EXAMPLES / "update.hex").read_text())
 assert CHAINLINK.fee_manager is not None
-PAYING: dict[str, Any] = {"parameter_payload": bytes(12) + CHAINLINK.fee_manager.link}
+PAYING: dict[str, Any] = {"pay": "link"}
 VERIFY, BULK = (
-    chainlink.encode_calldata(payload, fee_token=CHAINLINK.fee_manager.link)
+    chainlink.encode_calldata(payload, pay=CHAINLINK.fee_manager.link)
     for payload in (REPORT, [REPORT])
 )
 
@@ -86,7 +87,7 @@ def test_a_call_is_judged_as_a_call(calldata: bytes) -> None:
 
 
 def test_what_one_system_alone_takes_is_misuse_for_the_other() -> None:
-    with pytest.raises(Misuse, match="takes no token"):
+    with pytest.raises(Misuse, match="paid in native only"):
         payloads.judge(UPDATE, STORK, **PAYING)
     with pytest.raises(Misuse, match="no such function"):
         payloads.judge(UPDATE, STORK, function="verify")
@@ -245,3 +246,10 @@ def test_recover_takes_what_judge_takes() -> None:
         chainlink.recover(chainlink.decode_report(REPORT.report_blob))
     with pytest.raises(Malformed, match="no frame of this system"):
         chainlink.judge(frame, CHAINLINK)
+
+
+@pytest.mark.parametrize("system", [chainlink, stork], ids=["chainlink", "stork"])
+def test_verify_takes_what_judge_takes(system: Any) -> None:
+    assert inspect.signature(system.verify) == inspect.signature(system.judge)
+    assert system.verify.__name__ == "verify"
+    assert "raises `ContractRefusal`" in system.verify.__doc__

@@ -14,7 +14,8 @@ import payloads
 from payloads import State, chainlink, stork
 from payloads.abi.fields import Wide, is_wide, jsonable, with_numbers
 from payloads.abi.solidity import MAX_ELEMENT_BYTES
-from payloads.chainlink.calldata import VERIFY_BULK, parameter
+from payloads.chainlink.calldata import VERIFY_BULK
+from payloads.chainlink.payment import parameter
 from payloads.errors import Malformed, Misuse, panic
 from payloads.stork.update import Asset
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
@@ -125,10 +126,10 @@ GENERATIONS = ["v0.3.0", "v0.4.0", "v0.5.0"]
 
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_chainlinks_fee_paid_exactly_is_enough(generation: str) -> None:
-    state, native = chainlink_state(generation), parameter(NATIVE)
+    state, native = chainlink_state(generation), NATIVE
 
     def judge(count: int, value: int) -> Any:
-        how: Any = {"parameter_payload": native, "value": value}
+        how: Any = {"pay": native, "value": value}
         raws = [full_report()] * count
         if count == 1:
             return chainlink.judge(raws[0], state, **how)
@@ -146,9 +147,7 @@ def test_chainlinks_fee_paid_exactly_is_enough(generation: str) -> None:
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_a_report_expires_after_its_last_second(generation: str) -> None:
     for now, accepted in ((NOW + 60, True), (NOW + 61, False)):
-        verdict = chainlink.judge(
-            full_report(), chainlink_state(generation), parameter_payload=parameter(LINK), now=now
-        )
+        verdict = chainlink.judge(full_report(), chainlink_state(generation), pay=LINK, now=now)
         assert verdict.accepted is accepted, now
 
 
@@ -156,7 +155,7 @@ def test_a_report_expires_after_its_last_second(generation: str) -> None:
 
 
 def _bulk(*elements: bytes) -> bytes:
-    return VERIFY_BULK.calldata(list(elements), parameter(LINK))
+    return VERIFY_BULK.calldata(list(elements), parameter(LINK, None))
 
 
 def _point(calldata: bytes, index: int, offset: int) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import payloads
-from payloads import systems
+from payloads import columns, systems
 from payloads.abi.annotate import View, complete
 from payloads.abi.calldata import Function
 from payloads.abi.fields import PACKED, Record, Table, field, json_object
@@ -125,7 +125,9 @@ def from_json(record: dict[str, Any]) -> SignedNumber | None:
     return SignedNumber(**READING.fields(TABLE.fields, record))
 
 
-def encode_calldata(raws: Sequence[bytes], function: str, fee_token: str | None) -> bytes:
+def encode_calldata(
+    raws: Sequence[bytes], function: str | None, pay: str | bytes | None, state: State | None
+) -> bytes:
     (raw,) = raws
     return CHECK.calldata(raw)
 
@@ -182,7 +184,7 @@ COUNTER = System(
     state_class=lambda: CounterState,
     judging=judging,
     judging_calldata=judging_calldata,
-    parameter=no_parameter,
+    value_sent=lambda raws, state, terms: terms.value or 0,
 )
 
 # --- and the one line -----------------------------------------------------------------------------
@@ -280,6 +282,18 @@ def test_states_of_other_systems_are_refused_both_ways() -> None:
 def test_the_other_systems_are_as_they_were() -> None:
     for name, form in (("cl-001", "full_report"), ("st-001", "signed_ecdsa")):
         assert payloads.decode(corpus.entry(name).raw).form == form
+
+
+def test_a_system_without_columns_leaves_those_of_the_others_as_they_were() -> None:
+    report, update = (corpus.entry(name).raw for name in ("cl-003", "st-001"))
+    batch = [signed(7).encode(), report, update] * 30
+    tables = columns.decode(batch)
+    counts = {"errors": 30, "chainlink_v3": 30, "stork_updates": 30}
+    assert {name: len(table) for name, table in tables.items()} == counts
+    assert "no columns" in tables["errors"]["error"][0].as_py()
+    assert columns.recover(batch)["row"].to_pylist().count(0) == 1
+    verdicts = columns.judge(batch, state())
+    assert verdicts["accepted"].to_pylist()[:3] == [True, None, None]
 
 
 # --- the command line -----------------------------------------------------------------------------

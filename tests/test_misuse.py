@@ -52,7 +52,7 @@ MISTAKES: dict[str, Callable[[], Any]] = {
     "a value too large": lambda: judge(REPORT, STATE, value=2**256),
     "a sender that is none": lambda: judge(REPORT, STATE, sender="me"),
     "a function that is none": lambda: judge(REPORT, STATE, function=5),
-    "a parameter that is none": lambda: judge(REPORT, STATE, parameter_payload=5),
+    "a way of paying that is none": lambda: judge(REPORT, STATE, pay=5),
     "no state": lambda: judge(REPORT, None),
     "calldata without a state": lambda: chainlink.judge_calldata("0x00", None),  # type: ignore[arg-type]
     "a number of payloads": lambda: payloads.judge_many(5, STATE),  # type: ignore[arg-type]

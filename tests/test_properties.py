@@ -34,7 +34,7 @@ UPDATES = [one.raw for one in corpus.of("signed_ecdsa")] + [
 ]
 CALLS = [
     chainlink.encode_calldata(FULL[0]),
-    chainlink.encode_calldata([FULL[0], FULL[1]], fee_token=b"\x01" * 20),
+    chainlink.encode_calldata([FULL[0], FULL[1]], pay=b"\x01" * 20),
     stork.encode_calldata(UPDATES[0]),
     stork.encode_calldata(UPDATES[1], "verifyAndDeserializeSignedECDSAPayload"),
 ]
@@ -405,9 +405,7 @@ TOKEN = st.none() | st.binary(min_size=20, max_size=20)
 
 @given(st.binary(min_size=1, max_size=200), TOKEN)
 def test_verify_calldata_both_ways(payload: bytes, token: bytes | None) -> None:
-    call = chainlink.decode_call(
-        chainlink.encode_calldata(payload, fee_token=token), profile=CANONICAL
-    )
+    call = chainlink.decode_call(chainlink.encode_calldata(payload, pay=token), profile=CANONICAL)
     assert call.function.signature == "verify(bytes,bytes)"
     assert call.payloads == (payload,)
     assert call.parameter_payload == (b"" if not token else bytes(12) + token)
@@ -415,9 +413,7 @@ def test_verify_calldata_both_ways(payload: bytes, token: bytes | None) -> None:
 
 @given(st.lists(st.binary(min_size=1, max_size=100), max_size=6), TOKEN)
 def test_verify_bulk_calldata_both_ways(inner: list[bytes], token: bytes | None) -> None:
-    call = chainlink.decode_call(
-        chainlink.encode_calldata(inner, fee_token=token), profile=CANONICAL
-    )
+    call = chainlink.decode_call(chainlink.encode_calldata(inner, pay=token), profile=CANONICAL)
     assert call.function.signature == "verifyBulk(bytes[],bytes)"
     assert call.payloads == tuple(inner)
     assert call.parameter_payload == (b"" if not token else bytes(12) + token)

@@ -255,7 +255,7 @@ def test_a_bulk_call_with_a_broken_payload_keeps_its_error_and_the_others() -> N
 
 
 def test_records_of_a_call_say_where_they_were() -> None:
-    calldata = chainlink.encode_calldata([V3.raw, V3.raw], fee_token=b"\x01" * 20)
+    calldata = chainlink.encode_calldata([V3.raw, V3.raw], pay=b"\x01" * 20)
     records = [record for _, record in to_dicts(payloads.decode(calldata))]
     assert [record["path"] for record in records] == ["payloads[0]", "payloads[1]"]
     assert {record["call"] for record in records} == {"verifyBulk"}
@@ -495,7 +495,7 @@ def test_a_view_decodes_once(monkeypatch: pytest.MonkeyPatch, spoil: Any) -> Non
     counted(views, "decode")
     counted(views, "read_report")
     counted(report, "abi_decode")
-    counted(report, "_split_canonical")
+    counted(report, "split_canonical")
     counted(report, "read_report")
     counted(stork.views, "decode")
     raw = spoil(V3.raw)

@@ -5,11 +5,13 @@ payloads-simd takes part where it is installed (`make native`); its tests are sk
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
 import sys
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from payloads import crypto
 from payloads.crypto import CURVE_ORDER, keccak256, recover, recover_many, recover_packed, sign
 from payloads.errors import Misuse
 from payloads.verdicts import signers
-from tests import test_vectors
+from tests import recover_vectors, test_vectors
 from tests.test_crypto import EDGES, word
 
 Signature = tuple[bytes, bytes, bytes, int]
@@ -182,6 +184,51 @@ def test_a_wrong_choice_is_said_and_refused() -> None:
     assert "PAYLOADS_RECOVER: unknown implementation" in done.stderr
 
 
+# --- vectors --------------------------------------------------------------------------------------
+
+VECTORS = json.loads(recover_vectors.PAGE.read_text(encoding="utf-8"))["vectors"]
+
+
+def _vector(record: dict[str, Any]) -> Signature:
+    digest, r, s = (bytes.fromhex(record[name]) for name in ("digest", "r", "s"))
+    return digest, r, s, record["v"]
+
+
+def _addresses() -> list[bytes | None]:
+    return [one["address"] and bytes.fromhex(one["address"]) for one in VECTORS]
+
+
+@every_implementation
+def test_ecrecover_vectors(implementation: str) -> None:
+    many = [_vector(record) for record in VECTORS]
+    assert recover_many(*columns(many), implementation=implementation) == _addresses()
+    for record, address in zip(VECTORS, _addresses(), strict=True):
+        assert (address is None) == (record["result"] == "invalid")
+
+
+@pytest.mark.parametrize("lanes", ["portable", "vector"])
+def test_ecrecover_vectors_by_both_kinds_of_lanes(lanes: str) -> None:
+    module = pytest.importorskip("payloads_simd", reason="not installed (make native)")
+    if lanes == "vector" and "want of" in module.instructions():
+        pytest.skip("this machine lacks the instructions")
+    many = [_vector(record) for record in VECTORS]
+    # In every lane: with a row of others in front.
+    for shift in range(8):
+        shifted = [many[0]] * shift + many
+        found = module.recover_many(*columns(shifted), 1, lanes)
+        assert found[shift:] == _addresses()
+
+
+def test_the_vectors_are_those_of_their_script() -> None:
+    made = [
+        (flag, result, word(z), word(r), word(s), v)
+        for flag, result, (z, r, s, v) in recover_vectors.cases()
+    ]
+    assert made == [(one["flag"], one["result"], *_vector(one)) for one in VECTORS]
+    assert {one["flag"] for one in VECTORS} == set(recover_vectors.FLAGS)
+    assert {one["result"] for one in VECTORS} == {"valid", "acceptable", "invalid"}
+
+
 # --- recorded outcomes ----------------------------------------------------------------------------
 
 
@@ -195,6 +242,7 @@ def recorded() -> list[Signature]:
         return recover(digest, r, s, v)
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(signers, "recovers_in_batches", lambda: False)
         patch.setattr(signers, "recover", keep)
         for case in test_vectors.CASES:
             test_vectors._judge(case)
@@ -209,6 +257,7 @@ def test_recorded_outcomes(
     assert len(recorded) > 1_000
     found = recover_many(*columns(recorded), implementation=implementation)
     signer_of = dict(zip(recorded, found, strict=True))
+    monkeypatch.setattr(signers, "recovers_in_batches", lambda: False)
     monkeypatch.setattr(signers, "recover", lambda *signature: signer_of[signature])
     for case in test_vectors.CASES:
         assert test_vectors._outcome(test_vectors._judge(case)) == case["outcome"], case["id"]

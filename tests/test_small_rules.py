@@ -91,12 +91,12 @@ def test_s_of_half_the_order_is_the_largest_that_stork_takes() -> None:
         assert stork.judge(r + s_ + b"\0" + body, state).returned is taken
 
 
-def test_stork_takes_no_parameter_payload_by_any_door() -> None:
+def test_stork_is_paid_in_native_only_by_any_door() -> None:
     raw, state = update(1), stork_state()
     for judge in (
-        lambda: payloads.judge(raw, state, parameter_payload=b"\1"),
-        lambda: payloads.judge(stork.encode_calldata(raw), state, parameter_payload=b"\1"),
-        lambda: payloads.judge_many([raw], state, parameter_payload=b"\1"),
+        lambda: payloads.judge(raw, state, pay="link"),
+        lambda: payloads.judge(stork.encode_calldata(raw), state, pay="link"),
+        lambda: payloads.judge_many([raw], state, pay="link"),
     ):
         with pytest.raises(Misuse):
             judge()

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -78,10 +79,15 @@ EXPORTS: dict[str, set[str]] = {
         *("SessionGroup", "Stalled", "StorkSession", "Subscribed", "Subscription", "Unknown"),
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
     },
+    "payloads.columns": {
+        *("ERRORS", "PRICES", "SIGNATURES", "VERDICTS", "decode", "decode_table", "encode"),
+        *("judge", "narrow", "prices", "recover", "schema", "schemas"),
+    },
     "payloads.chain": {
-        "LiveState",
-        *("Node", "Policy", "PolicyRefusal", "Sent", "StateChange", "States", "Unavailable"),
-        *("connect", "diff_states", "fetch_state", "judge_transaction"),
+        *("Explained", "ExplainedCall", "ExplainedPayload", "explain"),
+        *("LiveState", "Node", "Policy", "PolicyRefusal", "Preflight", "Problem", "Sent"),
+        *("StateChange", "States", "Unavailable", "build_transaction", "connect", "diff_states"),
+        *("fetch_state", "judge_transaction", "preflight"),
         *("refuse_transaction", "save_state", "send_guarded"),
     },
     "payloads.stork": {
@@ -195,13 +201,13 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("crypto", "inputs"),
     ("abi",),
     ("signatures", "json_records"),
-    ("verdicts",),
+    ("arrays", "verdicts"),
     ("system",),
     ("chainlink", "stork"),
     ("systems", "published", "testing", "reference", "venues.common"),
     ("recognise", *(f"venues.{name}" for name in VENUE_FOLDERS if name != "common")),
     ("embedding", "inspection", "judging", "venues"),
-    ("chain", "capture"),
+    ("chain", "capture", "columns"),
     ("live",),
     ("simulators",),
     # The surface itself, which nothing below the command line imports.
@@ -219,18 +225,22 @@ def unit_of(name: str) -> str:
     return ".".join(parts[: 2 if in_venue else 1])
 
 
-def parsed(name: str) -> ast.Module:
+@cache
+def nodes_of(name: str) -> tuple[ast.AST, ...]:
+    """Everything in the source of a module, which many tests look at."""
     path = ROOT.joinpath(*name.split("."))
     source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
-    return ast.parse(source.read_text())
+    return tuple(ast.walk(ast.parse(source.read_text(encoding="utf-8"))))
 
 
+KNOWN = frozenset(modules())
+
+
+@cache
 def imported_by(name: str) -> set[str]:
     """The modules of the package that a module imports, anywhere in it."""
-    path = ROOT.joinpath(*name.split("."))
-    source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
-    known, found, nodes = set(modules()), set(), list(ast.walk(ast.parse(source.read_text())))
-    for node in nodes:
+    known, found = KNOWN, set()
+    for node in nodes_of(name):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names if alias.name in known}
         elif isinstance(node, ast.ImportFrom):
@@ -278,7 +288,7 @@ def test_nothing_else_is_loaded_by_name_from_above() -> None:
     for name in known:
         texts = {
             node.value.partition(":")[0]
-            for node in ast.walk(parsed(name))
+            for node in nodes_of(name)
             if isinstance(node, ast.Constant) and isinstance(node.value, str)
         }
         above = {
@@ -311,7 +321,7 @@ def test_the_architecture_page_has_the_same_floors() -> None:
 
 def types_asked_for(name: str) -> set[str]:
     """The classes of systems that a module outside of their folders compares values with."""
-    nodes = list(ast.walk(parsed(name)))
+    nodes = nodes_of(name)
     systems = tuple(f"payloads.{system}" for system in SYSTEM_FOLDERS)
     known = {
         alias.asname or alias.name
@@ -340,21 +350,26 @@ def test_types_of_a_system_are_asked_for_in_its_own_folder_only(name: str) -> No
     assert not types_asked_for(name)
 
 
+def test_no_comment_has_a_subject_without_a_noun() -> None:
+    """A reader who is not a native speaker looks for the noun."""
+    vague = re.compile(r"\b(whoever|somebody|nobody)\b", re.I)
+    for path in sorted((ROOT / "payloads").rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        if not vague.search(source):
+            continue
+        comments = re.findall(r"^ *#.*|  # .*", source, re.M)
+        documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, documented)]
+        for said in (*comments, *(ast.get_docstring(node) or "" for node in nodes)):
+            assert not vague.search(said), f"{path.name}: {said}"
+
+
 def test_only_the_command_line_prints() -> None:
     for name in modules():
         if unit_of(name) in ("cli", "__main__", "reference"):
             continue
-        path = ROOT.joinpath(*name.split("."))
-        source = (
-            path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
-        )
-        calls = [
-            node for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Call)
-        ]
-        printed = [
-            one for one in calls if isinstance(one.func, ast.Name) and one.func.id == "print"
-        ]
-        assert not printed, name
+        called = [node.func for node in nodes_of(name) if isinstance(node, ast.Call)]
+        assert not [each for each in called if isinstance(each, ast.Name) and each.id == "print"]
 
 
 # --- values ---------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def _judge(case: dict[str, Any]) -> Verdict:
         return stork.judge(case["payload"], state, call=case["call"], value=value)
     assert isinstance(state, ChainlinkState)
     parameter = case["parameter_payload"]
-    return chainlink.judge(case["payload"], state, parameter_payload=parameter, value=value)
+    return chainlink.judge(case["payload"], state, pay=_bytes(parameter), value=value)
 
 
 def _judge_calldata(case: dict[str, Any]) -> Verdict:
@@ -122,7 +122,7 @@ def test_many_at_once_are_judged_as_one_by_one() -> None:
             continue
         payloads = [case["payload"] for case in cases] * 2
         many = chainlink.judge_many(
-            payloads, state, parameter_payload=parameter, value=int(value), workers=2
+            payloads, state, pay=_bytes(parameter), value=int(value), workers=2
         )
         assert [_outcome(verdict) for verdict in many] == [case["outcome"] for case in cases] * 2
         assert many[0] is many[len(cases)]  # the same bytes were judged once

@@ -13,7 +13,7 @@ import pytest
 import payloads
 from payloads.abi.solidity import Argument, encode
 from payloads.chainlink import quotes, verifier
-from payloads.chainlink.calldata import VERIFY_BULK, encode_calldata, parameter
+from payloads.chainlink.calldata import VERIFY_BULK, encode_calldata
 from payloads.chainlink.findings import HAZARDS
 from payloads.chainlink.report import FULL_REPORT, decode_envelope
 from payloads.chainlink.state import SCALE, ChainlinkState
@@ -324,7 +324,7 @@ def test_all_that_is_wrong_is_told_and_the_deciding_check_marked() -> None:
     verdict = verifier.judge(
         payload(report(expires=NOW - 1), keys=(0, 5, 5), digest=OTHER),
         state(fee_manager=fees()),
-        parameter_payload=parameter("0x" + "99" * 20),
+        pay="0x" + "99" * 20,
     )
     assert verdict.error == "InvalidQuote"
     assert [check.name for check in verdict.checks if check.decided] == ["quote"]
@@ -342,7 +342,7 @@ def test_v4_tells_what_the_verifier_hides() -> None:
     verdict = verifier.judge(
         payload(report(expires=NOW - 1)),
         state("v0.4.0", fee_manager=fees()),
-        parameter_payload=parameter(LINK),
+        pay=LINK,
     )
     assert verdict.name == "BadVerification"
     assert "ExpiredReport, which the verifier hides" in failing(verdict)["expiry"]
@@ -397,7 +397,7 @@ def test_findings_on_accepted_calls() -> None:
     _finds("any-feed")
     _finds("digest-ignored", generation="v0.4.0")
     _finds("value-kept", value=1)
-    _finds("refund", changes=pay, value=2, parameter_payload=parameter(LINK))
+    _finds("refund", changes=pay, value=2, pay=LINK)
     _finds("expired", payload(report(expires=NOW - 1)))
     _finds("from-the-future", payload(report(observed=NOW + 1)))
     _finds("not-yet-valid", payload(report(observed=NOW + 1)))
@@ -427,9 +427,7 @@ def test_version_1_and_ripcord() -> None:
 
 
 def test_a_clean_call_has_no_report_findings() -> None:
-    verdict = verifier.judge(
-        payload(), state(fee_manager=fees()), parameter_payload=parameter(LINK)
-    )
+    verdict = verifier.judge(payload(), state(fee_manager=fees()), pay=LINK)
     assert codes(verdict) == {"any-feed"}
 
 
@@ -452,7 +450,6 @@ def test_quotes_are_exact_to_the_wei() -> None:
     assert found.link.fee == found.link.reward == -(-7 * (SCALE - share) // SCALE)
     assert found.native.reward == found.link.reward  # the native discount covers the reward too
     assert (found.expires_at, found.expires_in) == (NOW + 60, 60)
-    assert found.parameter_payload("native") == bytes(12) + bytes.fromhex(NATIVE[2:])
     assert found.to_dict()["value"] == str(found.value)
     stranger = quotes.quote(payload(report(link=7)), paid, sender="0x" + "aa" * 20)
     assert stranger.charge("link").fee == 7
@@ -462,9 +459,8 @@ def test_the_quoted_value_is_the_least_that_passes() -> None:
     paid = state(fee_manager=fees(native_surcharge=str(10**17)))
     raw = payload()
     found = quotes.quote(raw, paid)
-    how = {"parameter_payload": found.parameter_payload("native")}
-    assert verifier.judge(raw, paid, value=found.value, **how).accepted  # type: ignore[arg-type]
-    short = verifier.judge(raw, paid, value=found.value - 1, **how)  # type: ignore[arg-type]
+    assert verifier.judge(raw, paid, pay="native", value=found.value).accepted
+    short = verifier.judge(raw, paid, pay="native", value=found.value - 1)
     assert short.error == "InvalidDeposit"
     many = quotes.quote_bulk([raw, raw], paid)
     assert (many.native, many.link, many.expires_in) == (2 * found.value, 6 * 10**17, 60)
@@ -600,7 +596,7 @@ def test_the_state_of_then_is_one_argument_away() -> None:
     old, new = payload(), payload(keys=(4, 5))
 
     def names(raw: bytes, time: int) -> str:
-        return verifier.judge(raw, known, at=time, parameter_payload=parameter(LINK)).name
+        return verifier.judge(raw, known, at=time, pay=LINK).name
 
     assert names(old, NOW - 501) == "VerifierNotFound"
     assert names(old, NOW - 500) == "accepted"
@@ -810,14 +806,14 @@ def test_a_refusal_of_the_whole_bulk_call_names_no_payload() -> None:
     verdict = verifier.judge_bulk([payload()], kept_out, sender="0x" + "11" * 20)
     assert (verdict.name, verdict.payload) == ("AccessForbidden", None)
     short = state(fee_manager=fees())
-    how: dict[str, Any] = {"parameter_payload": parameter(NATIVE), "value": 1}
+    how: dict[str, Any] = {"pay": NATIVE, "value": 1}
     verdict = verifier.judge_bulk([payload(), payload()], short, **how)
     assert (verdict.name, verdict.payload) == ("InvalidDeposit", None)
 
 
 @pytest.mark.parametrize("fee_manager", [None, fees()])
 def test_an_element_outside_of_the_calldata_is_named_by_its_index(fee_manager: Any) -> None:
-    data = bytearray(encode_calldata([payload(), payload()], fee_token=LINK))
+    data = bytearray(encode_calldata([payload(), payload()], pay=LINK))
     second = 4 + 64 + 32 + 32  # the offset of the second element
     data[second : second + 32] = word(10**6)
     verdict = verifier.judge_calldata(bytes(data), state(fee_manager=fee_manager))

@@ -22,7 +22,6 @@ from payloads import PayloadError, State, chainlink, decode, simulators, stork
 from payloads.capture.frames import Frame
 from payloads.capture.reader import read_frames
 from payloads.capture.writer import CaptureWriter
-from payloads.chainlink.calldata import parameter
 from payloads.cli import terminal
 from payloads.live import connect
 from payloads.simulators import ChainlinkSimulator, Simulator, StorkSimulator
@@ -169,9 +168,8 @@ def _reason(verdict: Verdict) -> str:
 
 def _judge(state: Any) -> Callable[[bytes, int], Verdict]:
     if isinstance(state, StorkState):
-        return lambda raw, now: stork.judge(raw, state, value=state.verification_fee)
-    in_link = parameter(state.fee_manager.link)
-    return lambda raw, now: chainlink.judge(raw, state, parameter_payload=in_link, now=now)
+        return lambda raw, now: stork.judge(raw, state, pay="native")
+    return lambda raw, now: chainlink.judge(raw, state, pay="link", now=now)
 
 
 def _read(tally: Tally, frame: Frame, session: Session) -> None:

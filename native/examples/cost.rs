@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use payloads_simd::field::Field;
+use payloads_simd::field::{Factor, Field};
 use payloads_simd::lanes::{Lanes, Phase, Portable};
 use payloads_simd::points::{Jacobian, Point};
 
@@ -62,7 +62,7 @@ impl<L: Lanes> Phase<Work<L>> for Doublings {
     fn run(work: &mut Work<L>) {
         for _ in 0..TURNS {
             for point in &mut work.0 {
-                *point = point.doubled();
+                *point = point.minus_double();
             }
         }
     }
@@ -75,7 +75,7 @@ impl<L: Lanes> Phase<Sums<L>> for Additions {
     fn run(work: &mut Sums<L>) {
         for _ in 0..TURNS {
             for point in &mut work.0.0 {
-                *point = point.plus(&work.1);
+                *point = point.minus_sum(&work.1.x, &work.1.y);
             }
         }
     }

@@ -11,7 +11,7 @@
 //! fixed multiple of G, START, instead of at infinity, and the comb takes START * 2^126 away again.
 
 use crate::digits::{self, CLASSES, COUNT, NEGATIVE, NONZERO};
-use crate::field::Field;
+use crate::field::{Factor, Field, roots};
 use crate::inversions::Inversions;
 use crate::keccak;
 use crate::lanes::{Lanes, Phase, gather};
@@ -23,6 +23,8 @@ use crate::tables::{Comb, POSITIONS, comb};
 pub const CHUNK: usize = 128;
 /// How many groups of eight take turns in the loop, so that none waits for its own products.
 const TURNS: usize = 4;
+/// How many groups' square roots take turns.
+const ROOTS: usize = 4;
 
 const BETA: [u64; 5] =
     [0x96C28719501EE, 0x7512F58995C13, 0xC3434E99CF049, 0x7106E64479EA, 0x7AE96A2B657C];
@@ -114,9 +116,13 @@ struct Group<L> {
     /// Lanes without a signature, or with one for which there is no address.
     nothing: u8,
     flagged: u8,
+    /// Lanes whose y is odd.
+    odd: u8,
     digits: [Digit; COUNT],
     points: [Point<L>; SLOTS],
     sum: Jacobian<L>,
+    /// Lanes where the opposite of the sum is kept.
+    opposite: u8,
     addresses: [[u64; 8]; 3],
 }
 
@@ -206,6 +212,8 @@ impl<L: Lanes> Phase<Run<'_, L>> for Read {
                 s: Scalar::constant([0; 5]),
                 nothing: 0,
                 flagged: 0,
+                odd: 0,
+                opposite: 0,
                 digits: [Digit::default(); COUNT],
                 points: [Point::one(); SLOTS],
                 sum: Jacobian::from_point(&Point::one()),
@@ -236,14 +244,23 @@ impl<L: Lanes> Phase<Run<'_, L>> for Read {
             let r = gather(&rs);
             engine.rs.push(Scalar::from_words(r).in_form());
 
-            let x = Field::from_words(r);
-            let mut right = x.square().times(&x);
-            right.0[0] = right.0[0].add(L::splat(7));
-            let right = right.plus(&Field::constant([0; 5]));
-            let y = right.root();
-            group.nothing = nothing | !y.square().minus(&right).zeros();
-            let parity = !y.canonical()[0].and(L::splat(1)).zeros();
-            group.points[R] = Point { x, y }.negated_where(parity ^ odd);
+            group.points[R].x = Field::from_words(r);
+            (group.nothing, group.odd) = (nothing, odd);
+        }
+        for groups in engine.groups[..*count].chunks_mut(ROOTS) {
+            let mut right = [Field::one(); ROOTS];
+            for (right, group) in right.iter_mut().zip(groups.iter()) {
+                let x = group.points[R].x;
+                let mut cube = x.square().times(&x);
+                cube.0[0] = cube.0[0].add(L::splat(7));
+                *right = cube.plus(&Field::constant([0; 5]));
+            }
+            let ys = roots(&right);
+            for ((group, y), right) in groups.iter_mut().zip(&ys).zip(&right) {
+                group.nothing |= !y.square().minus(right).zeros();
+                let parity = !y.canonical()[0].and(L::splat(1)).zeros();
+                group.points[R].y = y.negated_where(parity ^ group.odd).tight();
+            }
         }
     }
 }
@@ -335,11 +352,13 @@ impl<L: Lanes> Phase<Run<'_, L>> for Rounds {
         }
         for (group, tables) in groups.iter().zip(tables) {
             for class in 0..CLASSES.len() {
+                // The loop wants -x: that of w^2 times the point is x + w x.
                 let point = &group.points[R + class];
                 let wx = times_w(point);
-                let wwx = point.x.plus(&wx).negated();
                 let y = point.y.below_2_256();
-                for (power, x) in [point.x, wx, wwx].into_iter().enumerate() {
+                for (power, x) in
+                    [point.x.negated(), wx.negated(), point.x.plus(&wx)].into_iter().enumerate()
+                {
                     let [a, b, c, d] = x.below_2_256();
                     let rows = L::transpose([a, b, c, d, y[0], y[1], y[2], y[3]]);
                     for lane in 0..8 {
@@ -363,28 +382,36 @@ impl<L: Lanes> Phase<Run<'_, L>> for Walk {
         let turns = groups[..*count].chunks_mut(TURNS).zip(tables.chunks(TURNS));
         for (groups, tables) in turns {
             for group in groups.iter_mut() {
-                group.sum = start;
+                (group.sum, group.opposite) = (start, 0);
             }
             for at in (0..COUNT).rev() {
                 if at != COUNT - 1 {
                     for _ in 0..3 {
                         for group in groups.iter_mut() {
-                            group.sum = group.sum.doubled();
+                            group.sum = group.sum.minus_double();
                         }
+                    }
+                    for group in groups.iter_mut() {
+                        group.opposite = !group.opposite;
                     }
                 }
                 for (group, tables) in groups.iter_mut().zip(tables) {
                     let digit = &group.digits[at];
                     let rows =
                         std::array::from_fn(|lane| &tables[lane][usize::from(digit.rows[lane])]);
-                    let point = Point::load(rows).negated_where(digit.negative);
-                    let sum = group.sum.plus(&point);
+                    let Point { x, y } = Point::load(rows);
+                    let minus_y = y.negated_where(!(digit.negative ^ group.opposite));
+                    let sum = group.sum.minus_sum(&x, &minus_y);
                     group.sum = Jacobian::pick(digit.nonzero, &sum, &group.sum);
+                    group.opposite ^= digit.nonzero;
                 }
             }
             // Slot 0 holds the sum of the comb's points.
             for group in groups.iter_mut() {
-                group.sum = group.sum.plus(&group.points[0]);
+                let Point { x, y } = &group.points[0];
+                let minus_y = y.negated_where(!group.opposite);
+                group.sum = group.sum.minus_sum(&x.negated(), &minus_y);
+                group.opposite = !group.opposite;
             }
         }
     }
@@ -406,9 +433,10 @@ impl<L: Lanes> Phase<Run<'_, L>> for Finish {
         inversions.invert(|i, lanes| groups[i].flagged |= lanes);
         for group in groups.iter_mut().rev() {
             let inverse = inversions.pop();
-            let square = inverse.square();
+            let square = inverse.square_loosely();
             let x = group.sum.x.times(&square).canonical();
-            let y = group.sum.y.times(&square.times(&inverse)).canonical();
+            let y = group.sum.y.times(&square.times_loosely(&inverse));
+            let y = y.negated_where(group.opposite).tight().canonical();
             let [a, b, c] = keccak::address(x, y);
             group.addresses = [a.store(), b.store(), c.store()];
         }

@@ -1,16 +1,21 @@
 //! Numbers modulo p = 2^256 - 0x1000003D1, eight at a time.
 //!
-//! **Invariant.** A `Field` is carried: limbs 0 to 3 are below 2^52 and limb 4 is below 2^48 + 2^9.
+//! **Invariants.** A `Field` is carried: limbs 0 to 3 are below 2^52 and limb 4 is below 2^48 + 2^9.
 //! The value may exceed p; `canonical` brings it into [0, p). The invariant matters because a
 //! multiplication instruction drops the bits from 52 up without a word.
 //!
-//! **Products.** A product is ten columns of weight 2^(52 k), a `Wide`. A column gets at most five
-//! low and five high halves, so it stays below 10 * 2^52 < 2^56. Sums and differences of products,
-//! and linear terms, are made on columns, before the reduction: that saves their own carrying.
-//! A column may grow to 2^62 (the reduction says why).
+//! A `Loose` is for products only. Bits from 52 up of its limbs 0 to 3 have been carried already and
+//! were not cleared, which an instruction is spared for, since a multiplication does not look at
+//! them. Its limb 4 has no such bits, and is below 2^50. A `Factor` is either of the two.
 //!
-//! **Differences.** Columns must not become negative. Before something is taken away, a multiple of
-//! p is added whose columns are all large enough: `TWO_P` for a `Field`, `LIFT` for a `Wide`.
+//! **Products.** A product is ten columns of weight 2^(52 k), a `Wide`. A column gets at most five
+//! low and five high halves, so it stays below 10 * 2^52 < 2^56, and column 9 below 2^48. Sums of
+//! products and linear terms are made on columns, before the reduction: that saves their own
+//! carrying. All halves of a column go into one sum, that is what takes the fewest instructions;
+//! the time in which each waits for the one before belongs to another group (`points.rs`).
+//!
+//! **Differences.** Columns must not become negative. A value is taken away by adding 2p - value,
+//! whose limbs are all at least 0: `opposite`. No product is ever taken away.
 
 use crate::each;
 use crate::lanes::{LIMB, Lanes, to_limbs, to_words};
@@ -24,27 +29,80 @@ pub const P: [u64; 5] = [0xF_FFFE_FFFF_FC2F, LIMB, LIMB, LIMB, LIMB >> 4];
 /// 2p limb by limb: each limb is at least that of any carried value.
 const TWO_P: [u64; 5] = [2 * P[0], 2 * P[1], 2 * P[2], 2 * P[3], 2 * P[4]];
 
-/// A multiple of p whose columns 0 to 8 are in (2^57 - 2^52, 2^57] and whose column 9 is 2^50.
-/// It is the sum of 2^57 * 2^(52 k) and 2^50 * 2^468, less that sum's remainder modulo p.
-const LIFT: [u64; 10] = [
-    (1 << 57) - 0x1_EA80_03AB_CA40,
-    (1 << 57) - 0x2_0000_0BA2_20,
-    (1 << 57) - 0x2_0000_07A2_20,
-    (1 << 57) - 0x2_0000_07A2_20,
-    (1 << 57) - 0x2_0000_07A2_20,
-    1 << 57,
-    1 << 57,
-    1 << 57,
-    1 << 57,
-    1 << 50,
-];
-
 #[derive(Clone, Copy)]
 pub struct Field<L>(pub [L; 5]);
+
+/// A factor whose limbs were carried and not cleared.
+#[derive(Clone, Copy)]
+pub struct Loose<L>(pub [L; 5]);
 
 /// Ten columns, not reduced.
 #[derive(Clone, Copy)]
 pub struct Wide<L>([L; 10]);
+
+/// What can be multiplied.
+pub trait Factor<L: Lanes>: Copy {
+    fn limbs(&self) -> &[L; 5];
+
+    #[inline(always)]
+    fn wide(&self, other: &impl Factor<L>) -> Wide<L> {
+        Wide::of([L::splat(0); 5]).plus(self, other)
+    }
+
+    #[inline(always)]
+    fn wide_square(&self) -> Wide<L> {
+        Wide::of([L::splat(0); 5]).twice_and_square(self)
+    }
+
+    #[inline(always)]
+    fn times(&self, other: &impl Factor<L>) -> Field<L> {
+        self.wide(other).reduce::<1>()
+    }
+
+    #[inline(always)]
+    fn square(&self) -> Field<L> {
+        self.wide_square().reduce::<1>()
+    }
+
+    #[inline(always)]
+    fn times_loosely(&self, other: &impl Factor<L>) -> Loose<L> {
+        self.wide(other).loosely::<1>()
+    }
+
+    #[inline(always)]
+    fn square_loosely(&self) -> Loose<L> {
+        self.wide_square().loosely::<1>()
+    }
+}
+
+impl<L: Lanes> Factor<L> for Field<L> {
+    #[inline(always)]
+    fn limbs(&self) -> &[L; 5] {
+        &self.0
+    }
+}
+
+impl<L: Lanes> Factor<L> for Loose<L> {
+    #[inline(always)]
+    fn limbs(&self) -> &[L; 5] {
+        &self.0
+    }
+}
+
+impl<L: Lanes> Loose<L> {
+    /// The same value, carried.
+    #[inline(always)]
+    pub fn tight(&self) -> Field<L> {
+        let mask = L::splat(LIMB);
+        let [a, b, c, d, e] = self.0;
+        Field([a.and(mask), b.and(mask), c.and(mask), d.and(mask), e]).carried()
+    }
+
+    #[inline(always)]
+    pub fn swap<const DISTANCE: usize>(&self) -> Self {
+        Self(each!(k < 5, self.0[k].swap::<DISTANCE>()))
+    }
+}
 
 impl<L: Lanes> Field<L> {
     #[inline(always)]
@@ -63,57 +121,28 @@ impl<L: Lanes> Field<L> {
         Self(to_limbs(words))
     }
 
-    /// The product's columns. Bound: 5 low + 5 high halves, below 10 * 2^52; column 9 below 2^46.
     #[inline(always)]
-    pub fn wide(&self, other: &Self) -> Wide<L> {
-        let (a, b, zero) = (&self.0, &other.0, L::splat(0));
-        let (mut low, mut high) = ([zero; 10], [zero; 10]);
-        for i in 0..5 {
-            for j in 0..5 {
-                low[i + j] = low[i + j].mad_low(a[i], b[j]);
-                high[i + j + 1] = high[i + j + 1].mad_high(a[i], b[j]);
-            }
-        }
-        Wide(each!(k < 10, low[k].add(high[k])))
+    pub fn loose(&self) -> Loose<L> {
+        Loose(self.0)
     }
 
-    /// The square's columns: the mixed products once, doubled. The same bound.
+    /// 2p - self, not carried: limbs from 0 to below 2^53, limb 4 below 2^49.
     #[inline(always)]
-    pub fn wide_square(&self) -> Wide<L> {
-        let (a, zero) = (&self.0, L::splat(0));
-        let (mut low, mut high) = ([zero; 10], [zero; 10]);
-        for i in 0..5 {
-            for j in i + 1..5 {
-                low[i + j] = low[i + j].mad_low(a[i], a[j]);
-                high[i + j + 1] = high[i + j + 1].mad_high(a[i], a[j]);
-            }
-        }
-        let mixed: [L; 10] = each!(k < 10, low[k].add(high[k]));
-        let mut columns = each!(k < 10, mixed[k].add(mixed[k]));
-        for i in 0..5 {
-            columns[2 * i] = columns[2 * i].mad_low(a[i], a[i]);
-            columns[2 * i + 1] = columns[2 * i + 1].mad_high(a[i], a[i]);
-        }
-        Wide(columns)
+    pub fn opposite(&self) -> [L; 5] {
+        each!(k < 5, L::splat(TWO_P[k]).sub(self.0[k]))
     }
 
+    /// self - other, as a factor. Limb 4 is below 2^48 + 2^9 + 2^49 and a carry, which is below 2^50.
     #[inline(always)]
-    pub fn times(&self, other: &Self) -> Self {
-        self.wide(other).reduce()
+    pub fn less(&self, other: &Self) -> Loose<L> {
+        Loose(loosely_rippled(each!(k < 5, self.0[k].add(L::splat(TWO_P[k])).sub(other.0[k]))))
     }
 
+    /// self or, where the bit is set, its negation, as a factor.
     #[inline(always)]
-    pub fn square(&self) -> Self {
-        self.wide_square().reduce()
-    }
-
-    #[inline(always)]
-    pub fn squares(&self, count: usize) -> Self {
-        let mut value = *self;
-        for _ in 0..count {
-            value = value.square();
-        }
-        value
+    pub fn negated_where(&self, mask: u8) -> Loose<L> {
+        let opposite = self.opposite();
+        Loose(loosely_rippled(each!(k < 5, L::pick(mask, opposite[k], self.0[k]))))
     }
 
     /// self - other, carried. Bound before: limbs below 3 * 2^52.
@@ -124,7 +153,7 @@ impl<L: Lanes> Field<L> {
 
     #[inline(always)]
     pub fn negated(&self) -> Self {
-        Self(each!(k < 5, L::splat(TWO_P[k]).sub(self.0[k]))).carried()
+        Self(self.opposite()).carried()
     }
 
     /// self + other, carried. Bound before: limbs below 2 * 2^52.
@@ -148,11 +177,7 @@ impl<L: Lanes> Field<L> {
     #[inline(always)]
     fn rippled(self) -> Self {
         let mask = L::splat(LIMB);
-        let [a, mut b, mut c, mut d, mut e] = self.0;
-        b = b.add(a.shr::<52>());
-        c = c.add(b.shr::<52>());
-        d = d.add(c.shr::<52>());
-        e = e.add(d.shr::<52>());
+        let [a, b, c, d, e] = loosely_rippled(self.0);
         Self([a.and(mask), b.and(mask), c.and(mask), d.and(mask), e])
     }
 
@@ -192,91 +217,173 @@ impl<L: Lanes> Field<L> {
     pub fn swap<const DISTANCE: usize>(&self) -> Self {
         Self(each!(k < 5, self.0[k].swap::<DISTANCE>()))
     }
+}
 
-    /// self^((p + 1) / 4): a square root, if there is one. The exponent has runs of 223, 22 and 2
-    /// ones; powers with 2^k - 1 ones are made by squaring and multiplying.
-    #[inline(always)]
-    pub fn root(&self) -> Self {
-        let ones2 = self.square().times(self);
-        let ones3 = ones2.square().times(self);
-        let ones6 = ones3.squares(3).times(&ones3);
-        let ones9 = ones6.squares(3).times(&ones3);
-        let ones11 = ones9.squares(2).times(&ones2);
-        let ones22 = ones11.squares(11).times(&ones11);
-        let ones44 = ones22.squares(22).times(&ones22);
-        let ones88 = ones44.squares(44).times(&ones44);
-        let ones176 = ones88.squares(88).times(&ones88);
-        let ones220 = ones176.squares(44).times(&ones44);
-        let ones223 = ones220.squares(3).times(&ones3);
-        let high = ones223.squares(23).times(&ones22);
-        high.squares(6).times(&ones2).squares(2)
-    }
+/// Carries from each limb to the next, which does not clear what was carried.
+#[inline(always)]
+fn loosely_rippled<L: Lanes>(limbs: [L; 5]) -> [L; 5] {
+    let [a, mut b, mut c, mut d, mut e] = limbs;
+    b = b.add(a.shr::<52>());
+    c = c.add(b.shr::<52>());
+    d = d.add(c.shr::<52>());
+    e = e.add(d.shr::<52>());
+    [a, b, c, d, e]
 }
 
 impl<L: Lanes> Wide<L> {
+    /// A value in columns 0 to 4, not necessarily carried: limbs below 2^56.
     #[inline(always)]
-    pub fn doubled(self) -> Self {
-        Self(each!(k < 10, self.0[k].add(self.0[k])))
+    pub fn of(limbs: [L; 5]) -> Self {
+        let [a, b, c, d, e] = limbs;
+        let zero = L::splat(0);
+        Self([a, b, c, d, e, zero, zero, zero, zero, zero])
     }
 
     #[inline(always)]
-    pub fn tripled(self) -> Self {
-        Self(each!(k < 10, self.0[k].add(self.0[k]).add(self.0[k])))
-    }
-
-    /// Takes a value away. Adds less than 2^54 to a column.
-    #[inline(always)]
-    pub fn less(mut self, value: &Field<L>) -> Self {
-        for k in 0..5 {
-            self.0[k] = self.0[k].add(L::splat(TWO_P[k])).sub(value.0[k]);
+    pub fn plus(mut self, a: &impl Factor<L>, b: &impl Factor<L>) -> Self {
+        let (a, b) = (a.limbs(), b.limbs());
+        for i in 0..5 {
+            for j in 0..5 {
+                self.0[i + j] = self.0[i + j].mad_low(a[i], b[j]);
+                self.0[i + j + 1] = self.0[i + j + 1].mad_high(a[i], b[j]);
+            }
         }
         self
     }
 
+    /// 2 self + a^2: the mixed products of a square are needed twice, so they are added before self
+    /// is doubled.
     #[inline(always)]
-    pub fn less_twice(self, value: &Field<L>) -> Self {
-        self.less(value).less(value)
+    pub fn twice_and_square(mut self, a: &impl Factor<L>) -> Self {
+        let a = a.limbs();
+        for i in 0..5 {
+            for j in i + 1..5 {
+                self.0[i + j] = self.0[i + j].mad_low(a[i], a[j]);
+                self.0[i + j + 1] = self.0[i + j + 1].mad_high(a[i], a[j]);
+            }
+        }
+        for k in 0..10 {
+            self.0[k] = self.0[k].add(self.0[k]);
+        }
+        for i in 0..5 {
+            self.0[2 * i] = self.0[2 * i].mad_low(a[i], a[i]);
+            self.0[2 * i + 1] = self.0[2 * i + 1].mad_high(a[i], a[i]);
+        }
+        self
     }
 
-    /// Takes a product away, or twice a product: its columns are below 2 * 10 * 2^52 < 2^57 - 2^52,
-    /// and its column 9 is below 2 * 2^46. Adds at most 2^57 to a column.
+    /// Adds limbs to columns 0 to 4.
     #[inline(always)]
-    pub fn less_wide(self, other: Self) -> Self {
-        Self(each!(k < 10, self.0[k].add(L::splat(LIFT[k])).sub(other.0[k])))
+    pub fn plus_limbs(mut self, limbs: &[L; 5]) -> Self {
+        for k in 0..5 {
+            self.0[k] = self.0[k].add(limbs[k]);
+        }
+        self
     }
 
-    /// The value modulo p, carried.
+    /// Eight times: columns of a product are then below 2^59.
+    #[inline(always)]
+    pub fn eightfold(self) -> Self {
+        Self(each!(k < 10, self.0[k].shl::<3>()))
+    }
+
+    /// TIMES (1 to 4) times the value, modulo p, carried.
+    #[inline(always)]
+    pub fn reduce<const TIMES: u64>(self) -> Field<L> {
+        Field(self.folded::<TIMES>()).rippled()
+    }
+
+    /// The same as a factor.
+    #[inline(always)]
+    pub fn loosely<const TIMES: u64>(self) -> Loose<L> {
+        Loose(loosely_rippled(self.folded::<TIMES>()))
+    }
+
+    /// Five columns below 2^60, the last below 2^48.
     ///
-    /// Column 5 + k has the weight 2^260 * 2^(52 k), so it is multiplied by 2^260 mod p (37 bits)
-    /// and added to column k. An instruction multiplies 52 bits of it; the bits above (at most 10,
-    /// as columns are below 2^62) are multiplied apart, a product below 2^47, for column k + 1.
-    /// Columns then stay below 2^62 + 2^54. What is above 2^256 (below 2^15 from column 4, below
-    /// 2^40 from column 5, since column 9 is below 2^52) is folded by 2^256 mod p, and one ripple
-    /// of carries below 2^9 (columns of all callers are below 2^60) follows.
+    /// Column 5 + k has the weight 2^260 * 2^(52 k), so it is multiplied by 2^260 mod p (37 bits,
+    /// 39 with TIMES) and added to column k. An instruction multiplies 52 bits of it; the bits above
+    /// (at most 8, as columns of all callers are below 2^60) are multiplied apart, a product below
+    /// 2^47, for column k + 1. Column 9 has none: it is below 2^52. What is then above 2^256 (below
+    /// 2^13 from column 4, below 2^43 from column 5) is folded by 2^256 mod p. The carries of the
+    /// ripple that follows are below 2^9.
     #[inline(always)]
-    pub fn reduce(self) -> Field<L> {
+    fn folded<const TIMES: u64>(self) -> [L; 5] {
         let c = self.0;
-        let fold = L::splat(FOLD_260);
-        let zero = L::splat(0);
-        let mut low = [c[0], c[1], c[2], c[3], c[4]];
-        let mut high = [zero; 6];
+        let fold = L::splat(TIMES * FOLD_260);
+        let mut low = [c[0], c[1], c[2], c[3], c[4], L::splat(0)];
+        for k in 0..5 {
+            low[k] = match TIMES {
+                1 => low[k],
+                2 => low[k].add(low[k]),
+                3 => low[k].add(low[k]).add(low[k]),
+                4 => low[k].shl::<2>(),
+                _ => unreachable!("no other multiple is needed"),
+            };
+        }
         for k in 0..5 {
             low[k] = low[k].mad_low(c[k + 5], fold);
-            high[k + 1] = high[k + 1].mad_high(c[k + 5], fold);
+            low[k + 1] = low[k + 1].mad_high(c[k + 5], fold);
             if k < 4 {
                 low[k + 1] = low[k + 1].mad_low(c[k + 5].shr::<52>(), fold);
             }
         }
-        let fourth = low[4].add(high[4]);
-        let top = fourth.shr::<48>().add(high[5].shl::<4>());
+        let top = low[4].shr::<48>().add(low[5].shl::<4>());
         let fold = L::splat(FOLD_256);
-        Field([
+        [
             low[0].mad_low(top, fold),
-            low[1].add(high[1]).mad_high(top, fold),
-            low[2].add(high[2]),
-            low[3].add(high[3]),
-            fourth.and(L::splat(LIMB >> 4)),
-        ])
-        .rippled()
+            low[1].mad_high(top, fold),
+            low[2],
+            low[3],
+            low[4].and(L::splat(LIMB >> 4)),
+        ]
     }
+}
+
+/// self^((p + 1) / 4) of each: square roots, where there are any. The exponent has runs of 223, 22
+/// and 2 ones; powers with 2^k - 1 ones are made by squaring and multiplying. Several values take
+/// turns, because each waits for its own last product.
+#[inline(always)]
+pub fn roots<L: Lanes, const N: usize>(values: &[Field<L>; N]) -> [Field<L>; N] {
+    let mut x = [Field::one().loose(); N];
+    for i in 0..N {
+        x[i] = values[i].loose();
+    }
+    let ones2 = then(&squares(x, 1), &x);
+    let ones3 = then(&squares(ones2, 1), &x);
+    let ones6 = then(&squares(ones3, 3), &ones3);
+    let ones9 = then(&squares(ones6, 3), &ones3);
+    let ones11 = then(&squares(ones9, 2), &ones2);
+    let ones22 = then(&squares(ones11, 11), &ones11);
+    let ones44 = then(&squares(ones22, 22), &ones22);
+    let ones88 = then(&squares(ones44, 44), &ones44);
+    let ones176 = then(&squares(ones88, 88), &ones88);
+    let ones220 = then(&squares(ones176, 44), &ones44);
+    let ones223 = then(&squares(ones220, 3), &ones3);
+    let high = then(&squares(ones223, 23), &ones22);
+    let root = squares(then(&squares(high, 6), &ones2), 2);
+    let mut out = *values;
+    for i in 0..N {
+        out[i] = root[i].tight();
+    }
+    out
+}
+
+#[inline(always)]
+fn squares<L: Lanes, const N: usize>(mut values: [Loose<L>; N], count: usize) -> [Loose<L>; N] {
+    for _ in 0..count {
+        for value in &mut values {
+            *value = value.square_loosely();
+        }
+    }
+    values
+}
+
+#[inline(always)]
+fn then<L: Lanes, const N: usize>(a: &[Loose<L>; N], b: &[Loose<L>; N]) -> [Loose<L>; N] {
+    let mut out = *a;
+    for i in 0..N {
+        out[i] = a[i].times_loosely(&b[i]);
+    }
+    out
 }

@@ -27,18 +27,29 @@ const fn constants() -> [u64; ROUNDS] {
     out
 }
 
-/// By position x + 5 y: how far a word is rotated, and where it then goes.
-const MOVES: [(u64, usize); 25] = moves();
+/// By position x + 5 y: where its word comes from, and how far it is rotated.
+const MOVES: [(usize, u64); 25] = moves();
 
-const fn moves() -> [(u64, usize); 25] {
+const fn moves() -> [(usize, u64); 25] {
     let (mut out, mut x, mut y, mut t) = ([(0, 0); 25], 1, 0, 0);
     while t < 24 {
         let (next_x, next_y) = (y, (2 * x + 3 * y) % 5);
-        out[x + 5 * y] = (((t + 1) * (t + 2) / 2 % 64) as u64, next_x + 5 * next_y);
+        out[next_x + 5 * next_y] = (x + 5 * y, ((t + 1) * (t + 2) / 2 % 64) as u64);
         (x, y) = (next_x, next_y);
         t += 1;
     }
     out
+}
+
+/// An array of 25 words, from an expression of a constant index. Written out, because a loop would
+/// keep the state in memory instead of in registers: five times as slow.
+macro_rules! words {
+    ($i:ident, $value:expr) => {
+        words!(@ $i, $value, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24)
+    };
+    (@ $i:ident, $value:expr, $($number:literal)*) => {
+        [$({ const $i: usize = $number; $value }),*]
+    };
 }
 
 /// The last 20 bytes of the digest of x and y (words, the lowest first): its words 1 to 3.
@@ -59,23 +70,16 @@ pub fn address<L: Lanes>(x: [L; 4], y: [L; 4]) -> [L; 3] {
 }
 
 #[inline(always)]
-fn round<L: Lanes>(mut state: [L; 25], constant: u64) -> [L; 25] {
+fn round<L: Lanes>(state: [L; 25], constant: u64) -> [L; 25] {
     let columns: [L; 5] = each!(
         x < 5,
         state[x].xor(state[x + 5]).xor(state[x + 10]).xor(state[x + 15]).xor(state[x + 20])
     );
-    for i in 0..25 {
-        let (before, after) = (columns[(i + 4) % 5], columns[(i + 1) % 5]);
-        state[i] = state[i].xor(before).xor(after.rotate(1));
-    }
-    let mut moved = state;
-    for i in 0..25 {
-        let (bits, to) = MOVES[i];
-        moved[to] = state[i].rotate(bits);
-    }
-    let mut out: [L; 25] = each!(
-        i < 25,
-        moved[i].xor(moved[i / 5 * 5 + (i + 1) % 5].not_and(moved[i / 5 * 5 + (i + 2) % 5]))
+    let mixed: [L; 5] = each!(x < 5, columns[(x + 4) % 5].xor(columns[(x + 1) % 5].rotate(1)));
+    let moved: [L; 25] = words!(I, state[MOVES[I].0].xor(mixed[MOVES[I].0 % 5]).rotate(MOVES[I].1));
+    let mut out: [L; 25] = words!(
+        I,
+        moved[I].xor(moved[I / 5 * 5 + (I + 1) % 5].not_and(moved[I / 5 * 5 + (I + 2) % 5]))
     );
     out[0] = out[0].xor(L::splat(constant));
     out

@@ -1,9 +1,13 @@
 //! Points of the curve y^2 = x^3 + 7, eight at a time. No formula here looks at the 7.
 //!
 //! A `Jacobian` point (X, Y, Z) is (X / Z^2, Y / Z^3), and with Z = 0 it is not a point.
+//!
+//! Its formulas give the *opposite* of the double and of the sum. Then every product in them is
+//! added and none taken away. Who uses them keeps count of the signs, a bit for each lane, and
+//! chooses the sign of the next point accordingly.
 
 use crate::each;
-use crate::field::Field;
+use crate::field::{Factor, Field, Loose, Wide};
 use crate::lanes::Lanes;
 
 #[derive(Clone, Copy)]
@@ -16,7 +20,7 @@ pub struct Point<L> {
 pub struct Jacobian<L> {
     pub x: Field<L>,
     pub y: Field<L>,
-    pub z: Field<L>,
+    pub z: Loose<L>,
 }
 
 /// x and y of a point in eight words: a row of a table.
@@ -38,24 +42,25 @@ impl<L: Lanes> Point<L> {
     /// The points whose bit is set, negated.
     #[inline(always)]
     pub fn negated_where(&self, mask: u8) -> Self {
-        Self { x: self.x, y: Field::pick(mask, &self.y.negated(), &self.y) }
+        Self { x: self.x, y: self.y.negated_where(mask).tight() }
     }
 
     /// What must be inverted to add two points: x2 - x1, or 2y to double one.
     #[inline(always)]
-    pub fn denominator(&self, other: &Self, double: bool) -> Field<L> {
-        if double { self.y.plus(&self.y) } else { other.x.minus(&self.x) }
+    pub fn denominator(&self, other: &Self, double: bool) -> Loose<L> {
+        if double { self.y.plus(&self.y).loose() } else { other.x.less(&self.x) }
     }
 
     /// The sum, from the denominator's inverse: the line through both, or the tangent, has the
     /// slope m, and x3 = m^2 - x1 - x2, y3 = m (x1 - x3) - y1.
     #[inline(always)]
-    pub fn sum(&self, other: &Self, double: bool, inverse: &Field<L>) -> Self {
+    pub fn sum(&self, other: &Self, double: bool, inverse: &Loose<L>) -> Self {
         let numerator =
-            if double { self.x.wide_square().tripled().reduce() } else { other.y.minus(&self.y) };
-        let slope = numerator.times(inverse);
-        let x = slope.wide_square().less(&self.x).less(&other.x).reduce();
-        let y = slope.wide(&self.x.minus(&x)).less(&self.y).reduce();
+            if double { self.x.wide_square().loosely::<3>() } else { other.y.less(&self.y) };
+        let slope = numerator.times_loosely(inverse);
+        let square = slope.wide_square();
+        let x = square.plus_limbs(&self.x.opposite()).plus_limbs(&other.x.opposite()).reduce::<1>();
+        let y = Wide::of(self.y.opposite()).plus(&slope, &self.x.less(&x)).reduce::<1>();
         Self { x, y }
     }
 }
@@ -63,36 +68,40 @@ impl<L: Lanes> Point<L> {
 impl<L: Lanes> Jacobian<L> {
     #[inline(always)]
     pub fn from_point(point: &Point<L>) -> Self {
-        Self { x: point.x, y: point.y, z: Field::one() }
+        Self { x: point.x, y: point.y, z: Field::one().loose() }
     }
 
-    /// With M = 3X^2 and S = 4XY^2: X3 = M^2 - 2S, Y3 = M (S - X3) - 8Y^4, Z3 = 2YZ.
+    /// The opposite of the double. With M = 3X^2 and S = 4XY^2: X3 = M^2 - 2S,
+    /// -Y3 = M (X3 - S) + 8Y^4, Z3 = 2YZ. (M^2 - 2S is 2 (2p - S) + M^2.)
     #[inline(always)]
-    pub fn doubled(&self) -> Self {
-        let yy = self.y.wide_square().doubled().reduce();
-        let m = self.x.wide_square().tripled().reduce();
-        let s = self.x.wide(&yy).doubled().reduce();
-        let x = m.wide_square().less_twice(&s).reduce();
-        let y = m.wide(&s.minus(&x)).less_wide(yy.wide_square().doubled()).reduce();
-        let z = self.y.wide(&self.z).doubled().reduce();
+    pub fn minus_double(&self) -> Self {
+        let yy = self.y.square_loosely();
+        let m = self.x.wide_square().loosely::<3>();
+        let s = self.x.wide(&yy).reduce::<4>();
+        let x = Wide::of(s.opposite()).twice_and_square(&m).reduce::<1>();
+        let y = yy.wide_square().eightfold().plus(&m, &x.less(&s)).reduce::<1>();
+        let z = self.y.wide(&self.z).loosely::<2>();
         Self { x, y, z }
     }
 
-    /// With H = x Z^2 - X and R = y Z^3 - Y and V = X H^2: X3 = R^2 - H^3 - 2V,
-    /// Y3 = R (V - X3) - Y H^3, Z3 = Z H. For equal or opposite points H is 0, and so is Z3; it then
-    /// stays 0 whatever is added.
+    /// The opposite of the sum with a point (x, y), from -x and -y.
+    ///
+    /// With H = X - x Z^2, R = Y - y Z^3 and V = X H^2: X3 = R^2 + H^3 - 2V,
+    /// Y3 = R (X3 - V) + Y H^3, and Z H is -Z3. For equal or opposite points H is 0, and so is Z3; it
+    /// then stays 0 whatever is added.
     #[inline(always)]
-    pub fn plus(&self, point: &Point<L>) -> Self {
-        let zz = self.z.square();
-        let h = point.x.wide(&zz).less(&self.x).reduce();
-        let zzz = self.z.times(&zz);
-        let r = point.y.wide(&zzz).less(&self.y).reduce();
-        let hh = h.square();
+    pub fn minus_sum(&self, minus_x: &impl Factor<L>, minus_y: &impl Factor<L>) -> Self {
+        let zz = self.z.square_loosely();
+        let h = Wide::of(self.x.0).plus(minus_x, &zz).loosely::<1>();
+        let zzz = self.z.times_loosely(&zz);
+        let r = Wide::of(self.y.0).plus(minus_y, &zzz).loosely::<1>();
+        let hh = h.square_loosely();
         let hhh = h.times(&hh);
         let v = self.x.times(&hh);
-        let x = r.wide_square().less(&hhh).less_twice(&v).reduce();
-        let y = r.wide(&v.minus(&x)).less_wide(self.y.wide(&hhh)).reduce();
-        let z = self.z.times(&h);
+        let square = Wide::of(v.opposite()).twice_and_square(&r);
+        let x = square.plus_limbs(&hhh.0).reduce::<1>();
+        let y = self.y.wide(&hhh).plus(&r, &x.less(&v)).reduce::<1>();
+        let z = self.z.times_loosely(&h);
         Self { x, y, z }
     }
 
@@ -101,7 +110,7 @@ impl<L: Lanes> Jacobian<L> {
         Self {
             x: Field::pick(mask, &yes.x, &no.x),
             y: Field::pick(mask, &yes.y, &no.y),
-            z: Field::pick(mask, &yes.z, &no.z),
+            z: Loose(each!(k < 5, L::pick(mask, yes.z.0[k], no.z.0[k]))),
         }
     }
 }

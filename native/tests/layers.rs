@@ -8,7 +8,7 @@ mod damage;
 use damage::{Random, n, number, p, word};
 use num_bigint::{BigInt, BigUint};
 use payloads_simd::digits::{self, CLASSES, COUNT};
-use payloads_simd::field::Field;
+use payloads_simd::field::{self, Factor, Field, Loose, Wide};
 use payloads_simd::inverse::{self, inverse};
 use payloads_simd::inversions::Inversions;
 use payloads_simd::lanes::{LIMB, Lanes, Phase, Portable};
@@ -97,13 +97,41 @@ fn carried<L: Lanes>(field: &Field<L>) -> [Limbs; 8] {
     out
 }
 
-/// Every function of the field on four values: the results, and the canonical words.
+/// A factor whose bits from 52 up mean nothing, and whose limb 4 goes up to 2^50.
+fn edge_loose(random: &mut Random) -> Limbs {
+    let mut limbs = edge_limbs(random);
+    for limb in &mut limbs[..4] {
+        *limb |= [0, LIMB << 52, random.next() << 52][random.below(3)];
+    }
+    limbs[4] = [limbs[4], (1 << 50) - 1, (1 << 50) - 2, 1 << 49][random.below(4)];
+    limbs
+}
+
+fn cleared(mut limbs: Limbs) -> Limbs {
+    for limb in &mut limbs[..4] {
+        *limb &= LIMB;
+    }
+    limbs
+}
+
+fn loose<L: Lanes>(factor: &Loose<L>) -> [Limbs; 8] {
+    let columns = factor.0.map(|limb| limb.store());
+    std::array::from_fn(|lane| {
+        let limbs = columns.map(|column| column[lane]);
+        assert!(limbs[4] < 1 << 50, "{limbs:x?}");
+        cleared(limbs)
+    })
+}
+
+/// Every function of the field on values and factors: the results, and the canonical words.
 struct FieldWork<L> {
     a: Field<L>,
     b: Field<L>,
     c: Field<L>,
-    d: Field<L>,
+    e: Loose<L>,
+    f: Loose<L>,
     out: Vec<Field<L>>,
+    factors: Vec<Loose<L>>,
     words: [L; 4],
     below: [L; 4],
     zeros: u8,
@@ -111,23 +139,40 @@ struct FieldWork<L> {
 
 struct FieldCheck;
 
+const NEGATED: u8 = 0b1010_0110;
+
 impl<L: Lanes> Phase<FieldWork<L>> for FieldCheck {
     #[inline(always)]
     fn run(work: &mut FieldWork<L>) {
-        let (a, b, c, d) = (work.a, work.b, work.c, work.d);
+        let (a, b, c, e, f) = (work.a, work.b, work.c, work.e, work.f);
         work.out = vec![
             a.times(&b),
             a.square(),
             a.minus(&b),
             a.negated(),
             a.plus(&b),
-            a.wide(&b).doubled().reduce(),
-            a.wide_square().tripled().reduce(),
-            a.wide(&b).less(&c).reduce(),
-            a.wide_square().less(&b).less_twice(&c).reduce(),
-            a.wide(&b).less_wide(c.wide(&d)).reduce(),
-            a.wide(&b).less_wide(c.wide_square().doubled()).reduce(),
             a.plus(&b).negated().times(&c),
+            e.tight(),
+            e.times(&f),
+            e.square(),
+            e.wide(&a).reduce::<2>(),
+            e.wide_square().reduce::<3>(),
+            e.wide(&f).reduce::<4>(),
+            Wide::of(c.opposite()).twice_and_square(&e).reduce::<1>(),
+            Wide::of(c.opposite()).twice_and_square(&e).plus_limbs(&a.0).reduce::<1>(),
+            e.wide_square().plus_limbs(&a.opposite()).plus_limbs(&b.opposite()).reduce::<1>(),
+            e.wide_square().eightfold().plus(&e, &f).reduce::<1>(),
+            a.wide(&e).plus(&f, &b).reduce::<1>(),
+        ];
+        work.factors = vec![
+            e.times_loosely(&f),
+            e.square_loosely(),
+            e.wide(&f).loosely::<2>(),
+            e.wide_square().loosely::<3>(),
+            Wide::of(a.0).plus(&e, &f).loosely::<1>(),
+            a.less(&b),
+            a.negated_where(NEGATED),
+            a.loose(),
         ];
         work.words = a.canonical();
         work.below = a.below_2_256();
@@ -138,31 +183,60 @@ impl<L: Lanes> Phase<FieldWork<L>> for FieldCheck {
 fn field<L: Lanes>() {
     let (p, mut random) = (p(), Random(11));
     for _ in 0..20_000 {
-        let inputs: [[Limbs; 8]; 4] =
-            std::array::from_fn(|_| std::array::from_fn(|_| edge_limbs(&mut random)));
-        let [a, b, c, d] = [0, 1, 2, 3].map(|i| lanes::<L>(&inputs[i]));
+        let mut eight = |edges: fn(&mut Random) -> Limbs| -> [Limbs; 8] {
+            std::array::from_fn(|_| edges(&mut random))
+        };
+        let inputs = [eight(edge_limbs), eight(edge_limbs), eight(edge_limbs)];
+        let factors = [eight(edge_loose), eight(edge_loose)];
         let zero = L::splat(0);
-        let mut work =
-            FieldWork { a, b, c, d, out: vec![], words: [zero; 4], below: [zero; 4], zeros: 0 };
+        let mut work = FieldWork {
+            a: lanes::<L>(&inputs[0]),
+            b: lanes(&inputs[1]),
+            c: lanes(&inputs[2]),
+            e: Loose(lanes::<L>(&factors[0]).0),
+            f: Loose(lanes::<L>(&factors[1]).0),
+            out: vec![],
+            factors: vec![],
+            words: [zero; 4],
+            below: [zero; 4],
+            zeros: 0,
+        };
         L::run::<_, FieldCheck>(&mut work);
-        let out: Vec<_> = work.out.iter().map(carried).collect();
+        let mut out: Vec<_> = work.out.iter().map(carried).collect();
+        out.extend(work.factors.iter().map(loose));
         let (words, below) = (work.words.map(L::store), work.below.map(L::store));
         for lane in 0..8 {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|i| BigInt::from(value(&inputs[i][lane])));
+            let [a, b, c] = [0, 1, 2].map(|i| BigInt::from(value(&inputs[i][lane])));
+            let [e, f] = [0, 1].map(|i| BigInt::from(value(&cleared(factors[i][lane]))));
+            let sign = if NEGATED >> lane & 1 == 1 { -1 } else { 1 };
             let wanted = [
                 &a * &b,
                 &a * &a,
                 &a - &b,
                 -&a,
                 &a + &b,
-                2 * &a * &b,
-                3 * &a * &a,
-                &a * &b - &c,
-                &a * &a - &b - 2 * &c,
-                &a * &b - &c * &d,
-                &a * &b - 2 * &c * &c,
                 -(&a + &b) * &c,
+                e.clone(),
+                &e * &f,
+                &e * &e,
+                2 * &e * &a,
+                3 * &e * &e,
+                4 * &e * &f,
+                &e * &e - 2 * &c,
+                &e * &e - 2 * &c + &a,
+                &e * &e - &a - &b,
+                8 * &e * &e + &e * &f,
+                &a * &e + &f * &b,
+                &e * &f,
+                &e * &e,
+                2 * &e * &f,
+                3 * &e * &e,
+                &e * &f + &a,
+                &a - &b,
+                sign * &a,
+                a.clone(),
             ];
+            assert_eq!(wanted.len(), out.len());
             let modulus = BigInt::from(p.clone());
             for (i, wanted) in wanted.iter().enumerate() {
                 let difference = BigInt::from(value(&out[i][lane])) - wanted;
@@ -177,13 +251,13 @@ fn field<L: Lanes>() {
 }
 with_both_lanes!(field_functions_at_the_edges_of_their_bounds, field);
 
-struct RootWork<L>(Field<L>, Field<L>);
+struct RootWork<L>([Field<L>; 2], [Field<L>; 2]);
 struct RootCheck;
 
 impl<L: Lanes> Phase<RootWork<L>> for RootCheck {
     #[inline(always)]
     fn run(work: &mut RootWork<L>) {
-        work.1 = work.0.root();
+        work.1 = field::roots(&work.0);
     }
 }
 
@@ -191,11 +265,14 @@ fn roots<L: Lanes>() {
     let (p, mut random) = (p(), Random(12));
     let exponent = (&p + 1u8) / 4u8;
     for _ in 0..20 {
-        let inputs: [Limbs; 8] = std::array::from_fn(|_| edge_limbs(&mut random));
-        let mut work = RootWork(lanes::<L>(&inputs), Field::one());
+        let inputs: [[Limbs; 8]; 2] =
+            std::array::from_fn(|_| std::array::from_fn(|_| edge_limbs(&mut random)));
+        let mut work = RootWork([0, 1].map(|i| lanes::<L>(&inputs[i])), [Field::one(); 2]);
         L::run::<_, RootCheck>(&mut work);
-        for (input, root) in inputs.iter().zip(carried(&work.1)) {
-            assert_eq!(value(&root) % &p, value(input).modpow(&exponent, &p));
+        for (inputs, roots) in inputs.iter().zip(&work.1) {
+            for (input, root) in inputs.iter().zip(carried(roots)) {
+                assert_eq!(value(&root) % &p, value(input).modpow(&exponent, &p));
+            }
         }
     }
 }
@@ -223,8 +300,8 @@ fn inverses() {
 }
 
 struct ManyWork<L> {
-    numbers: Vec<Field<L>>,
-    inverses: Vec<Field<L>>,
+    numbers: Vec<Loose<L>>,
+    inverses: Vec<Loose<L>>,
     zeros: Vec<(usize, u8)>,
 }
 struct ManyCheck;
@@ -247,14 +324,14 @@ fn many_inverses<L: Lanes>() {
     let (p, mut random) = (p(), Random(14));
     for size in 1..40 {
         let inputs: Vec<[Limbs; 8]> =
-            (0..size).map(|_| std::array::from_fn(|_| edge_limbs(&mut random))).collect();
-        let numbers = inputs.iter().map(|eight| lanes::<L>(eight)).collect();
+            (0..size).map(|_| std::array::from_fn(|_| edge_loose(&mut random))).collect();
+        let numbers = inputs.iter().map(|eight| Loose(lanes::<L>(eight).0)).collect();
         let mut work = ManyWork { numbers, inverses: vec![], zeros: vec![] };
         L::run::<_, ManyCheck>(&mut work);
         for (i, (eight, inverses)) in inputs.iter().zip(&work.inverses).enumerate() {
             let zeros = work.zeros.iter().find(|(at, _)| *at == i).map_or(0, |found| found.1);
-            for (lane, (input, inverse)) in eight.iter().zip(carried(inverses)).enumerate() {
-                let input = value(input) % &p;
+            for (lane, (input, inverse)) in eight.iter().zip(loose(inverses)).enumerate() {
+                let input = value(&cleared(*input)) % &p;
                 assert_eq!(zeros >> lane & 1 == 1, input == BigUint::ZERO);
                 if input != BigUint::ZERO {
                     assert_eq!(input * value(&inverse) % &p, BigUint::from(1u8));

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec.structs
+from hexbytes import HexBytes
 
 from payloads.abi.fields import WORD, Record, Span, Wide, hexed, is_wide, jsonable
 from payloads.abi.solidity import Part
@@ -28,9 +29,19 @@ class View(Record, frozen=True):
     spans: tuple[Span, ...]
     error: PayloadError | None = None
 
+    @property
+    def raw(self) -> HexBytes:
+        """The bytes, which the spans cover."""
+        raw = bytearray(self.size)
+        for span in self.spans:
+            raw[span.offset : span.end] = span.raw
+        return hexed(bytes(raw[: self.size]))
+
     def to_dict(self) -> dict[str, Any]:
         """As `payloads inspect --json` prints it."""
-        record = {"form": self.form, "why": self.why, "size": self.size}
+        record: dict[str, Any] = {"form": self.form, "why": self.why, "size": self.size}
+        if self.size:
+            record["hex"] = jsonable(self.raw)
         record["spans"] = [_span_dict(span) for span in self.spans]
         if self.error is not None:
             record["error"] = self.error.to_dict()

@@ -1,4 +1,6 @@
-"""Compressed streams that may be cut off anywhere: plain, gzip and zstd, by a file's first bytes.
+"""Compressed streams that may be cut off anywhere, known by a file's first bytes.
+
+A capture is written plain, as gzip or as zstd; bzip2 and xz are read as well.
 
 Everything written before a `flush` is readable, whatever happens afterwards. A reader returns all
 that can be decompressed, in pieces of bounded size. Then it raises `Torn` for a stream that was cut
@@ -9,17 +11,18 @@ zstd is the standard library's from Python 3.14 on, and backports.zstd before.
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any, Literal, Protocol
 
 from payloads.errors import Malformed, not_installed
 
 Compression = Literal["plain", "gzip", "zstd"]
 
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
+_MAGIC = 10
 _READ = 64 * 1024
 _STEP = 1024
 # The largest piece of a reader.
@@ -30,6 +33,8 @@ MAX_RATIO = 1_032
 FREE_BYTES = 256 * 2**20
 # What zstd may look back, as a power of two: 64 MiB.
 _WINDOW = 26
+# The memory that reading xz may take; `xz -9` wants 65 MiB.
+MAX_XZ_MEMORY = 96 * 2**20
 
 
 class Torn(Malformed):
@@ -116,16 +121,21 @@ def compressor(compression: Compression) -> Compressor:
 
 
 def decompressed(stream: IO[bytes], head: bytes = b"") -> Iterator[bytes]:
-    """The content of a file of any of the three kinds. Raises `Torn` or `Malformed` at its end.
+    """The content of a file, compressed or not. Raises `Torn` or `Malformed` at its end.
 
     `head` is the beginning, where that was read before.
     """
-    head = head or stream.read(_READ)
-    if head.startswith(_GZIP):
-        return _unpacked(head, stream, _Inflate, "gzip")
-    if head.startswith(_ZSTD):
-        return _unpacked(head, stream, _Unzstd, "zstd")
+    while len(head) < _MAGIC and b"\n" not in head and (more := stream.read(_READ)):
+        head += more  # a pipe gives what there is, perhaps a byte
+    for magic, (make, name) in _READERS.items():
+        if head.startswith(magic):
+            return _unpacked(head, stream, make, name)
     return _plain(head, stream)
+
+
+def is_compressed(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of a compressed stream."""
+    return head.startswith(tuple(_READERS))
 
 
 def _plain(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:
@@ -185,6 +195,46 @@ class _Unzstd:
     @property
     def rest(self) -> bytes:
         return bytes(self._stream.unused_data)
+
+
+class _Blocks:
+    """One bzip2 or xz stream."""
+
+    def __init__(self, stream: Any) -> None:
+        self.broken: tuple[type[Exception], ...] = (OSError, lzma.LZMAError)
+        self._stream = stream
+
+    def piece(self, data: bytes) -> bytes:
+        return bytes(self._stream.decompress(data, _PIECE))
+
+    @property
+    def more(self) -> bool:
+        return not self._stream.eof and not self._stream.needs_input
+
+    @property
+    def ended(self) -> bool:
+        return bool(self._stream.eof)
+
+    @property
+    def rest(self) -> bytes:
+        return bytes(self._stream.unused_data)
+
+
+def _bzip2() -> _Blocks:
+    return _Blocks(bz2.BZ2Decompressor())
+
+
+def _xz() -> _Blocks:
+    return _Blocks(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY))
+
+
+# A payload has no more than two bytes in common with these.
+_READERS: dict[bytes, tuple[Callable[[], Any], str]] = {
+    b"\x1f\x8b\x08": (_Inflate, "gzip"),
+    b"\x28\xb5\x2f\xfd": (_Unzstd, "zstd"),
+    b"BZh": (_bzip2, "bzip2"),
+    b"\xfd7zXZ\0": (_xz, "xz"),
+}
 
 
 def _unpacked(head: bytes, stream: IO[bytes], make: Any, name: str) -> Iterator[bytes]:

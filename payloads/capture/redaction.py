@@ -1,10 +1,10 @@
 """Credentials: how a capture or a log finds them, and what it keeps instead.
 
 A credential is known in one of four ways. It is a `Secret` of the session. It is a header or a
-parameter that a `Dial` or `Request` names as secret, or that always is one. The session's `redact`
-took it out of a sent message. Or it stands in an HTTP request or reply under a telling name, like
-`accessToken`. The recorder learns the values and takes them out wherever they appear. Nothing else
-in a frame is changed.
+parameter that a `Dial` or `Request` names as secret, or that always is a secret. The session's
+`redact` took it out of a sent message. Or it stands in an HTTP request or reply under a telling
+name, like `accessToken`. The recorder learns the values and takes them out wherever they appear.
+Nothing else in a frame is changed.
 """
 
 from __future__ import annotations

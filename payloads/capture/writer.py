@@ -55,11 +55,12 @@ class CaptureWriter:
 
     The end of `path` gives the compression (.gz, .zst); the file must not exist. A part is closed
     and the next begun (`name.0002.jsonl`) when it holds `max_bytes` or is `max_seconds` old.
+    An open file descriptor, as of a pipe, is written to as it is, and stays open.
     """
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | int,
         *,
         venue: str = "",
         asked: dict[str, Any] | None = None,
@@ -73,11 +74,13 @@ class CaptureWriter:
         _check(flush_every >= 0, "flush_every", "0 or more seconds", flush_every)
         _check(max_bytes is None or max_bytes > 0, "max_bytes", "1 or more", max_bytes)
         _check(max_seconds is None or max_seconds > 0, "max_seconds", "more than 0", max_seconds)
-        self._path = to_path(path)
+        self._given = path if isinstance(path, int) else None
+        self._path = Path("-") if isinstance(path, int) else to_path(path)
         self._venue, self._asked = checked_text(venue, "venue"), asked or {}
         self._flush_every, self._sync, self._clock = flush_every, sync, clock
         self._max_bytes, self._max_seconds = max_bytes, max_seconds
         self._rotates = max_bytes is not None or max_seconds is not None
+        _check(not self._rotates or self._given is None, "path", "a file, to rotate", "-")
         if self._rotates and (second := part_path(self._path, 2)).exists():
             raise _there(second)
         self._redactor = Redactor(*secrets)
@@ -166,18 +169,7 @@ class CaptureWriter:
 
     def _begin(self) -> None:
         path = part_path(self._path, len(self._files) + 1)
-        # A new file or an error: a capture never overwrites another, nor appends to it.
-        # Only its owner may read it: it holds an account's messages.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        try:
-            self._file = os.open(path, flags, 0o600)
-        except OSError as error:
-            if self._files:  # too late to choose another name
-                self._error = error
-                raise
-            if isinstance(error, FileExistsError):
-                raise _there(path) from None
-            raise Misuse(f"cannot be written: {error.strerror}", field=str(path)) from None
+        self._file = self._created(path) if self._given is None else self._given
         self._stream = compressor(compression_of(path.name))
         self._pending = bytearray()
         self._dirty = False
@@ -189,6 +181,20 @@ class CaptureWriter:
         )  # fmt: skip
         self._write_line(self._redactor.clean(line_of(header)))
         self._flush()
+
+    def _created(self, path: Path) -> int:
+        # A new file or an error: a capture never overwrites another, nor appends to it.
+        # Only its owner may read it: it holds an account's messages.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        try:
+            return os.open(path, flags, 0o600)
+        except OSError as error:
+            if self._files:  # too late to choose another name
+                self._error = error
+                raise
+            if isinstance(error, FileExistsError):
+                raise _there(path) from None
+            raise Misuse(f"cannot be written: {error.strerror}", field=str(path)) from None
 
     def _end(self, following: str) -> None:
         assert self._file is not None
@@ -202,7 +208,8 @@ class CaptureWriter:
             self._to_file(durable=self._sync)
         finally:
             file, self._file = self._file, None
-            os.close(file)
+            if self._given is None:
+                os.close(file)
 
     def _ready(self, now: int) -> None:
         self._raise_stored()
@@ -269,7 +276,7 @@ class CaptureWriter:
                 self._file_bytes += written
                 self._part_bytes += written
                 view = view[written:]
-            if durable:
+            if durable and self._given is None:
                 os.fsync(self._file)
         except OSError as error:
             self._error = error

@@ -24,9 +24,11 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 
 from payloads.abi.fields import hexed
-from payloads.chain import fetch, guard
-from payloads.chain.guard import CAREFUL, Sent, Transaction
+from payloads.chain import explaining, fetch, guard, preflights
+from payloads.chain.explaining import Explained
+from payloads.chain.guard import CAREFUL, Sent
 from payloads.chain.policy import Policy
+from payloads.chain.preflights import Preflight
 from payloads.chain.rpc import (
     Node,
     endpoint_of,
@@ -36,6 +38,7 @@ from payloads.chain.rpc import (
     provider_of,
 )
 from payloads.chain.states import Source
+from payloads.chain.transaction_fields import Transaction
 from payloads.errors import Misuse
 from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Verdict
@@ -94,8 +97,37 @@ async def send_guarded(
     def refuse(node: Node) -> Verdict:
         return guard.refuse_transaction(node, transaction, state, policy)
 
+    guard.check_sends(w3, "an AsyncWeb3")
     verdict = await _in_thread(refuse, w3, "send_guarded")
     return Sent(hexed(bytes(await w3.eth.send_transaction(dict(transaction)))), verdict)
+
+
+async def preflight(
+    w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
+) -> Preflight:
+    """As `payloads.chain.preflight`."""
+
+    def inspect(node: Node) -> Preflight:
+        return preflights.preflight(node, transaction, state, policy)
+
+    return await _in_thread(inspect, w3, "preflight")
+
+
+async def explain(
+    w3: Any,
+    hash_: str | bytes,
+    *,
+    proxy: str | bytes | None = None,
+    state: State | None = None,
+    progress: fetch.Progress | None = None,
+) -> Explained:
+    """As `payloads.chain.explain`; `progress` is called in the event loop."""
+    told = None if progress is None else _in_loop(progress)
+
+    def explained(node: Node) -> Explained:
+        return explaining.explain(node, hash_, proxy=proxy, state=state, progress=told)
+
+    return await _in_thread(explained, w3, "explain")
 
 
 # --- the thread -----------------------------------------------------------------------------------
@@ -199,8 +231,8 @@ def _bridge(where: Any, name: str) -> tuple[_Bridge, str]:
 def _over_socket(provider: Any) -> Ask:
     """Requests over a connection that stays open (a websocket, a local socket).
 
-    The provider's own `make_request` is not enough: an error that answers it is nobody's to
-    web3.py, which then stops to listen to the connection. Requests of a manager are remembered.
+    The provider's own `make_request` is not enough: web3.py finds no request for an error that
+    answers it, and then stops to listen to the connection. Requests of a manager are remembered.
     """
     from web3 import AsyncWeb3
     from web3.exceptions import Web3RPCError

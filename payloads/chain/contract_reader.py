@@ -15,14 +15,21 @@ from typing import Any, TypeVar
 from payloads.chain.contract_events import Event, calldata, topics_of
 from payloads.chain.history import TimedEvent
 from payloads.chain.memory import Answer, Memory, Row, key_of
-from payloads.chain.rpc import Block, Log, Node, Reverts, Unavailable
+from payloads.chain.rpc import Block, Log, Node, Reverts, Silent, Unavailable
 from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, shown
 
 Known = TypeVar("Known", bound=Answer)
 
-# What `deployed` finds where the node does not know.
-_NO_ARCHIVE = -1
+# What `_deployed` finds where the node does not know, or answers that there was nothing.
+_NO_ARCHIVE, _EMPTY = -1, -2
+_WORDS = {
+    _NO_ARCHIVE: "the node has no archive",
+    _EMPTY: "the node has no archive, and answers that old blocks have no code; "
+    "all blocks were read, or those from since=",
+}
+# Blocks, and transactions of each, in which a sender is looked for.
+_BLOCKS, _PLACES = 4, 3
 
 
 def in_order(*events: Sequence[TimedEvent]) -> list[TimedEvent]:
@@ -146,11 +153,15 @@ class ContractReader:
             return False  # not known; storage is compared with the events later
 
     def deployed(self, address: bytes) -> int:
-        """The first block that has the contract, by halving; 0 where the node has no archive."""
+        """The first block that has the contract; 0 where the node has no archive."""
+        return self.deployed_at(address) or 0
+
+    def deployed_at(self, address: bytes) -> int | None:
+        """The first block that has the contract, by halving; None where the node does not know."""
         found = self.known(("deployed", address), int, lambda: self._deployed(address))
-        if found == _NO_ARCHIVE or found is None:
-            self._note("the node has no archive")
-            return 0
+        if found is None or found < 0:
+            self._note(_WORDS.get(found or _NO_ARCHIVE, _WORDS[_NO_ARCHIVE]))
+            return None
         return found
 
     def _deployed(self, address: bytes) -> int:
@@ -162,9 +173,28 @@ class ContractReader:
                     high = middle
                 else:
                     low = middle + 1
+        except Silent:
+            raise  # it may have an archive
         except Unavailable:
             return _NO_ARCHIVE
-        return low
+        return low if low == 0 or self._has_state(low - 1) else _EMPTY
+
+    def _has_state(self, number: int) -> bool:
+        """Whether the node has the state of a block, and does not answer that all is empty.
+
+        An account that sent a transaction there had sent before, by its nonce: it cannot be new.
+        """
+        try:
+            for block in range(number, max(number - _BLOCKS, -1), -1):
+                for index in range(_PLACES):
+                    if (found := self.node.sender(block, index)) is None:
+                        break
+                    sender, nonce = found
+                    if nonce > 0:  # the nonce of a chain's own transactions may be always 0
+                        return self.node.nonce(sender, block) > 0
+        except Unavailable:
+            pass  # a node without these methods
+        return True
 
     def _note(self, note: str) -> None:
         if note not in self.notes:

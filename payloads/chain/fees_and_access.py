@@ -254,18 +254,20 @@ def _admits_user(reader: ContractReader, address: bytes, owner: bytes, user: byt
 
 def _published(reader: ContractReader, address: bytes) -> tuple[AccessList, list[TimedEvent]]:
     """SimpleWriteAccessController, or ...Read..., which also admits every origin."""
-    first = reader.deployed(address)
+    first = reader.deployed_at(address)
     asks = partial(_admits_origins, reader, address, first)
     origins = reader.known(("origins", address), bool, asks) or False
     found = AccessList(address, origins)
     what = "the access controller's events"
-    return found, reader.events([address], ACCESS, first, what)
+    return found, reader.events([address], ACCESS, first or 0, what)
 
 
-def _admits_origins(reader: ContractReader, address: bytes, first: int) -> bool | None:
+def _admits_origins(reader: ContractReader, address: bytes, first: int | None) -> bool | None:
     """Whether a stranger is admitted as the origin, while access is controlled."""
     if reader.word(address, "checkEnabled()"):
         return _admits(reader, address, STRANGER, STRANGER)
+    if first is None:
+        return None
     try:
         # Switched off by now; it was on when the contract was deployed.
         return _admits(reader, address, STRANGER, STRANGER, first)
@@ -302,11 +304,11 @@ def _unknown(
 
     def admitted_first() -> bool | None:
         try:
-            return admitted(low)
+            return None if low is None else admitted(low)
         except Unavailable:
             return None
 
-    low, after = reader.deployed(address), admitted(reader.number)
+    low, after = reader.deployed_at(address), admitted(reader.number)
     asked = (address, subscriber, origin)
     before = reader.known(("admitted first", *asked), bool, admitted_first)
     if before is None or before == after:
@@ -317,7 +319,7 @@ def _unknown(
         found.listed[subscriber] = None
 
     def switched() -> int:
-        first, last = low, reader.number
+        first, last = low or 0, reader.number
         while last - first > 1:
             middle = (first + last) // 2
             first, last = (middle, last) if admitted(middle) == before else (first, middle)

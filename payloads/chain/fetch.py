@@ -16,8 +16,6 @@ Raises `Unavailable` (a `Misuse`) with what to do about it, and `Misuse` for wro
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -42,10 +40,10 @@ from payloads.chain.history import (
     replay_destination,
 )
 from payloads.chain.rpc import Unavailable, connect
+from payloads.chain.state_files import write_text
 from payloads.chainlink.state import V03, V04, V05, V051
 from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, elide, shown
-from payloads.inputs import to_path
 from payloads.signatures import address_bytes
 from payloads.verdicts.state import ZERO, State
 
@@ -144,20 +142,6 @@ def _read(
 def save_state(state: State, path: str | Path) -> None:
     """Write the state as the JSON that `State.load` reads; never half of it."""
     write_text(json.dumps(state.to_dict(), indent=1) + "\n", path)
-
-
-def write_text(text: str, path: str | Path) -> None:
-    """Write a file; never half of it."""
-    target = to_path(path)
-    handle, scratch = tempfile.mkstemp(dir=target.absolute().parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w") as stream:
-            stream.write(text)
-        os.chmod(scratch, 0o644)
-        os.replace(scratch, target)
-    except BaseException:
-        os.unlink(scratch)
-        raise
 
 
 # --- v0.3.0 and v0.5.0 ----------------------------------------------------------------------------
@@ -395,7 +379,8 @@ def _stored(reader: ContractReader, verifier: bytes, index: int, number: int) ->
 def _active_at(reader: ContractReader, verifier: bytes, index: int, number: int) -> bool | None:
     def ask() -> bool | None:
         try:
-            return _stored(reader, verifier, index, number).active
+            found = _stored(reader, verifier, index, number)
+            return found.active if any(found.don_config_id) else None  # nothing is stored there
         except Unavailable:
             return None
 

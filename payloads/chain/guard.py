@@ -7,9 +7,11 @@
 The clock is the chain's: a transaction is judged at the time of the newest block, and once more at
 that time plus the policy's margin, because a later block will take it. It must pass both times.
 
-Only a transaction straight to the state's own proxy can be judged, on the state's own chain, by
-the account that the state was fetched for, and only to a function that verifies. Anything else is
-`Misuse`, so that a guard never waves through what it did not look at. What the contract takes, a
+A transaction is judged if it goes straight to the state's own proxy, to a function that verifies;
+or to a contract that the policy names as a consumer, with payloads in its calldata (see
+`payloads.chain.consumer`). It must be on the state's own chain, and the caller of the proxy must be
+the one that the state was fetched for. Anything else is `Misuse`, so that a guard never waves
+through what it did not look at. What the contract takes, a
 `Policy` may still refuse. The state is what the caller fetched: keep it fresh, since configs, fees
 and access may change. A `LiveState` does that; of a `States`, the state of the node's chain and of
 the transaction's `to` is taken.
@@ -17,27 +19,29 @@ the transaction's `to` is taken.
 
 from __future__ import annotations
 
-from binascii import unhexlify
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
+import msgspec.structs
 from hexbytes import HexBytes
 
 from payloads import systems
 from payloads.abi.calldata import decode_call, function_of
 from payloads.abi.fields import Record, hexed
+from payloads.chain import transaction_fields as fields
+from payloads.chain.consumer import Handover, compare, handover, run
 from payloads.chain.policy import Policy, PolicyRefusal
-from payloads.chain.rpc import QUANTITY, Node, connect
-from payloads.chain.states import Source, state_for
+from payloads.chain.rpc import Node, connect
+from payloads.chain.states import Source, States, state_for
+from payloads.chain.transaction_fields import Transaction
 from payloads.crypto import checksum
+from payloads.embedding import embedded
 from payloads.errors import Misuse, PayloadError, shown
-from payloads.signatures import address_bytes
 from payloads.system import System, Terms
 from payloads.verdicts.checks import Finding
+from payloads.verdicts.signers import Signers
 from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Verdict
-
-Transaction = Mapping[str, Any]
 
 CAREFUL = Policy()
 # Blocks that the time between two blocks is taken from, and seconds for a chain of one block.
@@ -56,11 +60,56 @@ class Sent(Record, frozen=True):
         return self.verdict.findings
 
 
-class _Clock(Record, frozen=True):
+class Clock(Record, frozen=True):
     """The time of the newest block, and the latest at which the transaction may be taken."""
 
+    number: int
     now: int
     latest: int
+
+
+class Way(Record, frozen=True):
+    """The way of a transaction to the contract that verifies: who calls it, and with what.
+
+    `sender` calls that contract, and `origin` signs the transaction; None is not known. `handed` is
+    None where the transaction goes straight there.
+    """
+
+    system: System
+    state: State
+    data: bytes
+    value: int
+    sender: bytes | None
+    origin: bytes | None
+    handed: Handover | None = None
+
+    @property
+    def to(self) -> bytes:
+        """The contract that the transaction goes to."""
+        return bytes(self.state.proxy or b"") if self.handed is None else self.handed.consumer
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it calls a function that takes no payment, nor any value."""
+        function = function_of(self.system.calldata_functions, self.data)
+        return function is not None and len(function.arguments) < 2
+
+    def judge(self, now: int, signers: Signers) -> Verdict:
+        """The verdict at a time."""
+        if self.handed is not None:
+            return self.handed.judge(now, signers)
+        terms = Terms(
+            value=self.value, sender=self.sender, origin=self.origin, now=now, signers=signers
+        )
+        return self.system.judge_calldata(self.data, self.state, terms)
+
+
+class Judged(Record, frozen=True):
+    """The verdict on a transaction, and the one at the time of the newest block."""
+
+    verdict: Verdict
+    at_newest: Verdict
+    clock: Clock
 
 
 def judge_transaction(
@@ -69,10 +118,11 @@ def judge_transaction(
     """What the transaction (`to`, `data` or `input`, `value`, `from`) would do.
 
     The verdict is that of the newest block's time, or of that time and the policy's margin, if the
-    call fails only then. Without a `from` the sender is the state's subscriber.
+    call fails only then. Without a `from` the sender is the state's subscriber. Through a consumer
+    the node runs the transaction, too, and findings say where that contradicts the verdict.
     """
     node = connect(w3, by="judge_transaction")
-    return _judged(node, transaction, state_for(state, transaction, node.chain_id), policy)[0]
+    return _judged(node, transaction, state, policy)[1].verdict
 
 
 def refuse_transaction(
@@ -83,49 +133,57 @@ def refuse_transaction(
     `ContractRefusal` is raised where the contract would revert, or return false: that costs as
     much as a call that verifies. `PolicyRefusal` is raised where the policy says no.
     """
-    node = connect(w3, by="refuse_transaction")
-    known = state_for(state, transaction, node.chain_id)
-    verdict, clock = _judged(node, transaction, known, policy)
-    verdict.raise_if_refused()
-    _apply(policy, verdict, clock, transaction, known)
-    return verdict
+    way, found = _judged(connect(w3, by="refuse_transaction"), transaction, state, policy)
+    found.verdict.raise_if_refused()
+    for refusal in broken_rules(policy, found, way):
+        raise refusal
+    return found.verdict
 
 
 def send_guarded(
     w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
 ) -> Sent:
     """`w3.eth.send_transaction(transaction)`, unless it would be refused."""
+    check_sends(w3, "a Web3")
     verdict = refuse_transaction(connect(w3, by="send_guarded"), transaction, state, policy)
     return Sent(hexed(bytes(w3.eth.send_transaction(dict(transaction)))), verdict)
+
+
+def check_sends(w3: Any, expected: str) -> None:
+    """`Misuse` where there is nothing that sends: a URL and a provider only ask."""
+    if not callable(getattr(getattr(w3, "eth", None), "send_transaction", None)):
+        found = type(w3).__name__
+        raise Misuse("it sends no transaction", field="w3", expected=expected, found=found)
 
 
 # --- judging --------------------------------------------------------------------------------------
 
 
 def _judged(
-    node: Node, transaction: Transaction, state: State, policy: Policy
-) -> tuple[Verdict, _Clock]:
-    _check_chain(node, transaction, state)
-    _check_target(transaction, state)
-    sender = _sender(transaction, state)
-    system, data = systems.of_state(state), _data(transaction)
-    if function_of(system.calldata_functions, data) is None:
-        raise Misuse(
-            "the transaction calls no function that verifies",
-            field="data",
-            expected=" or ".join(function.signature for function in system.calldata_functions),
-            found="0x" + data[:4].hex(),
-        )
-    clock = _clock(node, policy)
-    verdicts = (
-        system.judge_calldata(data, state, Terms(value=_value(transaction), sender=sender, now=at))
-        for at in (clock.now, clock.latest)
-    )
-    verdict = next(verdicts)
-    if verdict.accepted and clock.latest > clock.now:
-        later = next(verdicts)
-        verdict = verdict if later.accepted and not _worse(later, verdict) else later
-    return verdict, clock
+    node: Node, transaction: Transaction, source: Source, policy: Policy
+) -> tuple[Way, Judged]:
+    state = chosen_state(node, transaction, source, policy)
+    check_chain(node, transaction, state)
+    way = find_way(transaction, state, policy)
+    found = judge_twice(way, read_clock(node, policy))
+    if way.handed is None:
+        return way, found
+    reverted = run(node, way.to, way.data, found.clock.number, way.origin, way.value)
+    alarm = compare(found.at_newest, reverted, way.handed)
+    if alarm is None:
+        return way, found
+    return way, msgspec.structs.replace(found, verdict=found.verdict.with_findings([alarm]))
+
+
+def judge_twice(way: Way, clock: Clock) -> Judged:
+    """The verdicts now and at the latest time: the later one, if the call is worse then."""
+    signers = Signers()  # each signature is recovered once
+    verdict = newest = way.judge(clock.now, signers)
+    ends = newest.good_until if newest.accepted else None
+    if ends is not None and ends < clock.latest > clock.now:
+        later = way.judge(clock.latest, signers)
+        verdict = newest if later.accepted and not _worse(later, newest) else later
+    return Judged(verdict, newest, clock)
 
 
 def _worse(later: Verdict, earlier: Verdict) -> bool:
@@ -134,11 +192,12 @@ def _worse(later: Verdict, earlier: Verdict) -> bool:
     return any(each.severity == "danger" and each.code not in known for each in later.findings)
 
 
-def _clock(node: Node, policy: Policy) -> _Clock:
+def read_clock(node: Node, policy: Policy) -> Clock:
+    """The newest block's time, and that time with the policy's margin."""
     head = node.head()
     now = node.block_again(head).time
     margin = _two_blocks(node, head, now) if policy.margin is None else policy.margin
-    return _Clock(now, now + margin)
+    return Clock(head, now, now + margin)
 
 
 def _two_blocks(node: Node, head: int, now: int) -> int:
@@ -150,11 +209,30 @@ def _two_blocks(node: Node, head: int, now: int) -> int:
     return max(1, -(-2 * passed // blocks))
 
 
-def _check_chain(node: Node, transaction: Transaction, state: State) -> None:
+def carries_payload(transaction: Transaction) -> bool:
+    """Whether a signed payload is in the calldata, if there is any."""
+    given = transaction.get("data", transaction.get("input"))
+    return given is not None and bool(embedded(fields.data(transaction)))
+
+
+# --- what can be judged ---------------------------------------------------------------------------
+
+
+def chosen_state(node: Node, transaction: Transaction, source: Source, policy: Policy) -> State:
+    """The state that judges the transaction: of several, by `to`, or by the payload handed over."""
+    if isinstance(source, States) and fields.target(transaction) in policy.known_consumers():
+        for found in embedded(fields.data(transaction)):
+            return source.for_payload(found.raw, found.system)
+        raise Misuse("the transaction carries no payload", field="data")
+    return state_for(source, transaction, node.chain_id)
+
+
+def check_chain(node: Node, transaction: Transaction, state: State) -> None:
+    """`Misuse` if state, transaction and node are not of one chain."""
     if state.chain_id is None:
         raise Misuse("the state does not say which chain it is of", field="state.chain_id")
     named = transaction.get("chainId")
-    if named is not None and _integer(named, "chainId") != state.chain_id:
+    if named is not None and fields.integer(named, "chainId") != state.chain_id:
         raise Misuse(
             "the transaction is for another chain",
             field="chainId", expected=str(state.chain_id), found=shown(named),
@@ -167,112 +245,113 @@ def _check_chain(node: Node, transaction: Transaction, state: State) -> None:
         )  # fmt: skip
 
 
-def _check_target(transaction: Transaction, state: State) -> None:
+def find_way(transaction: Transaction, state: State, policy: Policy) -> Way:
+    """The way of the transaction to the state's contract; `Misuse` where none can be judged."""
     if state.proxy is None:
         raise Misuse("the state does not say which contract it is of", field="state.proxy")
-    to = transaction.get("to")
-    if to is None or address_bytes(to, "to") != state.proxy:
+    system, to = systems.of_state(state), fields.target(transaction)
+    if to is not None and to in policy.known_consumers():
+        return _through(to, transaction, state, system)
+    if to != state.proxy:
+        expected = checksum(bytes(state.proxy)) + ", or a consumer that the policy names"
         raise Misuse(
             "the transaction goes to another contract than the state is of",
-            field="to", expected=checksum(bytes(state.proxy)), found=shown(to),
+            field="to", expected=expected, found=shown(transaction.get("to")),
         )  # fmt: skip
+    return _straight(transaction, state, system)
 
 
-def _sender(transaction: Transaction, state: State) -> bytes | None:
-    """The account that sends; `Misuse` if the state was fetched for another."""
+def _straight(transaction: Transaction, state: State, system: System) -> Way:
+    signer = fields.origin(transaction)
+    sender = getattr(state, "subscriber", None) if signer is None else signer
+    _check_subscriber(state, sender, "from")
+    data = fields.data(transaction)
+    if function_of(system.calldata_functions, data) is None:
+        raise Misuse(
+            "the transaction calls no function that verifies",
+            field="data",
+            expected=" or ".join(function.signature for function in system.calldata_functions),
+            found="0x" + data[:4].hex(),
+        )
+    return Way(system, state, data, fields.value(transaction), sender, signer)
+
+
+def _through(consumer: bytes, transaction: Transaction, state: State, system: System) -> Way:
+    signer, data = fields.origin(transaction), fields.data(transaction)
+    value = fields.value(transaction)
+    _check_subscriber(state, consumer, "to")
+    handed = handover(system, state, consumer, signer, data)
+    return Way(system, state, data, value, consumer, signer, handed)
+
+
+def _check_subscriber(state: State, sender: bytes | None, field: str) -> None:
     subscriber = getattr(state, "subscriber", None)
-    given = transaction.get("from")
-    if given is None:
-        return subscriber
-    sender = address_bytes(given, "from")
-    if subscriber not in (None, sender):
+    if None not in (subscriber, sender) and subscriber != sender:
         # Of discounts and access, such a state has the subscriber's alone.
         raise Misuse(
             "the state was fetched for another subscriber",
-            field="from", expected=checksum(bytes(subscriber)), found=checksum(sender),
+            field=field, expected=checksum(bytes(subscriber or b"")),
+            found=checksum(bytes(sender or b"")),
         )  # fmt: skip
-    return sender
 
 
 # --- the policy -----------------------------------------------------------------------------------
 
 
-def _apply(
-    policy: Policy, verdict: Verdict, clock: _Clock, transaction: Transaction, state: State
-) -> None:
-    """Raise `PolicyRefusal` for what the policy does not let through."""
-
-    def refuse(reason: str, field: str, expected: str, found: str) -> None:
-        raise PolicyRefusal(
+def broken_rules(policy: Policy, found: Judged, way: Way) -> Iterator[PolicyRefusal]:
+    """The rules of the policy that the transaction breaks."""
+    for reason, field, expected, said in _broken(policy, found, way):
+        yield PolicyRefusal(
             f"the policy refuses it: {reason}",
-            field=field, expected=expected, found=found, verdict=verdict,
+            field=field, expected=expected, found=said, verdict=found.verdict,
         )  # fmt: skip
 
-    _check_age(policy, state.age(clock.now), refuse)
+
+# Why, the key of the policy, what it allows, and what was found.
+_Broken = tuple[str, str, str, str]
+
+
+def _broken(policy: Policy, found: Judged, way: Way) -> Iterator[_Broken]:
+    yield from _too_old(policy, way.state.age(found.clock.now))
     wanted = policy.wanted_recipients()
-    if wanted is not None and bytes(state.proxy or b"") not in wanted:
+    proxy = bytes(way.state.proxy or b"")
+    if wanted is not None and proxy not in wanted:
         expected = ", ".join(map(checksum, sorted(wanted))) or "none"
-        refuse("a contract that is not listed", "recipients", expected, shown(state.proxy))
-    _check_feeds(policy, systems.of_state(state), _data(transaction), refuse)
-    cost = max(_value(transaction), _fees(verdict))
+        yield "a contract that is not listed", "recipients", expected, checksum(proxy)
+    yield from _other_feeds(policy, way)
+    cost = max(way.value, sum(bill.amount for bill in found.verdict.bills))
     if policy.max_fee is not None and cost > policy.max_fee:
-        refuse("it costs more than allowed", "max_fee", f"at most {policy.max_fee}", str(cost))
-    if stopping := policy.stops(verdict.findings):
+        yield "it costs more than allowed", "max_fee", f"at most {policy.max_fee}", str(cost)
+    if stopping := policy.stops(found.verdict.findings):
         allowed = f"no finding of {', '.join(policy.refuse)}"
-        refuse(str(stopping[0]), "refuse", allowed, ", ".join(each.code for each in stopping))
+        yield str(stopping[0]), "refuse", allowed, ", ".join(each.code for each in stopping)
 
 
-def _check_age(policy: Policy, age: int | None, refuse: Any) -> None:
+def _too_old(policy: Policy, age: int | None) -> Iterator[_Broken]:
     if policy.max_age is None:
         return
     expected = f"at most {policy.max_age} s old"
     if age is None:
-        refuse("nothing says how old the state is", "max_age", expected, "no age")
+        yield "nothing says how old the state is", "max_age", expected, "no age"
     elif age > policy.max_age:
-        refuse("the state is old; fetch it again", "max_age", expected, f"{age} s")
+        yield "the state is old; fetch it again", "max_age", expected, f"{age} s"
 
 
-def _check_feeds(policy: Policy, system: System, data: bytes, refuse: Any) -> None:
-    wanted = policy.wanted_feeds()
-    if wanted is None:
+def _other_feeds(policy: Policy, way: Way) -> Iterator[_Broken]:
+    if (wanted := policy.wanted_feeds()) is None:
         return
-    for raw in decode_call(system.calldata_functions, data).payloads:
-        try:
-            feeds = system.feeds(raw)
-        except PayloadError as error:
-            refuse(f"its feed cannot be read: {error}", "feeds", "a feed that is listed", "none")
-            return
-        for feed in feeds:
-            if feed not in wanted:
-                name = "0x" + feed.hex() if isinstance(feed, bytes) else str(feed)
-                refuse("a feed that is not listed", "feeds", "a feed that is listed", name)
-
-
-def _fees(verdict: Verdict) -> int:
-    """What the call is billed, in the smallest unit of the token that it pays in."""
-    return sum(check.inputs.get("fee") or 0 for check in verdict.checks if check.name == "fee")
-
-
-# --- fields of a transaction ----------------------------------------------------------------------
-
-
-def _data(transaction: Transaction) -> bytes:
-    value = transaction.get("data", transaction.get("input"))
-    if isinstance(value, bytes | bytearray):
-        return bytes(value)
+    expected = "a feed that is listed"
     try:
-        return unhexlify(value.removeprefix("0x"))
-    except (AttributeError, ValueError):
-        raise Misuse("not hex", field="data", found=shown(value)) from None
+        for raw in _payloads(way):
+            for feed in way.system.feeds(raw):
+                if feed not in wanted:
+                    name = "0x" + feed.hex() if isinstance(feed, bytes) else str(feed)
+                    yield "a feed that is not listed", "feeds", expected, name
+    except PayloadError as error:
+        yield f"its feed cannot be read: {error}", "feeds", expected, "none"
 
 
-def _value(transaction: Transaction) -> int:
-    return _integer(transaction.get("value", 0), "value")
-
-
-def _integer(value: Any, name: str) -> int:
-    if isinstance(value, str) and QUANTITY.fullmatch(value):
-        return int(value, 16)
-    if type(value) is not int:
-        raise Misuse("not an integer", field=name, found=shown(value))
-    return value
+def _payloads(way: Way) -> tuple[bytes, ...]:
+    if way.handed is not None:
+        return tuple(each.raw for each in way.handed.payloads)
+    return decode_call(way.system.calldata_functions, way.data).payloads

@@ -25,6 +25,7 @@ import json
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -34,10 +35,11 @@ import msgspec.structs
 from payloads.backing_off import pause_after
 from payloads.chain.changes import StateChange, diff_states
 from payloads.chain.contract_reader import ContractReader
-from payloads.chain.fetch import Progress, read_state, write_text
+from payloads.chain.fetch import Progress, read_state
 from payloads.chain.history import TimedEvent
 from payloads.chain.memory import Mark, Memory
 from payloads.chain.rpc import Node, Unavailable, connect, is_async, provider_of
+from payloads.chain.state_files import load_state, write_text
 from payloads.crypto import checksum
 from payloads.errors import Misuse, PayloadError, shown
 from payloads.inputs import to_path
@@ -62,7 +64,8 @@ class LiveState:
     `subscriber`, `since` and `progress` are those of `fetch_state`. `max_age` is in seconds, and
     None is any age; on a chain with rare blocks it must be longer than between two of them.
     `on_change` is called with each `StateChange`, after the state is replaced, in the thread that
-    reads. `interval` is the pause between two steps of `run` and of `with`, in seconds.
+    reads; its exceptions leave `refresh`, and are logged by `run`. `interval` is the pause between
+    two steps of `run` and of `with`, in seconds.
     """
 
     def __init__(
@@ -99,8 +102,13 @@ class LiveState:
         self._step = threading.RLock()
         self._chain_id: int | None = None
         self._state: State | None = None
+        self._untold: deque[StateChange] = deque()
+        # The state that the file has.
+        self._saved: State | None = None
         self._memory = self._nothing = Memory(since=since, subscriber=_address(self.subscriber))
         self._file = None if file is None else to_path(file)
+        if self._file is not None and self._file.suffix == ".toml":
+            raise Misuse("the file of a live state is JSON", field="file", found=shown(str(file)))
         if self._file is not None and self._file.exists():
             self._restore(self._file)
 
@@ -154,20 +162,31 @@ class LiveState:
     def refresh(self) -> State:
         """Read what is new, and return the state."""
         with self._step:
-            try:
-                before, (state, memory, changes) = self._state, self._read()
-                self._chain_id = state.chain_id
-                self._state, self._memory = state, memory
-                if state is not before:
-                    self._save()
-            except PayloadError as error:
-                self.problem = error
-                raise
-            self.problem = None
-            if self._on_change is not None:
-                for change in changes:
-                    self._on_change(change)
+            state = self._advance()
+            self._tell()
+            self._save()
             return state
+
+    def _advance(self) -> State:
+        """Replace the state by the newest."""
+        self.node.renew()
+        try:
+            state, memory, changes = self._read()
+        except PayloadError as error:
+            self.problem = error
+            raise
+        self.problem = None
+        self._chain_id = state.chain_id
+        self._state, self._memory = state, memory
+        self._untold += changes
+        return state
+
+    def _tell(self) -> None:
+        """Call back for each change, once. After a failure the next step tells the others."""
+        while self._untold:
+            change = self._untold.popleft()
+            if self._on_change is not None:
+                self._on_change(change)
 
     def _read(self) -> tuple[State, Memory, Sequence[StateChange]]:
         for _ in range(_ATTEMPTS - 1):
@@ -233,7 +252,7 @@ class LiveState:
 
     def _restore(self, path: Path) -> None:
         """Go on from the file; `Misuse` for that of another contract or subscriber."""
-        state, content = State.load(path), json.loads(path.read_bytes())
+        state, content = load_state(path), json.loads(path.read_bytes())
         _check_same("proxy", path, checksum(self.proxy), _address(state.proxy))
         if "live" not in content:
             return  # a state without what the next step needs: all is read again
@@ -245,9 +264,11 @@ class LiveState:
             self._memory = memory
 
     def _save(self) -> None:
-        if self._file is None or self._state is None:
+        """Write the file after the changes were told: after a crash they are rather told twice."""
+        state = self._state
+        if self._file is None or state is None or state is self._saved:
             return
-        record = self._state.to_dict()
+        record = state.to_dict()
         text = json.dumps(record | {"live": self._memory.to_json()}) + "\n"
         if len(text) > MAX_STATE_BYTES:
             text = json.dumps(record) + "\n"
@@ -256,6 +277,7 @@ class LiveState:
         except OSError as error:
             problem = f"cannot write {self._file}: {error.strerror}"
         else:
+            self._saved = state
             return
         raise Misuse(problem, field="file")
 
@@ -267,20 +289,26 @@ class LiveState:
         pause = 0.0 if self._state is None else self.interval
         while not self._stopping.wait(pause):
             try:
-                self.refresh()
+                with self._step:
+                    self._advance()
+                    self._tell_and_save()
             except _Stopped:
                 break
             except PayloadError as error:
                 failures += 1
                 LOGGER.warning("%r: step %d failed: %s", self, failures, error)
-            except Exception:  # of `on_change`: the state is new all the same
-                LOGGER.exception("%r: on_change failed", self)
-                failures = 0
+                pause = pause_after(failures, max(self.interval, 1.0), LONGEST_PAUSE)
             else:
-                failures = 0
-            pause = self.interval
-            if failures:
-                pause = pause_after(failures, max(pause, 1.0), LONGEST_PAUSE)
+                failures, pause = 0, self.interval
+        self._stopping.clear()
+
+    def _tell_and_save(self) -> None:
+        """Whatever goes wrong here is logged: the state is new all the same."""
+        for act, name in ((self._tell, "on_change"), (self._save, "the file")):
+            try:
+                act()
+            except Exception:
+                LOGGER.exception("%r: %s failed", self, name)
 
     def stop(self) -> None:
         """End `run`, and wait for the thread of `with`: at most for the request that it makes."""

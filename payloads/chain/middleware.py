@@ -4,9 +4,10 @@
     w3.eth.send_transaction(transaction)     # raises `Refused` instead of sending
 
 The same line is for a `Web3` and for an `AsyncWeb3`, also over a websocket. Guarded is each
-transaction to a contract that the state is of, sent with `eth_sendTransaction` or signed
-(`eth_sendRawTransaction`: its signer is the sender). Other transactions, and all other methods,
-pass untouched. The guard asks the node directly, not through the onion.
+transaction to a contract that the state is of, and each to a consumer of the policy that carries a
+payload, sent with `eth_sendTransaction` or signed (`eth_sendRawTransaction`: its signer is the
+sender). Other transactions, and all other methods, pass untouched. The guard asks the node
+directly, not through the onion.
 
 Layer 0 is next to the provider: there the guard sees what goes out, whatever other middleware made
 of it, signed transactions of `SignAndSendRawMiddlewareBuilder` included. On the outside
@@ -66,7 +67,7 @@ class GuardMiddlewareBuilder(Web3MiddlewareBuilder):
             if iscoroutinefunction(self._state):
                 raise Misuse("a state that is awaited", field="state", expected="an AsyncWeb3")
             source = self._source()
-            if _is_guarded(transaction, source):
+            if _is_guarded(transaction, source, self._policy):
                 guard.refuse_transaction(self._w3, transaction, source, self._policy)
         return method, params
 
@@ -75,7 +76,7 @@ class GuardMiddlewareBuilder(Web3MiddlewareBuilder):
             source = self._source()
             if isawaitable(source):
                 source = await source
-            if _is_guarded(transaction, source):
+            if _is_guarded(transaction, source, self._policy):
                 await aio.refuse_transaction(self._w3, transaction, source, self._policy)
         return method, params
 
@@ -100,7 +101,7 @@ def _transaction(method: str, params: Any) -> Mapping[str, Any] | None:
     return transaction if transaction.get("to") else None
 
 
-def _is_guarded(transaction: Mapping[str, Any], source: Source) -> bool:
+def _is_guarded(transaction: Mapping[str, Any], source: Source, policy: Policy) -> bool:
     to = transaction["to"]
     if isinstance(to, str) and "." in to:
         raise Misuse(
@@ -108,4 +109,8 @@ def _is_guarded(transaction: Mapping[str, Any], source: Source) -> bool:
             field="to", expected='middleware_onion.inject(guard, "guard", layer=0)',
             found=shown(to),
         )  # fmt: skip
-    return address_bytes(to, "to") in contracts_of(source)
+    contract = address_bytes(to, "to")
+    if contract in policy.known_consumers():
+        # Other calls of one's own contract, and ether for it, are not the guard's business.
+        return guard.carries_payload(transaction)
+    return contract in contracts_of(source)

@@ -22,7 +22,8 @@ class Policy(Record, frozen=True, kw_only=True):
     age. `refuse`: severities and codes of the findings that stop a transaction. `feeds`: the feed
     ids (Stork: asset ids) that payloads may be of. `recipients`: the contracts that transactions
     may go to. `max_fee`: the most that a call may cost, in the smallest unit of what it pays in.
-    None in the last three allows all.
+    None in these three allows all. `consumers`: contracts of your own that hand payloads on to the
+    contract that verifies; a transaction to any other contract is not judged.
     """
 
     margin: int | None = None
@@ -31,6 +32,7 @@ class Policy(Record, frozen=True, kw_only=True):
     feeds: tuple[str | bytes | int, ...] | None = None
     recipients: tuple[str | bytes, ...] | None = None
     max_fee: int | None = None
+    consumers: tuple[str | bytes, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("margin", "max_age", "max_fee"):
@@ -38,12 +40,13 @@ class Policy(Record, frozen=True, kw_only=True):
             if value is not None and (type(value) is not int or value < 0):
                 expected = "an integer that is not negative, or None"
                 raise Misuse("not a limit", field=name, expected=expected, found=shown(value))
-        for name in ("refuse", "feeds", "recipients"):
+        for name in ("refuse", "feeds", "recipients", "consumers"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, tuple):
                 raise Misuse("not a tuple", field=name, found=type(value).__name__)
         self.wanted_feeds()
         self.wanted_recipients()
+        self.known_consumers()
 
     def wanted_feeds(self) -> frozenset[bytes | int] | None:
         """The feeds as payloads have them: ids of 32 bytes, or numbers of assets."""
@@ -54,6 +57,10 @@ class Policy(Record, frozen=True, kw_only=True):
         if self.recipients is None:
             return None
         return frozenset(address_bytes(each, "recipients") for each in self.recipients)
+
+    def known_consumers(self) -> frozenset[bytes]:
+        """The consumers as addresses."""
+        return frozenset(address_bytes(each, "consumers") for each in self.consumers)
 
     def stops(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings that stop a transaction."""

@@ -57,6 +57,10 @@ class Unavailable(Misuse):
     """The state of a chain that could not be read."""
 
 
+class Silent(Unavailable):
+    """A node that gives no answer, also when it is asked again."""
+
+
 class Reverts(Exception):
     """A call that the node ran, and that reverted. Never leaves `payloads.chain`."""
 
@@ -216,11 +220,16 @@ class Node:
         self._provider, self._secrets, self._pause = provider, tuple(secrets), pause
         self.host = host
         self.calls = 0
+        self._most = MAX_REQUESTS
         self._blocks: dict[int, Block] = {}
         self._range = WIDEST_RANGE
 
     def __repr__(self) -> str:
         return f"Node({self.host})"
+
+    def renew(self) -> None:
+        """Another reading begins, which may take as many requests again."""
+        self._most = self.calls + MAX_REQUESTS
 
     def redacted(self, text: str) -> str:
         """The words of a server, on one line and without pieces of the URL."""
@@ -253,11 +262,11 @@ class Node:
                 if not failure.transient:
                     break
         # Outside the handler: its exception's text, and its context's, may hold the URL.
-        raise Unavailable(f"{self.host} cannot be asked", field=method, found=self.redacted(why))
+        raise Silent(f"{self.host} cannot be asked", field=method, found=self.redacted(why))
 
     def _once(self, method: str, params: Sequence[Any]) -> Any:
         self.calls += 1
-        if self.calls > MAX_REQUESTS:
+        if self.calls > self._most:
             raise Unavailable(f"{self.host} has been asked {MAX_REQUESTS} times")
         failure: Exception | None = None
         try:
@@ -325,14 +334,13 @@ class Node:
         number: int | str,
         sender: bytes | None = None,
         value: int = 0,
+        gas: int | None = None,
     ) -> bytes:
         """The data that a call returns at a block; `Reverts` with its revert data."""
-        call = {"to": checksum(to), "data": "0x" + data.hex()}
-        if sender is not None:
-            call["from"] = checksum(sender)
-        if value:
-            call["value"] = hex(value)
-        block = number if isinstance(number, str) else hex(number)
+        call = _call(to, data, sender, value)
+        if gas is not None:
+            call["gas"] = hex(gas)
+        block = _block(number)
         problem: Exception
         try:
             return self._bytes(self._request("eth_call", [call, block]))
@@ -344,9 +352,41 @@ class Node:
                 problem = Reverts(reverted)
         raise problem
 
+    def gas_needed(self, to: bytes, data: bytes, sender: bytes | None, value: int) -> int:
+        """The least gas limit that a transaction succeeds with; `Unavailable` if it reverts."""
+        found = self.request("eth_estimateGas", [_call(to, data, sender, value)])
+        return self._integer(found, "eth_estimateGas")
+
+    def gas_price(self) -> int:
+        return self._integer(self.request("eth_gasPrice", []), "eth_gasPrice")
+
+    def gas_limit(self, number: int) -> int:
+        """The gas that a block has room for."""
+        found = self.request("eth_getBlockByNumber", [hex(number), False])
+        value = found.get("gasLimit") if isinstance(found, dict) else None
+        return self._integer(value, "gasLimit")
+
+    def balance(self, address: bytes) -> int:
+        """The ether of an address, in wei."""
+        found = self.request("eth_getBalance", [checksum(address), "latest"])
+        return self._integer(found, "eth_getBalance")
+
     def transaction(self, hash_: str) -> dict[str, Any] | None:
         found = self.request("eth_getTransactionByHash", [hash_])
         return found if isinstance(found, dict) else None
+
+    def sender(self, number: int, index: int) -> tuple[bytes, int] | None:
+        """Who sent the transaction at this place of a block, and its nonce; None for no such."""
+        place = [hex(number), hex(index)]
+        found = self.request("eth_getTransactionByBlockNumberAndIndex", place)
+        if not isinstance(found, dict):
+            return None
+        return self._bytes(found.get("from")), self._integer(found.get("nonce"), "nonce")
+
+    def nonce(self, address: bytes, number: int | str) -> int:
+        """How many transactions an account had sent after a block, or with the `pending` ones."""
+        method, block = "eth_getTransactionCount", _block(number)
+        return self._integer(self.request(method, [checksum(address), block]), method)
 
     def logs(
         self,
@@ -442,6 +482,20 @@ class Node:
         return Unavailable(
             f"{self.host} gives an answer that no node should", field=field, found=found
         )
+
+
+def _block(number: int | str) -> str:
+    return number if isinstance(number, str) else hex(number)
+
+
+def _call(to: bytes, data: bytes, sender: bytes | None, value: int) -> dict[str, str]:
+    """A call as JSON-RPC has it."""
+    call = {"to": checksum(to), "data": "0x" + data.hex()}
+    if sender is not None:
+        call["from"] = checksum(sender)
+    if value:
+        call["value"] = hex(value)
+    return call
 
 
 def _error_answer(error: Any) -> _ErrorAnswer:

@@ -21,7 +21,7 @@ def read_signed(raw: bytes) -> dict[str, Any]:
         known = "a legacy transaction, or one of type 1 to 4"
         raise Misuse("no known kind of transaction", field="raw", expected=known, found=_head(raw))
     try:
-        fields = _fields(raw, kind)
+        raw, fields = _read(raw, kind)
         place = _PLACE_OF_TO[kind]
         to, value, data = fields[place : place + 3]
         found = {"from": _signer(raw), "value": int.from_bytes(value, "big"), "data": data}
@@ -33,12 +33,14 @@ def read_signed(raw: bytes) -> dict[str, Any]:
     return found | ({"to": to} if to else {}) | ({} if chain_id is None else {"chainId": chain_id})
 
 
-def _fields(raw: bytes, kind: int) -> list[Any]:
+def _read(raw: bytes, kind: int) -> tuple[bytes, list[Any]]:
+    """The transaction and its fields, without the blobs that it may come with (EIP-4844)."""
     import rlp  # type: ignore[import-untyped]
 
     fields: list[Any] = rlp.decode(raw[1:] if kind else raw)
-    # A transaction with blobs may come together with them.
-    return fields[0] if kind == 3 and isinstance(fields[0], list) else fields
+    if kind == 3 and isinstance(fields[0], list):
+        return b"\x03" + rlp.encode(fields[0]), fields[0]
+    return raw, fields
 
 
 def _signer(raw: bytes) -> str:

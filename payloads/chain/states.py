@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from payloads import systems
+from payloads.chain.state_files import load_state
 from payloads.crypto import checksum
 from payloads.errors import Misuse, shown
 from payloads.inputs import to_path
@@ -122,19 +123,6 @@ class States:
 
     def _names(self) -> str:
         return _names(list(self._members)) or "no state"
-
-
-def load_state(path: str | Path) -> State:
-    """The state in a file; anything wrong with it is misuse that names the file."""
-    try:
-        return State.load(path)
-    except OSError as error:
-        raise Misuse(f"cannot read {path}: {error.strerror}") from None
-    except Misuse as error:
-        field = str(path) if error.field in (None, str(path)) else f"{path}: {error.field}"
-        raise Misuse(
-            error.reason, field=field, expected=error.expected, found=error.found
-        ) from None
 
 
 def current(source: State | LiveState) -> State:

@@ -6,7 +6,7 @@ find in them, in the contract's order. Nothing else is kept between steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from payloads.abi.solidity import FREE_MEMORY, Argument, decode
@@ -30,8 +30,9 @@ class Item:
     """A payload of a call. An attribute that is None was not found (yet)."""
 
     __slots__ = (
-        "call", "charge", "config", "context", "digest", "fault", "feed_id", "head", "index",
-        "observed", "quote", "raw", "report", "rs", "signers", "ss", "token", "vs", "whole",
+        "bare", "call", "charge", "config", "context", "digest", "fault", "feed_id", "head",
+        "index", "observed", "quote", "raw", "report", "rs", "signers", "ss", "token", "vs",
+        "whole",
     )  # fmt: skip
 
     call: Call
@@ -56,12 +57,14 @@ class Item:
     token: bytes | None
     head: tuple[Any, ...] | None
     charge: Any
+    # The report as findings read it.
+    bare: Any
 
     def __init__(self, call: Call, raw: bytes, index: int | None, fault: Malformed | None) -> None:
         self.call, self.raw, self.index, self.fault = call, raw, index, fault
         self.whole = self.token = None
         self.report = self.config = self.digest = self.signers = self.observed = None
-        self.feed_id = self.quote = self.head = self.charge = None
+        self.feed_id = self.quote = self.head = self.charge = self.bare = None
         self.rs = self.ss = ()
 
     @property
@@ -88,19 +91,19 @@ class Item:
             self.digest = keccak256(keccak256(self.report) + self.context)
         return self.digest
 
-    def signatures(self) -> Iterator[Signature]:
+    def signatures(self) -> list[Signature]:
         """The signatures that have an r, an s and a recovery id."""
         digest = self.hash()
-        for r, s, v in zip(self.rs, self.ss, self.vs, strict=False):
-            yield digest, r, s, v
+        return [(digest, r, s, v) for r, s, v in zip(self.rs, self.ss, self.vs, strict=False)]
 
-    def asked(self) -> Iterator[Signature]:
+    def asked(self) -> list[Signature]:
         """These, and in a bulk call those of the payloads behind it, some at a time."""
-        yield from self.signatures()
+        found = self.signatures()
         if self.index is not None and self.index % AHEAD == 0:
             for item in self.call.items[self.index + 1 : self.index + AHEAD]:
                 if item.whole or item.splits():
-                    yield from item.signatures()
+                    found += item.signatures()
+        return found
 
     def splits(self) -> bool:
         """Take the five parts already, if it is certain that the contract will find them."""
@@ -204,6 +207,23 @@ def split(raw: bytes) -> tuple[bytes, bytes, Sequence[bytes], Sequence[bytes], b
         [raw[at : at + WORD] for at in range(ss + WORD, ss_end, WORD)],
         raw[192:224],
     )
+
+
+def split_arguments(raw: bytes, count: int) -> list[bytes] | None:
+    """The `bytes` arguments of any calldata that solc decodes; None where it reverts."""
+    size = len(raw)
+    if size < 4 + WORD * count:
+        return None
+    found = []
+    for head in range(4, 4 + WORD * count, WORD):
+        at = 4 + WORD + _from_bytes(raw[head : head + WORD])
+        if at > size:
+            return None
+        end = at + _from_bytes(raw[at - WORD : at])
+        if end > size:
+            return None
+        found.append(raw[at:end])
+    return found
 
 
 def _decode_slowly(

@@ -4,18 +4,21 @@ since v0.5.1 `verifyView(bytes)` and `verifyBulkView(bytes[])`, which are not bi
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from payloads.abi import calldata
 from payloads.abi.calldata import Call, Function, function_named
 from payloads.abi.solidity import Argument
 from payloads.abi.strictness import AS_CONTRACT, Profile
 from payloads.chainlink.frames import Payload, raw_of
+from payloads.chainlink.payment import FORGOTTEN, Pay, parameter
 from payloads.chainlink.report import Input
 from payloads.crypto import checksum
 from payloads.errors import Misuse
 from payloads.inputs import to_bytes
-from payloads.signatures import address_bytes
+
+if TYPE_CHECKING:
+    from payloads.chainlink.state import ChainlinkState
 
 _PARAMETER = Argument("parameter_payload", "bytes")
 VERIFY = Function.of("verify", Argument("payload", "bytes"), _PARAMETER)
@@ -31,11 +34,6 @@ def decode_call(value: Input, *, profile: Profile = AS_CONTRACT) -> Call:
     return calldata.decode_call(FUNCTIONS, value, profile)
 
 
-def parameter(fee_token: str | bytes | None) -> bytes:
-    """The parameter payload that names the token to pay in; empty if none is named."""
-    return bytes(12) + address_bytes(fee_token, "fee_token") if fee_token else b""
-
-
 def token_named(parameter_payload: bytes) -> str | None:
     """The token that a parameter payload names, if it starts with a clean address word."""
     if len(parameter_payload) < 32 or any(parameter_payload[:12]):
@@ -47,11 +45,13 @@ def encode_calldata(
     payload: Payload | Iterable[Payload],
     function: str | None = None,
     *,
-    fee_token: str | bytes | None = None,
+    pay: Pay | None = None,
+    state: ChainlinkState | None = None,
 ) -> bytes:
     """Calldata for `verify` or, with a list of payloads, for `verifyBulk`.
 
-    It pays in `fee_token`, if a token is given. The views take no token.
+    `pay` is the way of paying (see `payment`); its words need the `state`, which has the tokens.
+    The views take none. `Misuse` if the state's fee manager charges and `pay` is not given.
     """
     several = isinstance(payload, list | tuple)
     found = VERIFY_BULK if several else VERIFY
@@ -60,9 +60,20 @@ def encode_calldata(
     if found.takes_many != several:
         expected = "a list of payloads" if found.takes_many else "one payload"
         raise Misuse(f"{found.name} takes {expected}", field="payload", expected=expected)
-    if found in VIEWS and fee_token:
-        raise Misuse(f"{found.name} is not billed", field="fee_token", expected="no token")
+    if found in VIEWS and pay:
+        raise Misuse(f"{found.name} is not billed", field="pay", expected="none")
     payloads: Any = payload if several else [payload]
     raws = [to_bytes(raw_of(item)) for item in payloads]
-    parameters = () if found in VIEWS else (parameter(fee_token),)
+    parameters = () if found in VIEWS else (_parameter(pay, state),)
     return found.calldata(raws if several else raws[0], *parameters)
+
+
+def _parameter(pay: Pay | None, state: ChainlinkState | None) -> bytes:
+    if state is not None:
+        from payloads.chainlink.state import ChainlinkState
+        from payloads.verdicts.calls import check_system
+
+        check_system(state, ChainlinkState)
+        if not pay and state.charges is not None:
+            raise Misuse(FORGOTTEN, field="pay")
+    return parameter(pay, state)

@@ -27,6 +27,7 @@ from payloads.chainlink.errors import (
     VERIFIER_NOT_FOUND,
 )
 from payloads.chainlink.fees import Charge, charge
+from payloads.chainlink.payment import FORGOTTEN
 from payloads.chainlink.schemas import COMMON_HEAD
 from payloads.chainlink.state import V03, V04, ChainlinkState
 from payloads.crypto import checksum
@@ -121,6 +122,8 @@ def _pays_nothing(item: Item) -> bool:
 def _fee_token(item: Item) -> None:
     if _pays_nothing(item):
         item.quote = b""
+    elif not item.call.parameter_payload:
+        raise Stop(b"", FORGOTTEN)
     else:
         item.quote = decode(QUOTE, item.call.parameter_payload)[0].to_bytes(20, "big")
 

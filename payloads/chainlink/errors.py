@@ -16,6 +16,9 @@ ACCESS_FORBIDDEN = ContractError.of("AccessForbidden")
 EXPIRED_REPORT = ContractError.of("ExpiredReport")
 INVALID_QUOTE = ContractError.of("InvalidQuote")
 INVALID_DEPOSIT = ContractError.of("InvalidDeposit")
+# A caller that does not take back value: of FeeManager 2.1.0, and of fee managers that do nothing.
+INVALID_RECEIVING_ADDRESS = ContractError.of("InvalidReceivingAddress")
+REFUND_FAILED = ContractError.of("RefundFailed")
 
 # Of the mock that the vendor publishes for tests, `MockVerifierProxy` of chainlink-local, alone.
 _MOCK = "only chainlink-local's mock has this error: this proxy is the mock, not a deployed one"

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hexbytes import HexBytes
+
 from payloads.chainlink.call import Call, Item
 from payloads.chainlink.checks import MEMBERS, SIGNATURES, stages
-from payloads.chainlink.findings import findings
+from payloads.chainlink.findings import findings, good_until
 from payloads.chainlink.state import ChainlinkState, Config
 from payloads.crypto import keccak256
 from payloads.signatures import recovered
 from payloads.verdicts import checks
-from payloads.verdicts.checks import Check, Explanation
+from payloads.verdicts.checks import Bill, Check, Explanation
 from payloads.verdicts.signature_hints import signature_hints
 
 # More configs than this are not tried as what a signature may have been made for.
@@ -28,14 +30,28 @@ def explain(call: Call) -> Explanation:
     details = dict.fromkeys((SIGNATURES.name, MEMBERS.name), _with_each_signature)
     found = checks.explain(stages(call), call, details)
     accepted = not any(check.decided for check in found)
-    return Explanation(found, tuple(findings(call, accepted)))
+    return Explanation(found, tuple(findings(call, accepted)), _bills(call), good_until(call))
+
+
+def brief(call: Call) -> Explanation:
+    """The findings on a call whose checks all passed, and its bills."""
+    return Explanation((), tuple(findings(call, True)), _bills(call), good_until(call))
+
+
+def _bills(call: Call) -> tuple[Bill, ...]:
+    amounts: dict[HexBytes, int] = {}
+    for item in call.items:
+        if item.charge is not None and item.charge.fee:
+            token = item.charge.token
+            amounts[token] = amounts.get(token, 0) + item.charge.fee
+    return tuple(Bill(token, amount) for token, amount in amounts.items())
 
 
 # --- signatures -----------------------------------------------------------------------------------
 
 
 def _recover_each(item: Item) -> list[bytes | None]:
-    signers, signatures = item.call.signers, list(item.signatures())
+    signers, signatures = item.call.signers, item.signatures()
     signers.learn(signatures)
     return [signers.recover(*signature) for signature in signatures]
 

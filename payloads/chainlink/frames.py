@@ -189,7 +189,7 @@ def without_signatures(raw: bytes) -> str:
     return "a context and a report, encoded without signatures" if fits else ""
 
 
-def _snappy(raw: bytes) -> str:
+def snappy_evidence(raw: bytes) -> str:
     try:
         size = uncompressed_size(raw)
         # Raw snappy makes at most 64 bytes out of 3, and never more than a sixth longer.
@@ -220,7 +220,7 @@ EVIDENCE = (
     Evidence(75, "report", _exact_report),
     Evidence(70, "full_report", _full_report),
     Evidence(65, "full_report", without_signatures),
-    Evidence(50, "snappy", _snappy, doubtful=True),
+    Evidence(50, "snappy", snappy_evidence, doubtful=True),
     Evidence(20, "report", _legacy_report, doubtful=True),
     Evidence(10, "report", _broken_report, doubtful=True),
 )

@@ -8,6 +8,7 @@ report only: they say what is charged if the call is otherwise accepted, which `
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 from hexbytes import HexBytes
@@ -15,14 +16,14 @@ from hexbytes import HexBytes
 from payloads.abi.fields import Digits, Record, field, hexed, jsonable
 from payloads.abi.solidity import decode
 from payloads.chainlink.call import PAIR, split
-from payloads.chainlink.calldata import parameter
 from payloads.chainlink.checks import VERSION_1
 from payloads.chainlink.fees import Charge, charge
 from payloads.chainlink.frames import Payload, raw_of
 from payloads.chainlink.gas import PAID, expected_gas
+from payloads.chainlink.payment import WAYS, Pay, parameter
 from payloads.chainlink.schemas import COMMON_HEAD
 from payloads.chainlink.state import BY_SUBSCRIPTION, V051, ChainlinkState
-from payloads.errors import Malformed, Misuse
+from payloads.errors import Malformed, Misuse, shown
 from payloads.signatures import address_bytes
 from payloads.verdicts.calls import state_and_time
 
@@ -44,22 +45,19 @@ class Quote(Record, frozen=True):
     signatures: int
     gas: dict[str, int | None]
     free: str = ""
+    pay: str | None = None
 
-    def charge(self, token: str) -> Charge | None:
-        """The charge in `link` or `native`."""
-        if token not in ("link", "native"):
-            raise Misuse("no such token", field="token", expected="link or native", found=token)
-        return self.link if token == "link" else self.native
+    def charge(self, pay: str) -> Charge | None:
+        """The charge if it is paid in this way: `link`, `native` or `wrapped`."""
+        if pay not in WAYS:
+            raise Misuse("no such way of paying", field="pay", expected=" or ".join(WAYS),
+                         found=shown(pay))  # fmt: skip
+        return self.link if pay == "link" else self.native
 
     @property
     def value(self) -> int:
-        """The wei to send to pay in the native token itself; 0 to pay in LINK, or wrapped."""
-        return 0 if self.native is None else self.native.fee
-
-    def parameter_payload(self, token: str) -> bytes:
-        """What to pass as `parameterPayload` to pay in `link` or `native`; empty where free."""
-        found = self.charge(token)
-        return b"" if found is None else parameter(bytes(found.token))
+        """The wei to send along. It is the native fee where no way of paying was asked for."""
+        return 0 if self.native is None or self.pay not in (None, "native") else self.native.fee
 
     def to_dict(self) -> dict[str, Any]:
         """The quote as the command line prints it with `--json`."""
@@ -75,9 +73,9 @@ class BulkQuote(Record, frozen=True):
 
     quotes: tuple[Quote, ...]
 
-    def _charges(self, token: str) -> Iterator[Charge]:
+    def _charges(self, pay: str) -> Iterator[Charge]:
         for quote in self.quotes:
-            if (charge := quote.charge(token)) is not None:
+            if (charge := quote.charge(pay)) is not None:
                 yield charge
 
     @property
@@ -92,12 +90,12 @@ class BulkQuote(Record, frozen=True):
 
     @property
     def value(self) -> int:
-        """The wei to send to pay in the native token itself."""
-        return self.native
+        """The wei to send along. It is the native fee where no way of paying was asked for."""
+        return sum(quote.value for quote in self.quotes)
 
-    def reward(self, token: str = "link") -> int:
-        """The reward in juels, when paid in that token."""
-        return sum(charge.reward for charge in self._charges(token))
+    def reward(self, pay: str = "link") -> int:
+        """The reward in juels, when it is paid in that way."""
+        return sum(charge.reward for charge in self._charges(pay))
 
     @property
     def expires_in(self) -> int | None:
@@ -118,12 +116,17 @@ def quote(
     payload: Payload,
     state: ChainlinkState,
     *,
+    pay: Pay | None = None,
     sender: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Quote:
-    """Fee and reward for one payload, under the state's surcharge and the sender's discounts."""
+    """Fee and reward for one payload, under the state's surcharge and the sender's discounts.
+
+    `pay` is the way of paying (see `payment`). Without it the quote has both tokens.
+    """
     state, now = state_and_time(state, ChainlinkState, now, at)
+    way = None if pay is None else _way(pay, state)
     raw = raw_of(payload)
     parts = split(raw)
     report = parts[1] if parts is not None else decode(PAIR, raw)[1]
@@ -144,7 +147,35 @@ def quote(
         signatures=signatures,
         gas=_gas(state, signatures),
         free=free,
+        pay=way,
     )
+
+
+def _way(pay: Pay, state: ChainlinkState) -> str:
+    """The word for this way of paying; the address of wrapped native is paid by allowance."""
+    if pay in WAYS:
+        return str(pay)
+    fees, named = state.charges, parameter(pay, state)
+    for way in ("link", "wrapped") if fees is not None else ():
+        if named == parameter(way, state):
+            return way
+    raise Misuse(
+        "the fee manager takes LINK and wrapped native only" if fees is not None
+        else "no fee manager charges: no token is taken",
+        field="pay", expected=" or ".join(WAYS), found=shown(pay),
+    )  # fmt: skip
+
+
+def native_fee(
+    payloads: Iterable[bytes | Malformed], state: ChainlinkState, sender: bytes | None
+) -> int:
+    """The native fee of a call; payloads for which the call reverts anyway count as nothing."""
+    total = 0
+    for payload in payloads if state.charges is not None else ():
+        with suppress(Malformed):
+            if not isinstance(payload, Malformed):
+                total += quote(payload, state, sender=sender).value
+    return total
 
 
 def _why_free(feed_id: bytes, state: ChainlinkState) -> str:
@@ -195,11 +226,12 @@ def quote_bulk(
     payloads: Iterable[Payload],
     state: ChainlinkState,
     *,
+    pay: Pay | None = None,
     sender: str | bytes | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> BulkQuote:
     """The quotes of all payloads of one `verifyBulk`, and their totals."""
     return BulkQuote(
-        tuple(quote(payload, state, sender=sender, now=now, at=at) for payload in payloads)
+        tuple(quote(payload, state, pay=pay, sender=sender, now=now, at=at) for payload in payloads)
     )

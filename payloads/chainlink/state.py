@@ -15,7 +15,6 @@ import msgspec
 from hexbytes import HexBytes
 
 from payloads.abi.fields import Record, hexed
-from payloads.chainlink.calldata import parameter
 from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, shown
 from payloads.json_records import Wrong, integer
@@ -338,6 +337,7 @@ class ChainlinkState(State, frozen=True, kw_only=True, dict=True, gc=True):
     PAST: ClassVar[tuple[str, ...]] = (
         "configs", "unset_digests", "deactivated_feeds", "fee_manager", "access_controller",
     )  # fmt: skip
+    DATED: ClassVar[str | None] = "configs"
 
     subscriber: Address | None = None
     subscriber_is_contract: bool = False
@@ -355,12 +355,6 @@ class ChainlinkState(State, frozen=True, kw_only=True, dict=True, gc=True):
             _check_activation_times(self)
         elif len(self.by_key) < len(self.in_force):
             raise Wrong("two configs in force have the same name", path="configs")
-
-    def parameter_payload(self, token: str) -> bytes:
-        """The argument of `verify` that says what to pay in: `link` or `native`."""
-        if self.fee_manager is None:
-            raise Misuse("the state has no fee manager to pay", field="fee_manager")
-        return parameter(self.fee_manager.token(token))
 
     @cached_property
     def charges(self) -> FeeManager | None:

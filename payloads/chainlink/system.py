@@ -16,6 +16,7 @@ from payloads.chainlink.frames import (
     open_frame,
     without_signatures,
 )
+from payloads.chainlink.payment import WAYS
 from payloads.chainlink.places import places
 from payloads.chainlink.report import BareReport, FullReport, decode, decode_report
 from payloads.chainlink.rows import rows, title
@@ -23,9 +24,11 @@ from payloads.chainlink.signers import expect_signers, recover
 from payloads.chainlink.to_json import from_dict, to_dict
 from payloads.chainlink.views import view, view_parameter
 from payloads.errors import Malformed, Misuse
+from payloads.signatures import address_bytes
 from payloads.system import Options, System, Terms
 
 if TYPE_CHECKING:
+    from payloads.arrays.reader import Columns
     from payloads.chainlink.quotes import Quote
     from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
@@ -66,11 +69,13 @@ def _compressed(value: FullReport | BareReport) -> bytes:
     return compress(value.encode())
 
 
-def _calldata(payloads: Sequence[bytes], function: str, fee_token: str | None) -> bytes:
+def _calldata(
+    payloads: Sequence[bytes], function: str | None, pay: str | bytes | None, state: Any
+) -> bytes:
     if function_named(FUNCTIONS, function).takes_many:
-        return encode_calldata(list(payloads), function, fee_token=fee_token)
+        return encode_calldata(list(payloads), function, pay=pay, state=state)
     (payload,) = payloads
-    return encode_calldata(payload, function, fee_token=fee_token)
+    return encode_calldata(payload, function, pay=pay, state=state)
 
 
 def _revert(raw: bytes) -> str:
@@ -94,12 +99,18 @@ def _feeds(raw: bytes) -> tuple[bytes | int, ...]:
     return (decode(raw).report_blob[:32].ljust(32, b"\0"),)
 
 
+def _columns() -> Columns:
+    from payloads.chainlink.columns import COLUMNS
+
+    return COLUMNS
+
+
 def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers) -> Judgement:
     from payloads.chainlink.verifier import judging
 
     how: dict[str, Any] = {"value": terms.value, "sender": terms.sender, "now": terms.now}
     how["origin"] = terms.origin
-    how["parameter_payload"] = terms.parameter_payload
+    how["pay"] = terms.pay
     function = function_named(FUNCTIONS, terms.function)
     if not function.takes_many:
         (_,) = payloads
@@ -110,22 +121,25 @@ def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signe
 def _judging_calldata(calldata: bytes, state: Any, terms: Terms, signers: Signers) -> Judgement:
     from payloads.chainlink.verifier import judging_calldata
 
-    if terms.parameter_payload:
-        raise Misuse("calldata says itself what it pays in", field="parameter_payload")
-    how: dict[str, Any] = {"value": terms.value, "sender": terms.sender, "now": terms.now}
+    if terms.pay:
+        raise Misuse("calldata says itself what it pays in", field="pay")
+    how: dict[str, Any] = {"value": terms.value or 0, "sender": terms.sender, "now": terms.now}
     how["origin"] = terms.origin
     return judging_calldata(calldata, state, signers, **how)
 
 
-def _parameter(state: Any, token: str) -> bytes:
-    payload: bytes = state.parameter_payload(token)
-    return payload
+def _value_sent(payloads: Sequence[bytes], state: Any, terms: Terms) -> int:
+    from payloads.chainlink.payment import value_sent
+    from payloads.chainlink.quotes import native_fee
+
+    sender = state.subscriber if terms.sender is None else address_bytes(terms.sender, "sender")
+    return value_sent(terms.pay, terms.value, lambda: native_fee(payloads, state, sender))
 
 
-def _quote(payload: bytes, state: Any, sender: str | None, now: int | None) -> Quote:
+def _quote(payload: bytes, state: Any, terms: Terms) -> Quote:
     from payloads.chainlink.quotes import quote
 
-    return quote(payload, state, sender=sender, now=now)
+    return quote(payload, state, pay=terms.pay, sender=terms.sender, now=terms.now)
 
 
 SYSTEM = System(
@@ -157,10 +171,13 @@ SYSTEM = System(
     calldata_functions=FUNCTIONS,
     encode_calldata=_calldata,
     feeds=_feeds,
+    columns=_columns,
     contracts=CONTRACTS,
     state_class=_state_class,
+    refund_errors=("InvalidReceivingAddress", "RefundFailed"),
     judging=_judging,
     judging_calldata=_judging_calldata,
-    parameter=_parameter,
+    ways_to_pay=WAYS,
+    value_sent=_value_sent,
     quote=_quote,
 )

@@ -92,12 +92,19 @@ class _Unknown(Record, frozen=True):
 
     words: tuple[_Word, ...]
     tail: HexBytes = HexBytes(b"")
+    why_unknown: str = "described as unknown"
 
 
 class _Trailing(Record, frozen=True):
     """What follows the last field of a known schema."""
 
     report_trailing: HexBytes = HexBytes(b"")
+
+
+class _Guess(Record, frozen=True):
+    """How the layout was found."""
+
+    guess: str = ""
 
 
 class _Signatures(Record, frozen=True):
@@ -120,8 +127,9 @@ def from_dict(record: dict[str, Any]) -> FullReport | BareReport:
     """
     check_object(record)
     report, blob = _report_from(record)
+    guess: str = _READING.read(_Guess, record).guess
     if "rs" not in record:
-        return BareReport(report, raw=blob)
+        return BareReport(report, guess, blob)
     context = _READING.fields(CONTEXT.fields, record)
     signatures: _Signatures = _READING.read(_Signatures, record)
     return FullReport(
@@ -131,6 +139,7 @@ def from_dict(record: dict[str, Any]) -> FullReport | BareReport:
         ss=signatures.ss,
         raw_vs=signatures.raw_vs,
         report=report,
+        guess=guess,
         raw=signatures.raw,
     )
 
@@ -140,7 +149,7 @@ def _report_from(record: dict[str, Any]) -> tuple[AnyReport, bytes]:
     if record.get("schema") == "unknown":
         unknown: _Unknown = _READING.read(_Unknown, record)
         blob = b"".join(unknown.words) + unknown.tail
-        return unknown_report(blob, "described as unknown"), blob
+        return unknown_report(blob, unknown.why_unknown), blob
     schema = _schema(record)
     report = schema.record(**_READING.fields(schema.table.fields, record))
     trailing: _Trailing = _READING.read(_Trailing, record)

@@ -26,11 +26,13 @@ from typing import Any
 from payloads.abi.calldata import Function
 from payloads.abi.fields import hexed
 from payloads.abi.solidity import decode_bulk_calldata, decode_calldata
-from payloads.chainlink.call import Call
+from payloads.chainlink.call import Call, split_arguments
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK_VIEW, VERIFY_VIEW, VIEWS
 from payloads.chainlink.checks import stages
-from payloads.chainlink.explanation import explain
+from payloads.chainlink.explanation import brief, explain
 from payloads.chainlink.frames import Payload, raw_of
+from payloads.chainlink.payment import Pay, parameter, value_sent
+from payloads.chainlink.quotes import native_fee
 from payloads.chainlink.report import Input
 from payloads.chainlink.state import V051, ChainlinkState
 from payloads.errors import Malformed, Misuse
@@ -39,6 +41,7 @@ from payloads.verdicts.calls import (
     called_function,
     check_value,
     no_function,
+    raising,
     state_and_time,
     undecodable_call,
 )
@@ -51,8 +54,8 @@ from payloads.verdicts.verdict import Accepted, Reverted, Verdict
 def _call(
     payloads: Sequence[bytes | Malformed],
     state: ChainlinkState,
-    parameter_payload: Input,
-    value: int,
+    pay: Pay | None,
+    value: int | None,
     sender: str | bytes | None,
     origin: str | bytes | None,
     now: int | None,
@@ -62,9 +65,6 @@ def _call(
     is_view: bool = False,
 ) -> Call:
     state, now = state_and_time(state, ChainlinkState, now, at)
-    parameter = parameter_payload
-    if type(parameter) is not bytes:
-        parameter = raw_of(parameter, "parameter_payload")
     caller = state.subscriber if sender is None else address_bytes(sender, "sender")
     if now is None and state.charges is not None and not is_view:
         raise Misuse("the fee manager checks expiry: a time is needed", field="now")
@@ -72,11 +72,14 @@ def _call(
         raise Misuse(
             "the access controller decides by the sender: a sender is needed", field="sender"
         )
-    check_value(value)
-    if is_view and parameter:
-        raise Misuse("a view pays nothing", field="parameter_payload", expected="no bytes")
+    if value is not None:
+        check_value(value)
+    if is_view and pay:
+        raise Misuse("a view pays nothing", field="pay", expected="none")
     signed = _default_origin(state, caller) if origin is None else address_bytes(origin, "origin")
-    return Call(state, payloads, parameter, value, caller, signed, now, bulk, signers, is_view)
+    named = parameter(pay, state)
+    sent = value_sent(pay, value, lambda: native_fee(payloads, state, caller))
+    return Call(state, payloads, named, sent, caller, signed, now, bulk, signers, is_view)
 
 
 def _default_origin(state: ChainlinkState, caller: bytes | None) -> bytes | None:
@@ -100,8 +103,9 @@ def _judging(call: Call) -> Judgement:
         return Reverted(None, data, call.state, call.now, why)
     if call.bulk:
         reports = tuple(hexed(item.report or b"") for item in call.items)
-        return Accepted(reports, None, call.state, call.now, why)
-    return Accepted(hexed(call.items[0].report or b""), None, call.state, call.now, why)
+        return Accepted(reports, None, call.state, call.now, why, partial(brief, call))
+    report = hexed(call.items[0].report or b"")
+    return Accepted(report, None, call.state, call.now, why, partial(brief, call))
 
 
 def judging(
@@ -109,8 +113,8 @@ def judging(
     state: ChainlinkState,
     signers: Signers,
     *,
-    parameter_payload: Input = b"",
-    value: int = 0,
+    pay: Pay | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     origin: str | bytes | None = None,
     now: int | None = None,
@@ -119,7 +123,7 @@ def judging(
     view: bool = False,
 ) -> Judgement:
     """A judgement of one payload, or (`bulk`) of several in one call, that asks these signers."""
-    how = (state, parameter_payload, value, sender, origin, now, at)
+    how = (state, pay, value, sender, origin, now, at)
     return _judging(_call(payloads, *how, bulk, signers, view))
 
 
@@ -127,8 +131,8 @@ def judge(
     payload: Payload,
     state: ChainlinkState,
     *,
-    parameter_payload: Input = b"",
-    value: int = 0,
+    pay: Pay | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     origin: str | bytes | None = None,
     now: int | None = None,
@@ -137,10 +141,13 @@ def judge(
 ) -> Verdict:
     """What `verify(payload, parameterPayload)` would do. `returned` is the report's bytes.
 
+    `pay` is the way of paying (see `payment`). `value` is the wei sent along: by default the fee if
+    `pay` is `native`, and 0 otherwise.
+
     With `view`, what `verifyView(payload)` would do.
     """
     raw, signers = [raw_of(payload)], Signers()
-    how = (state, parameter_payload, value, sender, origin, now, at)
+    how = (state, pay, value, sender, origin, now, at)
     return finish(_judging(_call(raw, *how, False, signers, view)), signers)
 
 
@@ -148,8 +155,8 @@ def judge_bulk(
     payloads: Iterable[Payload],
     state: ChainlinkState,
     *,
-    parameter_payload: Input = b"",
-    value: int = 0,
+    pay: Pay | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     origin: str | bytes | None = None,
     now: int | None = None,
@@ -161,7 +168,7 @@ def judge_bulk(
     With `view`, what one `verifyBulkView(payloads)` would do.
     """
     raws, signers = [raw_of(payload) for payload in payloads], Signers()
-    how = (state, parameter_payload, value, sender, origin, now, at)
+    how = (state, pay, value, sender, origin, now, at)
     return finish(_judging(_call(raws, *how, True, signers, view)), signers)
 
 
@@ -195,20 +202,24 @@ def judging_calldata(
     """A judgement of calldata that asks these signers."""
     raw = raw_of(calldata, "calldata")
     state, now = state_and_time(state, ChainlinkState, now, at)
-    parameter: list[bytes]
+    found: list[bytes]
     try:
         function = called_function(_functions(state), raw)
         bulk = function.takes_many
         if bulk:
-            payloads, parameter = decode_bulk_calldata(function.arguments, raw)
+            payloads, found = decode_bulk_calldata(function.arguments, raw)
         else:
-            payload, *parameter = decode_calldata(function.arguments, raw)
+            arguments = function.arguments
+            payload, *found = split_arguments(raw, len(arguments)) or decode_calldata(
+                arguments, raw
+            )
             payloads = [payload]
     except Malformed as error:
-        call = _call([], state, b"", value, sender, origin, now, None, True, signers)
+        call = _call([], state, None, value, sender, origin, now, None, True, signers)
         return undecodable_call(error, call.state, call.now)
-    how = (state, parameter[0] if parameter else b"", value, sender, origin, now, None)
+    how = (state, None, value, sender, origin, now, None)
     call = _call(payloads, *how, bulk, signers, is_view=function in VIEWS)
+    call.parameter_payload = found[0] if found else b""
     return (yield from _judging(call))
 
 
@@ -219,8 +230,8 @@ def judge_many(
     payloads: Iterable[Payload],
     state: ChainlinkState,
     *,
-    parameter_payload: Input = b"",
-    value: int = 0,
+    pay: Pay | None = None,
+    value: int | None = None,
     sender: str | bytes | None = None,
     origin: str | bytes | None = None,
     now: int | None = None,
@@ -235,32 +246,13 @@ def judge_many(
     """
     state, now = state_and_time(state, ChainlinkState, now, at)
     raws, signers = [raw_of(payload) for payload in payloads], Signers()
-    how = (state, parameter_payload, value, sender, origin, now, None, False, signers)
+    how = (state, pay, value, sender, origin, now, None, False, signers)
     return judge_together(lambda raw: _judging(_call([raw], *how)), raws, signers, workers)
 
 
 # --- raising --------------------------------------------------------------------------------------
 
 
-def verify(
-    payload: Payload,
-    state: ChainlinkState,
-    *,
-    parameter_payload: Input = b"",
-    value: int = 0,
-    sender: str | bytes | None = None,
-    origin: str | bytes | None = None,
-    now: int | None = None,
-    at: int | None = None,
-) -> Verdict:
-    """As `judge`, but a call that would revert raises `ContractRefusal` with the same facts."""
-    return judge(
-        payload,
-        state,
-        parameter_payload=parameter_payload,
-        value=value,
-        sender=sender,
-        origin=origin,
-        now=now,
-        at=at,
-    ).raise_if_refused()
+verify = raising(
+    judge, "As `judge`, but a call that would revert raises `ContractRefusal` with the same facts."
+)

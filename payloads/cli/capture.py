@@ -1,13 +1,16 @@
 """`payloads capture`: write what a venue sends to a file.
 
-`Progress` shows the rates on standard error. At the end a summary goes to standard output.
+`Progress` shows the rates on standard error. At the end a summary goes to standard output, or to
+standard error where the capture itself goes to standard output.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import re
+import select
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from payloads.live.connection import Connection
     from payloads.live.group import GroupConnection
 
+_LOOKED_EVERY = 0.5
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"": 1, "B": 1, "k": 10**3, "kB": 10**3, "M": 10**6, "MB": 10**6, "G": 10**9, "GB": 10**9}
 
@@ -86,7 +90,7 @@ def _about(venue: venues.Venue) -> Iterator[str]:
     "--output",
     required=True,
     metavar="FILE",
-    help="A new file; .gz or .zst at its end compresses it.",
+    help="A new file; .gz or .zst at its end compresses it. - is standard output, to a pipe.",
 )
 @click.option(
     "--endpoint", default="", metavar="NAME|URL", help="mainnet (default), or another endpoint."
@@ -101,9 +105,8 @@ def _about(venue: venues.Venue) -> Iterator[str]:
 @click.option(
     "--flush",
     type=_duration,
-    default="1s",
     metavar="TIME",
-    help="A crash loses at most this much (1s).",
+    help="A crash loses at most this much (1s; 0.1s where the capture goes to a pipe).",
 )
 @click.option("--sync", is_flag=True, help="At each flush wait for the disk, too.")
 @click.option("--rotate-size", type=_size, metavar="SIZE", help="Begin a new file at this size.")
@@ -140,7 +143,7 @@ def capture(
     ca: str | None,
     seconds: float | None,
     frames: int | None,
-    flush: float,
+    flush: float | None,
     sync: bool,
     rotate_size: int | None,
     rotate_every: float | None,
@@ -170,19 +173,21 @@ def capture(
       payloads capture stork BTCUSD ETHUSD -o stork.jsonl.zst
       payloads capture chainlink 0x0003… --endpoint testnet --for 5m -o reports.jsonl
       payloads capture qfex level2:AAPL-USD --rotate-every 1h -o qfex.jsonl.gz
+      payloads capture stork BTCUSD -o - | payloads verify --state state.json
     """
     from payloads.capture.redaction import secrets_in
     from payloads.capture.writer import CaptureWriter
     from payloads.live import websocket  # noqa: F401 (says at once if it is not installed)
 
-    if output == "-":
-        raise Misuse("a capture is a file", field="-o", expected="its name", found=output)
+    target: str | int = _standard_output() if output == "-" else output
+    if flush is None:
+        flush = 0.1 if output == "-" else 1.0
     tls = _trusting(ca)
     progress = Progress(terminal.colours(colour, sys.stderr), frames)
     asked = _asked(venue, what, endpoint, options, credentials)
     session = venues.make(venue, asked)
     writer = CaptureWriter(
-        output, venue=venue, asked=_header(asked), secrets=secrets_in(session),
+        target, venue=venue, asked=_header(asked), secrets=secrets_in(session),
         flush_every=flush, sync=sync, max_bytes=rotate_size, max_seconds=rotate_every,
     )  # fmt: skip
     failed = None
@@ -191,16 +196,34 @@ def capture(
             asyncio.run(
                 _run(
                     session, writer, progress, seconds, attempts,
+                    target if isinstance(target, int) else None,
                     tls=tls, ping_interval=ping_interval, ping_timeout=ping_timeout,
                 )
             )  # fmt: skip
     except OSError as error:  # a full disk
         failed = progress.ended = error.strerror or str(error)
         where = str(error.filename or output)
-        terminal.line(show.error_line(where, f"cannot be written any more: {failed}"), err=True)
-    _summary(progress, writer, as_json, colour)
+        if error.errno == errno.EPIPE:
+            failed = progress.ended = _READER_GONE
+        else:
+            terminal.line(show.error_line(where, f"cannot be written any more: {failed}"), err=True)
+    _summary(progress, writer, as_json, colour, err=output == "-")
     if progress.ended_by is not None or progress.refused or not progress.opened or failed:
         raise SystemExit(1)
+
+
+_READER_GONE = "nothing reads the capture any more"
+
+
+def _standard_output() -> int:
+    """The descriptor of standard output, unless a person sees it: messages may drive a terminal."""
+    if sys.stdout.isatty():
+        expected = "a pipe or a file behind it: payloads capture … -o - | payloads decode"
+        raise Misuse("a capture is not written to a terminal", field="-o", expected=expected)
+    try:
+        return sys.stdout.fileno()
+    except (OSError, ValueError):  # this process has another stream in its place
+        raise Misuse("not a file or a pipe", field="-o", found="standard output") from None
 
 
 def _asked(
@@ -259,6 +282,7 @@ async def _run(
     progress: Progress,
     seconds: float | None,
     attempts: int | None,
+    pipe: int | None,
     **options: Any,
 ) -> None:
     from payloads.capture.frames import Incident
@@ -268,7 +292,7 @@ async def _run(
     connection = connect(session, recorder=writer, backoff=Backoff(attempts=attempts), **options)
     progress.connection = connection
     async with stoppable() as stop, connection:
-        error = await _until_first_end(connection, progress, stop, seconds)
+        error = await _until_first_end(connection, progress, stop, seconds, pipe)
     if isinstance(error, Refused):
         progress.ended_by, progress.ended = error, f"given up: {error.reason}"
         if isinstance(error, AllRefused):
@@ -286,17 +310,19 @@ async def _until_first_end(
     progress: Progress,
     stop: asyncio.Event,
     seconds: float | None,
+    pipe: int | None,
 ) -> BaseException | None:
     """Read until the limit, the end of --for, or Ctrl-C. Returns an error that ended it before."""
     reading = asyncio.ensure_future(progress.read(connection.inbox))
     stopping = asyncio.ensure_future(_stopped(stop))
     timing = asyncio.ensure_future(_time_over(connection, progress, seconds))
+    leaving = asyncio.ensure_future(_reader_gone(pipe))
     showing = asyncio.ensure_future(progress.show())
-    tasks: list[asyncio.Future[Any]] = [reading, stopping, timing, showing]
+    tasks: list[asyncio.Future[Any]] = [reading, stopping, timing, leaving, showing]
     try:
-        await asyncio.wait(tasks[:3], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks[:4], return_when=asyncio.FIRST_COMPLETED)
         progress.ended = "as many as were asked for"
-        for end in (stopping, timing):
+        for end in (stopping, timing, leaving):
             if end.done():
                 progress.ended = end.result()
     finally:
@@ -312,6 +338,18 @@ async def _until_first_end(
 async def _stopped(stop: asyncio.Event) -> str:
     await stop.wait()
     return "stopped"
+
+
+async def _reader_gone(pipe: int | None) -> str:
+    """Wait until nothing reads the pipe any more, which a write would notice only at its time."""
+    if pipe is None or not hasattr(select, "poll"):
+        await asyncio.Event().wait()
+        return ""
+    poll = select.poll()
+    poll.register(pipe, 0)  # errors and a closed end, which come unasked
+    while not poll.poll(0):
+        await asyncio.sleep(_LOOKED_EVERY)
+    return _READER_GONE
 
 
 async def _time_over(
@@ -330,10 +368,13 @@ async def _time_over(
 # --- at the end -----------------------------------------------------------------------------------
 
 
-def _summary(progress: Progress, writer: CaptureWriter, as_json: bool, colour: str) -> None:
+def _summary(
+    progress: Progress, writer: CaptureWriter, as_json: bool, colour: str, err: bool
+) -> None:
     record = progress.summary(writer)
     if as_json:
-        terminal.json_line(record)
+        terminal.json_line(record, err=err)
         return
+    coloured = terminal.colours(colour, sys.stderr if err else sys.stdout)
     for line in summary_lines(record):
-        terminal.line(line, colour=terminal.colours(colour, sys.stdout))
+        terminal.line(line, colour=coloured, err=err)

@@ -21,6 +21,7 @@ from payloads.cli import terminal
 from payloads.cli.capture_summary import missing_words, refused_words
 from payloads.errors import Refused, elide
 from payloads.venues.common.kinds import FirstOfKind
+from payloads.venues.common.session import GIVEN_UP
 
 if TYPE_CHECKING:
     from payloads.capture.frames import Delivery
@@ -121,7 +122,7 @@ class Progress:
         for each in self.connections:
             for label, missing in each.session.missing.items():
                 waited = now - (missing.asked_at or self._began_at)
-                soon = cut_short and waited < _WAITED_FOR
+                soon = cut_short and waited < _WAITED_FOR and missing.code != GIVEN_UP
                 (self.not_waited_for if soon else self.never_came)[label] = missing
         never = self.never_came.items()
         self.refused |= {label: missing_words(each, now) for label, each in never}

@@ -1,15 +1,18 @@
-"""What `verify`, `quote` and `state` share: the state, the clock and the sender."""
+"""What `verify`, `quote`, `encode` and `state` share: state, clock, sender, way of paying."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import click
 
-from payloads.chain.states import load_state
-from payloads.errors import Misuse
+from payloads.chain.state_files import load_state
+from payloads.chain.states import States
+from payloads.cli import terminal
+from payloads.errors import Misuse, elide
 from payloads.verdicts.state import State
 
 
@@ -19,6 +22,21 @@ def load_state_then(path: str, at: str | None, now: str | None) -> tuple[State, 
     if then is None:
         return state, time_
     return state.at(then), then if time_ is None else time_
+
+
+def load_states_then(
+    path: str, at: str | None, now: str | None
+) -> tuple[State | States, int | None]:
+    """As `load_state_then`; the states in a folder, if the path is one."""
+    if not os.path.isdir(path):
+        return load_state_then(path, at, now)
+    states, then, time_ = States.load(path), instant(at, "at"), instant(now, "now")
+    if states.ignored:
+        names = ", ".join(each.name for each in states.ignored)
+        terminal.line(f"{path}: no state files: {elide(names, 200)}", err=True)
+    if then is None:
+        return states, time_
+    return States([state.at(then) for state in states]), then if time_ is None else time_
 
 
 def instant(text: str | None, name: str) -> int | None:
@@ -35,6 +53,14 @@ def instant(text: str | None, name: str) -> int | None:
         expected = "unix seconds, an ISO date and time, or now"
         raise Misuse("not a time", field=name, expected=expected, found=repr(text)) from None
     return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
+
+
+pay_option = click.option(
+    "--pay",
+    metavar="WAY",
+    help="How the fee is paid: link, native (as value), wrapped (native, by allowance), or the "
+    "address of a token. Stork takes native.",
+)
 
 
 def state_options(function: Callable[..., None]) -> Callable[..., None]:

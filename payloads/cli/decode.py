@@ -62,7 +62,8 @@ def decode(
             elif as_json:
                 run.record(record | item.origin)
             else:
-                where = ", ".join(part for part in (item.where, leaf.path) if part)
+                path = leaf.path or item.more.get("path")
+                where = ", ".join(part for part in (item.where, path) if part)
                 run.lines(show.payload_lines(leaf, where, decimals, signers))
 
     run.each(sources, act)

@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from payloads import systems
+from payloads.chain.state_files import load_state
+from payloads.cli.chain_options import pay_option
 from payloads.cli.late_choice import LateChoice
 from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
@@ -33,7 +35,10 @@ def _targets() -> tuple[str, ...]:
     show_default=True,
     help="What to write. Names of functions mean calldata; verifyBulk takes all inputs in one.",
 )
-@click.option("--fee-token", metavar="ADDRESS", help="Token to name in the parameter payload.")
+@pay_option
+@click.option(
+    "--state", "state_path", metavar="FILE", help="The state, for calldata: it has the tokens."
+)
 @click.option(
     "--insecure-test-sign",
     "seed",
@@ -47,7 +52,8 @@ def encode(
     as_json: bool,
     colour: str,
     target: str,
-    fee_token: str | None,
+    pay: str | None,
+    state_path: str | None,
     seed: str | None,
 ) -> None:
     """Write payloads as bytes: re-encoded, compressed, or as calldata.
@@ -57,7 +63,8 @@ def encode(
 
     \b
     Examples:
-      payloads encode --to verify --fee-token 0x514910771AF9Ca656af840dff83E8264EcF986CA 0x0006…
+      payloads encode --to verify --pay link --state state.json 0x0006…
+      payloads encode --to verify --pay 0x514910771AF9Ca656af840dff83E8264EcF986CA 0x0006…
       payloads encode --to verifyBulk reports.txt
       payloads encode --to snappy 0x0006f9b5…
       payloads decode --json 0x0006… | jq '.ask = "1"' | payloads encode
@@ -66,22 +73,25 @@ def encode(
     run = Run(as_json, colour)
     gathered: list[bytes] = []
     caller = _caller(target)
+    if caller is None and (pay is not None or state_path is not None):
+        raise Misuse("only calldata pays", field="--pay", expected="--to with a function's name")
+    state = None if state_path is None else load_state(state_path)
 
     def act(item: Item) -> None:
         for system, payload in _payloads(item.value):
             if seed is not None:
                 payload = signed_insecurely(system.name, payload, seed)
             if caller is None:
-                _write(run, _as(target, system, payload), target)
+                _write(run, _as(target, system, payload), target, item)
             elif caller[1]:
                 gathered.append(payload.encode())
             else:
-                raw = caller[0].encode_calldata([payload.encode()], target, fee_token)
-                _write(run, raw, target)
+                raw = caller[0].encode_calldata([payload.encode()], target, pay, state)
+                _write(run, raw, target, item)
 
     run.each(sources, act)
     if caller is not None and caller[1] and not run.failed:
-        _write(run, caller[0].encode_calldata(gathered, target, fee_token), target)
+        _write(run, caller[0].encode_calldata(gathered, target, pay, state), target)
     run.finish()
 
 
@@ -94,10 +104,11 @@ def _caller(target: str) -> tuple[System, bool] | None:
     return None
 
 
-def _write(run: Run, raw: bytes, target: str) -> None:
+def _write(run: Run, raw: bytes, target: str, item: Item | None = None) -> None:
     text = "0x" + raw.hex()
     if run.as_json:
-        run.record({"target": target, "size": len(raw), "hex": text})
+        record = {"target": target, "size": len(raw), "hex": text}
+        run.record(record if item is None else record | item.origin)
     else:
         run.lines([text])
 

@@ -40,7 +40,7 @@ def inspect(
     def act(item: Item) -> None:
         for view in inspect_each(item.value, form=form, schema=schema, layout=layout):
             if as_json:
-                run.record(view.to_dict())
+                run.record(view.to_dict() | item.origin)
             else:
                 run.lines(show.view_lines(view, item.where, full_hex))
             if view.error is not None:

@@ -9,6 +9,7 @@ from payloads.cli import terminal
 from payloads.cli.capture import capture
 from payloads.cli.decode import decode
 from payloads.cli.encode import encode
+from payloads.cli.explain import explain
 from payloads.cli.inspect import inspect
 from payloads.cli.quote import quote
 from payloads.cli.recover import recover
@@ -49,10 +50,12 @@ def _print_version(context: click.Context, _parameter: click.Parameter, wanted: 
 def main() -> None:
     """Decode signed oracle payloads offline, exactly as the chain would.
 
-    A SOURCE is a payload (hex, or a JSON frame), the name of a file that holds one or many, one a
-    line, or - for standard input, which is also the default. Chainlink Data Streams fullReports
-    and reports, Stork Fast signed_ecdsa payloads, their JSON frames and their calldata are all
-    recognised.
+    A SOURCE is a payload (hex, or a JSON frame), the name of a file with one or many, or - for
+    standard input, which is also the default. Chainlink Data Streams fullReports and reports, Stork
+    Fast signed_ecdsa payloads, their JSON frames and their calldata are all recognised. A file may
+    hold payloads, one a line, or be a capture, a HAR, a flow file of mitmproxy, a log of wscat,
+    websocat or a logger of JSON lines, or what another command printed with --json; plain or
+    compressed. Piped lines are answered as they come.
 
     \b
     Examples:
@@ -64,11 +67,15 @@ def main() -> None:
       payloads verify --state state.json FILE  what the contract would do, and why
       payloads quote --state state.json FILE   what it would cost
       payloads state fetch --rpc URL 0x478A…   what the chain knows, for the two above
+      payloads explain --rpc URL 0x4f2a…       a transaction after the fact
       payloads capture stork BTCUSD -o FILE    keep what a venue sends
       payloads replay FILE                     play it again
       payloads simulate stork                  a venue on loopback, to try all of this on
     """
 
 
-for command in (decode, inspect, recover, encode, verify, quote, state, capture, replay, simulate):
+for command in (
+    *(decode, inspect, recover, encode, verify, quote, state, explain),
+    *(capture, replay, simulate),
+):
     main.add_command(command)

@@ -9,17 +9,16 @@ import click
 from payloads import systems
 from payloads.abi.calldata import decode_call
 from payloads.chainlink.fees import Charge
+from payloads.chainlink.gas import PAID
 from payloads.chainlink.quotes import BulkQuote, Quote
 from payloads.chainlink.state import percent
 from payloads.cli import terminal
-from payloads.cli.chain_options import (
-    load_state_then,
-    state_options,
-)
+from payloads.cli.chain_options import load_state_then, pay_option, state_options
 from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
 from payloads.errors import Misuse
 from payloads.judging import given
+from payloads.system import Terms
 from payloads.verdicts.state import State
 from payloads.verdicts.words import amount, duration, instant
 
@@ -39,6 +38,7 @@ _WAYS = {
 @click.command(short_help="Say what verifying payloads costs.")
 @command_options
 @state_options
+@pay_option
 @guarded
 def quote(
     sources: tuple[str, ...],
@@ -48,23 +48,27 @@ def quote(
     now: str | None,
     at: str | None,
     sender: str | None,
+    pay: str | None,
 ) -> None:
     """Say what verifying payloads costs: fee, reward, value to send, gas, and time left.
 
-    Exact to the wei, in LINK and in native, under the state's surcharge and the sender's discounts.
-    With several payloads the totals of one verifyBulk follow. Whether the contract would accept
-    them is another question: payloads verify answers it.
+    Exact to the wei, in LINK and in native (or as --pay says), under the state's surcharge and the
+    sender's discounts. With several payloads the totals of one verifyBulk follow. Whether the
+    contract would accept them is another question: payloads verify answers it.
 
     \b
     Examples:
       payloads quote --state fixtures/examples/state.json fixtures/examples/report.hex
+      payloads quote --state state.json --pay wrapped report.hex
       payloads quote --state state.json --now now --sender 0x… report.hex
       cat frames.jsonl | payloads quote --state state.json --json | jq .value
     """
     run = Run(as_json, colour)
     state, time = load_state_then(state_path, at, now)
     system = systems.of_state(state)
+    terms = Terms(pay=pay, sender=sender, now=time)
     if system.quote is None:
+        system.value_sent((), state, terms)
         _show_flat_fee(run, state)
         return
     quote_payload, functions = system.quote, system.calldata_functions
@@ -77,7 +81,7 @@ def quote(
                 continue
             raws = decode_call(functions, found.raw).payloads if found.is_call else (found.raw,)
             for raw in raws:
-                made = quote_payload(raw, state, sender, time)
+                made = quote_payload(raw, state, terms)
                 quotes.append(made)
                 _show(run, made, item)
 
@@ -119,15 +123,16 @@ def _quote_lines(found: Quote, where: str) -> Iterator[str]:
     yield f"{title}  {terminal.style(where, dim=True)}"
     if found.free:
         yield _row("fee", f"none: {found.free}")
-    if found.link is not None:
+    if found.link is not None and found.pay in (None, "link"):
         yield from _charge_lines("LINK", found.link)
-    if found.native is not None:
+    if found.native is not None and found.pay != "link":
         yield from _charge_lines("native", found.native)
-        yield _row("value to send", f"{amount(found.value, 'native')}, or 0 to pay wrapped or LINK")
+    if found.native is not None:
+        yield _row("value to send", _value(found.value, found.pay))
     if found.expires_at is not None:
         yield _row("expires", _expiry(found))
     yield _row("signatures", str(found.signatures))
-    for index, words in enumerate(_gas(found.gas)):
+    for index, words in enumerate(_gas(found.gas, found.pay)):
         yield _row("" if index else "gas to expect", words)
     yield ""
 
@@ -152,20 +157,29 @@ def _expiry(found: Quote) -> str:
     return f"{expiry}: {duration(left)} left"
 
 
-def _gas(gas: dict[str, int | None]) -> Iterator[str]:
+def _value(wei: int, pay: str | None) -> str:
+    said = amount(wei, "native")
+    return said if pay is not None else f"{said}, or 0 to pay wrapped or LINK"
+
+
+def _gas(gas: dict[str, int | None], pay: str | None) -> Iterator[str]:
     """A line for each way that was measured from cold state."""
     for way, count in gas.items():
-        if count is not None:
+        other = pay is not None and way in PAID and way.removesuffix("_with_link") != pay
+        if count is not None and not other:
             yield f"{count:,} {_WAYS[way]}"
 
 
 def _bulk_lines(bulk: BulkQuote) -> Iterator[str]:
     yield terminal.style(f"all {len(bulk.quotes)} in one verifyBulk", bold=True)
-    yield _row("fee in LINK", amount(bulk.link, "LINK"))
-    yield _row("  reward", amount(bulk.reward("link"), "LINK"))
-    yield _row("fee in native", amount(bulk.native, "native"))
-    yield _row("  reward", amount(bulk.reward("native"), "LINK"))
-    yield _row("value to send", f"{amount(bulk.value, 'native')}, or 0 to pay wrapped or LINK")
+    pay = bulk.quotes[0].pay
+    if pay in (None, "link"):
+        yield _row("fee in LINK", amount(bulk.link, "LINK"))
+        yield _row("  reward", amount(bulk.reward("link"), "LINK"))
+    if pay != "link":
+        yield _row("fee in native", amount(bulk.native, "native"))
+        yield _row("  reward", amount(bulk.reward("native"), "LINK"))
+    yield _row("value to send", _value(bulk.value, pay))
     if (left := bulk.expires_in) is not None:
         words = f"{duration(left)} left" if left >= 0 else f"expired {duration(left)} ago"
         yield _row("first to expire", words)

@@ -53,13 +53,13 @@ def recover(
             if leaf.error is not None:
                 run.fail(item.where, leaf.error, item.line)
             else:
-                _recover(run, leaf, item.where, expected)
+                _recover(run, leaf, item, expected)
 
     run.each(sources, act)
     run.finish()
 
 
-def _recover(run: Run, leaf: Decoded, where: str, expected: tuple[str, ...]) -> None:
+def _recover(run: Run, leaf: Decoded, item: Item, expected: tuple[str, ...]) -> None:
     system = systems.of_value(leaf.value)
     if system is None or not is_signed(leaf.value):
         raise Malformed("not signed by anybody", field="signatures", expected="a signed payload")
@@ -69,9 +69,10 @@ def _recover(run: Run, leaf: Decoded, where: str, expected: tuple[str, ...]) -> 
         record = {"system": system.name, "form": leaf.form, **facts}
         record["signers"] = [found.address for found in signatures]
         record["signatures"] = signatures
-        run.record(json_object(record))
+        record["hex"] = leaf.raw
+        run.record(json_object(record) | item.origin)
     else:
         hashed = "0x" + bytes(leaf.value.signed_bytes).hex()
-        run.lines(show.recovered_lines(leaf, where, signatures, hashed))
+        run.lines(show.recovered_lines(leaf, item.where, signatures, hashed))
     if expected:
         system.expect_signers(leaf.value, *expected)

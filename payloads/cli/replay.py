@@ -17,6 +17,7 @@ import click
 from payloads.cli import show, terminal
 from payloads.cli.late_choice import LateChoice
 from payloads.cli.run import guarded
+from payloads.cli.sources import Awaited, opened
 from payloads.errors import Malformed, Misuse, PayloadError
 
 if TYPE_CHECKING:
@@ -134,21 +135,24 @@ class _Player:
         """The records of one file."""
         from payloads.capture.format import BrokenLine
         from payloads.capture.frames import Frame, Incident
-        from payloads.capture.importers.any_file import import_records
 
         try:
-            source: Any = sys.stdin.buffer if name == "-" else name
-            for where, record in import_records(source, kind=self.kind, venue=self.venue):
+            for where, record in self._records(name):
                 if (missing := parts.saw(record)) is not None:
                     self._report(f"{name}: {where}", missing)
                 if isinstance(record, BrokenLine):
                     self._report(f"{name}: {where}", record.error)
                 elif not isinstance(record, Frame | Incident) or self._wanted(record):
                     yield record
-        except OSError as error:
-            raise Misuse(f"cannot read {name}: {error.strerror}") from None
         except Malformed as error:
             self._report(name, error)
+
+    def _records(self, name: str) -> Iterator[tuple[str, CaptureRecord]]:
+        from payloads.capture.importers.any_file import import_records
+
+        with contextlib.nullcontext(sys.stdin.buffer) if name == "-" else opened(name) as stream:
+            awaited: Any = Awaited(stream, name)
+            yield from import_records(awaited, kind=self.kind, venue=self.venue)
 
     def _wanted(self, record: Any) -> bool:
         if self.connection is not None and record.connection != self.connection:

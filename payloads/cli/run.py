@@ -78,11 +78,11 @@ class Run:
     def lines(self, lines: Iterable[str]) -> None:
         """Lines for a person."""
         for line in lines:
-            terminal.line(line, colour=self.out_colour)
+            terminal.line(line, colour=self.out_colour, later=True)
 
     def record(self, record: dict[str, Any]) -> None:
         """One JSON object on a line of its own."""
-        terminal.json_line(with_numbers(record) if self.numbers else record)
+        terminal.json_line(with_numbers(record) if self.numbers else record, later=True)
 
     def finish(self) -> None:
         """Leave with the exit code that the run deserves."""
@@ -110,7 +110,10 @@ def guarded(function: Callable[P, None]) -> Callable[P, None]:
         try:
             function(*args, **kwargs)
         except PayloadError as error:
-            terminal.line(show.error_line("", str(error)), err=True)
+            if kwargs.get("as_json"):
+                terminal.json_line({"error": error.to_dict(), "where": ""}, err=True)
+            else:
+                terminal.line(show.error_line("", str(error)), err=True)
             raise SystemExit(2 if isinstance(error, Misuse) else 1) from None
         except OSError as error:
             if error.errno in (None, errno.EPIPE):  # the reader has gone: click handles that
@@ -136,6 +139,12 @@ def _numbers(context: click.Context, _parameter: click.Parameter, wanted: bool) 
 
 def command_options(function: Callable[..., None]) -> Callable[..., None]:
     """The sources, and the options that every command has."""
+    argument = click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+    return argument(output_options(function))
+
+
+def output_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options about what is printed."""
     colour = click.option(
         "--color",
         "colour",
@@ -150,8 +159,7 @@ def command_options(function: Callable[..., None]) -> Callable[..., None]:
         "--numbers", is_flag=True, expose_value=False, callback=_numbers,
         help="With --json: integers that may exceed 2^53 as numbers, too, not as strings.",
     )  # fmt: skip
-    argument = click.argument("sources", nargs=-1, metavar="[SOURCE]...")
-    return argument(as_json(numbers(colour(function))))
+    return as_json(numbers(colour(function)))
 
 
 def form_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -12,7 +12,7 @@ import click
 
 from payloads import published
 from payloads.chain.changes import StateChange, diff_states
-from payloads.chain.states import load_state
+from payloads.chain.state_files import load_state
 from payloads.cli import terminal
 from payloads.cli.chain_options import load_state_then
 from payloads.cli.run import Run, guarded
@@ -85,7 +85,7 @@ def fetch(
     """
     from payloads.chain import fetch_state, save_state
 
-    progress = _Progress()
+    progress = ReadingProgress()
     found = fetch_state(
         rpc, proxy, block=block, subscriber=subscriber, since=since, progress=progress
     )
@@ -100,7 +100,7 @@ def fetch(
     terminal.line(f"{output}: {found.described()}", err=True)
 
 
-class _Progress:
+class ReadingProgress:
     """A line on the terminal that shows how far the reading is; nothing where there is none."""
 
     def __init__(self) -> None:

@@ -22,6 +22,10 @@ import click
 _KEY = secrets.token_hex(8)
 _CODE = re.compile(f"\x1b{_KEY}(\\[[0-9;]*m)")
 _CLEAR = "\r\033[K"
+# Results that are written together, up to about so many characters and lines: a system call for
+# each would take as long as decoding.
+_waiting: list[str] = []
+_BATCH, _BATCH_LINES = 2**20, 256
 
 
 def colours(choice: str, stream: Any) -> bool:
@@ -58,21 +62,35 @@ def _shown(text: str, coloured: bool) -> str:
     return "".join(part + code for part, code in zip(shown, codes, strict=True))
 
 
-def line(text: str, *, err: bool = False, colour: bool | None = None) -> None:
-    """A line for a person. `colour` None: colours on a terminal."""
+def line(text: str, *, err: bool = False, colour: bool | None = None, later: bool = False) -> None:
+    """A line for a person. `colour` None: colours on a terminal. `later`: at the next `flush`."""
     coloured = colours("auto", sys.stderr if err else sys.stdout) if colour is None else colour
-    click.echo(_shown(text, coloured), err=err, color=coloured)
+    _put(_shown(text, coloured), err, later)
+
+
+def _put(text: str, err: bool, later: bool) -> None:
+    """Print a line; one that may wait is written together with others, before anything else."""
+    if later:
+        _waiting.append(text)
+        if len(_waiting) >= _BATCH_LINES or len(text) * len(_waiting) > _BATCH:
+            flush()
+        return
+    flush()
+    click.echo(text, err=err, color=True)  # codes that are not wanted are gone by now
 
 
 def status(text: str = "") -> None:
     """Overwrite the last line of the terminal's standard error, or clear it."""
+    flush()
     click.echo(f"{_CLEAR}{printable(text)}", nl=False, err=True)
 
 
-def json_line(record: Any, *, err: bool = False, indent: int | None = None) -> None:
+def json_line(
+    record: Any, *, err: bool = False, indent: int | None = None, later: bool = False
+) -> None:
     """JSON on a line of its own, or with an indent on several."""
     for text in json.dumps(record, ensure_ascii=False, indent=indent).split("\n"):
-        click.echo(_json(text), err=err)
+        _put(_json(text), err, later)
 
 
 def captured(text: bytes) -> None:
@@ -85,6 +103,10 @@ def captured(text: bytes) -> None:
 
 def flush() -> None:
     """Hand on what was printed so far."""
+    if _waiting:
+        text = "\n".join(_waiting)
+        _waiting.clear()
+        click.echo(text, color=True)
     sys.stdout.flush()
 
 
@@ -101,8 +123,11 @@ class PrintableGroup(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _printable_errors():
-            return super().invoke(ctx)
+        try:
+            with _printable_errors():
+                return super().invoke(ctx)
+        finally:
+            flush()
 
 
 @contextlib.contextmanager

@@ -9,9 +9,11 @@ import click
 import msgspec.structs
 
 from payloads import systems
-from payloads.abi.calldata import function_named
+from payloads.abi.calldata import decode_call, function_named
+from payloads.abi.fields import Record, json_object
+from payloads.chain.states import States
 from payloads.cli import terminal
-from payloads.cli.chain_options import load_state_then, state_options
+from payloads.cli.chain_options import load_states_then, pay_option, state_options
 from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
 from payloads.errors import Malformed, Misuse, elide
@@ -42,33 +44,16 @@ def _function(system: System, state: State, name: str | None) -> str:
         raise Misuse(error.reason, field="--call", expected=expected, found=name) from None
 
 
-def _parameter(system: System, state: State, token: str | None, text: str | None) -> bytes:
-    """The parameter payload: given in hex, or made for a token."""
-    if token is not None and text is not None:
-        raise Misuse("--quote and --parameter say the same thing twice", field="--quote")
-    if token is not None:
-        return system.parameter(state, token)
-    if text is None or text in ("", "0x"):
-        return b""
-    try:
-        return to_bytes(text, name="--parameter")
-    except Malformed as error:
-        raise Misuse(
-            error.reason, field=error.field, expected=error.expected, found=error.found
-        ) from None
-
-
 @click.command(short_help="Say what the contract would do, and why.")
 @command_options
 @state_options
 @click.option(
     "--origin", metavar="ADDRESS", help="Who signs the transaction (default: the sender)."
 )
+@pay_option
 @click.option(
-    "--quote", type=click.Choice(["link", "native"]), help="Pay in LINK or (wrapped) native."
+    "--value", metavar="WEI", help="Wei sent along (default: the fee with --pay native, else 0)."
 )
-@click.option("--parameter", "parameter_payload", metavar="HEX", help="The whole parameterPayload.")
-@click.option("--value", default="0", show_default=True, metavar="WEI", help="Wei sent along.")
 @click.option(
     "--call",
     metavar="NAME",
@@ -85,9 +70,8 @@ def verify(
     at: str | None,
     sender: str | None,
     origin: str | None,
-    quote: str | None,
-    parameter_payload: str | None,
-    value: str,
+    pay: str | None,
+    value: str | None,
     call: str | None,
 ) -> None:
     """Say what the contract would do with payloads, and why: offline, exactly.
@@ -95,50 +79,113 @@ def verify(
     The verdict comes first, then every check in the contract's own order, then everything that is
     wrong, what to know even if it is accepted, and which state was used. The inputs are payloads,
     frames, or whole calldata. Exit code 0: all accepted; 1: at least one refused or malformed.
+    --state may be a folder of state files: each payload is judged with the only state whose
+    contract may know it, by its system and its digest.
 
     \b
     Examples:
       payloads verify --state fixtures/examples/state.json fixtures/examples/report.hex
-      payloads verify --state state.json --quote native --value 96211668557200 report.hex
+      payloads verify --state states/ report.hex
+      payloads verify --state state.json --pay native report.hex
       payloads verify --state state.json --now now 0x0006f9b5…
       payloads verify --state state.json --at 2024-07-30T14:16:00Z report.hex
       cat frames.jsonl | payloads verify --state state.json --json | jq .verdict
-      payloads verify --state state.json --call verifyBulk --quote link a.hex b.hex
+      payloads verify --state state.json --call verifyBulk --pay link a.hex b.hex
     """
     run = Run(as_json, colour)
-    state, time = load_state_then(state_path, at, now)
-    system = systems.of_state(state)
-    terms = Terms(
-        function=_function(system, state, call),
-        parameter_payload=_parameter(system, state, quote, parameter_payload),
-        value=wei(value),
-        sender=sender,
-        origin=origin,
-        now=time,
-    )
-    takes_many = function_named(system.calldata_functions, terms.function).takes_many
-    together: list[bytes] = []
+    states, time = load_states_then(state_path, at, now)
+
+    calls: dict[int, _Call] = {}
+
+    def call_of(state: State) -> _Call:
+        if id(state) not in calls:
+            calls[id(state)] = made(state)
+        return calls[id(state)]
+
+    def made(state: State) -> _Call:
+        system = systems.of_state(state)
+        terms = Terms(
+            function=_function(system, state, call),
+            pay=pay,
+            value=None if value is None else wei(value),
+            sender=sender,
+            origin=origin,
+            now=time,
+        )
+        return _Call(state, system, terms)
+
+    if isinstance(states, State):
+        call_of(states)
+    together: list[tuple[_Call, bytes]] = []
 
     def act(item: Item) -> None:
         for found in given(item.value):
             if found.error is not None:
                 run.fail(item.where, found.error, item.line)
-            elif takes_many and not found.is_call:
-                system_for(found, state)
-                together.append(found.raw)
+                continue
+            judged = call_of(_state_of(found, states))
+            if judged.takes_many and not found.is_call:
+                system_for(found, judged.state)
+                together.append((judged, found.raw))
             else:
-                _show(run, _judge(found, state, terms), item)
+                terms = _with_parameter(judged.terms, found, item)
+                _show(run, _judge(found, judged.state, terms), item, {"hex": found.raw})
 
     run.each(sources, act)
     if together and not run.failed:
-        where = f"{terms.function} of {len(together)} payloads"
-        _show(run, system.judge(together, state, terms), Item(where, ""))
+        _judge_together(run, together)
     elif together:
         error = Malformed(
             "not judged: some payloads of the call could not be read", field="payloads"
         )
-        run.fail(str(terms.function), error)
+        run.fail(str(together[0][0].terms.function), error)
     run.finish()
+
+
+def _with_parameter(terms: Terms, found: Given, item: Item) -> Terms:
+    """The terms, with the parameter payload of the call that a payload was taken from."""
+    parameter = item.more.get("parameter_payload", "")
+    if found.is_call or terms.pay is not None or len(parameter) <= 2:
+        return terms
+    return msgspec.structs.replace(terms, pay=to_bytes(parameter, name="parameter_payload"))
+
+
+class _Call(Record, frozen=True):
+    """The terms of a call to the contract of a state."""
+
+    state: State
+    system: System
+    terms: Terms
+
+    @property
+    def takes_many(self) -> bool:
+        return function_named(self.system.calldata_functions, self.terms.function).takes_many
+
+
+def _state_of(found: Given, states: State | States) -> State:
+    """The state, or of several the only one whose contract may know the payload."""
+    if isinstance(states, State):
+        return states
+    if not found.is_call:
+        return states.for_payload(found.raw, found.system)
+    functions = systems.named(found.system).calldata_functions
+    first = next(iter(decode_call(functions, found.raw).payloads), b"")
+    return states.for_payload(first, found.system)
+
+
+def _judge_together(run: Run, together: list[tuple[_Call, bytes]]) -> None:
+    """One call with all payloads; `Misuse` if they are for several contracts."""
+    judged = together[0][0]
+    if any(each is not judged for each, _ in together):
+        raise Misuse("the payloads of one call are for several contracts", field="--state")
+    where = f"{judged.terms.function} of {len(together)} payloads"
+    raws = [raw for _, raw in together]
+    _show(
+        run,
+        judged.system.judge(raws, judged.state, judged.terms),
+        Item(where, ""),
+        {"payloads": raws},
+    )
 
 
 def _judge(found: Given, state: State, terms: Terms) -> Verdict:
@@ -147,10 +194,10 @@ def _judge(found: Given, state: State, terms: Terms) -> Verdict:
     return judge_given(found, state, terms)
 
 
-def _show(run: Run, verdict: Verdict, item: Item) -> None:
+def _show(run: Run, verdict: Verdict, item: Item, judged: dict[str, Any]) -> None:
     if run.as_json:
-        place = {"where": item.where} | ({} if item.line is None else {"line": item.line})
-        run.record(verdict.to_dict() | {"passed": verdict.passed} | place | item.origin)
+        record = verdict.to_dict() | {"passed": verdict.passed} | json_object(judged)
+        run.record(record | item.origin)
     else:
         run.lines(verdict_lines(verdict, item.where))
     if not verdict.accepted:

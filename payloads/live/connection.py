@@ -290,6 +290,7 @@ class Connection(Readable):
             self._late_replies.append(reply)
         else:
             events = self.session.replied(reply, self._clock())
+            self._sink.count_refusals(events)
             self._sink.emit(tuple(events), len(reply.body))
             if (closed := last_closed(events)) is not None:
                 self._closed_by_session = closed.retry

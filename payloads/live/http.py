@@ -64,7 +64,7 @@ async def perform(
 
     threading.Thread(target=work, name="http request", daemon=True).start()
     try:
-        # The thread's own timeout is for each read; this one is for all of it.
+        # The thread's own timeout is for each read, and this timeout is for all of it.
         async with asyncio.timeout(timeout):
             return await answered
     except TimeoutError:

@@ -17,7 +17,15 @@ from payloads.live.request_tasks import RequestTasks
 from payloads.live.seams import OpenSocket
 from payloads.live.sink import Sink
 from payloads.venues.common.redactor import Message
-from payloads.venues.common.session import Broken, Closed, Event, Retry, Session, Stalled
+from payloads.venues.common.session import (
+    Broken,
+    Closed,
+    Event,
+    Rejected,
+    Retry,
+    Session,
+    Stalled,
+)
 
 SECOND = 10**9
 _ENDINGS = (Stalled, Closed)
@@ -149,6 +157,8 @@ class SessionRunner:
                 self._end_by(event)
             elif isinstance(event, Broken):
                 self.sink.broken(event)
+            elif isinstance(event, Rejected):
+                self.stats.rejected += 1
 
     def _queue(self, messages: list[Message]) -> None:
         self._outgoing += messages

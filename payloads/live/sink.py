@@ -10,7 +10,7 @@ Nothing is shown unless the application sets logging up.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from payloads.capture import redaction
@@ -19,7 +19,7 @@ from payloads.errors import elide
 from payloads.live.inbox import Inbox
 from payloads.venues.common.kinds import FirstOfKind
 from payloads.venues.common.redactor import Redactor, Secret
-from payloads.venues.common.session import Broken, Dial, Event, Request, Session
+from payloads.venues.common.session import Broken, Dial, Event, Rejected, Request, Session
 from payloads.venues.common.session_group import SessionGroup
 
 # Silent by default: without a handler, Python would show warnings by itself.
@@ -51,10 +51,15 @@ class Recorder(Protocol):
 
 
 class Stats:
-    """Counters of one connection; numbers only ever grow. `latency` is that of the last ping."""
+    """Counters of one connection; numbers only ever grow. `latency` is that of the last ping.
+
+    `refused` counts upgrades that the venue refused, `rejected` everything else that it refused:
+    logins, subscriptions, requests.
+    """
 
     def __init__(self) -> None:
         self.dials = self.opened = self.lost = self.refused = self.unreachable = self.stalled = 0
+        self.rejected = 0
         self.frames_in = self.frames_out = self.bytes_in = self.bytes_out = 0
         self.latency = 0.0
 
@@ -94,6 +99,10 @@ class Sink:
         if not events:
             return True
         return self.inbox.put(Delivery(self.clock(), self.number, None, events), size)
+
+    def count_refusals(self, events: Iterable[Event]) -> None:
+        """Count the refusals among events that came while no websocket was open."""
+        self.stats.rejected += sum(isinstance(event, Rejected) for event in events)
 
     def happened(self, what: str, detail: dict[str, Any]) -> None:
         """Record and log an incident."""

@@ -12,6 +12,7 @@ from payloads.abi.fields import Wide
 from payloads.crypto import CURVE_ORDER, checksum
 from payloads.errors import panic
 from payloads.stork.call import Call
+from payloads.stork.calldata import FORGOTTEN
 from payloads.stork.errors import INSUFFICIENT_FEE, INVALID_PAYLOAD, INVALID_SIGNATURE
 from payloads.verdicts.checks import Stage, Step, Stop
 from payloads.verdicts.signers import Signature
@@ -27,7 +28,8 @@ MOST_ASSETS = 2**16 - 1
 
 def _fee(call: Call) -> None:
     if call.value < call.state.verification_fee:
-        raise Stop(INSUFFICIENT_FEE.data(), "less value is sent than the fee")
+        why = "less value is sent than the fee" if call.value else FORGOTTEN
+        raise Stop(INSUFFICIENT_FEE.data(), why)
 
 
 def _size(call: Call) -> None:

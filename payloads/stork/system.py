@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from payloads.abi.calldata import function_named
-from payloads.errors import Misuse
 from payloads.stork.calldata import FUNCTIONS, encode_calldata
 from payloads.stork.frames import EVIDENCE, NAME, SIGNED, UNSIGNED, is_frame, notes, open_frame
 from payloads.stork.places import places
@@ -18,6 +17,7 @@ from payloads.stork.views import view, view_parameter
 from payloads.system import Options, System, Terms
 
 if TYPE_CHECKING:
+    from payloads.arrays.reader import Columns
     from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
     from payloads.verdicts.together import Judgement
@@ -42,11 +42,15 @@ def _from_json(record: dict[str, Any]) -> SignedUpdate | None:
     return from_dict(record) if "assets" in record else None
 
 
-def _calldata(payloads: Sequence[bytes], function: str, fee_token: str | None) -> bytes:
-    if fee_token:
-        raise Misuse("Stork takes no token", field="fee_token")
+def _without_signature(update: SignedUpdate) -> UnsignedUpdate:
+    return UnsignedUpdate(update.taxonomy_id, update.timestamp_ns, update.assets)
+
+
+def _calldata(
+    payloads: Sequence[bytes], function: str | None, pay: str | bytes | None, state: Any
+) -> bytes:
     (payload,) = payloads
-    return encode_calldata(payload, function)
+    return encode_calldata(payload, function_named(FUNCTIONS, function).name, pay=pay, state=state)
 
 
 # --- judging: the contract's rules are imported when they are first asked for ---------------------
@@ -58,33 +62,38 @@ def _state_class() -> type[State]:
     return StorkState
 
 
+def _columns() -> Columns:
+    from payloads.stork.columns import COLUMNS
+
+    return COLUMNS
+
+
 def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers) -> Judgement:
     from payloads.stork.verifier import judging
 
-    _check(terms)
     function = function_named(FUNCTIONS, terms.function)
     (payload,) = payloads
-    return judging(payload, state, signers, call=function, value=terms.value, now=terms.now)
+    return judging(payload, state, signers, call=function, **_how(terms))
 
 
 def _judging_calldata(calldata: bytes, state: Any, terms: Terms, signers: Signers) -> Judgement:
     from payloads.stork.verifier import judging_calldata
 
-    _check(terms)
-    return judging_calldata(calldata, state, signers, value=terms.value, now=terms.now)
+    return judging_calldata(calldata, state, signers, **_how(terms))
+
+
+def _how(terms: Terms) -> dict[str, Any]:
+    return {"pay": terms.pay, "value": terms.value, "now": terms.now}
 
 
 def _feeds(raw: bytes) -> tuple[bytes | int, ...]:
     return tuple(asset.asset_id for asset in decode(raw, layout="plain").assets)
 
 
-def _check(terms: Terms) -> None:
-    if terms.parameter_payload:
-        raise Misuse("Stork takes no token", field="parameter_payload")
+def _value_sent(payloads: Sequence[bytes], state: Any, terms: Terms) -> int:
+    from payloads.stork.verifier import value_sent
 
-
-def _parameter(state: Any, token: str) -> bytes:
-    raise Misuse("Stork takes no token", field="quote")
+    return value_sent(terms.pay, terms.value, state)
 
 
 SYSTEM = System(
@@ -110,12 +119,14 @@ SYSTEM = System(
     rows=rows,
     to_json=_to_json,
     from_json=_from_json,
+    bare={UNSIGNED: _without_signature},
     calldata_functions=FUNCTIONS,
     encode_calldata=_calldata,
     feeds=_feeds,
+    columns=_columns,
     contracts=CONTRACTS,
     state_class=_state_class,
     judging=_judging,
     judging_calldata=_judging_calldata,
-    parameter=_parameter,
+    value_sent=_value_sent,
 )

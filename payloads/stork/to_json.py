@@ -65,6 +65,7 @@ class _Described(Record, frozen=True):
     assets: tuple[Any, ...]
     layout: str = PLAIN
     mask: int | None = None
+    guess: str = ""
 
 
 def from_dict(record: dict[str, Any]) -> SignedUpdate:
@@ -87,4 +88,5 @@ def from_dict(record: dict[str, Any]) -> SignedUpdate:
             Asset(**_READING.fields(rows, asset, f"assets[{index}]"))
             for index, asset in enumerate(described.assets)
         ),
+        guess=described.guess,
     )

@@ -19,15 +19,16 @@ from payloads.abi.calldata import Function
 from payloads.abi.solidity import decode_calldata
 from payloads.errors import Malformed, Misuse
 from payloads.stork.call import Call
-from payloads.stork.calldata import FUNCTIONS, OTHERS, OTHERS_OF_MULTISIGNER, VERIFY
+from payloads.stork.calldata import FUNCTIONS, OTHERS, OTHERS_OF_MULTISIGNER, VERIFY, check_pay
 from payloads.stork.checks import STAGES
-from payloads.stork.explanation import explain
+from payloads.stork.explanation import brief, explain
 from payloads.stork.frames import Payload, raw_of
 from payloads.stork.state import StorkState
 from payloads.stork.update import Input
 from payloads.verdicts.calls import (
     called_function,
     check_value,
+    raising,
     state_and_time,
     undecodable_call,
 )
@@ -45,22 +46,33 @@ def _function(call: str | Function) -> Function:
     raise Misuse("no such function", field="call", expected=names, found=repr(call))
 
 
+def value_sent(pay: str | bytes | None, value: int | None, state: StorkState) -> int:
+    """The wei sent along: the fee if `pay` is `native` and no `value` is given."""
+    check_pay(pay)
+    if value is None:
+        return 0 if pay is None else state.verification_fee
+    check_value(value)
+    return value
+
+
 def judge(
     payload: Payload,
     state: StorkState,
     *,
     call: str | Function = VERIFY,
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
     """What the contract would do. `returned` is whether the signature is right (`VERIFY`), or the
     assets (`DESERIALIZE`, named in full: `verifyAndDeserializeSignedECDSAPayload`).
 
+    Stork is paid in native: `pay="native"` sends the fee, unless `value` says how much is sent.
     The contract reads no clock: `now` only dates the verdict, for its findings and the state's age.
     """
     signers = Signers()
-    how: dict[str, Any] = {"call": call, "value": value, "now": now, "at": at}
+    how: dict[str, Any] = {"call": call, "pay": pay, "value": value, "now": now, "at": at}
     return finish(judging(raw_of(payload), state, signers, **how), signers)
 
 
@@ -70,34 +82,38 @@ def judging(
     signers: Signers,
     *,
     call: str | Function = VERIFY,
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Judgement:
     """A judgement of a payload that asks these signers."""
     state, now = state_and_time(state, StorkState, now, at)
-    check_value(value)
-    made = Call(raw, state, _function(call), value, now, signers)
+    sent = value_sent(pay, value, state)
+    made = Call(raw, state, _function(call), sent, now, signers)
     data = yield from running(STAGES, made)
     why = partial(explain, made)
     if data is not None:
         return Reverted(None, data, state, now, why)
     if made.deserializes:
-        return Accepted(made.assets(), None, state, now, why)
-    return (Accepted if made.signed else ReturnsFalse)(made.signed, None, state, now, why)
+        return Accepted(made.assets(), None, state, now, why, partial(brief, made))
+    kind = Accepted if made.signed else ReturnsFalse
+    return kind(made.signed, None, state, now, why, partial(brief, made))
 
 
 def judge_calldata(
     calldata: Input,
     state: StorkState,
     *,
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Verdict:
     """What the contract would do with this calldata, its own argument decoder included."""
     signers = Signers()
-    return finish(judging_calldata(calldata, state, signers, value=value, now=now, at=at), signers)
+    how: dict[str, Any] = {"pay": pay, "value": value, "now": now, "at": at}
+    return finish(judging_calldata(calldata, state, signers, **how), signers)
 
 
 def judging_calldata(
@@ -105,7 +121,8 @@ def judging_calldata(
     state: StorkState,
     signers: Signers,
     *,
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     now: int | None = None,
     at: int | None = None,
 ) -> Judgement:
@@ -118,7 +135,8 @@ def judging_calldata(
         (payload,) = decode_calldata(function.arguments, raw)
     except Malformed as error:
         return undecodable_call(error, state, now)
-    return (yield from judging(payload, state, signers, call=function, value=value, now=now))
+    how: dict[str, Any] = {"pay": pay, "value": value, "now": now}
+    return (yield from judging(payload, state, signers, call=function, **how))
 
 
 def _check_function(calldata: bytes, state: StorkState) -> None:
@@ -136,7 +154,8 @@ def judge_many(
     state: StorkState,
     *,
     call: str | Function = VERIFY,
-    value: int = 0,
+    pay: str | bytes | None = None,
+    value: int | None = None,
     now: int | None = None,
     at: int | None = None,
     workers: int | None = None,
@@ -148,19 +167,10 @@ def judge_many(
     """
     state, now = state_and_time(state, StorkState, now, at)
     raws, signers = [raw_of(payload) for payload in payloads], Signers()
-    how: dict[str, Any] = {"call": call, "value": value, "now": now}
+    how: dict[str, Any] = {"call": call, "pay": pay, "value": value, "now": now}
     return judge_together(lambda raw: judging(raw, state, signers, **how), raws, signers, workers)
 
 
-def verify(
-    payload: Payload,
-    state: StorkState,
-    *,
-    call: str | Function = VERIFY,
-    value: int = 0,
-    now: int | None = None,
-    at: int | None = None,
-) -> Verdict:
-    """As `judge`, but raises `ContractRefusal` where the contract reverts or returns false."""
-    verdict = judge(payload, state, call=call, value=value, now=now, at=at)
-    return verdict.raise_if_refused()
+verify = raising(
+    judge, "As `judge`, but raises `ContractRefusal` where the contract reverts or returns false."
+)

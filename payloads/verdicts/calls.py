@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from functools import partial, wraps
+from typing import ParamSpec, TypeVar
 
 from payloads.abi.calldata import Function, function_of
 from payloads.errors import Malformed, Misuse, shown
@@ -13,6 +13,7 @@ from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Reverted, StateTime, Verdict
 
 S = TypeVar("S", bound=State)
+P = ParamSpec("P")
 
 
 def state_and_time(
@@ -22,14 +23,19 @@ def state_and_time(
 
     The time is `now`, or else `at`, or else the state's own, as a `StateTime`.
     """
-    if not isinstance(state, kind):
-        expected = " or ".join(kind.CONTRACTS)
-        found = getattr(state, "contract", type(state).__name__)
-        raise Misuse("a state of another system", field="state", expected=expected, found=found)
+    check_system(state, kind)
     state, now = state_then(state, now, at)
     if now is None and state.now is not None:
         now = StateTime(state.now)
     return state, now
+
+
+def check_system(state: State, kind: type[State]) -> None:
+    """Refuse a state of another system."""
+    if not isinstance(state, kind):
+        expected = " or ".join(kind.CONTRACTS)
+        found = getattr(state, "contract", type(state).__name__)
+        raise Misuse("a state of another system", field="state", expected=expected, found=found)
 
 
 def state_then(state: S, now: int | None, at: int | None) -> tuple[S, int | None]:
@@ -84,3 +90,15 @@ def _explain_calldata(error: Malformed) -> Explanation:
     rule = "the calldata must decode as the arguments of a known function"
     check = Check("calldata", rule, {}, False, str(error), revert="revert (empty)", decided=True)
     return Explanation((check,))
+
+
+def raising(judge: Callable[P, Verdict], doc: str) -> Callable[P, Verdict]:
+    """A function that makes the same call as `judge`, and raises if the verdict is a refusal."""
+
+    @wraps(judge)
+    def verify(*args: P.args, **kwargs: P.kwargs) -> Verdict:
+        return judge(*args, **kwargs).raise_if_refused()
+
+    verify.__name__ = verify.__qualname__ = "verify"
+    verify.__doc__ = doc
+    return verify

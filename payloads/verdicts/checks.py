@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec.structs
+from hexbytes import HexBytes
 
 from payloads.abi.fields import Record
 from payloads.errors import Malformed
@@ -146,11 +147,24 @@ class Hazard(Record, frozen=True):
         return Finding(self.code, self.severity, self.sentence, self.reference, detail, payload)
 
 
+class Bill(Record, frozen=True):
+    """The fee of a call in one token, in the token's smallest unit."""
+
+    token: HexBytes
+    amount: int
+
+
 class Explanation(Record, frozen=True):
-    """The checks of a call, and the findings on it."""
+    """The checks of a call, the findings on it, and what it is billed beside the value sent.
+
+    `good_until` is the last block time at which the call is not worse for being late: no payload
+    in it has expired. None is any time.
+    """
 
     checks: tuple[Check, ...] = ()
     findings: tuple[Finding, ...] = ()
+    bills: tuple[Bill, ...] = ()
+    good_until: int | None = None
 
 
 # A block's gas is used up by some 600 payloads of a bulk call. What comes later is never asked, and

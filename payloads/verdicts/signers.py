@@ -36,7 +36,7 @@ class Signers:
         if found is _UNKNOWN:
             found = recover(digest, r, s, v)
             if v in (0, 1):
-                self._keep([(signature, found)])
+                self.keep([(signature, found)])
         return found  # type: ignore[return-value]
 
     def learn(self, signatures: Iterable[Signature], workers: int | None = None) -> None:
@@ -50,9 +50,10 @@ class Signers:
         if len(missing) > 1:
             digests, rs, ss, vs = zip(*missing, strict=True)
             found = recover_many(digests, rs, ss, bytes(vs), workers=workers)
-            self._keep(zip(missing, found, strict=True))
+            self.keep(zip(missing, found, strict=True))
 
-    def _keep(self, found: Iterable[tuple[Signature, bytes | None]]) -> None:
+    def keep(self, found: Iterable[tuple[Signature, bytes | None]]) -> None:
+        """Remember signers that were recovered elsewhere."""
         known = self._known
         known.update(found)
         if (over := len(known) - self._most) > 0:

@@ -80,6 +80,8 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
 
     # The keys that `history` may have: what the chain knew, and can have known otherwise before.
     PAST: ClassVar[tuple[str, ...]] = ()
+    # The one of them whose items have times of their own: what holds together depends on the time.
+    DATED: ClassVar[str | None] = None
     # The contracts that have such a state.
     CONTRACTS: ClassVar[tuple[str, ...]] = ()
 
@@ -112,10 +114,13 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
         Each on its own: what a key may hold depends on the contract, and on no other key.
         """
         record = self.to_dict()
-        bare = self._read({key: record[key] for key in self._required()})
+        bare = {key: record[key] for key in self._required()}
+        state = self._read(bare)
         for earlier in self.history:
-            if earlier.rest:
-                replace(bare, history=(earlier,)).at(earlier.until - 1)
+            if self.DATED in earlier.rest:
+                replace(state, history=(earlier,)).at(earlier.until - 1)
+            elif earlier.rest:
+                self._read(bare | earlier.rest | {"now": earlier.until - 1})
 
     def _required(self) -> set[str]:
         """The keys that no description of this contract may lack."""

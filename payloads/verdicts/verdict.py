@@ -12,14 +12,15 @@ A verdict names the state it was reached with, and that state's age. Nothing her
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec.structs
 from hexbytes import HexBytes
 
 from payloads.abi.fields import jsonable
 from payloads.errors import Refused
-from payloads.verdicts.checks import Check, Explanation, Finding
+from payloads.verdicts.checks import Bill, Check, Explanation, Finding
 from payloads.verdicts.contract_errors import Revert, read_revert
 from payloads.verdicts.state import State
 
@@ -34,7 +35,10 @@ class Verdict:
     A verdict is true where the call does what its caller wants: where it is `accepted`.
     """
 
-    __slots__ = ("_explain", "_explanation", "_read", "now", "returned", "revert_data", "state")
+    __slots__ = (
+        "_brief", "_explain", "_explanation", "_find", "_read", "now", "returned", "revert_data",
+        "state",
+    )  # fmt: skip
 
     accepted = False
 
@@ -45,13 +49,16 @@ class Verdict:
         state: State,
         now: int | None,
         explain: Callable[[], Explanation],
+        find: Callable[[], Explanation] | None = None,
     ) -> None:
         self.returned = returned
         self.revert_data = revert_data
         self.state = state
         self.now = now
-        self._explain = explain
+        # `find` gives findings and bills without the checks, where that is cheaper.
+        self._explain, self._find = explain, find
         self._explanation: Explanation | None = None
+        self._brief: Explanation | None = None
         self._read: Revert | None = None
 
     @property
@@ -101,6 +108,15 @@ class Verdict:
         return self._explanation
 
     @property
+    def _found(self) -> Explanation:
+        """The explanation, perhaps without its checks."""
+        if self._explanation is not None or self._find is None:
+            return self.why
+        if self._brief is None:
+            self._brief = self._find()
+        return self._brief
+
+    @property
     def checks(self) -> tuple[Check, ...]:
         """Every check that the contract makes, in its order."""
         return self.why.checks
@@ -123,7 +139,27 @@ class Verdict:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What a user must hear whatever the verdict."""
-        return self.why.findings
+        return self._found.findings
+
+    @property
+    def bills(self) -> tuple[Bill, ...]:
+        """What the call is billed in tokens, wrapped native among them. Value pays the native."""
+        return self._found.bills
+
+    @property
+    def good_until(self) -> int | None:
+        """The last block time at which no payload has expired; None where none ever does."""
+        return self._found.good_until
+
+    def with_findings(self, more: Iterable[Finding]) -> Verdict:
+        """The same verdict with further findings."""
+        further = tuple(more)
+
+        def add(known: Explanation) -> Explanation:
+            return msgspec.structs.replace(known, findings=known.findings + further)
+
+        facts = (self.returned, self.revert_data, self.state, self.now)
+        return type(self)(*facts, lambda: add(self.why), lambda: add(self._found))
 
     @property
     def explanation(self) -> str:

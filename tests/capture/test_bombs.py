@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -182,3 +183,12 @@ def test_a_text_that_json_makes_six_times_as_long_is_written_as_base64() -> None
     found = record_of(line, 1, True)
     assert isinstance(found, Frame)
     assert found.data == data
+
+
+def test_xz_that_wants_more_memory_is_refused() -> None:
+    """Its writer may choose a dictionary of 1.5 GB."""
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 2**28, "preset": 0}]
+    packed = lzma.compress(b"00ff\n", filters=filters)
+    assert list(decompressed(BytesIO(lzma.compress(b"00ff\n", preset=9)))) == [b"00ff\n"]
+    with pytest.raises(Malformed, match="the xz stream is broken"):
+        list(decompressed(BytesIO(packed)))

@@ -237,3 +237,42 @@ class StreamsChain(StorkChain):
                 log = self._log(index, number, logged, data)
                 found.append(log | {"address": "0x" + address.hex()})
         return {"result": found}
+
+
+class LongChain(StreamsChain):
+    """Many empty blocks after the last change, on a node that gives the logs of `most` at once."""
+
+    def __init__(self, most: int, empty: int = 100_000_000) -> None:
+        super().__init__()
+        self.most, self.empty = most, empty
+        self.initialize_verifier(0)
+        self.set_config(0, 0, 4, 1)
+        self.set_config(0, 1, 5, 1)
+        self.set_fee_manager(MANAGERS[0])
+        self.surcharge(0, 5)
+        self.set_access(BOOK)
+        self.guest(KEEPER, True)
+
+    def _number(self, block: str) -> int:
+        return min(int(block, 16), super().head)
+
+    def eth_blockNumber(self) -> dict[str, Any]:
+        return {"result": hex(super().head + self.empty)}
+
+    def eth_getBlockByNumber(self, block: str, _: bool) -> dict[str, Any]:
+        time, hash_ = hex(self.time(int(block, 16))), "0x" + f"{int(block, 16):064x}"
+        return {"result": {"number": block, "timestamp": time, "hash": hash_}}
+
+    def eth_getCode(self, address: str, block: str) -> dict[str, Any]:
+        return super().eth_getCode(address, hex(self._number(block)))
+
+    def eth_getStorageAt(self, address: str, slot: str, block: str) -> dict[str, Any]:
+        return super().eth_getStorageAt(address, slot, hex(self._number(block)))
+
+    def eth_call(self, call: dict[str, str], block: str) -> dict[str, Any]:
+        return super().eth_call(call, hex(self._number(block)))
+
+    def eth_getLogs(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        if int(wanted["toBlock"], 16) - int(wanted["fromBlock"], 16) >= self.most:
+            return {"error": {"code": -32005, "message": "query exceeds max block range"}}
+        return super().eth_getLogs(wanted)

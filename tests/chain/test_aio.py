@@ -21,6 +21,10 @@ from tests.chain.stork_chain import ADDRESS, StorkChain
 from tests.chain.test_guard import FEE, STRANGER, call, stork, update
 
 PROXY = "0x" + ADDRESS.hex()
+NAMES = (
+    *("explain", "fetch_state", "judge_transaction", "preflight", "refuse_transaction"),
+    "send_guarded",
+)
 Request = Callable[[str, list[Any]], Awaitable[Any]]
 
 
@@ -56,7 +60,7 @@ def no_thread_is_left() -> bool:
 
 def test_the_names_are_those_of_the_package() -> None:
     awaited = {name for name in chain.__all__ if asyncio.iscoroutinefunction(getattr(aio, name, 0))}
-    assert awaited == {"fetch_state", "judge_transaction", "refuse_transaction", "send_guarded"}
+    assert awaited == set(NAMES)
 
 
 def test_each_gives_what_its_twin_gives() -> None:
@@ -72,6 +76,7 @@ def test_each_gives_what_its_twin_gives() -> None:
         assert judged == chain.judge_transaction(w3, bad, state)
         assert not judged
         assert await aio.refuse_transaction(twin, good, state)
+        assert await aio.preflight(twin, bad, state) == chain.preflight(w3, bad, state)
         with pytest.raises(ContractRefusal, match="would return false"):
             await aio.refuse_transaction(twin, bad, state)
         with pytest.raises(PolicyRefusal, match="max_fee"):
@@ -123,8 +128,8 @@ def test_a_url_is_a_node_here_too() -> None:
 def test_an_async_node_is_misuse_for_the_sync_form_and_the_other_way_round() -> None:
     w3, state = stork()
     twin = AsyncLike(w3.chain)
-    given = {"fetch_state": (PROXY,)}
-    for name in ("fetch_state", "judge_transaction", "refuse_transaction", "send_guarded"):
+    given = {"fetch_state": (PROXY,), "explain": ("0x" + "ab" * 32,)}
+    for name in NAMES:
         rest = given.get(name, (call(update()), state))
         with pytest.raises(Misuse, match=rf"payloads\.chain\.aio\.{name}\b"):
             getattr(chain, name)(twin, *rest)
@@ -134,6 +139,15 @@ def test_an_async_node_is_misuse_for_the_sync_form_and_the_other_way_round() -> 
         with pytest.raises(Misuse):
             asyncio.run(aio.fetch_state(no_node, PROXY))
     assert w3.sent == []
+
+
+def test_what_only_asks_cannot_send() -> None:
+    w3, state = stork()
+    for node in ("http://127.0.0.1:1", w3.chain, w3.make_request, None):
+        with pytest.raises(Misuse, match="sends no transaction"):
+            chain.send_guarded(node, call(update()), state)
+        with pytest.raises(Misuse, match="sends no transaction"):
+            asyncio.run(aio.send_guarded(node, call(update()), state))
 
 
 # --- failures -------------------------------------------------------------------------------------

@@ -92,15 +92,16 @@ def chainlink(fees: bool = True, **changes: Any) -> tuple[Web3Like, ChainlinkSta
 
 def report(w3: Web3Like, valid_for: int = 1_000, native_fee: int = 0, **changes: Any) -> bytes:
     now = w3.chain.time(w3.chain.head)
-    values = {"bid": 4, "ask": 6} | changes
+    values = {"bid": 4, "ask": 6, "link_fee": 0} | changes
+    fees = (native_fee, values["link_fee"])
     signed = ReportV3(
-        HexBytes(FEED), now, now, native_fee, 0, now + valid_for, 5, values["bid"], values["ask"]
+        HexBytes(FEED), now, now, *fees, now + valid_for, 5, values["bid"], values["ask"]
     )
     return NETWORK.sign(signed).encode()
 
 
 def verify(raw: bytes, **changes: Any) -> dict[str, Any]:
-    data = encode_calldata(raw, fee_token=changes.pop("token", NATIVE))
+    data = encode_calldata(raw, pay=changes.pop("token", NATIVE))
     return {"from": KEEPER, "to": "0x" + ADDRESS.hex(), "data": data, **changes}
 
 

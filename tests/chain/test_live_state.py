@@ -15,12 +15,21 @@ from hypothesis import strategies as st
 from payloads.chain import LiveState, StateChange, States, fetch_state, refuse_transaction
 from payloads.chain.memory import MOST_MARKS
 from payloads.chain.rpc import Unavailable, connect
+from payloads.chain.states import contracts_of
 from payloads.chainlink.state import ChainlinkState
 from payloads.errors import Misuse
 from payloads.verdicts.state import State
 from tests.chain import streams_chain as streams
 from tests.chain.stork_chain import ADDRESS, StorkChain
-from tests.chain.streams_chain import DIGESTS, FEED, KEEPER, LINK, MANAGERS, StreamsChain
+from tests.chain.streams_chain import (
+    DIGESTS,
+    FEED,
+    KEEPER,
+    LINK,
+    MANAGERS,
+    LongChain,
+    StreamsChain,
+)
 from tests.chain.test_fetch_stork import A, B, C, several, single
 from tests.chain.test_guard import call, stork, update
 
@@ -200,51 +209,8 @@ def test_a_replaced_block_takes_its_answers_with_it() -> None:
 # --- requests -------------------------------------------------------------------------------------
 
 
-class Long(StreamsChain):
-    """A chain of many empty blocks on top, whose node gives the logs of few blocks at a time."""
-
-    most, empty = 10_000, 100_000_000
-
-    def _number(self, block: str) -> int:
-        return min(int(block, 16), super().head)
-
-    def eth_blockNumber(self) -> dict[str, Any]:
-        return {"result": hex(super().head + self.empty)}
-
-    def eth_getBlockByNumber(self, block: str, _: bool) -> dict[str, Any]:
-        time, hash_ = hex(self.time(int(block, 16))), "0x" + f"{int(block, 16):064x}"
-        return {"result": {"number": block, "timestamp": time, "hash": hash_}}
-
-    def eth_getCode(self, address: str, block: str) -> dict[str, Any]:
-        return super().eth_getCode(address, hex(self._number(block)))
-
-    def eth_getStorageAt(self, address: str, slot: str, block: str) -> dict[str, Any]:
-        return super().eth_getStorageAt(address, slot, hex(self._number(block)))
-
-    def eth_call(self, call: dict[str, str], block: str) -> dict[str, Any]:
-        return super().eth_call(call, hex(self._number(block)))
-
-    def eth_getLogs(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        if int(wanted["toBlock"], 16) - int(wanted["fromBlock"], 16) >= self.most:
-            return {"error": {"code": -32005, "message": "query exceeds max block range"}}
-        return super().eth_getLogs(wanted)
-
-
-def long_chain() -> Long:
-    chain = Long()
-    steps: list[tuple[Any, ...]] = [
-        ("initialize_verifier", 0), ("set_config", 0, 0, 4, 1), ("set_config", 0, 1, 5, 1),
-        ("set_fee_manager", MANAGERS[0]), ("surcharge", 0, 5), ("set_access", streams.BOOK),
-        ("guest", KEEPER, True),
-    ]  # fmt: skip
-    for method, *values in steps:
-        getattr(chain, method)(*values)
-    return chain
-
-
 def test_a_chain_of_a_hundred_million_blocks_is_a_step_of_a_few_requests(tmp_path: Path) -> None:
-    chain = long_chain()
-    chain.most = 2_000_000  # so that the test is fast; benchmarks/refresh.py has 10,000
+    chain = LongChain(most=2_000_000)  # benchmarks/refresh.py has 10,000 blocks at a time
     options: dict[str, Any] = {"reread": 128, "subscriber": KEEPER, "file": tmp_path / "live.json"}
     live = live_over(chain, **options)
     first = len(requests(chain, live))
@@ -257,6 +223,17 @@ def test_a_chain_of_a_hundred_million_blocks_is_a_step_of_a_few_requests(tmp_pat
     chain.empty += 50
     assert len(requests(chain, live_over(chain, **options))) <= 18
     assert live.refresh() == fetch_state(chain, ADDRESS, subscriber=KEEPER)
+
+
+def test_a_live_state_may_ask_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound on requests is that of one reading."""
+    monkeypatch.setattr("payloads.chain.rpc.MAX_REQUESTS", 80)
+    chain = streams_chain()
+    live = live_over(chain)
+    for _ in range(10):
+        chain.mine()
+        live.refresh()
+    assert live.node.calls > 160
 
 
 # --- changes --------------------------------------------------------------------------------------
@@ -338,6 +315,40 @@ def test_a_callback_that_fails_leaves_the_state_new() -> None:
     with pytest.raises(RuntimeError, match="fees"):
         live.refresh()
     assert live.state == fetch_state(chain, ADDRESS)
+
+
+def test_each_change_is_told_even_if_a_callback_or_the_file_fails(tmp_path: Path) -> None:
+    chain, told = streams_chain(), list[str]()
+
+    def fail(change: StateChange) -> None:
+        told.append(change.path)
+        if len(told) == 1:
+            raise RuntimeError(change.path)
+
+    folder = tmp_path / "states"
+    folder.mkdir()
+    live = live_over(chain, on_change=fail, file=folder / "state.json")
+    live.refresh()
+    chain.surcharge(0, 9)
+    chain.guest(streams.OTHER, True)
+    with pytest.raises(RuntimeError):
+        live.refresh()
+    # The file has the state of before, so that a restart tells all that may not have been heard.
+    assert State.load(folder / "state.json").block_number == chain.head - 2
+    live.refresh()
+    assert sorted(told) == ["access_controller.allowed", "fee_manager.native_surcharge"]
+    assert State.load(folder / "state.json") == live.state
+    chain.surcharge(0, 5)
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+    with pytest.raises(Misuse, match="cannot write"):
+        live.refresh()
+    assert len(told) == 3
+    folder.mkdir()
+    live.refresh()
+    assert State.load(folder / "state.json") == live.state
+    assert len(told) == 3
 
 
 # --- nodes that lag, lose logs or take blocks back ------------------------------------------------
@@ -486,6 +497,10 @@ def test_the_file_of_another_contract_chain_or_subscriber_is_misuse(tmp_path: Pa
         live_over(chain, file=path, subscriber=KEEPER)
     with pytest.raises(Misuse, match="cannot write"):
         live_over(chain, file=tmp_path / "nowhere" / "state.json").refresh()
+    with pytest.raises(Misuse, match="is JSON"):
+        live_over(chain, file=tmp_path / "state.toml")
+    with pytest.raises(Misuse, match="cannot read"):
+        live_over(chain, file=tmp_path)
 
 
 def test_a_state_file_without_a_memory_is_gone_on_from_by_reading_all(tmp_path: Path) -> None:
@@ -644,6 +659,7 @@ def test_a_guard_takes_a_live_state_and_many_of_them() -> None:
     live.refresh()
     assert states[1, ADDRESS].flat_fee == 9
     assert "chain 1" in repr(live)
+    assert contracts_of(live) == contracts_of(states) == {ADDRESS}
 
 
 def test_an_async_node_is_misuse() -> None:

@@ -116,6 +116,25 @@ def test_other_transactions_and_other_methods_pass_untouched(node: Node) -> None
         assert middleware.request_processor(method, params) == (method, params), "no node is asked"
 
 
+def test_a_consumer_is_guarded_where_it_gets_a_payload(node: Node) -> None:
+    consumer = web3.Web3.to_checksum_address("0x" + "c0" * 20)
+    gas = {"gas": 100_000, "gasPrice": 1}
+    good, bad = (
+        call(raw, to=consumer, value=0) | {"from": SENDER} | gas
+        for raw in (update(), update(STRANGER))
+    )
+    with guarded(node, node.state, Policy(consumers=(consumer,))) as w3:
+        w3.eth.send_transaction(good)
+        with pytest.raises(ContractRefusal, match="would return false"):
+            w3.eth.send_transaction(bad)
+        w3.eth.send_transaction(good | {"data": "0x12345678"})
+        w3.eth.send_transaction({"from": SENDER, "to": consumer, "value": 1} | gas)
+        assert len(node.taken) == 3
+    with guarded(node) as w3:
+        w3.eth.send_transaction(bad)
+        assert len(node.taken) == 4
+
+
 def test_what_cannot_be_judged_is_not_sent(node: Node) -> None:
     plain = {"gas": 1, "gasPrice": 1}
     with guarded(node) as w3:
@@ -226,6 +245,14 @@ def test_every_kind_of_signed_transaction_is_read(kind: str) -> None:
     assert read_signed(raw) == {
         "from": KEY.address, "to": ADDRESS, "value": 5, "data": b"\x12\x34", "chainId": 3,
     }  # fmt: skip
+
+
+def test_a_transaction_with_its_blobs_is_read_without_them() -> None:
+    rlp = pytest.importorskip("rlp")
+    fields = {"gas": 1, "nonce": 7, "chainId": 3, "value": 5, "to": PROXY, "data": b"\x12\x34"}
+    raw = bytes(KEY.sign_transaction(fields | TYPED["3"]).raw_transaction)
+    for rest in ([[b"b" * 9], [b"c"], [b"p"]], [b"\x01", [b"b" * 9], [b"c"], [b"p"] * 128]):
+        assert read_signed(b"\x03" + rlp.encode([rlp.decode(raw[1:]), *rest])) == read_signed(raw)
 
 
 def test_a_creation_goes_to_no_contract_and_an_old_signature_names_no_chain() -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from payloads import simulators
-from payloads.capture.frames import Incident
+from payloads.capture.format import Header
+from payloads.capture.frames import Frame, Incident
 from payloads.capture.reader import read_frames, read_records
 from payloads.capture.replay import rerun
 from payloads.cli.main import main
@@ -399,6 +401,96 @@ def test_a_result_that_cannot_be_written_is_told() -> None:
             stdout=full, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
     assert (ran.returncode, ran.stderr) == (2, "error: standard output: No space left on device\n")
+
+
+# --- to standard output ---------------------------------------------------------------------------
+
+
+def piped(venue: Simulator, *more: str, **streams: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "payloads", *venue.capture("-"), "--for", "20s", *more],
+        env={**os.environ, **venue.environment, "PYTHONPATH": ROOT},
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
+    )
+
+
+def test_a_capture_goes_to_standard_output_and_its_summary_does_not(tmp_path: Path) -> None:
+    with simulators.start("stork", rate=50) as venue:
+        child = piped(venue, "--frames", "20", "--json")
+        out, err = child.communicate(timeout=30)
+    assert child.returncode == 0
+    summary = json.loads(err.splitlines()[-1])
+    assert (summary["messages"], summary["files"]) == (20, ["-"])
+    for secret in venue.credentials.values():
+        assert secret.encode() not in out
+    header, *_, end = read_records(BytesIO(out))
+    assert isinstance(header, Header)
+    assert isinstance(end, Incident)
+    assert (header.venue, end.what) == ("stork", "end")
+    assert summary["file_bytes"] == len(out)
+    found = CliRunner().invoke(main, ["decode", "--json", "--no-signers", "-"], input=out)
+    assert len(found.stdout.splitlines()) == sum(
+        isinstance(record, Frame)
+        and record.direction == "in"
+        and "signed_ecdsa" in str(record.data)
+        for record in read_records(BytesIO(out))
+    )
+
+
+def test_a_capture_through_a_pipe_is_decoded_while_it_runs() -> None:
+    with simulators.start("stork", rate=20) as venue:
+        child = piped(venue, stderr=subprocess.DEVNULL)
+        decoding = subprocess.Popen(
+            [sys.executable, "-m", "payloads", "decode", "--json", "--no-signers"],
+            stdin=child.stdout, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": ROOT},
+        )  # fmt: skip
+        assert child.stdout
+        assert decoding.stdout
+        child.stdout.close()
+        for _ in range(3):
+            record = json.loads(decoding.stdout.readline())
+            assert (record["venue"], record["connection"]) == ("stork", 1)
+        assert child.poll() is None
+        # The reader goes: the capture ends, too.
+        decoding.kill()
+        decoding.wait()
+        decoding.stdout.close()
+        assert child.wait(20) == 1
+
+
+@pytest.mark.parametrize("rate", [50, 0.01], ids=["while messages come", "while none come"])
+def test_a_reader_that_goes_away_ends_the_capture_with_a_word(rate: float) -> None:
+    with simulators.start("stork", rate=rate) as venue:
+        child = piped(venue)
+        assert child.stdout
+        assert child.stderr
+        assert child.stdout.readline().startswith(b'{"capture":1')
+        child.stdout.close()
+        said = child.stderr.read().decode()
+        child.stderr.close()
+        assert child.wait(20) == 1
+    assert "nothing reads the capture any more" in said
+    assert "Traceback" not in said
+    assert "error" not in said
+
+
+def test_a_capture_is_not_written_to_a_terminal() -> None:
+    controller, end = os.openpty()
+    with simulators.start("stork") as venue:
+        child = piped(venue, stdout=end)
+        _, err = child.communicate(timeout=30)
+    os.close(end)
+    os.close(controller)
+    assert child.returncode == 2
+    assert err.decode().startswith("error: -o: a capture is not written to a terminal, expected")
+
+
+def test_a_pipe_cannot_be_rotated() -> None:
+    with simulators.start("stork") as venue:
+        child = piped(venue, "--rotate-size", "1MB")
+        out, err = child.communicate(timeout=30)
+    assert (child.returncode, out) == (2, b"")
+    assert b"expected a file, to rotate" in err
 
 
 @pytest.mark.parametrize("wrong", [["-o", "-"], ["--rotate-size", "0"], ["--rotate-every", "0s"]])

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import itertools
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 import pytest
 from click.testing import CliRunner
+from websockets.sync.client import connect
+from websockets.sync.server import ServerConnection, serve
 
 from payloads.cli import terminal
 from payloads.cli.main import main
@@ -218,21 +225,32 @@ def test_only_our_own_colours_come_through(capsys: pytest.CaptureFixture[str]) -
 
 # --- on a terminal --------------------------------------------------------------------------------
 
+# No command may reach the network or run for long, as with `quiet`.
+ALONE = """
+import asyncio
+from payloads.chain import rpc
+def run(work, **options):
+    work.close()
+    raise SystemExit(0)
+asyncio.run, rpc.ATTEMPTS = run, 1
+"""
 
-def on_a_terminal(listed: Path, calls: list[list[str]]) -> str:
+
+def on_a_terminal(listed: Path, calls: list[list[str]], before: str = "") -> str:
     """The output of these commands, in a process whose three streams are a terminal."""
     pty = pytest.importorskip("pty")
     controller, end = pty.openpty()
     script = (
-        "import json, os, sys\nfrom payloads.cli.main import main\n"
+        "import json, sys\nfrom payloads.cli.main import main\n"
         "for call in json.load(open(sys.argv[1])):\n"
         "    try: main(call, standalone_mode=True)\n"
         "    except SystemExit: pass\n"
     )
     listed.write_text(json.dumps(calls))
+    environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "CI")}
     with subprocess.Popen(
-        [sys.executable, "-c", script, str(listed)], stdin=end, stdout=end, stderr=end, cwd=ROOT,
-        env={k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "CI")},
+        [sys.executable, "-c", before + script, str(listed)], stdin=end, stdout=end, stderr=end,
+        cwd=listed.parent, env=environment | {"PYTHONPATH": str(ROOT)},
     ) as process:  # fmt: skip
         os.close(end)
         read = []
@@ -247,27 +265,142 @@ def on_a_terminal(listed: Path, calls: list[list[str]]) -> str:
 _OURS = re.compile(r"\x1b\[[0-9;]*m|\r\x1b\[K|\r\n")
 
 
-def test_nothing_reaches_a_terminal_raw(tmp_path: Path) -> None:
-    """Every command but those that run until they are stopped, over every file."""
-    (tmp_path / "in").mkdir()
-    names = [name for name in files(tmp_path / "in") if "\udcff" not in name]
-    calls = []
-    for path, command in COMMANDS.items():
-        if path[0] in ("capture", "simulate") or path == ("state", "fetch"):
-            continue  # they want a network; in process they are tried above
-        for value in (*names, EVIL):
-            calls += [shapes(path, command, value)[0]]
-            if any(option.name == "state_path" for option in command.params):
-                calls += [
-                    call for call in shapes(path, command, value) if f"--state={value}" in call
-                ]
-    said = on_a_terminal(tmp_path / "calls.json", calls)
+def assert_printable(said: str) -> None:
     assert "Traceback" not in said
-    assert "accepted" in said or "refused" in said
-    assert "error: forged" in said
     for line in _OURS.sub("\n", said).split("\n"):
         assert line.isprintable(), ascii(line)
         assert not line.startswith("error: forged")
     colours = set(re.findall(r"\x1b\[[0-9;]*m", said))
     assert "\x1b[2J" not in said
     assert colours <= {f"\x1b[{code}m" for code in (0, 1, 2, *range(30, 38), 90)}, colours
+
+
+def test_nothing_reaches_a_terminal_raw(tmp_path: Path) -> None:
+    """Every command, over every file."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "work").mkdir()
+    names = [name for name in files(tmp_path / "in") if "\udcff" not in name]
+    calls = []
+    for path, command in COMMANDS.items():
+        reads_files = path[0] not in ("capture", "simulate") and path != ("state", "fetch")
+        for value in (*names, EVIL) if reads_files else (names[0], "-", EVIL):
+            shaped = shapes(path, command, value)
+            if reads_files:
+                shaped = [shaped[0], *(one for one in shaped if f"--state={value}" in one)]
+            calls += shaped
+    said = on_a_terminal(tmp_path / "work" / "calls.json", calls, ALONE)
+    assert "accepted" in said or "refused" in said
+    assert "error: forged" in said
+    assert "not written to a terminal" in said, "`capture -o -`"
+    assert_printable(said)
+
+
+class EvilNode(BaseHTTPRequestHandler):
+    """A node that answers each request in another way, and in every way badly."""
+
+    answers: ClassVar[Iterator[Any]] = itertools.cycle(
+        [
+            {"error": {"code": 1, "message": EVIL, "data": EVIL}}, {"error": EVIL},
+            {"result": EVIL}, {"result": {"hash": EVIL, "number": EVIL, EVIL: EVIL}}, [EVIL], EVIL,
+        ]
+    )  # fmt: skip
+
+    def do_POST(self) -> None:
+        body = json.dumps(next(self.answers)).encode("utf-8", "surrogatepass")
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200 if b"error" in body else 500)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_no_peer_reaches_a_terminal_raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a node, nor a venue with its messages, its reason to close and its refusal."""
+    monkeypatch.setenv("PAYLOADS_STORK_TOKEN", "a-token-of-the-test")
+
+    def venue(socket: ServerConnection) -> None:
+        socket.send(EVIL)
+        for message in (
+            {"type": EVIL},
+            {"type": "error", "message": EVIL},
+            {EVIL: EVIL},
+            {"type": "signed_ecdsa", "p": EVIL},
+            {"type": "subscribe", "data": EVIL},
+        ):
+            socket.send(json.dumps(message))  # fmt: skip
+        socket.close(4000, "\x1b[2J\u202e\rerror: forged")
+
+    def refusing(socket: ServerConnection, request: Any) -> Any:
+        return socket.respond(403, EVIL)
+
+    node = HTTPServer(("127.0.0.1", 0), EvilNode)
+    with (
+        serve(venue, "127.0.0.1", 0) as talking,
+        serve(venue, "127.0.0.1", 0, process_request=refusing) as refused,
+    ):
+        for server in (node, talking, refused):
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        fetch = [
+            "state",
+            "fetch",
+            "0x" + "11" * 20,
+            "--rpc",
+            f"http://127.0.0.1:{node.server_port}",
+        ]
+        calls = [fetch] * 6
+        for number, server in enumerate((talking, refused)):
+            url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+            calls += [
+                ["capture", name, what, "--endpoint", url, "-o", f"{number}{name}.jsonl",
+                 "--attempts", "1", "--frames", "6", "--for", "2s"]
+                for name, what in (("stork", "BTCUSD"), ("qfex", "level2:AAPL-USD"))
+            ]  # fmt: skip
+        once = "from payloads.chain import rpc\nrpc.ATTEMPTS = 1\n"
+        said = on_a_terminal(tmp_path / "calls.json", calls, once)
+        for server in (node, talking, refused):
+            server.shutdown()
+    node.server_close()
+    assert "403" in said
+    assert said.count("error: forged") >= 3, "escaped"
+    assert_printable(said)
+
+
+def test_no_client_of_a_simulator_reaches_a_terminal_raw(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    def visit() -> None:
+        word = EVIL.replace("\n", "").replace("\r", "")
+        evil_request = f"GET /{word} HTTP/1.1\r\nHost: {word}\r\nX: {word}\r\n\r\n"
+        for request in (evil_request, EVIL + "\r\n\r\n"):
+            with dialled(port) as client:
+                client.sendall(request.encode("utf-8", "surrogatepass"))
+                client.recv(4096)
+        headers = {"Authorization": "Basic payloads-insecure-test-token"}
+        url = f"ws://127.0.0.1:{port}/ws?channel=real_time&message_type=signed_ecdsa"
+        with connect(url, additional_headers=headers) as client:
+            client.send(EVIL)
+            client.send(json.dumps({"type": EVIL, "data": [EVIL]}))
+            client.close(4000, "\x1b[2J\u202e")
+
+    thread = threading.Thread(target=visit, daemon=True)
+    thread.start()
+    said = on_a_terminal(
+        tmp_path / "calls.json", [["simulate", "stork", "--port", str(port), "--for", "2"]]
+    )
+    thread.join(20)
+    assert not thread.is_alive()
+    assert "in the end" in said
+    assert_printable(said)
+
+
+def dialled(port: int) -> socket.socket:
+    """A connection to a server that may not be there yet."""
+    for _ in range(200):
+        with contextlib.suppress(ConnectionRefusedError):
+            return socket.create_connection(("127.0.0.1", port), 10)
+        time.sleep(0.05)
+    raise TimeoutError

@@ -47,12 +47,12 @@ def report_hex() -> str:
 
 
 def test_accepted_is_0_and_says_so_first() -> None:
-    result = run("verify", "--state", STATE, "--quote", "link", REPORT)
+    result = run("verify", "--state", STATE, "--pay", "link", REPORT)
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0].startswith("accepted: returns the report (288 bytes)")
     assert lines[1] == "checks, in the contract's order"
-    verdict = judge(report_hex(), known(), parameter_payload=bytes(12) + b"\x1c" * 20)
+    verdict = judge(report_hex(), known(), pay=b"\x1c" * 20)
     shown = [line.split(":")[0].split(None, 1)[1] for line in lines[2 : 2 + len(verdict.checks)]]
     assert shown == [check.name for check in verdict.checks]
     assert "everything that is wrong" not in result.stdout
@@ -64,7 +64,7 @@ def test_accepted_is_0_and_says_so_first() -> None:
 
 
 def test_refused_is_1_and_names_all_that_is_wrong() -> None:
-    terms = ("--quote", "native", "--value", "1", "--now", "2024-08-01")
+    terms = ("--pay", "native", "--value", "1", "--now", "2024-08-01")
     result = run("verify", "--state", STATE, *terms, REPORT)
     assert result.exit_code == 1
     assert result.stdout.startswith("refused: ExpiredReport  revert data 0xb6c405f5")
@@ -81,6 +81,7 @@ def test_json_is_the_verdict() -> None:
     assert record == {
         **verdict.to_dict(),
         "passed": False,
+        "hex": report_hex(),
         "where": f"{REPORT}: line 1",
         "line": 1,
     }
@@ -91,7 +92,7 @@ def test_many_payloads_from_standard_input() -> None:
     good, bad = report_hex(), report_hex()[:-64]
     frame = json.dumps({"report": {"fullReport": good}})
     result = run(
-        "verify", "--state", STATE, "--quote", "link", "--json",
+        "verify", "--state", STATE, "--pay", "link", "--json",
         stdin="\n".join([good, bad, "xyz", frame, "0x"]),
     )  # fmt: skip
     assert result.exit_code == 1
@@ -108,17 +109,17 @@ def test_a_broken_payload_reaches_the_contract() -> None:
 
 
 def test_calldata_is_judged_as_a_call() -> None:
-    data = "0x" + chainlink.encode_calldata(report_hex(), fee_token=LINK).hex()
+    data = "0x" + chainlink.encode_calldata(report_hex(), pay=LINK).hex()
     assert run("verify", "--state", STATE, data).exit_code == 0
     assert run("verify", "--state", STATE, data + "00").exit_code == 0
     assert run("verify", "--state", STATE, data[:200]).exit_code == 1
-    result = run("verify", "--state", STATE, "--quote", "link", data)
+    result = run("verify", "--state", STATE, "--pay", "link", data)
     assert result.exit_code == 2
     assert "calldata says itself" in result.stderr
 
 
 def test_bulk_is_one_verdict() -> None:
-    terms = ("verify", "--state", STATE, "--call", "verifyBulk", "--quote", "link", "--json")
+    terms = ("verify", "--state", STATE, "--call", "verifyBulk", "--pay", "link", "--json")
     (record,) = records(run(*terms, REPORT, REPORT))
     assert record["passed"]
     assert len(record["returned"]) == 2
@@ -131,7 +132,7 @@ def test_bulk_is_one_verdict() -> None:
 
 
 def test_the_state_of_then() -> None:
-    result = run("verify", "--state", STATE, "--quote", "link", "--at", "1719999999", REPORT)
+    result = run("verify", "--state", STATE, "--pay", "link", "--at", "1719999999", REPORT)
     assert result.exit_code == 1
     assert "no verifier for this digest" in result.stdout
 
@@ -160,8 +161,9 @@ def test_stork() -> None:
         (("--state", STATE, "--value", "-1"), "not an amount of wei"),
         (("--state", STATE, "--sender", "me"), "not an address"),
         (("--state", STATE, "--call", "mint"), "verify or verifyBulk"),
-        (("--state", STATE, "--quote", "link", "--parameter", "0x"), "twice"),
-        (("--state", STORK, "--quote", "link"), "Stork takes no token"),
+        (("--state", STATE, "--pay", "ether"), "link, native, wrapped, or the address of a token"),
+        (("--state", STATE, "--pay", "wrapped", "--value", "1"), "taken by allowance"),
+        (("--state", STATE, "--pay", "native", "--value", "0"), 'or pay="wrapped"'),
         ((), "--state"),
     ],
 )
@@ -169,6 +171,41 @@ def test_misuse_is_2(arguments: tuple[str, ...], words: str) -> None:
     result = run("verify", *arguments, REPORT)
     assert (result.exit_code, result.stdout) == (2, "")
     assert words in result.stderr
+
+
+def folder(tmp_path: Path, *states: dict[str, Any]) -> str:
+    for index, state in enumerate(states):
+        record = {"chain_id": index + 1, "proxy": "0x" + "11" * 20} | state
+        (tmp_path / f"{index}.json").write_text(json.dumps(record))
+    return str(tmp_path)
+
+
+def test_of_a_folder_of_states_each_payload_takes_its_own(tmp_path: Path) -> None:
+    other = json.loads(Path(STATE).read_text())
+    other["configs"] = [config | {"config_digest": "0x" + "77" * 32} for config in other["configs"]]
+    states = folder(tmp_path, json.loads(Path(STATE).read_text()),
+                    json.loads(Path(STORK).read_text()), other)  # fmt: skip
+    (tmp_path / "notes.txt").write_text("about them")
+    result = run("verify", "--state", states, "--json", REPORT, UPDATE)
+    assert [record["state"]["contract"] for record in records(result)] == [
+        known().contract, "stork-fast-1.0.0",
+    ]  # fmt: skip
+    assert "notes.txt" in result.stderr
+    assert run("verify", "--state", states, "--pay", "link", REPORT).exit_code == 0
+    call = "0x" + chainlink.encode_calldata(report_hex(), pay=LINK).hex()
+    assert run("verify", "--state", states, call).exit_code == 0
+    bulk = run("verify", "--state", states, "--call", "verifyBulk", "--pay", "link", REPORT)
+    assert bulk.exit_code == 0
+    # Two states with the digest of the payload.
+    (tmp_path / "3.json").write_text(
+        json.dumps(json.loads(Path(STATE).read_text()) | {"chain_id": 9, "proxy": "0x" + "11" * 20})
+    )
+    result = run("verify", "--state", states, REPORT)
+    assert (result.exit_code, "several states may judge" in result.stderr) == (2, True)
+    result = run(
+        "verify", "--state", states, "0x" + "66" * 32 + report_hex().removeprefix("0x")[64:]
+    )
+    assert (result.exit_code, "no state knows the payload" in result.stderr) == (2, True)
 
 
 # --- quote ----------------------------------------------------------------------------------------

@@ -159,6 +159,22 @@ def test_401_is_not_retried_and_its_body_is_shown() -> None:
     in_virtual_time(work())
 
 
+def test_refused_subscriptions_and_requests_are_counted_apart_from_upgrades() -> None:
+    class Strict(Numbered):
+        def received(self, data: Message, now: int) -> list[Event]:
+            return [Rejected("7", "", about="a subscription"), *super().received(data, now)]
+
+    async def work() -> None:
+        venue = counting(3)
+        async with venue.connect(Strict(URL)) as connection:
+            await read_until(connection, 3)
+            stats = connection.stats
+        assert (stats.rejected, stats.refused) == (3, 0)
+        assert "rejected=3" in repr(stats)
+
+    in_virtual_time(work())
+
+
 def test_503_is_retried_with_growing_jittered_waits() -> None:
     async def work() -> None:
         busy = UpgradeRefused(503, [], b"busy")

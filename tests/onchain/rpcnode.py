@@ -64,6 +64,9 @@ class Failed(RuntimeError):
 class HardhatNode:
     """A node process; `url` is where it listens."""
 
+    def __init__(self, chain_id: int = 31337) -> None:
+        self.chain_id = chain_id
+
     def __enter__(self) -> HardhatNode:
         folder = ensure_hardhat()
         with socket.socket() as free:
@@ -73,11 +76,11 @@ class HardhatNode:
         script = folder / "node_modules" / "hardhat" / "internal" / "cli" / "bootstrap.js"
         command = ("node", str(script), "node", "--hostname", "127.0.0.1", "--port", str(port))
         quiet = {"HARDHAT_DISABLE_TELEMETRY_PROMPT": "true", "CI": "true", "DO_NOT_TRACK": "1"}
-        self._log = (folder / "node.log").open("w")
+        self._log = (folder / f"node {self.chain_id}.log").open("w")
         self._process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, **quiet},
+            env={**os.environ, **quiet, "PAYLOADS_CHAIN_ID": str(self.chain_id)},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,

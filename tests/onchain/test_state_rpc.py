@@ -100,25 +100,23 @@ def calls(deployment: Deployment) -> list[tuple[bytes, int]]:
         for feed in (FEED, OTHER_FEED):
             for observed in (*times[::4], times[-1]):
                 payload = network.sign(report(observed, feed)).encode()
-                found.append((encode_calldata(payload, fee_token=LINK), 0))
+                found.append((encode_calldata(payload, pay=LINK), 0))
         payload = network.sign(report(times[-1])).encode()
         few = network.sign(report(times[-1]), by=range(network.f)).encode()
         twice = network.sign(report(times[-1]), by=[0] * (network.f + 1)).encode()
         stale = network.sign(report(times[0], expires=1_700_000_000)).encode()
         damaged = payload[:-70] + bytes([payload[-70] ^ 1]) + payload[-69:]
         broken = (few, twice, stale, damaged, payload[:99])
-        found += [(encode_calldata(one, fee_token=LINK), 0) for one in broken]
+        found += [(encode_calldata(one, pay=LINK), 0) for one in broken]
         found += [
-            (encode_calldata(payload, fee_token=token), 0)
-            for token in (NATIVE, deployment.proxy, None)
+            (encode_calldata(payload, pay=token), 0) for token in (NATIVE, deployment.proxy, None)
         ]
         # The native fee is around this, with and without surcharge and discount.
         found += [
-            (encode_calldata(payload, fee_token=NATIVE), 10**15 * value // 10)
-            for value in range(24, 44)
+            (encode_calldata(payload, pay=NATIVE), 10**15 * value // 10) for value in range(24, 44)
         ]
-        found.append((encode_calldata([payload, stale], fee_token=LINK), 0))
-        found.append((encode_calldata([payload, payload], fee_token=NATIVE), 10**16))
+        found.append((encode_calldata([payload, stale], pay=LINK), 0))
+        found.append((encode_calldata([payload, payload], pay=NATIVE), 10**16))
     return found
 
 
@@ -337,7 +335,7 @@ def test_fetching_from_the_command_line(
     assert State.load(path) == newest
     assert State.from_dict(json.loads(CliRunner().invoke(main, fetch).stdout)) == newest
     payload = current(deployment).sign(report(newest.now or 0)).encode()
-    verify = ["verify", "--state", str(path), "--quote", "link", "0x" + payload.hex()]
+    verify = ["verify", "--state", str(path), "--pay", "link", "0x" + payload.hex()]
     assert CliRunner().invoke(main, verify).exit_code == 0
 
 
@@ -483,7 +481,7 @@ def current(deployment: Deployment) -> InsecureTestNetwork:
 def test_judge_with_a_fetched_state(deployment: Deployment, newest: ChainlinkState) -> None:
     """The one line that a keeper writes."""
     payload = current(deployment).sign(report(newest.now or 0))
-    verdict = judge(payload, newest, parameter_payload=bytes(12) + bytes.fromhex(LINK[2:]))
+    verdict = judge(payload, newest, pay="link")
     assert verdict.accepted, verdict.explanation
     assert "read over RPC" in verdict.sentence
 
@@ -498,7 +496,7 @@ def test_the_guard_lets_good_transactions_through(deployment: Deployment) -> Non
     good: TxParams = {
         "from": w3.to_checksum_address(deployment.subscriber),
         "to": w3.to_checksum_address(deployment.proxy),
-        "data": HexBytes(encode_calldata(payload.encode(), fee_token=NATIVE)),
+        "data": HexBytes(encode_calldata(payload.encode(), pay=NATIVE)),
         "value": Wei(fee),
     }
     sent = send_guarded(w3, good, state)
@@ -525,7 +523,7 @@ def test_the_guard_refuses_what_it_cannot_judge(
     deployment: Deployment, newest: ChainlinkState
 ) -> None:
     payload = current(deployment).sign(report(newest.now or 0)).encode()
-    data = encode_calldata(payload, fee_token=LINK)
+    data = encode_calldata(payload, pay=LINK)
     good = {"to": deployment.proxy, "data": data, "chainId": 31337}
     url = deployment.node.url
     assert judge_transaction(url, good, newest).accepted
@@ -575,7 +573,7 @@ def test_the_block_that_takes_a_transaction_is_later(deployment: Deployment) -> 
     state = fetched(deployment)
     now = node.time()
     payload = current(deployment).sign(report(now, expires=now + 1)).encode()
-    data = encode_calldata(payload, fee_token=LINK)
+    data = encode_calldata(payload, pay=LINK)
     call = {"from": deployment.subscriber, "to": deployment.proxy, "data": data}
     assert judge_transaction(node.url, call, state, Policy(margin=0)).accepted
     verdict = judge_transaction(node.url, call, state)

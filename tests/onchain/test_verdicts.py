@@ -82,11 +82,12 @@ def _compare(built: RealChainlink, state: ChainlinkState, case: Case, explained:
     bulk = isinstance(verdict.returned, tuple)
     _agree(verdict, outcome, bulk, case)
     _count(state.contract, outcome)
-    if case.payloads is not None:
+    # Twenty bytes would be taken for an address; as calldata they were judged above.
+    if case.payloads is not None and len(case.parameter) != 20:
         ask: Callable[..., Verdict] = judge_bulk if case.bulk else judge
         subject = case.payloads if case.bulk else case.payloads[0]
         how: dict[str, Any] = {"value": case.value, "now": case.now, "view": case.view}
-        how["parameter_payload"] = case.parameter
+        how["pay"] = case.parameter
         _agree(ask(subject, state, **how), outcome, case.bulk, case)
     if explained:
         _explains(verdict)

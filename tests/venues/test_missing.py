@@ -24,10 +24,11 @@ from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
 from payloads.venues.qfex.requests import AddOrder
 from payloads.venues.stork.session import StorkSession
 from tests.venues.chainlink.kit import CREDENTIALS, F1, F2, make_report
-from tests.venues.kit import say
+from tests.venues.ethgas.kit import TOKEN
+from tests.venues.kit import NOW, say
 from tests.venues.qfex.kit import NOW as QFEX_NOW
 from tests.venues.qfex.kit import ready, trade
-from tests.venues.test_refused import NOW, TOKEN, taxonomy
+from tests.venues.stork.kit import taxonomy
 
 LATER = NOW + 60 * SECOND
 
@@ -52,7 +53,7 @@ def test_stork_s_assets() -> None:
     session = StorkSession(Secret("a-token"), ["BTCUSD", 7], message_type="unsigned")
     session.opened(NOW)
     assert session.missing == {"BTCUSD": Missing(NOT_ASKED), "7": Missing(NO_DATA, NOW)}
-    session.replied(taxonomy(BTCUSD=3), NOW + 1)
+    session.replied(taxonomy({"BTCUSD": 3}), NOW + 1)
     session.tick(LATER)
     silent = {"BTCUSD": Missing(NO_DATA, NOW + 1), "7": Missing(NO_DATA, NOW)}
     assert session.missing == silent, "nothing contradicted, and nothing came"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from payloads.venues.common.jwt import make_token
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import SECOND, Event, Reply, Session
+from payloads.venues.common.session import SECOND, Reply
 from payloads.venues.ethgas.auth import EthgasLogin
 from payloads.venues.ethgas.protocol import Channel
 from payloads.venues.ethgas.session import EthgasSession
@@ -17,22 +15,14 @@ from payloads.venues.finery.auth import NonceSequence
 from payloads.venues.finery.feeds import Binding
 from payloads.venues.finery.session import FinerySession
 from payloads.venues.qfex.market_session import QfexMarketSession, Subscription
-from payloads.venues.stork import server
 from payloads.venues.stork.session import StorkSession
+from tests.venues.ethgas.kit import BOOK, ORDERS, TOKEN
+from tests.venues.kit import NOW, say
 from tests.venues.qfex.kit import ready
+from tests.venues.stork.kit import taxonomy
 
-NOW = 1_760_000_000 * SECOND
-TOKEN = Secret(make_token(Secret("the key that signs tokens"), "x", NOW, 3600 * SECOND))
-BOOK, TRADES = (
-    Channel("orderBookUpdate", "inclusionPreconf"),
-    Channel("recentTradeUpdate", "wholeBlock"),
-)
-ORDERS = Channel("preconfBundleUpdate")
+TRADES = Channel("recentTradeUpdate", "wholeBlock")
 FORBIDDEN = "403: insufficient permissions"
-
-
-def say(session: Session, message: Any) -> list[Event]:
-    return session.received(json.dumps(message), NOW)
 
 
 # --- Finery ---------------------------------------------------------------------------------------
@@ -154,21 +144,17 @@ def stork(*assets: int | str) -> StorkSession:
     return session
 
 
-def taxonomy(**ids: int) -> Reply:
-    return Reply("taxonomy", 200, server.taxonomy_body(1, ids))
-
-
 def test_stork_s_names() -> None:
     session = stork("BTCUSD", "NOPE")
     assert (session.refused, session.all_refused) == ({}, False)
-    session.replied(taxonomy(BTCUSD=3), NOW)
+    session.replied(taxonomy({"BTCUSD": 3}), NOW)
     why = "not in the taxonomy, as far as this token may see it"
     assert (session.refused, session.all_refused) == ({"NOPE": why}, False)
     session.unsubscribe("BTCUSD")
     assert session.all_refused
     session.subscribe("ETHUSD")
     assert not session.all_refused, "the taxonomy is read again"
-    session.replied(taxonomy(ETHUSD=4), NOW)
+    session.replied(taxonomy({"ETHUSD": 4}), NOW)
     assert (session.refused, session.all_refused) == ({"NOPE": why}, False)
 
 

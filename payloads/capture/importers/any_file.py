@@ -7,15 +7,17 @@
 * `wscat`: lines that begin with `<` and `>`, as wscat shows them on a terminal (`script` keeps
   that). wscat shows binary messages as text, so their bytes are lost.
 * `lines`: one message a line, as websocat prints them, and wscat with `-x` or without a terminal.
+* `jsonl`: one JSON object a line, with the message in it, as loggers write.
 * `hex`: one payload's bytes a line.
 
-`import_records` looks at the first bytes to find the kind (`sniff`), unless it is told. Each record
-comes with its place in the file, in order; a broken one is a `BrokenLine`, and the rest still comes
-out. A file that as a whole is not of its kind raises `Malformed`. Lines may begin with a time:
-seconds since 1970 (`ts %.s`), or ISO 8601 with a date (UTC where no zone is given). The time that
-`ts` writes by default (Nov 21 16:00:00) is taken off, but has neither year nor zone; such frames
-have `UNKNOWN_TIME`, as have frames without any. A HAR and a flow are read whole, up to a bound;
-everything else is read in pieces. docs/bounds.md has all bounds.
+All of them may be compressed (gzip, zstd, bzip2, xz). `import_records` looks at the first bytes to
+find the kind (`sniff`), unless it is told, and `Malformed` names a kind that is not read. Each
+record comes with its place in the file, in order; a broken one is a `BrokenLine`, and the rest
+still comes out. A file that as a whole is not of its kind raises `Malformed`. Lines may begin with
+a time: seconds since 1970 (`ts %.s`), or ISO 8601 with a date (UTC where no zone is given). The
+time that `ts` writes by default (Nov 21 16:00:00) is taken off, but has neither year nor zone; such
+frames have `UNKNOWN_TIME`, as have frames without any. A HAR and a flow are read whole, up to a
+bound; everything else is read in pieces. docs/bounds.md has all bounds.
 """
 
 from __future__ import annotations
@@ -27,16 +29,20 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import IO
 
+import msgspec
+
 from payloads.capture.compression import decompressed
 from payloads.capture.frames import Frame
 from payloads.capture.importers import text
 from payloads.capture.importers.har import har
+from payloads.capture.importers.jsonl import is_logged, jsonl
 from payloads.capture.importers.messages import Placed
 from payloads.capture.importers.mitmproxy import mitmproxy
 from payloads.capture.importers.pieces import head_of
+from payloads.capture.importers.text import is_preamble
 from payloads.capture.reader import numbered_records, opened
-from payloads.errors import Misuse
-from payloads.inputs import checked_text
+from payloads.errors import Malformed, Misuse
+from payloads.inputs import check_nesting, checked_text
 
 _FLOW = re.compile(rb"[0-9]{1,12}:[0-9]{1,12}:")
 
@@ -52,10 +58,70 @@ _READERS: dict[str, Callable[[Iterable[bytes], str], Iterator[Placed]]] = {
     "har": har,
     "mitmproxy": mitmproxy,
     "wscat": text.wscat,
+    "jsonl": jsonl,
     "lines": text.lines,
     "hex": text.hexes,
 }
 KINDS = tuple(_READERS)
+
+
+# Files that are no text and no payload, by their first bytes.
+_NOT_READ = {
+    b"PK\x03\x04": "a zip archive", b"7z\xbc\xaf": "a 7z archive", b"%PDF": "a PDF",
+    b"\x7fELF": "a program", b"SQLite format 3\0": "an SQLite database", b"PAR1": "Parquet",
+    b"ARROW1": "Arrow", b"\x89PNG": "a picture",
+    **dict.fromkeys((b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1",
+                     b"\xa1\xb2\x3c\x4d"), "a pcap"),
+    b"\x0a\x0d\x0d\x0a": "a pcapng",
+}  # fmt: skip
+_INSTEAD = {
+    "a pcap": "a HAR, a flow file of mitmproxy, or messages that tshark printed",
+    "a zip archive": "the files in it", "a 7z archive": "the files in it",
+    "UTF-16 text": "UTF-8 (iconv -f UTF-16 -t UTF-8)",
+}  # fmt: skip
+_INSTEAD["a pcapng"] = _INSTEAD["a pcap"]
+
+
+def check_read(head: bytes) -> None:
+    """Raise `Malformed`, with the kind's name, for a file of a kind that is not read."""
+    name = next((name for magic, name in _NOT_READ.items() if head.startswith(magic)), None)
+    if name is None and _is_utf16(head):
+        name = "UTF-16 text"
+    if name is not None:
+        expected = _INSTEAD.get(name, "payloads, frames, a capture or a log")
+        raise Malformed(f"{name}, which is not read", field="file", expected=expected)
+
+
+def _is_utf16(head: bytes) -> bool:
+    """Text with a zero beside every letter, with a mark before it or none."""
+    head = head.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")
+    halves = head[:64:2], head[1:64:2]
+    return len(head) >= 16 and any(
+        not any(zeros) and letters.isascii() and letters.decode().isprintable()
+        for zeros, letters in (halves, halves[::-1])
+    )
+
+
+def tells_kind(head: bytes) -> bool:
+    """Whether these bytes are enough for `sniff`: a whole line that says what it is."""
+    lines = head.split(b"\n")[:-1]
+    line = next((line for line in lines if not is_preamble(line.decode("utf-8", "replace"))), b"")
+    return bool(line) and not begins_document(line)
+
+
+def begins_document(line: bytes) -> bool:
+    """Whether JSON begins on this line and goes on past it."""
+    start = line.removeprefix(codecs.BOM_UTF8).lstrip()
+    if start[:1] not in (b"{", b"["):
+        return False
+    try:
+        check_nesting(start)
+        msgspec.json.decode(start)
+    except msgspec.DecodeError as error:
+        return "truncated" in str(error)
+    except (Malformed, RecursionError):
+        return False
+    return False
 
 
 def sniff(head: bytes) -> str:
@@ -67,7 +133,22 @@ def sniff(head: bytes) -> str:
         return "mitmproxy"
     if start.startswith(b"{") and re.search(rb'"log"\s*:\s*\{', start):
         return "har"
+    if start.startswith(b"{") and _is_logged(start.split(b"\n", 1)[0]):
+        return "jsonl"
     return text.kind_of(start.decode("utf-8", "replace"))
+
+
+def _is_logged(line: bytes) -> bool:
+    try:
+        check_nesting(line)
+        return is_logged(msgspec.json.decode(line))
+    except (Malformed, msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+
+
+def records_of(kind: str, pieces: Iterable[bytes], venue: str = "") -> Iterator[Placed]:
+    """Every record of a file's content of that kind, with its place."""
+    return _READERS[kind](pieces, venue)
 
 
 def import_records(
@@ -78,8 +159,10 @@ def import_records(
         raise Misuse("no such kind of file", expected=", ".join(KINDS), found=kind)
     checked_text(venue, "venue")
     with opened(source) as stream:
-        head, rest = head_of(decompressed(stream))
-        yield from _READERS[kind or sniff(head)](chain([head], rest), venue)
+        head, rest = head_of(decompressed(stream), tells_kind)
+        if kind is None:
+            check_read(head)
+        yield from records_of(kind or sniff(head), chain([head], rest), venue)
 
 
 def import_frames(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 
 from payloads.errors import Malformed
@@ -12,10 +12,13 @@ MAX_WHOLE_BYTES = 64 * 2**20
 _HEAD = 64 * 1024
 
 
-def head_of(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+def head_of(
+    pieces: Iterator[bytes], enough: Callable[[bytes], bool]
+) -> tuple[bytes, Iterator[bytes]]:
+    """The first bytes, until they are enough (a pipe may bring no more for hours), and the rest."""
     head = b""
     try:
-        while len(head) < _HEAD:
+        while len(head) < _HEAD and not (head and enough(head)):
             head += next(pieces)
     except StopIteration:
         return head, iter(())

@@ -46,6 +46,12 @@ _WEBSOCAT_SAYS = re.compile(r"(?:\[(?:INFO|DEBUG|TRACE|WARN|ERROR) |websocat: )"
 _SCRIPT_SAYS = re.compile(r"Script (?:started|done) on ")
 
 
+def is_preamble(line: str) -> bool:
+    """Whether a line says nothing about the kind of the text."""
+    bare = _bare(line)
+    return not bare or bool(_SCRIPT_SAYS.match(bare))
+
+
 def kind_of(text: str) -> Literal["wscat", "lines", "hex"]:
     """The reader for a text, by its first lines."""
     found = [line for line in map(_bare, text.split("\n")[:50]) if line]
@@ -93,30 +99,26 @@ def hexes(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
 
 
 def _each(pieces: Iterable[bytes], make: Callable[[str], Frame | None]) -> Iterator[Placed]:
-    for where, line in _numbered(pieces):
+    for where, number, line in numbered_lines(pieces):
         try:
             record = line if isinstance(line, BrokenLine) else make(line)
         except PayloadError as error:
-            record = BrokenLine(_number(where), error)
+            record = BrokenLine(number, error)
         if record is not None:
             yield where, record
 
 
-def _number(where: str) -> int:
-    return int(where.rpartition(" ")[2])
-
-
-def _numbered(pieces: Iterable[bytes]) -> Iterator[tuple[str, str | BrokenLine]]:
+def numbered_lines(pieces: Iterable[bytes]) -> Iterator[tuple[str, int, str | BrokenLine]]:
     """Lines of text, each with its place."""
     number = 0
     try:
         for number, (raw, _) in enumerate(split_lines(pieces, MAX_TEXT_CHARACTERS), 1):
             try:
-                yield f"line {number}", _text(raw, number)
+                yield f"line {number}", number, _text(raw, number)
             except Malformed as error:
-                yield f"line {number}", BrokenLine(number, error)
+                yield f"line {number}", number, BrokenLine(number, error)
     except Malformed as error:  # of the compression
-        yield f"line {number + 1}", BrokenLine(number + 1, error)
+        yield f"line {number + 1}", number + 1, BrokenLine(number + 1, error)
 
 
 def _text(line: bytes | None, number: int) -> str:
@@ -135,7 +137,7 @@ def wscat(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
     last: tuple[str, Frame] | None = None
     more: list[str] = []
     size = 0
-    for where, line in _numbered(pieces):
+    for where, number, line in numbered_lines(pieces):
         if isinstance(line, BrokenLine):
             yield where, line
             continue
@@ -160,7 +162,7 @@ def wscat(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
             last = where, Frame(venue, 1, direction, "text", at, text[2:])
         elif not begins and text.strip(" >"):
             error = Malformed("neither sent nor received", field="line", found=elide(text))
-            yield where, BrokenLine(_number(where), error)
+            yield where, BrokenLine(number, error)
     if last is not None:
         yield _continued(*last, more, size)
 
@@ -169,18 +171,26 @@ def _continued(where: str, frame: Frame, more: list[str], size: int) -> Placed:
     if size and not more:
         limit = f"at most {MAX_MESSAGE_LINES} lines and {MAX_TEXT_CHARACTERS} characters"
         error = Malformed("longer than any message", field="message", expected=limit, found="more")
-        return where, BrokenLine(_number(where), error)
+        return where, BrokenLine(int(where.rpartition(" ")[2]), error)
     return where, replace(frame, data="\n".join([str(frame.data), *more])) if more else frame
 
 
 def _plain_line(line: str, venue: str) -> Frame | None:
+    if (found := message_in(line)) is None:
+        return None
+    at, text = found
+    return Frame(venue, 1, "in", "text", at, text)
+
+
+def message_in(line: str) -> tuple[int, str] | None:
+    """The message of a line with its time; None for a line that a tool wrote about itself."""
     # wscat prints its prompt also where it prints only messages, before the first of them.
     line = _undressed(line) if "\x1b" in line else line.strip("\r")
     at, text = _timed(line.removeprefix("> "))
     text = text.removeprefix("> ")
     if not text.strip(" >") or _WEBSOCAT_SAYS.match(text) or _SCRIPT_SAYS.match(text):
         return None
-    return Frame(venue, 1, "in", "text", at, text)
+    return at, text
 
 
 def _hex_line(line: str, venue: str) -> Frame | None:

@@ -18,7 +18,6 @@ from typing import Any, ClassVar, Unpack
 import msgspec
 
 from payloads import chainlink
-from payloads.chainlink.calldata import parameter
 from payloads.chainlink.report import FullReport
 from payloads.chainlink.schemas import SCHEMAS, Report
 from payloads.chainlink.state import V03, V04, V05, ChainlinkState
@@ -187,8 +186,8 @@ class ChainlinkSimulator(Simulator):
     ) -> ChainlinkState:
         """The state of a verifier that accepts the reports of this simulator.
 
-        With `fees` it has a fee manager, which also refuses expired reports; pay in LINK with
-        `parameter_payload`. `now` is the time to judge at; by default the simulator's own.
+        With `fees` it has a fee manager, which also refuses expired reports. `now` is the time to
+        judge at; by default the simulator's own.
         """
         config: dict[str, Any] = {"signers": self.network.signers, "f": self.network.f}
         digest = {"config_digest": self.network.config_digest}
@@ -212,14 +211,9 @@ class ChainlinkSimulator(Simulator):
             record["fee_manager"] = {"link": _LINK, "native": _NATIVE}
         return ChainlinkState.from_dict(record)
 
-    @property
-    def parameter_payload(self) -> bytes:
-        """The `parameterPayload` that pays in LINK, for a state with fees."""
-        return parameter(bytes.fromhex(_LINK[2:]))
-
     def judge(self, payload: bytes) -> Verdict:
         """What the contract would do with a payload now, fees and expiry included."""
-        return judge(payload, self.state(fees=True), parameter_payload=self.parameter_payload)
+        return judge(payload, self.state(fees=True), pay="link")
 
     # --- dials and requests ---
 

@@ -17,6 +17,7 @@ from payloads.venues.chainlink.codes import CLOCK_WINDOW, PAUSE
 from payloads.venues.chainlink.reports import StreamReport, read_report
 from payloads.venues.chainlink.rest import Rest, page_purpose
 from payloads.venues.common.session import (
+    GIVEN_UP,
     NO_ANSWER,
     SECOND,
     Broken,
@@ -38,11 +39,14 @@ _PATIENCE = 60 * SECOND
 class Backfilled(Event, frozen=True):
     """A feed's gap is filled, or given up: `complete` says which.
 
-    `start` is the first second that was asked for, and `reports` how many came.
+    `start` is the first second that was asked for, `end` the second of the first report that was
+    streamed after the gap (None if there was none yet), and `reports` how many came. The service's
+    reports have no sequence numbers.
     """
 
     channel: str
     start: int
+    end: int | None
     reports: int
     complete: bool
 
@@ -93,6 +97,8 @@ class Backfill:
         self._rest, self._limit = rest, limit
         # The gaps that are being filled, by feed.
         self.gaps: dict[str, _Gap] = {}
+        # The gaps that were given up, by feed: their first second, and when they were asked for.
+        self._given_up: dict[str, tuple[int, int]] = {}
         self._pace = pace or Pace()
         self._stopped = True
 
@@ -120,9 +126,10 @@ class Backfill:
 
     @property
     def missing(self) -> dict[str, Missing]:
-        """The gaps that were asked for, and are not filled so far."""
+        """The gaps that were asked for, and are not filled: those given up included."""
+        gone = {_about(feed): Missing(GIVEN_UP, at) for feed, (_, at) in self._given_up.items()}
         asked = [gap for gap in self.gaps.values() if gap.asked_at]
-        return {_about(gap): Missing(NO_ANSWER, gap.asked_at) for gap in asked}
+        return gone | {_about(gap.feed): Missing(NO_ANSWER, gap.asked_at) for gap in asked}
 
     def begin(self, feed: str, start: int) -> None:
         """A gap of a feed from a second on.
@@ -222,18 +229,23 @@ class Backfill:
         return reports, events
 
     def _failed(self, gap: _Gap, reply: Reply, now: int) -> list[Event]:
-        rejected, retry = self._rest.refusal(reply, signed_at=gap.asked_at, about=_about(gap))
+        rejected, retry = self._rest.refusal(reply, signed_at=gap.asked_at, about=_about(gap.feed))
         if retry.again and gap.retry.failed(now, retry.at_least):
             return [rejected]
         return [rejected, self._end(gap, complete=False)]
 
     def _end(self, gap: _Gap, *, complete: bool) -> Backfilled:
         del self.gaps[gap.feed]
-        return Backfilled(gap.feed, gap.start, gap.found, complete)
+        start, _ = self._given_up.get(gap.feed, (gap.start, 0))
+        if not complete:
+            self._given_up[gap.feed] = min(start, gap.start), gap.asked_at
+        elif gap.start <= start:  # what was given up before is filled now
+            self._given_up.pop(gap.feed, None)
+        return Backfilled(gap.feed, gap.start, gap.until, gap.found, complete)
 
 
-def _about(gap: _Gap) -> str:
-    return f"backfill of {gap.feed}"
+def _about(feed: str) -> str:
+    return f"backfill of {feed}"
 
 
 def _read_each(items: list[object]) -> tuple[list[StreamReport], list[Event]]:

@@ -137,14 +137,16 @@ class Data(Event, frozen=True):
 NO_ANSWER, LOST = "no answer", "lost"
 # The other codes of what has not come: the venue agreed and sent nothing, or was not even asked.
 NO_DATA, NOT_ASKED = "no data", "not asked for"
+# The session has stopped asking: it will not come any more.
+GIVEN_UP = "given up"
 
 
 class Missing(Record, frozen=True):
     """Something that is wanted of a venue and has not come so far.
 
-    `code` is `no data` (nothing came for a subscription), `no answer`, `lost`, or `not asked for`
-    where the session did not get so far. `asked_at` is when it was asked for first, in nanoseconds;
-    0 where it was not.
+    `code` is `no data` (nothing came for a subscription), `no answer`, `lost`, `given up` (a gap
+    that will not be filled), or `not asked for` where the session did not get so far. `asked_at` is
+    when it was asked for first, in nanoseconds; 0 where it was not.
     """
 
     code: str

@@ -4,8 +4,8 @@
 for what is none. `struct_types(data)` are its types as they were checked; `signature_of` signs a
 digest and raises `Misuse` for what is no private key.
 
-Whoever lets a server choose the message signs what the server likes: see what the ETHGas login
-refuses before it comes here.
+A client that lets a server choose the message signs what the server likes. So the ETHGas login
+refuses everything but a login before it calls this.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class Market(Record, frozen=True):
 
 
 class Book(Record, frozen=True):
-    """An order book, which replaces the one before. It is not said that it always is whole."""
+    """An order book, which replaces the book before it. The venue does not say that it is whole."""
 
     instrument: Annotated[str, "I"] = ""
     bids: Annotated[Levels, "b"] = ()

@@ -209,7 +209,9 @@ class SocketDesk:
         if not isinstance(arguments, list) or not all(isinstance(a, dict) for a in arguments):
             return [self._error(VALIDATION_FAILED, "args")]
         return [
-            answer for one in arguments if (answer := self._one(verb, one, now)) is not None
+            answer
+            for argument in arguments
+            if (answer := self._one(verb, argument, now)) is not None
         ] or ([] if verb == "query" else [self._error(VALIDATION_FAILED, "args")])
 
     def _one(self, verb: Any, argument: dict[str, Any], now: int) -> dict[str, Any] | None:

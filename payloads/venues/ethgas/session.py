@@ -127,7 +127,7 @@ class EthgasSession(JsonSession):
 
     @property
     def missing(self) -> dict[str, Missing]:
-        channels = {one.label: how for one, how in self._subscriptions.missing.items()}
+        channels = {channel.label: how for channel, how in self._subscriptions.missing.items()}
         found = self._entry.missing | channels | self._requested.missing
         refused = self.refused
         return {label: how for label, how in found.items() if label not in refused}

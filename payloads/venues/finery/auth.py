@@ -30,7 +30,7 @@ class NonceSequence:
     """Strictly increasing nonces, from the clock's nanoseconds.
 
     The sessions of a process share one for each key. Programs on other machines with the same key
-    need not know of each other: a later nonce is larger, whoever draws it. `last` is a nonce that
+    need not know of each other: a later nonce is larger on every machine. `last` is a nonce that
     was used with the key before, where it is larger than the clock.
     """
 

@@ -222,7 +222,7 @@ class Names:
     def answered(self, feed: str, feed_id: FeedId, among: Iterable[Binding]) -> Binding | None:
         """The binding that a first answer belongs to: the certain one, else the oldest by name.
 
-        Only one that is bound by name is under way at a time, so the oldest is the one.
+        Only one binding by name is under way at a time, so the oldest is meant.
         """
         candidates = [binding for binding in among if binding.feed == feed]
         if found := self.owner(feed, feed_id, candidates):

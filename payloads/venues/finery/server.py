@@ -86,7 +86,7 @@ class Gate:
         if nonce in seen or (self._increasing and seen and nonce < max(seen)):
             return False
         if not self._increasing:
-            for old in [one for one, when in seen.items() if now - when > NONCE_WINDOW]:
+            for old in [nonce for nonce, when in seen.items() if now - when > NONCE_WINDOW]:
                 del seen[old]
         else:
             seen.clear()
@@ -111,7 +111,7 @@ def _signed(secret: Secret, text: str, signature: str) -> bool:
 class Connection:
     """Checks what one client sends, and remembers what it has bound.
 
-    `clients` are the numbers of those for whom this one, then a master account, may ask.
+    `clients` are the numbers of the accounts for which a master account may ask.
     """
 
     def __init__(

@@ -180,7 +180,7 @@ class FeedSubscriptions:
 
     def keep(self, binding: Binding, frame: Frame) -> Frame:
         """The frame with what it changes in its book; `Malformed`, and the book begun anew, for
-        one that is no update or snapshot."""
+        a frame that is no update or snapshot."""
         if self.wanted.state(binding) not in (ASKED, IN_FORCE):
             return frame  # left: there is no book to keep
         try:

@@ -60,7 +60,7 @@ class QfexSession(JsonSession):
         """The data, unless it came before on its stream.
 
         No number of the venue's is said to be unique, so a repeat is a record that equals an
-        earlier one in everything, and that has a time or number by which it differs from the next.
+        earlier record in everything. It has a time or number, by which it differs from the next.
         A trade has its id for that, whatever number it came with.
         """
         of_trade = hasattr(record, "trade_id")

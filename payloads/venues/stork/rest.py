@@ -45,7 +45,7 @@ class Taxonomy(Record, frozen=True):
 
     def name_of(self, asset_id: int) -> str:
         """The first name of an id; "" if it has none."""
-        return next((name for name, one in self.ids.items() if one == asset_id), "")
+        return next((name for name, known in self.ids.items() if known == asset_id), "")
 
 
 def taxonomy_request(token: Secret, endpoint: str = MAIN) -> Request:

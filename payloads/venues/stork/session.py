@@ -14,8 +14,8 @@ message that came before on this connection, letter for letter, is a `Duplicate`
 time in nanoseconds. On fixed-rate channels a stream that has begun and then stops for `silence`
 comes as `Stalled`.
 
-Nothing public says that tokens end. One that is withdrawn shows as a 401 at the next dial, which is
-not tried again.
+Nothing public says that tokens end. A token that is withdrawn shows as a 401 at the next dial,
+which is not tried again.
 
 Known only from clients in the field: the gateway wants permessage-deflate to be offered, and no
 more than 5 REST requests a second are allowed. What statuses mean is in `codes`; the service

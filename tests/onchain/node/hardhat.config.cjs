@@ -4,7 +4,7 @@ module.exports = {
   solidity: "0.8.19",
   networks: {
     hardhat: {
-      chainId: 31337,
+      chainId: Number(process.env.PAYLOADS_CHAIN_ID || 31337),
       hardfork: "shanghai",
       initialBaseFeePerGas: 0,
       gasPrice: 0,

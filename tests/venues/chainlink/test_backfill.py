@@ -13,7 +13,16 @@ from payloads.venues.chainlink.dedupe import SdkDeduplicator
 from payloads.venues.chainlink.session import ChainlinkSession
 from payloads.venues.chainlink.stream import Stream
 from payloads.venues.common.dedupe import Duplicate
-from payloads.venues.common.session import SECOND, Broken, Data, Event, Rejected, Reply, Request
+from payloads.venues.common.session import (
+    SECOND,
+    Broken,
+    Data,
+    Event,
+    Missing,
+    Rejected,
+    Reply,
+    Request,
+)
 from tests.venues.chainlink.kit import (
     CREDENTIALS,
     F1,
@@ -275,7 +284,7 @@ def test_pages_that_do_not_advance_end_the_backfill() -> None:
     (request,) = session.take_requests()
     body = json.dumps({"reports": [make_report(time=1)]}).encode()
     *_, end = session.replied(Reply(request.purpose, 200, body), NOW)
-    assert end == Backfilled(F1, 2000, 1, complete=False)
+    assert end == Backfilled(F1, 2000, None, 1, complete=False)
 
 
 def test_backfill_under_the_sdks_rule() -> None:
@@ -305,3 +314,33 @@ def test_the_sessions_of_a_group_share_the_services_pace() -> None:
     # A feed's gap has one request under way, so there are four here, and no answers.
     assert len(asked) == 4
     assert all(later - earlier >= SECOND // 8 for earlier, later in pairwise(asked))
+
+
+def test_a_gap_that_is_given_up_is_missing() -> None:
+    """Until it is filled after all, as part of a longer gap."""
+    session = after_a_gap(2000)
+    (request,) = session.take_requests()
+    about = f"backfill of {F1}"
+    assert session.missing[about] == Missing("no answer", NOW)
+    events = session.replied(Reply(request.purpose, 404, b""), NOW)
+    assert kinds(events) == [Rejected, Backfilled]
+    assert session.missing[about] == Missing("given up", NOW)
+    filler: Backfill = session._backfill
+    for start, missing in ((2005, True), (1990, False)):
+        filler.begin(F1, start)
+        (request,), _ = filler.due(NOW + 10 * SECOND)
+        filler.replied(Reply(request.purpose, 200, b'{"reports":[]}'), NOW + 10 * SECOND)
+        assert (about in session.missing) is missing
+        filler._pace.next = 0
+
+
+def test_a_gap_says_where_it_ends() -> None:
+    session = after_a_gap(1000)
+    (request,) = session.take_requests()
+    session.received(frame(time=1005), NOW)
+    page = [make_report(time=time) for time in range(999, 1006)]
+    body = json.dumps({"reports": page}).encode()
+    *_, end = session.replied(Reply(request.purpose, 200, body), NOW)
+    assert isinstance(end, Backfilled)
+    start = int(request.purpose.rpartition(":")[2])
+    assert (end.start, end.end, end.complete) == (start, 1005, True)

@@ -13,19 +13,20 @@ from hypothesis import strategies as st
 
 from payloads.venues.common.jwt import make_token
 from payloads.venues.common.redactor import Secret
-from payloads.venues.common.session import SECOND, Reply, Request, Session
+from payloads.venues.common.session import SECOND, Reply, Request
 from payloads.venues.ethgas.auth import EthgasLogin
 from payloads.venues.ethgas.protocol import Channel
 from payloads.venues.ethgas.records import CHANNELS, QUERIES
 from payloads.venues.ethgas.server import LoginDesk, login_data
 from payloads.venues.ethgas.session import EthgasSession
 from tests.venues import kit
+from tests.venues.kit import NOW
 
-NOW = 1_760_000_000 * SECOND
 HOUR = 3600 * SECOND
 PRIVATE_KEY = Secret(hashlib.sha256(b"ethgas test key").hexdigest())
 ADDRESS = "0xd23590f25e9a1ce3ae972b88567826c0da251bea"
 SIGNER = Secret("the key that signs tokens")
+TOKEN = Secret(make_token(SIGNER, "x", NOW, HOUR))
 BOOK, ORDERS = Channel("orderBookUpdate", "inclusionPreconf"), Channel("preconfBundleUpdate")
 VECTOR = login_data("52a90c73")
 
@@ -57,17 +58,9 @@ MAIL = {
 }
 
 
-trees = st.recursive(
-    st.one_of(
-        st.none(), st.booleans(), st.integers(), st.text(max_size=6),
-        st.sampled_from(["data", "string", "uint256", "data[]", "0x00"]),
-    ),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4),
-        st.dictionaries(st.sampled_from(["name", "type", "data", "types", "x"]), inner),
-    ),
-    max_leaves=10,
-)  # fmt: skip
+trees = kit.json_trees(
+    ["data", "string", "uint256", "data[]", "0x00"], ["name", "type", "data", "types", "x"]
+)
 
 
 def counter() -> Iterator[str]:
@@ -109,10 +102,6 @@ def answer_all(session: Any, server: LoginDesk, now: int) -> list[Any]:
         for request in requests:
             events += session.replied(serve(server, request, now), now)
     return events
-
-
-def say(session: Session, message: Any, now: int = NOW) -> list[Any]:
-    return kit.say(session, message, now)
 
 
 LOGGED_IN = {"event": "login", "code": 0, "msg": "", "connId": "25f9ee2c"}

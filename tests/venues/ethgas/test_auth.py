@@ -25,7 +25,6 @@ from tests.venues.ethgas.kit import (
     ADDRESS,
     HOUR,
     MAIL,
-    NOW,
     PRIVATE_KEY,
     SIGNER,
     VECTOR,
@@ -34,7 +33,7 @@ from tests.venues.ethgas.kit import (
     serve,
     trees,
 )
-from tests.venues.kit import only
+from tests.venues.kit import NOW, only
 
 
 def test_only_a_login_is_signed() -> None:

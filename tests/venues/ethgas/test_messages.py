@@ -23,7 +23,6 @@ from payloads.venues.ethgas.updates import Answered, Update
 from tests.venues.ethgas.kit import (
     BOOK,
     LOGGED_IN,
-    NOW,
     ORDERS,
     PRIVATE_KEY,
     ack,
@@ -31,11 +30,10 @@ from tests.venues.ethgas.kit import (
     by_token,
     objects,
     private,
-    say,
     serve,
     trees,
 )
-from tests.venues.kit import only, sent
+from tests.venues.kit import NOW, only, say, sent
 
 
 def test_the_spec_s_messages() -> None:

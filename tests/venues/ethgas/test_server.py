@@ -19,16 +19,15 @@ from tests.venues.ethgas.kit import (
     ADDRESS,
     BOOK,
     HOUR,
-    NOW,
     ORDERS,
     PRIVATE_KEY,
     SIGNER,
     by_token,
     desk,
     objects,
-    say,
     trees,
 )
+from tests.venues.kit import NOW, say
 
 
 def test_tokens_are_refused_for_each_way_of_being_wrong() -> None:

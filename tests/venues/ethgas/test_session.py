@@ -29,7 +29,6 @@ from tests.venues.ethgas.kit import (
     BOOK,
     HOUR,
     LOGGED_IN,
-    NOW,
     ORDERS,
     PRIVATE_KEY,
     SIGNER,
@@ -38,10 +37,9 @@ from tests.venues.ethgas.kit import (
     by_token,
     desk,
     private,
-    say,
     serve,
 )
-from tests.venues.kit import only, sent
+from tests.venues.kit import NOW, only, say, sent
 
 
 def test_endpoints() -> None:

@@ -69,23 +69,11 @@ ORDER = {
 }  # fmt: skip
 
 
-trees = st.recursive(
-    st.one_of(
-        st.none(), st.booleans(), st.integers(), st.text(max_size=6), st.floats(allow_nan=False),
-        st.sampled_from(["level2", "1.5", "auth", "A", "1e999", "2025-08-20T09:26:36Z"]),
-    ),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4),
-        st.dictionaries(
-            st.sampled_from(
-                ["type", "symbol", "contents", "bid", "time", "err", "ack", "incoming_message",
-                 "params", "order_response", "subscribed", "channel", "authenticated",
-                 "update_time", "error_code", "message", "price", "sequence", "bbos"]
-            ),
-            inner,
-        ),
-    ),
-    max_leaves=14,
+trees = kit.json_trees(
+    ["level2", "1.5", "auth", "A", "1e999", "2025-08-20T09:26:36Z"],
+    ["type", "symbol", "contents", "bid", "time", "err", "ack", "incoming_message",
+     "params", "order_response", "subscribed", "channel", "authenticated",
+     "update_time", "error_code", "message", "price", "sequence", "bbos"],
 )  # fmt: skip
 messages = st.one_of(st.text(), st.binary(), trees.map(json.dumps))
 data_messages = st.fixed_dictionaries(

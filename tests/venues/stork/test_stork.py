@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from payloads import stork as payload
 from payloads.errors import Malformed, Misuse, PayloadError, Refused
 from payloads.stork.update import Asset, UnsignedUpdate
-from payloads.testing import InsecureTestStorkSigner
 from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.redactor import Message, Redactor, Secret
 from payloads.venues.common.session import (
@@ -44,11 +43,18 @@ from payloads.venues.stork.session import CHANNELS, MESSAGE_TYPES, Assumed, Stor
 from payloads.venues.stork.taxonomy import TaxonomyRead
 from tests.checks import outcome
 from tests.strategies import FRAMES, JSON
+from tests.venues.stork.kit import (
+    HERE,
+    NOW,
+    TOKEN,
+    kinds,
+    sent,
+    session,
+    signed,
+    taxonomy,
+    unsigned,
+)
 
-TOKEN = Secret("gmork123")
-HERE = "ws://127.0.0.1:4200"
-NOW = 1_764_608_698 * SECOND
-SIGNER = InsecureTestStorkSigner("venues")
 DOCUMENTED = {
     "type": "unsigned",
     "tax": 1,
@@ -82,36 +88,6 @@ VERSIONED = (
     "00de04503d2cb3045ff2ee1000000000000000000173c1868d4c00001"
 )
 PUBLISHED_SIGNER = "0xc4a02e7d370402f4afc36032076b05e74ff81786"
-
-
-def session(assets: Any = (), **options: Any) -> StorkSession:
-    return StorkSession(TOKEN, assets, endpoint=HERE, **options)
-
-
-def sent(one: StorkSession) -> list[dict[str, Any]]:
-    """What the session sends, as the service reads it: anything it refuses fails the test."""
-    messages = one.take()
-    for message in messages:
-        server.read_command(message)
-    return [json.loads(message) for message in messages]
-
-
-def signed(*ids: int, at: int = NOW) -> str:
-    update = SIGNER.sign([Asset(one, 5) for one in ids], timestamp_ns=at)
-    return json.dumps({"type": "signed_ecdsa", "p": "0x" + update.encode().hex()})
-
-
-def unsigned(*ids: int) -> str:
-    assets = [{"id": one, "v": "5"} for one in ids]
-    return json.dumps({"type": "unsigned", "tax": 1, "ts": NOW, "a": assets})
-
-
-def taxonomy(ids: dict[str, int], taxonomy_id: int = 1) -> Reply:
-    return Reply("taxonomy", 200, server.taxonomy_body(taxonomy_id, ids))
-
-
-def kinds(events: list[Event]) -> list[type]:
-    return [type(event) for event in events]
 
 
 # --- dialling -------------------------------------------------------------------------------------

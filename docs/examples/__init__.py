@@ -1,0 +1,1 @@
+"""Keepers in under 60 lines each; `docs/keepers.md` explains them, and the tests run them."""

@@ -1,0 +1,79 @@
+"""What a system gives to `payloads.columns`: its tables, and a fast way for whole groups of rows.
+
+The fast way takes payloads of one size. It answers only for rows that it can prove to be what the
+single decoder would read, and leaves all others out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from payloads.arrays.records import Mask, Matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Rows of one table: which rows of the matrix, and their columns by name."""
+
+    table: str
+    rows: NDArray[np.int64]
+    columns: Mapping[str, pa.Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Signed:
+    """The signatures of rows with as many signatures each: `count`.
+
+    `digests` has a word for each row, `rs` and `ss` a word and `vs` a byte for each signature.
+    `payloads` are the rows' bytes. `facts` is for the system that made this.
+    """
+
+    rows: NDArray[np.int64]
+    count: int
+    digests: Matrix
+    rs: Matrix
+    ss: Matrix
+    vs: NDArray[np.uint8]
+    payloads: Matrix
+    facts: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Signers:
+    """The address of each signature, row by row, and whether there is one (else it is zeros)."""
+
+    addresses: NDArray[np.uint8]
+    found: Mask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Columns:
+    """A system's part of `payloads.columns`."""
+
+    # The form that the fast way reads; which rows certainly have evidence of this strength for it,
+    # if they are read; and which may have stronger evidence than so much for a form of this system.
+    form: str
+    strength: int
+    recognised: Callable[[Matrix], Mask]
+    may_be: Callable[[Matrix, int], Mask]
+    # The tables by name, and the pieces of them in rows of one size.
+    tables: Callable[[], dict[str, pa.Schema]]
+    read: Callable[[Matrix], Iterable[Piece]]
+    # For one decoded payload and its bytes: the table, and a value for each column.
+    row: Callable[[Any, bytes], tuple[str, dict[str, Any]]]
+    # The payloads' bytes from a table's batch; None for a row without them.
+    encode: Callable[[pa.RecordBatch], list[bytes | None]]
+    # The prices in a table's batch, in any order: batches of `PRICES`.
+    prices: Callable[[pa.RecordBatch], Iterable[pa.RecordBatch]]
+    # The signatures in rows of one size: `decodes` asks for rows only that the decoder takes.
+    signed: Callable[[Matrix, bool], Iterator[Signed]]
+    # Rows that the state's contract accepts for certain: from terms and each row's time.
+    accepted: Callable[[Signed, Signers, Any, Any, NDArray[np.int64] | None], Mask]
+    # The signatures of bytes as a contract reads them; none where it reads nothing.
+    signers: Callable[[bytes], Iterable[bytes | None] | None]

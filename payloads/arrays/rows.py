@@ -1,0 +1,172 @@
+"""Payloads as they are given, in one buffer, and those of one size as a matrix of bytes.
+
+Hex and bytes are taken, in lists, Arrow arrays, or a column of a batch. An item that is neither has
+no bytes here: the single decoder says what it is.
+"""
+
+from __future__ import annotations
+
+from binascii import unhexlify
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from payloads.arrays.records import Mask, Matrix
+from payloads.errors import Misuse, shown
+from payloads.inputs import MAX_PAYLOAD_BYTES, hex_text, json_text
+
+Positions = NDArray[np.int64]
+# Fewer payloads of one size than this are faster one by one.
+WORTH_AN_ARRAY = 24
+# Bytes that are looked at in one go: so the memory beside the tables is bounded.
+_GO = 2**25
+# First bytes of text: JSON, hex, and white space in front of them.
+_MAY_BE_TEXT = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\f"))
+
+
+def alike(values: NDArray[Any]) -> Iterator[tuple[int, Positions]]:
+    """Each value that is worth an array, with the places where it stands."""
+    if len(values) and (values == values[0]).all():
+        groups = [np.arange(len(values))]
+    else:
+        order = np.argsort(values, kind="stable")
+        begins = np.flatnonzero(np.diff(values[order])) + 1
+        groups = np.split(order, begins)
+    for positions in groups:
+        if len(positions) >= WORTH_AN_ARRAY:
+            yield int(values[positions[0]]), positions
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Payloads: the items as given, and the bytes of each (none where they are not plain)."""
+
+    items: Any
+    raws: pa.LargeBinaryArray
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    data: NDArray[np.uint8]
+    # Which items came as bytes: those may be text all the same.
+    as_bytes: Mask
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def item(self, index: int) -> Any:
+        """An item as it was given."""
+        found = self.items[index]
+        return found.as_py() if isinstance(found, pa.Scalar) else found
+
+    def groups(self) -> Iterator[tuple[Positions, Matrix]]:
+        """The payloads of each size that several have, with their places."""
+        count = len(self)
+        if count < WORTH_AN_ARRAY:
+            return
+        size = int(self.sizes[0])
+        if (self.sizes == size).all() and self._adjoin(size):
+            first = int(self.starts[0])
+            matrix = self.data[first : first + count * size].reshape(count, size)
+            yield from self._parts(np.arange(count), matrix)
+            return
+        for size, positions in alike(self.sizes):
+            if size:
+                taken = self.raws.take(pa.array(positions))
+                data = np.frombuffer(taken.buffers()[2], np.uint8, len(positions) * size)
+                yield from self._parts(positions, data.reshape(-1, size))
+
+    def _adjoin(self, size: int) -> bool:
+        whole = (len(self) - 1) * size
+        return size > 0 and bool(self.starts[-1] - self.starts[0] == whole)
+
+    def _parts(self, positions: Positions, matrix: Matrix) -> Iterator[tuple[Positions, Matrix]]:
+        if (size := matrix.shape[1]) > MAX_PAYLOAD_BYTES:
+            return
+        step = max(WORTH_AN_ARRAY, _GO // size)
+        for at in range(0, len(positions), step):
+            yield positions[at : at + step], matrix[at : at + step]
+
+    def no_text(self, positions: Positions, matrix: Matrix) -> Mask:
+        """Which payloads are the bytes that they are: no JSON and no hex that came as bytes."""
+        suspect = _MAY_BE_TEXT[matrix[:, 0]] & self.as_bytes[positions]
+        for index in np.flatnonzero(suspect):
+            raw = matrix[index].tobytes()
+            suspect[index] = json_text(raw) is not None or hex_text(raw) is not raw
+        return np.asarray(~suspect)
+
+
+def read(payloads: Any, column: str = "payload") -> Rows:
+    """The rows of a list, an Arrow array, or this column of a batch or table."""
+    if isinstance(payloads, pa.RecordBatch | pa.Table):
+        if column not in payloads.schema.names:
+            found = shown(payloads.schema.names, 200)
+            raise Misuse("no such column", field="column", expected=column, found=found)
+        payloads = payloads.column(column)
+    if isinstance(payloads, pa.ChunkedArray):
+        payloads = payloads.combine_chunks()
+    if isinstance(payloads, pa.Array):
+        return _of_array(payloads)
+    if isinstance(payloads, str | bytes | dict) or not isinstance(payloads, Sequence):
+        found = type(payloads).__name__
+        expected = "a list, an Arrow array or a batch"
+        raise Misuse("not several payloads", field="payloads", expected=expected, found=found)
+    return _of_items(payloads)
+
+
+def _of_array(array: pa.Array) -> Rows:
+    kind = array.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view():
+        return _of_items(array.to_pylist())
+    try:
+        raws = array.cast(pa.binary(), safe=True) if kind == pa.binary_view() else array
+        raws = raws.cast(pa.large_binary())
+    except pa.ArrowException as error:
+        raise Misuse(
+            "not a column of payloads",
+            field="payloads",
+            expected="binary or string",
+            found=str(kind),
+        ) from error
+    return _rows(array, raws, np.ones(len(array), np.bool_))
+
+
+def _of_items(items: Sequence[Any]) -> Rows:
+    kinds = set(map(type, items))
+    raws = list(items) if kinds == {bytes} else _unhexed(items) if kinds == {str} else None
+    as_bytes = np.full(len(items), kinds == {bytes})
+    if raws is None:
+        raws = [_plain(item) for item in items]
+        as_bytes = np.fromiter((not isinstance(item, str) for item in items), bool, len(items))
+    sizes = np.fromiter(map(len, raws), np.int64, len(raws))
+    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(raws))]
+    array = pa.Array.from_buffers(pa.large_binary(), len(raws), buffers)
+    return _rows(items, array, as_bytes)
+
+
+def _unhexed(texts: Sequence[str]) -> list[bytes] | None:
+    """The bytes of plain hex; None if an item is anything else."""
+    try:
+        return [unhexlify(text[2:] if text[:2] == "0x" else text) for text in texts]
+    except ValueError:
+        return None
+
+
+def _plain(item: Any) -> bytes:
+    if isinstance(item, bytes | bytearray | memoryview):
+        return bytes(item)
+    found = _unhexed([item]) if isinstance(item, str) else None
+    return found[0] if found else b""
+
+
+def _rows(items: Any, raws: pa.LargeBinaryArray, as_bytes: Mask) -> Rows:
+    _, offsets, data = raws.buffers()
+    ends = np.frombuffer(offsets, np.int64, len(raws) + 1, 8 * raws.offset)
+    sizes = np.diff(ends)
+    if raws.null_count:
+        sizes[raws.is_null().to_numpy(zero_copy_only=False)] = 0
+    flat = np.frombuffer(data if data is not None else b"", np.uint8)
+    return Rows(items, raws, ends[:-1], sizes, flat, as_bytes)

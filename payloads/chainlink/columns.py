@@ -1,0 +1,510 @@
+"""Reports in columns: a table for each schema, and the fast way for many `fullReport`s at once.
+
+The fast way takes the layout that encoders write. It proves every offset, length and padding on
+whole columns, as `report.decode` does on a single payload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from payloads.abi.calldata import Function, function_named
+from payloads.abi.fields import WORD, Field, Table
+from payloads.abi.solidity import decode, encode
+from payloads.arrays.reader import Columns, Piece, Signed, Signers
+from payloads.arrays.records import (
+    Mask,
+    Matrix,
+    bytes_of,
+    clean,
+    columns_of,
+    equal,
+    every,
+    fixed,
+    lists,
+    numbers,
+    packed,
+    put,
+)
+from payloads.arrays.rows import alike
+from payloads.arrays.types import (
+    PLACE,
+    PRICES,
+    arrow_field,
+    column_names,
+    column_value,
+    hex_texts,
+    nanoseconds,
+    table_of,
+    table_schema,
+)
+from payloads.chainlink.call import QUOTE
+from payloads.chainlink.calldata import FUNCTIONS, VERIFY, VERIFY_VIEW
+from payloads.chainlink.checks import TIMES
+from payloads.chainlink.frames import EVIDENCE, NAME, snappy_evidence
+from payloads.chainlink.payment import parameter
+from payloads.chainlink.report import (
+    CONTEXT,
+    FULL_REPORT,
+    BareReport,
+    FullReport,
+    UnknownReport,
+    decode_envelope,
+)
+from payloads.chainlink.schemas import COMMON_HEAD, SCHEMAS, Schema
+from payloads.chainlink.state import V03, V04, V051, ChainlinkState, Config
+from payloads.crypto import keccak256, recover
+from payloads.errors import Malformed
+from payloads.inputs import MAX_PAYLOAD_BYTES
+from payloads.signatures import address_bytes
+
+_HEAD = 7 * WORD
+_BLOB = _HEAD + WORD
+_CONTEXT = 3 * WORD
+_VS = 6 * WORD
+# Contracts read a byte of `raw_vs` for each signature, and there are 32.
+_MOST_SIGNATURES = WORD
+UNKNOWN = "chainlink_unknown"
+
+_WORDS = pa.list_(pa.binary(WORD))
+_ENVELOPE = tuple(arrow_field(row) for row in CONTEXT.fields)
+_SIGNATURES = (pa.field("rs", _WORDS), pa.field("ss", _WORDS), pa.field("raw_vs", pa.binary(WORD)))
+_TAKEN = [column.name for column in (*PLACE, *_ENVELOPE, *_SIGNATURES)]
+_NOT_KNOWN = (pa.field("schema_version", pa.uint16()), pa.field("report_blob", pa.large_binary()))
+
+_UNKNOWN = table_schema(UNKNOWN, (*PLACE, *_ENVELOPE, *_NOT_KNOWN, *_SIGNATURES))
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def _name(schema: Schema) -> str:
+    return "chainlink_" + schema.key.replace("-", "_")
+
+
+def tables() -> dict[str, pa.Schema]:
+    """The tables: of each report schema, and of reports that no schema fits."""
+    known = {_name(schema): _table(schema) for schema in SCHEMAS.values()}
+    return known | {UNKNOWN: _UNKNOWN}
+
+
+def _table(schema: Schema) -> pa.Schema:
+    return _table_of(_name(schema), schema.title, schema.table)
+
+
+@lru_cache(256)
+def _table_of(name: str, title: str, table: Table) -> pa.Schema:
+    names = _names(table)
+    fields = [arrow_field(row, names[row.name]) for row in table.fields]
+    return table_schema(name, (*PLACE, *_ENVELOPE, *fields, *_SIGNATURES), title=title)
+
+
+@lru_cache(256)
+def _names(table: Table) -> dict[str, str]:
+    return column_names(table.fields, _TAKEN)
+
+
+# --- the fast way ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Envelope:
+    """Rows of one canonical shape: their bytes, the length of the report and the signatures."""
+
+    rows: NDArray[np.int64]
+    matrix: Matrix
+    blob: int
+    count: int
+    first_r: int
+    first_s: int
+
+
+def _envelopes(matrix: Matrix) -> Iterator[Envelope]:
+    """The rows in the layout that encoders write, by the length of their reports."""
+    size = matrix.shape[1]
+    if size < _BLOB + 2 * WORD or size % WORD:
+        return
+    for blob, rows in alike(numbers(matrix, _BLOB - 8, 8)):
+        padding = -blob % WORD
+        count, rest = divmod(size - _BLOB - blob - padding - 2 * WORD, 2 * WORD)
+        if rest or count < 0:
+            continue
+        part = matrix if len(rows) == len(matrix) else matrix[rows]
+        second = _BLOB + blob + padding
+        third = second + WORD + WORD * count
+        good = equal(part, _CONTEXT, b"".join(map(_word, (_HEAD, second, third))))
+        good &= equal(part, _HEAD, _word(blob))
+        good &= equal(part, _BLOB + blob, bytes(padding) + _word(count))
+        good &= equal(part, third, _word(count))
+        rows, part = _only(good, rows, part)
+        if len(rows):
+            yield Envelope(rows, part, blob, count, second + WORD, third + WORD)
+
+
+def _word(number: int) -> bytes:
+    return number.to_bytes(WORD, "big")
+
+
+def _only(good: Mask, rows: Any, matrix: Matrix) -> tuple[Any, Matrix]:
+    return (rows, matrix) if good.all() else (rows[good], matrix[good])
+
+
+def _by_schema(envelope: Envelope) -> Iterator[tuple[Schema, Envelope]]:
+    """The rows whose report is a clean record of the schema that it names."""
+    if envelope.blob < 2:
+        return
+    for prefix, places in alike(numbers(envelope.matrix, _BLOB, 2)):
+        schema = SCHEMAS.get(prefix.to_bytes(2, "big"))
+        if schema is None or schema.size != envelope.blob:
+            continue
+        rows, matrix = envelope.rows, envelope.matrix
+        if len(places) < len(rows):
+            rows, matrix = rows[places], matrix[places]
+        rows, matrix = _only(clean(matrix, _BLOB, schema.table), rows, matrix)
+        if len(rows):
+            shape = (envelope.count, envelope.first_r, envelope.first_s)
+            yield schema, Envelope(rows, matrix, envelope.blob, *shape)
+
+
+def read(matrix: Matrix) -> Iterator[Piece]:
+    """The tables' rows in payloads of one size."""
+    for envelope in _envelopes(matrix):
+        for schema, found in _by_schema(envelope):
+            yield Piece(_name(schema), found.rows, _columns(schema, found))
+
+
+def _columns(schema: Schema, envelope: Envelope) -> dict[str, pa.Array]:
+    matrix, count = envelope.matrix, envelope.count
+    total = len(matrix)
+    columns, _ = columns_of(matrix, 0, CONTEXT)
+    fields, lost = columns_of(matrix, _BLOB, schema.table)
+    names = _names(schema.table)
+    columns |= {names[name]: array for name, array in fields.items()}
+    for name, first in (("rs", envelope.first_r), ("ss", envelope.first_s)):
+        words = packed(matrix[:, first : first + WORD * count])
+        columns[name] = lists(fixed(words.reshape(-1, WORD)), count, total)
+    columns["raw_vs"] = fixed(matrix[:, _VS : _VS + WORD])
+    if schema.inferred:
+        columns["guess"] = pa.repeat(schema.inferred, total)
+    if lost is not None:
+        raws = [row.tobytes() if gone else None for row, gone in zip(matrix, lost, strict=True)]
+        columns["raw"] = pa.array(raws, pa.large_binary())
+    return columns
+
+
+# --- one by one -----------------------------------------------------------------------------------
+
+
+def row(value: FullReport | BareReport, raw: bytes) -> tuple[str, dict[str, Any]]:
+    """The table of a decoded payload, and a value for each column."""
+    report = value.report
+    found: dict[str, Any] = {"guess": value.guess or None}
+    if isinstance(value, FullReport):
+        found |= _values(CONTEXT, value, {})
+        found |= {"rs": value.rs, "ss": value.ss, "raw_vs": value.raw_vs}
+    if isinstance(report, UnknownReport):
+        blob = value.report_blob if isinstance(value, FullReport) else raw
+        found |= {"schema_version": report.schema_version, "report_blob": blob}
+        return UNKNOWN, found | {"guess": report.why, "raw": raw}
+    values = _values(report.schema.table, report, _names(report.schema.table))
+    if None in values.values() or _rebuilt(value) != raw:
+        found["raw"] = raw
+    return _name(report.schema), found | values
+
+
+def _values(table: Table, record: Any, names: dict[str, str]) -> dict[str, Any]:
+    rows: tuple[Field, ...] = table.fields
+    return {
+        names.get(row.name, row.name): column_value(row, getattr(record, row.name)) for row in rows
+    }
+
+
+def _rebuilt(value: FullReport | BareReport) -> bytes:
+    """The payload that an encoder would write from the columns."""
+    report = value.report.encode()
+    if isinstance(value, BareReport):
+        return report
+    return encode(FULL_REPORT, (value.context, report, value.rs, value.ss, value.raw_vs))
+
+
+# --- back to bytes --------------------------------------------------------------------------------
+
+
+def encode_rows(batch: pa.RecordBatch) -> list[bytes | None]:
+    """The payload of each row, from its columns."""
+    schema = _schema_of(batch)
+    if schema is None:
+        return [None] * len(batch)
+    head = _written(batch, CONTEXT, {})
+    reports = _written(batch, schema.table, _names(schema.table))
+    signed = batch["raw_vs"].is_valid().to_pylist()
+    raw_vs = bytes_of(batch["raw_vs"], WORD)
+    rs, ss = _joined_words(batch["rs"]), _joined_words(batch["ss"])
+    found: list[bytes | None] = []
+    for index, is_signed in enumerate(signed):
+        report = reports[index].tobytes()
+        if not is_signed:
+            found.append(report)
+            continue
+        size = _BLOB + len(report) + -len(report) % WORD
+        offsets = (_HEAD, size, size + len(rs[index]))
+        parts = (head[index].tobytes(), *map(_word, offsets), raw_vs[index].tobytes())
+        tail = (_word(len(report)), report, bytes(-len(report) % WORD), rs[index], ss[index])
+        found.append(b"".join((*parts, *tail)))
+    return found
+
+
+def _written(batch: pa.RecordBatch, table: Table, names: dict[str, str]) -> Matrix:
+    matrix = np.zeros((len(batch), table.size), np.uint8)
+    put(matrix, 0, table, {row.name: batch[names.get(row.name, row.name)] for row in table.fields})
+    return matrix
+
+
+def _joined_words(lists_: pa.ListArray) -> list[bytes]:
+    """The length and the words of each list, as the ABI writes them."""
+    words = bytes_of(lists_.values, WORD).tobytes()
+    ends = lists_.offsets.to_pylist()
+    return [_word(end - begin) + words[WORD * begin : WORD * end] for begin, end in pairwise(ends)]
+
+
+# --- prices ---------------------------------------------------------------------------------------
+
+
+def _schema_of(batch: pa.RecordBatch) -> Schema | None:
+    """The report schema of a table's batch; None for the reports that no schema fits."""
+    name = table_of(batch.schema)
+    return next((known for known in SCHEMAS.values() if _name(known) == name), None)
+
+
+def prices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A row for each price: the fields whose unit is one, except those of 256 bits."""
+    if (schema := _schema_of(batch)) is None:
+        return
+    names, total = _names(schema.table), len(batch)
+    feeds = hex_texts(batch[names["feed_id"]])
+    observed = nanoseconds(batch[names["observations_timestamp"]])
+    for row in schema.table.fields:
+        column = batch[names[row.name]]
+        if row.unit.is_price and not pa.types.is_fixed_size_binary(column.type):
+            value = column.cast(PRICES.field("value").type)
+            system, field = pa.repeat(NAME, total), pa.repeat(row.name, total)
+            columns = [batch["row"], batch["path"], system, feeds, field, value, observed]
+            yield pa.RecordBatch.from_arrays(columns, schema=PRICES)
+
+
+# --- signatures -----------------------------------------------------------------------------------
+
+
+def signed(matrix: Matrix, decodes: bool) -> Iterator[Signed]:
+    """The signatures of canonical payloads: of those that decode, or of all that contracts read."""
+    for envelope in _envelopes(matrix):
+        if not 0 < envelope.count <= _MOST_SIGNATURES:
+            continue
+        for found in (e for _, e in _by_schema(envelope)) if decodes else (envelope,):
+            yield _signed(found)
+
+
+def _signed(envelope: Envelope) -> Signed:
+    matrix, count = envelope.matrix, envelope.count
+    width, blob = matrix.shape[1], envelope.blob
+    data = matrix.tobytes()
+    digests = b"".join(
+        [
+            keccak256(keccak256(data[at + _BLOB : at + _BLOB + blob]) + data[at : at + _CONTEXT])
+            for at in range(0, len(data), width)
+        ]
+    )
+    rs, ss = (
+        np.ascontiguousarray(matrix[:, first : first + WORD * count]).reshape(-1, WORD)
+        for first in (envelope.first_r, envelope.first_s)
+    )
+    vs = np.ascontiguousarray(matrix[:, _VS : _VS + count]).reshape(-1)
+    words = np.frombuffer(digests, np.uint8).reshape(-1, WORD)
+    return Signed(envelope.rows, count, words, rs, ss, vs, matrix, envelope)
+
+
+def signers(raw: bytes) -> list[bytes | None] | None:
+    """The signer of each signature as a contract reads the payload."""
+    try:
+        found = decode_envelope(raw)
+    except Malformed:
+        return None
+    digest = found.signing_digest
+    words = zip(found.rs, found.ss, found.raw_vs, strict=False)
+    return [recover(digest, r, s, v) for r, s, v in words]
+
+
+# --- verdicts -------------------------------------------------------------------------------------
+
+
+def accepted(
+    signed: Signed,
+    signers: Signers,
+    state: ChainlinkState,
+    terms: Any,
+    now: NDArray[np.int64] | None,
+) -> Mask:
+    """Which rows `verify` accepts for certain (or its view); all others are for the engine."""
+    nothing = ~every(len(signed.rows))
+    function = function_named(FUNCTIONS, terms.function)
+    if not _call_passes(function, state, terms):
+        return nothing
+    good = every(len(signed.rows))
+    if state.charges is not None and function is VERIFY:
+        good &= _pays(signed, state, terms, now)
+    if good.any():
+        good &= _configs_pass(signed, signers, state)
+    return good
+
+
+def _call_passes(function: Function, state: ChainlinkState, terms: Any) -> bool:
+    """Whether what is said of the call, and not of a payload, stops no payload."""
+    if function not in (VERIFY, VERIFY_VIEW):
+        return False
+    if function is VERIFY_VIEW and (state.contract != V051 or terms.value):
+        return False
+    controller = state.access_controller
+    sender = state.subscriber if terms.sender is None else address_bytes(terms.sender, "sender")
+    return controller is None or controller.admits(sender or b"", None)
+
+
+def _pays(signed: Signed, state: ChainlinkState, terms: Any, now: Any) -> Mask:
+    """Which rows the fee manager lets pass: a known token, not expired, and nothing to give back.
+
+    Without value there is no deposit to check, and `native` sends the fee itself.
+    """
+    envelope: Envelope = signed.facts
+    fees, nothing = state.charges, ~every(len(signed.rows))
+    if now is None or envelope.blob < COMMON_HEAD.size or fees is None:
+        return nothing
+    if terms.value or (terms.pay == "native" and terms.value is not None):
+        return nothing
+    try:
+        token = decode(QUOTE, parameter(terms.pay, state))[0].to_bytes(20, "big")
+    except Malformed:
+        return nothing
+    if token not in (fees.link, fees.native):
+        return nothing
+    good = clean(envelope.matrix, _BLOB, COMMON_HEAD)
+    good &= numbers(envelope.matrix, _BLOB, 2) != 1  # the first schema has no such fields
+    at = _BLOB + COMMON_HEAD.offsets[-1] + WORD - 4
+    good &= numbers(envelope.matrix, at, 4).astype(np.int64) >= now
+    return good
+
+
+def _configs_pass(signed: Signed, signers: Signers, state: ChainlinkState) -> Mask:
+    """Which rows are signed as the config asks that applies to them."""
+    keys = _keys(signed.facts, state)
+    good = ~every(len(signed.rows))
+    known = {key: _config(key, state) for key in set(keys)}
+    order = {key: index for index, key in enumerate(known)}
+    places = np.fromiter((order[key] for key in keys), np.int64, len(keys))
+    for config in {id(each): each for each in known.values() if each is not None}.values():
+        count = signed.count
+        enough = count > config.f if state.contract == V04 else count == config.f + 1
+        if config.active and enough:
+            mine = [order[key] for key, found in known.items() if found is config]
+            good |= np.isin(places, mine) & _members(signers, count, config)
+    return good
+
+
+def _keys(envelope: Envelope, state: ChainlinkState) -> list[bytes]:
+    """What each row's config is found by; b"" where the engine must look."""
+    matrix, contract = envelope.matrix, state.contract
+    if contract == V04:
+        if envelope.blob < 3 * WORD:
+            return [b""] * len(matrix)
+        words = matrix[:, _BLOB : _BLOB + 3 * WORD]
+        plain = clean(words, 0, TIMES)
+        times = [word.tobytes() for word in words[:, 3 * WORD - 4 :]]
+        return [time if good else b"" for time, good in zip(times, plain, strict=True)]
+    digests = [digest.tobytes() for digest in matrix[:, :WORD]]
+    if contract != V03:
+        return digests
+    if envelope.blob < WORD:
+        return [b""] * len(matrix)
+    feeds = [feed.tobytes() for feed in matrix[:, _BLOB : _BLOB + WORD]]
+    return [feed + digest for feed, digest in zip(feeds, digests, strict=True)]
+
+
+def _config(key: bytes, state: ChainlinkState) -> Config | None:
+    if not key:
+        return None
+    if state.contract == V04:
+        return state.config_for_time(int.from_bytes(key, "big"))
+    if key[-WORD:] not in state.registered:
+        return None
+    if state.contract == V03 and key[:WORD] in state.inactive_feeds:
+        return None
+    return state.by_key.get(key)
+
+
+def _members(signers: Signers, count: int, config: Config) -> Mask:
+    """Which rows are signed by members of the config, all of them different."""
+    addresses = np.frombuffer(b"".join(config.members), np.uint8).reshape(-1, 20)
+    same = signers.addresses[:, None, :8].view(np.uint64) == addresses[None, :, :8].view(np.uint64)
+    index = np.argmax(same[:, :, 0], axis=1)
+    good = signers.found & (signers.addresses == addresses[index]).all(axis=1)
+    places = np.sort(index.reshape(-1, count), axis=1)
+    distinct = (places[:, 1:] != places[:, :-1]).all(axis=1)
+    return np.asarray(good.reshape(-1, count).all(axis=1) & distinct)
+
+
+# --- recognising ----------------------------------------------------------------------------------
+
+# Evidence of no more than this is found in too many bytes to be looked for in arrays.
+_LOOSE = max(each.strength for each in EVIDENCE if each.form == "report" and each.doubtful)
+
+
+def may_be(matrix: Matrix, strength: int) -> Mask:
+    """Which rows may have stronger evidence than that for one of Chainlink's forms.
+
+    All of it but snappy's wants the fourth word's first 28 bytes to be zero, or the exact size of a
+    report.
+    """
+    size = matrix.shape[1]
+    if strength < _LOOSE or any(size == schema.size for schema in SCHEMAS.values()):
+        return every(len(matrix))
+    found = np.asarray(~matrix[:, 96:124].any(axis=1))
+    for index in np.flatnonzero(_may_be_snappy(matrix)):
+        found[index] = found[index] or bool(snappy_evidence(matrix[index].tobytes()))
+    return found
+
+
+def _may_be_snappy(matrix: Matrix) -> Mask:
+    """Which rows begin with a size that fits, and then with bytes as they are and not a copy."""
+    count, width = matrix.shape
+    sizes, going, at = np.zeros(count, np.int64), every(count), np.zeros(count, np.int64)
+    for index in range(min(5, width)):
+        byte = matrix[:, index].astype(np.int64)
+        sizes += np.where(going, (byte & 127) << (7 * index), 0)
+        at += going
+        going &= byte >= 128
+    most = min(MAX_PAYLOAD_BYTES, 22 * width)
+    fits = ~going & (width * 3 // 4 < sizes) & (sizes <= most)
+    first = np.take_along_axis(matrix, np.minimum(at, width - 1)[:, None], axis=1)[:, 0]
+    return np.asarray(fits & (first & 3 == 0))
+
+
+COLUMNS = Columns(
+    form="full_report",
+    strength=80,
+    recognised=lambda matrix: every(len(matrix)),
+    may_be=may_be,
+    tables=tables,
+    read=read,
+    row=row,
+    encode=encode_rows,
+    prices=prices,
+    signed=signed,
+    accepted=accepted,
+    signers=signers,
+)

@@ -1,0 +1,158 @@
+"""Payloads to tables, and tables back to payloads."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from payloads import recognise
+from payloads.arrays import rows as inputs
+from payloads.arrays.reader import Columns
+from payloads.arrays.records import Matrix
+from payloads.arrays.rows import Rows
+from payloads.arrays.types import PRICES, table_of
+from payloads.columns.fast import Positions, offer
+from payloads.columns.schemas import ERRORS, readers, schema, schemas
+from payloads.errors import Misuse, PayloadError
+from payloads.recognise import Decoded, checked_form
+
+# For each table: places in the input with columns, and rows that were decoded one by one.
+Pieces = dict[str, list[tuple[Positions, Any]]]
+Singles = dict[str, list[dict[str, Any]]]
+
+
+def decode(
+    payloads: Any, *, column: str = "payload", form: str | None = None
+) -> dict[str, pa.RecordBatch]:
+    """The tables of many payloads by name; those without rows are left out, except `errors`.
+
+    `payloads` is a list or Arrow array of hex or bytes, or a batch with that `column`. What
+    `payloads.decode` takes besides (frames, calldata) is taken, too: every payload inside is a row,
+    and `row` is the place of the input. `form` names the form, as for `payloads.decode`.
+    """
+    rows = inputs.read(payloads, column)
+    pieces, singles = _pieces(rows, checked_form(form))
+    known = schemas()
+    names = [name for name in known if name in pieces or name in singles or name == "errors"]
+    return {name: _batch(known[name], pieces[name], singles[name]) for name in names}
+
+
+def decode_table(
+    payloads: Any, table: str, *, column: str = "payload", form: str | None = None
+) -> pa.RecordBatch:
+    """One table of `decode`, perhaps without rows: from a batch, a batch of a known schema."""
+    wanted = schema(table)
+    found = decode(payloads, column=column, form=form).get(table)
+    return pa.RecordBatch.from_pylist([], schema=wanted) if found is None else found
+
+
+def _pieces(rows: Rows, form: str | None) -> tuple[Pieces, Singles]:
+    pieces: Pieces = defaultdict(list)
+
+    def take(_: str, reader: Columns, positions: Positions, matrix: Matrix) -> Iterator[Positions]:
+        for piece in reader.read(matrix):
+            pieces[piece.table].append((positions[piece.rows], piece.columns))
+            yield piece.rows
+
+    left = offer(rows, take, form=form)
+    singles: Singles = defaultdict(list)
+    for index in np.flatnonzero(left).tolist():
+        _add_single(singles, index, rows.item(index), form)
+    return pieces, singles
+
+
+# --- one by one -----------------------------------------------------------------------------------
+
+
+def leaves(item: Any, form: str | None) -> list[Decoded]:
+    """The payloads in an item, or its error, as the single decoder has it."""
+    try:
+        return list(recognise.decode(item, form=form).leaves())
+    except PayloadError as error:
+        raw = bytes(item) if isinstance(item, bytes | bytearray | memoryview) else b""
+        return [Decoded("", "", raw=raw, error=error)]
+
+
+def _add_single(singles: Singles, index: int, item: Any, form: str | None) -> None:
+    known = readers()
+    for leaf in leaves(item, form):
+        place = {"row": index, "path": leaf.path or None}
+        if leaf.error is not None:
+            singles["errors"].append(place | _error(leaf.error, leaf.raw))
+        elif (reader := known.get(leaf.system)) is None:
+            error = Misuse("payloads of this system have no columns", found=leaf.system)
+            singles["errors"].append(place | _error(error, leaf.raw))
+        else:
+            table, values = reader.row(leaf.value, leaf.raw)
+            singles[table].append(place | values)
+
+
+def _error(error: PayloadError, raw: bytes) -> dict[str, Any]:
+    where = {"offset": error.offset, "field": error.field}
+    return {"kind": error.kind, "error": str(error), "raw": raw or None, **where}
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def _batch(
+    wanted: pa.Schema, pieces: list[tuple[Positions, Any]], singles: list[dict[str, Any]]
+) -> pa.RecordBatch:
+    """One batch in the order of the input."""
+    batches = [_filled(wanted, places, columns) for places, columns in pieces]
+    if not singles and not batches:
+        return _filled(wanted, np.zeros(0, np.int64), {})
+    if singles:
+        batches.append(pa.RecordBatch.from_pylist(singles, schema=wanted))
+    whole = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+    order = whole["row"].to_numpy()
+    if (order[1:] < order[:-1]).any():
+        whole = whole.take(pa.array(np.argsort(order, kind="stable")))
+    return whole
+
+
+def _filled(wanted: pa.Schema, places: Positions, columns: Any) -> pa.RecordBatch:
+    given = {"row": pa.array(places), **columns}
+    arrays = [
+        given[field.name] if field.name in given else pa.nulls(len(places), field.type)
+        for field in wanted
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=wanted)
+
+
+def encode(batch: pa.RecordBatch) -> pa.LargeBinaryArray:
+    """The payloads of a table's batch; null for a row that was never bytes.
+
+    A row that is not canonical, or has a time that no timestamp holds, kept its own bytes in `raw`.
+    """
+    name = table_of(batch.schema) if isinstance(batch, pa.RecordBatch) else None
+    if name == table_of(ERRORS):
+        return batch["raw"]
+    for reader in readers().values():
+        if name in reader.tables():
+            made = reader.encode(batch)
+            raws = batch["raw"].to_pylist()
+            found = [new if raw is None else raw for new, raw in zip(made, raws, strict=True)]
+            return pa.array(found, pa.large_binary())
+    raise Misuse("not a batch of a table of payloads", field="batch", found=str(name))
+
+
+def prices(tables: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
+    """A row for each price in the tables of `decode`: its feed, field, value and time.
+
+    They are in the order of the payloads. `feed` is the feed id as hex, or Stork's taxonomy and
+    asset; `observed` the time of the observations. Values are not scaled.
+    """
+    found = [
+        part
+        for batch in tables.values()
+        for reader in readers().values()
+        if table_of(batch.schema) in reader.tables()
+        for part in reader.prices(batch)
+    ]
+    whole = pa.concat_batches([_filled(PRICES, np.zeros(0, np.int64), {}), *found])
+    return whole.take(pa.array(np.argsort(whole["row"].to_numpy(), kind="stable")))

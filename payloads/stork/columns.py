@@ -1,0 +1,307 @@
+"""Signed updates in columns: one table, and the fast way for many payloads at once.
+
+The layouts leave an encoder no choice, so there is little to prove: the size, and the head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from payloads.abi.calldata import function_named
+from payloads.abi.fields import Table
+from payloads.arrays.reader import Columns, Piece, Signed, Signers
+from payloads.arrays.records import (
+    Mask,
+    Matrix,
+    columns_of,
+    every,
+    lists,
+    numbers,
+    packed,
+    put,
+)
+from payloads.arrays.types import (
+    PLACE,
+    PRICES,
+    arrow_field,
+    column_value,
+    nanoseconds,
+    table_schema,
+)
+from payloads.crypto import keccak256, recover
+from payloads.stork.call import ASSET_SIZE, BODY, HEAD_SIZE
+from payloads.stork.calldata import FUNCTIONS
+from payloads.stork.checks import HALF_ORDER, MOST_ASSETS
+from payloads.stork.frames import NAME, SIGNED
+from payloads.stork.state import StorkState
+from payloads.stork.update import (
+    ASSETS,
+    BODIES,
+    PLAIN,
+    SIGNATURE,
+    VALUE_BIT,
+    VERSIONED,
+    SignedUpdate,
+    UnsignedUpdate,
+    decode,
+)
+from payloads.stork.verifier import value_sent
+
+UPDATES = "stork_updates"
+_EVERY_ASSET = ASSETS[max(ASSETS)]
+_HEAD = BODIES[PLAIN]
+_ASSET = pa.struct([arrow_field(row) for row in _EVERY_ASSET.fields])
+_VERSIONED_MARK = bytes([0xFF, 0x02])
+# Nanoseconds of the years 2001 to 2100: with them a payload is recognised for certain.
+_FIRST_TIME, _LAST_TIME = 10**18, 4_102_444_800 * 10**9
+
+
+_TABLE = table_schema(
+    UPDATES,
+    (
+        *PLACE,
+        *map(arrow_field, SIGNATURE.fields),
+        pa.field("layout", pa.string()),
+        pa.field("mask", pa.uint16()),
+        *map(arrow_field, _HEAD.fields),
+        pa.field("assets", pa.list_(_ASSET)),
+    ),
+)
+
+
+def tables() -> dict[str, pa.Schema]:
+    """The one table of updates, with a list of assets in each row."""
+    return {UPDATES: _TABLE}
+
+
+# --- the fast way ---------------------------------------------------------------------------------
+
+
+def _layouts(matrix: Matrix) -> Iterator[tuple[NDArray[np.int64], str, int]]:
+    """The rows that decode, by layout and mask."""
+    versioned = matrix[:, BODY : BODY + 1] == 0xFF
+    if matrix.shape[1] <= BODY:
+        return
+    rows = np.flatnonzero(~versioned[:, 0])
+    if len(rows) and _count(matrix, PLAIN, VALUE_BIT) is not None:
+        yield rows, PLAIN, VALUE_BIT
+    if not versioned.any() or matrix.shape[1] < BODY + BODIES[VERSIONED].size:
+        return
+    marked = (matrix[:, BODY : BODY + 2] == np.frombuffer(_VERSIONED_MARK, np.uint8)).all(axis=1)
+    masks = numbers(matrix, BODY + 2, 2)
+    for mask in ASSETS:
+        rows = np.flatnonzero(marked & (masks == mask))
+        if len(rows) and _count(matrix, VERSIONED, mask) is not None:
+            yield rows, VERSIONED, mask
+
+
+def _count(matrix: Matrix, layout: str, mask: int) -> int | None:
+    """How many assets payloads of this size carry; None if they are no payloads."""
+    count, rest = divmod(matrix.shape[1] - BODY - BODIES[layout].size, ASSETS[mask].size)
+    return None if rest or count < 0 else count
+
+
+def read(matrix: Matrix) -> Iterator[Piece]:
+    """The table's rows in payloads of one size."""
+    for rows, layout, mask in _layouts(matrix):
+        part = matrix if len(rows) == len(matrix) else matrix[rows]
+        yield Piece(UPDATES, rows, _columns(part, layout, mask))
+
+
+def _columns(matrix: Matrix, layout: str, mask: int) -> dict[str, pa.Array]:
+    total, table = len(matrix), ASSETS[mask]
+    columns, _ = columns_of(matrix, 0, SIGNATURE)
+    head, lost = columns_of(matrix, BODY, BODIES[layout])
+    columns |= {row.name: head[row.name] for row in _HEAD.fields}
+    columns["layout"] = pa.repeat(layout, total)
+    columns["mask"] = pa.array(np.full(total, mask, np.uint16))
+    start = BODY + BODIES[layout].size
+    count = (matrix.shape[1] - start) // table.size
+    assets = packed(matrix[:, start:]).reshape(-1, table.size)
+    found, _ = columns_of(assets, 0, table)
+    arrays = [found.get(field.name, None) for field in _ASSET]
+    arrays = [
+        pa.nulls(len(assets), field.type) if array is None else array
+        for field, array in zip(_ASSET, arrays, strict=True)
+    ]
+    columns["assets"] = lists(pa.StructArray.from_arrays(arrays, fields=list(_ASSET)), count, total)
+    if layout == VERSIONED and (guess := decode(matrix[0].tobytes()).guess):
+        columns["guess"] = pa.repeat(guess, total)
+    if lost is not None:
+        raws = [row.tobytes() if gone else None for row, gone in zip(matrix, lost, strict=True)]
+        columns["raw"] = pa.array(raws, pa.large_binary())
+    return columns
+
+
+# --- one by one -----------------------------------------------------------------------------------
+
+
+def row(value: SignedUpdate | UnsignedUpdate, raw: bytes) -> tuple[str, dict[str, Any]]:
+    """The table of a decoded payload, and a value for each column."""
+    found = _values(_HEAD, value)
+    if None in found.values() and raw:
+        found["raw"] = raw
+    found["assets"] = [_values(_EVERY_ASSET, asset) for asset in value.assets]
+    if isinstance(value, SignedUpdate):
+        found |= _values(SIGNATURE, value)
+        found |= {"layout": value.layout, "mask": value.mask, "guess": value.guess or None}
+    return UPDATES, found
+
+
+def _values(table: Table, record: Any) -> dict[str, Any]:
+    return {row.name: column_value(row, getattr(record, row.name)) for row in table.fields}
+
+
+# --- back to bytes --------------------------------------------------------------------------------
+
+
+def encode_rows(batch: pa.RecordBatch) -> list[bytes | None]:
+    """The payload of each row, from its columns."""
+    signatures = _written(batch, SIGNATURE)
+    layouts, masks = batch["layout"].to_pylist(), batch["mask"].to_pylist()
+    plain = _written(batch, _HEAD)
+    ends = batch["assets"].offsets.to_pylist()
+    records = {mask: _records(batch["assets"].values, ASSETS[mask]) for mask in {*masks} - {None}}
+    found: list[bytes | None] = []
+    for index, (layout, mask) in enumerate(zip(layouts, masks, strict=True)):
+        if layout is None:
+            found.append(None)
+            continue
+        mark = b"" if layout == PLAIN else _VERSIONED_MARK + mask.to_bytes(2, "big")
+        size = ASSETS[mask].size
+        assets = records[mask][size * ends[index] : size * ends[index + 1]]
+        found.append(signatures[index].tobytes() + mark + plain[index].tobytes() + assets)
+    return found
+
+
+def _written(batch: pa.RecordBatch | pa.StructArray, table: Table) -> Matrix:
+    matrix = np.zeros((len(batch), table.size), np.uint8)
+    columns = {
+        row.name: batch[row.name] if isinstance(batch, pa.RecordBatch) else batch.field(row.name)
+        for row in table.fields
+    }
+    put(matrix, 0, table, columns)
+    return matrix
+
+
+def _records(assets: pa.StructArray, table: Table) -> bytes:
+    return _written(assets, table).tobytes()
+
+
+# --- prices ---------------------------------------------------------------------------------------
+
+
+def prices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A row for each asset with a value; the feed is the taxonomy and the asset."""
+    lists_ = batch["assets"]
+    assets, ends = lists_.flatten(), lists_.offsets.to_numpy()
+    places = pa.array(np.repeat(np.arange(len(batch)), np.diff(ends)))
+    taxonomy = batch["taxonomy_id"].take(places)
+    feeds = pc.binary_join_element_wise(
+        taxonomy.cast(pa.string()), assets.field("asset_id").cast(pa.string()), "/"
+    )
+    columns = [
+        batch["row"].take(places),
+        batch["path"].take(places),
+        pa.repeat(NAME, len(places)),
+        feeds,
+        pa.repeat("value", len(places)),
+        assets.field("value").cast(PRICES.field("value").type),
+        nanoseconds(batch["timestamp_ns"]).take(places),
+    ]
+    found = pa.RecordBatch.from_arrays(columns, schema=PRICES)
+    yield found.filter(found["value"].is_valid())
+
+
+# --- signatures -----------------------------------------------------------------------------------
+
+
+def signed(matrix: Matrix, decodes: bool) -> Iterator[Signed]:
+    """The signatures of payloads: of those that decode, or of any that the contract reads."""
+    if decodes:
+        groups = [rows for rows, _, _ in _layouts(matrix)]
+    elif matrix.shape[1] >= HEAD_SIZE and (matrix.shape[1] - HEAD_SIZE) % ASSET_SIZE == 0:
+        groups = [np.arange(len(matrix))]
+    else:
+        return
+    for rows in groups:
+        part = matrix if len(rows) == len(matrix) else matrix[rows]
+        digests = b"".join([keccak256(body) for body in map(bytes, part[:, BODY:])])
+        words = np.frombuffer(digests, np.uint8).reshape(-1, 32)
+        rs, ss = (np.ascontiguousarray(part[:, at : at + 32]) for at in (0, 32))
+        vs = np.ascontiguousarray(part[:, 64])
+        yield Signed(rows, 1, words, rs, ss, vs, part)
+
+
+def signers(raw: bytes) -> list[bytes | None] | None:
+    """The signer of a payload in a size that the contract takes."""
+    if len(raw) < HEAD_SIZE or (len(raw) - HEAD_SIZE) % ASSET_SIZE:
+        return None
+    return [recover(keccak256(raw[BODY:]), raw[:32], raw[32:64], raw[64])]
+
+
+# --- verdicts -------------------------------------------------------------------------------------
+
+
+def accepted(
+    signed: Signed, signers: Signers, state: StorkState, terms: Any, now: NDArray[np.int64] | None
+) -> Mask:
+    """Which rows the contract accepts for certain; all others are for the engine."""
+    nothing = ~every(len(signed.rows))
+    function_named(FUNCTIONS, terms.function)  # both accept the same payloads
+    assets = (signed.payloads.shape[1] - HEAD_SIZE) // ASSET_SIZE
+    sent = value_sent(terms.pay, terms.value, state)
+    if sent < state.verification_fee or assets > MOST_ASSETS:
+        return nothing
+    good = signers.found & _low(signed.ss)
+    trusted = np.zeros(len(nothing), np.bool_)
+    for signer in state.trusted:
+        trusted |= (signers.addresses == np.frombuffer(signer, np.uint8)).all(axis=1)
+    return np.asarray(good & trusted)
+
+
+def _low(ss: Matrix) -> Mask:
+    """Which s are certainly not above half the order: their first eight bytes are below its."""
+    return numbers(ss, 0, 8) < np.uint64(HALF_ORDER >> 192)
+
+
+# --- recognising ----------------------------------------------------------------------------------
+
+
+def may_be(matrix: Matrix, strength: int) -> Mask:
+    """No row is known not to be of this system."""
+    return every(len(matrix))
+
+
+def recognised(matrix: Matrix) -> Mask:
+    """Which rows have a time where Stork has it, and cannot be taken for calldata."""
+    if matrix.shape[1] % 32 == 4 or matrix.shape[1] < HEAD_SIZE + 4:
+        return ~every(len(matrix))
+    times = np.where(
+        (matrix[:, BODY : BODY + 2] == np.frombuffer(_VERSIONED_MARK, np.uint8)).all(axis=1),
+        numbers(matrix, BODY + 6, 8),
+        numbers(matrix, BODY + 2, 8),
+    )
+    return np.asarray((times >= np.uint64(_FIRST_TIME)) & (times < np.uint64(_LAST_TIME)))
+
+
+COLUMNS = Columns(
+    form=SIGNED,
+    strength=40,
+    recognised=recognised,
+    may_be=may_be,
+    tables=tables,
+    read=read,
+    row=row,
+    encode=encode_rows,
+    prices=prices,
+    signed=signed,
+    accepted=accepted,
+    signers=signers,
+)

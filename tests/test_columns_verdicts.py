@@ -1,0 +1,350 @@
+"""Verdicts in columns are those of `payloads.judge`, for every generation and both of Stork's."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import payloads
+from payloads import State, columns, crypto, stork
+from payloads.chainlink.schemas import SCHEMAS
+from payloads.errors import Misuse, PayloadError
+from payloads.judging import opened
+from payloads.stork.update import Asset
+from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
+from tests import corpus, test_raw_calls, test_stork_multisigner, test_vectors
+from tests.strategies import damaged, reports
+from tests.test_columns import both_ways, touched, worth
+
+# What is compared of a verdict, and what stands where there is none.
+FACTS = ("accepted", "passed", "verdict", "error", "revert_data")
+
+
+def expected(items: list[Any], state: Any, nows: list[int | None], **terms: Any) -> list[Any]:
+    """The rows that `payloads.judge` gives, one payload after the other."""
+    rows: list[Any] = []
+    for item, now in zip(items, nows, strict=True):
+        try:
+            found = payloads.judge(item, state, now=now, **terms)
+        except PayloadError as error:
+            rows.append([None] * len(FACTS) + [str(error), error.offset, error.field])
+        else:
+            facts = [found.accepted, found.passed, found.name, found.error, found.revert_data]
+            rows.append([*facts, None, None, None])
+    return rows
+
+
+def rows_of(batch: Any) -> list[Any]:
+    batch.validate(full=True)
+    assert batch.schema.equals(columns.VERDICTS, check_metadata=True)
+    assert batch["row"].to_pylist() == list(range(len(batch)))
+    names = (*FACTS, "problem", "offset", "field")
+    return [list(row) for row in zip(*(batch[name].to_pylist() for name in names), strict=True)]
+
+
+def assert_judged(items: list[Any], state: Any, now: Any = None, **terms: Any) -> Any:
+    """Both ways give the verdicts of the single engine, and the same signers."""
+    nows = now if isinstance(now, list) else [now] * len(items)
+    fast, slow = both_ways(lambda: columns.judge(items, state, now=now, **terms))
+    assert rows_of(fast) == rows_of(slow) == expected(items, state, nows, **terms)
+    assert fast["signers"].to_pylist() == slow["signers"].to_pylist()
+    return fast
+
+
+@pytest.fixture
+def single(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The items that reach the single engine."""
+    seen: list[Any] = []
+
+    def counted(item: Any) -> Any:
+        seen.append(item)
+        return opened(item)
+
+    monkeypatch.setattr("payloads.columns.verdicts.opened", counted)
+    return seen
+
+
+# --- recorded calls -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("contract", ["v0.3.0", "v0.4.0", "v0.5.0", "stork-fast-1.0.0"])
+def test_every_recorded_call(contract: str, single: list[Any]) -> None:
+    calls: dict[tuple[str, ...], list[Any]] = defaultdict(list)
+    for case in test_vectors.CASES:
+        if test_vectors.WORLDS[case["world"]]["contract"] == contract:
+            key = (case["world"], case.get("parameter_payload", ""), case["value"])
+            calls[(*key, case.get("call", "verify"))].append(case)
+    accepted = 0
+    for (world, parameter, value, function), cases in calls.items():
+        terms: dict[str, Any] = {"value": int(value), "function": function}
+        if parameter:
+            terms["pay"] = bytes.fromhex(parameter.removeprefix("0x"))
+        items = [case["payload"] for case in cases]
+        with worth(1):
+            found = rows_of(columns.judge(items, test_vectors.STATES[world], **terms))
+        for row, case in zip(found, cases, strict=True):
+            outcome = case["outcome"]
+            if outcome["status"] == "revert":
+                assert row[4] == bytes.fromhex(outcome["data"][2:]), case["id"]
+                assert (row[0], row[2]) == (False, outcome["name"])
+            else:
+                assert row[0] == outcome.get("verified", True), case["id"]
+                accepted += bool(row[0])
+                assert row[4] is None
+    assert accepted > 80
+    total = sum(map(len, calls.values()))
+    proven = total - len(single)
+    # Stork's recorded payloads have times of no real update, and are recognised by their size.
+    assert proven > accepted * (0.1 if contract.startswith("stork") else 0.7)
+
+
+@pytest.mark.parametrize("name", [*test_raw_calls.STATES][::12])
+def test_whole_calls_go_to_the_single_engine(name: str) -> None:
+    state = test_raw_calls.STATES[name]
+    calls = [case["calldata"] for case in test_raw_calls.CASES if case["world"] == name]
+    assert_judged(calls[:10], state, sender="0x" + "11" * 20)
+
+
+def test_every_recorded_call_of_several_signers() -> None:
+    """The second generation of Stork."""
+    by_world: dict[tuple[str, str, int], list[str]] = defaultdict(list)
+    for case in test_stork_multisigner._rows("case"):
+        by_world[case["world"], case["call"], int(case["value"])].append(case["payload"])
+    for (world, call, value), items in by_world.items():
+        assert_judged(items, test_stork_multisigner.STATES[world], function=call, value=value)
+
+
+# --- made for it ----------------------------------------------------------------------------------
+
+NETWORK = InsecureTestNetwork("columns", size=7, f=2)
+TOKENS = {"link": "0x" + "1c" * 20, "native": "0x" + "2d" * 20}
+PARAMETER = bytes(12) + b"\x1c" * 20
+FEED = b"\x00\x03" + b"\x07" * 30
+SIGNER = InsecureTestStorkSigner("columns")
+
+
+def state_of(contract: str, **more: Any) -> Any:
+    named: dict[str, dict[str, Any]] = {
+        "v0.3.0": {
+            "feed_id": "0x" + FEED.hex(),
+            "config_digest": "0x" + NETWORK.config_digest.hex(),
+        },
+        "v0.4.0": {"activation_time": 100},
+        "v0.5.0": {"config_digest": "0x" + NETWORK.config_digest.hex()},
+        "v0.5.1": {"config_digest": "0x" + NETWORK.config_digest.hex()},
+    }
+    config = {**named[contract], "signers": list(NETWORK.signers), "f": 2}
+    return State.from_dict({"contract": contract, "configs": [config], **more})
+
+
+def report(observed: int = 1_000, expires: int = 2_000, price: int = -5, feed: bytes = FEED) -> Any:
+    record = SCHEMAS[b"\x00\x03"].record
+    return record(feed, observed, observed, 10**18, 10**17, expires, price, price - 1, price + 1)
+
+
+def signed(by: Any = (0, 1, 2), **fields: Any) -> bytes:
+    return bytes(NETWORK.sign(report(**fields), by=by).encode())
+
+
+PAYLOADS = [
+    signed(),
+    signed(by=(4, 5, 6), price=7),
+    signed(expires=1_500),
+    signed(observed=50),
+    signed(by=(0, 1)),
+    signed(by=(0, 1, 2, 3)),
+    signed(by=(0, 0, 1)),
+    signed(feed=b"\x00\x03" + b"\x08" * 30),
+    bytes(InsecureTestNetwork("other", size=7, f=2).sign(report(), by=(0, 1, 2)).encode()),
+    signed()[:300] + b"\x01" + signed()[301:],
+    signed() + bytes(32),
+    signed()[:-1],
+    b"",
+    b"\x01" * 40,
+]
+FEES = {**TOKENS, "native_surcharge": 10**17, "discounts": []}
+
+
+@pytest.mark.parametrize("contract", ["v0.3.0", "v0.4.0", "v0.5.0", "v0.5.1"])
+@pytest.mark.parametrize("fees", [None, FEES], ids=["free", "with fees"])
+def test_each_generation(contract: str, fees: Any, single: list[Any]) -> None:
+    state = state_of(contract, fee_manager=fees, subscriber="0x" + "bb" * 20)
+    fast = assert_judged(PAYLOADS, state, 1_800, pay=PARAMETER)
+    accepted = fast["accepted"].to_pylist()
+    assert accepted[:2] == [True, True]
+    assert not any(accepted[8:10])
+    proven = 2 * len(PAYLOADS) - len(single)
+    # The report with bytes after it is accepted, but not in an encoder's layout.
+    assert proven == sum(accepted) - accepted[10]
+    if contract == "v0.5.1":
+        assert_judged(PAYLOADS, state, 1_800, function="verifyView")
+    assert_judged(PAYLOADS, state, 1_800, pay=PARAMETER, value=5)
+    for pay in ("link", "native", "wrapped"):
+        assert assert_judged(PAYLOADS, state, 1_800, pay=pay)["accepted"].to_pylist() == accepted
+    assert_judged(PAYLOADS, state, 1_800, pay="native", value=10**18)
+    assert_judged(PAYLOADS, state, 1_800, pay="native", value=2 * 10**18)
+    assert_judged(PAYLOADS, state, 1_800, pay=b"\x01" * 32)
+    assert_judged(PAYLOADS, state, 1_800, function="verifyBulk")
+
+
+def test_a_time_for_each_payload() -> None:
+    state = state_of("v0.5.0", fee_manager=FEES, subscriber="0x" + "bb" * 20, now=1)
+    items = [signed(expires=2_000, price=price) for price in range(40)]
+    nows = [1_990 + index for index in range(40)]
+    fast = assert_judged(items, state, nows, pay=PARAMETER)
+    assert fast["accepted"].to_pylist() == [now <= 2_000 for now in nows]
+    assert fast["now"].to_pylist() == nows
+    batch = pa.record_batch({"payload": items, "at": pa.array(nows, pa.timestamp("s", "UTC"))})
+    again = columns.judge(batch, state, now="at", pay=PARAMETER)
+    assert again.equals(fast)
+    own = columns.judge(items, state, pay=PARAMETER)
+    assert own["now"].to_pylist() == [1] * 40
+
+
+def test_who_may_call() -> None:
+    allowed = {"allowed": ["0x" + "bb" * 20]}
+    state = state_of("v0.5.0", access_controller=allowed, subscriber="0x" + "bb" * 20)
+    assert assert_judged(PAYLOADS, state)["accepted"].to_pylist()[0]
+    refused = assert_judged(PAYLOADS, state, sender="0x" + "11" * 20)
+    assert not any(refused["accepted"].to_pylist())
+
+
+def test_configs_that_do_not_apply() -> None:
+    state = state_of("v0.5.0")
+    record = state.to_dict()
+    for change in ({"active": False}, {"removed_at": 5}):
+        off = State.from_dict({**record, "configs": [{**record["configs"][0], **change}]})
+        assert not any(assert_judged(PAYLOADS, off)["accepted"].to_pylist())
+    unset = {"unset_digests": ["0x" + NETWORK.config_digest.hex()]}
+    assert not any(assert_judged(PAYLOADS, state_of("v0.5.0", **unset))["accepted"].to_pylist())
+    dead = {"deactivated_feeds": ["0x" + FEED.hex()]}
+    assert not any(assert_judged(PAYLOADS, state_of("v0.3.0", **dead))["accepted"].to_pylist())
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_both_generations_of_stork(several: bool) -> None:
+    plain = [SIGNER.sign([Asset(1, 5)], timestamp_ns=10**18 + n).encode() for n in range(3)]
+    other = InsecureTestStorkSigner("other").sign([Asset(1, 5)], timestamp_ns=10**18).encode()
+    high = bytes(32) + b"\xf0" * 32 + plain[0][64:]
+    items = [*plain, other, high, plain[0][:64] + b"\x07" + plain[0][65:], plain[0][:-1], b""]
+    items.append(corpus.entry("cl-003").raw)
+    signers: dict[str, Any] = (
+        {"signers": [SIGNER.address]} if several else {"signer": SIGNER.address}
+    )
+    contract = "stork-fast-1.0.0-multisigner" if several else "stork-fast-1.0.0"
+    states: list[dict[str, Any]] = [{**signers, "verification_fee": 7}]
+    states.append({"signers": []} if several else {"signer": "0x" + "00" * 20})
+    for keys in states:
+        state = State.from_dict({"contract": contract, **keys})
+        for function in ("verifySignedECDSAPayload", "verifyAndDeserializeSignedECDSAPayload"):
+            for value in (0, 7, 8):
+                assert_judged(items, state, function=function, value=value)
+            assert_judged(items, state, function=function, pay="native")
+
+
+def test_a_state_for_each_system() -> None:
+    update = SIGNER.sign([Asset(1, 5)], timestamp_ns=10**18).encode()
+    states = [
+        state_of("v0.5.0", now=7),
+        State.from_dict({"contract": "stork-fast-1.0.0", "signer": SIGNER.address, "now": 8}),
+    ]
+    items = [update, signed(), signed(by=(0,)), b"", update[:-1]] * 10
+    fast, slow = both_ways(lambda: columns.judge(items, states))
+    assert fast.equals(slow)
+    many = payloads.judge_many(items, states)
+    assert fast["verdict"].to_pylist() == [verdict.name for verdict in many]
+    assert fast["now"].to_pylist() == [verdict.now for verdict in many]
+
+
+def test_signers_that_were_recovered_are_not_recovered_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recovered: list[int] = []
+
+    def packed(*words: Any, **how: Any) -> Any:
+        recovered.append(len(words[3]))
+        return crypto.recover_packed(*words, **how)
+
+    monkeypatch.setattr("payloads.columns.recovery.recover_packed", packed)
+    monkeypatch.setattr("payloads.verdicts.signers.recover", None)
+    monkeypatch.setattr("payloads.verdicts.signers.recover_many", None)
+    items = [signed(by=(0, 0, 1), price=price) for price in range(30)]
+    found = columns.judge(items, state_of("v0.5.0"))
+    assert recovered == [90]
+    assert set(found["error"].to_pylist()) == {"BadVerification"}
+
+
+def test_a_payload_of_another_system_has_a_problem_and_no_verdict() -> None:
+    batch = columns.judge([corpus.entry("st-001").raw] * 30, state_of("v0.5.0"))
+    assert batch["accepted"].null_count == 30
+    said = batch["problem"].to_pylist()[0]
+    assert said.startswith("state: a payload of stork, but a state of chainlink")
+
+
+@pytest.mark.parametrize(
+    ("terms", "said"),
+    [
+        ({"now": [1, 2]}, "not a time for each payload"),
+        ({"now": ["a"]}, "not a time for each payload"),
+        ({"now": True}, "not a time for each payload"),
+        ({"now": 2**63}, "not a time"),
+        ({"now": [None]}, "not a time for each payload"),
+        ({"value": -1}, "not an amount of wei"),
+        ({"function": "odd"}, "no such function"),
+        ({"function": "verifyView", "pay": b"1"}, "a view pays nothing"),
+    ],
+)
+def test_terms_that_no_payload_can_be_judged_by(terms: Any, said: str) -> None:
+    with pytest.raises(Misuse, match=said):
+        columns.judge([signed()], state_of("v0.5.1"), **terms)
+
+
+def test_a_state_and_a_time_are_needed() -> None:
+    with pytest.raises(Misuse, match="a time is needed"):
+        columns.judge([signed()], state_of("v0.5.0", fee_manager=FEES), pay=PARAMETER)
+    with pytest.raises(Misuse, match="not a state"):
+        columns.judge([signed()], None)  # type: ignore[arg-type]
+
+
+# --- fuzzing --------------------------------------------------------------------------------------
+
+STATES = [
+    state_of(contract, fee_manager=fees, subscriber="0x" + "bb" * 20, now=1)
+    for contract in ("v0.3.0", "v0.4.0", "v0.5.0")
+    for fees in (None, FEES)
+]
+
+
+@st.composite
+def attempts(draw: st.DrawFn) -> bytes:
+    """A payload that one of the states may accept, or a byte beside it."""
+    kind = draw(st.sampled_from(["ours", "ours", "ours", "any schema", "damaged"]))
+    if kind == "damaged":
+        return draw(damaged(PAYLOADS[:2]))
+    by = draw(st.lists(st.integers(0, 6), min_size=2, max_size=4, unique=draw(st.booleans())))
+    times = st.integers(90, 2_100)
+    made = report(draw(times), draw(times))
+    if kind == "any schema":
+        made = draw(reports())
+    return draw(touched(bytes(NETWORK.sign(made, by=by).encode())))
+
+
+@given(st.lists(attempts(), max_size=8), st.sampled_from(STATES), st.data())
+@settings(max_examples=40)
+def test_any_batch_is_judged_as_one_by_one(batch: Any, state: Any, data: st.DataObject) -> None:
+    nows = [data.draw(st.integers(0, 2_100)) for _ in batch]
+    assert_judged(batch, state, nows, pay=PARAMETER)
+
+
+@given(st.lists(st.integers(0, 2), max_size=6), st.data())
+@settings(max_examples=20)
+def test_any_batch_of_updates(kinds: list[int], data: st.DataObject) -> None:
+    made = SIGNER.sign([Asset(1, 5), Asset(2, -5)], timestamp_ns=10**18).encode()
+    batch = [data.draw(touched(made) if kind else damaged([made])) for kind in kinds]
+    state = stork.StorkState.from_dict({"contract": "stork-fast-1.0.0", "signer": SIGNER.address})
+    assert_judged(batch, state)
