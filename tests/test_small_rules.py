@@ -27,7 +27,6 @@ from payloads.verdicts.signers import Signers
 from payloads.verdicts.together import judge_together
 from payloads.verdicts.words import duration
 from tests.test_limits import (
-    LINK,
     NATIVE,
     NETWORK,
     NOW,
@@ -344,14 +343,11 @@ def test_a_view_needs_no_time_and_a_call_that_pays_does() -> None:
     state: Any = State.from_dict(record)
     assert chainlink.judge(full_report(), state, view=True).accepted
     with pytest.raises(Misuse, match="a time is needed"):
-        chainlink.judge(full_report(), state, parameter_payload=LINK)
+        chainlink.judge(full_report(), state, pay="link")
 
 
 def test_what_is_short_of_the_fee_is_told() -> None:
-    parameter = bytes(12) + bytes.fromhex(NATIVE[2:])
-    verdict = chainlink.judge(
-        full_report(), chainlink_state(), parameter_payload=parameter, value=400
-    )
+    verdict = chainlink.judge(full_report(), chainlink_state(), pay="native", value=400)
     (deposit,) = [check for check in verdict.checks if check.name == "deposit"]
     assert (deposit.passed, deposit.detail) == (False, "600 wei short of the fee")
     (quote,) = [check for check in verdict.checks if check.name == "quote"]
