@@ -14,6 +14,7 @@ SECTIONS = {
     "recover": "recover the signers of that report",
     "keccak": "keccak-256 of the 128 bytes the oracles sign",
     "verdict": "judge that report: what a contract would do with it, accepted or not",
+    "guard": "guard that report in a transaction, with a node whose answers take no time",
     "bulk": f"judge {MANY} different payloads of 6 signatures; cores to use: {CORES}",
     "import": "start a fresh interpreter, import the package, end",
 }
@@ -117,6 +118,14 @@ def verdict_rows() -> list[Row]:
     ]
 
 
+def guard_rows() -> list[Row]:
+    return [
+        Row("guard-judge", "guard", "payloads.judge, of its calldata", Ours("guard-judge")),
+        Row("guard", "guard", "chain.refuse_transaction", Ours("guard")),
+        Row("guard-preflight", "guard", "chain.preflight", Ours("guard-preflight")),
+    ]
+
+
 def bulk_rows() -> list[Row]:
     def ours(case: str, label: str) -> Row:
         return Row(case, "bulk", f"chainlink.{label}", Ours(case))
@@ -154,7 +163,7 @@ def import_rows() -> list[Row]:
 
 def all_rows(go_sdk: str | None = None) -> list[Row]:
     recover = [*recover_rows("one"), *recover_rows("six")]
-    others = [*verdict_rows(), *bulk_rows(), *import_rows()]
+    others = [*verdict_rows(), *guard_rows(), *bulk_rows(), *import_rows()]
     return [*decode_rows(go_sdk), *recover, *keccak_rows(), *others]
 
 
@@ -201,6 +210,15 @@ GOALS = [
             at_most=1.15,
         )
         for row in verdict_rows()[1:]
+    ),
+    *(
+        Goal(
+            f"at most 1.3x a bare verdict, without the node's time: {row.label}",
+            row.key,
+            "guard-judge",
+            at_most=1.3,
+        )
+        for row in guard_rows()[1:]
     ),
     Goal(
         f"judge_many on all cores ({CORES}) at least 1.7x as fast as one at a time",

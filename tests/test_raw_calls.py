@@ -14,9 +14,14 @@ from typing import Any
 
 import pytest
 from eth_abi.abi import encode
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from payloads import State, chainlink
+from payloads.abi.solidity import Argument, decode_calldata
+from payloads.chainlink.call import split_arguments
 from payloads.crypto import keccak256
+from payloads.errors import Malformed
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -85,3 +90,43 @@ def test_worlds_of_today_load_as_they_are(name: str) -> None:
     state = STATES[name]
     assert state.to_dict() == WORLDS[name]
     assert State.from_dict(state.to_dict()) == state
+
+
+def _known(world: str) -> Any:
+    return STATES[world]
+
+
+def test_findings_without_the_checks_are_those_beside_them() -> None:
+    """An accepted call is not judged again for its findings, bills and last good time."""
+    accepted = 0
+    for line in CASES[::5]:
+        verdict = chainlink.judge_calldata(
+            line["calldata"], _known(line["world"]), value=int(line["value"])
+        )
+        brief = (verdict.findings, verdict.bills, verdict.good_until)
+        whole = verdict.why
+        assert brief == (whole.findings, whole.bills, whole.good_until)
+        assert all(bill.amount > 0 for bill in verdict.bills)
+        accepted += verdict.accepted
+    assert accepted > 50
+
+
+_WORDS = st.one_of(
+    st.integers(0, 200), st.integers(0, 2**256 - 1), st.sampled_from([2**64 - 1, 2**64, 64, 96])
+)
+
+
+@given(words=st.lists(_WORDS, max_size=8), rest=st.binary(max_size=40), count=st.integers(1, 2))
+@example([64, 96, 0, 0], b"", 2)
+@example([0, 0], b"", 2)
+@example([32, 2], b"ab", 1)
+def test_arguments_are_split_as_the_decoder_reads_them(
+    words: list[int], rest: bytes, count: int
+) -> None:
+    raw = b"\x00\x01\x02\x03" + b"".join(word.to_bytes(32, "big") for word in words) + rest
+    arguments = (Argument("first", "bytes"), Argument("second", "bytes"))[:count]
+    try:
+        wanted = decode_calldata(arguments, raw)
+    except Malformed:
+        wanted = None
+    assert split_arguments(raw, count) == wanted

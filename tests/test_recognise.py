@@ -495,7 +495,7 @@ def test_a_view_decodes_once(monkeypatch: pytest.MonkeyPatch, spoil: Any) -> Non
     counted(views, "decode")
     counted(views, "read_report")
     counted(report, "abi_decode")
-    counted(report, "_split_canonical")
+    counted(report, "split_canonical")
     counted(report, "read_report")
     counted(stork.views, "decode")
     raw = spoil(V3.raw)

@@ -25,7 +25,8 @@ from benchmarks.runners.loop import (
     unhex,
     words,
 )
-from payloads import chainlink
+from payloads import chain, chainlink
+from payloads.chain.rpc import Block, Node
 from payloads.chainlink.state import V03, V04, V05, ChainlinkState
 from payloads.crypto import BACKENDS, keccak256, recover
 from payloads.testing import InsecureTestNetwork
@@ -155,6 +156,74 @@ def verdict(contract: str, fees: bool = False, text: bool = False) -> Work:
     return work, payload if text else unhex(payload), check
 
 
+# --- the guard ------------------------------------------------------------------------------------
+
+PROXY, KEEPER, CHAIN_ID = b"\x11" * 20, b"\xbb" * 20, 42161
+
+
+class Answering(Node):
+    """A node that answers at once: what is measured is everything else."""
+
+    def __init__(self, now: int) -> None:
+        super().__init__(None, "a node")
+        self._newest = Block(200, "0x00", now)
+
+    def chain_id(self) -> int:
+        return CHAIN_ID
+
+    def head(self) -> int:
+        return self._newest.number
+
+    def block_again(self, number: int) -> Block:
+        return self._newest
+
+    def block(self, number: int) -> Block:
+        return Block(number, "0x00", self._newest.time - 6 * (self._newest.number - number))
+
+    def balance(self, address: bytes) -> int:
+        return 10**20
+
+    def call(self, *given: Any, **named: Any) -> bytes:
+        return b"\xff" * 32 if len(given[1]) != 4 else bytes(12) + PROXY
+
+
+def guarding(ask: Callable[[Node, Any, ChainlinkState, bytes, int], Verdict | None]) -> Work:
+    """The report in a transaction, paid in LINK at the time of its observations."""
+    raw, now = unhex(INPUTS["full_report"]), int(INPUTS["fields"]["observations_timestamp"])
+    manager = FEES | {"address": hexed(b"\xf1" * 20)}
+    record = report_state(V05).to_dict() | {"fee_manager": manager}
+    where = {"chain_id": CHAIN_ID, "proxy": hexed(PROXY), "subscriber": hexed(KEEPER)}
+    knows = ChainlinkState.from_dict(record | where)
+    data = chainlink.encode_calldata(raw, pay=LINK)
+    transaction = {"from": hexed(KEEPER), "to": hexed(PROXY), "data": data}
+    node = Answering(now)
+
+    def work(payload: bytes) -> tuple[bool, Verdict]:
+        found = ask(node, transaction, knows, payload, now)
+        assert found is not None
+        return found.accepted, found
+
+    def check(found: tuple[bool, Verdict]) -> Mapping[str, str]:
+        return {"accepted": str(found[0]), "returned": hexed(found[1].returned or b"")}
+
+    return work, raw, check
+
+
+def judged(node: Node, call: Any, knows: ChainlinkState, raw: bytes, now: int) -> Verdict:
+    return payloads.judge(call["data"], knows, sender=KEEPER, now=now)
+
+
+def guarded(node: Node, call: Any, knows: ChainlinkState, raw: bytes, now: int) -> Verdict:
+    return chain.refuse_transaction(node, call, knows)
+
+
+def inspected(node: Node, call: Any, knows: ChainlinkState, raw: bytes, now: int) -> Verdict | None:
+    found = chain.preflight(node, call, knows)
+    return found.verdict if found.ok else None
+
+
+# --- many -----------------------------------------------------------------------------------------
+
 # `accepted`, and what the call returns.
 Outcome = tuple[bool, Any]
 Bulk = tuple[list[bytes], ChainlinkState]
@@ -225,6 +294,9 @@ CASES: dict[str, tuple[str, Callable[[], Work]]] = {
     "verdict-v05": ("recover", lambda: verdict(V05)),
     "verdict-v05-fees": ("recover", lambda: verdict(V05, fees=True)),
     "verdict-v05-hex": ("recover", lambda: verdict(V05, text=True)),
+    "guard-judge": ("recover", lambda: guarding(judged)),
+    "guard": ("recover", lambda: guarding(guarded)),
+    "guard-preflight": ("recover", lambda: guarding(inspected)),
     "bulk-many": ("recover", lambda: bulk(all_cores)),
     "bulk-one-thread": ("recover", lambda: bulk(one_thread)),
     "bulk-processes": ("recover", lambda: bulk(in_processes())),

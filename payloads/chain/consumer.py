@@ -173,7 +173,8 @@ def _find(verdicts: Sequence[Verdict], notes: tuple[Finding, ...]) -> Explanatio
         for bill in verdict.bills:
             amounts[bill.token] = amounts.get(bill.token, 0) + bill.amount
     bills = tuple(Bill(token, amount) for token, amount in amounts.items())
-    return Explanation((), tuple(findings), bills)
+    ends = [each.good_until for each in verdicts if each.good_until is not None]
+    return Explanation((), tuple(findings), bills, min(ends, default=None))
 
 
 # --- the node's run -------------------------------------------------------------------------------

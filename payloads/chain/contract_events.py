@@ -7,6 +7,7 @@ Each event is described once, as Solidity declares it; its topic and its reader 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from payloads.abi.fields import Record
@@ -119,9 +120,14 @@ def topics_of(events: Iterable[Event]) -> list[str]:
     return ["0x" + event.topic.hex() for event in events]
 
 
+@cache
+def _selector(signature: str) -> bytes:
+    return keccak256(signature.encode())[:4]
+
+
 def calldata(signature: str, *words: bytes | int) -> bytes:
     """The calldata of a getter whose arguments are words."""
-    data = keccak256(signature.encode())[:4]
+    data = _selector(signature)
     for word in words:
         raw = word.to_bytes(32, "big") if isinstance(word, int) else word
         data += raw.rjust(32, b"\0")

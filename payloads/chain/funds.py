@@ -64,12 +64,13 @@ class Funds:
             self._problems.not_known(f"whether {name} can be paid", "from", why)
             return
         if (spender := self._spender(fees, in_link)) is not None:
-            who = f"the {'reward' if in_link else 'fee'} manager {checksum(spender)}"
+            manager = "the reward manager" if in_link else "the fee manager"
             allowed = self._amount(
-                f"the allowance for {who}", bill.token, "allowance(address,address)",
+                f"the allowance for {manager}", bill.token, "allowance(address,address)",
                 sender, spender,
             )  # fmt: skip
             if allowed is not None and allowed < bill.amount:
+                who = f"{manager} {checksum(spender)}"
                 self._problems.add(
                     "allowance", f"{who} may take too little {name} from {checksum(sender)}",
                     "from", f"at least {bill.amount}", allowed, severity,

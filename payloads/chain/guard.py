@@ -179,7 +179,8 @@ def judge_twice(way: Way, clock: Clock) -> Judged:
     """The verdicts now and at the latest time: the later one, if the call is worse then."""
     signers = Signers()  # each signature is recovered once
     verdict = newest = way.judge(clock.now, signers)
-    if newest.accepted and clock.latest > clock.now:
+    ends = newest.good_until if newest.accepted else None
+    if ends is not None and ends < clock.latest > clock.now:
         later = way.judge(clock.latest, signers)
         verdict = newest if later.accepted and not _worse(later, newest) else later
     return Judged(verdict, newest, clock)

@@ -43,13 +43,15 @@ from payloads.verdicts.verdict import Verdict
 
 T = TypeVar("T")
 
+# Fields of a transaction that may be missing.
+_NUMBERS = ("gas", "nonce", "maxFeePerGas", "gasPrice")
 # What every transaction costs, and each byte of its calldata.
 _BASE_GAS, _ZERO_GAS, _BYTE_GAS = 21_000, 4, 16
 # The field of the transaction that a check of the contract is about, if not its data.
 _FIELDS = {"access": "from", "deposit": "value", "value": "value", "fee": "value"}
 _CODES = {
     "chainId": "chain", "w3": "chain", "state.chain_id": "chain", "to": "target",
-    "state.proxy": "target", "states": "target", "from": "sender",
+    "sender": "sender", "state.proxy": "target", "states": "target", "from": "sender",
 }  # fmt: skip
 
 
@@ -112,6 +114,7 @@ class _Inspection:
     def __init__(self, node: Node, transaction: Transaction, policy: Policy) -> None:
         self._node, self._transaction, self._policy = node, transaction, policy
         self.problems = Problems()
+        self._numbers: dict[str, int | None] = {}
 
     def of(self, source: Source) -> Verdict | None:
         """The verdict, and on the way all problems."""
@@ -122,7 +125,9 @@ class _Inspection:
         clock = self.problems.asked("the newest block", lambda: read_clock(node, policy))
         if clock is None:
             return None
-        judged = judge_twice(way, clock)
+        judged = self._tried("the verdict", lambda: judge_twice(way, clock))
+        if judged is None:
+            return None
         for error in broken_rules(policy, judged, way):
             self.problems.add_error(f"policy-{error.field}", error)
         self._account(way, clock.number)
@@ -138,18 +143,25 @@ class _Inspection:
     def _way(self, source: Source) -> Way | None:
         """The way to the contract; None where it cannot be judged, or is on another chain."""
         node, transaction, policy = self._node, self._transaction, self._policy
-        state = self._tried(lambda: chosen_state(node, transaction, source, policy))
+        state = self._tried("the state", lambda: chosen_state(node, transaction, source, policy))
         if state is None:
             return None
-        self._tried(lambda: check_chain(node, transaction, state))
+        self._tried("the chain of the node", lambda: check_chain(node, transaction, state))
         elsewhere = self.problems.has("chain")
-        way = self._tried(lambda: find_way(transaction, state, policy))
-        return None if elsewhere else way
+        way = self._tried("the contract", lambda: find_way(transaction, state, policy))
+        numbers = self._tried("the transaction", self._read_numbers)
+        if elsewhere or numbers is None:
+            return None
+        self._numbers = numbers
+        return way
 
-    def _tried(self, call: Callable[[], T]) -> T | None:
+    def _read_numbers(self) -> dict[str, int | None]:
+        return {name: fields.optional(self._transaction, name) for name in _NUMBERS}
+
+    def _tried(self, what: str, call: Callable[[], T]) -> T | None:
         """What the guard's own check returns; None, and a problem, where it says misuse."""
         try:
-            return self.problems.asked("the chain of the node", call)
+            return self.problems.asked(what, call)
         except Misuse as error:
             if error.field in ("state", "policy"):
                 raise
@@ -166,7 +178,7 @@ class _Inspection:
             problems.not_known(what, "from", "the transaction has no `from`")
         else:
             self._nonce(way.origin)
-        gas = fields.optional(self._transaction, "gas")
+        gas = self._numbers["gas"]
         if gas is not None:
             most = problems.asked("the gas limit of a block", lambda: node.gas_limit(number))
             if most is not None and gas > most:
@@ -179,7 +191,7 @@ class _Inspection:
             self._ether(way, way.origin, gas)
 
     def _nonce(self, account: bytes) -> None:
-        nonce = fields.optional(self._transaction, "nonce")
+        nonce = self._numbers["nonce"]
         if nonce is None:  # the node takes the next one
             return
         problems, node = self.problems, self._node
@@ -209,7 +221,7 @@ class _Inspection:
 
     def _price(self) -> int | None:
         for name in ("maxFeePerGas", "gasPrice"):
-            if (price := fields.optional(self._transaction, name)) is not None:
+            if (price := self._numbers[name]) is not None:
                 return price
         return self.problems.asked("the gas price", self._node.gas_price)
 
@@ -261,7 +273,7 @@ class _Inspection:
 
     def _gas(self, way: Way) -> None:
         """The gas limit against what is needed, which only a transaction that passes tells."""
-        gas, problems = fields.optional(self._transaction, "gas"), self.problems
+        gas, problems = self._numbers["gas"], self.problems
         if gas is None:
             return
         if any(each.severity == "danger" for each in problems.found):

@@ -30,8 +30,9 @@ class Item:
     """A payload of a call. An attribute that is None was not found (yet)."""
 
     __slots__ = (
-        "call", "charge", "config", "context", "digest", "fault", "feed_id", "head", "index",
-        "observed", "quote", "raw", "report", "rs", "signers", "ss", "token", "vs", "whole",
+        "bare", "call", "charge", "config", "context", "digest", "fault", "feed_id", "head",
+        "index", "observed", "quote", "raw", "report", "rs", "signers", "ss", "token", "vs",
+        "whole",
     )  # fmt: skip
 
     call: Call
@@ -56,12 +57,14 @@ class Item:
     token: bytes | None
     head: tuple[Any, ...] | None
     charge: Any
+    # The report as findings read it.
+    bare: Any
 
     def __init__(self, call: Call, raw: bytes, index: int | None, fault: Malformed | None) -> None:
         self.call, self.raw, self.index, self.fault = call, raw, index, fault
         self.whole = self.token = None
         self.report = self.config = self.digest = self.signers = self.observed = None
-        self.feed_id = self.quote = self.head = self.charge = None
+        self.feed_id = self.quote = self.head = self.charge = self.bare = None
         self.rs = self.ss = ()
 
     @property
@@ -204,6 +207,23 @@ def split(raw: bytes) -> tuple[bytes, bytes, Sequence[bytes], Sequence[bytes], b
         [raw[at : at + WORD] for at in range(ss + WORD, ss_end, WORD)],
         raw[192:224],
     )
+
+
+def split_arguments(raw: bytes, count: int) -> list[bytes] | None:
+    """The `bytes` arguments of any calldata that solc decodes; None where it reverts."""
+    size = len(raw)
+    if size < 4 + WORD * count:
+        return None
+    found = []
+    for head in range(4, 4 + WORD * count, WORD):
+        at = 4 + WORD + _from_bytes(raw[head : head + WORD])
+        if at > size:
+            return None
+        end = at + _from_bytes(raw[at - WORD : at])
+        if end > size:
+            return None
+        found.append(raw[at:end])
+    return found
 
 
 def _decode_slowly(

@@ -12,7 +12,7 @@ from hexbytes import HexBytes
 
 from payloads.chainlink.call import Call, Item
 from payloads.chainlink.checks import MEMBERS, SIGNATURES, stages
-from payloads.chainlink.findings import findings
+from payloads.chainlink.findings import findings, good_until
 from payloads.chainlink.state import ChainlinkState, Config
 from payloads.crypto import keccak256
 from payloads.signatures import recovered
@@ -30,12 +30,12 @@ def explain(call: Call) -> Explanation:
     details = dict.fromkeys((SIGNATURES.name, MEMBERS.name), _with_each_signature)
     found = checks.explain(stages(call), call, details)
     accepted = not any(check.decided for check in found)
-    return Explanation(found, tuple(findings(call, accepted)), _bills(call))
+    return Explanation(found, tuple(findings(call, accepted)), _bills(call), good_until(call))
 
 
 def brief(call: Call) -> Explanation:
     """The findings on a call whose checks all passed, and its bills."""
-    return Explanation((), tuple(findings(call, True)), _bills(call))
+    return Explanation((), tuple(findings(call, True)), _bills(call), good_until(call))
 
 
 def _bills(call: Call) -> tuple[Bill, ...]:

@@ -7,11 +7,19 @@ do not look at prices, and not all of them at expiry, at the feed or at the dige
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
+from payloads.abi.fields import Table
 from payloads.abi.units import MILLISECONDS, PRICE
 from payloads.chainlink.call import Call, Item
-from payloads.chainlink.report import BareReport, UnknownReport, decode_envelope, decode_report
+from payloads.chainlink.report import (
+    BareReport,
+    UnknownReport,
+    decode_envelope,
+    decode_report,
+    split_canonical,
+)
 from payloads.chainlink.state import V04, V05, V051
 from payloads.crypto import CURVE_ORDER
 from payloads.errors import Malformed
@@ -19,6 +27,8 @@ from payloads.verdicts.checks import Finding, Hazard
 
 # A state older than this may have missed a rotation of signers.
 OLD_SECONDS = 86_400
+# As a word: words of one size are in the order of their numbers.
+_HALF_ORDER = (CURVE_ORDER // 2).to_bytes(32, "big")
 
 HAZARDS = {
     hazard.code: hazard
@@ -221,12 +231,39 @@ def _of_value(call: Call) -> Iterator[Finding]:
         yield HAZARDS["refund"].found(f"{call.value - call.native_total} of {call.value} wei")
 
 
+def good_until(call: Call) -> int | None:
+    """The last block time at which none of the reports has expired; 0 where one is unreadable."""
+    times = [time for item in call.items if (time := _expires_at(item)) is not None]
+    return min(times, default=None)
+
+
+def _expires_at(item: Item) -> int | None:
+    try:
+        bare = _read(item)
+    except Malformed:
+        return 0
+    if isinstance(bare.report, UnknownReport):
+        return 0
+    if (row := _rows(bare).get("expires_at")) is None:
+        return None
+    time: int = bare.report.expires_at  # type: ignore[attr-defined]
+    return time // 1000 if row.unit is MILLISECONDS else time
+
+
+def _read(item: Item) -> BareReport:
+    """The report, decoded once."""
+    if item.bare is None:
+        item.bare = decode_report(item.report or b"")
+    found: BareReport = item.bare
+    return found
+
+
 # --- what a report says ---------------------------------------------------------------------------
 
 
 def _of_report(item: Item) -> Iterator[tuple[str, str]]:
     try:
-        bare = decode_report(item.report or b"")
+        bare = _read(item)
     except Malformed as error:
         yield "unreadable-report", str(error)
         return
@@ -268,7 +305,17 @@ _BOOKS = (("bid", "ask"), ("best_bid", "best_ask"), ("bid_price", "ask_price"))
 
 def _rows(bare: BareReport) -> dict[str, Any]:
     assert not isinstance(bare.report, UnknownReport)
-    return {row.name: row for row in bare.report.schema.table.fields}
+    return _by_name(bare.report.schema.table)
+
+
+@cache
+def _by_name(table: Table) -> dict[str, Any]:
+    return {row.name: row for row in table.fields}
+
+
+@cache
+def _prices(table: Table) -> tuple[str, ...]:
+    return tuple(row.name for row in table.fields if row.unit is PRICE)
 
 
 def _of_prices(bare: BareReport) -> Iterator[tuple[str, str]]:
@@ -278,10 +325,11 @@ def _of_prices(bare: BareReport) -> Iterator[tuple[str, str]]:
             bid, ask = getattr(bare.report, low), getattr(bare.report, high)
             if bid > ask:
                 yield "crossed", f"{low} {bid} is above {high} {ask}"
+    assert not isinstance(bare.report, UnknownReport)
     bad = [
         f"{name} is {getattr(bare.report, name)}"
-        for name, row in rows.items()
-        if row.unit is PRICE and getattr(bare.report, name) <= 0
+        for name in _prices(bare.report.schema.table)
+        if getattr(bare.report, name) <= 0
     ]
     if bad:
         yield "price-not-positive", ", ".join(bad)
@@ -296,10 +344,11 @@ def _of_encoding(item: Item) -> Iterator[tuple[str, str]]:
     beyond = item.vs[len(item.rs) :]
     if any(beyond):
         yield "unsigned-bytes", "0x" + beyond.hex()
-    half = CURVE_ORDER // 2
-    high = [str(at) for at, s in enumerate(item.ss) if int.from_bytes(s, "big") > half]
+    high = [str(at) for at, s in enumerate(item.ss) if s > _HALF_ORDER]
     if high:
         yield "high-s", f"signatures {', '.join(high)}"
+    if len(item.rs) == len(item.ss) <= len(item.vs) and split_canonical(item.raw):
+        return  # as nearly always
     covered = ("report-trailing", "unsigned-bytes")  # by findings of their own
     found = [
         departure

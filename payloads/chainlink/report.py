@@ -158,7 +158,7 @@ class FullReport(Record, frozen=True, gc=False):
         """Where `raw` differs from what an honest encoder would have written; empty if nowhere."""
         if not self.raw:
             return []
-        found = [] if _split_canonical(self.raw) else departures(self.parts, self.raw)
+        found = [] if split_canonical(self.raw) else departures(self.parts, self.raw)
         return sorted([*found, *_beyond_abi(self)], key=lambda departure: departure.offset)
 
     @property
@@ -270,7 +270,7 @@ def _shape(size: int, length: bytes) -> Shape | None:
     return start, words, heads, bytes(padding) + counted, second + WORD, third, counted
 
 
-def _split_canonical(raw: bytes) -> Fields | None:
+def split_canonical(raw: bytes) -> Fields | None:
     """The fields of the layout that encoders write, checked word by word; None for any other."""
     if (shape := _shape(len(raw), raw[_LENGTH])) is None:
         return None
@@ -352,7 +352,7 @@ def decode(
     `schema` names the schema instead, for legacy v1 feed IDs, which carry no version.
     """
     raw = to_bytes(value)
-    fields, at = _split_canonical(raw), _FIRST_TAIL
+    fields, at = split_canonical(raw), _FIRST_TAIL
     if fields is None:
         fields, at = _split_general(raw)
     digest, padding, epoch, round_, extra, blob, rs, ss, raw_vs = fields
@@ -379,7 +379,7 @@ def decode_envelope(value: Input, *, profile: Profile = AS_CONTRACT) -> FullRepo
     Where no schema fits, `report` is an `UnknownReport` that says why.
     """
     raw = to_bytes(value)
-    fields = _split_canonical(raw) or _split_general(raw)[0]
+    fields = split_canonical(raw) or _split_general(raw)[0]
     try:
         report, guess = read_report(fields[5])
     except Malformed as error:

@@ -26,7 +26,7 @@ from typing import Any
 from payloads.abi.calldata import Function
 from payloads.abi.fields import hexed
 from payloads.abi.solidity import decode_bulk_calldata, decode_calldata
-from payloads.chainlink.call import Call
+from payloads.chainlink.call import Call, split_arguments
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK_VIEW, VERIFY_VIEW, VIEWS
 from payloads.chainlink.checks import stages
 from payloads.chainlink.explanation import brief, explain
@@ -209,7 +209,10 @@ def judging_calldata(
         if bulk:
             payloads, found = decode_bulk_calldata(function.arguments, raw)
         else:
-            payload, *found = decode_calldata(function.arguments, raw)
+            arguments = function.arguments
+            payload, *found = split_arguments(raw, len(arguments)) or decode_calldata(
+                arguments, raw
+            )
             payloads = [payload]
     except Malformed as error:
         call = _call([], state, None, value, sender, origin, now, None, True, signers)

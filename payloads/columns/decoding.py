@@ -136,7 +136,7 @@ def encode(batch: pa.RecordBatch) -> pa.LargeBinaryArray:
         if name in reader.tables():
             made = reader.encode(batch)
             raws = batch["raw"].to_pylist()
-            found = [one if raw is None else raw for one, raw in zip(made, raws, strict=True)]
+            found = [new if raw is None else raw for new, raw in zip(made, raws, strict=True)]
             return pa.array(found, pa.large_binary())
     raise Misuse("not a batch of a table of payloads", field="batch", found=str(name))
 

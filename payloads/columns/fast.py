@@ -14,15 +14,15 @@ from payloads.arrays.rows import Rows
 from payloads.columns.schemas import readers
 
 Positions = NDArray[np.int64]
-# Takes rows of one size that are certainly of a form if they are of the reader's system at all;
-# answers the indices of those that it took.
+# Gets the system's name, its reader, and payloads of one size with their places; returns the
+# indices of the payloads that it took.
 Take = Callable[[str, Columns, Positions, Matrix], Iterable[NDArray[np.int64]]]
 
 
 def offer(
     rows: Rows, take: Take, *, form: str | None = None, of: Container[str] | None = None
 ) -> Mask:
-    """Offer payloads of one size to each system in turn. Answered is which payloads are left.
+    """Offer payloads of one size to each system in turn, and return which payloads are left.
 
     Offered are payloads of the reader's form, named by the caller or recognised for certain. A
     reader takes of them what it proves. `of` are the systems that are wanted, if not all.

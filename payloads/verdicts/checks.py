@@ -155,11 +155,16 @@ class Bill(Record, frozen=True):
 
 
 class Explanation(Record, frozen=True):
-    """The checks of a call, the findings on it, and what it is billed beside the value sent."""
+    """The checks of a call, the findings on it, and what it is billed beside the value sent.
+
+    `good_until` is the last block time at which the call is not worse for being late: no payload
+    in it has expired. None is any time.
+    """
 
     checks: tuple[Check, ...] = ()
     findings: tuple[Finding, ...] = ()
     bills: tuple[Bill, ...] = ()
+    good_until: int | None = None
 
 
 # A block's gas is used up by some 600 payloads of a bulk call. What comes later is never asked, and

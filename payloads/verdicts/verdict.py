@@ -146,6 +146,11 @@ class Verdict:
         """What the call is billed in tokens, wrapped native among them. Value pays the native."""
         return self._found.bills
 
+    @property
+    def good_until(self) -> int | None:
+        """The last block time at which no payload has expired; None where none ever does."""
+        return self._found.good_until
+
     def with_findings(self, more: Iterable[Finding]) -> Verdict:
         """The same verdict with further findings."""
         further = tuple(more)

@@ -244,13 +244,17 @@ def test_the_wrong_chain_target_and_subscriber() -> None:
     for change, code in (
         ({"chainId": 5}, "chain"), ({"to": OTHER}, "target"), ({"to": None}, "target"),
         ({"from": OTHER}, "sender"), ({"data": b"\x12\x34\x56\x78"}, "transaction"),
-        ({"value": "much"}, "transaction"),
+        ({"value": "much"}, "transaction"), ({"value": 2**256}, "transaction"),
+        ({"gas": "some"}, "transaction"), ({"nonce": 1.5}, "transaction"),
     ):  # fmt: skip
         checked = preflight(w3, good | change, state)
         assert codes(checked) == [code], change
         assert checked.verdict is None
         assert checked.findings == ()
         assert checked.to_dict()["verdict"] is None
+    _, listed, _ = paid(access_controller={"allowed": []})
+    nameless = {key: value for key, value in good.items() if key != "from"}
+    assert codes(preflight(w3, nameless, listed)) == ["sender"]
     both = preflight(w3, good | {"chainId": 5, "to": OTHER}, state)
     assert codes(both) == ["chain", "target"]
     w3.chain.chain_id = 9

@@ -118,8 +118,8 @@ class World:
         owner = self.own.verifier if self.own.generation == "v0.4.0" else self.proxy
         self.node.send(owner, "setAccessController(address)", book)
 
-    def read(self) -> None:
-        self.state = fetch_state(self.node.url, self.proxy)
+    def read(self, subscriber: str | None = None) -> None:
+        self.state = fetch_state(self.node.url, self.proxy, subscriber=subscriber)
 
 
 @dataclass
@@ -441,10 +441,12 @@ def _takes_ether(world: World) -> None:
 def _access(world: str) -> Iterator[Case]:
     case = partial(Case, world)
 
-    def control(controller: str, *listed: str) -> Callable[[World], None]:
+    def control(
+        controller: str, *listed: str, subscriber: str | None = None
+    ) -> Callable[[World], None]:
         def first(world: World) -> None:
             world.control(controller, *(getattr(world, name) for name in listed))
-            world.read()
+            world.read(subscriber and getattr(world, subscriber))
 
         return first
 
@@ -458,6 +460,12 @@ def _access(world: str) -> Iterator[Case]:
                control("Guestlist", "keeper"))  # fmt: skip
     yield case("through a consumer that is listed", lambda w: w.pull(w.good()),
                control("Guestbook", "consumer"))  # fmt: skip
+    yield case("through a consumer that the state was fetched for", lambda w: w.pull(w.good()),
+               lambda w: w.read(w.consumer))  # fmt: skip
+    yield case("the same, access by origin", lambda w: w.pull(w.good()),
+               control("Guestbook", subscriber="consumer"))  # fmt: skip
+    yield case("the same, listed", lambda w: w.pull(w.good()),
+               control("Guestbook", "consumer", subscriber="consumer"))  # fmt: skip
 
 
 def _given_back(world: str) -> Iterator[Case]:
