@@ -12,8 +12,9 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
+FILES = ("field.rs", "limbs.rs")
 
-# What stands in src/field.rs, and what it is replaced with.
+# What stands in the field's files, and what it is replaced with.
 MUTANTS = [
     ("const FOLD_256: u64 = 0x10_0000_3D1;", "const FOLD_256: u64 = 0x10_0000_3D2;"),
     ("2 * P[4]]", "P[4]]"),
@@ -23,21 +24,24 @@ MUTANTS = [
     ("if k < 4 {", "if k < 3 {"),
     ("let top = low[4].shr::<48>().add(low[5].shl::<4>());", "let top = low[4].shr::<48>();"),
     ("low[1].mad_high(top, fold),", "low[1],"),
-    ("Field([a.and(mask), b.and(mask),", "Field([a.and(mask), b,"),
+    ("[a.and(mask), b.and(mask),", "[a.and(mask), b,"),
     ("4 => low[k].shl::<2>(),", "4 => low[k].shl::<3>(),"),
 ]
 
 
 def survives(folder: Path, before: str, after: str) -> bool:
-    source = (HERE / "src" / "field.rs").read_text(encoding="utf-8")
-    if source.count(before) != 1:
-        raise SystemExit(f"src/field.rs must have this once: {before}")
-    broken = folder / "src" / "field.rs"
-    broken.write_text(source.replace(before, after), encoding="utf-8")
+    texts = {name: (HERE / "src" / name).read_text(encoding="utf-8") for name in FILES}
+    found = [name for name, text in texts.items() if before in text]
+    if len(found) != 1 or texts[found[0]].count(before) != 1:
+        raise SystemExit(f"{' and '.join(FILES)} must have this once: {before}")
+    (name,) = found
+    broken = folder / "src" / name
+    broken.write_text(texts[name].replace(before, after), encoding="utf-8")
     command = ["cargo", "test", "--release", "--quiet", "--test", "layers"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if "could not compile" in done.stderr:
         raise SystemExit(f"does not compile: {after}")
+    broken.write_text(texts[name], encoding="utf-8")
     return done.returncode == 0
 
 

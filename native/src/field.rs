@@ -18,7 +18,8 @@
 //! whose limbs are all at least 0: `opposite`. No product is ever taken away.
 
 use crate::each;
-use crate::lanes::{LIMB, Lanes, to_limbs, to_words};
+use crate::lanes::{LIMB, Lanes};
+use crate::limbs::{cleared, rippled, to_limbs, to_words};
 
 /// 2^256 mod p, and 2^260 mod p.
 const FOLD_256: u64 = 0x10_0000_3D1;
@@ -93,9 +94,7 @@ impl<L: Lanes> Loose<L> {
     /// The same value, carried.
     #[inline(always)]
     pub fn tight(&self) -> Field<L> {
-        let mask = L::splat(LIMB);
-        let [a, b, c, d, e] = self.0;
-        Field([a.and(mask), b.and(mask), c.and(mask), d.and(mask), e]).carried()
+        Field(cleared(self.0)).carried()
     }
 
     #[inline(always)]
@@ -135,14 +134,14 @@ impl<L: Lanes> Field<L> {
     /// self - other, as a factor. Limb 4 is below 2^48 + 2^9 + 2^49 and a carry, which is below 2^50.
     #[inline(always)]
     pub fn less(&self, other: &Self) -> Loose<L> {
-        Loose(loosely_rippled(each!(k < 5, self.0[k].add(L::splat(TWO_P[k])).sub(other.0[k]))))
+        Loose(rippled(each!(k < 5, self.0[k].add(L::splat(TWO_P[k])).sub(other.0[k]))))
     }
 
     /// self or, where the bit is set, its negation, as a factor.
     #[inline(always)]
     pub fn negated_where(&self, mask: u8) -> Loose<L> {
         let opposite = self.opposite();
-        Loose(loosely_rippled(each!(k < 5, L::pick(mask, opposite[k], self.0[k]))))
+        Loose(rippled(each!(k < 5, L::pick(mask, opposite[k], self.0[k]))))
     }
 
     /// self - other, carried. Bound before: limbs below 3 * 2^52.
@@ -171,14 +170,12 @@ impl<L: Lanes> Field<L> {
         let top = e.shr::<48>();
         e = e.and(L::splat(LIMB >> 4));
         a = a.mad_low(top, L::splat(FOLD_256));
-        Self([a, b, c, d, e]).rippled()
+        Self([a, b, c, d, e]).tightly_rippled()
     }
 
     #[inline(always)]
-    fn rippled(self) -> Self {
-        let mask = L::splat(LIMB);
-        let [a, b, c, d, e] = loosely_rippled(self.0);
-        Self([a.and(mask), b.and(mask), c.and(mask), d.and(mask), e])
+    fn tightly_rippled(self) -> Self {
+        Self(cleared(rippled(self.0)))
     }
 
     /// The same value modulo p, below 2^256: a carried value is below 2^256 + 2^217, and where the
@@ -195,7 +192,7 @@ impl<L: Lanes> Field<L> {
         let value = self.carried();
         let mut more = value;
         more.0[0] = more.0[0].add(L::splat(FOLD_256));
-        let mut more = more.rippled();
+        let mut more = more.tightly_rippled();
         let fits = more.0[4].shr::<48>().zeros();
         more.0[4] = more.0[4].and(L::splat(LIMB >> 4));
         to_words(each!(k < 5, L::pick(fits, value.0[k], more.0[k])))
@@ -217,17 +214,6 @@ impl<L: Lanes> Field<L> {
     pub fn swap<const DISTANCE: usize>(&self) -> Self {
         Self(each!(k < 5, self.0[k].swap::<DISTANCE>()))
     }
-}
-
-/// Carries from each limb to the next, which does not clear what was carried.
-#[inline(always)]
-fn loosely_rippled<L: Lanes>(limbs: [L; 5]) -> [L; 5] {
-    let [a, mut b, mut c, mut d, mut e] = limbs;
-    b = b.add(a.shr::<52>());
-    c = c.add(b.shr::<52>());
-    d = d.add(c.shr::<52>());
-    e = e.add(d.shr::<52>());
-    [a, b, c, d, e]
 }
 
 impl<L: Lanes> Wide<L> {
@@ -290,13 +276,13 @@ impl<L: Lanes> Wide<L> {
     /// TIMES (1 to 4) times the value, modulo p, carried.
     #[inline(always)]
     pub fn reduce<const TIMES: u64>(self) -> Field<L> {
-        Field(self.folded::<TIMES>()).rippled()
+        Field(self.folded::<TIMES>()).tightly_rippled()
     }
 
     /// The same as a factor.
     #[inline(always)]
     pub fn loosely<const TIMES: u64>(self) -> Loose<L> {
-        Loose(loosely_rippled(self.folded::<TIMES>()))
+        Loose(rippled(self.folded::<TIMES>()))
     }
 
     /// Five columns below 2^60, the last below 2^48.

@@ -6,7 +6,8 @@
 
 use crate::field::{Factor, Field, Loose};
 use crate::inverse::{self, inverse};
-use crate::lanes::{Lanes, gather};
+use crate::lanes::Lanes;
+use crate::limbs::{first_lane, gather};
 
 pub struct Inversions<L> {
     numbers: Vec<Loose<L>>,
@@ -67,10 +68,7 @@ impl<L: Lanes> Inversions<L> {
         let four = two.times_loosely(&other_two);
         let other_four = four.swap::<4>();
         let all = four.times(&other_four).canonical();
-        let mut total = [0; 4];
-        for k in 0..4 {
-            total[k] = all[k].store()[0];
-        }
+        let total = first_lane(all);
         if total == [0; 4] {
             return false;
         }

@@ -1,8 +1,9 @@
 //! Signers of many secp256k1 signatures at once, by the rules of Ethereum's ecrecover.
 //!
-//! Each file is a layer, and uses those before it: `lanes` (eight words at once), `field` (modulo
-//! p), `inverse`, `inversions`, `scalar` (modulo n), `digits`, `points`, `tables` (of G), `keccak`,
-//! `engine` (up to 128 signatures), `dispatch` (implementations and threads), and `python`.
+//! Each file is a layer, and uses those before it: `lanes` (eight words at once), `limbs` (numbers in
+//! limbs), `field` (modulo p), `inverse`, `inversions`, `scalar` (modulo n), `digits`, `points`,
+//! `tables` (of G), `keccak`, `engine` (up to 128 signatures), `dispatch` (implementations and
+//! threads), and `python`.
 //!
 //! All inputs are public, so nothing here tries to take the same time for different values.
 
@@ -19,6 +20,7 @@ pub mod inverse;
 pub mod inversions;
 pub mod keccak;
 pub mod lanes;
+pub mod limbs;
 pub mod points;
 pub mod scalar;
 pub mod tables;

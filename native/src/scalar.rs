@@ -5,7 +5,8 @@
 
 use crate::each;
 use crate::inverse::{self, inverse};
-use crate::lanes::{LIMB, Lanes, gather, to_limbs, to_words};
+use crate::lanes::{LIMB, Lanes};
+use crate::limbs::{cleared, first_lane, gather, rippled, to_limbs, to_words};
 
 pub const N: [u64; 5] =
     [0x2_5E8C_D036_4141, 0xE_6AF4_8A03_BBFD, 0xF_FFFF_FEBA_AEDC, LIMB, LIMB >> 4];
@@ -104,13 +105,7 @@ impl<L: Lanes> Scalar<L> {
 
 #[inline(always)]
 fn carried<L: Lanes>(limbs: [L; 5]) -> Scalar<L> {
-    let mask = L::splat(LIMB);
-    let [a, mut b, mut c, mut d, mut e] = limbs;
-    b = b.add(a.shr::<52>());
-    c = c.add(b.shr::<52>());
-    d = d.add(c.shr::<52>());
-    e = e.add(d.shr::<52>());
-    Scalar([a.and(mask), b.and(mask), c.and(mask), d.and(mask), e])
+    Scalar(cleared(rippled(limbs)))
 }
 
 /// The inverse of each (in form) of numbers in form, none of them 0, in place.
@@ -131,11 +126,7 @@ pub fn invert_all<L: Lanes>(numbers: &mut [Scalar<L>], prefixes: &mut Vec<Scalar
     let four = two.times(&other_two);
     let other_four = four.swap::<4>();
     let all = four.times(&other_four).canonical();
-    let words = to_words(all.0);
-    let mut total = [0; 4];
-    for k in 0..4 {
-        total[k] = words[k].store()[0];
-    }
+    let total = first_lane(to_words(all.0));
     // total is T * 2^260, so its inverse times 2^780 / 2^260 is 1/T in form.
     let inverted = inverse(total, &inverse::N);
     let inverted = Scalar::from_words(gather(&[inverted; 8])).times(&Scalar::constant(R3));
