@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, overload
 
 from payloads.errors import Misuse, shown
 
@@ -219,6 +219,7 @@ BACKENDS = {"keccak256": _keccak_name, "recover": _curve_name}
 # --- many at once ---------------------------------------------------------------------------------
 
 
+@overload
 def recover_many(
     digests: Sequence[bytes],
     rs: Sequence[bytes],
@@ -227,18 +228,50 @@ def recover_many(
     *,
     implementation: str | None = None,
     workers: int | None = None,
-) -> list[bytes | None]:
+    leave_flagged: Literal[False] = False,
+) -> list[bytes | None]: ...
+
+
+@overload
+def recover_many(
+    digests: Sequence[bytes],
+    rs: Sequence[bytes],
+    ss: Sequence[bytes],
+    vs: Sequence[int],
+    *,
+    implementation: str | None = None,
+    workers: int | None = None,
+    leave_flagged: bool,
+) -> list[bytes | Literal[False] | None]: ...
+
+
+def recover_many(
+    digests: Sequence[bytes],
+    rs: Sequence[bytes],
+    ss: Sequence[bytes],
+    vs: Sequence[int],
+    *,
+    implementation: str | None = None,
+    workers: int | None = None,
+    leave_flagged: bool = False,
+) -> Sequence[bytes | Literal[False] | None]:
     """The signer's address for each signature, or None where ecrecover returns nothing.
 
     `vs` are recovery ids: 0 and 1 recover, any other number does not. `workers`: threads of
     payloads-simd, as many as cores if not given; the other implementations use one.
+
+    Some signatures, all made on purpose, payloads-simd leaves to libsecp256k1: each costs what
+    eight others do. With `leave_flagged` they are False instead, for a caller that may not need
+    them.
     """
     _check_counts(len(digests), rs=len(rs), ss=len(ss), vs=len(vs))
     one = _one_by_one(implementation)
     if one:
         return list(map(one, digests, rs, ss, vs))
     try:
-        found: list[bytes | None] = _simd().recover_many(digests, rs, ss, vs, workers or 0)
+        found: list[bytes | Literal[False] | None] = _simd().recover_many(
+            digests, rs, ss, vs, workers or 0, leave_flagged=leave_flagged
+        )
     except ValueError:
         for digest, r, s in zip(digests, rs, ss, strict=True):
             _check_lengths(digest=digest, r=r, s=s)

@@ -219,6 +219,21 @@ def test_ecrecover_vectors_by_both_kinds_of_lanes(lanes: str) -> None:
         assert found[shift:] == _addresses()
 
 
+@every_implementation
+def test_flagged_signatures_are_left_if_wished(implementation: str) -> None:
+    """Only payloads-simd flags any, and those that were made for it."""
+    many = [_vector(one) for one in VECTORS]
+    found = recover_many(*columns(many), implementation=implementation, leave_flagged=True)
+    wanted = _addresses()
+    left = [index for index, signer in enumerate(found) if signer is False]
+    assert [found[index] for index in range(len(many)) if index not in left] == [
+        wanted[index] for index in range(len(many)) if index not in left
+    ]
+    flags = {VECTORS[index]["flag"] for index in left}
+    assert flags <= {"Infinity", "Doubling", "SmallFactors", "SmallPoint"}
+    assert not left or implementation == "simd"
+
+
 def test_the_vectors_are_those_of_their_script() -> None:
     made = [
         (flag, result, word(z), word(r), word(s), v)

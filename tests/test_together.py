@@ -181,6 +181,30 @@ def test_a_bulk_call_that_repeats_a_payload_recovers_once(
     assert len(recovered) == 6
 
 
+def test_flagged_signatures_are_recovered_only_as_far_as_a_verdict_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that a hostile payload costs no more in a batch than alone."""
+    for module in (signers, together):
+        monkeypatch.setattr(module, "recovers_in_batches", lambda: True)
+    asked: list[Any] = []
+
+    def one(*signature: Any) -> bytes | None:
+        asked.append(signature)
+        return recover(*signature)
+
+    def none(digests: Any, *columns: Any, leave_flagged: bool, workers: int | None) -> list[Any]:
+        assert leave_flagged
+        return [False] * len(digests)
+
+    monkeypatch.setattr(signers, "recover", one)
+    monkeypatch.setattr(signers, "recover_many", none)
+    good, bad = full_report(1), REPORTS[1]["v is flipped"]
+    verdicts = chainlink.judge_many([good, bad], STATES["v0.5.0"])
+    assert [verdict.accepted for verdict in verdicts] == [True, False]
+    assert len(asked) == 6 + 1
+
+
 def test_a_bulk_call_asks_for_some_payloads_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """All at once would recover in vain what stands behind a payload that reverts."""
     for module in (signers, together):

@@ -43,7 +43,27 @@ pub fn recover(
     implementation: Implementation,
     threads: usize,
 ) -> Vec<Option<Address>> {
-    let mut answers = vec![None; signatures.len()];
+    let answers = answers(signatures, implementation, threads, Flagged::Recovered);
+    answers.into_iter().map(Answer::address).collect()
+}
+
+/// What becomes of the few signatures that the vectors cannot recover.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flagged {
+    /// libsecp256k1 recovers them.
+    Recovered,
+    /// They stay `Answer::Flagged`: a caller may not need them, and each takes libsecp256k1's time.
+    Left,
+}
+
+/// As `recover`, and the caller says what becomes of flagged signatures.
+pub fn answers(
+    signatures: Signatures<'_>,
+    implementation: Implementation,
+    threads: usize,
+    flagged: Flagged,
+) -> Vec<Answer> {
+    let mut answers = vec![Answer::Nothing; signatures.len()];
     let wanted = match threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         _ => threads,
@@ -54,7 +74,7 @@ pub fn recover(
     let share =
         if share > 2 * CHUNK { share.next_multiple_of(CHUNK) } else { share.next_multiple_of(8) };
     if threads == 1 {
-        recover_here(signatures, implementation, &mut answers);
+        recover_here(signatures, implementation, flagged, &mut answers);
         return answers;
     }
     std::thread::scope(|scope| {
@@ -62,10 +82,10 @@ pub fn recover(
         let first = pieces.next();
         for (i, piece) in pieces {
             let part = signatures.slice(i * share, i * share + piece.len());
-            scope.spawn(move || recover_here(part, implementation, piece));
+            scope.spawn(move || recover_here(part, implementation, flagged, piece));
         }
         if let Some((_, piece)) = first {
-            recover_here(signatures.slice(0, piece.len()), implementation, piece);
+            recover_here(signatures.slice(0, piece.len()), implementation, flagged, piece);
         }
     });
     answers
@@ -74,13 +94,14 @@ pub fn recover(
 fn recover_here(
     signatures: Signatures<'_>,
     implementation: Implementation,
-    answers: &mut [Option<Address>],
+    flagged: Flagged,
+    answers: &mut [Answer],
 ) {
     static VECTOR: Pool<Vector> = Pool::new();
     static PORTABLE: Pool<Portable> = Pool::new();
     match implementation {
-        Implementation::Vector => VECTOR.recover(signatures, answers),
-        Implementation::Portable => PORTABLE.recover(signatures, answers),
+        Implementation::Vector => VECTOR.recover(signatures, flagged, answers),
+        Implementation::Portable => PORTABLE.recover(signatures, flagged, answers),
         Implementation::Libsecp256k1 => {
             for (i, answer) in answers.iter_mut().enumerate() {
                 *answer = recover_one(signatures.slice(i, i + 1));
@@ -97,21 +118,17 @@ impl<L: Lanes> Pool<L> {
         Self(Mutex::new(Vec::new()))
     }
 
-    fn recover(&self, signatures: Signatures<'_>, answers: &mut [Option<Address>]) {
+    fn recover(&self, signatures: Signatures<'_>, flagged: Flagged, answers: &mut [Answer]) {
         let idle = || self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let kept = idle().pop();
         let mut engine = kept.unwrap_or_else(|| Box::new(Engine::new()));
-        let mut found = [Answer::Nothing; CHUNK];
         for (i, piece) in answers.chunks_mut(CHUNK).enumerate() {
             let part = signatures.slice(i * CHUNK, i * CHUNK + piece.len());
-            let found = &mut found[..piece.len()];
-            engine.run(part, found);
-            for (j, answer) in found.iter().enumerate() {
-                piece[j] = match *answer {
-                    Answer::Address(address) => Some(address),
-                    Answer::Nothing => None,
-                    Answer::Flagged => recover_one(part.slice(j, j + 1)),
-                };
+            engine.run(part, piece);
+            for (j, answer) in piece.iter_mut().enumerate() {
+                if *answer == Answer::Flagged && flagged == Flagged::Recovered {
+                    *answer = recover_one(part.slice(j, j + 1));
+                }
             }
         }
         idle().push(engine);
@@ -119,7 +136,11 @@ impl<L: Lanes> Pool<L> {
 }
 
 /// One signature, by libsecp256k1.
-pub fn recover_one(signature: Signatures<'_>) -> Option<Address> {
+pub fn recover_one(signature: Signatures<'_>) -> Answer {
+    recovered(signature).map_or(Answer::Nothing, Answer::Address)
+}
+
+fn recovered(signature: Signatures<'_>) -> Option<Address> {
     static CONTEXT: OnceLock<Secp256k1<VerifyOnly>> = OnceLock::new();
     let context = CONTEXT.get_or_init(Secp256k1::verification_only);
     let id = match signature.vs[0] {

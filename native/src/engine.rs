@@ -70,6 +70,15 @@ pub enum Answer {
     Flagged,
 }
 
+impl Answer {
+    pub fn address(self) -> Option<Address> {
+        match self {
+            Self::Address(address) => Some(address),
+            Self::Nothing | Self::Flagged => None,
+        }
+    }
+}
+
 // The slots of a group's points: the comb's 32, the classes' 11, and two more of R.
 const R: usize = POSITIONS;
 const TWO_R: usize = POSITIONS + 2;

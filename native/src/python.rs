@@ -3,10 +3,10 @@
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PySequence};
+use pyo3::types::{PyBool, PyBytes, PyList, PySequence};
 
-use crate::dispatch::{Implementation, fastest, has_vectors, recover};
-use crate::engine::{Address, Signatures};
+use crate::dispatch::{Flagged, Implementation, answers, fastest, has_vectors, recover};
+use crate::engine::{Address, Answer, Signatures};
 
 /// "portable" is for tests.
 fn chosen(name: Option<&str>, count: usize) -> PyResult<Implementation> {
@@ -54,9 +54,11 @@ fn ids(vs: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     vs.try_iter()?.map(|v| Ok(v?.extract::<u8>().unwrap_or(u8::MAX))).collect()
 }
 
-/// A list of addresses, each 20 bytes or None.
+/// A list of addresses, each 20 bytes or None; with `leave_flagged`, False where only libsecp256k1
+/// can say, which was not asked.
 #[pyfunction]
-#[pyo3(signature = (digests, rs, ss, vs, threads = 0, implementation = None))]
+#[pyo3(signature = (digests, rs, ss, vs, threads = 0, implementation = None, leave_flagged = false))]
+#[allow(clippy::too_many_arguments)]
 fn recover_many<'py>(
     py: Python<'py>,
     digests: &Bound<'py, PyAny>,
@@ -65,16 +67,26 @@ fn recover_many<'py>(
     vs: &Bound<'py, PyAny>,
     threads: usize,
     implementation: Option<&str>,
+    leave_flagged: bool,
 ) -> PyResult<Bound<'py, PyList>> {
     let vs = ids(vs)?;
     let count = vs.len();
     let (digests, rs, ss) = (joined(digests, count)?, joined(rs, count)?, joined(ss, count)?);
     let implementation = chosen(implementation, count)?;
-    let answers = py.detach(|| {
+    let flagged = if leave_flagged { Flagged::Left } else { Flagged::Recovered };
+    let found = py.detach(|| {
         let signatures = Signatures { digests: &digests, rs: &rs, ss: &ss, vs: &vs };
-        recover(signatures, implementation, threads)
+        answers(signatures, implementation, threads, flagged)
     });
-    PyList::new(py, answers.iter().map(|answer| answer.as_ref().map(|a| PyBytes::new(py, a))))
+    PyList::new(py, found.iter().map(|answer| shown(py, answer)))
+}
+
+fn shown<'py>(py: Python<'py>, answer: &Answer) -> Bound<'py, PyAny> {
+    match answer {
+        Answer::Address(address) => PyBytes::new(py, address).into_any(),
+        Answer::Nothing => py.None().into_bound(py),
+        Answer::Flagged => PyBool::new(py, false).to_owned().into_any(),
+    }
 }
 
 /// The addresses (20 bytes each) and a byte for each: 1 for an address, 0 for none.

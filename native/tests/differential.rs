@@ -7,7 +7,10 @@
 mod damage;
 
 use damage::{Columns, Maker, Random};
-use payloads_simd::dispatch::{Implementation, has_vectors, recover, recover_one};
+use payloads_simd::dispatch::{
+    Flagged, Implementation, answers, has_vectors, recover, recover_one,
+};
+use payloads_simd::engine::Answer;
 
 fn number(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
@@ -41,7 +44,8 @@ fn every_size_of_a_batch() {
             columns.push(digest, r, s, v);
         }
         let all = columns.signatures();
-        let wanted: Vec<_> = (0..size).map(|i| recover_one(all.slice(i, i + 1))).collect();
+        let wanted: Vec<_> =
+            (0..size).map(|i| recover_one(all.slice(i, i + 1)).address()).collect();
         if has_vectors() {
             for threads in [0, 1, 2, 5] {
                 assert_eq!(recover(all, Implementation::Vector, threads), wanted);
@@ -49,5 +53,32 @@ fn every_size_of_a_batch() {
         }
         assert_eq!(recover(all, Implementation::Portable, 2), wanted);
         assert_eq!(recover(all, Implementation::Libsecp256k1, 2), wanted);
+    }
+}
+
+/// A flagged signature is left where it may be, and every other answer is final.
+#[test]
+fn flagged_signatures_are_left_if_wished() {
+    let (maker, mut random) = (Maker::new(), Random(4));
+    let mut columns = Columns::default();
+    for _ in 0..4096 {
+        let (digest, r, s, v) = maker.make(&mut random);
+        columns.push(digest, r, s, v);
+    }
+    let all = columns.signatures();
+    let wanted = recover(all, Implementation::Libsecp256k1, 1);
+    let mut implementations = vec![Implementation::Portable];
+    if has_vectors() {
+        implementations.push(Implementation::Vector);
+    }
+    for implementation in implementations {
+        let left = answers(all, implementation, 2, Flagged::Left);
+        let flagged = left.iter().filter(|answer| **answer == Answer::Flagged).count();
+        assert!(flagged > 0 && flagged < 1024, "{flagged}");
+        for (answer, wanted) in left.iter().zip(&wanted) {
+            assert!(*answer == Answer::Flagged || answer.address() == *wanted);
+        }
+        let final_ = answers(all, implementation, 2, Flagged::Recovered);
+        assert!(!final_.contains(&Answer::Flagged));
     }
 }

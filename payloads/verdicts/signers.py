@@ -49,8 +49,10 @@ class Signers:
         ]
         if len(missing) > 1:
             digests, rs, ss, vs = zip(*missing, strict=True)
-            found = recover_many(digests, rs, ss, bytes(vs), workers=workers)
-            self.keep(zip(missing, found, strict=True))
+            # A verdict ends at the first bad signature: flagged ones wait until it asks for them.
+            found = recover_many(digests, rs, ss, bytes(vs), workers=workers, leave_flagged=True)
+            answers = zip(missing, found, strict=True)
+            self.keep((each, signer) for each, signer in answers if signer is not False)
 
     def keep(self, found: Iterable[tuple[Signature, bytes | None]]) -> None:
         """Remember signers that were recovered elsewhere."""

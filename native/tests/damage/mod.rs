@@ -242,7 +242,7 @@ impl Maker {
                 let one = signatures.slice(i, i + 1);
                 assert_eq!(
                     *answer,
-                    recover_one(one),
+                    recover_one(one).address(),
                     "{implementation:?}, {i} of {size}: {:x?} {:x?} {:x?} {}",
                     one.digests,
                     one.rs,
