@@ -219,7 +219,7 @@ def test_ecrecover_vectors_by_both_kinds_of_lanes(lanes: str) -> None:
         assert found[shift:] == _addresses()
 
 
-@every_implementation
+@fast_implementations
 def test_flagged_signatures_are_left_if_wished(implementation: str) -> None:
     """Only payloads-simd flags any, and those that were made for it."""
     many = [_vector(one) for one in VECTORS]
