@@ -19,7 +19,6 @@ import payloads.chainlink.call as call_module
 import payloads.chainlink.checks as steps
 import payloads.stork.checks as stork_checks
 import payloads.stork.verifier as stork_verifier
-from payloads.chainlink.calldata import FUNCTIONS
 from payloads.chainlink.errors import EXPIRED_REPORT
 from payloads.chainlink.state import ChainlinkState, FeeManager
 from payloads.chainlink.verifier import judge, judge_bulk, judge_calldata
@@ -252,7 +251,7 @@ SABOTAGE: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     ),
     "views of an old proxy": (
         "v0.5.0",
-        lambda p: p.setattr("payloads.chainlink.verifier._functions", lambda _: FUNCTIONS),
+        lambda p: p.setattr("payloads.chainlink.verifier.V051", "v0.5.0"),
     ),
     "memory of earlier payloads": (
         "v0.4.0",
