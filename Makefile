@@ -33,8 +33,8 @@ $(STAMP)-%: pyproject.toml | $(BIN)/python
 demo: $(STAMP)-live ## Published payloads decoded; five venues captured live and verified
 	@$(BIN)/python -m docs.demo fixtures
 
-test: $(STAMP)-test ## Run the tests (Python alone; under five minutes on two cores)
-	@echo "Under five minutes on two cores. Covered: decoding, verdicts against recorded calls of the" >&2
+test: $(STAMP)-test ## Run the tests (Python alone; under four minutes on two cores)
+	@echo "Under four minutes on two idle cores. Covered: decoding, verdicts against recorded calls of the" >&2
 	@echo "real contracts, five venues over real sockets on loopback, captures, the command line, the docs." >&2
 	@echo "Not covered: the contracts themselves (make test-onchain), vendors' clients (make test-interop)." >&2
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
