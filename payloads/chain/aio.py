@@ -71,34 +71,23 @@ async def judge_transaction(
     w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
 ) -> Verdict:
     """As `payloads.chain.judge_transaction`."""
-
-    def judge(node: Node) -> Verdict:
-        return guard.judge_transaction(node, transaction, state, policy)
-
-    return await _in_thread(judge, w3, "judge_transaction")
+    return await _of_transaction(guard.judge_transaction, w3, transaction, state, policy)
 
 
 async def refuse_transaction(
     w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
 ) -> Verdict:
     """As `payloads.chain.refuse_transaction`."""
-
-    def refuse(node: Node) -> Verdict:
-        return guard.refuse_transaction(node, transaction, state, policy)
-
-    return await _in_thread(refuse, w3, "refuse_transaction")
+    return await _of_transaction(guard.refuse_transaction, w3, transaction, state, policy)
 
 
 async def send_guarded(
     w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
 ) -> Sent:
     """`await w3.eth.send_transaction(transaction)`, unless it would be refused."""
-
-    def refuse(node: Node) -> Verdict:
-        return guard.refuse_transaction(node, transaction, state, policy)
-
     guard.check_sends(w3, "an AsyncWeb3")
-    verdict = await _in_thread(refuse, w3, "send_guarded")
+    refuse = guard.refuse_transaction
+    verdict = await _of_transaction(refuse, w3, transaction, state, policy, "send_guarded")
     return Sent(hexed(bytes(await w3.eth.send_transaction(dict(transaction)))), verdict)
 
 
@@ -106,11 +95,7 @@ async def preflight(
     w3: Any, transaction: Transaction, state: Source, policy: Policy = CAREFUL
 ) -> Preflight:
     """As `payloads.chain.preflight`."""
-
-    def inspect(node: Node) -> Preflight:
-        return preflights.preflight(node, transaction, state, policy)
-
-    return await _in_thread(inspect, w3, "preflight")
+    return await _of_transaction(preflights.preflight, w3, transaction, state, policy)
 
 
 async def explain(
@@ -128,6 +113,20 @@ async def explain(
         return explaining.explain(node, hash_, proxy=proxy, state=state, progress=told)
 
     return await _in_thread(explained, w3, "explain")
+
+
+async def _of_transaction(
+    ask: Callable[[Node, Transaction, Source, Policy], T],
+    w3: Any,
+    transaction: Transaction,
+    state: Source,
+    policy: Policy,
+    name: str = "",
+) -> T:
+    """What `ask` says of a transaction; `name` is the function that was called, if another."""
+    return await _in_thread(
+        lambda node: ask(node, transaction, state, policy), w3, name or ask.__name__
+    )
 
 
 # --- the thread -----------------------------------------------------------------------------------
