@@ -172,36 +172,11 @@ class _Inflate:
         return self._stream.unused_data
 
 
-class _Unzstd:
-    """One zstd frame."""
-
-    def __init__(self) -> None:
-        zstd = _zstd()
-        self.broken: type[Exception] = zstd.ZstdError
-        bound = {zstd.DecompressionParameter.window_log_max: _WINDOW}
-        self._stream = zstd.ZstdDecompressor(options=bound)
-
-    def piece(self, data: bytes) -> bytes:
-        return bytes(self._stream.decompress(data, _PIECE))
-
-    @property
-    def more(self) -> bool:
-        return not self._stream.eof and not self._stream.needs_input
-
-    @property
-    def ended(self) -> bool:
-        return bool(self._stream.eof)
-
-    @property
-    def rest(self) -> bytes:
-        return bytes(self._stream.unused_data)
-
-
 class _Blocks:
-    """One bzip2 or xz stream."""
+    """One zstd frame, or one bzip2 or xz stream. `broken`: what its library raises."""
 
-    def __init__(self, stream: Any) -> None:
-        self.broken: tuple[type[Exception], ...] = (OSError, lzma.LZMAError)
+    def __init__(self, stream: Any, *broken: type[Exception]) -> None:
+        self.broken = broken
         self._stream = stream
 
     def piece(self, data: bytes) -> bytes:
@@ -220,18 +195,26 @@ class _Blocks:
         return bytes(self._stream.unused_data)
 
 
+def _unzstd() -> _Blocks:
+    zstd = _zstd()
+    bound = {zstd.DecompressionParameter.window_log_max: _WINDOW}
+    return _Blocks(zstd.ZstdDecompressor(options=bound), zstd.ZstdError)
+
+
 def _bzip2() -> _Blocks:
-    return _Blocks(bz2.BZ2Decompressor())
+    return _Blocks(bz2.BZ2Decompressor(), OSError)
 
 
 def _xz() -> _Blocks:
-    return _Blocks(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY))
+    return _Blocks(
+        lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY), OSError, lzma.LZMAError
+    )
 
 
 # A payload has no more than two bytes in common with these.
 _READERS: dict[bytes, tuple[Callable[[], Any], str]] = {
     b"\x1f\x8b\x08": (_Inflate, "gzip"),
-    b"\x28\xb5\x2f\xfd": (_Unzstd, "zstd"),
+    b"\x28\xb5\x2f\xfd": (_unzstd, "zstd"),
     b"BZh": (_bzip2, "bzip2"),
     b"\xfd7zXZ\0": (_xz, "xz"),
 }
