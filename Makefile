@@ -90,8 +90,9 @@ format: $(STAMP)-lint ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(STAMP)-core ## Regenerate the reference pages that follow from the field tables
+docs: $(STAMP)-test ## Regenerate the reference pages that follow from the tables
 	@$(BIN)/python -m payloads.reference docs/schemas.md docs/json.md
+	@$(BIN)/python -m payloads.forensics.tables docs/tables.md
 
 bench: $(STAMP)-test ## Measure against other decoders (each installed where its toolchain is at hand)
 	@$(BIN)/python -m benchmarks
