@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from payloads.cli.main import main
 from payloads.forensics.folder import Folder
+from payloads.forensics.page import chart_library
 from payloads.forensics.summary import summary
 from tests.forensics import made
 
@@ -66,6 +67,7 @@ def test_without_the_library_there_is_a_summary_and_a_word(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "vl_convert", None)
+    chart_library.cache_clear()
     ran = report(folder)
     assert ran.exit_code == 0
     assert "no page: vl-convert-python is not installed, expected pip install" in ran.stderr
