@@ -473,8 +473,8 @@ for read in (payloads.inspect, parse_json):
         read(deep)
     except Malformed as error:
         print(error.reason)
-for _, record in reader.numbered_records([deep.encode() + b"\\n"]):
-    print(record.error.reason)
+for placed in reader.numbered_records([deep.encode() + b"\\n"]):
+    print(placed.record.error.reason)
 print(redaction.removed(deep, deep + " ").__class__.__name__, list(redaction.removed(deep, "{}")))
 print(sources._may_hold_payload(deep.encode()), begins_document(deep.encode()))
 """
