@@ -23,7 +23,7 @@ from payloads.inputs import checked_text
 from payloads.stork.state import STORK, STORK_MULTISIGNER, StorkState
 from payloads.stork.update import PLAIN, VALUE_BIT, VERSIONED, Asset, SignedUpdate
 
-# The accounts and tokens of states that are made here. They are nobody's.
+# The subscriber and the tokens of states that are made here: no real addresses.
 SUBSCRIBER = "0x" + "33" * 20
 LINK, NATIVE = "0x" + "11" * 20, "0x" + "22" * 20
 

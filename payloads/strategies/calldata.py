@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from payloads.abi.fields import Record, hexed
 from payloads.abi.solidity import Argument, encode
 from payloads.strategies.arguments import check_range
-from payloads.strategies.states import Network
-from payloads.strategies.submissions import Submission, submissions
+from payloads.strategies.submission import Submission
+from payloads.strategies.submissions import submissions
+from payloads.strategies.systems import Network
 from payloads.verdicts.state import State
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from payloads.capture.frames import Frame
 from payloads.chainlink.report import FullReport
 from payloads.chainlink.schemas import SCHEMAS, Report, ReportHead
 from payloads.chainlink.state import AccessController, ChainlinkState, Config, FeeManager
@@ -65,7 +64,6 @@ def register() -> None:
         AccessController: _part("access_controller"),
         InsecureTestNetwork: lambda _: _named("oracle_networks")(),
         InsecureTestStorkSigner: lambda _: _named("stork_signers")(),
-        Frame: lambda _: _named("frames")(),
     }
     for kind, strategy in lazy.items():
         st.register_type_strategy(kind, strategy)

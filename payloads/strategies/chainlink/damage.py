@@ -19,10 +19,10 @@ from payloads.chainlink.errors import (
 from payloads.chainlink.state import GENERATIONS, V03, V04, V05, V051
 from payloads.crypto import CURVE_ORDER, sign
 from payloads.errors import panic
-from payloads.strategies.chainlink_draft import STRANGER, WORD, ChainlinkDraft
+from payloads.strategies.chainlink.draft import STRANGER, WORD, ChainlinkDraft
+from payloads.strategies.chainlink.signed import network_of
+from payloads.strategies.chainlink.states import retired_digest
 from payloads.strategies.damage import NONE, Answer, Damage, Labels, Need, flipped
-from payloads.strategies.signed import network_of
-from payloads.strategies.states import retired_digest
 from payloads.testing import InsecureTestNetwork
 
 EMPTY = b""

@@ -8,8 +8,8 @@ from payloads.stork.errors import INSUFFICIENT_FEE, INVALID_PAYLOAD
 from payloads.stork.state import STORK, STORK_MULTISIGNER
 from payloads.stork.update import ASSETS, BODIES, PLAIN, SIGNATURE, VALUE_BIT
 from payloads.strategies.damage import NONE, Answer, Damage, Labels, Need, flipped
-from payloads.strategies.signed import stork_signer_of
-from payloads.strategies.stork_draft import StorkDraft
+from payloads.strategies.stork.draft import StorkDraft
+from payloads.strategies.stork.signed import stork_signer_of
 
 _BOTH = (STORK, STORK_MULTISIGNER)
 LABELS = Labels(_BOTH, fee=Need(_BOTH, lambda state: state.verification_fee > 0))
