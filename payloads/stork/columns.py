@@ -219,6 +219,18 @@ def prices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     yield found.filter(found["value"].is_valid())
 
 
+# --- facts ----------------------------------------------------------------------------------------
+
+
+def facts(batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    """The layout and the time of each update. Its feeds are those of its assets."""
+    return {
+        "schema": batch["layout"],
+        "observed": nanoseconds(batch["timestamp_ns"]),
+        "signatures": batch["layout"].is_valid().cast(pa.int16()),
+    }
+
+
 # --- signatures -----------------------------------------------------------------------------------
 
 
@@ -303,5 +315,7 @@ COLUMNS = Columns(
     prices=prices,
     signed=signed,
     accepted=accepted,
+    facts=facts,
+    claims={},
     signers=signers,
 )
