@@ -23,7 +23,7 @@ TABLES_REVISION = 1
 # A frame's number is its input's, moved left by so much, and the offset of its record in it.
 OFFSET_BITS = 44
 # A connection's number is moved left by so much likewise.
-CONNECTION_BITS = 20
+CONNECTION_BITS = 32
 # Inputs of one scan: what is left of 63 bits.
 MOST_INPUTS = 2 ** (63 - OFFSET_BITS)
 
