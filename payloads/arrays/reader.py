@@ -98,6 +98,8 @@ class Columns:
     accepted: Callable[[Signed, Signers, Any, Any, NDArray[np.int64] | None], Mask]
     # What a table's batch says of each payload, whatever its layout: columns of `FACTS`.
     facts: Callable[[pa.RecordBatch], dict[str, pa.Array]]
+    # For a state, a signer and a network in hex: what lists the signer; None where nothing does.
+    member: Callable[[Any, str, str], str | None]
     # The statements of a JSON frame about its payload, and the facts that they are about.
     claims: Mapping[str, str]
     # The signatures of bytes as a contract reads them; none where it reads nothing.

@@ -502,6 +502,14 @@ def _members(signers: Signers, count: int, config: Config) -> Mask:
     return np.asarray(good.reshape(-1, count).all(axis=1) & distinct)
 
 
+def member(state: ChainlinkState, signer: str, network: str) -> str | None:
+    """The digest of a config that lists the signer: of this network's, if it does."""
+    address = bytes.fromhex(signer[2:])
+    found = [config for config in state.configs if address in map(bytes, config.members)]
+    digests = ["0x" + bytes(each.config_digest or b"").hex() for each in found]
+    return network if network in digests else next(iter(digests), None)
+
+
 # --- recognising ----------------------------------------------------------------------------------
 
 # Evidence of no more than this is found in too many bytes to be looked for in arrays.
@@ -551,6 +559,7 @@ COLUMNS = Columns(
     signed=signed,
     accepted=accepted,
     facts=facts,
+    member=member,
     claims=CLAIMS,
     signers=signers,
 )

@@ -12,6 +12,7 @@ from payloads import recognise, systems, venues
 from payloads.capture.frames import Frame
 from payloads.inputs import json_text, parse_json
 from payloads.system import Found, Options, Several
+from payloads.venues.common.json_text import parse_json as exact_json
 
 _SYSTEMS = tuple(system.name for system in systems.SYSTEMS)
 
@@ -28,7 +29,9 @@ def is_plain(found: Found) -> bool:
 
 def content_of(frame: Frame) -> Any:
     """The JSON of a message; None where it is none. `Malformed` for JSON that is broken."""
-    return None if json_text(frame.data) is None else parse_json(frame.data)
+    if json_text(frame.data) is None:
+        return None
+    return parse_json(frame.data) if signs(frame.venue) else exact_json(frame.data)
 
 
 def found_in(frame: Frame, content: Any = None) -> Found | Several | None:

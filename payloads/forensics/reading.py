@@ -306,11 +306,12 @@ class _Rows:
         try:
             content = content_of(frame)
             items = list(_items(frame, content, self._origin.is_list))
+            known = frame.venue if not items and frame.direction == "in" else ""
+            events = list(events_in(known, content))
         except PayloadError as error:
             return found | {"kind": "message"} | error_columns(error)
         self._items += (place | item for item in items)
-        if not items:
-            self._events += (place | event for event in events_in(row["venue"] or "", content))
+        self._events += (place | event for event in events)
         kind = "signed" if items else "message"
         return found | {"kind": kind, "what": _type_of(content), "payloads": len(items)}
 

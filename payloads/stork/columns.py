@@ -283,6 +283,13 @@ def _low(ss: Matrix) -> Mask:
     return numbers(ss, 0, 8) < np.uint64(HALF_ORDER >> 192)
 
 
+def member(state: StorkState, signer: str, network: str) -> str | None:
+    """The contract, if it trusts the signer: its address, or its name where that is not known."""
+    if bytes.fromhex(signer[2:]) not in state.trusted:
+        return None
+    return state.contract if state.proxy is None else "0x" + bytes(state.proxy).hex()
+
+
 # --- recognising ----------------------------------------------------------------------------------
 
 
@@ -316,6 +323,7 @@ COLUMNS = Columns(
     signed=signed,
     accepted=accepted,
     facts=facts,
+    member=member,
     claims={},
     signers=signers,
 )
