@@ -81,9 +81,19 @@ EXPORTS: dict[str, set[str]] = {
     },
     "payloads.columns": {
         *("ERRORS", "FACTS", "PRICES", "SIGNATURES", "VERDICTS", "decode", "decode_table"),
-        *("digests", "encode", "facts", "judge", "narrow", "prices", "recover", "schema", "schemas"),
+        *(
+            "digests",
+            "encode",
+            "facts",
+            "judge",
+            "narrow",
+            "prices",
+            "recover",
+            "schema",
+            "schemas",
+        ),
     },
-    "payloads.forensics": {"TABLES", "TABLES_REVISION"},
+    "payloads.forensics": {"TABLES", "TABLES_REVISION", "Progress", "Scan", "scan"},
     "payloads.chain": {
         *("Explained", "ExplainedCall", "ExplainedPayload", "explain"),
         *("LiveState", "Node", "Policy", "PolicyRefusal", "Preflight", "Problem", "Sent"),

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from payloads.arrays.records import Mask, Matrix
 from payloads.arrays.types import PLACE, table_schema
 
-
-# Facts that every system states in columns of its own. A column that is left out is null. `unsigned`
-# counts the bytes of a fixed field that are not zero, and that no signature covers.
+# Facts that every system states in columns of its own. A column that is left out is null.
+# `unsigned` counts the bytes of a fixed field that are not zero, and that no signature covers.
 FACTS = table_schema(
     "facts",
     [
         *PLACE,
+        pa.field("system", pa.string()),
         pa.field("schema", pa.string()),
         pa.field("feed", pa.string()),
         pa.field("network", pa.string()),

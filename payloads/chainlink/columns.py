@@ -317,7 +317,9 @@ def facts(batch: pa.RecordBatch) -> dict[str, pa.Array]:
     """The feed, the times and the sequence of each report."""
     schema, known = _schema_of(batch), set(batch.schema.names)
     is_signed = batch["raw_vs"].is_valid()
-    sequence = pc.add(pc.multiply(batch["epoch"].cast(pa.int64()), 256), batch["round"].cast(pa.int64()))
+    sequence = pc.add(
+        pc.multiply(batch["epoch"].cast(pa.int64()), 256), batch["round"].cast(pa.int64())
+    )
     found = {
         "network": hex_texts(batch["config_digest"]),
         "sequence": sequence,

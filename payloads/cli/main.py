@@ -14,6 +14,7 @@ from payloads.cli.inspect import inspect
 from payloads.cli.quote import quote
 from payloads.cli.recover import recover
 from payloads.cli.replay import replay
+from payloads.cli.scan import scan
 from payloads.cli.simulate import simulate
 from payloads.cli.state import state
 from payloads.cli.verify import verify
@@ -70,12 +71,13 @@ def main() -> None:
       payloads explain --rpc URL 0x4f2a…       a transaction after the fact
       payloads capture stork BTCUSD -o FILE    keep what a venue sends
       payloads replay FILE                     play it again
+      payloads scan captures/ -o found         a folder of captures to tables
       payloads simulate stork                  a venue on loopback, to try all of this on
     """
 
 
 for command in (
     *(decode, inspect, recover, encode, verify, quote, state, explain),
-    *(capture, replay, simulate),
+    *(capture, replay, scan, simulate),
 ):
     main.add_command(command)

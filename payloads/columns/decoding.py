@@ -164,9 +164,9 @@ def facts(tables: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
     They are in the order of the payloads. `guess` and `raw` are those of the payload's table.
     """
     found = [
-        _filled(FACTS, batch["row"], _facts(reader, batch))
+        _filled(FACTS, batch["row"], _facts(system, reader, batch))
         for name, batch in tables.items()
-        for reader in readers().values()
+        for system, reader in readers().items()
         if name in reader.tables()
     ]
     whole = pa.concat_batches([_filled(FACTS, np.zeros(0, np.int64), {}), *found])
@@ -176,5 +176,6 @@ def facts(tables: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
     return whole.take(pa.array(np.argsort(order, kind="stable")))
 
 
-def _facts(reader: Columns, batch: pa.RecordBatch) -> dict[str, pa.Array]:
-    return {name: batch[name] for name in ("path", "guess", "raw")} | reader.facts(batch)
+def _facts(system: str, reader: Columns, batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    kept = {name: batch[name] for name in ("path", "guess", "raw")}
+    return kept | {"system": pa.repeat(system, len(batch))} | reader.facts(batch)

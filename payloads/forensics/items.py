@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from payloads.arrays.types import table_schema
-from payloads.forensics.tables import FRAMES, PAYLOADS
+from payloads.forensics.tables import PAYLOADS
 
 # Columns of an item that `payloads` has as well.
 _SHARED = (
@@ -46,8 +46,17 @@ def items_of(payloads: Sequence[bytes | str], **columns: Any) -> pa.RecordBatch:
     `frame` is the place in the list, if it is not given.
     """
     count = len(payloads)
-    raws = [bytes.fromhex(each.removeprefix("0x")) if isinstance(each, str) else each for each in payloads]
-    given = {"frame": pa.array(np.arange(count)), "index": 0, "path": "", "connection": 0, "raw": raws}
+    raws = [
+        bytes.fromhex(each.removeprefix("0x")) if isinstance(each, str) else each
+        for each in payloads
+    ]
+    given = {
+        "frame": pa.array(np.arange(count)),
+        "index": 0,
+        "path": "",
+        "connection": 0,
+        "raw": raws,
+    }
     return batch(ITEMS, given | columns, count)
 
 

@@ -74,13 +74,13 @@ def _held(
     items: pa.RecordBatch, payloads: pa.RecordBatch, book: StateBook, times: Any
 ) -> tuple[Holding, NDArray[np.int64]]:
     """The states that hold, each with its items; and the items that no state judges."""
-    found: dict[tuple[str, int], tuple[Held, list[Any]]] = {}
+    found: dict[tuple[str, int, bool], tuple[Held, list[Any]]] = {}
     nobody: list[Any] = []
     for rows, system, time in _alike(items, payloads, book, times):
         raw = items["raw"][int(rows[0])].as_py()
         states = [] if raw is None else list(book.holding(system, raw, time))
         for each in states:
-            found.setdefault(each.key + (time is None,), (each, []))[1].append(rows)
+            found.setdefault((*each.key, time is None), (each, []))[1].append(rows)
         if not states:
             nobody.append(rows)
     together = [(each, np.sort(np.concatenate(rows))) for each, rows in found.values()]
@@ -127,10 +127,12 @@ def _judge(
     """The verdicts of one state on some items."""
     whole = len(rows) == len(items)
     raws = items["raw"] if whole else items["raw"].take(pa.array(rows))
-    now: Any = times[rows] if isinstance(times, np.ndarray) else [times[row] for row in rows.tolist()]
+    now: Any = (
+        times[rows] if isinstance(times, np.ndarray) else [times[row] for row in rows.tolist()]
+    )
     now = None if len(now) and now[0] is None else now
     known = signatures if whole or signatures is None else _of_rows(signatures, rows)
-    verdicts = columns.judge(raws, held.state, now=now, signatures=known)
+    verdicts = columns.judge(raws, held.state, now=now, signatures=known, workers=1)
     found = {name: verdicts[name] for name in VERDICTS.names if name in verdicts.schema.names}
     found |= {"row": pa.array(rows), "state": held.name}
     found["now"] = pc.multiply(verdicts["now"], _SECOND).cast(_TIME)
@@ -191,7 +193,7 @@ def _single(given: Given, held: Held, terms: Terms) -> dict[str, Any]:
 def members(
     signatures: pa.RecordBatch | None, payloads: pa.RecordBatch, held: Holding
 ) -> pa.Array | None:
-    """For each signature the config, or the contract, that lists its signer; null where none does."""
+    """For each signature the config, or the contract, that lists its signer."""
     if signatures is None or not held:
         return None
     numbers = signatures["row"].to_numpy()
@@ -205,7 +207,9 @@ def members(
         reader = systems.of_state(each.state).columns()
         if reader is None:
             continue
-        known = np.array([reader.member(each.state, *word.split("/")) for word in words] + [None], object)
+        known = np.array(
+            [reader.member(each.state, *word.split("/")) for word in words] + [None], object
+        )
         mine = np.isin(numbers, rows) & (found == None)  # noqa: E711
         found[mine] = known[codes[mine]]
     return pa.array(found.tolist(), pa.string())

@@ -24,10 +24,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from payloads import columns, systems
-from payloads.arrays.records import bytes_of
 from payloads.arrays.reader import FACTS
+from payloads.arrays.records import bytes_of
 from payloads.arrays.types import hex_texts
-from payloads.errors import PayloadError
 from payloads.forensics.items import batch, concat
 from payloads.forensics.judging import judged, members
 from payloads.forensics.states import StateBook
@@ -101,7 +100,10 @@ class _Found:
 
     def recovered(self) -> pa.RecordBatch:
         """The batch of `columns.recover`, whose rows are those of the items."""
-        found = [(rows, columns.recover(given, form=form)) for rows, given, form in self._groups]
+        found = [
+            (rows, columns.recover(given, form=form, workers=1))
+            for rows, given, form in self._groups
+        ]
         return _renumbered(found, columns.SIGNATURES)
 
     def payloads(self, signatures: pa.RecordBatch | None) -> pa.RecordBatch:
@@ -110,6 +112,7 @@ class _Found:
         facts = _spread(self._facts, count)
         found = {name: facts[name] for name in FACTS.names if name in PAYLOADS.names}
         found |= {name: items[name] for name in items.schema.names if name in PAYLOADS.names}
+        found["system"] = pc.coalesce(items["system"], facts["system"])
         found["size"] = pc.binary_length(items["raw"])
         found["payload_hash"] = _hashes(items["raw"])
         found["signed_hash"] = self._digests(signatures)
@@ -118,7 +121,7 @@ class _Found:
         return batch(PAYLOADS, found, count)
 
     def _digests(self, signatures: pa.RecordBatch | None) -> pa.Array:
-        """What was signed, as text: from the signatures that were recovered, where there are any."""
+        """What was signed, as text: from the signatures, where they were recovered."""
         count = len(self.items)
         words = pa.nulls(count, pa.binary(32))
         if signatures is not None and len(signatures):
@@ -169,7 +172,8 @@ class _Found:
         items = self.items
         found = _mask(items["claims"].is_valid())
         feeds = pc.and_(items["claimed_feed"].is_valid(), facts["schema"].is_valid())
-        found |= _mask(feeds) & ~_filled(pc.equal(items["claimed_feed"], facts["feed"]), False)
+        claimed = pc.utf8_lower(items["claimed_feed"])
+        found |= _mask(feeds) & ~_filled(pc.equal(claimed, facts["feed"]), False)
         for name in ("valid_from", "observed"):
             claimed = items[f"claimed_{name}"]
             if claimed.null_count < len(claimed):
@@ -311,7 +315,9 @@ def _wide(values: pa.Array, narrow: pa.Array) -> pa.Array | None:
     lost = _mask(pc.and_(values.is_valid(), narrow.is_null()))
     if not lost.any():
         return None
-    found = [str(value) if gone else None for value, gone in zip(values.to_pylist(), lost, strict=True)]
+    found = [
+        str(value) if gone else None for value, gone in zip(values.to_pylist(), lost, strict=True)
+    ]
     return pa.array(found, pa.string())
 
 
@@ -348,7 +354,9 @@ def _signatures(
     if found is None:
         return batch(SIGNATURES, {}, 0)
     rows = found["row"]
-    place = {name: payloads[name].take(rows) for name in (*_PLACE, "feed", "network", "signed_hash")}
+    place = {
+        name: payloads[name].take(rows) for name in (*_PLACE, "feed", "network", "signed_hash")
+    }
     return batch(
         SIGNATURES,
         place | {

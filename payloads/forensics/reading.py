@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from payloads.abi.fields import Record
 from payloads.arrays.rows import alike
-from payloads.arrays.types import hex_texts
 from payloads.capture.format import (
     MAX_LINE_BYTES,
     BrokenLine,
@@ -43,7 +42,11 @@ from payloads.systems import SYSTEMS
 BLOCK_BYTES = 4 * 2**20
 # Records of other kinds that are read together.
 BLOCK_RECORDS = 4096
-_CLAIMED = {"feed": "claimed_feed", "valid_from": "claimed_valid_from", "observed": "claimed_observed"}
+_CLAIMED = {
+    "feed": "claimed_feed",
+    "valid_from": "claimed_valid_from",
+    "observed": "claimed_observed",
+}
 
 
 class Origin(Record, frozen=True):
@@ -69,6 +72,9 @@ class Selection(Record, frozen=True):
     until: int | None = None
 
 
+EVERYTHING = Selection()
+
+
 class Read(NamedTuple):
     """What a part holds: rows of `frames` and `events`, and the payloads as items."""
 
@@ -83,7 +89,7 @@ class Read(NamedTuple):
 
 
 def blocks(pieces: Iterable[bytes], size: int = BLOCK_BYTES) -> Iterator[bytes | int]:
-    """Whole lines, about `size` bytes at a time; a number for the bytes of a line that is too long."""
+    """Whole lines, about `size` bytes at a time; for a line that is too long, its size."""
     kept, skipped = bytearray(), 0
     for piece in pieces:
         if skipped:
@@ -107,7 +113,7 @@ def blocks(pieces: Iterable[bytes], size: int = BLOCK_BYTES) -> Iterator[bytes |
 
 
 def read_block(
-    block: bytes, origin: Origin, offset: int, line: int, wanted: Selection = Selection()
+    block: bytes, origin: Origin, offset: int, line: int, wanted: Selection = EVERYTHING
 ) -> Read:
     """The records in whole lines, the first of which is this line and stands at this offset."""
     starts, ends = _lines(block)
@@ -145,7 +151,9 @@ def _matrices(
         starts, ends = starts[:-1], ends[:-1]
     flat = np.frombuffer(block, np.uint8)
     offsets = pa.py_buffer(np.append(starts, ends[-1:] + 1))
-    lines = pa.Array.from_buffers(pa.large_binary(), len(starts), [None, offsets, pa.py_buffer(block)])
+    lines = pa.Array.from_buffers(
+        pa.large_binary(), len(starts), [None, offsets, pa.py_buffer(block)]
+    )
     for size, places in alike(ends - starts):
         width = size + 1
         if int(starts[places[-1]] - starts[places[0]]) == (len(places) - 1) * width:
@@ -165,7 +173,11 @@ def _record(text: bytes, number: int, whole: bool) -> CaptureRecord:
 
 
 def _of_shape(
-    found: Shaped, offsets: NDArray[np.int64], lines: NDArray[np.int64], origin: Origin, wanted: Selection
+    found: Shaped,
+    offsets: NDArray[np.int64],
+    lines: NDArray[np.int64],
+    origin: Origin,
+    wanted: Selection,
 ) -> Read:
     """The rows of lines of one shape."""
     shape, count = found.shape, len(found.rows)
@@ -215,7 +227,7 @@ def _claimed(system: str, claims: dict[str, NDArray[Any]]) -> dict[str, Any]:
 
 def _hex_of_digits(digits: NDArray[np.uint8]) -> pa.Array:
     encoded = pa.array(digits.view(f"S{digits.shape[1]}")[:, 0]).dictionary_encode()
-    words = ["0x" + word.decode().lower() for word in encoded.dictionary.to_pylist()]
+    words = ["0x" + word.decode() for word in encoded.dictionary.to_pylist()]
     return pa.array(words, pa.string()).take(encoded.indices)
 
 
@@ -226,7 +238,7 @@ def _facts_claimed(system: str) -> dict[str, str]:
 
 def connection_of(origin: Origin, number: int) -> int:
     """The number of a connection, unique among all inputs."""
-    return origin.group << CONNECTION_BITS | number % 2**CONNECTION_BITS
+    return (origin.group << CONNECTION_BITS) | (number % (1 << CONNECTION_BITS))
 
 
 def _wanted(venue: str, at: NDArray[np.int64], wanted: Selection) -> NDArray[np.bool_]:
@@ -251,7 +263,9 @@ class _Rows:
         self._events: list[dict[str, Any]] = []
         self._count = 0
 
-    def add(self, record: CaptureRecord, line: int | None, offset: int | None, place: int = 0) -> None:
+    def add(
+        self, record: CaptureRecord, line: int | None, offset: int | None, place: int = 0
+    ) -> None:
         """A record; `place` is its ordinal, where the kind of file has no offsets."""
         self._count += 1
         place = place if offset is None else offset
@@ -341,16 +355,24 @@ def _items(frame: Frame, content: Any, is_list: bool) -> Iterator[dict[str, Any]
     """The payloads in a message; `is_list` says that its input is a list of nothing else."""
     item = {"index": 0, "path": ""}
     raw = frame.raw if content is not None else _bytes(frame.data)
-    if raw is None or (content is None and not (is_list or frame.venue)):
-        return  # words, or bytes of a protocol that is not known
+    if raw is None:
+        return  # words
     try:
         found = found_in(frame, content)
         if isinstance(found, Found) and found.raw and is_plain(found):
-            leaves = [Decoded(found.form, found.why, raw=found.raw, claims=found.claims, system=found.system)]
+            leaves = [
+                Decoded(
+                    found.form, found.why, raw=found.raw, claims=found.claims, system=found.system
+                )
+            ]
         else:
-            leaves = [] if found is None else list(decode(raw if content is None else content).leaves())
+            leaves = (
+                [] if found is None else list(decode(raw if content is None else content).leaves())
+            )
     except Malformed as error:
-        yield item | {"raw": raw if content is None else None} | error_columns(error)
+        # Bytes of an unknown protocol are no broken payload.
+        if content is not None or is_list or frame.venue:
+            yield item | {"raw": raw if content is None else None} | error_columns(error)
         return
     for index, leaf in enumerate(leaves):
         yield item | {"index": index, "path": leaf.path} | _leaf(leaf, frame)
@@ -367,7 +389,12 @@ def _bytes(data: str | bytes) -> bytes | None:
 
 
 def _leaf(leaf: Decoded, frame: Frame) -> dict[str, Any]:
-    item = {"provenance": leaf.why, "system": leaf.system or None, "form": leaf.form, "raw": leaf.raw or None}
+    item = {
+        "provenance": leaf.why,
+        "system": leaf.system or None,
+        "form": leaf.form,
+        "raw": leaf.raw or None,
+    }
     if leaf.error is not None:
         return item | error_columns(leaf.error)
     if not leaf.raw:  # spelled out, and not signed
@@ -383,7 +410,7 @@ def _stated(system: str, claims: Claims) -> dict[str, Any]:
     for name, value in claims:
         is_feed = names[name] == "feed"
         if is_feed and isinstance(value, str) and _is_word(value):
-            found["claimed_feed"] = value.lower()
+            found["claimed_feed"] = value
         elif not is_feed and type(value) is int and 0 <= value < 2**63:
             found[_CLAIMED[names[name]]] = value
         else:
@@ -419,7 +446,7 @@ _NO_EVENTS = empty("events")
 def read_records(
     records: Iterable[tuple[CaptureRecord, int | None, int | None]],
     origin: Origin,
-    wanted: Selection = Selection(),
+    wanted: Selection = EVERYTHING,
     most: int = BLOCK_RECORDS,
 ) -> Iterator[Read]:
     """Records of any kind of file, each with its line and its offset where the kind has them."""

@@ -1,4 +1,4 @@
-"""The states to judge by: of several chains and contracts, and of the same contract at several times.
+"""The states to judge by: of several contracts, and of one contract at several times.
 
 A payload is judged by the contracts that may know it, each in the state that held at that time.
 """
