@@ -18,7 +18,6 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-import payloads
 from payloads.errors import PayloadError
 
 _LENGTH = struct.Struct("<Q")
@@ -32,7 +31,7 @@ class Worker:
     """A process that works on one task at a time."""
 
     def __init__(self, *settings: Any) -> None:
-        folder = str(Path(payloads.__file__).parent.parent)
+        folder = str(Path(__file__).parents[2])
         paths = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__],
