@@ -10,6 +10,7 @@ from payloads.cli.capture import capture
 from payloads.cli.decode import decode
 from payloads.cli.encode import encode
 from payloads.cli.explain import explain
+from payloads.cli.findings import findings
 from payloads.cli.inspect import inspect
 from payloads.cli.quote import quote
 from payloads.cli.recover import recover
@@ -71,11 +72,12 @@ def main() -> None:
       payloads capture stork BTCUSD -o FILE    keep what a venue sends
       payloads replay FILE                     play it again
       payloads simulate stork                  a venue on loopback, to try all of this on
+      payloads findings DIR                    what is odd in the tables of a scan
     """
 
 
 for command in (
     *(decode, inspect, recover, encode, verify, quote, state, explain),
-    *(capture, replay, simulate),
+    *(capture, replay, simulate, findings),
 ):
     main.add_command(command)
