@@ -47,12 +47,12 @@ def judged(
     if not book:
         return batch(VERDICTS, {}, 0), []
     times = _seconds(items["at"], now)
-    held, nobody = _held(items, payloads, book, times)
+    held, alone = _held(items, payloads, book, times)
     found = [_judge(items, each, rows, times, signatures) for each, rows in held]
-    if len(nobody):
-        missing = items["raw"].is_null().take(pa.array(nobody))
+    if len(alone):
+        missing = items["raw"].is_null().take(pa.array(alone))
         problem = pc.if_else(missing, "not signed by anybody", "no state knows the payload")
-        found.append(batch(VERDICTS, {"row": nobody, "problem": problem}, len(nobody)))
+        found.append(batch(VERDICTS, {"row": alone, "problem": problem}, len(alone)))
     whole = concat(VERDICTS, found)
     order = whole["row"].to_numpy()
     if not (order[1:] >= order[:-1]).all():
@@ -75,16 +75,16 @@ def _held(
 ) -> tuple[Holding, NDArray[np.int64]]:
     """The states that hold, each with its items; and the items that no state judges."""
     found: dict[tuple[str, int, bool], tuple[Held, list[Any]]] = {}
-    nobody: list[Any] = []
+    alone: list[Any] = []
     for rows, system, time in _alike(items, payloads, book, times):
         raw = items["raw"][int(rows[0])].as_py()
         states = [] if raw is None else list(book.holding(system, raw, time))
         for each in states:
             found.setdefault((*each.key, time is None), (each, []))[1].append(rows)
         if not states:
-            nobody.append(rows)
+            alone.append(rows)
     together = [(each, np.sort(np.concatenate(rows))) for each, rows in found.values()]
-    return together, np.sort(np.concatenate(nobody)) if nobody else np.zeros(0, np.int64)
+    return together, np.sort(np.concatenate(alone)) if alone else np.zeros(0, np.int64)
 
 
 def _alike(items: pa.RecordBatch, payloads: pa.RecordBatch, book: StateBook, times: Any) -> Any:

@@ -36,7 +36,7 @@ from payloads.system import Claims, Options
 
 Rows = NDArray[np.int64]
 _SECOND = 10**9
-# What tells a departure from the canonical encoding that adds bytes which nobody signed.
+# Departures from the canonical encoding that add bytes without a signature over them.
 _UNSIGNED = ("unsigned-bytes", "gap", "trailing")
 _PLACE = ("frame", "index", "at", "venue", "connection", "system")
 

@@ -542,6 +542,7 @@ class _Running:
 
     def finish(self) -> Scan:
         """Write the table of the inputs, and that the scan is complete."""
+        prepare(self.out)
         write_whole(pa.Table.from_batches([self._inputs_table()]), self.out / "inputs.parquet")
         self._write_facts(True)
         shutil.rmtree(self.spool, ignore_errors=True)

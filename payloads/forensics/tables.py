@@ -138,7 +138,7 @@ PAYLOADS = table_schema(
         _column("payload_hash", pa.string(), "SHA-256 of the payload"),
         _column("canonical", pa.bool_(), "whether an honest encoder would write these bytes"),
         _column("departures", pa.string(), "kinds of differences from that, with commas"),
-        _column("unsigned_bytes", pa.int32(), "bytes that no signature covers and nobody needs"),
+        _column("unsigned_bytes", pa.int32(), "bytes that no signature covers"),
         _column("contradiction", pa.string(), "what the frame says otherwise than the payload"),
         _column("guess", pa.string(), "how the layout was guessed; null where it was not"),
         _column("signatures", pa.int16(), "signatures in the payload"),

@@ -228,7 +228,7 @@ def test_a_scan_that_is_killed_goes_on(
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and len(list(out.glob("parts/*.json"))) < 3:
             time.sleep(0.01)
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
     done = {each.name: each.stat().st_mtime_ns for each in out.glob("parts/*.json")}
     assert done
     assert not forensics.Scan(out).complete
