@@ -231,7 +231,7 @@ def _beyond_abi(payload: FullReport) -> Iterator[Departure]:
     if rs > WORD:
         detail = f"{rs} signatures, but raw_vs has room for {WORD}"
         yield Departure("count-mismatch", payload.offset_of("rs.length"), WORD, "rs", detail)
-    if any(spare := payload.raw_vs[rs:]):
+    if (spare := payload.raw_vs[rs:]).strip(b"\0"):
         detail = f"bytes for no signature, neither signed nor checked: 0x{spare.hex()}"
         at = payload.offset_of("raw_vs") + rs
         yield Departure("unsigned-bytes", at, len(spare), "raw_vs", detail)
