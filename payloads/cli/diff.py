@@ -55,12 +55,15 @@ def _lines(figures: dict[str, Any], names: dict[str, str]) -> Iterator[str]:
     for side in ("a", "b"):
         found = figures[side]
         yield terminal.style(f"{side.upper()}: {names[side]}", bold=True)
-        yield row("received", f"{found['different']:,} different payloads, {found['payloads']:,} in all")  # fmt: skip
+        different, received = found["different"], found["payloads"]
+        yield row("received", f"{different:,} different payloads, {received:,} in all")
         yield row("time", f"{instant_ns(found['first'])} to {instant_ns(found['last'])}")
-        yield row("only here", f"{found['alone']:,}, {found['alone_in_the_overlap']:,} of them while both listened")  # fmt: skip
+        within = f"{found['alone_in_the_overlap']:,} of them while both listened"
+        yield row("only here", f"{found['alone']:,}, {within}")
         for each in found["list"]:
             feed = elide(each["feed"] or each["system"] or "", 20)
-            yield row("", f"{instant_ns(each['at'])}  {feed}  {elide(each['signed_hash'], 20)}  {place_words(each['place'])}")  # fmt: skip
+            name = f"{feed}  {elide(each['signed_hash'], 20)}"
+            yield row("", f"{instant_ns(each['at'])}  {name}  {place_words(each['place'])}")
         if found["alone"] > len(found["list"]):
             yield row("", f"and {found['alone'] - len(found['list']):,} more")
     both = figures["both"]

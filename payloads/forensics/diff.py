@@ -30,12 +30,11 @@ def diff(first: Folder, second: Folder) -> Figures:
     database = first.database
     database.execute(
         "CREATE OR REPLACE TEMP VIEW other AS SELECT signed_hash, system, feed, frame, direction,"
-        f" epoch_ns(\"at\") AS at_ns, epoch_ns(observed) AS observed_ns FROM {second.source('payloads')}"
+        ' epoch_ns("at") AS at_ns, epoch_ns(observed) AS observed_ns'
+        f" FROM {second.source('payloads')}"
     )
     for name, table in (("a", "payloads"), ("b", "other")):
-        database.execute(
-            f"CREATE OR REPLACE TEMP TABLE side_{name} AS {_ONCE.format(table=table)}"
-        )
+        database.execute(f"CREATE OR REPLACE TEMP TABLE side_{name} AS {_ONCE.format(table=table)}")
     database.execute(
         "CREATE OR REPLACE TEMP TABLE both_sides AS SELECT signed_hash, a.system, a.feed,"
         " a.frame AS frame_a, b.frame AS frame_b, b.at_ns - a.at_ns AS behind"
@@ -79,9 +78,9 @@ def _side(database: Folder, name: str, other: str, scan: Folder, span: Figures) 
 
 
 _LATENCIES = """
-  count(*) AS count, count(*) FILTER (behind > 0) AS a_first, count(*) FILTER (behind < 0) AS b_first,
-  count(*) FILTER (behind = 0) AS together, min(behind) AS least,
-  quantile_disc(behind, 0.05) AS "5", quantile_disc(behind, 0.5) AS "50",
+  count(*) AS count, count(*) FILTER (behind > 0) AS a_first,
+  count(*) FILTER (behind < 0) AS b_first, count(*) FILTER (behind = 0) AS together,
+  min(behind) AS least, quantile_disc(behind, 0.05) AS "5", quantile_disc(behind, 0.5) AS "50",
   quantile_disc(behind, 0.95) AS "95", max(behind) AS most
 """
 

@@ -3,7 +3,7 @@
 A config of Chainlink is what was signed under a digest: its members are the signers that signed
 together, and f is one less than the signatures of a report. The signers of Stork stand alone.
 What signed fewer than `least` different payloads, or never together with the others, is left out
-and listed: a damaged payload has signers that nobody knows. Every line comes with its evidence.
+and listed: a damaged payload makes signers up. Every line comes with its evidence.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ def _problem(signatures: int) -> str:
 
 
 def _unseen(digest: str, f: int, members: int) -> tuple[str, ...]:
-    """Stand-ins for members that did not sign: a config has more than 3 f. No key of them exists."""
+    """Stand-ins for members that did not sign: a config has more than 3 f. They have no keys."""
     missing = range(max(0, 3 * f + 1 - members))
     return tuple(
         checksum(keccak256(f"payloads: unseen signer {number} of {digest}".encode())[12:]).lower()
