@@ -11,6 +11,7 @@ from payloads.cli.decode import decode
 from payloads.cli.diff import diff
 from payloads.cli.encode import encode
 from payloads.cli.explain import explain
+from payloads.cli.findings import findings
 from payloads.cli.inspect import inspect
 from payloads.cli.quote import quote
 from payloads.cli.recover import recover
@@ -74,12 +75,13 @@ def main() -> None:
       payloads capture stork BTCUSD -o FILE    keep what a venue sends
       payloads replay FILE                     play it again
       payloads simulate stork                  a venue on loopback, to try all of this on
+      payloads findings DIR                    what is odd in the tables of a scan
       payloads report DIR                      the figures and the page of a scan
     """
 
 
 for command in (
     *(decode, inspect, recover, encode, verify, quote, state, explain),
-    *(capture, replay, simulate, report, signers, diff),
+    *(capture, replay, simulate, findings, report, signers, diff),
 ):
     main.add_command(command)
