@@ -8,6 +8,7 @@ from payloads._version import __version__
 from payloads.cli import terminal
 from payloads.cli.capture import capture
 from payloads.cli.decode import decode
+from payloads.cli.diff import diff
 from payloads.cli.encode import encode
 from payloads.cli.explain import explain
 from payloads.cli.findings import findings
@@ -16,6 +17,7 @@ from payloads.cli.quote import quote
 from payloads.cli.recover import recover
 from payloads.cli.replay import replay
 from payloads.cli.report import report
+from payloads.cli.signers import signers
 from payloads.cli.simulate import simulate
 from payloads.cli.state import state
 from payloads.cli.verify import verify
@@ -80,6 +82,6 @@ def main() -> None:
 
 for command in (
     *(decode, inspect, recover, encode, verify, quote, state, explain),
-    *(capture, replay, simulate, findings, report),
+    *(capture, replay, simulate, findings, report, signers, diff),
 ):
     main.add_command(command)
