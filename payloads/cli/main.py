@@ -8,6 +8,7 @@ from payloads._version import __version__
 from payloads.cli import terminal
 from payloads.cli.capture import capture
 from payloads.cli.decode import decode
+from payloads.cli.diff import diff
 from payloads.cli.encode import encode
 from payloads.cli.explain import explain
 from payloads.cli.findings import findings
@@ -17,6 +18,7 @@ from payloads.cli.recover import recover
 from payloads.cli.replay import replay
 from payloads.cli.report import report
 from payloads.cli.scan import scan
+from payloads.cli.signers import signers
 from payloads.cli.simulate import simulate
 from payloads.cli.state import state
 from payloads.cli.verify import verify
@@ -82,6 +84,6 @@ def main() -> None:
 
 for command in (
     *(decode, inspect, recover, encode, verify, quote, state, explain),
-    *(capture, replay, scan, simulate, findings, report),
+    *(capture, replay, scan, simulate, findings, report, signers, diff),
 ):
     main.add_command(command)
