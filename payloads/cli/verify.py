@@ -121,7 +121,7 @@ def verify(
     def act(item: Item) -> None:
         for found in given(item.value):
             if found.error is not None:
-                run.fail(item.where, found.error, item.line)
+                run.fail_at(item, found.error)
                 continue
             judged = call_of(_state_of(found, states))
             if judged.takes_many and not found.is_call:
@@ -199,7 +199,7 @@ def _show(run: Run, verdict: Verdict, item: Item, judged: dict[str, Any]) -> Non
         record = verdict.to_dict() | {"passed": verdict.passed} | json_object(judged)
         run.record(record | item.origin)
     else:
-        run.lines(verdict_lines(verdict, item.where))
+        run.lines(verdict_lines(verdict, item.place))
     if not verdict.accepted:
         run.failed += 1
 
