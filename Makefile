@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-onchain test-interop fuzz mutants native test-native lint format bench docs build pins clean
+.PHONY: help demo test test-onchain test-interop test-page fuzz mutants native test-native fuzz-native mutants-native lint format bench docs build pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,10 @@ test-onchain: $(STAMP)-onchain ## Compare with solc and the real contracts in an
 test-interop: $(STAMP)-test ## Let the vendor's own client talk to our simulators (wants Node.js)
 	@PAYLOADS_INTEROP=1 $(BIN)/python -m pytest -q -rs tests/interop
 
+test-page: $(STAMP)-test ## Open the page of a scan in headless Chromium, which must be installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.49'
+	@PAYLOADS_BROWSER=1 $(BIN)/python -m pytest -q -rs tests/forensics/test_page.py
+
 fuzz: $(STAMP)-test ## Fuzz every entry that hostile bytes reach, TIME=20 seconds each
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=2.3' 2>/dev/null \
 	  || echo "atheris cannot be installed here" >&2
@@ -59,9 +63,23 @@ native: $(STAMP)-core ## Build payloads-simd, the fast recovery of many signers 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check ./native
 	@$(BIN)/payloads --version
 
-test-native: $(STAMP)-test native ## Compare payloads-simd with libsecp256k1, COUNT=300000 signatures
-	@cd native && PAYLOADS_SIMD_COUNT=$(or $(COUNT),300000) cargo test --release --quiet -- --nocapture
+test-native: $(STAMP)-test native ## Compare payloads-simd with libsecp256k1, COUNT=1000000 signatures
+	@cd native && PAYLOADS_SIMD_COUNT=$(or $(COUNT),1000000) cargo test --release --quiet -- --nocapture
+	@cargo run --release --quiet --manifest-path native/Cargo.toml --example damaged \
+	  -- 1 $(or $(COUNT),1000000) | $(BIN)/python native/against_coincurve.py $(or $(COUNT),1000000)
 	@PAYLOADS_RECOVER=simd $(BIN)/python -m pytest -q tests/test_recover_many.py tests/test_vectors.py
+
+fuzz-native: ## Fuzz the crate's two targets, TIME=60 seconds each (by cargo-fuzz, where it is)
+	@if cargo +nightly fuzz --version >/dev/null 2>&1; then cd native \
+	  && mkdir -p fuzz/corpus/recover \
+	  && cargo run --release --quiet --example damaged -- 1 20 > fuzz/corpus/recover/damaged \
+	  && for target in recover field; do cargo +nightly fuzz run --sanitizer none $$target \
+	    -- -max_total_time=$(or $(TIME),60) -max_len=8192 || exit 1; done; \
+	else echo "cargo-fuzz is not installed: edited seeds instead" >&2; cd native \
+	  && PAYLOADS_SIMD_FUZZ=20000 cargo test --release --quiet --test bytes; fi
+
+mutants-native: ## Break ten lines of the crate's field; the tests must notice each
+	@$(PYTHON) native/mutants.py
 
 lint: $(STAMP)-lint ## Lint, formatting and types, those of the tests and of the code in the docs included
 	@$(BIN)/ruff check .
