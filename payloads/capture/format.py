@@ -35,7 +35,8 @@ MAX_LINE_BYTES = 2 * MAX_MESSAGE_BYTES + 64 * 1024
 class Header(Record, frozen=True):
     """The first line of a file: the venue, what was `asked` for, and when.
 
-    `id` is the same in all parts of a capture, and `part` numbers them from 1.
+    `id` is the same in all parts of a capture, and `part` numbers them from 1. `previous` is the
+    last hash of the part before.
     """
 
     capture: int
@@ -46,6 +47,7 @@ class Header(Record, frozen=True):
     asked: dict[str, Any] = msgspec.field(default_factory=dict)
     flush_every: float = 0
     by: str = ""
+    previous: str = ""
 
 
 class BrokenLine(Record, frozen=True):

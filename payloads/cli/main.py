@@ -7,6 +7,7 @@ import click
 from payloads._version import __version__
 from payloads.cli import terminal
 from payloads.cli.capture import capture
+from payloads.cli.check import check
 from payloads.cli.decode import decode
 from payloads.cli.encode import encode
 from payloads.cli.explain import explain
@@ -70,6 +71,7 @@ def main() -> None:
       payloads state fetch --rpc URL 0x478A…   what the chain knows, for the two above
       payloads explain --rpc URL 0x4f2a…       a transaction after the fact
       payloads capture stork BTCUSD -o FILE    keep what a venue sends
+      payloads check FILE…                     whether it is whole and unchanged
       payloads replay FILE                     play it again
       payloads simulate stork                  a venue on loopback, to try all of this on
       payloads report DIR                      the figures and the page of a scan
@@ -78,6 +80,6 @@ def main() -> None:
 
 for command in (
     *(decode, inspect, recover, encode, verify, quote, state, explain),
-    *(capture, replay, simulate, report),
+    *(capture, check, replay, simulate, report),
 ):
     main.add_command(command)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -74,7 +74,7 @@ def replay(
 
     options = given_reading().read_options
     inputs = open_inputs(files, options, waiting=terminal.flush)
-    pipes = (each.path for each in inputs if each.problem is None and not each.is_file)
+    pipes = (each.path for each in inputs if not each.is_file and not each.in_folder)
     if serving and (pipe := next(pipes, None)) is not None:
         raise Misuse("can be read only once", field=pipe, expected="a file, for --serve")
     player = _Player(inputs, connection, direction)
@@ -126,7 +126,7 @@ class _Player:
                 yield record
 
     def _wanted(self, record: Frame | Incident) -> bool:
-        if self.is_merged and getattr(record, "what", "") == "end":
+        if self.is_merged and getattr(record, "what", "") in ("end", "hash"):
             return False
         if self.connection is not None and record.connection != self.connection:
             return False
@@ -149,19 +149,53 @@ def _write(player: _Player, speed: float) -> None:
     from payloads.capture.format import BrokenLine, Header, header_line, line_of
     from payloads.capture.replay import paced
 
-    begun = False
+    begun, new = False, None
     for record in paced(player.records(), speed):
         if isinstance(record, BrokenLine):  # reported already
             continue
         if not begun and not isinstance(record, Header):
-            terminal.captured(header_line(player.venue, {"replayed": player.names}))
+            new = _New()
+            new.write(header_line(player.venue, {"replayed": player.names}))
         begun = True
-        terminal.captured(line_of(record))
+        if new is None:
+            terminal.captured(line_of(record))
+        else:
+            new.record(record)
         if speed:
             terminal.flush()
+    if new is not None:
+        new.end(player.venue)
     if not begun and not player.broken:
         player.nothing()
     terminal.flush()
+
+
+class _New:
+    """A capture that did not exist before: it has its own end, with counts and a hash."""
+
+    def __init__(self) -> None:
+        from payloads.capture.chain import Chain
+
+        self._chain, self._frames, self._at = Chain(), 0, 0
+
+    def write(self, line: bytes) -> None:
+        self._chain.add(line + b"\n")
+        terminal.captured(line)
+
+    def record(self, record: Any) -> None:
+        from payloads.capture.format import line_of
+        from payloads.capture.frames import Frame
+
+        self._frames += isinstance(record, Frame)
+        self._at = max(self._at, record.at)
+        self.write(line_of(record))
+
+    def end(self, venue: str) -> None:
+        from payloads.capture.format import line_of
+        from payloads.capture.frames import Incident
+
+        detail = {"frames": self._frames, **self._chain.state}
+        self.write(line_of(Incident(venue, 0, self._at, "end", detail)))
 
 
 async def _serve(player: _Player, host: str, port: int, speed: float) -> None:

@@ -77,7 +77,7 @@ def _signers(signatures: Sequence[Recovered]) -> Iterator[str]:
 
 
 def event_lines(event: dict[str, Any], where: str) -> Iterator[str]:
-    """What a venue's session says of a message that nobody signed."""
+    """What a venue's session says of a message without a signature."""
     title = " ".join(filter(None, (event.get("message"), event.get("channel")))) or event["event"]
     yield f"{terminal.style(title, bold=True)}  {_dim(where)}"
     content = event.get("content")

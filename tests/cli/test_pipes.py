@@ -35,7 +35,7 @@ LINK = "0x" + "1c" * 20
 
 STATE = ["--state", str(EXAMPLES / "state.json"), "--pay", "link"]
 STORK = ["--state", str(EXAMPLES / "stork-state.json"), "--value", "1000"]
-ORIGIN = ("where", "line", "received_at", "venue", "connection", "direction", "provenance")
+ORIGIN = ("where", "line", "file", "received_at", "venue", "connection", "direction", "provenance")
 
 
 def run(*arguments: str, stdin: str | bytes = "") -> Result:

@@ -210,7 +210,7 @@ def test_any_loggers_lines_are_read_by_the_names_of_their_members(
     names = ("--text-field", "msg.body", "--time-field", "when", "--binary-field", "msg.encoding")
     output = () if command == "replay" else ("--json",)
     result = of(command, *output, *names, "--venue", "stork", str(path))
-    *_, record = printed(result.stdout)
+    record = printed(result.stdout)[-2 if command == "replay" else -1]
     if command == "replay":
         assert (record["at"], record["venue"], record["text"]) == (AT, "stork", FRAME)
     else:
@@ -225,7 +225,7 @@ def test_a_kind_may_be_named(tmp_path: Path) -> None:
     path.write_text("pong\nping\n")
     assert "text without frames" in run("replay", str(path)).stderr
     lines = printed(run("replay", "--kind", "lines", str(path)).stdout)
-    assert [line["text"] for line in lines[1:]] == ["pong", "ping"]
+    assert [line["text"] for line in lines if "text" in line] == ["pong", "ping"]
     assert run("decode", "--kind", "nothing", str(path)).exit_code == 2
 
 
