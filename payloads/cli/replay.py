@@ -8,18 +8,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from msgspec import structs
 
 from payloads.cli import show, terminal
 from payloads.cli.run import given_reading, guarded, input_options
 from payloads.errors import Malformed, Misuse, PayloadError
 
 if TYPE_CHECKING:
-    from payloads.capture.format import CaptureRecord
+    from payloads.capture.format import CaptureRecord, Header
     from payloads.capture.frames import Frame, Incident
     from payloads.capture.inputs import Input
+    from payloads.capture.sharing import Credentials
 
 
 @click.command(short_help="Play captures again.")
@@ -43,6 +46,10 @@ if TYPE_CHECKING:
 @click.option(
     "--direction", type=click.Choice(["in", "out"]), help="Only received (in) or sent (out) frames."
 )
+@click.option(
+    "--redact", is_flag=True,
+    help="Take credentials out, for sharing: keys, tokens, cookies, passwords.",
+)  # fmt: skip
 @guarded
 def replay(
     files: tuple[str, ...],
@@ -52,6 +59,7 @@ def replay(
     port: int,
     connection: int | None,
     direction: str | None,
+    redact: bool,
 ) -> None:
     """Play captures again: as JSON lines, or as a websocket for any client.
 
@@ -62,6 +70,10 @@ def replay(
     and missing parts are reported. Several inputs are played as one capture, in the order of time,
     and their connections get new numbers.
 
+    --redact reads everything twice. It finds credentials in handshakes, URLs, requests and sent
+    messages, and takes them out wherever they stand. Look at the result before you share it: a
+    credential in a place of its own kind is found by no rule.
+
     \b
     Examples:
       payloads replay stork.jsonl.zst | payloads decode --json
@@ -69,15 +81,19 @@ def replay(
       payloads replay captures/ session.har > all.jsonl
       payloads replay --speed 1 reports.jsonl
       payloads replay --serve --port 9000 --speed 10 reports.jsonl
+      payloads replay --redact session.har > to-share.jsonl
     """
     from payloads.capture.inputs import open_inputs
 
     options = given_reading().read_options
     inputs = open_inputs(files, options, waiting=terminal.flush)
     pipes = (each.path for each in inputs if not each.is_file and not each.in_folder)
-    if serving and (pipe := next(pipes, None)) is not None:
-        raise Misuse("can be read only once", field=pipe, expected="a file, for --serve")
+    if (serving or redact) and (pipe := next(pipes, None)) is not None:
+        why = "--serve" if serving else "--redact"
+        raise Misuse("can be read only once", field=pipe, expected=f"a file, for {why}")
     player = _Player(inputs, connection, direction)
+    if redact:
+        player.learn_credentials()
     if serving:
         for _ in player.records():  # report errors at once, and not for each client
             pass
@@ -98,6 +114,18 @@ class _Player:
         self.is_merged = len({each.group for each in inputs}) > 1
         self.broken = 0
         self.quiet = False
+        self.credentials: Credentials | None = None
+
+    def learn_credentials(self) -> None:
+        """Read everything once, and take the credentials out from then on."""
+        from payloads.capture.sharing import Credentials
+
+        found = Credentials()
+        self.quiet = True  # what is broken is reported when it is played
+        for record in self._records_of_all():
+            found.learn(record)
+        self.quiet = False
+        self.credentials = found
 
     @property
     def venue(self) -> str:
@@ -106,10 +134,23 @@ class _Player:
         return found.pop() if len(found) == 1 else ""
 
     @property
+    def is_new(self) -> bool:
+        """Whether a capture with counts and hashes of its own is made."""
+        return self.is_merged or self.credentials is not None
+
+    @property
     def names(self) -> list[str]:
-        return [each.path for each in self.inputs]
+        """The files as the capture names them. Paths may say whose machine it is."""
+        names = [each.path for each in self.inputs]
+        return [Path(name).name for name in names] if self.credentials else names
 
     def records(self) -> Iterator[CaptureRecord]:
+        """The records that are wanted, without credentials if those were learned."""
+        if self.credentials is None:
+            return self._records_of_all()
+        return map(self.credentials.cleaned, self._records_of_all())
+
+    def _records_of_all(self) -> Iterator[CaptureRecord]:
         from payloads.capture.format import BrokenLine
         from payloads.capture.frames import Frame, Incident
         from payloads.capture.inputs import merged
@@ -126,7 +167,7 @@ class _Player:
                 yield record
 
     def _wanted(self, record: Frame | Incident) -> bool:
-        if self.is_merged and getattr(record, "what", "") in ("end", "hash"):
+        if self.is_new and getattr(record, "what", "") in ("end", "hash"):
             return False
         if self.connection is not None and record.connection != self.connection:
             return False
@@ -149,12 +190,12 @@ def _write(player: _Player, speed: float) -> None:
     from payloads.capture.format import BrokenLine, Header, header_line, line_of
     from payloads.capture.replay import paced
 
-    begun, new = False, None
+    begun, new = False, _New() if player.is_new else None
     for record in paced(player.records(), speed):
         if isinstance(record, BrokenLine):  # reported already
             continue
         if not begun and not isinstance(record, Header):
-            new = _New()
+            new = new or _New()
             new.write(header_line(player.venue, {"replayed": player.names}))
         begun = True
         if new is None:
@@ -163,7 +204,7 @@ def _write(player: _Player, speed: float) -> None:
             new.record(record)
         if speed:
             terminal.flush()
-    if new is not None:
+    if new is not None and begun:
         new.end(player.venue)
     if not begun and not player.broken:
         player.nothing()
@@ -182,12 +223,16 @@ class _New:
         self._chain.add(line + b"\n")
         terminal.captured(line)
 
-    def record(self, record: Any) -> None:
-        from payloads.capture.format import line_of
+    def record(self, record: Header | Frame | Incident) -> None:
+        from payloads.capture.chain import Chain
+        from payloads.capture.format import Header, line_of
         from payloads.capture.frames import Frame
 
-        self._frames += isinstance(record, Frame)
-        self._at = max(self._at, record.at)
+        if isinstance(record, Header):
+            self._chain, record = Chain(), structs.replace(record, previous="")
+        else:
+            self._frames += isinstance(record, Frame)
+            self._at = max(self._at, record.at)
         self.write(line_of(record))
 
     def end(self, venue: str) -> None:
