@@ -148,7 +148,7 @@ def line_of(record: Header | Frame | Incident) -> bytes:
 
 def header_line(venue: str, asked: dict[str, Any]) -> bytes:
     """The first line of a capture that begins now."""
-    header = Header(FORMAT, new_id(), 1, time.time_ns(), venue, asked, 0, agent(" "))
+    header = Header(FORMAT, new_id(), 1, time.time_ns(), venue, asked, 0.0, agent(" "))
     try:
         return _encode(header)
     except UnicodeEncodeError:  # of the name of a file, which need not be text

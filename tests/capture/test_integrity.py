@@ -166,7 +166,7 @@ def test_parts_belong_together(tmp_path: Path) -> None:
     assert all(each.sound for each in found)
     headers = [next(read_records(path)) for path in files]
     assert all(isinstance(each, Header) for each in headers)
-    assert [header.previous for header in headers[1:]] == [each.hash for each in found[:-1]]  # type: ignore[union-attr]
+    assert [header.previous for header in headers[1:]] == [each.hash for each in found[:-1]]
     # A part alone is sound; one that is missing is told; so is another file in the place of one.
     assert codes(files[2]) == set()
     kept = files[1].read_bytes()
