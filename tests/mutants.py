@@ -25,6 +25,7 @@ import random
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -224,9 +225,11 @@ def main() -> int:
     parser.add_argument("--only", action="append", metavar="PATH", help="a file or folder")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
     parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of tests a mutant")
+    parser.add_argument("--time", type=float, default=math.inf, help="seconds for all of them")
     parser.add_argument("--recorded", type=Path, help="keep there which test runs which line")
     parser.add_argument("--list", action="store_true", help="print the mutants, run nothing")
     given = parser.parse_args()
+    until = time.monotonic() + given.time
     known = known_survivors()
     mutants = [one for one in all_mutants(tuple(given.only or TARGETS)) if one.key not in known]
     if given.list:
@@ -243,7 +246,7 @@ def main() -> int:
     if recorded.failed:
         print("these tests fail without any mutant:", *recorded.failed, sep="\n", file=sys.stderr)
         return 2
-    return _try(mutants, recorded, given.jobs, given.budget)
+    return _try(mutants, recorded, given.jobs, given.budget, until)
 
 
 def _recorded(kept: Path | None, jobs: int) -> Record:
@@ -288,16 +291,20 @@ def _trial(mutant: Mutant, recorded: Record, budget: float) -> Callable[[], bool
     return survives
 
 
-def _try(mutants: list[Mutant], recorded: Record, jobs: int, budget: float) -> int:
+def _try(mutants: list[Mutant], recorded: Record, jobs: int, budget: float, until: float) -> int:
     survivors: list[Mutant] = []
     trials = [_trial(mutant, recorded, budget) for mutant in mutants]
-    for done, (number, survived, seconds) in enumerate(mutant_runs.in_forks(trials, jobs), 1):
+    tried = 0
+    for number, survived, seconds in mutant_runs.in_forks(trials, jobs, until=until):
+        tried += 1
         survivors += [mutants[number]] if survived else []
         word = "SURVIVES" if survived else "noticed"
-        print(f"{done:4} {word:8} {seconds:5.1f} s  {mutants[number]}", flush=True)
-    allowed = survivors_allowed(len(mutants))
-    caught = 1 - len(survivors) / len(mutants)
-    print(f"{caught:.1%} of {len(mutants)} noticed; the goal is {GOAL:.0%}")
+        print(f"{tried:4} {word:8} {seconds:5.1f} s  {mutants[number]}", flush=True)
+    if tried < len(mutants):
+        print(f"the time was up: {len(mutants) - tried} of {len(mutants)} were not tried")
+    allowed = survivors_allowed(tried)
+    caught = 1 - len(survivors) / max(1, tried)
+    print(f"{caught:.1%} of {tried} noticed; the goal is {GOAL:.0%}")
     print(f"{len(survivors)} survived; more than {allowed} would be no chance")
     print(*(f"survivor: {mutant}" for mutant in survivors), sep="\n")
     return 0 if len(survivors) <= allowed else 1

@@ -86,3 +86,9 @@ def test_a_mutant_is_ended_by_its_own_time_and_not_by_the_clock(
 def test_what_waits_without_working_is_given_up_and_not_noticed() -> None:
     ((_, survived, _),) = mutant_runs.in_forks([_sleep], 1, longest=0.3)
     assert survived
+
+
+def test_when_the_time_is_up_what_runs_is_stopped() -> None:
+    until = time.monotonic() + 1
+    begun = [*mutant_runs.in_forks([_spin, lambda: True, lambda: True], 2, until=until)]
+    assert [(number, fine) for number, fine, _ in begun] == [(1, True), (2, True)]
