@@ -21,7 +21,7 @@ from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK
 from payloads.chainlink.compressed import compress, decompress, uncompressed_size
 from payloads.chainlink.errors import DIGEST_INACTIVE_V5, INCORRECT_SIGNATURE_COUNT
 from payloads.chainlink.findings import HAZARDS
-from payloads.chainlink.frames import snappy_evidence
+from payloads.chainlink.frames import plain_report, snappy_evidence
 from payloads.chainlink.report import BareReport, UnknownReport, unknown_report
 from payloads.chainlink.rows import rows, title
 from payloads.chainlink.schemas import PUBLISHED_TABLES, SCHEMAS, ReportV3HighFrequency
@@ -916,3 +916,15 @@ def test_a_payload_with_a_wrong_byte_is_read_as_if_it_were_taken_apart(flipped: 
             except Malformed as error:
                 outcomes.append((str(error), error.offset, error.field, error.revert_data))
         assert outcomes[0] == outcomes[1], at
+
+
+@pytest.mark.parametrize("key", ["observationsTimestamp", "validFromTimestamp"])
+def test_a_frame_of_the_usual_members_is_read_in_one_pass(key: str) -> None:
+    def read(time: int) -> Any:
+        frame = {"feedID": "0x00", "fullReport": "0x01", "observationsTimestamp": 1,
+                 "validFromTimestamp": 1}  # fmt: skip
+        return plain_report(json.dumps({"report": frame | {key: time}}))
+
+    for time in (0, 1, 2**63 - 1):
+        assert getattr(read(time), key) == time
+    assert read(-1) is read(2**63) is None
