@@ -333,6 +333,7 @@ def _as_argument(raw: bytes) -> bytes:
     ("raw", "count"),
     [
         (_update(10**18), 1),
+        (_update(10**18)[:75], 1),  # of no assets
         (_update(10**18 - 1), 0),
         (_update(4_102_444_800 * 10**9 - 1), 1),
         (_update(4_102_444_800 * 10**9), 0),

@@ -81,6 +81,13 @@ def test_activation_times_may_be_one_second_apart_from_zero_on() -> None:
         chainlink_state("v0.4.0", configs=[config, later | {"activation_time": 0}])
 
 
+def test_a_config_from_zero_on_applies_to_observations_at_zero() -> None:
+    report: Any = chainlink.decode(full_report()).report
+    report = msgspec.structs.replace(report, observations_timestamp=0)
+    state = chainlink_state("v0.4.0", fee_manager=None)
+    assert chainlink.judge(NETWORK.sign(report).encode(), state).accepted
+
+
 def test_a_verdict_names_the_proxy_of_its_state() -> None:
     verdict = stork.judge(update(1), stork_state(proxy="0x" + "ab" * 20))
     assert "proxy 0x" + "ab" * 20 in verdict.sentence
