@@ -232,7 +232,11 @@ def main() -> int:
     given = parser.parse_args()
     until = time.monotonic() + given.time
     known = known_survivors()
-    mutants = [one for one in all_mutants(tuple(given.only or TARGETS)) if one.key not in known]
+    made = all_mutants(tuple(given.only or TARGETS))
+    mutants = [one for one in made if one.key not in known]
+    if not given.only:
+        for key in sorted(known - {one.key for one in made}):
+            print(f"listed in {KNOWN.name}, but no mutant any more: {key}", file=sys.stderr)
     if given.list:
         print(*mutants, sep="\n")
         return 0
