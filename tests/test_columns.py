@@ -270,6 +270,16 @@ def test_updates_of_any_layout_never_reach_the_single_decoder(
     assert len(singles) == 60, "these are recognised by their size, which is not certain"
 
 
+@pytest.mark.parametrize("mask", [None, 0, 1, 2, 3])
+def test_updates_without_assets_are_read_the_fast_way_if_they_are_named(
+    singles: list[Any], mask: int | None
+) -> None:
+    made = [SIGNER.sign([], timestamp_ns=NOW + n, mask=mask).encode() for n in range(30)]
+    found = columns.decode(made, form="signed_ecdsa")
+    assert columns.encode(found["stork_updates"]).to_pylist() == made
+    assert len(singles) == 0
+
+
 def test_frames_calls_and_lists_hold_payloads() -> None:
     raw = corpus.entry("cl-003").raw
     call = chainlink.encode_calldata([raw, b"\x01" * 40])

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests import mutant_runs, mutants
-from tests.mutants import KNOWN, ROOT, known_survivors, mutants_of, survivors_allowed
+from tests.mutant_runs import ROOT
+from tests.mutants import KNOWN, known_survivors, mutants_of, survivors_allowed
 
 
 def test_what_changes_nothing_has_a_file_and_a_reason() -> None:
