@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-onchain test-interop fuzz mutants native test-native lint format bench docs build pins clean
+.PHONY: help demo test test-onchain test-interop fuzz mutants native test-native fuzz-native mutants-native lint format bench docs build pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -59,9 +59,23 @@ native: $(STAMP)-core ## Build payloads-simd, the fast recovery of many signers 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check ./native
 	@$(BIN)/payloads --version
 
-test-native: $(STAMP)-test native ## Compare payloads-simd with libsecp256k1, COUNT=300000 signatures
-	@cd native && PAYLOADS_SIMD_COUNT=$(or $(COUNT),300000) cargo test --release --quiet -- --nocapture
+test-native: $(STAMP)-test native ## Compare payloads-simd with libsecp256k1, COUNT=1000000 signatures
+	@cd native && PAYLOADS_SIMD_COUNT=$(or $(COUNT),1000000) cargo test --release --quiet -- --nocapture
+	@cargo run --release --quiet --manifest-path native/Cargo.toml --example damaged \
+	  -- 1 $(or $(COUNT),1000000) | $(BIN)/python native/against_coincurve.py $(or $(COUNT),1000000)
 	@PAYLOADS_RECOVER=simd $(BIN)/python -m pytest -q tests/test_recover_many.py tests/test_vectors.py
+
+fuzz-native: ## Fuzz the crate's two targets, TIME=60 seconds each (by cargo-fuzz, where it is)
+	@if cargo +nightly fuzz --version >/dev/null 2>&1; then cd native \
+	  && mkdir -p fuzz/corpus/recover \
+	  && cargo run --release --quiet --example damaged -- 1 20 > fuzz/corpus/recover/damaged \
+	  && for target in recover field; do cargo +nightly fuzz run --sanitizer none $$target \
+	    -- -max_total_time=$(or $(TIME),60) -max_len=8192 || exit 1; done; \
+	else echo "cargo-fuzz is not installed: edited seeds instead" >&2; cd native \
+	  && PAYLOADS_SIMD_FUZZ=20000 cargo test --release --quiet --test bytes; fi
+
+mutants-native: ## Break ten lines of the crate's field; the tests must notice each
+	@$(PYTHON) native/mutants.py
 
 lint: $(STAMP)-lint ## Lint, formatting and types, those of the tests and of the code in the docs included
 	@$(BIN)/ruff check .
@@ -76,8 +90,9 @@ format: $(STAMP)-lint ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(STAMP)-core ## Regenerate the reference pages that follow from the field tables
+docs: $(STAMP)-test ## Regenerate the reference pages that follow from the tables
 	@$(BIN)/python -m payloads.reference docs/schemas.md docs/json.md
+	@$(BIN)/python -m payloads.forensics.tables docs/tables.md
 
 bench: $(STAMP)-test ## Measure against other decoders (each installed where its toolchain is at hand)
 	@$(BIN)/python -m benchmarks

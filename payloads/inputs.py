@@ -11,6 +11,8 @@ import os
 import re
 import sys
 from binascii import unhexlify
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +36,30 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
+def unhexlified(text: str) -> bytes:
+    """The bytes of plain hex, with or without 0x; `ValueError` for any other text."""
+    return unhexlify(text.removeprefix("0x"))
+
+
+def _fastest_unhex() -> Callable[[str], bytes]:
+    try:
+        found: Callable[[str], bytes] = import_module("payloads_simd").unhex
+    except (ImportError, AttributeError):
+        return unhexlified
+    return found
+
+
+# The same by the wheel payloads-simd, where it is installed.
+unhex = _fastest_unhex()
+
+
 def to_bytes(value: str | bytes | bytearray | memoryview, *, name: str = "payload") -> bytes:
     """The bytes of hex text (with or without 0x, any case, white space around it), or of bytes."""
     if isinstance(value, str):
         if len(value) > MAX_TEXT_CHARACTERS:
             raise _too_large(len(value), MAX_TEXT_CHARACTERS, "characters", name)
         try:
-            raw = unhexlify(value.removeprefix("0x"))
+            raw = unhex(value)
         except ValueError:
             raw = _tidy(value, name)
     elif isinstance(value, bytes):

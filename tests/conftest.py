@@ -15,7 +15,7 @@ settings.register_profile(
 settings.register_profile("thorough", deadline=None, max_examples=5_000)
 # For mutants: the same examples each time, none kept, and no smaller one looked for.
 settings.register_profile(
-    "mutants", deadline=None, max_examples=50, derandomize=True, database=None,
+    "mutants", deadline=None, max_examples=20, derandomize=True, database=None,
     phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip
 settings.load_profile(

@@ -15,6 +15,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import json
+import math
 import os
 import signal
 import sys
@@ -32,14 +33,19 @@ ROOT = Path(__file__).resolve().parent.parent
 # What takes longest to import, apart from the code that is changed.
 PRELOADED = (
     "asyncio", "click", "click.testing", "coincurve", "coverage", "cramjam", "Crypto.Hash.keccak",
-    "eth_abi.abi", "eth_keys", "hypothesis", "msgspec", "trustme", "websockets.asyncio.client",
-    "websockets.asyncio.server",
+    "eth_abi.abi", "eth_keys", "hypothesis", "msgspec", "numpy", "pyarrow.compute", "trustme",
+    "websockets.asyncio.client", "websockets.asyncio.server",
 )  # fmt: skip
-# Nothing in these folders notices a break in a decoder sooner than the other tests do; they open
-# sockets and wait, or want Node.js. The surface's and the docs' tests read files.
+# Nothing in these notices a break in a decoder or a verdict sooner than the other tests do: they
+# are of sockets, files, chains, limits of memory and time, or read the sources and the docs.
 SKIPPED = (
-    "tests/simulators", "tests/live", "tests/interop", "tests/onchain", "tests/test_surface.py",
-    "tests/test_docs.py", "tests/test_demo.py", "tests/test_memory_limit.py",
+    "tests/capture", "tests/chain", "tests/cli/test_capture.py", "tests/cli/test_hostile.py",
+    "tests/cli/test_never_came.py", "tests/cli/test_refused.py", "tests/cli/test_rotated.py",
+    "tests/cli/test_simulate.py", "tests/fuzz", "tests/interop", "tests/live", "tests/onchain",
+    "tests/simulators", "tests/test_bounds.py", "tests/test_collected.py", "tests/test_crypto.py",
+    "tests/test_demo.py", "tests/test_docs.py", "tests/test_examples.py",
+    "tests/test_memory_limit.py", "tests/test_recover_many.py", "tests/test_supply.py",
+    "tests/test_surface.py", "tests/test_work.py", "tests/venues",
 )  # fmt: skip
 # These find most mutants within a second or two. They also run for a line that was recorded for
 # few tests because its result is kept.
@@ -47,14 +53,18 @@ FIRST = ("tests/test_vectors.py", "tests/test_raw_calls.py", "tests/test_solidit
          "tests/test_corpus.py", "tests/test_verify.py")  # fmt: skip
 OPTIONS = ("-x", "-qq", "--no-header", "--no-summary", "--assert=plain", "-p", "no:cacheprovider",
            "-p", "no:faulthandler", "-p", "no:xdist", "--rootdir", str(ROOT))  # fmt: skip
-# A mutant may loop for ever, or ask for all memory there is; that is noticed, too.
-LONGEST = 180
+# A mutant may loop for ever, or ask for all memory there is; that is noticed, too. It loops for
+# ever when its tests take this many times the CPU time that they took when they were recorded, and
+# some seconds for the imports: a busy machine makes no mutant slower by that measure.
+TIMES_SLOWER, IMPORTS = 5, 20
 MEMORY = 4 * 2**30
+# Seconds by the clock after which a mutant that waits without working is given up. It survives.
+LONGEST = 900
 
 
 @dataclass
 class Record:
-    """What the unchanged code did: how long each test takes, and who runs which line."""
+    """What the unchanged code did: the CPU time of each test, and which test runs which line."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     # By file and line. The empty name stands for the import.
@@ -87,7 +97,7 @@ def test_files() -> list[str]:
 
 
 class _Recorder:
-    """A plugin that tells coverage which test runs, and keeps how long each took."""
+    """A plugin that tells coverage which test runs, and keeps the CPU time of each."""
 
     def __init__(self, measured: Any) -> None:
         self.measured = measured
@@ -96,9 +106,9 @@ class _Recorder:
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         self.measured.switch_context(item.nodeid)
-        begun = time.perf_counter()
+        begun = time.process_time()
         yield
-        self.record.seconds[item.nodeid] = time.perf_counter() - begun
+        self.record.seconds[item.nodeid] = time.process_time() - begun
         self.measured.switch_context("")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -219,20 +229,34 @@ def stages(found: Sequence[str], known: Record, budget: float) -> list[list[str]
     return [part for part in (quick, rest, cached) if part]
 
 
+def longest(parts: Sequence[Sequence[str]], known: Record) -> int:
+    """Seconds of CPU time after which these tests are taken to loop for ever."""
+    usual = sum(known.seconds.get(test, 0) for part in parts for test in part)
+    return math.ceil(IMPORTS + TIMES_SLOWER * usual)
+
+
 def survives(name: str, path: Path, source: str, parts: Sequence[Sequence[str]]) -> bool:
     """Whether all tests pass with this source for this module. For a fork: it imports payloads."""
+    sys.meta_path.insert(0, Changed(name, path, source))
+    return all(_passes(part) for part in parts)
+
+
+def limit(seconds: int) -> None:
+    """Let the system end this process after so many seconds of CPU time, and at `MEMORY`."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    sys.meta_path.insert(0, Changed(name, path, source))
-    return all(_passes(part) for part in parts)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 
 
 # --- forks ----------------------------------------------------------------------------------------
 
 
 def forked(work: Callable[[], bool], longest: float = LONGEST) -> Callable[[], bool | None]:
-    """Begin some work in a fork. What is returned is asked until it has the answer."""
+    """Begin some work in a fork. What is returned is asked until it has the answer.
+
+    Work that takes longer, by the clock, is stopped. Its answer is yes.
+    """
     child = os.fork()
     if child == 0:
         code = 3
@@ -245,14 +269,17 @@ def forked(work: Callable[[], bool], longest: float = LONGEST) -> Callable[[], b
         finally:
             os._exit(code)
     begun = time.monotonic()
+    stopped = False
 
     def answer() -> bool | None:
+        nonlocal stopped
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(child, signal.SIGKILL)  # what the tests may have started
-            return status == 0
+            return status == 0 or stopped
         if time.monotonic() - begun > longest:
+            stopped = True
             with suppress(ProcessLookupError):
                 os.killpg(child, signal.SIGKILL)
         return None

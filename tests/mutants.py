@@ -27,6 +27,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests import mutant_runs
@@ -41,7 +42,7 @@ MEASURED = "payloads/chainlink/gas.py"
 GOAL = 0.95
 # How often code that just meets the goal may fail a run.
 BY_CHANCE = 1 / 50
-# Seconds of tests for one mutant, as they took when they were recorded.
+# Seconds of CPU time of the tests for one mutant, as they took when they were recorded.
 BUDGET = 20.0
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -71,15 +72,26 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        """What names it in `mutants.md`: no line number, which any edit would change."""
-        return f"{self.path}: {self.old} -> {self.new}"
+        """What names it in `mutants.md`: the changed line. Its number changes with every edit."""
+        line = _lines(self.path)[self.line - 1]
+        if self.new == "pass":
+            return f"{self.path}: without {line.strip()}"
+        return f"{self.path}: {self._changed(line).strip()}"
 
     def source(self) -> str:
         """The whole file with the change in it."""
-        lines = (ROOT / self.path).read_text(encoding="utf-8").splitlines(keepends=True)
-        text = lines[self.line - 1].encode()
-        lines[self.line - 1] = (text[: self.column] + self.new.encode() + text[self.end :]).decode()
+        lines = list(_lines(self.path))
+        lines[self.line - 1] = self._changed(lines[self.line - 1])
         return "".join(lines)
+
+    def _changed(self, line: str) -> str:
+        text = line.encode()
+        return (text[: self.column] + self.new.encode() + text[self.end :]).decode()
+
+
+@cache
+def _lines(path: str) -> tuple[str, ...]:
+    return tuple((ROOT / path).read_text(encoding="utf-8").splitlines(keepends=True))
 
 
 def mutants_of(path: Path) -> list[Mutant]:
@@ -112,22 +124,39 @@ def _span(node: ast.AST) -> tuple[tuple[int, int] | None, tuple[int, int] | None
     return None, None
 
 
+# Calls whose numbers say how much of a value is shown, how many results are kept, and how likely a
+# form is: only the order of the last counts. See tests/mutants.md.
+_WIDTHS, _CACHES, _WEIGHTS = {"elide", "shown"}, {"cache", "lru_cache"}, {"Evidence"}
+
+
 def _without_effect(tree: ast.Module) -> Iterator[ast.AST]:
-    """Annotations, docstrings, messages and type-checking blocks: no test is owed to those."""
+    """What no test is owed to. tests/mutants.md has the rules, in this order."""
     for node in ast.walk(tree):
         match node:
             case ast.AnnAssign():
                 yield node.annotation
+            case ast.If() if "TYPE_CHECKING" in ast.unparse(node.test):
+                yield node
+            case ast.Expr(value=ast.Constant()) | ast.JoinedStr() | ast.Assert():
+                yield node
             case ast.FunctionDef(name="__repr__" | "__str__"):
                 yield node
             case ast.FunctionDef():
                 yield from (node.args, *([node.returns] if node.returns else []))
             case ast.ClassDef():
                 yield from node.keywords
-            case ast.Expr(value=ast.Constant()) | ast.JoinedStr() | ast.Assert():
+            case ast.Call(func=ast.Name(id="zip")):
+                yield from (kw for kw in node.keywords if ast.unparse(kw) == "strict=True")
+            case ast.Call(func=ast.Name(id="dataclass")):
                 yield node
-            case ast.If() if "TYPE_CHECKING" in ast.unparse(node.test):
-                yield node
+            case ast.Call(func=ast.Name(id=name)) if name in _WIDTHS | _CACHES:
+                yield from (arg for arg in _arguments(node) if isinstance(arg, ast.Constant))
+            case ast.Call(func=ast.Name(id=name)) if name in _WEIGHTS:
+                yield from node.args[:1]
+
+
+def _arguments(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
 
 
 def _changes(node: ast.AST) -> Iterator[ast.AST]:
@@ -194,6 +223,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="the same seed, the same sample")
     parser.add_argument("--only", action="append", metavar="PATH", help="a file or folder")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
+    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of tests a mutant")
     parser.add_argument("--recorded", type=Path, help="keep there which test runs which line")
     parser.add_argument("--list", action="store_true", help="print the mutants, run nothing")
     given = parser.parse_args()
@@ -213,7 +243,7 @@ def main() -> int:
     if recorded.failed:
         print("these tests fail without any mutant:", *recorded.failed, sep="\n", file=sys.stderr)
         return 2
-    return _try(mutants, recorded, given.jobs)
+    return _try(mutants, recorded, given.jobs, given.budget)
 
 
 def _recorded(kept: Path | None, jobs: int) -> Record:
@@ -240,21 +270,27 @@ def _recorded(kept: Path | None, jobs: int) -> Record:
     return found
 
 
-def _trial(mutant: Mutant, recorded: Record) -> Callable[[], bool]:
+def _trial(mutant: Mutant, recorded: Record, budget: float) -> Callable[[], bool]:
     """The work of one fork: whether this mutant survives."""
     source = (ROOT / mutant.path).read_text(encoding="utf-8")
     lines = mutant_runs.statement(source, mutant.line)
     found = recorded.tests_of(mutant.path, lines)
     if not found:
         return lambda: True
-    parts = mutant_runs.stages(found, recorded, BUDGET)
+    parts = mutant_runs.stages(found, recorded, budget)
     name = mutant_runs.module_name(mutant.path)
-    return lambda: mutant_runs.survives(name, ROOT / mutant.path, mutant.source(), parts)
+    seconds = mutant_runs.longest(parts, recorded)
+
+    def survives() -> bool:
+        mutant_runs.limit(seconds)
+        return mutant_runs.survives(name, ROOT / mutant.path, mutant.source(), parts)
+
+    return survives
 
 
-def _try(mutants: list[Mutant], recorded: Record, jobs: int) -> int:
+def _try(mutants: list[Mutant], recorded: Record, jobs: int, budget: float) -> int:
     survivors: list[Mutant] = []
-    trials = [_trial(mutant, recorded) for mutant in mutants]
+    trials = [_trial(mutant, recorded, budget) for mutant in mutants]
     for done, (number, survived, seconds) in enumerate(mutant_runs.in_forks(trials, jobs), 1):
         survivors += [mutants[number]] if survived else []
         word = "SURVIVES" if survived else "noticed"

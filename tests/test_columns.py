@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from random import Random
 from typing import Annotated, Any
 
+import msgspec.structs
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -218,6 +219,26 @@ def test_whole_groups_never_reach_the_single_decoder(singles: list[Any]) -> None
     columns.decode(MANY)
     columns.decode(pa.array([raw.hex() for raw in MANY]))
     assert singles == []
+
+
+@pytest.mark.parametrize("layout", ["plain", "versioned"])
+@pytest.mark.parametrize("mask", range(4))
+@pytest.mark.parametrize("time", [10**18, NOW, 4_102_444_800 * 10**9 - 1])
+def test_updates_of_any_layout_never_reach_the_single_decoder(
+    singles: list[Any], layout: str, mask: int, time: int
+) -> None:
+    if layout == "plain" and mask != 1:
+        return
+    asset = Asset(0x1234, 5 if mask & 1 else None, 1 if mask & 2 else None)
+    word = b"\x11" * 32
+    update = stork.SignedUpdate(word, word, 0, layout, mask, 7, time, (asset,) * 40)
+    found = columns.decode([update.encode()] * 30)
+    assert len(found["stork_updates"]) == 30
+    assert len(singles) == 0
+    for wrong in (10**18 - 1, 4_102_444_800 * 10**9):
+        other = msgspec.structs.replace(update, timestamp_ns=wrong)
+        columns.decode([other.encode()] * 30)
+    assert len(singles) == 60, "these are recognised by their size, which is not certain"
 
 
 def test_frames_calls_and_lists_hold_payloads() -> None:

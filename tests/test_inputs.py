@@ -37,6 +37,24 @@ def line(value: Any, decode: Callable[..., Any] = payloads.decode, **options: An
     return str(refused.value)
 
 
+HEX_AND_OTHERS = (
+    st.text() | st.text("0123456789abcdefABCDEFxXg \u00e9\ud800") | st.binary().map(bytes.hex)
+)
+
+
+@given(HEX_AND_OTHERS, st.sampled_from(["", "0x", "0X", "0x0x"]))
+def test_hex_is_read_alike_by_the_wheel_and_without_it(digits: str, prefix: str) -> None:
+    module = pytest.importorskip("payloads_simd", reason="not installed (make native)")
+
+    def read(unhex: Callable[[str], bytes]) -> bytes | None:
+        try:
+            return unhex(prefix + digits)
+        except ValueError:
+            return None
+
+    assert read(module.unhex) == read(inputs.unhexlified)
+
+
 # --- every shape that is taken --------------------------------------------------------------------
 
 
@@ -455,8 +473,8 @@ for read in (payloads.inspect, parse_json):
         read(deep)
     except Malformed as error:
         print(error.reason)
-for _, record in reader.numbered_records([deep.encode() + b"\\n"]):
-    print(record.error.reason)
+for placed in reader.numbered_records([deep.encode() + b"\\n"]):
+    print(placed.record.error.reason)
 print(redaction.removed(deep, deep + " ").__class__.__name__, list(redaction.removed(deep, "{}")))
 print(sources._may_hold_payload(deep.encode()), begins_document(deep.encode()))
 """

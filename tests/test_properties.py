@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from hexbytes import HexBytes
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import payloads
 from payloads import AS_CONTRACT, CANONICAL, PayloadError, chainlink, stork, systems
 from payloads.abi.fields import PACKED, WORDS, AbiType, Field, Table
-from payloads.chainlink.report import FullReport
+from payloads.chainlink.report import FullReport, decode_in_parts
 from payloads.chainlink.schemas import SCHEMAS, Schema
 from payloads.crypto import reference_keccak256
 from payloads.errors import Malformed, Misuse
@@ -318,6 +319,16 @@ def test_every_static_type_round_trips(name: str, packing: Any, data: st.DataObj
     assert table.read(raw) == table.read_slowly(raw) == values
     assert len(raw) == table.size
     assert b"".join(bytes(span.raw) for span in table.spans(raw)) == raw
+
+
+@given(damaged(FULL))
+def test_a_payload_with_its_report_is_read_as_one_after_the_other(raw: bytes) -> None:
+    at_once, in_parts = outcome(chainlink.decode, raw), outcome(decode_in_parts, raw, None)
+    if isinstance(in_parts, Malformed):
+        assert at_once.to_dict() == in_parts.to_dict()
+    else:
+        assert at_once == in_parts
+        assert type(at_once.config_digest) is HexBytes
 
 
 @pytest.mark.parametrize("name", ABI_TYPES)

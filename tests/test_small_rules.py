@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import msgspec.structs
@@ -11,15 +13,16 @@ from hexbytes import HexBytes
 
 import payloads
 from payloads import State, chainlink, stork
-from payloads.abi.fields import AbiType, hexed
+from payloads.abi.fields import AbiType, Record, hexed
 from payloads.abi.solidity import MAX_ELEMENT_BYTES
 from payloads.chainlink.calldata import VERIFY_BULK
+from payloads.chainlink.compressed import uncompressed_size
 from payloads.chainlink.report import BareReport, UnknownReport, unknown_report
 from payloads.chainlink.rows import rows, title
 from payloads.chainlink.schemas import ReportV3HighFrequency
 from payloads.crypto import CURVE_ORDER, address_of, keccak256, recover, sign
 from payloads.embedding import embedded
-from payloads.errors import Malformed, Misuse
+from payloads.errors import Malformed, Misuse, panic
 from payloads.stork.rows import rows as stork_rows
 from payloads.stork.update import Asset
 from payloads.verdicts.signature_hints import signature_hints
@@ -551,3 +554,102 @@ def test_a_digest_with_zeros_is_found_where_the_length_fits_exactly(behind: int)
     data = b"\xab\xcd\xef\1" + (32).to_bytes(32, "big")
     data += (len(raw) + behind).to_bytes(32, "big") + raw + bytes(32)
     assert len(embedded(data)) == (behind == 0)
+
+
+# --- memory, sizes, ends --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generation", ["v0.3.0", "v0.5.0"])
+@pytest.mark.parametrize("before", [0, 1, 2, 5])
+@pytest.mark.parametrize("fee", [0, 1000])
+def test_a_payload_leaves_800_bytes_in_the_fee_manager_and_128_more_with_a_fee(
+    generation: str, before: int, fee: int
+) -> None:
+    """Nine words of report: the memory left decides whether a huge length is a panic."""
+    good = full_report(native=fee, link=fee)
+    state = chainlink_state(generation)
+    count = before + 1
+    free = 0x80 + 32 + 32 * count + 0x100 * count + 0x80 + (800 + (128 if fee else 0)) * before
+    most = (2**64 - 1 - free - 96) // 32 * 32 - 32
+    for length, data in ((most, b""), (most + 1, panic(0x41))):
+        bad = good[:224] + length.to_bytes(32, "big") + good[256:]
+        verdict = chainlink.judge_bulk([good] * before + [bad], state, pay="link")
+        assert (verdict.accepted, verdict.revert_data) == (False, data)
+
+
+def test_a_fee_check_tells_the_size_of_the_report() -> None:
+    verdict = chainlink.judge(full_report(), chainlink_state(), pay="link")
+    told = [check.inputs["report_bytes"] for check in verdict.checks if check.name == "fee fields"]
+    assert told == [288]
+    verdict = chainlink.judge(full_report(), chainlink_state("v0.4.0"))
+    told = [check.inputs["report_bytes"] for check in verdict.checks if check.name == "timestamps"]
+    assert told == [288]
+
+
+def test_the_size_in_a_snappy_header_has_at_most_five_bytes() -> None:
+    assert uncompressed_size(b"\xff\xff\xff\xff\x7f") == 2**35 - 1
+    assert uncompressed_size(b"\x80\x01\x80") == 128
+    with pytest.raises(Malformed, match="its size does not end") as caught:
+        uncompressed_size(b"\x80\x81\x82\x83\x84\x05\x06")
+    assert caught.value.found == "0x8081828384"
+
+
+def test_a_discount_of_a_subscriber_is_told_with_its_address() -> None:
+    fees = chainlink_state().to_dict()["fee_manager"]
+    mine: dict[str, Any] = {"feed_id": None, "token": "link", "discount": str(10**17)}
+    state = chainlink_state(fee_manager=fees | {"discounts": [mine, mine | {"subscriber": CALLER}]})
+    told = [value.lower() for name, value in state.facts() if name == "  discount"]
+    assert told == ["10% in link, all feeds", f"10% in link, all feeds, {CALLER}"]
+
+
+def test_an_update_may_end_with_the_calldata_it_stands_in() -> None:
+    """Without the padding that an encoder would have added."""
+    raw = update(1)
+    data = (32).to_bytes(32, "big") + len(raw).to_bytes(32, "big") + raw
+    assert [found.raw for found in embedded(data)] == [raw]
+    assert not embedded(data[:-1])
+
+
+def test_an_update_may_begin_where_the_last_ended() -> None:
+    first, second = update(2), update(1)
+    both = embedded(first + second, signers=[SIGNER.address])
+    assert [found.raw for found in both] == [first, second]
+    # The value of the last asset, read as the length of an argument.
+    first = SIGNER.sign([Asset(0, 0), Asset(0, 0), Asset(0, len(second))],
+                        timestamp_ns=NOW * 10**9).encode()  # fmt: skip
+    data = (32).to_bytes(32, "big") + len(first).to_bytes(32, "big") + first + second
+    assert [found.raw for found in embedded(data + bytes(64))] == [second]
+
+
+@pytest.mark.parametrize(("contract", "count"), [("v0.4.0", 2), ("v0.5.0", 2), ("v0.5.1", 4)])
+def test_a_call_of_no_function_is_told_the_functions_there_are(contract: str, count: int) -> None:
+    verdict = chainlink.judge_calldata(b"\xab\xcd\xef\x01", chainlink_state(contract))
+    (check,) = verdict.checks
+    assert check.detail.count("verify") == count
+    view = "verifyView" in check.detail
+    assert view is (contract == "v0.5.1")
+
+
+def test_a_record_in_a_record_is_shown_longer_than_a_text() -> None:
+    class Inner(Record, frozen=True):
+        texts: Any
+
+    class Outer(Record, frozen=True):
+        value: Any
+
+    assert len(repr(Outer("a" * 500))) < 150
+    inner = Inner(0)
+    for _ in range(100):
+        inner = Inner(inner)
+    assert 600 < len(repr(inner)) < 630
+
+
+def test_a_line_of_toml_has_at_most_32_dots(tmp_path: Path) -> None:
+    path = tmp_path / "state.toml"
+    state = stork_state()
+    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in state.to_dict().items())
+    path.write_text("# " + "." * 32 + "\n" + text)
+    assert State.load(path) == state
+    path.write_text("# " + "." * 33 + "\n" + text)
+    with pytest.raises(Misuse, match="too many dots"):
+        State.load(path)

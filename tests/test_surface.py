@@ -83,6 +83,7 @@ EXPORTS: dict[str, set[str]] = {
         *("ERRORS", "PRICES", "SIGNATURES", "VERDICTS", "decode", "decode_table", "encode"),
         *("judge", "narrow", "prices", "recover", "schema", "schemas"),
     },
+    "payloads.forensics": {"TABLES", "TABLES_REVISION"},
     "payloads.chain": {
         *("Explained", "ExplainedCall", "ExplainedPayload", "explain"),
         *("LiveState", "Node", "Policy", "PolicyRefusal", "Preflight", "Problem", "Sent"),
@@ -158,8 +159,16 @@ def test_the_package_is_typed() -> None:
 # Network, data frames and heavy toolkits; and what is needed rarely and loaded then.
 HEAVY = {
     *("websockets", "aiohttp", "httpx", "requests", "urllib3", "asyncio", "ssl", "http.client"),
-    *("pandas", "polars", "numpy", "pyarrow", "web3", "eth_abi", "eth_utils", "eth_account"),
-    *("eth_keys", "cramjam", "click", "hypothesis", "multiprocessing", "concurrent.futures"),
+    *("pandas", "polars", "numpy", "pyarrow", "duckdb", "web3", "eth_abi", "eth_utils"),
+    *(
+        "eth_account",
+        "eth_keys",
+        "cramjam",
+        "click",
+        "hypothesis",
+        "multiprocessing",
+        "concurrent.futures",
+    ),
 }
 
 
@@ -208,7 +217,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("recognise", *(f"venues.{name}" for name in VENUE_FOLDERS if name != "common")),
     ("embedding", "inspection", "judging", "venues"),
     ("chain", "capture", "columns"),
-    ("live",),
+    ("live", "forensics"),
     ("simulators",),
     # The surface itself, which nothing below the command line imports.
     ("",),

@@ -118,6 +118,15 @@ fn recover_packed<'py>(
     Ok((PyBytes::new(py, &addresses), PyBytes::new(py, &found)))
 }
 
+/// The bytes of hex, with or without 0x; an error for any other text.
+#[pyfunction]
+fn unhex<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyBytes>> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    PyBytes::new_with(py, digits.len() / 2, |bytes| {
+        const_hex::decode_to_slice(text, bytes).map_err(|_| PyValueError::new_err("not hex"))
+    })
+}
+
 /// What batches run on here.
 #[pyfunction]
 fn instructions() -> &'static str {
@@ -129,5 +138,6 @@ fn payloads_simd(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(recover_many, module)?)?;
     module.add_function(wrap_pyfunction!(recover_packed, module)?)?;
+    module.add_function(wrap_pyfunction!(unhex, module)?)?;
     module.add_function(wrap_pyfunction!(instructions, module)?)
 }

@@ -4,11 +4,15 @@
 //! once in millions of random inputs.
 
 mod damage;
+mod edges;
 
-use damage::{Random, n, number, p, word};
+use damage::{Random, lambda, n, p, word};
+use edges::{
+    Inputs, Limbs, check, check_roots, cleared, from_words, lanes, loose, loose_limbs, value,
+};
 use num_bigint::{BigInt, BigUint};
 use payloads_simd::digits::{self, CLASSES, COUNT};
-use payloads_simd::field::{self, Factor, Field, Loose, Wide};
+use payloads_simd::field::Loose;
 use payloads_simd::inverse::{self, inverse};
 use payloads_simd::inversions::Inversions;
 use payloads_simd::lanes::{LIMB, Lanes, Phase, Portable};
@@ -46,234 +50,18 @@ macro_rules! with_both_lanes {
     };
 }
 
-type Limbs = [u64; 5];
-
-fn value(limbs: &Limbs) -> BigUint {
-    limbs.iter().rev().fold(BigUint::ZERO, |sum, limb| (sum << 52) + *limb)
-}
-
-fn from_words(words: [u64; 4]) -> BigUint {
-    words.iter().rev().fold(BigUint::ZERO, |sum, word| (sum << 64) + *word)
-}
-
-/// Carried limbs: each the smallest, the largest, near them, a field constant's, or random.
-fn edge_limbs(random: &mut Random) -> Limbs {
-    const TOP: u64 = (1 << 48) + (1 << 9) - 1;
-    let p = [0xF_FFFE_FFFF_FC2F, LIMB, LIMB, LIMB, LIMB >> 4];
-    let mut limbs = [0; 5];
-    let style = random.below(6);
-    for (k, limb) in limbs.iter_mut().enumerate() {
-        let most = if k == 4 { TOP } else { LIMB };
-        *limb = match (style, random.below(8)) {
-            (0, _) => most,
-            (1, _) => p[k],
-            (2, 0) => p[k].saturating_sub(1),
-            (2, _) => p[k],
-            (_, 0) => 0,
-            (_, 1) => most,
-            (_, 2) => most - 1,
-            (_, 3) => 1,
-            (_, 4) => p[k],
-            (_, 5) => 1 << random.below(48),
-            _ => random.next() % (most + 1),
-        };
-    }
-    limbs
-}
-
-fn lanes<L: Lanes>(numbers: &[Limbs; 8]) -> Field<L> {
-    let column = |k: usize| L::load(&std::array::from_fn(|lane| numbers[lane][k]));
-    Field([column(0), column(1), column(2), column(3), column(4)])
-}
-
-/// The limbs of all lanes, which must be carried.
-fn carried<L: Lanes>(field: &Field<L>) -> [Limbs; 8] {
-    let columns = field.0.map(|limb| limb.store());
-    let out: [Limbs; 8] = std::array::from_fn(|lane| columns.map(|column| column[lane]));
-    for limbs in out {
-        assert!(limbs[..4].iter().all(|limb| *limb <= LIMB), "{limbs:x?}");
-        assert!(limbs[4] < (1 << 48) + (1 << 9), "{limbs:x?}");
-    }
-    out
-}
-
-/// A factor whose bits from 52 up mean nothing, and whose limb 4 goes up to 2^50.
-fn edge_loose(random: &mut Random) -> Limbs {
-    let mut limbs = edge_limbs(random);
-    for limb in &mut limbs[..4] {
-        *limb |= [0, LIMB << 52, random.next() << 52][random.below(3)];
-    }
-    limbs[4] = [limbs[4], (1 << 50) - 1, (1 << 50) - 2, 1 << 49][random.below(4)];
-    limbs
-}
-
-fn cleared(mut limbs: Limbs) -> Limbs {
-    for limb in &mut limbs[..4] {
-        *limb &= LIMB;
-    }
-    limbs
-}
-
-fn loose<L: Lanes>(factor: &Loose<L>) -> [Limbs; 8] {
-    let columns = factor.0.map(|limb| limb.store());
-    std::array::from_fn(|lane| {
-        let limbs = columns.map(|column| column[lane]);
-        assert!(limbs[4] < 1 << 50, "{limbs:x?}");
-        cleared(limbs)
-    })
-}
-
-/// Every function of the field on values and factors: the results, and the canonical words.
-struct FieldWork<L> {
-    a: Field<L>,
-    b: Field<L>,
-    c: Field<L>,
-    e: Loose<L>,
-    f: Loose<L>,
-    out: Vec<Field<L>>,
-    factors: Vec<Loose<L>>,
-    words: [L; 4],
-    below: [L; 4],
-    zeros: u8,
-}
-
-struct FieldCheck;
-
-const NEGATED: u8 = 0b1010_0110;
-
-impl<L: Lanes> Phase<FieldWork<L>> for FieldCheck {
-    #[inline(always)]
-    fn run(work: &mut FieldWork<L>) {
-        let (a, b, c, e, f) = (work.a, work.b, work.c, work.e, work.f);
-        work.out = vec![
-            a.times(&b),
-            a.square(),
-            a.minus(&b),
-            a.negated(),
-            a.plus(&b),
-            a.plus(&b).negated().times(&c),
-            e.tight(),
-            e.times(&f),
-            e.square(),
-            e.wide(&a).reduce::<2>(),
-            e.wide_square().reduce::<3>(),
-            e.wide(&f).reduce::<4>(),
-            Wide::of(c.opposite()).twice_and_square(&e).reduce::<1>(),
-            Wide::of(c.opposite()).twice_and_square(&e).plus_limbs(&a.0).reduce::<1>(),
-            e.wide_square().plus_limbs(&a.opposite()).plus_limbs(&b.opposite()).reduce::<1>(),
-            e.wide_square().eightfold().plus(&e, &f).reduce::<1>(),
-            a.wide(&e).plus(&f, &b).reduce::<1>(),
-        ];
-        work.factors = vec![
-            e.times_loosely(&f),
-            e.square_loosely(),
-            e.wide(&f).loosely::<2>(),
-            e.wide_square().loosely::<3>(),
-            Wide::of(a.0).plus(&e, &f).loosely::<1>(),
-            a.less(&b),
-            a.negated_where(NEGATED),
-            a.loose(),
-        ];
-        work.words = a.canonical();
-        work.below = a.below_2_256();
-        work.zeros = a.zeros();
-    }
-}
-
 fn field<L: Lanes>() {
-    let (p, mut random) = (p(), Random(11));
+    let mut random = Random(11);
     for _ in 0..20_000 {
-        let mut eight = |edges: fn(&mut Random) -> Limbs| -> [Limbs; 8] {
-            std::array::from_fn(|_| edges(&mut random))
-        };
-        let inputs = [eight(edge_limbs), eight(edge_limbs), eight(edge_limbs)];
-        let factors = [eight(edge_loose), eight(edge_loose)];
-        let zero = L::splat(0);
-        let mut work = FieldWork {
-            a: lanes::<L>(&inputs[0]),
-            b: lanes(&inputs[1]),
-            c: lanes(&inputs[2]),
-            e: Loose(lanes::<L>(&factors[0]).0),
-            f: Loose(lanes::<L>(&factors[1]).0),
-            out: vec![],
-            factors: vec![],
-            words: [zero; 4],
-            below: [zero; 4],
-            zeros: 0,
-        };
-        L::run::<_, FieldCheck>(&mut work);
-        let mut out: Vec<_> = work.out.iter().map(carried).collect();
-        out.extend(work.factors.iter().map(loose));
-        let (words, below) = (work.words.map(L::store), work.below.map(L::store));
-        for lane in 0..8 {
-            let [a, b, c] = [0, 1, 2].map(|i| BigInt::from(value(&inputs[i][lane])));
-            let [e, f] = [0, 1].map(|i| BigInt::from(value(&cleared(factors[i][lane]))));
-            let sign = if NEGATED >> lane & 1 == 1 { -1 } else { 1 };
-            let wanted = [
-                &a * &b,
-                &a * &a,
-                &a - &b,
-                -&a,
-                &a + &b,
-                -(&a + &b) * &c,
-                e.clone(),
-                &e * &f,
-                &e * &e,
-                2 * &e * &a,
-                3 * &e * &e,
-                4 * &e * &f,
-                &e * &e - 2 * &c,
-                &e * &e - 2 * &c + &a,
-                &e * &e - &a - &b,
-                8 * &e * &e + &e * &f,
-                &a * &e + &f * &b,
-                &e * &f,
-                &e * &e,
-                2 * &e * &f,
-                3 * &e * &e,
-                &e * &f + &a,
-                &a - &b,
-                sign * &a,
-                a.clone(),
-            ];
-            assert_eq!(wanted.len(), out.len());
-            let modulus = BigInt::from(p.clone());
-            for (i, wanted) in wanted.iter().enumerate() {
-                let difference = BigInt::from(value(&out[i][lane])) - wanted;
-                assert_eq!(difference % &modulus, BigInt::ZERO, "function {i}");
-            }
-            let reduced = value(&inputs[0][lane]) % &p;
-            assert_eq!(from_words(words.map(|word| word[lane])), reduced);
-            assert_eq!(from_words(below.map(|word| word[lane])) % &p, reduced);
-            assert_eq!(work.zeros >> lane & 1 == 1, reduced == BigUint::ZERO);
-        }
+        check::<L>(&Inputs::from(&mut || random.next()));
     }
 }
 with_both_lanes!(field_functions_at_the_edges_of_their_bounds, field);
 
-struct RootWork<L>([Field<L>; 2], [Field<L>; 2]);
-struct RootCheck;
-
-impl<L: Lanes> Phase<RootWork<L>> for RootCheck {
-    #[inline(always)]
-    fn run(work: &mut RootWork<L>) {
-        work.1 = field::roots(&work.0);
-    }
-}
-
 fn roots<L: Lanes>() {
-    let (p, mut random) = (p(), Random(12));
-    let exponent = (&p + 1u8) / 4u8;
-    for _ in 0..20 {
-        let inputs: [[Limbs; 8]; 2] =
-            std::array::from_fn(|_| std::array::from_fn(|_| edge_limbs(&mut random)));
-        let mut work = RootWork([0, 1].map(|i| lanes::<L>(&inputs[i])), [Field::one(); 2]);
-        L::run::<_, RootCheck>(&mut work);
-        for (inputs, roots) in inputs.iter().zip(&work.1) {
-            for (input, root) in inputs.iter().zip(carried(roots)) {
-                assert_eq!(value(&root) % &p, value(input).modpow(&exponent, &p));
-            }
-        }
+    let mut random = Random(12);
+    for _ in 0..200 {
+        check_roots::<L>(&Inputs::from(&mut || random.next()));
     }
 }
 with_both_lanes!(roots_are_powers, roots);
@@ -323,9 +111,10 @@ impl<L: Lanes> Phase<ManyWork<L>> for ManyCheck {
 fn many_inverses<L: Lanes>() {
     let (p, mut random) = (p(), Random(14));
     for size in 1..40 {
-        let inputs: Vec<[Limbs; 8]> =
-            (0..size).map(|_| std::array::from_fn(|_| edge_loose(&mut random))).collect();
-        let numbers = inputs.iter().map(|eight| Loose(lanes::<L>(eight).0)).collect();
+        let inputs: Vec<[Limbs; 8]> = (0..size)
+            .map(|_| std::array::from_fn(|_| loose_limbs(&mut || random.next())))
+            .collect();
+        let numbers = inputs.iter().map(|eight| Loose(lanes::<L>(eight))).collect();
         let mut work = ManyWork { numbers, inverses: vec![], zeros: vec![] };
         L::run::<_, ManyCheck>(&mut work);
         for (i, (eight, inverses)) in inputs.iter().zip(&work.inverses).enumerate() {
@@ -363,7 +152,7 @@ impl<L: Lanes> Phase<DigitWork<L>> for DigitCheck {
 
 fn scalars<L: Lanes>() {
     let (n, mut random) = (n(), Random(15));
-    let lambda = number("5363ad4cc05c30e0a5261c028812645a122e22ea20816678df02967c1b23bd72");
+    let lambda = lambda();
     for round in 0..3_000u32 {
         let numbers: [BigUint; 8] = std::array::from_fn(|lane| match (round, lane) {
             (0..256, 0) => (BigUint::from(1u8) << round) % &n,
@@ -378,7 +167,7 @@ fn scalars<L: Lanes>() {
                 ((number >> (52 * k)) & BigUint::from(LIMB)).try_into().expect("a limb")
             })
         });
-        let u2 = Scalar(lanes::<L>(&limbs).0);
+        let u2 = Scalar(lanes::<L>(&limbs));
         let mut work =
             DigitWork { u2, codes: [L::splat(0); COUNT], rest: 0, product: u2, canonical: u2 };
         L::run::<_, DigitCheck>(&mut work);

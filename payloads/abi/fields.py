@@ -19,7 +19,7 @@ import operator
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, lru_cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -165,6 +165,11 @@ def hexed(raw: bytes) -> HexBytes:
     return bytes.__new__(HexBytes, raw)
 
 
+# The same for identifiers and digests, which come again with every payload of a feed or a network.
+# To look one up takes a third of the time, and all payloads share it.
+hexed_again = lru_cache(maxsize=4096)(hexed)
+
+
 class Wide(int):
     """An integer of a type that has integers beyond 2^53, where no field table says so."""
 
@@ -282,10 +287,9 @@ class Table:
         self.read, self.read_many = _compile(self)
         return self.read_many(data)
 
-    @cached_property
-    def codes(self) -> str:
-        """The record in the language of `struct`, for readers that take in more than it."""
-        return "".join(_source(self).codes)
+    def source(self, prefix: str = "f") -> Source:
+        """The pieces of the generated reader, for readers that take in more than this record."""
+        return _source(self, prefix)
 
     @classmethod
     def of(cls, record: type[Any], packing: Packing, *, absent: Sequence[str] = ()) -> Table:
@@ -391,8 +395,11 @@ _STRUCT_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 @dataclass(slots=True)
-class _Source:
-    """Pieces of a reader: what `struct` takes apart, what must hold, what each field becomes."""
+class Source:
+    """Pieces of a reader: what `struct` takes apart, what must hold, what each field becomes.
+
+    They are run with `READING` as their names.
+    """
 
     codes: list[str]
     names: list[str]
@@ -406,6 +413,11 @@ class _Source:
         self.codes.append(code)
         self.names.append(name)
 
+    def arguments(self, table: Table) -> str:
+        """What the fields become, in the order in which the table's class takes them."""
+        order = getattr(table.make, "__struct_fields__", None) or tuple(self.results)
+        return ", ".join(self.results[name] for name in order)
+
     @property
     def doubt(self) -> str:
         """The condition under which the slow way must look: a dirty word, or a negative number."""
@@ -413,18 +425,21 @@ class _Source:
         return " or ".join([*self.tests, *ored]) or "False"
 
 
-def _source(table: Table) -> _Source:
-    source = _Source([], [], [], {}, dict.fromkeys(table.absent, "None"), [])
+# What the pieces of readers call.
+READING = {"from_bytes": int.from_bytes, "hexed": hexed_again}
+
+
+def _source(table: Table, prefix: str) -> Source:
+    source = Source([], [], [], {}, dict.fromkeys(table.absent, "None"), [])
     for index, row in enumerate(table.fields):
-        _emit(source, row, table.packing, f"f{index}")
+        _emit(source, row, table.packing, f"{prefix}{index}")
     return source
 
 
 def _compile(table: Table) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    source = _source(table)
+    source = table.source()
     layout = struct.Struct(">" + "".join(source.codes))
-    order = getattr(table.make, "__struct_fields__", None) or tuple(source.results)
-    results = ", ".join(source.results[name] for name in order)
+    results = source.arguments(table)
     names = ", ".join(source.names) + ","
     code = f"""
 def read(data, at=0, path=""):
@@ -446,9 +461,7 @@ def read_many(data):
         "iter_unpack": layout.iter_unpack,
         "slowly": table.read_slowly,
         "make": table.make or (lambda *values: values),
-        "from_bytes": int.from_bytes,
-        "new": bytes.__new__,
-        "HexBytes": HexBytes,
+        **READING,
     }
     exec(code, scope)
     return scope["read"], scope.get("read_many", _one_at_a_time)
@@ -458,7 +471,7 @@ def _one_at_a_time(_: bytes) -> Any:
     raise Misuse("ABI words have checks, so their records are read one at a time")
 
 
-def _emit(source: _Source, row: Field, packing: Packing, name: str) -> None:
+def _emit(source: Source, row: Field, packing: Packing, name: str) -> None:
     emit = _emit_word if packing.fill else _emit_packed
     result = emit(source, row, name)
     if row.none is not None:
@@ -466,7 +479,7 @@ def _emit(source: _Source, row: Field, packing: Packing, name: str) -> None:
     source.results[row.name] = result
 
 
-def _emit_word(source: _Source, row: Field, name: str) -> str:
+def _emit_word(source: Source, row: Field, name: str) -> str:
     """An ABI word: checks that pass for every clean, non-negative value and doubt all others."""
     abi, padding = row.type, bytes(WORD - row.type.size)
     if abi.kind == "bytes":
@@ -474,7 +487,7 @@ def _emit_word(source: _Source, row: Field, name: str) -> str:
         if padding:
             source.names.append(name + "p")
             source.tests.append(f"{name}p != {padding!r}")
-        return f"new(HexBytes, {name})" if row.hexed else name
+        return f"hexed({name})" if row.hexed else name
     if abi.size in _STRUCT_CODES and not abi.signed:
         source.take(f"{len(padding)}s", name + "p")
         source.take(_STRUCT_CODES[abi.size], name)
@@ -486,11 +499,11 @@ def _emit_word(source: _Source, row: Field, name: str) -> str:
     return name
 
 
-def _emit_packed(source: _Source, row: Field, name: str) -> str:
+def _emit_packed(source: Source, row: Field, name: str) -> str:
     abi = row.type
     if abi.kind == "bytes":
         source.take(f"{abi.size}s", name)
-        return f"new(HexBytes, {name})" if row.hexed else name
+        return f"hexed({name})" if row.hexed else name
     if abi.size in _STRUCT_CODES:
         code = _STRUCT_CODES[abi.size]
         source.take(code.lower() if abi.signed else code, name)

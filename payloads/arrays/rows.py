@@ -6,7 +6,6 @@ no bytes here: the single decoder says what it is.
 
 from __future__ import annotations
 
-from binascii import unhexlify
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from payloads.arrays.records import Mask, Matrix
 from payloads.errors import Misuse, shown
-from payloads.inputs import MAX_PAYLOAD_BYTES, hex_text, json_text
+from payloads.inputs import MAX_PAYLOAD_BYTES, hex_text, json_text, unhex
 
 Positions = NDArray[np.int64]
 # Fewer payloads of one size than this are faster one by one.
@@ -150,7 +149,7 @@ def _of_items(items: Sequence[Any]) -> Rows:
 def _unhexed(texts: Sequence[str]) -> list[bytes] | None:
     """The bytes of plain hex; None if an item is anything else."""
     try:
-        return [unhexlify(text[2:] if text[:2] == "0x" else text) for text in texts]
+        return list(map(unhex, texts))
     except ValueError:
         return None
 

@@ -58,6 +58,18 @@ class BrokenLine(Record, frozen=True):
 CaptureRecord = Header | Frame | Incident | BrokenLine
 
 
+class Placed(Record, frozen=True, gc=False):
+    """A record and its place in the input: in words, and as numbers where the kind has them.
+
+    `offset` counts bytes of the content after decompression.
+    """
+
+    where: str
+    record: CaptureRecord
+    line: int | None = None
+    offset: int | None = None
+
+
 # --- to lines -------------------------------------------------------------------------------------
 
 

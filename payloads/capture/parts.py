@@ -82,7 +82,7 @@ def _header(name: str) -> Header | None:
             head = next(pieces, b"")
             if not head.startswith(_BEGINS):
                 return None
-            _, first = next(numbered_records(chain([head], pieces)))
+            first = next(numbered_records(chain([head], pieces))).record
     except (OSError, ValueError):  # a payload can be too long for a file's name, or hold a zero
         return None
     return first if isinstance(first, Header) else None

@@ -8,6 +8,7 @@ An `OSError` is let through. The format is described in docs/captures.md.
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -19,6 +20,7 @@ from payloads.capture.format import (
     BrokenLine,
     CaptureRecord,
     LaterFormat,
+    Placed,
     record_of,
 )
 from payloads.capture.frames import Frame
@@ -29,21 +31,25 @@ from payloads.inputs import to_path
 def read_records(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[CaptureRecord]:
     """Everything in one file of a capture, in order."""
     with opened(source) as stream:
-        for _, record in numbered_records(decompressed(stream)):
-            yield record
+        for placed in numbered_records(decompressed(stream)):
+            yield placed.record
 
 
-def numbered_records(pieces: Iterable[bytes]) -> Iterator[tuple[int, CaptureRecord]]:
-    """The records of a file's content, which comes in pieces; each with its line number."""
+def numbered_records(pieces: Iterable[bytes]) -> Iterator[Placed]:
+    """The records of a file's content, which comes in pieces; each with its place."""
     number = 0
     try:
-        for number, (line, whole) in enumerate(split_lines(pieces), 1):
+        for number, (offset, line, whole) in enumerate(split_lines(pieces), 1):
+            if number == 1 and line is not None:
+                line = line.removeprefix(BOM_UTF8)
             if line is None or line.strip():
-                yield number, record_of(line, number, whole)
+                record = record_of(line, number, whole)
+                yield Placed(f"line {number}", record, number, offset)
     except LaterFormat as error:
         raise error.why from None
     except Malformed as error:  # as of the compression
-        yield number + 1, BrokenLine(number + 1, error)
+        broken = BrokenLine(number + 1, error)
+        yield Placed(f"line {number + 1}", broken, number + 1)
 
 
 def read_frames(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[Frame]:
@@ -63,9 +69,12 @@ def opened(source: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
 
 def split_lines(
     pieces: Iterable[bytes], most: int = MAX_LINE_BYTES
-) -> Iterator[tuple[bytes | None, bool]]:
-    """Lines, each with whether it was ended; None in place of a line of more than `most` bytes."""
-    begun, size = BytesIO(), 0
+) -> Iterator[tuple[int, bytes | None, bool]]:
+    """Lines, each with the offset of its first byte and whether it was ended.
+
+    None stands in place of a line of more than `most` bytes.
+    """
+    begun, size, at = BytesIO(), 0, 0
     for piece in pieces:
         first, *others = piece.split(b"\n")
         size += len(first)
@@ -75,10 +84,12 @@ def split_lines(
             begun = BytesIO()
         if not others:
             continue
-        yield (begun.getvalue() if size <= most else None), True
+        yield at, (begun.getvalue() if size <= most else None), True
+        at += size + 1
         for line in others[:-1]:
-            yield line, True
+            yield at, line, True
+            at += len(line) + 1
         begun, size = BytesIO(), len(others[-1])
         begun.write(others[-1])
     if size:
-        yield (begun.getvalue() if size <= most else None), False
+        yield at, (begun.getvalue() if size <= most else None), False

@@ -20,39 +20,47 @@ from typing import TYPE_CHECKING
 from payloads._late import late
 
 if TYPE_CHECKING:
-    from payloads.chain.changes import StateChange, diff_states
-    from payloads.chain.explaining import Explained, ExplainedCall, ExplainedPayload, explain
-    from payloads.chain.fetch import fetch_state, save_state
-    from payloads.chain.guard import Sent, judge_transaction, refuse_transaction, send_guarded
-    from payloads.chain.live_state import LiveState
-    from payloads.chain.policy import Policy, PolicyRefusal
-    from payloads.chain.preflights import Preflight, preflight
-    from payloads.chain.problem import Problem
+    from payloads.chain.explaining.explain import explain
+    from payloads.chain.explaining.explained import Explained, ExplainedCall, ExplainedPayload
+    from payloads.chain.guarding.guard import (
+        Sent,
+        judge_transaction,
+        refuse_transaction,
+        send_guarded,
+    )
+    from payloads.chain.guarding.policy import Policy, PolicyRefusal
+    from payloads.chain.guarding.preflights import Preflight, preflight
+    from payloads.chain.guarding.problem import Problem
+    from payloads.chain.guarding.transaction import build_transaction
+    from payloads.chain.reading.changes import StateChange, diff_states
+    from payloads.chain.reading.fetch import fetch_state, save_state
+    from payloads.chain.reading.live_state import LiveState
+    from payloads.chain.reading.states import States
     from payloads.chain.rpc import Node, Unavailable, connect
-    from payloads.chain.states import States
-    from payloads.chain.transaction import build_transaction
 
 __all__ = [
     "Explained", "ExplainedCall", "ExplainedPayload", "LiveState", "Node", "Policy",
     "PolicyRefusal", "Preflight", "Problem", "Sent", "StateChange", "States", "Unavailable",
     "build_transaction", "connect", "diff_states", "explain", "fetch_state", "judge_transaction",
-    "preflight",
-    "refuse_transaction", "save_state", "send_guarded",
+    "preflight", "refuse_transaction", "save_state", "send_guarded",
 ]  # fmt: skip
 
 # Imported when first asked for: a guard needs no reader of events.
 _MODULES = {
-    **dict.fromkeys(("StateChange", "diff_states"), "changes"),
-    **dict.fromkeys(("Explained", "ExplainedCall", "ExplainedPayload", "explain"), "explaining"),
-    **dict.fromkeys(("fetch_state", "save_state"), "fetch"),
-    **dict.fromkeys(("Sent", "judge_transaction", "refuse_transaction", "send_guarded"), "guard"),
-    **dict.fromkeys(("Policy", "PolicyRefusal"), "policy"),
-    **dict.fromkeys(("Preflight", "preflight"), "preflights"),
-    "Problem": "problem",
+    **dict.fromkeys(("StateChange", "diff_states"), "reading.changes"),
+    **dict.fromkeys(("Explained", "ExplainedCall", "ExplainedPayload"), "explaining.explained"),
+    **dict.fromkeys(("fetch_state", "save_state"), "reading.fetch"),
+    **dict.fromkeys(
+        ("Sent", "judge_transaction", "refuse_transaction", "send_guarded"), "guarding.guard"
+    ),
+    **dict.fromkeys(("Policy", "PolicyRefusal"), "guarding.policy"),
+    **dict.fromkeys(("Preflight", "preflight"), "guarding.preflights"),
+    "explain": "explaining.explain",
+    "Problem": "guarding.problem",
     **dict.fromkeys(("Node", "Unavailable", "connect"), "rpc"),
-    "LiveState": "live_state",
-    "States": "states",
-    "build_transaction": "transaction",
+    "LiveState": "reading.live_state",
+    "States": "reading.states",
+    "build_transaction": "guarding.transaction",
 }
 
 __getattr__, __dir__ = late(__name__, _MODULES)

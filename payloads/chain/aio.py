@@ -24,11 +24,15 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 
 from payloads.abi.fields import hexed
-from payloads.chain import explaining, fetch, guard, preflights
-from payloads.chain.explaining import Explained
-from payloads.chain.guard import CAREFUL, Sent
-from payloads.chain.policy import Policy
-from payloads.chain.preflights import Preflight
+from payloads.chain.explaining import explain as explaining
+from payloads.chain.explaining.explained import Explained
+from payloads.chain.guarding import guard, preflights
+from payloads.chain.guarding.guard import CAREFUL, Sent
+from payloads.chain.guarding.policy import Policy
+from payloads.chain.guarding.preflights import Preflight
+from payloads.chain.guarding.transaction_fields import Transaction
+from payloads.chain.reading import fetch
+from payloads.chain.reading.states import Source
 from payloads.chain.rpc import (
     Node,
     endpoint_of,
@@ -37,8 +41,6 @@ from payloads.chain.rpc import (
     provider_by_url,
     provider_of,
 )
-from payloads.chain.states import Source
-from payloads.chain.transaction_fields import Transaction
 from payloads.errors import Misuse
 from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Verdict

@@ -22,11 +22,12 @@ from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from payloads.chain import aio, guard
-from payloads.chain.guard import CAREFUL
-from payloads.chain.policy import Policy
-from payloads.chain.signed_transactions import read_signed
-from payloads.chain.states import Source, contracts_of
+from payloads.chain import aio
+from payloads.chain.guarding import guard
+from payloads.chain.guarding.guard import CAREFUL
+from payloads.chain.guarding.policy import Policy
+from payloads.chain.guarding.signed_transactions import read_signed
+from payloads.chain.reading.states import Source, contracts_of
 from payloads.errors import Misuse, not_installed, shown
 from payloads.inputs import to_bytes
 from payloads.signatures import address_bytes

@@ -18,7 +18,16 @@ from typing import Annotated, Any
 
 from hexbytes import HexBytes
 
-from payloads.abi.fields import PACKED, WORD, Record, Table, field, hexed
+from payloads.abi.fields import (
+    PACKED,
+    READING,
+    WORD,
+    Record,
+    Table,
+    field,
+    hexed,
+    hexed_again,
+)
 from payloads.abi.solidity import Argument, Departure, Part, departures
 from payloads.abi.solidity import decode as abi_decode
 from payloads.abi.solidity import encode as abi_encode
@@ -236,19 +245,21 @@ def _beyond_abi(payload: FullReport) -> Iterator[Departure]:
 
 # --- reading --------------------------------------------------------------------------------------
 
-_new = bytes.__new__  # HexBytes of bytes, without the constructor's conversions
 _FIRST_TAIL = _HEAD_SIZE + WORD
 _LENGTH = slice(_HEAD_SIZE, _FIRST_TAIL)
+_VERSION = slice(_FIRST_TAIL, _FIRST_TAIL + 2)
 # More signatures than a contract could ever take go the general way.
 _MOST_SHAPED = 64
 
 Words = tuple[bytes, ...]
 Reader = Callable[[bytes, int], tuple[Any, ...]]
-# How to take a canonical payload apart. Two readers: of all up to the count of rs, and of the words
-# of rs or ss. Two byte strings that the payload must have: its offsets, and the padding of the blob
-# with the count of rs behind it. Then the position of the first r, the position of the count of ss,
-# and that count, which is the same word again.
+# How to take a canonical payload apart without its report. Two readers: of all up to the count of
+# rs, and of the words of rs or ss. Two byte strings that the payload must have: its offsets, and
+# the padding of the blob with the count of rs behind it. Then the position of the first r, the
+# position of the count of ss, and that count, which is the same word again.
 Shape = tuple[Reader, Reader, bytes, bytes, int, int, bytes]
+# How to take a canonical payload apart with its report.
+WholeReader = Callable[[bytes], "FullReport | None"]
 # The fields of a FullReport up to `raw_vs`.
 Fields = tuple[HexBytes, bytes, int, int, bytes, bytes, Words, Words, bytes]
 
@@ -264,7 +275,8 @@ def _shape(size: int, length: bytes) -> Shape | None:
     second = _FIRST_TAIL + blob + padding
     third = second + WORD + WORD * count
     heads = b"".join(offset.to_bytes(WORD, "big") for offset in (_HEAD_SIZE, second, third))
-    start = struct.Struct(f">{CONTEXT.codes}96s32s32x{blob}s{padding + WORD}s").unpack_from
+    context = "".join(CONTEXT.source().codes)
+    start = struct.Struct(f">{context}96s32s32x{blob}s{padding + WORD}s").unpack_from
     words = struct.Struct(">" + "32s" * count).unpack_from
     counted = count.to_bytes(WORD, "big")
     return start, words, heads, bytes(padding) + counted, second + WORD, third, counted
@@ -280,7 +292,55 @@ def split_canonical(raw: bytes) -> Fields | None:
     if offsets != heads or gap != between or raw[count_of_s:first_s] != counted:
         return None
     rs, ss = words(raw, first_r), words(raw, first_s)
-    return _new(HexBytes, digest), padding, epoch, round_, extra, blob, rs, ss, raw_vs
+    return hexed_again(digest), padding, epoch, round_, extra, blob, rs, ss, raw_vs
+
+
+@lru_cache(maxsize=1024)
+def _whole(size: int, length: bytes, table: Table | None) -> WholeReader | None:
+    """A reader of canonical payloads of this size, with a report of this length and table.
+
+    It is generated code, as the tables' own readers are, and takes both apart at once. Where it is
+    in doubt it answers None.
+    """
+    shape = _shape(size, length)
+    if shape is None or table is None or table.size != int.from_bytes(length, "big"):
+        return None
+    _, _, heads, between, _, _, counted = shape
+    context, report = CONTEXT.source("c"), table.source("f")
+    rs, ss = (_numbered(name, int.from_bytes(counted, "big")) for name in "rs")
+    words = "32s" * len(rs)
+    layout = (*context.codes, "96s32s32x", *report.codes, f"{len(between)}s{words}32s{words}")
+    names = (*context.names, "heads", "vs", *report.names, "between", *rs, "counted", *ss, "")
+    code = f"""
+def read(raw):
+    {", ".join(names)} = unpack(raw)
+    if heads != HEADS or between != BETWEEN or counted != COUNTED:
+        return None
+    {"; ".join(report.steps) or "pass"}
+    if {report.doubt}:
+        return None
+    return FullReport(
+        {context.arguments(CONTEXT)}, raw[{_FIRST_TAIL}:{_FIRST_TAIL + table.size}],
+        ({", ".join((*rs, ""))}), ({", ".join((*ss, ""))}), vs,
+        Report({report.arguments(table)}), "", raw,
+    )
+"""
+    scope: dict[str, Any] = {
+        **READING,
+        "unpack": struct.Struct(">" + "".join(layout)).unpack,
+        "HEADS": heads,
+        "BETWEEN": between,
+        "COUNTED": counted,
+        "Report": table.make,
+        "FullReport": FullReport,
+    }
+    exec(code, scope)
+    read: WholeReader = scope["read"]
+    return read
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [f"{name}{index}" for index in range(count)]
 
 
 def _split_general(raw: bytes) -> tuple[Fields, int]:
@@ -352,25 +412,28 @@ def decode(
     `schema` names the schema instead, for legacy v1 feed IDs, which carry no version.
     """
     raw = to_bytes(value)
-    fields, at = split_canonical(raw), _FIRST_TAIL
-    if fields is None:
-        fields, at = _split_general(raw)
-    digest, padding, epoch, round_, extra, blob, rs, ss, raw_vs = fields
-    try:
-        report: AnyReport
-        if schema is None and (known := PUBLISHED_TABLES.get(blob[:2])):
-            report, guess = known.read(blob), ""
-        else:
-            report, guess = read_report(blob, schema)
-    except Malformed as error:
-        raise error.shifted(at, "report") from None
-    # Named one by one: this is the hot path, and unpacking a tuple into a call is not free.
-    payload = FullReport(
-        digest, padding, epoch, round_, extra, blob, rs, ss, raw_vs, report, guess, raw
-    )
+    payload = None
+    if schema is None:
+        table = PUBLISHED_TABLES.get(raw[_VERSION])
+        if (read := _whole(len(raw), raw[_LENGTH], table)) is not None:
+            payload = read(raw)
+    if payload is None:
+        payload = decode_in_parts(raw, schema)
     if profile is not AS_CONTRACT:
         profile.require(payload)
     return payload
+
+
+def decode_in_parts(raw: bytes, schema: str | int | None) -> FullReport:
+    """The same for any layout: the payload is taken apart first, and then its report."""
+    fields, at = split_canonical(raw), _FIRST_TAIL
+    if fields is None:
+        fields, at = _split_general(raw)
+    try:
+        report, guess = read_report(fields[5], schema)
+    except Malformed as error:
+        raise error.shifted(at, "report") from None
+    return FullReport(*fields, report, guess, raw)
 
 
 def decode_envelope(value: Input, *, profile: Profile = AS_CONTRACT) -> FullReport:

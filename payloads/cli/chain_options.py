@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import click
 
-from payloads.chain.state_files import load_state
-from payloads.chain.states import States
+from payloads.chain.reading.state_files import load_state
+from payloads.chain.reading.states import States
 from payloads.cli import terminal
 from payloads.errors import Misuse, elide
 from payloads.verdicts.state import State

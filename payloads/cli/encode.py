@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from payloads import systems
-from payloads.chain.state_files import load_state
+from payloads.chain.reading.state_files import load_state
 from payloads.cli.chain_options import pay_option
 from payloads.cli.late_choice import LateChoice
 from payloads.cli.run import Run, command_options, guarded

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from payloads.chain.state_files import load_state
+from payloads.chain.reading.state_files import load_state
 from payloads.cli import terminal
 from payloads.cli.run import Run, guarded, output_options
 from payloads.cli.state import ReadingProgress
 from payloads.cli.verify import verdict_lines
 
 if TYPE_CHECKING:
-    from payloads.chain.explaining import Explained
+    from payloads.chain.explaining.explained import Explained
 
 
 @click.command(short_help="Say what a transaction verified, and why it failed.")
@@ -55,7 +55,7 @@ def explain(
       payloads explain 0x4f2a… --state state.json --json | jq .conclusion
       payloads explain 0x4f2a… --proxy 0x478A…
     """
-    from payloads.chain.explaining import explain as explain_transaction
+    from payloads.chain.explaining.explain import explain as explain_transaction
 
     run = Run(as_json, colour)
     state = None if state_path is None else load_state(state_path)

@@ -27,7 +27,7 @@ from payloads.inputs import MAX_TEXT_CHARACTERS, check_nesting, to_path
 from payloads.recognise import may_hold_payload
 
 if TYPE_CHECKING:
-    from payloads.capture.importers.messages import Placed
+    from payloads.capture.format import Placed
 
 _READ = 64 * 1024
 _MAGIC = 16
@@ -212,12 +212,15 @@ def _content(head: bytes, pieces: Iterable[bytes], prefix: str) -> Iterator[Item
         yield from _lines(pieces, prefix)
         return
     from payloads.capture.importers import any_file
+    from payloads.capture.importers.messages import ReadOptions
 
     any_file.check_read(head)
     # Colours are control characters of text; what has zeros besides, or no UTF-8, is no log.
     kind = "" if b"\0" in head or not _is_utf8(head) else any_file.sniff(head)
     if kind not in ("", "lines", "hex") or any_file.sniff(head) == "mitmproxy":
-        yield from _captured(any_file.records_of(kind or "mitmproxy", pieces), prefix)
+        yield from _captured(
+            any_file.records_of(kind or "mitmproxy", pieces, ReadOptions()), prefix
+        )
     elif _is_binary(head):
         yield _whole(pieces, whole, text=False)
     elif any_file.begins_document(head.lstrip().partition(b"\n")[0]):
@@ -228,13 +231,14 @@ def _content(head: bytes, pieces: Iterable[bytes], prefix: str) -> Iterator[Item
 
 def _parts(names: Iterable[str]) -> Iterator[Placed]:
     """The records of several files."""
+    from payloads.capture.format import Placed
     from payloads.capture.importers.any_file import import_records
 
     for name in names:
         with opened(name) as stream:
             awaited: Any = Awaited(stream, name)
             for where, record in import_records(awaited, kind="capture"):
-                yield f"{name}: {where}", record
+                yield Placed(f"{name}: {where}", record)
 
 
 def _captured(records: Iterable[Placed], prefix: str) -> Iterator[Item]:
@@ -249,7 +253,8 @@ def _captured(records: Iterable[Placed], prefix: str) -> Iterator[Item]:
 
     parts = Continuity()
     found = others = 0
-    for place, record in records:
+    for placed in records:
+        place, record = placed.where, placed.record
         where = place if place.startswith(prefix) else prefix + place
         match = _LINE.fullmatch(place.removeprefix(prefix).rpartition(": ")[2])
         number = int(match[1]) if match else None

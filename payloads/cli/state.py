@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from payloads import published
-from payloads.chain.changes import StateChange, diff_states
-from payloads.chain.state_files import load_state
+from payloads.chain.reading.changes import StateChange, diff_states
+from payloads.chain.reading.state_files import load_state
 from payloads.cli import terminal
 from payloads.cli.chain_options import load_state_then
 from payloads.cli.run import Run, guarded

@@ -11,7 +11,7 @@ import msgspec.structs
 from payloads import systems
 from payloads.abi.calldata import decode_call, function_named
 from payloads.abi.fields import Record, json_object
-from payloads.chain.states import States
+from payloads.chain.reading.states import States
 from payloads.cli import terminal
 from payloads.cli.chain_options import load_states_then, pay_option, state_options
 from payloads.cli.run import Run, command_options, guarded

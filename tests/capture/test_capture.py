@@ -114,7 +114,7 @@ def test_what_is_written_is_what_is_read(name: str, tmp_path_factory: Any) -> No
 @settings(max_examples=300)
 def test_text_that_is_not_utf8_keeps_its_bytes(data: bytes) -> None:
     line = line_of(frame(1, data, "text"))
-    (read,) = [one for _, one in numbered_records([line + b"\n"])]
+    (read,) = [one.record for one in numbered_records([line + b"\n"])]
     assert isinstance(read, Frame)
     assert read.raw == data
     assert isinstance(read.data, str) == _is_utf8(data)
@@ -133,7 +133,7 @@ def test_whatever_stands_in_a_file_is_reported_and_the_rest_is_read(junk: bytes,
     good = [line_of(frame(number)) for number in range(3)]
     junk = junk.replace(b"\n", b" ")
     pieces = b"\n".join([good[0], junk, *good[1:], b""])
-    read = [one for _, one in numbered_records([pieces[:at], pieces[at:]])]
+    read = [one.record for one in numbered_records([pieces[:at], pieces[at:]])]
     assert [one for one in read if isinstance(one, Frame)] == [frame(0), frame(1), frame(2)]
     if junk.strip():
         assert [one.line for one in read if isinstance(one, BrokenLine)] == [2]
@@ -221,7 +221,8 @@ def test_a_capture_of_a_later_format_is_refused(tmp_path: Path) -> None:
 
 def test_what_a_later_version_adds_is_ignored() -> None:
     line = b'{"at":1,"venue":"v","conn":1,"dir":"in","op":"text","text":"x","later":[1]}\n'
-    ((_, read),) = numbered_records([line])
+    (placed,) = numbered_records([line])
+    read = placed.record
     assert read == Frame("v", 1, "in", "text", 1, "x")
 
 

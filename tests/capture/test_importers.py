@@ -356,7 +356,7 @@ def test_any_json_is_a_har_or_malformed(value: Any) -> None:
 
 def test_kinds_that_are_none_are_misuse() -> None:
     with pytest.raises(Misuse, match="kind"):
-        of("", kind="pcap")
+        of("", kind="pdf")
 
 
 def test_hosts_of_venues() -> None:

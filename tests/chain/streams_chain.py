@@ -9,8 +9,8 @@ from typing import Any
 
 from eth_abi.abi import decode, encode
 
-from payloads.chain.contract_events import ACCESS, FEES, PROXY, VERIFIER_EVENTS, Event
-from payloads.chain.fetch import STATES, mapped
+from payloads.chain.reading.contract_events import ACCESS, FEES, PROXY, VERIFIER_EVENTS, Event
+from payloads.chain.reading.fetch import STATES, mapped
 from payloads.chainlink.state import V05
 from tests.chain.stork_chain import ADDRESS, StorkChain
 from tests.stork_contract import selector

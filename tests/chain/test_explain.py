@@ -12,8 +12,9 @@ import pytest
 from eth_abi.abi import encode
 
 from payloads import chainlink
-from payloads.chain import Explained, aio, connect, explain, fetch_state, mined, save_state
-from payloads.chain.receipt_events import REPORT_VERIFIED
+from payloads.chain import Explained, aio, connect, explain, fetch_state, save_state
+from payloads.chain.explaining import mined
+from payloads.chain.explaining.receipt_events import REPORT_VERIFIED
 from payloads.chain.rpc import Unavailable
 from payloads.chainlink.schemas import ReportV3
 from payloads.crypto import checksum

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from payloads.chain.fetch import fetch_state, save_state
+from payloads.chain.reading.fetch import fetch_state, save_state
 from payloads.chain.rpc import Unavailable
 from payloads.stork.state import StorkState
 from payloads.verdicts.state import State

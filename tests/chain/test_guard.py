@@ -16,7 +16,7 @@ from payloads.chain import (
     refuse_transaction,
     send_guarded,
 )
-from payloads.chain.fetch import fetch_state
+from payloads.chain.reading.fetch import fetch_state
 from payloads.chainlink import encode_calldata
 from payloads.chainlink.schemas import ReportV3
 from payloads.chainlink.state import ChainlinkState

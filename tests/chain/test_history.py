@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from payloads.chain.history import (
+from payloads.chain.reading.history import (
     AccessList,
     ConfigReplay,
     FeeHistory,

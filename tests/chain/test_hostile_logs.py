@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from payloads import State
 from payloads.chain import connect, judge_transaction
-from payloads.chain.contract_events import ACCESS, FEES, PROXY, VERIFIER_EVENTS, Event
+from payloads.chain.reading.contract_events import ACCESS, FEES, PROXY, VERIFIER_EVENTS, Event
 from payloads.chain.rpc import Log, Unavailable
 from payloads.errors import Misuse
 from tests import corpus

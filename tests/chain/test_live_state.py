@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payloads.chain import LiveState, StateChange, States, fetch_state, refuse_transaction
-from payloads.chain.memory import MOST_MARKS
+from payloads.chain.reading.memory import MOST_MARKS
+from payloads.chain.reading.states import contracts_of
 from payloads.chain.rpc import Unavailable, connect
-from payloads.chain.states import contracts_of
 from payloads.chainlink.state import ChainlinkState
 from payloads.errors import Misuse
 from payloads.verdicts.state import State
@@ -546,7 +546,7 @@ def test_whatever_the_file_holds_is_misuse_or_read(tmp_path: Path) -> None:
 def test_a_file_that_would_be_too_large_keeps_the_state_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("payloads.chain.live_state.MAX_STATE_BYTES", 3000)
+    monkeypatch.setattr("payloads.chain.reading.live_state.MAX_STATE_BYTES", 3000)
     path, chain = tmp_path / "state.json", streams_chain()
     state = live_over(chain, file=path).refresh()
     assert "live" not in json.loads(path.read_text())

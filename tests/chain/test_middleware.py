@@ -22,8 +22,8 @@ web3 = pytest.importorskip("web3")
 from eth_account import Account  # noqa: E402
 from web3.middleware import SignAndSendRawMiddlewareBuilder  # noqa: E402
 
+from payloads.chain.guarding.signed_transactions import read_signed  # noqa: E402
 from payloads.chain.middleware import GuardMiddlewareBuilder  # noqa: E402
-from payloads.chain.signed_transactions import read_signed  # noqa: E402
 
 KEY = Account.from_key(b"\x11" * 32)
 GAS = {"gas": 100_000, "gasPrice": 10**9, "nonce": 0, "chainId": 1}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from payloads.chain import Policy, Preflight, Problem, States, preflight
-from payloads.chain.contract_events import calldata
+from payloads.chain.reading.contract_events import calldata
 from payloads.chainlink.errors import ACCESS_FORBIDDEN, BAD_VERIFICATION
 from payloads.chainlink.state import ChainlinkState
 from payloads.crypto import checksum

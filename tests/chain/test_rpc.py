@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from payloads import published
-from payloads.chain.contract_events import PROXY, calldata, topics_of
+from payloads.chain.reading.contract_events import PROXY, calldata, topics_of
 from payloads.chain.rpc import Node, Reverts, Unavailable, connect, host_of
 from payloads.chainlink.verifier import judge
 from payloads.errors import Misuse

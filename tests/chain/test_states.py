@@ -16,7 +16,7 @@ from payloads.chain import (
     save_state,
     send_guarded,
 )
-from payloads.chain.states import state_for
+from payloads.chain.reading.states import state_for
 from payloads.chainlink.state import ChainlinkState
 from payloads.errors import Misuse
 from payloads.stork.state import StorkState

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from payloads import published
-from payloads.chain.mined import Mined
+from payloads.chain.explaining.mined import Mined
+from payloads.chain.explaining.which_proxy import proxy_of
 from payloads.chain.rpc import Block, connect
-from payloads.chain.which_proxy import proxy_of
 from payloads.errors import Misuse
 
 PROXIES = [

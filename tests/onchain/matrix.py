@@ -17,8 +17,8 @@ from typing import Any, Final
 from eth_abi.abi import encode
 
 from payloads.chain import Policy, PolicyRefusal, Preflight, fetch_state, preflight
-from payloads.chain.consumer import in_words
-from payloads.chain.guard import refuse_transaction
+from payloads.chain.guarding.consumer import in_words
+from payloads.chain.guarding.guard import refuse_transaction
 from payloads.chainlink.calldata import encode_calldata
 from payloads.stork import Asset
 from payloads.stork.calldata import DESERIALIZE, VERIFY

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from payloads.chain.explaining import Explained, explain
-from payloads.chain.fetch import fetch_state
-from payloads.chain.transaction import build_transaction
+from payloads.chain import Explained, explain
+from payloads.chain.guarding.transaction import build_transaction
+from payloads.chain.reading.fetch import fetch_state
 from payloads.chainlink.state import ChainlinkState
 from payloads.crypto import checksum
 from payloads.errors import Misuse

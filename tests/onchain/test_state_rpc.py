@@ -35,9 +35,9 @@ pytest.importorskip("web3")
 from web3 import HTTPProvider, Web3
 from web3.types import TxParams, Wei
 
-from payloads.chain.fetch import fetch_state, save_state
-from payloads.chain.guard import judge_transaction, send_guarded
-from payloads.chain.policy import Policy, PolicyRefusal
+from payloads.chain.guarding.guard import judge_transaction, send_guarded
+from payloads.chain.guarding.policy import Policy, PolicyRefusal
+from payloads.chain.reading.fetch import fetch_state, save_state
 from payloads.chain.rpc import Unavailable
 from tests.onchain.deployed import (
     FEED,

@@ -13,7 +13,7 @@ from payloads.testing import InsecureTestNetwork
 
 pytest.importorskip("web3")
 
-from payloads.chain.fetch import fetch_state
+from payloads.chain.reading.fetch import fetch_state
 from payloads.chain.rpc import Unavailable
 from tests.onchain.deployed import (
     LINK,

@@ -9,6 +9,7 @@
 * `lines`: one message a line, as websocat prints them, and wscat with `-x` or without a terminal.
 * `jsonl`: one JSON object a line, with the message in it, as loggers write.
 * `hex`: one payload's bytes a line.
+* `document` and `payload`: one payload, as JSON over several lines or as its bytes.
 
 All of them may be compressed (gzip, zstd, bzip2, xz). `import_records` looks at the first bytes to
 find the kind (`sniff`), unless it is told, and `Malformed` names a kind that is not read. Each
@@ -32,28 +33,28 @@ from typing import IO
 import msgspec
 
 from payloads.capture.compression import decompressed
+from payloads.capture.format import CaptureRecord, Placed
 from payloads.capture.frames import Frame
-from payloads.capture.importers import text
+from payloads.capture.importers import single, text
 from payloads.capture.importers.har import har
 from payloads.capture.importers.jsonl import is_logged, jsonl
-from payloads.capture.importers.messages import Placed
+from payloads.capture.importers.messages import ReadOptions
 from payloads.capture.importers.mitmproxy import mitmproxy
 from payloads.capture.importers.pieces import head_of
 from payloads.capture.importers.text import is_preamble
 from payloads.capture.reader import numbered_records, opened
-from payloads.errors import Malformed, Misuse
+from payloads.errors import Malformed, Misuse, shown
 from payloads.inputs import check_nesting, checked_text
 
 _FLOW = re.compile(rb"[0-9]{1,12}:[0-9]{1,12}:")
 
 
-def _capture(pieces: Iterable[bytes], _: str) -> Iterator[Placed]:
-    for number, record in numbered_records(pieces):
-        yield f"line {number}", record
+def _capture(pieces: Iterable[bytes], _: ReadOptions) -> Iterator[Placed]:
+    return numbered_records(pieces)
 
 
-# What reads each kind of file. The text is the venue of frames whose file names none.
-_READERS: dict[str, Callable[[Iterable[bytes], str], Iterator[Placed]]] = {
+# What reads each kind of file.
+_READERS: dict[str, Callable[[Iterable[bytes], ReadOptions], Iterator[Placed]]] = {
     "capture": _capture,
     "har": har,
     "mitmproxy": mitmproxy,
@@ -61,6 +62,8 @@ _READERS: dict[str, Callable[[Iterable[bytes], str], Iterator[Placed]]] = {
     "jsonl": jsonl,
     "lines": text.lines,
     "hex": text.hexes,
+    "document": single.document,
+    "payload": single.payload,
 }
 KINDS = tuple(_READERS)
 
@@ -146,23 +149,74 @@ def _is_logged(line: bytes) -> bool:
         return False
 
 
-def records_of(kind: str, pieces: Iterable[bytes], venue: str = "") -> Iterator[Placed]:
+# Text that shows no sign of frames.
+TEXT = "text"
+
+
+def kind_of(head: bytes, options: ReadOptions) -> str:
+    """The kind of an input that may be anything, or `TEXT`; `Malformed` for what is not read."""
+    if options.kind is not None:
+        return options.kind
+    if _HEX_LINE.fullmatch(head.partition(b"\n")[0]):
+        return "hex"
+    check_read(head)
+    found = sniff(head)
+    if found not in ("lines", "hex", "wscat"):
+        return found
+    line, end, _ = head.lstrip().partition(b"\n")
+    if end and begins_document(line):
+        return "document"
+    if text.shows_frames(head):
+        return "jsonl" if options.text_field and found == "lines" else found
+    return "payload" if _is_binary(head) else TEXT
+
+
+def _is_binary(head: bytes) -> bool:
+    # Colours are control characters of text.
+    return any(byte < 9 or 13 < byte < 27 or 27 < byte < 32 or byte == 127 for byte in head) or (
+        not is_utf8(head)
+    )
+
+
+# A line that needs no second look: a payload in hex.
+_HEX_LINE = re.compile(rb"\s*(?:0[xX])?[0-9a-fA-F]{64,}\s*")
+
+
+def is_utf8(head: bytes) -> bool:
+    """Whether the beginning of a file is UTF-8; a character may be cut off at its end."""
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start >= len(head) - 3 and error.reason == "unexpected end of data"
+    return True
+
+
+def checked(options: ReadOptions) -> ReadOptions:
+    """The options; `Misuse` for those that cannot be."""
+    if options.kind is not None and options.kind not in KINDS:
+        found = shown(options.kind)
+        raise Misuse("no such kind of file", field="kind", expected=", ".join(KINDS), found=found)
+    for name in options.__struct_fields__:
+        checked_text(getattr(options, name) or "", name)
+    return options
+
+
+def records_of(kind: str, pieces: Iterable[bytes], options: ReadOptions) -> Iterator[Placed]:
     """Every record of a file's content of that kind, with its place."""
-    return _READERS[kind](pieces, venue)
+    return _READERS[kind](pieces, options)
 
 
 def import_records(
     source: str | os.PathLike[str] | IO[bytes], *, kind: str | None = None, venue: str = ""
-) -> Iterator[Placed]:
+) -> Iterator[tuple[str, CaptureRecord]]:
     """Every record of a file with its place. `venue` is for frames whose file names none."""
-    if kind is not None and kind not in KINDS:
-        raise Misuse("no such kind of file", expected=", ".join(KINDS), found=kind)
-    checked_text(venue, "venue")
+    options = checked(ReadOptions(kind, venue))
     with opened(source) as stream:
         head, rest = head_of(decompressed(stream), tells_kind)
         if kind is None:
             check_read(head)
-        yield from records_of(kind or sniff(head), chain([head], rest), venue)
+        for placed in records_of(kind or sniff(head), chain([head], rest), options):
+            yield placed.where, placed.record
 
 
 def import_frames(

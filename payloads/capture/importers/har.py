@@ -16,13 +16,13 @@ from typing import Any
 
 import msgspec
 
-from payloads.capture.format import BrokenLine
+from payloads.capture.format import BrokenLine, Placed
 from payloads.capture.frames import Direction, Frame
 from payloads.capture.importers.messages import (
-    Placed,
+    ReadOptions,
     instant_of,
+    made,
     opcode_of,
-    placed,
     text_or_bytes,
     venue_of,
 )
@@ -79,7 +79,7 @@ _read_request = msgspec.json.Decoder(_Request).decode
 _read_message = msgspec.json.Decoder(float_hook=_number).decode
 
 
-def har(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
+def har(pieces: Iterable[bytes], options: ReadOptions) -> Iterator[Placed]:
     """Every message of the websockets in a HAR, with its place.
 
     Only one message at a time is made from the text: a HAR takes its own size, and little more.
@@ -91,11 +91,11 @@ def har(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
             raise Malformed("a HAR of too many entries", field="log.entries", expected=limit)
         listed, url = _entry(raw)
         if listed is None and url.startswith(("ws://", "wss://")):
-            yield f"entry {index}", BrokenLine(index, _left_out(url))
-        known, number = venue or venue_of(url), 0
+            yield Placed(f"entry {index}", BrokenLine(index, _left_out(url)))
+        known, number = options.venue or venue_of(url), 0
         for number, message in enumerate(_elements(listed or b"[]"), 1):
             where = f"entry {index}, message {number}"
-            yield where, placed(number, _har_frame, message, known, connection + 1)
+            yield Placed(where, made(number, _har_frame, message, known, connection + 1))
         connection += bool(number)
 
 

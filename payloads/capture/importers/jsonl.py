@@ -3,7 +3,8 @@
     {"ts": 1795996532740, "binary": false, "data": "0x4357"}
 
 `data` (or `message`, `text`) is the message; base64 where `binary` is true. The time may be called
-`ts`, `time` or `timestamp`, in seconds to nanoseconds, and the direction `direction` or `dir`.
+`ts`, `time` or `timestamp`: a number of seconds to nanoseconds, or ISO 8601. The direction may be
+called `direction` or `dir`. `ReadOptions` names other members, also inside of others: `event.data`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import Any
 
 import msgspec
 
-from payloads.capture.format import BrokenLine
+from payloads.capture.format import Placed
 from payloads.capture.frames import Direction, Frame
-from payloads.capture.importers.messages import Placed, instant_of, placed
-from payloads.capture.importers.text import numbered_lines
+from payloads.capture.importers.messages import ReadOptions, instant_of
+from payloads.capture.importers.text import each_line
 from payloads.errors import Malformed, shown
 from payloads.inputs import MAX_VALUES, check_nesting, check_values
 
@@ -26,6 +27,8 @@ _DATA, _TIME, _DIRECTION = (
 )  # fmt: skip
 
 _SENT, _RECEIVED = ("out", "sent", "send"), ("in", "received", "receive", "recv")
+# What loggers write in place of true for a binary message; 2 is the websocket's own opcode.
+_BINARY = (True, 1, 2, "binary", "base64", "true")
 
 
 def is_logged(record: Any) -> bool:
@@ -38,33 +41,51 @@ def is_logged(record: Any) -> bool:
     )
 
 
-def jsonl(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
+def jsonl(pieces: Iterable[bytes], options: ReadOptions) -> Iterator[Placed]:
     """The message in each line, with its place."""
-    for where, number, line in numbered_lines(pieces):
-        if isinstance(line, BrokenLine):
-            yield where, line
-        elif line.strip():
-            yield where, placed(number, _frame, line, venue, 1)
+    return each_line(pieces, lambda line: _frame(line, options) if line.strip() else None)
 
 
-def _frame(line: str, venue: str, connection: int) -> Frame:
+def _frame(line: str, options: ReadOptions) -> Frame:
     record = _parsed(line)
-    text = next((record[name] for name in _DATA if isinstance(record.get(name), str)), None)
+    names = (options.text_field,) if options.text_field else _DATA
+    text = next((found for name in names if isinstance(found := _member(record, name), str)), None)
     if text is None:
-        expected = ", ".join(_DATA)
+        expected = ", ".join(names)
         raise Malformed("a line without a message", field="line", expected=expected)
-    at = instant_of(next((record[name] for name in _TIME if name in record), None))
-    said = next((record[name] for name in _DIRECTION if name in record), "in")
-    if said not in (*_SENT, *_RECEIVED):
-        raise Malformed("unknown direction", field="direction", expected="in or out",
-                        found=shown(said))  # fmt: skip
-    direction: Direction = "out" if said in _SENT else "in"
-    if record.get("binary") is not True:
-        return Frame(venue, connection, direction, "text", at, text)
+    times = (options.time_field,) if options.time_field else _TIME
+    at = instant_of(next(filter(None, (_member(record, name) for name in times)), None))
+    direction, venue = _direction(record), options.venue
+    if not _is_binary(_member(record, options.binary_field or "binary")):
+        return Frame(venue, 1, direction, "text", at, text)
     try:
-        return Frame(venue, connection, direction, "binary", at, b64decode(text, validate=True))
+        return Frame(venue, 1, direction, "binary", at, b64decode(text, validate=True))
     except ValueError as error:
-        raise Malformed("not base64", field="data", found=str(error)) from None
+        field = options.text_field or "data"
+        raise Malformed("not base64", field=field, found=str(error)) from None
+
+
+def _member(record: Any, name: str) -> Any:
+    """A member by its name; where there is none of that name, by the names along a path."""
+    if not isinstance(record, dict):
+        return None
+    if name in record:
+        return record[name]
+    first, dot, rest = name.partition(".")
+    return _member(record.get(first), rest) if dot else None
+
+
+def _is_binary(said: Any) -> bool:
+    return isinstance(said, bool | int | str) and said in _BINARY
+
+
+def _direction(record: dict[str, Any]) -> Direction:
+    said = next((record[name] for name in _DIRECTION if name in record), "in")
+    if said in _RECEIVED:
+        return "in"
+    if said in _SENT:
+        return "out"
+    raise Malformed("unknown direction", field="direction", expected="in or out", found=shown(said))
 
 
 def _parsed(line: str) -> dict[str, Any]:

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
 from payloads import venues
+from payloads.abi.fields import Record
 from payloads.capture.format import BrokenLine, CaptureRecord
 from payloads.capture.frames import UNKNOWN_TIME, Frame, Opcode
 from payloads.errors import Malformed, PayloadError, shown
 
-# A record, and where in its file it stood.
-Placed = tuple[str, CaptureRecord]
+
+class ReadOptions(Record, frozen=True):
+    """What the caller knows of an input that its content does not say.
+
+    `kind` is taken instead of the one that the content shows. `venue` is for frames whose file
+    names none. The fields name the members of a JSON line that have the message, the time, and
+    whether the message is binary. `keylog` is a file of TLS secrets, for pcap.
+    """
+
+    kind: str | None = None
+    venue: str = ""
+    text_field: str = ""
+    time_field: str = ""
+    binary_field: str = ""
+    keylog: str = ""
+
 
 _OPCODES: dict[int, Opcode] = {1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}
 
@@ -31,7 +48,7 @@ def venue_of(url_or_host: str) -> str:
     return ""
 
 
-def placed(
+def made(
     number: int, make: Callable[[Any, str, int], Frame], message: Any, venue: str, connection: int
 ) -> CaptureRecord:
     try:
@@ -55,13 +72,40 @@ def opcode_of(number: Any) -> Opcode:
     raise Malformed("unknown opcode", field="opcode", expected=expected, found=shown(number))
 
 
+# The powers of ten that make nanoseconds of a number below each limit.
+_UNITS = ((10**11, 9), (10**14, 6), (10**17, 3), (2**63, 0))
+
+
 def instant_of(time: Any) -> int:
-    """Nanoseconds of a time in seconds, milliseconds or microseconds; its size shows the unit."""
+    """Nanoseconds of a number in seconds to nanoseconds, whose size shows the unit, or of ISO 8601.
+
+    Any other time is unknown.
+    """
+    if isinstance(time, str) and (match := _ISO_ALONE.fullmatch(time)):
+        return iso_instant(match)
     try:
         number = Decimal(time) if type(time) in (int, float, str, Decimal) else None
     except (InvalidOperation, ValueError):
         number = None
-    if number is None or not number.is_finite() or not 0 <= number < 10**18:
+    if number is None or not number.is_finite() or not 0 <= number < 2**63:
         return UNKNOWN_TIME
-    scale = next(s for limit, s in ((10**11, 9), (10**14, 6), (10**18, 3)) if number < limit)
+    scale = next(scale for limit, scale in _UNITS if number < limit)
     return int(number.scaleb(scale))
+
+
+ISO = (
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,]([0-9]{1,9}))?"
+    r"(Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
+_ISO_ALONE = re.compile(ISO)
+
+
+def iso_instant(match: re.Match[str]) -> int:
+    """The nanoseconds of a match of `ISO`; UTC where no zone is given."""
+    day, clock, fraction, zone = match.groups()
+    zone = (zone or "Z").replace("Z", "+00:00")
+    try:
+        when = datetime.fromisoformat(f"{day}T{clock}{zone}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return UNKNOWN_TIME
+    return max(UNKNOWN_TIME, int(when.timestamp()) * 10**9 + int((fraction or "").ljust(9, "0")))

@@ -13,13 +13,13 @@ from decimal import Decimal, InvalidOperation
 from typing import IO, Any, cast
 
 from payloads.capture.compression import Torn
-from payloads.capture.format import BrokenLine
+from payloads.capture.format import BrokenLine, Placed
 from payloads.capture.frames import UNKNOWN_TIME, Direction, Frame
 from payloads.capture.importers.messages import (
-    Placed,
+    ReadOptions,
     instant_of,
+    made,
     opcode_of,
-    placed,
     text_or_bytes,
     venue_of,
 )
@@ -35,7 +35,7 @@ _DEEPEST = 32
 _LONGEST_PREFIX = 12
 
 
-def mitmproxy(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
+def mitmproxy(pieces: Iterable[bytes], options: ReadOptions) -> Iterator[Placed]:
     """Every message of the websockets in a flow file, with its place."""
     stream = cast(IO[bytes], JoinedPieces(pieces))
     connection = number = 0
@@ -45,12 +45,12 @@ def mitmproxy(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
             connection += bool(listed)
             for index, message in enumerate(listed, 1):
                 where = f"flow {number}, message {index}"
-                known = venue or venue_of(host)
-                yield where, placed(index, _mitm_frame, message, known, connection)
+                known = options.venue or venue_of(host)
+                yield Placed(where, made(index, _mitm_frame, message, known, connection))
     except Malformed as error:
         if not number and not isinstance(error, Torn):
             raise
-        yield f"flow {number + 1}", BrokenLine(number + 1, error)
+        yield Placed(f"flow {number + 1}", BrokenLine(number + 1, error))
 
 
 def _mitm_frame(message: Any, venue: str, connection: int) -> Frame:

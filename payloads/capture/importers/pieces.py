@@ -32,13 +32,13 @@ def _raising(error: Malformed) -> Iterator[bytes]:
     yield b""
 
 
-def whole(pieces: Iterable[bytes]) -> bytes:
-    """All of a file, up to `MAX_WHOLE_BYTES`; kept once."""
+def whole(pieces: Iterable[bytes], most: int = MAX_WHOLE_BYTES) -> bytes:
+    """All of a file, up to a bound; kept once."""
     content = BytesIO()
     for piece in pieces:
-        if content.tell() + len(piece) > MAX_WHOLE_BYTES:
-            limit, reason = f"at most {MAX_WHOLE_BYTES} bytes", "too large to be read whole"
-            raise Malformed(reason, offset=MAX_WHOLE_BYTES, field="file", expected=limit)
+        if content.tell() + len(piece) > most:
+            limit, reason = f"at most {most} bytes", "too large to be read whole"
+            raise Malformed(reason, offset=most, field="file", expected=limit)
         content.write(piece)
     return content.getvalue()
 

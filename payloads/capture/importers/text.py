@@ -11,26 +11,27 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Literal
 
+import msgspec
 from msgspec.structs import replace
 
-from payloads.capture.format import BrokenLine
+from payloads.capture.format import BrokenLine, CaptureRecord, Placed
 from payloads.capture.frames import UNKNOWN_TIME, Direction, Frame
-from payloads.capture.importers.messages import Placed
+from payloads.capture.importers.messages import ISO, ReadOptions, iso_instant
 from payloads.capture.reader import split_lines
 from payloads.errors import Malformed, PayloadError, elide
-from payloads.inputs import MAX_TEXT_CHARACTERS, to_bytes
+from payloads.inputs import MAX_TEXT_CHARACTERS, check_nesting, to_bytes
 
 # The lines of a message that wscat shows; a line takes some 60 bytes of memory beside its text.
 MAX_MESSAGE_LINES = 1_000_000
+# A line of JSON that is cut off after so much is a frame; before, it may be a line of a program.
+_LONG_LINE = 1_000
+# A payload is longer, and a number or a word that happens to be hex is shorter.
+_LONG_HEX = 64
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _HEX_LINE = re.compile(r"(?:0[xX])?[0-9a-fA-F]+")
-_ISO = re.compile(
-    r"\[?([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,]([0-9]{1,9}))?"
-    r"(Z|[+-][0-9]{2}:?[0-9]{2})?\]?\s+"
-)
+_ISO = re.compile(rf"\[?{ISO}\]?\s+")
 _EPOCH = re.compile(r"([0-9]{10})(?:\.([0-9]{1,9}))?\s+")
 # The default of `ts`: without year and zone, so it is not a time that can be used.
 _MONTH = re.compile(
@@ -61,6 +62,33 @@ def kind_of(text: str) -> Literal["wscat", "lines", "hex"]:
     return "hex" if found and all(map(_HEX_LINE.fullmatch, found)) else "lines"
 
 
+def shows_frames(head: bytes) -> bool:
+    """Whether one of the first lines has JSON, a long hex word, or the words of wscat."""
+    lines = map(_bare, head.decode("utf-8", "replace").split("\n")[:50])
+    return any(map(_shows_frame, lines))
+
+
+def _shows_frame(line: str) -> bool:
+    message = line.strip().removeprefix("> ").removeprefix("< ")
+    if _WSCAT_SAYS.match(message) or _is_json(message):
+        return True
+    return len(message) >= _LONG_HEX and _HEX_LINE.fullmatch(message) is not None
+
+
+def _is_json(line: str) -> bool:
+    """Whether a line is an object or a list of JSON, or the beginning of such a line."""
+    if line[:1] not in ("{", "["):
+        return False
+    try:
+        check_nesting(line)
+        msgspec.json.decode(line)
+    except msgspec.DecodeError as error:
+        return "truncated" in str(error) and len(line) > _LONG_LINE
+    except (Malformed, UnicodeError, RecursionError):
+        return False
+    return True
+
+
 def _bare(line: str) -> str:
     """A line without colours and time."""
     return _timed(_undressed(line))[1]
@@ -75,50 +103,56 @@ def _timed(line: str) -> tuple[int, str]:
         nanoseconds = int((match[2] or "").ljust(9, "0"))
         return int(match[1]) * 10**9 + nanoseconds, line[match.end() :]
     if match := _ISO.match(line):
-        day, clock, fraction, zone = match.groups()
-        zone = (zone or "Z").replace("Z", "+00:00")
-        try:
-            when = datetime.fromisoformat(f"{day}T{clock}{zone}").astimezone(UTC)
-        except (ValueError, OverflowError):
+        if not (at := iso_instant(match)):
             return UNKNOWN_TIME, line
-        at = int(when.timestamp()) * 10**9 + int((fraction or "").ljust(9, "0"))
         return at, line[match.end() :]
     if match := _MONTH.match(line):
         return UNKNOWN_TIME, line[match.end() :]
     return UNKNOWN_TIME, line
 
 
-def lines(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
+def lines(pieces: Iterable[bytes], options: ReadOptions) -> Iterator[Placed]:
     """A message a line."""
-    return _each(pieces, lambda line: _plain_line(line, venue))
+    return each_line(pieces, lambda line: _plain_line(line, options.venue))
 
 
-def hexes(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
+def hexes(pieces: Iterable[bytes], options: ReadOptions) -> Iterator[Placed]:
     """A payload's bytes a line, in hex."""
-    return _each(pieces, lambda line: _hex_line(line, venue))
+    return each_line(pieces, lambda line: _hex_line(line, options.venue))
 
 
-def _each(pieces: Iterable[bytes], make: Callable[[str], Frame | None]) -> Iterator[Placed]:
-    for where, number, line in numbered_lines(pieces):
+def each_line(
+    pieces: Iterable[bytes], make: Callable[[str], CaptureRecord | None]
+) -> Iterator[Placed]:
+    """The record that `make` finds on each line; None for a line without one."""
+    for number, offset, line in numbered_lines(pieces):
         try:
             record = line if isinstance(line, BrokenLine) else make(line)
         except PayloadError as error:
             record = BrokenLine(number, error)
         if record is not None:
-            yield where, record
+            yield on_line(record, number, offset)
 
 
-def numbered_lines(pieces: Iterable[bytes]) -> Iterator[tuple[str, int, str | BrokenLine]]:
-    """Lines of text, each with its place."""
+def on_line(record: CaptureRecord, number: int, offset: int | None) -> Placed:
+    """A record with the number of its line."""
+    return Placed(f"line {number}", record, number, offset)
+
+
+def numbered_lines(
+    pieces: Iterable[bytes],
+) -> Iterator[tuple[int, int | None, str | BrokenLine]]:
+    """Lines of text, each with its number and the offset of its first byte."""
     number = 0
     try:
-        for number, (raw, _) in enumerate(split_lines(pieces, MAX_TEXT_CHARACTERS), 1):
+        split = split_lines(pieces, MAX_TEXT_CHARACTERS)
+        for number, (offset, raw, _) in enumerate(split, 1):
             try:
-                yield f"line {number}", number, _text(raw, number)
+                yield number, offset, _text(raw, number)
             except Malformed as error:
-                yield f"line {number}", number, BrokenLine(number, error)
+                yield number, offset, BrokenLine(number, error)
     except Malformed as error:  # of the compression
-        yield f"line {number + 1}", number + 1, BrokenLine(number + 1, error)
+        yield number + 1, None, BrokenLine(number + 1, error)
 
 
 def _text(line: bytes | None, number: int) -> str:
@@ -132,14 +166,14 @@ def _text(line: bytes | None, number: int) -> str:
         raise Malformed(reason, offset=error.start, field="line", found=error.reason) from None
 
 
-def wscat(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
+def wscat(pieces: Iterable[bytes], options: ReadOptions) -> Iterator[Placed]:
     """Messages as wscat shows them on a terminal. A message may take several lines."""
-    last: tuple[str, Frame] | None = None
+    last: tuple[Frame, int, int | None] | None = None
     more: list[str] = []
     size = 0
-    for where, number, line in numbered_lines(pieces):
+    for number, offset, line in numbered_lines(pieces):
         if isinstance(line, BrokenLine):
-            yield where, line
+            yield on_line(line, number, offset)
             continue
         at, text = _timed(_undressed(line))
         if _SCRIPT_SAYS.match(text):
@@ -159,20 +193,23 @@ def wscat(pieces: Iterable[bytes], venue: str) -> Iterator[Placed]:
         last, more, size = None, [], 0
         if begins and text[2:].strip() and not _WSCAT_SAYS.match(text.lstrip("<> ")):
             direction: Direction = "in" if text[0] == "<" else "out"
-            last = where, Frame(venue, 1, direction, "text", at, text[2:])
+            frame = Frame(options.venue, 1, direction, "text", at, text[2:])
+            last = frame, number, offset
         elif not begins and text.strip(" >"):
             error = Malformed("neither sent nor received", field="line", found=elide(text))
-            yield where, BrokenLine(number, error)
+            yield on_line(BrokenLine(number, error), number, offset)
     if last is not None:
         yield _continued(*last, more, size)
 
 
-def _continued(where: str, frame: Frame, more: list[str], size: int) -> Placed:
+def _continued(frame: Frame, number: int, offset: int | None, more: list[str], size: int) -> Placed:
     if size and not more:
         limit = f"at most {MAX_MESSAGE_LINES} lines and {MAX_TEXT_CHARACTERS} characters"
         error = Malformed("longer than any message", field="message", expected=limit, found="more")
-        return where, BrokenLine(int(where.rpartition(" ")[2]), error)
-    return where, replace(frame, data="\n".join([str(frame.data), *more])) if more else frame
+        return on_line(BrokenLine(number, error), number, offset)
+    if more:
+        frame = replace(frame, data="\n".join([str(frame.data), *more]))
+    return on_line(frame, number, offset)
 
 
 def _plain_line(line: str, venue: str) -> Frame | None:

@@ -22,16 +22,16 @@ from pathlib import Path
 from typing import Any
 
 from payloads import published
-from payloads.chain import fees_and_access, fetch_stork
-from payloads.chain.contract_events import (
+from payloads.chain.reading import fees_and_access, fetch_stork
+from payloads.chain.reading.contract_events import (
     PROXIES,
     PROXY,
     VERIFIER_EVENTS,
     VERIFIERS,
     WITH_VIEWS,
 )
-from payloads.chain.contract_reader import ContractReader, in_order
-from payloads.chain.history import (
+from payloads.chain.reading.contract_reader import ContractReader, in_order
+from payloads.chain.reading.history import (
     ConfigBuilder,
     ConfigReplay,
     History,
@@ -39,8 +39,8 @@ from payloads.chain.history import (
     hex_text,
     replay_destination,
 )
+from payloads.chain.reading.state_files import write_text
 from payloads.chain.rpc import Unavailable, connect
-from payloads.chain.state_files import write_text
 from payloads.chainlink.state import V03, V04, V05, V051
 from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, elide, shown

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from payloads.abi.fields import Record, Wide, jsonable
-from payloads.chain.contract_events import Event
+from payloads.chain.reading.contract_events import Event
 from payloads.chain.rpc import Log, Unavailable
 from payloads.crypto import checksum
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from payloads import systems
-from payloads.chain.state_files import load_state
+from payloads.chain.reading.state_files import load_state
 from payloads.crypto import checksum
 from payloads.errors import Misuse, shown
 from payloads.inputs import to_path
@@ -21,7 +21,7 @@ from payloads.signatures import address_bytes
 from payloads.verdicts.state import State
 
 if TYPE_CHECKING:
-    from payloads.chain.live_state import LiveState
+    from payloads.chain.reading.live_state import LiveState
 
 # What a guard takes as a state.
 Source: TypeAlias = "State | LiveState | States"

@@ -12,9 +12,9 @@ from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
 
-from payloads.chain.contract_events import Event, calldata, topics_of
-from payloads.chain.history import TimedEvent
-from payloads.chain.memory import Answer, Memory, Row, key_of
+from payloads.chain.reading.contract_events import Event, calldata, topics_of
+from payloads.chain.reading.history import TimedEvent
+from payloads.chain.reading.memory import Answer, Memory, Row, key_of
 from payloads.chain.rpc import Block, Log, Node, Reverts, Silent, Unavailable
 from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, shown

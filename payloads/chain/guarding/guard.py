@@ -9,12 +9,12 @@ that time plus the policy's margin, because a later block will take it. It must 
 
 A transaction is judged if it goes straight to the state's own proxy, to a function that verifies;
 or to a contract that the policy names as a consumer, with payloads in its calldata (see
-`payloads.chain.consumer`). It must be on the state's own chain, and the caller of the proxy must be
-the one that the state was fetched for. Anything else is `Misuse`, so that a guard never waves
-through what it did not look at. What the contract takes, a
-`Policy` may still refuse. The state is what the caller fetched: keep it fresh, since configs, fees
-and access may change. A `LiveState` does that; of a `States`, the state of the node's chain and of
-the transaction's `to` is taken.
+`payloads.chain.guarding.consumer`). It must be on the state's own chain, and the caller of the
+proxy must be the one that the state was fetched for. Anything else is `Misuse`, so that a guard
+never waves through what it did not look at. What the contract takes, a `Policy` may still refuse.
+The state is what the caller fetched: keep it fresh, since configs, fees and access may change. A
+`LiveState` does that; of a `States`, the state of the node's chain and of the transaction's `to` is
+taken.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from hexbytes import HexBytes
 from payloads import systems
 from payloads.abi.calldata import decode_call, function_of
 from payloads.abi.fields import Record, hexed
-from payloads.chain import transaction_fields as fields
-from payloads.chain.consumer import Handover, compare, handover, run
-from payloads.chain.policy import Policy, PolicyRefusal
+from payloads.chain.guarding import transaction_fields as fields
+from payloads.chain.guarding.consumer import Handover, compare, handover, run
+from payloads.chain.guarding.policy import Policy, PolicyRefusal
+from payloads.chain.guarding.transaction_fields import Transaction
+from payloads.chain.reading.states import Source, States, state_for
 from payloads.chain.rpc import Node, connect
-from payloads.chain.states import Source, States, state_for
-from payloads.chain.transaction_fields import Transaction
 from payloads.crypto import checksum
 from payloads.embedding import embedded
 from payloads.errors import Misuse, PayloadError, shown

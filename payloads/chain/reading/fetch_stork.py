@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from payloads.chain.contract_events import Event
-from payloads.chain.contract_reader import ContractReader
-from payloads.chain.history import History, TimedEvent, hex_text
+from payloads.chain.reading.contract_events import Event
+from payloads.chain.reading.contract_reader import ContractReader
+from payloads.chain.reading.history import History, TimedEvent, hex_text
 from payloads.chain.rpc import Unavailable
 from payloads.errors import shown
 from payloads.stork.state import MAX_SIGNERS, STORK, STORK_MULTISIGNER

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from payloads.chain.contract_events import ACCESS, FEE_MANAGERS, FEES, calldata
-from payloads.chain.contract_reader import ContractReader, in_order
-from payloads.chain.history import (
+from payloads.chain.reading.contract_events import ACCESS, FEE_MANAGERS, FEES, calldata
+from payloads.chain.reading.contract_reader import ContractReader, in_order
+from payloads.chain.reading.history import (
     AccessList,
     FeeHistory,
     History,

@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from payloads.abi.fields import Record
-from payloads.chain import transaction_fields as fields
-from payloads.chain.consumer import compare, passes_all_the_same, run
-from payloads.chain.funds import FUNDS, Funds
-from payloads.chain.guard import (
+from payloads.chain.guarding import transaction_fields as fields
+from payloads.chain.guarding.consumer import compare, passes_all_the_same, run
+from payloads.chain.guarding.funds import FUNDS, Funds
+from payloads.chain.guarding.guard import (
     CAREFUL,
     Judged,
     Way,
@@ -32,11 +32,11 @@ from payloads.chain.guard import (
     judge_twice,
     read_clock,
 )
-from payloads.chain.policy import Policy
-from payloads.chain.problem import Problem, Problems
+from payloads.chain.guarding.policy import Policy
+from payloads.chain.guarding.problem import Problem, Problems
+from payloads.chain.guarding.transaction_fields import Transaction
+from payloads.chain.reading.states import Source
 from payloads.chain.rpc import Node, connect
-from payloads.chain.states import Source
-from payloads.chain.transaction_fields import Transaction
 from payloads.errors import Misuse
 from payloads.verdicts.checks import Check, Finding
 from payloads.verdicts.verdict import Verdict

@@ -6,9 +6,9 @@ fee manager, each by the caller's allowance. Value beyond the fee is sent back t
 
 from __future__ import annotations
 
-from payloads.chain.contract_reader import ContractReader
-from payloads.chain.guard import Way
-from payloads.chain.problem import Problems
+from payloads.chain.guarding.guard import Way
+from payloads.chain.guarding.problem import Problems
+from payloads.chain.reading.contract_reader import ContractReader
 from payloads.chain.rpc import Node, Reverts
 from payloads.chainlink.state import V03, V04, FeeManager
 from payloads.crypto import checksum

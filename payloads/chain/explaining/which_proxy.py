@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from payloads import published
-from payloads.chain.contract_events import calldata
-from payloads.chain.mined import Mined
+from payloads.chain.explaining.mined import Mined
+from payloads.chain.reading.contract_events import calldata
 from payloads.chain.rpc import Node, Reverts
 from payloads.crypto import checksum
 from payloads.errors import Misuse

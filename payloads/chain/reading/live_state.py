@@ -33,13 +33,13 @@ from typing import Any, Self
 import msgspec.structs
 
 from payloads.backing_off import pause_after
-from payloads.chain.changes import StateChange, diff_states
-from payloads.chain.contract_reader import ContractReader
-from payloads.chain.fetch import Progress, read_state
-from payloads.chain.history import TimedEvent
-from payloads.chain.memory import Mark, Memory
+from payloads.chain.reading.changes import StateChange, diff_states
+from payloads.chain.reading.contract_reader import ContractReader
+from payloads.chain.reading.fetch import Progress, read_state
+from payloads.chain.reading.history import TimedEvent
+from payloads.chain.reading.memory import Mark, Memory
+from payloads.chain.reading.state_files import load_state, write_text
 from payloads.chain.rpc import Node, Unavailable, connect, is_async, provider_of
-from payloads.chain.state_files import load_state, write_text
 from payloads.crypto import checksum
 from payloads.errors import Misuse, PayloadError, shown
 from payloads.inputs import to_path

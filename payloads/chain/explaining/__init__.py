@@ -1,0 +1,1 @@
+"""A transaction after the fact: what was called, and what the contract decided."""

@@ -1,0 +1,1 @@
+"""The state of a contract, read from a chain, kept in files, and compared."""
