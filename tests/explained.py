@@ -236,7 +236,8 @@ def _state(state: Any) -> Iterator[str]:
     yield f"  {state.described()} | age {state.age()} | flat fee {state.flat_fee}"
     for key, value in (*state.to_dict().items(), *state.deciding().items()):
         yield f"  {key} is {value}"
-    for time in (0, NOW - 45, NOW - 35, NOW - 7, NOW):
+    for ago in (NOW, 51, 50, 45, 41, 40, 35, 31, 30, 8, 7, 3, 2, 0):
+        time = NOW - ago
         try:
             then = state.at(time)
         except Misuse as error:
@@ -259,11 +260,13 @@ def _judged(judge: Callable[[], Verdict]) -> Iterator[str]:
 def _quote_in_lines(raw: bytes, state: Any) -> Iterator[str]:
     try:
         found = chainlink.quote(raw, state, now=NOW)
+        other = chainlink.quote(raw, state, sender=made_up.OTHER)
         bulk = chainlink.quote_bulk([raw, raw], state, pay="native", now=NOW)
     except (Malformed, Misuse) as error:
         yield from made_up.error_lines(error)
         return
     yield from (f"  {key}: {value}" for key, value in found.to_dict().items())
+    yield f"  {other.link} {other.native} {other.expires_in}"
     yield f"  {bulk.link} {bulk.native} {bulk.value} {bulk.reward()} {bulk.reward('native')}"
 
 

@@ -194,6 +194,7 @@ def chainlink_payloads() -> Iterator[tuple[str, bytes]]:
     yield "dirty word", _resigned(_swapped(blob, 32, b"\1"))
     yield "other feed", _resigned(_swapped(blob, 2, b"\x77"))
     yield "unknown schema", _resigned(b"\0\x7f" + blob[2:])
+    yield "unknown schema, longer", _resigned(b"\0\x7f" + blob[2:] + b"\1" * 41)
     yield "version 1", _resigned(b"\0\1" + blob[2:])
     payload = chainlink.decode(good)
     fewer = msgspec.structs.replace(payload, ss=payload.ss[:-1], raw=b"")
@@ -411,6 +412,7 @@ def calls() -> Iterator[tuple[str, Callable[[], Any]]]:
     """Judgements to make, by name."""
     yield from _paid()
     yield from _of_payloads()
+    yield from _faulty()
     yield from _views()
     for name, state in stork_states():
         for what, raw in stork_payloads():
@@ -450,6 +452,27 @@ def _of_payloads() -> Iterator[tuple[str, Callable[[], Any]]]:
         if name in ("v0.4.0 without fees", "v0.5.0 with fees"):
             for what, raw in of_each_schema():
                 yield f"{name}, {what}", partial(chainlink.judge, raw, state, **how)
+
+
+def _faulty() -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Bulk calls of which an element cannot be read, and calls that end early."""
+    good = full_report()
+    call = VERIFY_BULK.calldata([good, good[:300], good], parameter(LINK, None))
+    starts = 4 + 64 + 32
+    calls = [("all there", call)]
+    for index in (0, 2):
+        for offset in (len(call) - starts - 32, len(call) - starts - 31, 2**255, 2**256 - 32):
+            word = offset.to_bytes(32, "big")
+            calls.append(
+                (f"element {index} at {hex(offset)}", _swapped(call, starts + 32 * index, word))
+            )
+    one = VERIFY.calldata(good, b"")
+    calls += [(f"verify cut at {size}", one[:size]) for size in (3, 4, 36, 37, 67, 68, 99, 100)]
+    for name, state in chainlink_states():
+        if name.endswith(("with fees", "without fees", "no-op", "for no one", "for all")):
+            for what, raw in calls:
+                how: dict[str, Any] = {"now": NOW, "value": 5}
+                yield f"{name}, {what}", partial(chainlink.judge_calldata, raw, state, **how)
 
 
 def _views() -> Iterator[tuple[str, Callable[[], Any]]]:

@@ -14,6 +14,7 @@ from payloads.cli.inspect import inspect
 from payloads.cli.quote import quote
 from payloads.cli.recover import recover
 from payloads.cli.replay import replay
+from payloads.cli.report import report
 from payloads.cli.simulate import simulate
 from payloads.cli.state import state
 from payloads.cli.verify import verify
@@ -71,11 +72,12 @@ def main() -> None:
       payloads capture stork BTCUSD -o FILE    keep what a venue sends
       payloads replay FILE                     play it again
       payloads simulate stork                  a venue on loopback, to try all of this on
+      payloads report DIR                      the figures and the page of a scan
     """
 
 
 for command in (
     *(decode, inspect, recover, encode, verify, quote, state, explain),
-    *(capture, replay, simulate),
+    *(capture, replay, simulate, report),
 ):
     main.add_command(command)
