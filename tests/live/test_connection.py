@@ -185,9 +185,10 @@ def test_a_deadline_that_messages_move_is_kept(numbers: tuple[int, ...], tick: i
 
 
 def test_a_connection_acts_on_the_events_that_say_so() -> None:
-    acted_on = {Stalled, Closed, Broken, Rejected, RequestFailed}
+    acted_on: list[type[Event]] = [Stalled, Closed, Broken, Rejected, RequestFailed]
+    others: list[type[Event]] = [Data, Opened, Duplicate, Unknown]
     assert all(kind.for_driver for kind in acted_on)
-    assert not any(kind.for_driver for kind in (Data, Opened, Duplicate, Unknown))
+    assert not any(kind.for_driver for kind in others)
 
 
 # --- refusals, failures, coming back --------------------------------------------------------------

@@ -58,9 +58,7 @@ def read_plain_frame(data: Message, origin: str = "") -> StreamReport | None:
         raw = to_bytes(plain.fullReport, name="report.fullReport")
     except Malformed:
         return None
-    return StreamReport(
-        feed_id, raw, plain.observationsTimestamp, plain.validFromTimestamp, origin
-    )
+    return StreamReport(feed_id, raw, plain.observationsTimestamp, plain.validFromTimestamp, origin)
 
 
 def read_report(message: Any, *, origin: str = "", backfilled: bool = False) -> StreamReport:
