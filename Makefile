@@ -97,6 +97,7 @@ format: $(STAMP)-lint ## Format the code
 docs: $(STAMP)-test ## Regenerate the reference pages that follow from the tables
 	@$(BIN)/python -m payloads.reference docs/schemas.md docs/json.md
 	@$(BIN)/python -m payloads.forensics.tables docs/tables.md
+	@$(BIN)/python -m payloads.forensics.rules docs/findings.md
 
 bench: $(STAMP)-test ## Measure against other decoders (each installed where its toolchain is at hand)
 	@$(BIN)/python -m benchmarks

@@ -314,12 +314,12 @@ def signed(matrix: Matrix, decodes: bool) -> Iterator[Signed]:
 
 def _signed(envelope: Envelope) -> Signed:
     matrix, count = envelope.matrix, envelope.count
-    width, blob = matrix.shape[1], envelope.blob
-    data = matrix.tobytes()
+    reports = _each(matrix, _BLOB, envelope.blob) if envelope.blob else [b""] * len(matrix)
+    contexts = _each(matrix, 0, _CONTEXT)
     digests = b"".join(
         [
-            keccak256(keccak256(data[at + _BLOB : at + _BLOB + blob]) + data[at : at + _CONTEXT])
-            for at in range(0, len(data), width)
+            keccak256(keccak256(report) + context)
+            for report, context in zip(reports, contexts, strict=True)
         ]
     )
     rs, ss = (
@@ -402,11 +402,14 @@ def _pays(signed: Signed, state: ChainlinkState, terms: Any, now: Any) -> Mask:
 
 def _configs_pass(signed: Signed, signers: Signers, state: ChainlinkState) -> Mask:
     """Which rows are signed as the config asks that applies to them."""
-    keys = _keys(signed.facts, state)
     good = ~every(len(signed.rows))
-    known = {key: _config(key, state) for key in set(keys)}
-    order = {key: index for index, key in enumerate(known)}
-    places = np.fromiter((order[key] for key in keys), np.int64, len(keys))
+    keys = _keys(signed.facts, state)
+    if keys.count(keys[0]) == len(keys):  # nearly always
+        order, places = {keys[0]: 0}, np.zeros(len(keys), np.int64)
+    else:
+        order = {key: index for index, key in enumerate(dict.fromkeys(keys))}
+        places = np.fromiter(map(order.__getitem__, keys), np.int64, len(keys))
+    known = {key: _config(key, state) for key in order}
     for config in {id(each): each for each in known.values() if each is not None}.values():
         count = signed.count
         enough = count > config.f if state.contract == V04 else count == config.f + 1
@@ -424,15 +427,21 @@ def _keys(envelope: Envelope, state: ChainlinkState) -> list[bytes]:
             return [b""] * len(matrix)
         words = matrix[:, _BLOB : _BLOB + 3 * WORD]
         plain = clean(words, 0, TIMES)
-        times = [word.tobytes() for word in words[:, 3 * WORD - 4 :]]
+        times = _each(words, 3 * WORD - 4, 4)
         return [time if good else b"" for time, good in zip(times, plain, strict=True)]
-    digests = [digest.tobytes() for digest in matrix[:, :WORD]]
+    digests = _each(matrix, 0, WORD)
     if contract != V03:
         return digests
     if envelope.blob < WORD:
         return [b""] * len(matrix)
-    feeds = [feed.tobytes() for feed in matrix[:, _BLOB : _BLOB + WORD]]
+    feeds = _each(matrix, _BLOB, WORD)
     return [feed + digest for feed, digest in zip(feeds, digests, strict=True)]
+
+
+def _each(matrix: Matrix, at: int, size: int) -> list[bytes]:
+    """The bytes that stand there in each row."""
+    found: list[bytes] = packed(matrix[:, at : at + size]).view(f"V{size}")[:, 0].tolist()
+    return found
 
 
 def _config(key: bytes, state: ChainlinkState) -> Config | None:

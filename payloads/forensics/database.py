@@ -39,7 +39,8 @@ def database(
             if table != "findings":
                 _view(opened, table, _files(folder, table), work)
         # From here on a rule reads the tables and nothing else.
-        opened.execute(f"SET allowed_directories = [{text(f'{folder.resolve()}/')}]")
+        allowed = {f"{folder.resolve()}/", f"{_literal(str(folder.resolve()))}/"}
+        opened.execute(f"SET allowed_directories = [{', '.join(map(text, sorted(allowed)))}]")
         opened.execute("SET enable_external_access = false")
         opened.execute("SET lock_configuration = true")
         yield opened

@@ -174,9 +174,9 @@ def _settings(rule: Rule, given: Any) -> Settings:
     record = _table(given, where)
     names = {bound.name: bound for bound in rule.bounds}
     _check_keys(record, (*_OF_RULE, *names), where)
-    severity = record.get("severity", "")
-    if severity:
-        _choice(severity, SEVERITIES, f"{where}.severity")
+    severity = ""
+    if "severity" in record:
+        severity = _choice(record["severity"], SEVERITIES, f"{where}.severity")
     if not isinstance(off := record.get("off", False), bool):
         raise Misuse(
             "not a choice", field=f"{where}.off", expected="true or false", found=shown(off)

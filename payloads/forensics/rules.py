@@ -7,6 +7,7 @@ of its result is an occurrence. docs/findings.md describes both for authors of f
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ SEVERITIES = ("info", "warning", "danger")
 GROUPS = ("payload", "signature", "time", "price", "stream", "file")
 # The rules that are installed with the package.
 FOLDER = Path(__file__).parent / "sql"
+# What several of them begin with: a table for each file, named as the file.
+SHARED = FOLDER / "shared"
 MOST_BYTES = 2**20
 
 _KEY = re.compile(r"-- ([a-z]+)(?: ([a-z_]+))?: (.+)")
@@ -171,3 +174,43 @@ def _header(text: str) -> Iterator[tuple[str, str, str]]:
             key = ""
     if key:
         yield key, name, value
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+_MARKS = ("<!-- made from the rules by `make docs` -->\n", "<!-- as far as this -->\n")
+
+
+def page(text: str) -> str:
+    """docs/findings.md with the table of our rules between its marks."""
+    before, _, rest = text.partition(_MARKS[0])
+    _, mark, after = rest.partition(_MARKS[1])
+    if not mark:
+        raise Misuse("no place for the table", field="docs/findings.md", expected=" ".join(_MARKS))
+    return f"{before}{_MARKS[0]}\n{''.join(map(_section, GROUPS))}{_MARKS[1]}{after}"
+
+
+def _section(group: str) -> str:
+    rows = "".join(_row(rule) for rule in ours() if rule.group == group)
+    return (
+        f"### About {_ABOUT[group]}\n\n| code | severity | what is found |\n|---|---|---|\n{rows}\n"
+    )
+
+
+_ABOUT = dict(
+    zip(GROUPS, ("payloads", "signatures", "times", "prices", "streams", "files"), strict=True)
+)
+
+
+def _row(rule: Rule) -> str:
+    bounds = "".join(
+        f" `{bound.name}` = {bound.default:g}{' s' * bool(bound.unit)}: {bound.meaning}."
+        for bound in rule.bounds
+    )
+    feeds = " Its bounds may differ by feed." if rule.takes_feeds else ""
+    return f"| `{rule.code}` | {rule.severity} | {rule.what}{bounds}{feeds} |\n"
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    path.write_text(page(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -19,7 +19,7 @@ from payloads.errors import Misuse, elide
 from payloads.forensics.database import name
 from payloads.forensics.policy import Policy
 from payloads.forensics.records import Finding, Place
-from payloads.forensics.rules import Rule
+from payloads.forensics.rules import SHARED, Rule
 from payloads.forensics.tables import OFFSET_BITS
 
 # Examples that a finding has.
@@ -104,6 +104,13 @@ class Search:
             marks = ", ".join("?" * len(values))
             self.opened.execute(f"INSERT INTO feed_bounds VALUES ({marks})", values)
 
+    def _make_shared(self) -> None:
+        """The tables that several rules begin with, when the first rule names them."""
+        for path in sorted(SHARED.glob("*.sql")):
+            if re.search(rf"\b(FROM|JOIN) {path.stem}\b", self.rule.sql):
+                query = path.read_text(encoding="utf-8")
+                self.opened.execute(f"CREATE TEMP TABLE IF NOT EXISTS {path.stem} AS {query}")
+
     def _run(self) -> bool:
         """Keep the result of the rule's SELECT, and say whether it has rows."""
         statements = self.opened.extract_statements(self.rule.sql)
@@ -114,6 +121,7 @@ class Search:
         if unknown := wanted - bounds.keys():
             found, expected = ", ".join(sorted(unknown)), "a line `-- bound NAME: …` for each $NAME"
             raise Misuse("no such bound", field=self.rule.code, expected=expected, found=found)
+        self._make_shared()
         query = self.rule.sql.rstrip().removesuffix(";")
         values = {key: bounds[key] for key in wanted}
         self.opened.execute(f"CREATE TEMP TABLE found AS {query}", values)

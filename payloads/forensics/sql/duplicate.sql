@@ -3,9 +3,11 @@
 -- severity: info
 -- group: stream
 -- revision: 1
--- sentence: {count} receipts of feed {feed} repeat an earlier one
+-- sentence: {count} receipts of feed {feed} repeat an earlier one, the first on {where}
 SELECT min(p.frame) AS frame, NULL::SMALLINT AS index, min(p.at) AS "at", max(p.at) AS ended,
-       p.system, p.feed, count(*) - 1 AS n, count(DISTINCT p.connection) AS connections,
+       p.system, p.feed, count(*) - 1 AS n,
+       CASE WHEN min(p.connection) = max(p.connection) THEN 'the same connection'
+            ELSE 'several connections' END AS "where",
        p.signed_hash AS key
 FROM payloads p
 WHERE p.signed_hash IS NOT NULL

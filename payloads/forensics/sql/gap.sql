@@ -6,17 +6,18 @@
 -- revision: 1
 -- sentence: {count} gaps in feed {feed}, the first of {seconds} s
 -- bound tolerance: 1 s - time between a report and the beginning of the next
-WITH reports AS (
-    SELECT p.frame, p.index, p.at, p.system, p.feed, epoch_ns(p.valid_from) AS valid_from,
+WITH feeds AS (
+    SELECT system, feed, row_number() OVER () AS number
+    FROM (SELECT DISTINCT system, feed FROM payloads WHERE feed IS NOT NULL)
+), reports AS (
+    SELECT p.frame, p.index, epoch_ns(p.valid_from) AS valid_from,
            lag(epoch_ns(p.observed)) OVER w AS before,
-           lag(p.frame) OVER w AS frame_before, lag(p.index) OVER w AS index_before,
-           lag(p.at) OVER w AS at_before
+           lag(p.frame) OVER w AS frame_before, lag(p.index) OVER w AS index_before
     FROM payloads p
-    WHERE p.feed IS NOT NULL AND p.observed IS NOT NULL AND p.valid_from IS NOT NULL
-      AND p.error IS NULL
+    JOIN feeds f USING (system, feed)
+    WHERE p.observed IS NOT NULL AND p.valid_from IS NOT NULL AND p.error IS NULL
     WINDOW w AS (
-        PARTITION BY p.system, p.feed, p.connection >> 20
-        ORDER BY epoch_ns(p.observed), p.frame, p.index)
+        PARTITION BY f.number, p.connection >> 20 ORDER BY epoch_ns(p.observed), p.frame, p.index)
 ), gaps AS (
     SELECT *
     FROM reports
@@ -24,10 +25,12 @@ WITH reports AS (
 ), refused AS (
     SELECT v.frame, v.index FROM verdicts v WHERE NOT v.passed
 )
-SELECT g.frame, g.index, g.at_before AS "at", g.at AS ended, g.system, g.feed,
+SELECT g.frame, g.index, b.at, p.at AS ended, p.system, p.feed,
        round((g.valid_from - g.before) / 1e9, 3) AS seconds, g.frame_before,
-       concat_ws(' ', g.feed, g.before, g.valid_from) AS key
+       concat_ws(' ', p.feed, g.before, g.valid_from) AS key
 FROM gaps g
+JOIN payloads p ON p.frame = g.frame AND p.index = g.index
+JOIN payloads b ON b.frame = g.frame_before AND b.index = g.index_before
 -- A payload that the contract refuses says nothing about time.
 ANTI JOIN refused r ON r.frame = g.frame AND r.index = g.index
-ANTI JOIN refused b ON b.frame = g.frame_before AND b.index = g.index_before
+ANTI JOIN refused q ON q.frame = g.frame_before AND q.index = g.index_before

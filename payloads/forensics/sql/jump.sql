@@ -4,16 +4,20 @@
 -- revision: 1
 -- sentence: feed {feed} jumped {count} times, first {field} from {earlier} to {value}
 -- bound ratio: 0.2 - change, as a part of the earlier price
-WITH steps AS (
-    SELECT r.frame, r.index, r.at, r.system, r.feed, r.field, r.observed, r.value,
+WITH series AS (
+    SELECT s.*, coalesce(b.ratio, $ratio) AS ratio, row_number() OVER () AS number
+    FROM (SELECT DISTINCT system, feed, field FROM prices WHERE feed IS NOT NULL) s
+    LEFT JOIN feed_bounds b USING (feed)
+), steps AS (
+    SELECT r.frame, r.index, r.at, r.observed, r.value, s.number,
            lag(r.value) OVER (
-               PARTITION BY r.system, r.feed, r.field
-               ORDER BY epoch_ns(r.observed), r.frame, r.index) AS earlier
+               PARTITION BY s.number ORDER BY epoch_ns(r.observed), r.frame, r.index) AS earlier
     FROM prices r
+    JOIN series s USING (system, feed, field)
     WHERE r.value IS NOT NULL AND r.observed IS NOT NULL
 )
-SELECT s.frame, s.index, s.at, s.system, s.feed, s.field, s.earlier, s.value,
-       concat_ws(' ', s.feed, s.field, epoch_ns(s.observed), s.value) AS key
-FROM steps s
-LEFT JOIN feed_bounds b ON b.feed = s.feed
-WHERE abs(s.value::DOUBLE - s.earlier::DOUBLE) > coalesce(b.ratio, $ratio) * abs(s.earlier::DOUBLE)
+SELECT t.frame, t.index, t.at, s.system, s.feed, s.field, t.earlier, t.value,
+       concat_ws(' ', s.feed, s.field, epoch_ns(t.observed), t.value) AS key
+FROM steps t
+JOIN series s USING (number)
+WHERE abs(t.value::DOUBLE - t.earlier::DOUBLE) > s.ratio * abs(t.earlier::DOUBLE)

@@ -6,31 +6,34 @@
 -- sentence: {count} feeds of {system} go on under {later} instead of {earlier}
 -- by: earlier, later
 WITH configs AS (
-    SELECT system, feed, network AS signed_by, min(epoch_ns(p.at)) AS since,
-           min(ROW(epoch_ns(p.at), frame, index)) AS first
+    SELECT p.system, p.feed, p.network AS signed_by, min(p.at) AS since
     FROM payloads p
-    WHERE network IS NOT NULL AND feed IS NOT NULL AND error IS NULL AND p.at IS NOT NULL
-    GROUP BY system, feed, network
+    WHERE p.network IS NOT NULL AND p.feed IS NOT NULL AND p.error IS NULL AND p.at IS NOT NULL
+    GROUP BY p.system, p.feed, p.network
 ), signers AS (
-    -- Single payloads are damaged ones, and recover to anything.
-    SELECT system, 'all' AS feed, signer AS signed_by, min(epoch_ns(s.at)) AS since,
-           min(ROW(epoch_ns(s.at), frame, index)) AS first
+    -- Signers of a single payload are of damaged ones, which recover to anything.
+    SELECT s.system, NULL AS feed, s.signer AS signed_by, min(s.at) AS since
     FROM signatures s
-    WHERE network IS NULL AND signer IS NOT NULL AND s.at IS NOT NULL
-    GROUP BY system, signer
-    HAVING count(DISTINCT signed_hash) > 1
+    WHERE s.network IS NULL AND s.signer IS NOT NULL AND s.at IS NOT NULL
+    GROUP BY s.system, s.signer
+    HAVING min(s.signed_hash) <> max(s.signed_hash)
 ), changes AS (
-    SELECT *, lag(signed_by) OVER (PARTITION BY system, feed ORDER BY since, signed_by) AS earlier
+    SELECT *, lag(signed_by) OVER (
+               PARTITION BY system, feed ORDER BY epoch_ns(since), signed_by) AS earlier
     FROM (FROM configs UNION ALL FROM signers)
+    QUALIFY earlier IS NOT NULL
 ), found AS (
-    SELECT system, feed, earlier, signed_by AS later, first[2] AS frame, first[3] AS index
-    FROM changes
-    WHERE earlier IS NOT NULL
+    SELECT c.system, c.feed, c.earlier, c.signed_by AS later, c.since, min(s.frame) AS frame
+    FROM changes c
+    JOIN signatures s
+      ON s.at = c.since AND s.system = c.system AND s.feed IS NOT DISTINCT FROM c.feed
+     AND c.signed_by = CASE WHEN c.feed IS NULL THEN s.signer ELSE s.network END
+    GROUP BY ALL
 )
-SELECT p.frame, p.index, p.at, f.system, f.earlier, f.later,
+SELECT f.frame, p.index, f.since AS "at", f.system, f.earlier, f.later,
        concat_ws(' ', f.feed, f.earlier, f.later) AS key
 FROM found f
-JOIN payloads p USING (frame, index)
+JOIN payloads p USING (frame)
 LEFT JOIN verdicts v USING (frame, index)
 -- What the contract refuses is no new set of signers, but a payload of none.
-WHERE v.passed IS NOT FALSE
+WHERE v.passed IS NOT FALSE AND p.feed IS NOT DISTINCT FROM f.feed
