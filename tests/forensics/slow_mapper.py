@@ -121,6 +121,8 @@ class _Input:
         self.rows["frames"].append(row)
 
     def _message(self, row: dict[str, Any], text: str) -> None:
+        if text in ("ping", "pong"):
+            return
         try:
             message = parse_json(text)
         except PayloadError as error:
@@ -243,7 +245,7 @@ def _facts(value: Any) -> dict[str, Any]:
         return facts
     report = value.report
     facts = {"canonical": not value.departures}
-    kinds = sorted({departure.kind for departure in value.departures})
+    kinds = dict.fromkeys(departure.kind for departure in value.departures)
     facts["departures"] = ",".join(kinds) or None
     spare = [
         each for each in value.departures if each.kind in ("unsigned-bytes", "gap", "trailing")
