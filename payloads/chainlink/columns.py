@@ -61,7 +61,7 @@ from payloads.chainlink.report import (
 )
 from payloads.chainlink.schemas import COMMON_HEAD, SCHEMAS, Schema
 from payloads.chainlink.state import V03, V04, V051, ChainlinkState, Config
-from payloads.crypto import keccak256, recover
+from payloads.crypto import keccak_many, recover
 from payloads.errors import Malformed
 from payloads.inputs import MAX_PAYLOAD_BYTES
 from payloads.signatures import address_bytes
@@ -306,7 +306,7 @@ def prices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 def signed(matrix: Matrix, decodes: bool) -> Iterator[Signed]:
     """The signatures of canonical payloads: of those that decode, or of all that contracts read."""
     for envelope in _envelopes(matrix):
-        if not 0 < envelope.count <= _MOST_SIGNATURES:
+        if not 0 < envelope.count <= _MOST_SIGNATURES or not envelope.blob:
             continue
         for found in (e for _, e in _by_schema(envelope)) if decodes else (envelope,):
             yield _signed(found)
@@ -314,14 +314,10 @@ def signed(matrix: Matrix, decodes: bool) -> Iterator[Signed]:
 
 def _signed(envelope: Envelope) -> Signed:
     matrix, count = envelope.matrix, envelope.count
-    width, blob = matrix.shape[1], envelope.blob
-    data = matrix.tobytes()
-    digests = b"".join(
-        [
-            keccak256(keccak256(data[at + _BLOB : at + _BLOB + blob]) + data[at : at + _CONTEXT])
-            for at in range(0, len(data), width)
-        ]
-    )
+    blobs = matrix[:, _BLOB : _BLOB + envelope.blob]
+    hashes = np.frombuffer(keccak_many(blobs.tobytes(), envelope.blob), np.uint8)
+    signed = np.hstack([hashes.reshape(-1, WORD), matrix[:, :_CONTEXT]])
+    digests = keccak_many(signed.tobytes(), WORD + _CONTEXT)
     rs, ss = (
         np.ascontiguousarray(matrix[:, first : first + WORD * count]).reshape(-1, WORD)
         for first in (envelope.first_r, envelope.first_s)
