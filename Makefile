@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-onchain test-interop fuzz mutants native test-native fuzz-native mutants-native lint format bench docs build pins clean
+.PHONY: help demo test test-onchain test-interop test-page fuzz mutants native test-native fuzz-native mutants-native lint format bench docs build pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -45,14 +45,19 @@ test-onchain: $(STAMP)-onchain ## Compare with solc and the real contracts in an
 test-interop: $(STAMP)-test ## Let the vendor's own client talk to our simulators (wants Node.js)
 	@PAYLOADS_INTEROP=1 $(BIN)/python -m pytest -q -rs tests/interop
 
+test-page: $(STAMP)-test ## Open the page of a scan in headless Chromium, which must be installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.49'
+	@PAYLOADS_BROWSER=1 $(BIN)/python -m pytest -q -rs tests/forensics/test_page.py
+
 fuzz: $(STAMP)-test ## Fuzz every entry that hostile bytes reach, TIME=20 seconds each
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=2.3' 2>/dev/null \
 	  || echo "atheris cannot be installed here" >&2
 	@$(BIN)/python -m tests.fuzz --time $(or $(TIME),20)
 
-mutants: $(STAMP)-test ## Break the code in SAMPLE=40 places; the tests must notice 95 % of the breaks
+mutants: $(STAMP)-test ## Break the code in SAMPLE=40 places, and tell which breaks no test notices
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'coverage>=7'
-	@$(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),40)
+	@$(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),40) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(TIME),--time $(TIME))
 
 native: $(STAMP)-core ## Build payloads-simd, the fast recovery of many signers (wants cargo and a C compiler)
 	@command -v cargo >/dev/null || { echo "make native needs cargo (Rust 1.89 or newer)" >&2; exit 1; }
@@ -93,6 +98,7 @@ format: $(STAMP)-lint ## Format the code
 docs: $(STAMP)-test ## Regenerate the reference pages that follow from the tables
 	@$(BIN)/python -m payloads.reference docs/schemas.md docs/json.md
 	@$(BIN)/python -m payloads.forensics.tables docs/tables.md
+	@$(BIN)/python -m payloads.forensics.rules docs/findings.md
 
 bench: $(STAMP)-test ## Measure against other decoders (each installed where its toolchain is at hand)
 	@$(BIN)/python -m benchmarks

@@ -31,6 +31,8 @@ from payloads.errors import Misuse, shown
 CURVE_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 _UNCOMPRESSED = 2
 
+# payloads-simd starts a thread for this many signatures, so fewer than twice as many need only one.
+_WORTH_THREADS = 128
 # The implementations of `recover_many`. Each gives the same answers.
 IMPLEMENTATIONS = ("simd", "libsecp256k1", "reference")
 
@@ -269,6 +271,8 @@ def recover_many(
     one = _one_by_one(implementation)
     if one:
         return list(map(one, digests, rs, ss, vs))
+    if len(vs) < _WORTH_THREADS:  # and to ask how many cores there are takes as long as a recovery
+        workers = 1
     try:
         found: list[bytes | Literal[False] | None] = _simd().recover_many(
             digests, rs, ss, vs, workers or 0, leave_flagged=leave_flagged

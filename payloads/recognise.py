@@ -73,8 +73,8 @@ def to_dict(decoded: Decoded, *, signers: bool = True) -> dict[str, Any]:
         return {"error": decoded.error.to_dict()}
     system = systems.of_value(decoded.value)
     record = {} if system is None else system.to_json(decoded.value, signers)
-    if decoded.notes:
-        record["notes"] = [{"code": note.code, "message": note.message} for note in decoded.notes]
+    if notes := decoded.notes:
+        record["notes"] = [{"code": note.code, "message": note.message} for note in notes]
     return record
 
 

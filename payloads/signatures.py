@@ -7,12 +7,12 @@ Where there is no address, `why` says what is wrong with the signature.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from hexbytes import HexBytes
 
 from payloads.abi.fields import Record, hexed
-from payloads.crypto import CURVE_ORDER, checksum, recover
+from payloads.crypto import CURVE_ORDER, checksum, recover, recover_many
 from payloads.errors import Misuse, Refused, shown
 
 _HALF_ORDER = CURVE_ORDER // 2
@@ -37,16 +37,26 @@ class Recovered(Record, frozen=True, gc=False):
         return bytes(20) if self.address is None else bytes.fromhex(self.address[2:])
 
 
-def recovered(
-    index: int,
-    digest: bytes,
-    r: bytes,
-    s: bytes,
-    v: int,
-    recover: Callable[[bytes, bytes, bytes, int], bytes | None] = recover,
-) -> Recovered:
+def recovered(index: int, digest: bytes, r: bytes, s: bytes, v: int) -> Recovered:
     """The signer of a signature, with `v` as the payload has it: 0 or 1."""
-    address = recover(digest, r, s, v)
+    return recovered_as(index, digest, r, s, v, recover(digest, r, s, v))
+
+
+def recovered_all(
+    digest: bytes, rs: Sequence[bytes], ss: Sequence[bytes], vs: bytes
+) -> tuple[Recovered, ...]:
+    """The signers of all signatures of a digest that have an r, an s and a v, in one call."""
+    count = min(len(rs), len(ss), len(vs))
+    rs, ss, vs = rs[:count], ss[:count], vs[:count]
+    signers = recover_many([digest] * count, rs, ss, vs)
+    words = zip(rs, ss, vs, signers, strict=True)
+    return tuple(recovered_as(index, digest, *each) for index, each in enumerate(words))
+
+
+def recovered_as(
+    index: int, digest: bytes, r: bytes, s: bytes, v: int, address: bytes | None
+) -> Recovered:
+    """The record of a signature whose signer is known."""
     return Recovered(
         index,
         None if address is None else checksum(address),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import payloads
 from payloads.chainlink import encode_calldata
+from payloads.crypto import CURVE_ORDER
 from payloads.errors import Malformed, Misuse
 from payloads.stork import encode_calldata as stork_calldata
 from payloads.stork.update import Asset
@@ -244,3 +245,139 @@ def test_bytes_full_of_near_misses_cost_little(name: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 50 * len(data)
     finally:
         tracemalloc.stop()
+
+
+# --- the ends of what is found --------------------------------------------------------------------
+
+
+def _word(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def test_a_report_may_begin_behind_the_first_word() -> None:
+    """As an argument; so it may where the word before it is no length."""
+    raw = REPORTS[0]
+    for first, why in ((_word(len(raw)), "a bytes argument with"), (_word(7), "packed without")):
+        (found,) = payloads.embedded(first + raw)
+        assert (found.offset, bytes(found.raw)) == (32, raw)
+        assert why in found.why
+    (found,) = payloads.embedded(raw)
+    assert (found.offset, found.end) == (0, len(raw))
+
+
+def _packed_report(size: int, signatures: int, *, blob_last: bool = False) -> bytes:
+    """A payload that nobody signed, in an order of its parts that an encoder may choose."""
+    blob = _word(size) + b"\x5a" * size + bytes(-size % 32)
+    array = _word(signatures) + b"\x6b" * 32 * signatures
+    parts = [array, array, blob] if blob_last else [blob, array, array]
+    starts = [224, 224 + len(parts[0]), 224 + len(parts[0] + parts[1])]
+    if blob_last:
+        starts = [starts[2], *starts[:2]]
+    head = b"\x3c" * 96 + b"".join(map(_word, starts)) + b"\1" * 32
+    return head + b"".join(parts)
+
+
+@pytest.mark.parametrize("blob_last", [True, False])
+@pytest.mark.parametrize("size", [192, 193, 223, 224])
+def test_a_packed_report_ends_with_its_last_part(blob_last: bool, size: int) -> None:
+    raw = _packed_report(size, 2, blob_last=blob_last)
+    assert found_in(b"\7" * 3 + raw + b"\7" * 70) == [(3, raw)]
+    assert found_in(b"\7" * 3 + raw) == [(3, raw)]
+    for cut in (1, 31, 32, 33, 64):
+        assert found_in(b"\7" * 3 + raw[:-cut]) == []
+
+
+def test_a_packed_report_has_a_head_a_report_and_signatures() -> None:
+    for size, signatures, count in ((192, 1, 1), (191, 1, 0), (192, 64, 1), (192, 65, 0),
+                                    (192, 0, 0)):  # fmt: skip
+        assert len(found_in(_packed_report(size, signatures))) == count, (size, signatures)
+    # A head of six words, or of eight.
+    raw = _packed_report(192, 1)
+    for by, count in ((-32, 0), (32, 1)):
+        moved = [int.from_bytes(raw[at : at + 32], "big") + by for at in (96, 128, 160)]
+        other = raw[:96] + b"".join(map(_word, moved)) + raw[192 : 224 + min(by, 0)]
+        other += bytes(max(by, 0)) + raw[224:]
+        assert len(found_in(other)) == count, by
+
+
+@pytest.mark.parametrize("more", [0, 1, 31, 32])
+def test_a_length_that_leads_beyond_the_data_is_no_length(more: int) -> None:
+    raw = REPORTS[0]
+    data = _word(len(raw) + more) + raw
+    (found,) = payloads.embedded(data)
+    assert (found.offset, bytes(found.raw)) == (32, raw)
+    assert ("argument" in found.why) is (more == 0)
+
+
+def test_a_digest_of_twelve_zeros_is_no_digest_unless_all_fits() -> None:
+    raw = bytearray(_packed_report(192, 1))
+    for zeros, count in ((11, 1), (12, 0)):
+        raw[:32] = (b"\3" + bytes(zeros)).ljust(32, b"\3")
+        assert len(found_in(b"\7" * 40 + bytes(raw))) == count
+        assert len(found_in(_word(len(raw)) + bytes(raw))) == 1
+
+
+UPDATE = PLAIN[0]
+
+
+def _update(time: int, r: bytes = b"\x11" * 32, s: bytes = b"\x22" * 32) -> bytes:
+    body = b"\0\1" + time.to_bytes(8, "big") + (b"\0\1" + bytes(15) + b"\1")
+    return r + s + b"\0" + body
+
+
+def _as_argument(raw: bytes) -> bytes:
+    return _word(32) + _word(len(raw)) + raw + bytes(-len(raw) % 32)
+
+
+@pytest.mark.parametrize(
+    ("raw", "count"),
+    [
+        (_update(10**18), 1),
+        (_update(10**18)[:75], 1),  # of no assets
+        (_update(10**18 - 1), 0),
+        (_update(4_102_444_800 * 10**9 - 1), 1),
+        (_update(4_102_444_800 * 10**9), 0),
+        # A time with nothing in its last seven bytes is rather a number in calldata.
+        (_update(0x18 << 56), 0),
+        (_update(0x18 << 56 | 1 << 48), 1),
+        (_update(0x18 << 56 | 1), 1),
+        # So are eight zeros in r or in s, but not in both together.
+        (_update(10**18, r=b"\x11" * 24 + bytes(8)), 0),
+        (_update(10**18, s=bytes(8) + b"\x11" * 24), 0),
+        (_update(10**18, r=b"\x11" * 25 + bytes(7), s=bytes(7) + b"\x11" * 25), 1),
+        (_update(10**18, s=b"\x11" * 25 + bytes(7)), 1),
+        (_update(10**18, s=(CURVE_ORDER // 2).to_bytes(32, "big")), 1),
+        (_update(10**18, s=(CURVE_ORDER // 2 + 1).to_bytes(32, "big")), 0),
+    ],
+)
+def test_an_argument_is_an_update_if_its_time_and_its_signature_are_no_numbers(
+    raw: bytes, count: int
+) -> None:
+    assert len(found_in(_as_argument(raw))) == count
+
+
+def test_an_update_far_behind_is_found_by_its_signer() -> None:
+    """The work is counted by the bytes of an update, not by where it stands."""
+    signer = InsecureTestStorkSigner("far")
+    raw = signer.sign([Asset(1, 2)], timestamp_ns=10**18 + 1).encode()
+    data = b"\7" * 9_000_000 + raw + b"\7" * 5
+    (found,) = payloads.embedded(data[-3_000_000:], signers=[signer.address])
+    assert bytes(found.raw) == raw
+
+
+def test_the_work_for_packed_updates_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most 2,000 recoveries, and one fewer for each 4,096 bytes that are hashed."""
+    tried: list[int] = []
+
+    def signer(raw: bytes) -> None:
+        tried.append(len(raw))
+
+    monkeypatch.setattr("payloads.stork.places._signer", signer)
+    start = _update(10**18 + 1)
+    payloads.embedded(start * 40, signers=["0x" + "11" * 20])
+    assert len(tried) == 2_000
+    tried.clear()
+    size = 75 + 18 * 3_000
+    payloads.embedded((start[:75] + bytes(size - 75)) * 1, signers=["0x" + "11" * 20])
+    assert tried[0] == size
+    assert sum(1 + size // 4_096 for size in tried) <= 2_000

@@ -22,6 +22,9 @@ def _pinned() -> dict[str, list[str]]:
 PINNED = _pinned()
 
 
+DIGESTS = dict(line.split(": ") for line in PINNED.pop("digests"))
+
+
 @pytest.mark.parametrize("kind", ["inspect", "rows", "call", "state"])
 def test_a_reader_is_told_the_same_as_before(kind: str) -> None:
     wanted = {name: lines for name, lines in PINNED.items() if name.startswith(kind)}
@@ -33,9 +36,19 @@ def test_a_reader_is_told_the_same_as_before(kind: str) -> None:
     assert not wanted
 
 
+@pytest.mark.parametrize("kind", DIGESTS)
+def test_every_line_about_what_is_made_up_is_the_same_as_before(kind: str) -> None:
+    """`python -m tests.explained KIND` prints the lines."""
+    assert explained.digest_of(kind) == DIGESTS[kind]
+
+
+def test_every_kind_that_is_made_up_is_held() -> None:
+    assert list(explained.made_up_by_kind()) == list(DIGESTS)
+
+
 def test_the_text_covers_every_finding_that_a_recorded_call_has() -> None:
     """So that the test above cannot pass on an empty text."""
     text = explained.TEXT.read_text(encoding="utf-8")
     for word in ("no-expiry-check", "value-kept", "quote", "not asked:", "nobody", "Panic"):
         assert word in text
-    assert {name.split()[0] for name in PINNED} == {"inspect", "rows", "call", "state"}
+    assert {name.split()[0] for name in PINNED} == {"inspect", "rows", "call", "state", "made"}

@@ -12,19 +12,25 @@ import pytest
 from hexbytes import HexBytes
 
 import payloads
-from payloads import State, chainlink, stork
-from payloads.abi.fields import AbiType, Record, hexed
+from payloads import State, chainlink, stork, systems
+from payloads.abi.fields import AbiType, Field, Record, hexed
 from payloads.abi.solidity import MAX_ELEMENT_BYTES
-from payloads.chainlink.calldata import VERIFY_BULK
-from payloads.chainlink.compressed import uncompressed_size
+from payloads.abi.strictness import CANONICAL
+from payloads.chainlink import report as report_module
+from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK
+from payloads.chainlink.compressed import compress, decompress, uncompressed_size
+from payloads.chainlink.errors import DIGEST_INACTIVE_V5, INCORRECT_SIGNATURE_COUNT
+from payloads.chainlink.findings import HAZARDS
+from payloads.chainlink.frames import plain_report, snappy_evidence
 from payloads.chainlink.report import BareReport, UnknownReport, unknown_report
 from payloads.chainlink.rows import rows, title
-from payloads.chainlink.schemas import ReportV3HighFrequency
+from payloads.chainlink.schemas import PUBLISHED_TABLES, SCHEMAS, ReportV3HighFrequency
 from payloads.crypto import CURVE_ORDER, address_of, keccak256, recover, sign
 from payloads.embedding import embedded
 from payloads.errors import Malformed, Misuse, panic
 from payloads.stork.rows import rows as stork_rows
 from payloads.stork.update import Asset
+from payloads.verdicts.contract_errors import read_revert
 from payloads.verdicts.signature_hints import signature_hints
 from payloads.verdicts.signers import Signers
 from payloads.verdicts.together import judge_together
@@ -73,6 +79,13 @@ def test_activation_times_may_be_one_second_apart_from_zero_on() -> None:
     assert len(chainlink_state("v0.4.0", configs=[config, later]).configs) == 2
     with pytest.raises(Misuse, match="must rise"):
         chainlink_state("v0.4.0", configs=[config, later | {"activation_time": 0}])
+
+
+def test_a_config_from_zero_on_applies_to_observations_at_zero() -> None:
+    report: Any = chainlink.decode(full_report()).report
+    report = msgspec.structs.replace(report, observations_timestamp=0)
+    state = chainlink_state("v0.4.0", fee_manager=None)
+    assert chainlink.judge(NETWORK.sign(report).encode(), state).accepted
 
 
 def test_a_verdict_names_the_proxy_of_its_state() -> None:
@@ -560,7 +573,7 @@ def test_a_digest_with_zeros_is_found_where_the_length_fits_exactly(behind: int)
 
 
 @pytest.mark.parametrize("generation", ["v0.3.0", "v0.5.0"])
-@pytest.mark.parametrize("before", [0, 1, 2, 5])
+@pytest.mark.parametrize("before", [0, 1, 2, 33])
 @pytest.mark.parametrize("fee", [0, 1000])
 def test_a_payload_leaves_800_bytes_in_the_fee_manager_and_128_more_with_a_fee(
     generation: str, before: int, fee: int
@@ -653,3 +666,272 @@ def test_a_line_of_toml_has_at_most_32_dots(tmp_path: Path) -> None:
     path.write_text("# " + "." * 33 + "\n" + text)
     with pytest.raises(Misuse, match="too many dots"):
         State.load(path)
+
+
+# --- sizes and forms ------------------------------------------------------------------------------
+
+
+def test_a_tuple_of_four_is_shown_by_its_length() -> None:
+    class Holder(Record, frozen=True):
+        value: Any
+
+    assert repr(Holder((1, 2, 3))) == "Holder(value=(1, 2, 3))"
+    assert repr(Holder((1, 2, 3, 4))) == "Holder(value=<4 × int>)"
+
+
+def test_an_absent_value_is_null_in_json() -> None:
+    wide = Field("value", AbiType.parse("int128"))
+    assert wide.json(None) is None
+    assert wide.json(5) == "5"
+
+
+def test_calldata_needs_a_word_for_each_argument() -> None:
+    """Even where the words that are there are zeros, which point at themselves."""
+    for name, words in (("verify", 2), ("verifyView", 1)):
+        (function,) = (known for known in FUNCTIONS if known.name == name)
+        for size in range(32 * words):
+            call = function.selector + bytes(size)
+            verdict = chainlink.judge_calldata(call, chainlink_state("v0.5.1"))
+            assert verdict.revert_data == b""
+            assert [check.name for check in verdict.checks] == ["calldata"]
+
+
+def test_snappy_holds_at_most_a_payload() -> None:
+    most = bytes(4 * 2**20)
+    assert decompress(compress(most)) == most
+    with pytest.raises(Malformed, match="would decompress to too much"):
+        decompress(compress(most + b"\0"))
+
+
+@pytest.mark.parametrize(("each", "evident"), [(1, False), (2, False), (3, False), (4, True)])
+def test_snappy_of_short_pieces_is_no_evidence(each: int, evident: bool) -> None:
+    """A literal has a byte in front: an encoder that found nothing to copy writes long ones."""
+    raw = full_report()
+    size = len(raw)
+    data = bytes([size & 0x7F | 0x80, size >> 7])
+    for at in range(0, size, each):
+        piece = raw[at : at + each]
+        data += bytes([(len(piece) - 1) << 2]) + piece
+    assert decompress(data) == raw
+    assert bool(snappy_evidence(data)) is evident
+
+
+def test_wrapped_native_is_paid_without_value() -> None:
+    assert chainlink.judge(full_report(), chainlink_state(), pay="wrapped", value=0).accepted
+    with pytest.raises(Misuse, match="no value is sent"):
+        chainlink.judge(full_report(), chainlink_state(), pay="wrapped", value=1)
+
+
+def test_a_payload_made_here_has_parts_and_may_get_other_sizes() -> None:
+    payload = chainlink.decode(full_report())
+    made = msgspec.structs.replace(payload, raw=b"")
+    assert made.parts == payload.parts
+    fewer = msgspec.structs.replace(payload, rs=payload.rs[:2], ss=payload.ss[:2])
+    assert chainlink.decode(fewer.encode()).rs == payload.rs[:2]
+    # In a layout of its own a payload keeps its sizes.
+    odd = chainlink.decode(payload.raw + b"\1")
+    more = msgspec.structs.replace(odd, rs=(*odd.rs, bytes(32)))
+    with pytest.raises(Misuse, match="keeps its sizes") as caught:
+        more.encode()
+    assert (caught.value.field, caught.value.expected, caught.value.found) == (
+        "rs[6]", "0 bytes", "32",
+    )  # fmt: skip
+    longer = msgspec.structs.replace(odd, report_blob=odd.report_blob + b"\1")
+    with pytest.raises(Misuse, match="keeps its sizes") as caught:
+        longer.encode()
+    assert (caught.value.field, caught.value.expected) == ("report_blob", "288 bytes")
+
+
+def test_a_schema_that_is_named_is_taken() -> None:
+    raw = full_report()
+    assert chainlink.decode(raw).report.schema.key == "v3"
+    found = chainlink.decode(raw, schema="v2")
+    assert (found.report.schema.key, found.guess) == ("v2", "named by the caller")
+    with pytest.raises(Malformed):
+        chainlink.decode(raw, schema="v8")
+
+
+def test_an_unsigned_report_is_held_to_the_profile() -> None:
+    blob = chainlink.decode(full_report()).report_blob
+    assert chainlink.decode_report(blob + b"\1").departures
+    with pytest.raises(Malformed):
+        chainlink.decode_report(blob + b"\1", profile=CANONICAL)
+    assert chainlink.decode_report(blob, profile=CANONICAL).report.schema.key == "v3"
+
+
+def test_a_feed_is_the_first_word_of_the_report() -> None:
+    (feed,) = systems.named("chainlink").feeds(full_report())
+    assert feed == chainlink.decode(full_report()).report.feed_id
+    (feed,) = systems.named("chainlink").feeds(NETWORK.sign(b"\0\x7f\7", by=[0]).encode())
+    assert feed == b"\0\x7f\7" + bytes(29)
+
+
+def test_an_unsigned_update_is_not_judged() -> None:
+    unsigned = stork.decode_unsigned({"tax": 1, "ts": 2, "a": []})
+    for judge in (stork.judge, stork.verify):
+        with pytest.raises(Misuse, match="not signed by anybody"):
+            judge(unsigned, stork_state())  # type: ignore[arg-type]
+
+
+def test_a_time_to_judge_at_is_a_number() -> None:
+    for how in ({"at": "now"}, {"at": True}, {"now": 1.5}):
+        with pytest.raises(Misuse, match="not a time"):
+            chainlink.judge(full_report(), chainlink_state(), **how)
+
+
+# --- signatures -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("above", [0, 1])
+def test_a_high_s_is_above_half_the_order(above: int) -> None:
+    """Signers are those that come out, so any s can be signed with."""
+    payload = chainlink.decode(full_report())
+    s = (CURVE_ORDER // 2 + above).to_bytes(32, "big")
+    rs = [r for r in payload.rs if recover(payload.signing_digest, r, s, 0) is not None][:2]
+    other = msgspec.structs.replace(
+        payload, rs=tuple(rs), ss=(s, s), raw_vs=bytes(32), raw=b""
+    ).encode()
+    signers = ["0x" + recover(payload.signing_digest, r, s, 0).hex() for r in rs]
+    config = {"config_digest": "0x" + payload.config_digest.hex(), "f": 1,
+              "signers": [*signers, CALLER, OTHER]}  # fmt: skip
+    verdict = chainlink.judge(other, chainlink_state(fee_manager=None, configs=[config]))
+    assert verdict.accepted
+    assert ("high-s" in _codes(verdict)) is bool(above)
+
+
+@pytest.mark.parametrize("size", [0, 3, 4, 5, 35, 36, 37])
+def test_an_unknown_error_has_a_selector_if_it_is_long_enough(size: int) -> None:
+    data = b"\xde\xad\xbe\xef".ljust(size, b"\1")[:size]
+    found = read_revert(data)
+    assert found.selector == (data[:4] if size >= 4 else None)
+    assert (found.error, found.args) == (None, ())
+
+
+def test_the_arguments_of_an_error_have_their_types() -> None:
+    digest = b"\7" * 32
+    for error, given in ((DIGEST_INACTIVE_V5, (digest,)), (INCORRECT_SIGNATURE_COUNT, (3, 4))):
+        data = error.data(*given)
+        found = read_revert(data)
+        assert (found.error, found.args) == (error.name, given)
+        assert error.read(data + b"\0") is None
+        assert error.read(data[:-1]) is None
+    assert type(read_revert(DIGEST_INACTIVE_V5.data(digest)).args[0]) is HexBytes
+
+
+def test_further_findings_stand_behind_the_others() -> None:
+    verdict = chainlink.judge(full_report(), chainlink_state(fee_manager=None))
+    more = HAZARDS["crossed"].found("for a test")
+    again = verdict.with_findings([more])
+    assert again == verdict
+    assert again.findings == (*verdict.findings, more)
+    assert again.why.findings == (*verdict.why.findings, more)
+    assert again.checks == verdict.checks
+
+
+# --- long bulk calls ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [None, 0, 1, 2, 3, 5])
+@pytest.mark.parametrize("generation", ["v0.4.0", "v0.5.0"])
+def test_only_the_first_payloads_of_a_bulk_call_are_explained(
+    monkeypatch: pytest.MonkeyPatch, generation: str, bad: int | None
+) -> None:
+    """And the payload that the chain stops at, wherever it is."""
+    monkeypatch.setattr("payloads.verdicts.checks.MOST_EXPLAINED", 2)
+    good, wrong = full_report(), full_report()[:-40] + bytes(40)
+    raws = [wrong if index == bad else good for index in range(6)]
+    state = chainlink_state(generation, access_controller={"allowed": [CALLER]})
+    verdict = chainlink.judge_bulk(raws, state, pay="link")
+    assert verdict.accepted is (bad is None)
+    assert verdict.payload == bad
+    told = {check.payload for check in verdict.checks if check.payload is not None}
+    assert told == {0, 1, *([] if bad is None else [bad])}
+    skipped = [check for check in verdict.checks if "not asked: only" in check.detail]
+    after_a_refusal = ["deposit"] if generation == "v0.4.0" and bad is not None else []
+    assert [check.name for check in skipped] == after_a_refusal
+    assert all(check.passed is None for check in skipped)
+    assert sum(check.decided for check in verdict.checks) == (bad is not None)
+
+
+def test_the_past_of_a_state_is_told_from_the_latest_change_back() -> None:
+    past: list[dict[str, Any]] = [
+        {"until": NOW - 20, "fee_manager": None},
+        {"until": NOW - 10, "access_controller": None},
+        {"until": NOW - 15, "access_controller": {"allowed": []}},
+    ]
+    for history in (past, past[::-1], past[1:] + past[:1]):
+        state = chainlink_state(access_controller={"allowed": [OTHER]}, history=history)
+        for time, allowed, free in (
+            (NOW - 10, (HexBytes(OTHER),), False),
+            (NOW - 11, None, False),
+            (NOW - 15, None, False),
+            (NOW - 16, (), False),
+            (NOW - 20, (), False),
+            (NOW - 21, (), True),
+        ):
+            then = state.at(time)
+            access = then.access_controller
+            assert (None if access is None else access.allowed) == allowed
+            assert (then.fee_manager is None) is free
+            assert [earlier.until for earlier in then.history] == [
+                entry["until"] for entry in history if entry["until"] <= time
+            ]
+
+
+def test_the_age_of_a_state_is_counted_from_when_it_was_read() -> None:
+    for fetched, own, now, age in (
+        (None, NOW, None, 0), (None, NOW, NOW + 5, 5), (NOW - 7, NOW, None, 7),
+        (NOW - 7, NOW, NOW + 1, 8), (NOW - 7, None, None, None), (None, None, NOW, None),
+    ):  # fmt: skip
+        changes: dict[str, Any] = {"now": own, "fetched_at": fetched}
+        assert chainlink_state(fee_manager=None, **changes).age(now) == age
+
+
+# --- the reader of whole payloads -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 64])
+def test_a_payload_of_a_published_schema_is_read_at_once(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """And as it is when it is taken apart first."""
+    for prefix, table in PUBLISHED_TABLES.items():
+        cells = [
+            prefix.ljust(row.type.size, b"\7") if row.type.kind == "bytes" else number
+            for number, row in enumerate(table.fields)
+        ]
+        payload = NETWORK.sign(SCHEMAS[prefix].record(*cells), by=[])
+        words = tuple(bytes([index, 1]) * 16 for index in range(count))
+        changes = {"rs": words, "ss": words[::-1], "raw": b"", "raw_vs": b"\3" * 32}
+        raw = msgspec.structs.replace(payload, **changes).encode()
+        apart = report_module.decode_in_parts(raw, None)
+        with monkeypatch.context() as patch:
+            patch.setattr(report_module, "decode_in_parts", None)
+            assert chainlink.decode(raw) == apart
+        assert chainlink.decode(raw, schema=prefix[1]).report == apart.report
+
+
+@pytest.mark.parametrize("flipped", [0x01, 0x80])
+def test_a_payload_with_a_wrong_byte_is_read_as_if_it_were_taken_apart(flipped: int) -> None:
+    raw = full_report()
+    for at in range(96, len(raw), 3):
+        bad = raw[:at] + bytes([raw[at] ^ flipped]) + raw[at + 1 :]
+        outcomes: list[Any] = []
+        for read in (chainlink.decode, lambda raw: report_module.decode_in_parts(raw, None)):
+            try:
+                outcomes.append(read(bad))
+            except Malformed as error:
+                outcomes.append((str(error), error.offset, error.field, error.revert_data))
+        assert outcomes[0] == outcomes[1], at
+
+
+@pytest.mark.parametrize("key", ["observationsTimestamp", "validFromTimestamp"])
+def test_a_frame_of_the_usual_members_is_read_in_one_pass(key: str) -> None:
+    def read(time: int) -> Any:
+        frame = {"feedID": "0x00", "fullReport": "0x01", "observationsTimestamp": 1,
+                 "validFromTimestamp": 1}  # fmt: skip
+        return plain_report(json.dumps({"report": frame | {key: time}}))
+
+    for time in (0, 1, 2**63 - 1):
+        assert getattr(read(time), key) == time
+    assert read(-1) is read(2**63) is None

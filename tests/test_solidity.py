@@ -3,12 +3,23 @@ table says what the rules are, and runs everywhere."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import pytest
+from eth_abi.abi import decode as eth_abi_decode
+from eth_abi.exceptions import DecodingError
+from hexbytes import HexBytes
 from hypothesis import given
 from hypothesis import strategies as st
 
+from payloads.abi.fields import PACKED, AbiType, Field, Table
+from payloads.abi.fields import WORDS as WORDS_PACKING
 from payloads.abi.solidity import Argument, Part, decode, decode_calldata, departures, encode
+from payloads.chainlink.call import split, split_arguments
+from payloads.chainlink.report import FULL_REPORT, split_canonical
 from payloads.errors import Malformed, Misuse, panic
+from tests.made_up import damaged_words
 
 BYTES = Argument("data", "bytes")
 WORDS = Argument("words", "bytes32[]")
@@ -272,3 +283,149 @@ def test_departures_are_named_with_their_place(
 def test_what_does_not_fit_is_misuse(argument: Argument, value: object) -> None:
     with pytest.raises(Misuse):
         encode([argument], [value])
+
+
+# --- every width ----------------------------------------------------------------------------------
+
+WIDTHS = [f"{kind}{8 * size}" for size in range(1, 33) for kind in ("uint", "int")]
+WIDTHS += [f"bytes{size}" for size in range(1, 33)]
+
+
+def _edges(abi: AbiType) -> set[int]:
+    """Words on both sides of what a type holds: as numbers, and shifted to the left."""
+    bits = 8 * abi.size
+    edges = {0, 1, 2 ** (bits - 1), 2**bits, 2**bits - 1, TOP - 2 ** (bits - 1), TOP - 1}
+    near = {(edge + by) % TOP for edge in edges for by in (-1, 0, 1)}
+    return near | {(edge << (256 - bits)) % TOP for edge in near}
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_a_word_of_any_width_is_read_as_eth_abi_reads_it(name: str) -> None:
+    """By the generated reader, by the slow one, and by `decode`; and written as it was."""
+    abi = AbiType.parse(name)
+    table = Table("one", [Field("it", abi, hexed=abi.kind == "bytes")], WORDS_PACKING)
+    for edge in _edges(abi):
+        word = w(edge)
+        try:
+            (wanted,) = eth_abi_decode([name], word)
+        except DecodingError:
+            for read in (table.read, table.read_slowly):
+                with pytest.raises(Malformed) as caught:
+                    read(b"\1" + word, 1)
+                assert caught.value.revert_data == b""
+            assert refusal([Argument("it", name)], word).revert_data == b""
+            continue
+        for read in (table.read, table.read_slowly):
+            (found,) = read(b"\1" + word, 1)
+            assert found == wanted
+            assert type(found) is (HexBytes if abi.kind == "bytes" else int)
+        assert decode([Argument("it", name)], word) == [wanted]
+        assert encode([Argument("it", name)], [wanted]) == word
+
+
+@pytest.mark.parametrize("name", [name for name in WIDTHS if "uint" in name or "int" in name])
+def test_a_packed_number_of_any_width_is_read_by_its_bytes(name: str) -> None:
+    abi = AbiType.parse(name)
+    table = Table("two", [Field("it", abi), Field("last", abi, none=7)], PACKED)
+    for first in (0, 1, 0x7F, 0x80, 0xFF):
+        raw = bytes([first]).ljust(abi.size, b"\xfe") + (7).to_bytes(abi.size, "big")
+        number = int.from_bytes(raw[: abi.size], "big", signed=abi.signed)
+        assert table.read(raw) == table.read_slowly(raw) == (number, None)
+        assert table.read_many(raw * 2) == ((number, None),) * 2
+    with pytest.raises(Malformed) as caught:
+        table.read(raw[:-1])
+    assert caught.value.revert_data is None, "no contract reads packed fields"
+
+
+@pytest.mark.parametrize("words", [1, 2, 5])
+def test_the_length_of_an_element_is_a_whole_word_of_the_calldata(words: int) -> None:
+    """The offset counts from behind the length of the list; the last words are zeros."""
+    for offset in range(32 * words - 34, 32 * words + 34):
+        call = bytes(4) + w(32, 1, offset) + bytes(32 * (words - 1))
+        whole = offset + 32 <= 32 * words
+        if offset < 32:
+            continue  # this reads a part of the offset itself
+        if whole:
+            assert decode_calldata([MANY], call) == [(b"",)]
+        else:
+            with pytest.raises(Malformed):
+                decode_calldata([MANY], call)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 64, 65])
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 64, 288])
+def test_the_short_way_takes_every_payload_that_encoders_write(count: int, size: int) -> None:
+    words = tuple(bytes([1 + index]) * 32 for index in range(count))
+    others = tuple(bytes([101 + index]) * 32 for index in range(count))
+    context = (b"\1" * 32, b"\2" * 32, b"\3" * 32)
+    raw = encode(FULL_REPORT, (context, b"\4" * size, words, others, b"\5" * 32))
+    found = split_canonical(raw)
+    if count > 64:
+        assert found is None, "more than any contract takes"
+        return
+    assert found is not None
+    assert found[5:] == (b"\4" * size, words, others, b"\5" * 32)
+    assert found[:5] == (b"\1" * 32, b"\2" * 27, 0x02020202, 2, b"\3" * 32)
+    for at in (96, 128, 160):
+        changed = int.from_bytes(raw[at : at + 32], "big") + 1
+        assert split_canonical(raw[:at] + w(changed) + raw[at + 32 :]) is None
+
+
+def _at_the_end(which: int) -> bytes:
+    """A payload whose last word is the length of one of its parts, which is empty."""
+    starts = [96 + 128, 96 + 128, 96 + 128]
+    starts[which] += 32
+    return bytes(96) + w(*starts, 5) + bytes(64)
+
+
+def _payloads() -> Iterator[bytes]:
+    yield bytes(224)  # every part is the first word, which is zero
+    yield bytes(223)
+    for which in range(3):
+        yield _at_the_end(which)
+        yield _at_the_end(which)[:-1]
+    context = (bytes(32),) * 3
+    for parts in itertools.permutations(((b"\1" * 32,), (b"\2" * 32,) * 2, b"\3" * 5)):
+        tails, starts, at = [], {}, 224
+        for part in parts:
+            starts[len(part)] = at
+            tail = w(len(part)) + b"".join(part) if isinstance(part, tuple) else w(5) + part
+            tails.append(tail)
+            at += len(tail)
+        head = b"".join(context) + w(starts[5], starts[1], starts[2]) + bytes(32)
+        for cut in (0, 1, 32):
+            raw = head + b"".join(tails)
+            yield raw[: len(raw) - cut]
+    yield from (raw for _, raw in damaged_words())
+
+
+@pytest.mark.parametrize("raw", [*_payloads()])
+def test_the_short_way_of_a_verdict_takes_what_solc_takes(raw: bytes) -> None:
+    try:
+        context, *others = decode(FULL_REPORT, raw)
+    except Malformed:
+        assert split(raw) is None
+    else:
+        found = split(raw)
+        assert found is not None
+        blob, rs, ss, vs = others
+        assert (found[0], found[1], tuple(found[2]), tuple(found[3]), found[4]) == (
+            b"".join(context), blob, rs, ss, vs,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_short_way_of_a_call_takes_what_solc_takes(count: int) -> None:
+    arguments = [Argument(str(index), "bytes") for index in range(count)]
+    size = 32 * count
+    whole = w(*[size] * count, 3) + b"abc"
+    calls = [bytes(size + more) for more in range(-1, 34)]
+    calls += [whole, whole[:-1], whole + b"\0", w(*[size] * count, 0), w(*[size] * count, 0)[:-1]]
+    calls += [w(*[0] * (count - 1), size + offset) + bytes(32) for offset in range(-33, 34)]
+    for call in (b"\xab\xcd\xef\1" + call for call in calls):
+        try:
+            wanted = decode_calldata(arguments, call)
+        except Malformed:
+            assert split_arguments(call, count) is None, call
+        else:
+            assert split_arguments(call, count) == wanted, call

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import operator
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -182,7 +182,19 @@ class Digits(str):
 
 def json_object(pairs: Mapping[str, Any]) -> dict[str, Any]:
     """A JSON object: see `jsonable`."""
-    return {str(key): jsonable(value) for key, value in pairs.items()}
+    return {
+        str(key): item if type(item) in _AS_IT_IS else jsonable(item) for key, item in pairs.items()
+    }
+
+
+def json_fields(record: Record) -> dict[str, Any]:
+    """The fields of a record that a table describes, absent ones among them, in their JSON form."""
+    wide = _wide_names(type(record))
+    pairs = zip(record.__struct_fields__, record.values, strict=True)
+    return {
+        name: Digits(item) if name in wide and item is not None else jsonable(item)
+        for name, item in pairs
+    }
 
 
 def jsonable(value: Any) -> Any:
@@ -192,23 +204,52 @@ def jsonable(value: Any) -> Any:
     2^53, and so are `Wide` integers. All other integers are numbers. So a key has one JSON type,
     whatever its value.
     """
-    if isinstance(value, bool) or value is None or isinstance(value, str | float):
-        return value
-    if isinstance(value, int):
-        return Digits(value) if isinstance(value, Wide) else value
-    if isinstance(value, bytes):
-        return "0x" + value.hex()
-    if isinstance(value, msgspec.Struct):
-        wide = _wide_names(type(value))
-        pairs = ((name, getattr(value, name)) for name in value.__struct_fields__)
+    return value if type(value) in _AS_IT_IS else _json_form(value.__class__)(value)
+
+
+# Nearly all values have one of these types.
+_AS_IT_IS = frozenset({bool, type(None), str, float, int, Digits})
+
+
+@cache
+def _json_form(kind: type) -> Callable[[Any], Any]:
+    """The function that makes the JSON form of values of a type."""
+    if issubclass(kind, bytes):
+        return _hex
+    if issubclass(kind, msgspec.Struct):
+        return _json_fields_of(kind)
+    if issubclass(kind, dict):
+        return json_object
+    if issubclass(kind, Wide):
+        return Digits
+    base = next((base for base in (int, str, float) if issubclass(kind, base)), None)
+    return _json_list if base is None else base
+
+
+def _hex(value: bytes) -> str:
+    return "0x" + value.hex()
+
+
+def _json_list(value: Iterable[Any]) -> list[Any]:
+    return [item if type(item) in _AS_IT_IS else jsonable(item) for item in value]
+
+
+def _json_fields_of(kind: type[msgspec.Struct]) -> Callable[[Any], dict[str, Any]]:
+    """For records of a class: the fields that are not absent."""
+    names, wide = kind.__struct_fields__, _wide_names(kind)
+
+    def plain(record: Any) -> dict[str, Any]:
         return {
-            name: Digits(item) if name in wide else jsonable(item)
-            for name, item in pairs
+            name: item if type(item) in _AS_IT_IS else jsonable(item)
+            for name, item in zip(names, msgspec.structs.astuple(record), strict=True)
             if item is not None
         }
-    if isinstance(value, dict):
-        return json_object(value)
-    return [jsonable(item) for item in value]
+
+    def with_wide(record: Any) -> dict[str, Any]:
+        found = plain(record)
+        return {name: Digits(item) if name in wide else item for name, item in found.items()}
+
+    return with_wide if wide else plain
 
 
 @cache

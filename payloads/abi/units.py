@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
+from functools import lru_cache
 
 # The first second of the year 10000: beyond it a timestamp has no ISO 8601 form.
 _YEAR_10000 = 253_402_300_800
@@ -35,6 +36,7 @@ def scaled(value: int, decimals: int) -> str:
 def _instant(per_second: int) -> Callable[[int], str]:
     digits = len(str(per_second)) - 1
 
+    @lru_cache(256)  # payloads of one moment have the same times
     def say(value: int) -> str:
         seconds, rest = divmod(value, per_second)
         if seconds >= _YEAR_10000:

@@ -15,7 +15,7 @@ from payloads.chainlink.checks import MEMBERS, SIGNATURES, stages
 from payloads.chainlink.findings import findings, good_until
 from payloads.chainlink.state import ChainlinkState, Config
 from payloads.crypto import keccak256
-from payloads.signatures import recovered
+from payloads.signatures import recovered_as
 from payloads.verdicts import checks
 from payloads.verdicts.checks import Bill, Check, Explanation
 from payloads.verdicts.signature_hints import signature_hints
@@ -70,8 +70,8 @@ def _with_each_signature(item: Item, check: Check) -> Iterator[Check]:
         return f"signer {members[address]} of this config" if address in members else ""
 
     for index, (r, s, v) in enumerate(triples):
-        found = recovered(index, item.hash(), r, s, v, item.call.signers.recover)
-        signer = None if found.address is None else found.raw_address
+        signer = item.call.signers.recover(item.hash(), r, s, v)
+        found = recovered_as(index, item.hash(), r, s, v, signer)
         passed = signer in members
         words = _named(item.call.state, config, signer) or found.why or "not a known signer"
         detail = [f"{found.address or 'nobody'}: {words}"]

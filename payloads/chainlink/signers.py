@@ -6,12 +6,10 @@ signers may sign is the state's matter (see `judge`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from payloads.chainlink.frames import Payload, raw_of
 from payloads.chainlink.report import BareReport, FullReport, decode
 from payloads.errors import Misuse, Refused
-from payloads.signatures import Recovered, expect, recovered
+from payloads.signatures import Recovered, expect, recovered_all
 
 
 def recover(payload: Payload) -> tuple[Recovered, ...]:
@@ -20,7 +18,7 @@ def recover(payload: Payload) -> tuple[Recovered, ...]:
     The payload is hex, bytes, a frame, or decoded already. `Malformed` if it does not decode.
     """
     signed = _signed(payload)
-    return recover_words(signed.signing_digest, signed.rs, signed.ss, signed.raw_vs)
+    return recovered_all(signed.signing_digest, signed.rs, signed.ss, signed.raw_vs)
 
 
 def _signed(payload: Payload) -> FullReport:
@@ -29,14 +27,6 @@ def _signed(payload: Payload) -> FullReport:
     if isinstance(payload, BareReport):
         raise Misuse("a report on its own is not signed", field="payload", expected="a fullReport")
     return decode(raw_of(payload))
-
-
-def recover_words(
-    digest: bytes, rs: Sequence[bytes], ss: Sequence[bytes], raw_vs: bytes
-) -> tuple[Recovered, ...]:
-    """`recover` from the words of a payload."""
-    triples = zip(rs, ss, raw_vs, strict=False)
-    return tuple(recovered(i, digest, r, s, v) for i, (r, s, v) in enumerate(triples))
 
 
 def expect_signers(payload: Payload, *signers: str | bytes) -> tuple[Recovered, ...]:

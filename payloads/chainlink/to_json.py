@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from hexbytes import HexBytes
 
-from payloads.abi.fields import Record, json_object
+from payloads.abi.fields import WORD, Record, json_fields, jsonable
 from payloads.chainlink.report import (
     CONTEXT,
     AnyReport,
@@ -22,6 +22,7 @@ from payloads.chainlink.report import (
 )
 from payloads.chainlink.schemas import Schema, schema_named
 from payloads.chainlink.signers import recover
+from payloads.crypto import keccak256
 from payloads.errors import Misuse
 from payloads.json_records import EXACT, Reading, check_object, hex_bytes
 
@@ -33,18 +34,19 @@ def _schema_keys(report: AnyReport) -> dict[str, Any]:
 
 
 def _report_keys(report: AnyReport, blob: bytes) -> dict[str, Any]:
+    """The fields of a report, in their JSON form."""
     if isinstance(report, UnknownReport):
         record: dict[str, Any] = {
-            "words": list(report.words),
-            "tail": report.tail,
+            "words": jsonable(report.words),
+            "tail": jsonable(report.tail),
             "why_unknown": report.why,
         }
         if report.head is not None:
-            record["head_if_usual"] = report.head
+            record["head_if_usual"] = jsonable(report.head)
         return record
-    record = {row.name: row.json(getattr(report, row.name)) for row in report.schema.table.fields}
+    record = json_fields(report)
     if trailing := blob[report.schema.size :]:
-        record["report_trailing"] = trailing
+        record["report_trailing"] = jsonable(trailing)
     return record
 
 
@@ -56,28 +58,36 @@ def to_dict(payload: FullReport | BareReport, *, signers: bool = True) -> dict[s
 
 
 def _bare_to_dict(bare: BareReport) -> dict[str, Any]:
-    record = {"system": "chainlink", "form": "report", **_schema_keys(bare.report)}
+    record: dict[str, Any] = {"system": "chainlink", "form": "report"}
+    record |= _schema_keys(bare.report)
     if bare.guess:
         record["guess"] = bare.guess
-    return json_object(record | _report_keys(bare.report, bare.raw))
+    return record | _report_keys(bare.report, bare.raw)
 
 
 def _full_to_dict(payload: FullReport, signers: bool) -> dict[str, Any]:
+    signed = bytes(payload.signed_bytes)  # the report's hash, and the context
     record: dict[str, Any] = {"system": "chainlink", "form": "full_report"}
     record |= _schema_keys(payload.report)
     if payload.guess:
         record["guess"] = payload.guess
     record |= _report_keys(payload.report, payload.report_blob)
-    record |= {row.name: getattr(payload, row.name) for row in CONTEXT.fields}
-    record |= {"sequence": payload.sequence, "don_id": payload.don_id}
-    record |= {"rs": payload.rs, "ss": payload.ss, "raw_vs": payload.raw_vs}
-    record |= {"report_hash": payload.report_hash, "signing_digest": payload.signing_digest}
+    record |= {row.name: jsonable(getattr(payload, row.name)) for row in CONTEXT.fields}
+    record |= {
+        "sequence": payload.sequence,
+        "don_id": payload.don_id,
+        "rs": jsonable(payload.rs),
+        "ss": jsonable(payload.ss),
+        "raw_vs": jsonable(payload.raw_vs),
+        "report_hash": jsonable(signed[:WORD]),
+        "signing_digest": jsonable(keccak256(signed)),
+    }
     if signers:
         record["signers"] = [found.address for found in recover(payload)]
-    if payload.departures:
-        record["departures"] = [str(departure) for departure in payload.departures]
-        record["raw"] = payload.raw
-    return json_object(record)
+    if departures := payload.departures:
+        record["departures"] = [str(departure) for departure in departures]
+        record["raw"] = jsonable(payload.raw)
+    return record
 
 
 # --- and back -------------------------------------------------------------------------------------

@@ -19,10 +19,10 @@ from payloads.chainlink.report import (
     unknown_report,
 )
 from payloads.chainlink.schemas import COMMON_HEAD, SCHEMAS, Schema, schema_named
-from payloads.chainlink.signers import recover_words
 from payloads.crypto import keccak256
 from payloads.errors import Malformed, PayloadError
 from payloads.inputs import to_bytes
+from payloads.signatures import recovered_all
 
 # The layout of a report, and its error if it has one.
 _Reading = tuple[Schema | UnknownReport, PayloadError | None]
@@ -68,7 +68,7 @@ def _signers(
     digest = keccak256(keccak256(blob) + context)
     return {
         found.index: found.address or f"nobody: {found.why}"
-        for found in recover_words(digest, rs, ss, raw_vs)
+        for found in recovered_all(digest, rs, ss, raw_vs)
     }
 
 

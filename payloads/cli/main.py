@@ -8,12 +8,17 @@ from payloads._version import __version__
 from payloads.cli import terminal
 from payloads.cli.capture import capture
 from payloads.cli.decode import decode
+from payloads.cli.diff import diff
 from payloads.cli.encode import encode
 from payloads.cli.explain import explain
+from payloads.cli.findings import findings
 from payloads.cli.inspect import inspect
 from payloads.cli.quote import quote
 from payloads.cli.recover import recover
 from payloads.cli.replay import replay
+from payloads.cli.report import report
+from payloads.cli.scan import scan
+from payloads.cli.signers import signers
 from payloads.cli.simulate import simulate
 from payloads.cli.state import state
 from payloads.cli.verify import verify
@@ -70,12 +75,15 @@ def main() -> None:
       payloads explain --rpc URL 0x4f2a…       a transaction after the fact
       payloads capture stork BTCUSD -o FILE    keep what a venue sends
       payloads replay FILE                     play it again
+      payloads scan captures/ -o found         a folder of captures to tables
       payloads simulate stork                  a venue on loopback, to try all of this on
+      payloads findings DIR                    what is odd in the tables of a scan
+      payloads report DIR                      the figures and the page of a scan
     """
 
 
 for command in (
     *(decode, inspect, recover, encode, verify, quote, state, explain),
-    *(capture, replay, simulate),
+    *(capture, replay, scan, simulate, findings, report, signers, diff),
 ):
     main.add_command(command)

@@ -23,6 +23,7 @@ from payloads.errors import Malformed, Misuse, PayloadError
 if TYPE_CHECKING:
     from payloads.capture.format import CaptureRecord
     from payloads.capture.parts import Continuity
+    from payloads.capture.sharing import Credentials
 
 
 def _kinds() -> tuple[str, ...]:
@@ -58,6 +59,10 @@ def _kinds() -> tuple[str, ...]:
 @click.option(
     "--direction", type=click.Choice(["in", "out"]), help="Only received (in) or sent (out) frames."
 )
+@click.option(
+    "--redact", is_flag=True,
+    help="Take credentials out, for sharing: keys, tokens, cookies, passwords.",
+)  # fmt: skip
 @guarded
 def replay(
     files: tuple[str, ...],
@@ -69,6 +74,7 @@ def replay(
     venue: str,
     connection: int | None,
     direction: str | None,
+    redact: bool,
 ) -> None:
     """Play captures again: as JSON lines, or as a websocket for any client.
 
@@ -77,16 +83,24 @@ def replay(
     reported with their number, and the rest is played. A rotated capture is played as a whole when
     its first file is named; its parts are put in order, and missing parts are reported.
 
+    --redact reads everything twice. It finds credentials in handshakes, URLs, requests and sent
+    messages, and takes them out wherever they stand. Look at the result before you share it: a
+    credential in a place of its own kind is found by no rule.
+
     \b
     Examples:
       payloads replay stork.jsonl.zst | payloads decode --json
       payloads replay session.har > session.jsonl
       payloads replay --speed 1 reports.jsonl
       payloads replay --serve --port 9000 --speed 10 reports.jsonl
+      payloads replay --redact session.har > to-share.jsonl
     """
-    if serving and (pipe := next(filter(_is_pipe, files), None)) is not None:
-        raise Misuse("can be read only once", field=pipe, expected="a file, for --serve")
+    if (serving or redact) and (pipe := next(filter(_is_pipe, files), None)) is not None:
+        why = "--serve" if serving else "--redact"
+        raise Misuse("can be read only once", field=pipe, expected=f"a file, for {why}")
     player = _Player(files, kind, venue, connection, direction)
+    if redact:
+        player.learn_credentials()
     if serving:
         for _ in player.records():  # report errors at once, and not for each client
             pass
@@ -118,8 +132,31 @@ class _Player:
         self.connection, self.direction = connection, direction
         self.broken = 0
         self.quiet = False
+        self.credentials: Credentials | None = None
+
+    def learn_credentials(self) -> None:
+        """Read everything once, and take the credentials out from then on."""
+        from payloads.capture.sharing import Credentials
+
+        found = Credentials()
+        self.quiet = True  # what is broken is reported when it is played
+        for record in self._records_of_all():
+            found.learn(record)
+        self.quiet = False
+        self.credentials = found
+
+    @property
+    def names(self) -> list[str]:
+        """The files as the capture names them. Paths may say whose machine it is."""
+        return [Path(name).name for name in self.files] if self.credentials else list(self.files)
 
     def records(self) -> Iterator[CaptureRecord]:
+        """The records that are wanted, without credentials if those were learned."""
+        if self.credentials is None:
+            return self._records_of_all()
+        return map(self.credentials.cleaned, self._records_of_all())
+
+    def _records_of_all(self) -> Iterator[CaptureRecord]:
         from payloads.capture.parts import Continuity, grouped
 
         # Only captures have parts.
@@ -181,7 +218,7 @@ def _write(player: _Player, speed: float) -> None:
         if isinstance(record, BrokenLine):  # reported already
             continue
         if not begun and not isinstance(record, Header):
-            terminal.captured(header_line(player.venue, {"replayed": list(player.files)}))
+            terminal.captured(header_line(player.venue, {"replayed": player.names}))
         begun = True
         terminal.captured(line_of(record))
         if speed:

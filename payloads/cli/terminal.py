@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+import msgspec
 
 _KEY = secrets.token_hex(8)
 _CODE = re.compile(f"\x1b{_KEY}(\\[[0-9;]*m)")
@@ -89,8 +90,28 @@ def json_line(
     record: Any, *, err: bool = False, indent: int | None = None, later: bool = False
 ) -> None:
     """JSON on a line of its own, or with an indent on several."""
+    if indent is None:
+        _put(_compact(record), err, later)
+        return
     for text in json.dumps(record, ensure_ascii=False, indent=indent).split("\n"):
         _put(_json(text), err, later)
+
+
+def _compact(record: Any) -> str:
+    """JSON on one line. What msgspec does not write (text that is no UTF-8), `json` does."""
+    try:
+        raw = msgspec.json.encode(record, enc_hook=_text)
+    except (OverflowError, UnicodeError):
+        return _json(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+    text = raw.decode()
+    return text if raw.isascii() and b"\x7f" not in raw else _json(text)
+
+
+def _text(value: Any) -> str:
+    """A string of a class of its own, such as `Digits`."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"not JSON: {type(value).__name__}")
 
 
 def captured(text: bytes) -> None:

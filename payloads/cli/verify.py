@@ -60,6 +60,8 @@ def _function(system: System, state: State, name: str | None) -> str:
     help="verify (the default) or verifyBulk; for Stork verifySignedECDSAPayload (the default) "
     "or verifyAndDeserializeSignedECDSAPayload.",
 )
+@click.option("--brief", is_flag=True, help="One line a payload: the verdict alone.")
+@click.option("--only-refused", is_flag=True, help="Print only what is refused.")
 @guarded
 def verify(
     sources: tuple[str, ...],
@@ -73,11 +75,14 @@ def verify(
     pay: str | None,
     value: str | None,
     call: str | None,
+    brief: bool,
+    only_refused: bool,
 ) -> None:
     """Say what the contract would do with payloads, and why: offline, exactly.
 
     The verdict comes first, then every check in the contract's own order, then everything that is
-    wrong, what to know even if it is accepted, and which state was used. The inputs are payloads,
+    wrong, what to know even if it is accepted, and which state was used. --brief prints the verdict
+    alone, on one line, and --only-refused nothing for what is accepted. The inputs are payloads,
     frames, or whole calldata. Exit code 0: all accepted; 1: at least one refused or malformed.
     --state may be a folder of state files: each payload is judged with the only state whose
     contract may know it, by its system and its digest.
@@ -90,9 +95,11 @@ def verify(
       payloads verify --state state.json --now now 0x0006f9b5…
       payloads verify --state state.json --at 2024-07-30T14:16:00Z report.hex
       cat frames.jsonl | payloads verify --state state.json --json | jq .verdict
+      payloads verify --state states/ --brief --only-refused frames.jsonl
       payloads verify --state state.json --call verifyBulk --pay link a.hex b.hex
     """
     run = Run(as_json, colour)
+    show = _Show(run, brief, only_refused)
     states, time = load_states_then(state_path, at, now)
 
     calls: dict[int, _Call] = {}
@@ -129,11 +136,11 @@ def verify(
                 together.append((judged, found.raw))
             else:
                 terms = _with_parameter(judged.terms, found, item)
-                _show(run, _judge(found, judged.state, terms), item, {"hex": found.raw})
+                show.verdict(_judge(found, judged.state, terms), item, {"hex": found.raw})
 
     run.each(sources, act)
     if together and not run.failed:
-        _judge_together(run, together)
+        _judge_together(show, together)
     elif together:
         error = Malformed(
             "not judged: some payloads of the call could not be read", field="payloads"
@@ -173,19 +180,15 @@ def _state_of(found: Given, states: State | States) -> State:
     return states.for_payload(first, found.system)
 
 
-def _judge_together(run: Run, together: list[tuple[_Call, bytes]]) -> None:
+def _judge_together(show: _Show, together: list[tuple[_Call, bytes]]) -> None:
     """One call with all payloads; `Misuse` if they are for several contracts."""
     judged = together[0][0]
     if any(each is not judged for each, _ in together):
         raise Misuse("the payloads of one call are for several contracts", field="--state")
     where = f"{judged.terms.function} of {len(together)} payloads"
     raws = [raw for _, raw in together]
-    _show(
-        run,
-        judged.system.judge(raws, judged.state, judged.terms),
-        Item(where, ""),
-        {"payloads": raws},
-    )
+    verdict = judged.system.judge(raws, judged.state, judged.terms)
+    show.verdict(verdict, Item(where, ""), {"payloads": raws})
 
 
 def _judge(found: Given, state: State, terms: Terms) -> Verdict:
@@ -194,14 +197,25 @@ def _judge(found: Given, state: State, terms: Terms) -> Verdict:
     return judge_given(found, state, terms)
 
 
-def _show(run: Run, verdict: Verdict, item: Item, judged: dict[str, Any]) -> None:
-    if run.as_json:
-        record = verdict.to_dict() | {"passed": verdict.passed} | json_object(judged)
-        run.record(record | item.origin)
-    else:
-        run.lines(verdict_lines(verdict, item.where))
-    if not verdict.accepted:
-        run.failed += 1
+class _Show:
+    """The results of a run, as much of them as is wanted."""
+
+    def __init__(self, run: Run, brief: bool, only_refused: bool) -> None:
+        self._run, self._brief, self._only_refused = run, brief, only_refused
+
+    def verdict(self, verdict: Verdict, item: Item, judged: dict[str, Any]) -> None:
+        """A verdict on what was judged, which JSON has, too."""
+        run = self._run
+        run.failed += not verdict.accepted
+        if verdict.accepted and self._only_refused:
+            return
+        if run.as_json:
+            found = verdict.to_dict(brief=self._brief) | {"passed": verdict.passed}
+            run.record(found | json_object(judged) | item.origin)
+        elif self._brief:
+            run.lines([headline(verdict, item.where)])
+        else:
+            run.lines(verdict_lines(verdict, item.where))
 
 
 # --- words for a person ---------------------------------------------------------------------------
@@ -209,7 +223,7 @@ def _show(run: Run, verdict: Verdict, item: Item, judged: dict[str, Any]) -> Non
 
 def verdict_lines(verdict: Verdict, where: str) -> Iterator[str]:
     """The verdict, the checks, what is wrong, findings, and the state."""
-    yield f"{_headline(verdict)}  {terminal.style(where, dim=True)}"
+    yield headline(verdict, where)
     yield "checks, in the contract's order"
     for check in verdict.checks:
         yield f"  {_check_line(check)}"
@@ -230,7 +244,12 @@ def verdict_lines(verdict: Verdict, where: str) -> Iterator[str]:
     yield ""
 
 
-def _headline(verdict: Verdict) -> str:
+def headline(verdict: Verdict, where: str) -> str:
+    """The verdict on one line, and what it is on."""
+    return f"{_answer(verdict)}  {terminal.style(where, dim=True)}"
+
+
+def _answer(verdict: Verdict) -> str:
     if verdict.revert_data is not None:
         refused = terminal.style(f"refused: {verdict.refusal}", fg="red", bold=True)
         return f"{refused}  revert data 0x{elide(verdict.revert_data.hex(), 80)}"

@@ -204,15 +204,17 @@ class Verdict:
             verdict=self,
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """The verdict as the command line prints it with `--json`."""
+    def to_dict(self, *, brief: bool = False) -> dict[str, Any]:
+        """The verdict as the command line prints it with `--json`; `brief`: the answer alone."""
         record: dict[str, Any] = {"accepted": self.accepted, "verdict": self.name}
-        if self.revert is None:
-            record["returned"] = self.returned
-        else:
+        if self.revert is not None:
             if self.payload is not None:
                 record["payload"] = self.payload
             record["revert"] = self.revert.to_json()
+        elif not brief:
+            record["returned"] = self.returned
+        if brief:
+            return record
         record["checks"] = self.checks
         record["findings"] = self.findings
         record["state"] = {

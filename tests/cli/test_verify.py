@@ -63,6 +63,39 @@ def test_accepted_is_0_and_says_so_first() -> None:
     )
 
 
+def test_brief_is_a_line_a_payload_and_only_refused_leaves_out_the_others(tmp_path: Path) -> None:
+    raw = report_hex()
+    forged = raw[:-2] + f"{int(raw[-2:], 16) ^ 1:02x}"
+    path = tmp_path / "reports.hex"
+    path.write_text(f"{raw}\n{forged}\n{raw}\n")
+    terms = ("verify", "--state", STATE, "--pay", "link", str(path))
+    whole = run(*terms).stdout.splitlines()
+    first_lines = [line for line in whole if f"{path}: line " in line]
+    brief = run(*terms, "--brief")
+    assert brief.exit_code == 1
+    assert brief.stdout.splitlines() == first_lines
+    assert len(first_lines) == 3
+    refused = run(*terms, "--brief", "--only-refused")
+    assert (refused.exit_code, refused.stdout) == (1, first_lines[1] + "\n")
+    assert run(*terms, "--only-refused").stdout.startswith(first_lines[1] + "\nchecks")
+
+
+def test_brief_json_is_the_verdict_without_its_explanation(tmp_path: Path) -> None:
+    raw = report_hex()
+    forged = raw[:-2] + f"{int(raw[-2:], 16) ^ 1:02x}"
+    terms = ("verify", "--json", "--state", STATE, "--pay", "link", raw, forged)
+    left_out = {"returned", "checks", "findings", "state"}
+    whole = records(run(*terms))
+    assert records(run(*terms, "--brief")) == [
+        {key: value for key, value in record.items() if key not in left_out} for record in whole
+    ]
+    assert records(run(*terms, "--brief", "--only-refused")) == records(run(*terms, "--brief"))[1:]
+    verdict = judge(raw, known(), pay="link")
+    assert verdict.to_dict(brief=True) == {"accepted": True, "verdict": "accepted"}
+    only = run("verify", "--state", STATE, "--pay", "link", "--only-refused", raw)
+    assert (only.exit_code, only.stdout) == (0, "")
+
+
 def test_refused_is_1_and_names_all_that_is_wrong() -> None:
     terms = ("--pay", "native", "--value", "1", "--now", "2024-08-01")
     result = run("verify", "--state", STATE, *terms, REPORT)

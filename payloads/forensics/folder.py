@@ -1,0 +1,136 @@
+"""The folder of a scan, opened with DuckDB: a view for each table, and the record of the scan.
+
+Each column of times has a second one beside it, with nanoseconds since 1970 (`at`, `at_ns`), which
+can be subtracted. A table that the folder lacks is empty.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from payloads.errors import Misuse, not_installed
+from payloads.forensics.tables import CONNECTION_BITS, OFFSET_BITS, TABLES, empty
+from payloads.inputs import to_path
+
+if TYPE_CHECKING:
+    import duckdb
+
+RECORD = "scan.json"
+# What a query may take before it uses the disk.
+_MEMORY = "1GB"
+_MOST_RECORD = 256 * 2**20
+
+
+class Folder:
+    """The tables of a scan. Use it as a context manager."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = to_path(path)
+        if not self.path.is_dir():
+            raise Misuse("not the folder of a scan", field=str(path), expected="a folder")
+        self.record = _record(self.path)
+        self._spilled = tempfile.TemporaryDirectory(prefix="payloads-")
+        self.database = _connected(self._spilled.name)
+        for name in TABLES:
+            self._view(name)
+
+    def _view(self, name: str) -> None:
+        source = self.source(name)
+        times = [column.name for column in TABLES[name] if pa.types.is_timestamp(column.type)]
+        extra = "".join(f', epoch_ns("{time}") AS "{time}_ns"' for time in times)
+        self.database.execute(f"CREATE VIEW {name} AS SELECT *{extra} FROM {source}")
+
+    def source(self, name: str) -> str:
+        """SQL for the rows of a table, also in the database of another folder."""
+        if files := self._files(name):
+            return f"read_parquet([{', '.join(map(_quoted, files))}])"
+        path = Path(self._spilled.name) / f"{name}.parquet"
+        pq.write_table(pa.Table.from_batches([empty(name)]), path)
+        return f"read_parquet([{_quoted(str(path))}])"
+
+    def _files(self, name: str) -> list[str]:
+        """The table's files: `NAME.parquet`, or a part each in a folder of that name."""
+        whole = self.path / f"{name}.parquet"
+        parts = sorted((self.path / name).glob("*.parquet"))
+        return [str(path.resolve()) for path in ([whole] if whole.is_file() else parts)]
+
+    def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        """The rows of a query, as dictionaries."""
+        found = self.database.execute(query, list(values))
+        names = [column[0] for column in found.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def row(self, query: str, *values: Any) -> dict[str, Any]:
+        """The only row of a query."""
+        (row,) = self.rows(query, *values)
+        return row
+
+    def close(self) -> None:
+        """Close the database. The files stay."""
+        self.database.close()
+        self._spilled.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _quoted(path: str) -> str:
+    """A path in SQL, where DuckDB takes it for a pattern."""
+    literal = re.sub(r"([*?\[])", r"[\1]", path)
+    return "'" + literal.replace("'", "''") + "'"
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether a path is the folder of a scan."""
+    folder = to_path(path)
+    return (folder / RECORD).is_file() or (folder / "frames").is_dir()
+
+
+def input_of(frame: str) -> str:
+    """SQL for the number of a frame's input."""
+    return f"({frame} >> {OFFSET_BITS})"
+
+
+def named_connection(connection: str) -> str:
+    """SQL for the columns `path` and `number` of a connection: its first input, and its number."""
+    source = f"i.input = {connection} >> {CONNECTION_BITS}"
+    path = f"(SELECT any_value(i.path) FROM inputs i WHERE {source}) AS path"
+    return f"{path}, {connection} & {2**CONNECTION_BITS - 1} AS number"
+
+
+def _connected(spilled: str) -> duckdb.DuckDBPyConnection:
+    try:
+        import duckdb
+    except ImportError:
+        raise not_installed("duckdb", "scan") from None
+    database = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": spilled})
+    database.execute("SET preserve_insertion_order = false")
+    return database
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """What the scan says of itself; empty where it says nothing that can be read."""
+    path = folder / RECORD
+    if not path.is_file() or path.stat().st_size > _MOST_RECORD:
+        return {}
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise Misuse(f"not the record of a scan: {error}", field=str(path)) from None
+    return found if isinstance(found, dict) else {}

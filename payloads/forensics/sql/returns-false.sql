@@ -1,0 +1,10 @@
+-- what: The contract would have returned false instead of reverting: a caller that does not look at
+--   the answer takes the payload for good.
+-- severity: danger
+-- group: signature
+-- revision: 1
+-- sentence: for {count} payloads of {system} the contract returns false
+SELECT v.frame, v.index, p.at, p.system, p.feed, v.state, p.payload_hash AS key
+FROM verdicts v
+JOIN payloads p USING (frame, index)
+WHERE NOT v.passed AND v.verdict = 'returns false'
