@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import payloads
-from payloads import chainlink, columns, recognise, stork
+from payloads import chainlink, columns, recognise, stork, systems
 from payloads.abi.fields import field
 from payloads.abi.units import MILLISECONDS, NANOSECONDS, PRICE, SECONDS
 from payloads.arrays import rows as inputs
@@ -32,6 +32,7 @@ from payloads.stork import calldata as stork_calls
 from payloads.stork.update import Asset
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from tests import corpus
+from tests.checks import outcome
 from tests.strategies import assets, damaged, honest_blobs, reports
 
 NETWORK = InsecureTestNetwork("columns", size=4, f=1)
@@ -221,6 +222,35 @@ def test_whole_groups_never_reach_the_single_decoder(singles: list[Any]) -> None
     assert singles == []
 
 
+@pytest.mark.parametrize("key", [known.key for known in SCHEMAS.values()])
+@pytest.mark.parametrize("count", [0, 1, 31, 32, 33])
+def test_reports_of_any_schema_never_reach_the_single_decoder(
+    singles: list[Any], key: str, count: int
+) -> None:
+    known = next(known for known in SCHEMAS.values() if known.key == key)
+    made = []
+    for number in range(30):
+        cells = [
+            known.prefix.ljust(row.type.size, bytes([number + 1])) if row.type.kind == "bytes"
+            else number + 1
+            for row in known.table.fields
+        ]  # fmt: skip
+        payload = NETWORK.sign(known.record(*cells), by=[])
+        words = tuple(bytes([number, index]) * 16 for index in range(count))
+        changes = {"rs": words, "ss": words[::-1], "raw": b""}
+        made.append(msgspec.structs.replace(payload, **changes).encode())
+    name = "chainlink_" + key.replace("-", "_")
+    found = columns.decode(made)
+    assert len(found[name]) == 30
+    assert columns.encode(found[name]).to_pylist() == made
+    assert len(singles) == 0
+    assert_equal_tables(*both_ways(lambda: columns.decode(made)))
+    if key == "v3":
+        fast, slow = both_ways(lambda: columns.recover(made))
+        assert fast.equals(slow)
+        assert len(fast) == 30 * min(count, 32)
+
+
 @pytest.mark.parametrize("layout", ["plain", "versioned"])
 @pytest.mark.parametrize("mask", range(4))
 @pytest.mark.parametrize("time", [10**18, NOW, 4_102_444_800 * 10**9 - 1])
@@ -239,6 +269,16 @@ def test_updates_of_any_layout_never_reach_the_single_decoder(
         other = msgspec.structs.replace(update, timestamp_ns=wrong)
         columns.decode([other.encode()] * 30)
     assert len(singles) == 60, "these are recognised by their size, which is not certain"
+
+
+@pytest.mark.parametrize("mask", [None, 0, 1, 2, 3])
+def test_updates_without_assets_are_read_the_fast_way_if_they_are_named(
+    singles: list[Any], mask: int | None
+) -> None:
+    made = [SIGNER.sign([], timestamp_ns=NOW + n, mask=mask).encode() for n in range(30)]
+    found = columns.decode(made, form="signed_ecdsa")
+    assert columns.encode(found["stork_updates"]).to_pylist() == made
+    assert len(singles) == 0
 
 
 def test_frames_calls_and_lists_hold_payloads() -> None:
@@ -611,3 +651,31 @@ def test_narrow_tables_are_read_by_duckdb() -> None:
     query = "select sum(a.value) from (select unnest(assets) as a from stork_updates)"
     ((total,),) = connection.sql(query).fetchall()
     assert total == 30 * sum(asset.value or 0 for asset in stork.decode(MANY[-1]).assets)
+
+
+# --- facts and digests ----------------------------------------------------------------------------
+
+
+def test_facts_and_digests_are_those_of_the_single_decoder() -> None:
+    items: list[Any] = [entry.raw for entry in corpus.entries() if entry.kind != "invalid"] * 2
+    fast, slow = both_ways(lambda: columns.facts(columns.decode(items)))
+    assert fast.to_pylist() == slow.to_pylist()
+    assert fast.schema.equals(columns.FACTS, check_metadata=True)
+    digests, again = both_ways(lambda: columns.digests(items))
+    assert digests.equals(again)
+    by_row = {row: index for index, row in enumerate(fast["row"].to_pylist())}
+    for row, item in enumerate(items):
+        decoded = outcome(payloads.decode, item)
+        leaves = [] if isinstance(decoded, PayloadError) else list(decoded.leaves())
+        if len(leaves) != 1 or not recognise.is_signed(leaves[0].value):
+            assert digests[row].as_py() is None
+            continue
+        (leaf,) = leaves
+        assert digests[row].as_py() == leaf.value.signing_digest
+        facts = {name: fast[name][by_row[row]] for name in ("system", "schema", "signatures")}
+        schema = getattr(getattr(leaf.value, "report", None), "schema", None)
+        layout = getattr(leaf.value, "layout", None)
+        assert facts["system"].as_py() == leaf.system
+        if schema is not None or layout is not None:
+            assert facts["schema"].as_py() == (layout or schema.key)
+        assert facts["signatures"].as_py() == len(systems.named(leaf.system).recover(leaf.value))

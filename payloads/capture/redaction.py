@@ -22,28 +22,30 @@ from payloads.venues.common.json_text import parse_json
 from payloads.venues.common.redactor import REDACTED, Message, Redactor, Secret
 from payloads.venues.common.session import Dial, Reply, Request
 
-_ALWAYS_SECRET = frozenset(
+ALWAYS_SECRET = frozenset(
     {"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"}
 )
 # Names under which a reply, a form or a query carries a credential. A signature is one only in
 # requests: in replies, signatures are the subject of this package.
-_TELLING = re.compile(
+TELLING = re.compile(
     r"token|secret|passw|passphrase|jwt|private.?key|api.?key|cookie|bearer|credential|session"
     r"|auth(?!or(?!i[sz]))|(?<![a-z])sid(?![a-z])",
     re.I,
 )
-_IN_REQUESTS = re.compile(_TELLING.pattern + "|sign", re.I)
+IN_REQUESTS = re.compile(TELLING.pattern + "|sign", re.I)
 # Such a name within a text, as in a URL or in JSON that is cut off, and not in a sentence.
-_NAMED = re.compile(rf"""({_TELLING.pattern})[\w.-]*(=|["']\s*:)""", re.I)
+_NAMED = re.compile(rf"""({TELLING.pattern})[\w.-]*(=|["']\s*:)""", re.I)
 # Shorter values than these are words, not credentials.
-_SHORTEST = 16
+SHORTEST = 16
+# The names of subprotocols are shorter.
+_PROTOCOL_CHARACTERS = 64
 _DEEPEST = 4
 _FEW = 64
 
 
 def secrets_of(asking: Dial | Request) -> Iterator[str]:
     """The values of the headers and parameters that are secret."""
-    names = {name.lower() for name in asking.secret_headers} | _ALWAYS_SECRET
+    names = {name.lower() for name in asking.secret_headers} | ALWAYS_SECRET
     for name, value in asking.headers:
         if name.lower() in names:
             yield value
@@ -52,7 +54,7 @@ def secrets_of(asking: Dial | Request) -> Iterator[str]:
             yield from (_cookie(pair) for pair in value.split(";") if "=" in pair)
     parameters = set(asking.secret_parameters) if isinstance(asking, Dial) else set()
     for name, value in _query(asking.url):
-        if name in parameters or (isinstance(asking, Request) and _IN_REQUESTS.search(name)):
+        if name in parameters or (isinstance(asking, Request) and IN_REQUESTS.search(name)):
             yield value
             yield unquote_plus(value)
             yield unquote(value)
@@ -84,7 +86,7 @@ def removed(message: Message, clean: Message) -> Iterator[str]:
         return
     kept = set(_texts(_json(clean)))
     for text in _texts(_json(message)):
-        if text not in kept and len(text) >= _SHORTEST:
+        if text not in kept and len(text) >= SHORTEST:
             yield text
 
 
@@ -110,9 +112,40 @@ def dial_detail(dial: Dial) -> dict[str, Any]:
     return {"url": _url(dial.url, dial.secret_parameters), "headers": _headers(dial)}
 
 
+def handshake_detail(url: str, headers: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """A dial out of another tool's file: names alone show where a credential may be."""
+    before, at, after = url.partition("://")
+    user, mark, _ = after.partition("/")[0].rpartition("@")
+    if mark:
+        url = before + at + REDACTED + after[len(user) :]
+    telling = [name for name, _ in _query(url) if _may_be_secret(name)]
+    return {"url": _url(url, telling), "headers": handshake_headers(headers)}
+
+
+def handshake_headers(headers: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """Headers of such a dial, or of the answer."""
+    return [[name, REDACTED if _may_be_secret(name, value) else value] for name, value in headers]
+
+
+# Names of the protocol that only look like those of credentials.
+_HARMLESS = frozenset({
+    "sec-websocket-key", "sec-websocket-accept", "sec-websocket-version",
+    "sec-websocket-extensions",
+})  # fmt: skip
+
+
+def _may_be_secret(name: str, value: str = "") -> bool:
+    lowered = name.lower()
+    if lowered in _HARMLESS:
+        return False
+    if lowered == "sec-websocket-protocol":  # browsers can send a token nowhere else
+        return TELLING.search(value) is not None or len(value) > _PROTOCOL_CHARACTERS
+    return lowered in ALWAYS_SECRET or "key" in lowered or bool(IN_REQUESTS.search(lowered))
+
+
 def request_detail(request: Request) -> dict[str, Any]:
     """A request as a capture keeps it: with the size of its body, and without the body."""
-    telling = [name for name, _ in _query(request.url) if _IN_REQUESTS.search(name)]
+    telling = [name for name, _ in _query(request.url) if IN_REQUESTS.search(name)]
     return {
         "purpose": request.purpose,
         "method": request.method,
@@ -134,7 +167,7 @@ def reply_detail(request: Request, reply: Reply, learn: Callable[[str], None]) -
     content = _json(reply.body)
     credentials = list(_credentials_in(content))
     for text in credentials:
-        if len(text) >= _SHORTEST:
+        if len(text) >= SHORTEST:
             learn(text)
     size = len(reply.body)
     detail = {"purpose": reply.purpose, "status": reply.status, "body_bytes": size}
@@ -155,9 +188,9 @@ def _harmless(body: bytes, content: Any) -> str | None:
     # A sentence, a page, broken JSON: a telling name does not show which part is the credential.
     # NUL hides names (UTF-16). One long word may be a token.
     word = text.strip()
-    if _TELLING.search(word) or "\0" in word:
+    if TELLING.search(word) or "\0" in word:
         return None
-    return text if _starts_json(word) or " " in word or len(word) < _SHORTEST else None
+    return text if _starts_json(word) or " " in word or len(word) < SHORTEST else None
 
 
 def _cookie(pair: str) -> str:
@@ -169,7 +202,7 @@ def _credentials_in(value: Any, is_named: bool = False) -> Iterator[str]:
     """Texts under a telling name, at any depth below it; also in JSON that is a text in JSON."""
     if isinstance(value, dict):
         for key, part in value.items():
-            yield from _credentials_in(part, is_named or _TELLING.search(str(key)) is not None)
+            yield from _credentials_in(part, is_named or TELLING.search(str(key)) is not None)
     elif isinstance(value, list):
         for part in value:
             yield from _credentials_in(part, is_named)
@@ -202,7 +235,7 @@ def _json(data: Message) -> Any:
 
 
 def _headers(asking: Dial | Request) -> list[list[str]]:
-    names = {name.lower() for name in asking.secret_headers} | _ALWAYS_SECRET
+    names = {name.lower() for name in asking.secret_headers} | ALWAYS_SECRET
     return [
         [name, REDACTED if name.lower() in names else value] for name, value in asking.headers
     ]  # fmt: skip

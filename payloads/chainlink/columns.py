@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from payloads.abi.calldata import Function, function_named
@@ -61,7 +62,7 @@ from payloads.chainlink.report import (
 )
 from payloads.chainlink.schemas import COMMON_HEAD, SCHEMAS, Schema
 from payloads.chainlink.state import V03, V04, V051, ChainlinkState, Config
-from payloads.crypto import keccak256, recover
+from payloads.crypto import keccak256, keccak_many, recover
 from payloads.errors import Malformed
 from payloads.inputs import MAX_PAYLOAD_BYTES
 from payloads.signatures import address_bytes
@@ -300,6 +301,51 @@ def prices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_arrays(columns, schema=PRICES)
 
 
+# --- facts ----------------------------------------------------------------------------------------
+
+# The statements of a frame about its payload, and the facts that they are about.
+CLAIMS = {"feedID": "feed", "validFromTimestamp": "valid_from", "observationsTimestamp": "observed"}
+_TIMES_OF = {
+    "observed": "observations_timestamp",
+    "valid_from": "valid_from_timestamp",
+    "expires": "expires_at",
+    "last_seen": "last_seen_timestamp_ns",
+}
+
+
+def facts(batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    """The feed, the times and the sequence of each report."""
+    schema, known = _schema_of(batch), set(batch.schema.names)
+    is_signed = batch["raw_vs"].is_valid()
+    sequence = pc.add(
+        pc.multiply(batch["epoch"].cast(pa.int64()), 256), batch["round"].cast(pa.int64())
+    )
+    found = {
+        "network": hex_texts(batch["config_digest"]),
+        "sequence": sequence,
+        "signatures": pc.list_value_length(batch["rs"]).cast(pa.int16()),
+        "unsigned": _spare_bytes(batch).cast(pa.int32()),
+    }
+    found["signatures"] = pc.if_else(is_signed, found["signatures"], pa.scalar(0, pa.int16()))
+    if schema is None:
+        versions = batch["schema_version"].cast(pa.string())
+        return found | {"schema": pc.binary_join_element_wise("v", versions, "")}
+    found["schema"] = pa.repeat(schema.key, len(batch))
+    found["feed"] = hex_texts(batch[_names(schema.table)["feed_id"]])
+    for name, field in _TIMES_OF.items():
+        if field in known and pa.types.is_timestamp(batch[field].type):
+            found[name] = nanoseconds(batch[field])
+    return found
+
+
+def _spare_bytes(batch: pa.RecordBatch) -> pa.Array:
+    """How many bytes of `raw_vs` are for no signature, and are not zero."""
+    vs = bytes_of(batch["raw_vs"], WORD)
+    counts = pc.list_value_length(batch["rs"]).fill_null(0).to_numpy(zero_copy_only=False)
+    spare = np.arange(WORD)[None, :] >= counts[:, None]
+    return pa.array(((vs != 0) & spare).sum(axis=1))
+
+
 # --- signatures -----------------------------------------------------------------------------------
 
 
@@ -314,21 +360,21 @@ def signed(matrix: Matrix, decodes: bool) -> Iterator[Signed]:
 
 def _signed(envelope: Envelope) -> Signed:
     matrix, count = envelope.matrix, envelope.count
-    reports = _each(matrix, _BLOB, envelope.blob) if envelope.blob else [b""] * len(matrix)
-    contexts = _each(matrix, 0, _CONTEXT)
-    digests = b"".join(
-        [
-            keccak256(keccak256(report) + context)
-            for report, context in zip(reports, contexts, strict=True)
-        ]
-    )
+    hashes = _hashes(matrix[:, _BLOB : _BLOB + envelope.blob])
+    digests = _hashes(np.hstack([hashes, matrix[:, :_CONTEXT]]))
     rs, ss = (
         np.ascontiguousarray(matrix[:, first : first + WORD * count]).reshape(-1, WORD)
         for first in (envelope.first_r, envelope.first_s)
     )
     vs = np.ascontiguousarray(matrix[:, _VS : _VS + count]).reshape(-1)
-    words = np.frombuffer(digests, np.uint8).reshape(-1, WORD)
-    return Signed(envelope.rows, count, words, rs, ss, vs, matrix, envelope)
+    return Signed(envelope.rows, count, digests, rs, ss, vs, matrix, envelope)
+
+
+def _hashes(matrix: Matrix) -> Matrix:
+    """keccak-256 of each row."""
+    rows, size = matrix.shape
+    digests = keccak_many(matrix.tobytes(), size) if size else keccak256(b"") * rows
+    return np.frombuffer(digests, np.uint8).reshape(-1, WORD)
 
 
 def signers(raw: bytes) -> list[bytes | None] | None:
@@ -467,6 +513,14 @@ def _members(signers: Signers, count: int, config: Config) -> Mask:
     return np.asarray(good.reshape(-1, count).all(axis=1) & distinct)
 
 
+def member(state: ChainlinkState, signer: str, network: str) -> str | None:
+    """The digest of a config that lists the signer: of this network's, if it does."""
+    address = bytes.fromhex(signer[2:])
+    found = [config for config in state.configs if address in map(bytes, config.members)]
+    digests = ["0x" + bytes(each.config_digest or b"").hex() for each in found]
+    return network if network in digests else next(iter(digests), None)
+
+
 # --- recognising ----------------------------------------------------------------------------------
 
 # Evidence of no more than this is found in too many bytes to be looked for in arrays.
@@ -515,5 +569,8 @@ COLUMNS = Columns(
     prices=prices,
     signed=signed,
     accepted=accepted,
+    facts=facts,
+    member=member,
+    claims=CLAIMS,
     signers=signers,
 )

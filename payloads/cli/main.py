@@ -7,7 +7,9 @@ import click
 from payloads._version import __version__
 from payloads.cli import terminal
 from payloads.cli.capture import capture
+from payloads.cli.check import check
 from payloads.cli.decode import decode
+from payloads.cli.diff import diff
 from payloads.cli.encode import encode
 from payloads.cli.explain import explain
 from payloads.cli.findings import findings
@@ -16,6 +18,8 @@ from payloads.cli.quote import quote
 from payloads.cli.recover import recover
 from payloads.cli.replay import replay
 from payloads.cli.report import report
+from payloads.cli.scan import scan
+from payloads.cli.signers import signers
 from payloads.cli.simulate import simulate
 from payloads.cli.state import state
 from payloads.cli.verify import verify
@@ -71,7 +75,9 @@ def main() -> None:
       payloads state fetch --rpc URL 0x478A…   what the chain knows, for the two above
       payloads explain --rpc URL 0x4f2a…       a transaction after the fact
       payloads capture stork BTCUSD -o FILE    keep what a venue sends
+      payloads check FILE…                     whether it is whole and unchanged
       payloads replay FILE                     play it again
+      payloads scan captures/ -o found         a folder of captures to tables
       payloads simulate stork                  a venue on loopback, to try all of this on
       payloads findings DIR                    what is odd in the tables of a scan
       payloads report DIR                      the figures and the page of a scan
@@ -80,6 +86,6 @@ def main() -> None:
 
 for command in (
     *(decode, inspect, recover, encode, verify, quote, state, explain),
-    *(capture, replay, simulate, findings, report),
+    *(capture, check, replay, scan, simulate, findings, report, signers, diff),
 ):
     main.add_command(command)

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from payloads.errors import Misuse, not_installed
 from payloads.forensics.tables import CONNECTION_BITS, OFFSET_BITS, TABLES, empty
@@ -42,14 +43,18 @@ class Folder:
             self._view(name)
 
     def _view(self, name: str) -> None:
-        files = self._files(name)
-        listed = ", ".join(map(_quoted, files))
-        source = f"read_parquet([{listed}])" if files else f"empty_{name}"
-        if not files:
-            self.database.register(source, pa.Table.from_batches([empty(name)]))
+        source = self.source(name)
         times = [column.name for column in TABLES[name] if pa.types.is_timestamp(column.type)]
         extra = "".join(f', epoch_ns("{time}") AS "{time}_ns"' for time in times)
         self.database.execute(f"CREATE VIEW {name} AS SELECT *{extra} FROM {source}")
+
+    def source(self, name: str) -> str:
+        """SQL for the rows of a table, also in the database of another folder."""
+        if files := self._files(name):
+            return f"read_parquet([{', '.join(map(_quoted, files))}])"
+        path = Path(self._spilled.name) / f"{name}.parquet"
+        pq.write_table(pa.Table.from_batches([empty(name)]), path)
+        return f"read_parquet([{_quoted(str(path))}])"
 
     def _files(self, name: str) -> list[str]:
         """The table's files: `NAME.parquet`, or a part each in a folder of that name."""

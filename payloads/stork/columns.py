@@ -34,7 +34,7 @@ from payloads.arrays.types import (
     nanoseconds,
     table_schema,
 )
-from payloads.crypto import keccak256, recover
+from payloads.crypto import keccak256, keccak_many, recover
 from payloads.stork.call import ASSET_SIZE, BODY, HEAD_SIZE
 from payloads.stork.calldata import FUNCTIONS
 from payloads.stork.checks import HALF_ORDER, MOST_ASSETS
@@ -219,6 +219,18 @@ def prices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     yield found.filter(found["value"].is_valid())
 
 
+# --- facts ----------------------------------------------------------------------------------------
+
+
+def facts(batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    """The layout and the time of each update. Its feeds are those of its assets."""
+    return {
+        "schema": batch["layout"],
+        "observed": nanoseconds(batch["timestamp_ns"]),
+        "signatures": batch["layout"].is_valid().cast(pa.int16()),
+    }
+
+
 # --- signatures -----------------------------------------------------------------------------------
 
 
@@ -232,7 +244,7 @@ def signed(matrix: Matrix, decodes: bool) -> Iterator[Signed]:
         return
     for rows in groups:
         part = matrix if len(rows) == len(matrix) else matrix[rows]
-        digests = b"".join([keccak256(body) for body in map(bytes, part[:, BODY:])])
+        digests = keccak_many(part[:, BODY:].tobytes(), part.shape[1] - BODY)
         words = np.frombuffer(digests, np.uint8).reshape(-1, 32)
         rs, ss = (np.ascontiguousarray(part[:, at : at + 32]) for at in (0, 32))
         vs = np.ascontiguousarray(part[:, 64])
@@ -271,6 +283,13 @@ def _low(ss: Matrix) -> Mask:
     return numbers(ss, 0, 8) < np.uint64(HALF_ORDER >> 192)
 
 
+def member(state: StorkState, signer: str, network: str) -> str | None:
+    """The contract, if it trusts the signer: its address, or its name where that is not known."""
+    if bytes.fromhex(signer[2:]) not in state.trusted:
+        return None
+    return state.contract if state.proxy is None else "0x" + bytes(state.proxy).hex()
+
+
 # --- recognising ----------------------------------------------------------------------------------
 
 
@@ -303,5 +322,8 @@ COLUMNS = Columns(
     prices=prices,
     signed=signed,
     accepted=accepted,
+    facts=facts,
+    member=member,
+    claims={},
     signers=signers,
 )

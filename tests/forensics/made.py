@@ -103,7 +103,7 @@ class Made:
         for name in ("benchmark_price", "bid", "ask"):
             self.price(row, name, getattr(read, name))
         for position, found in enumerate(signed_by(signed)):
-            self.signature(row, position, found, NETWORK.signers)
+            self.signature(row, position, found, NETWORK.signers, row["network"])
         return row
 
     def stork(self, second: float, prices: tuple[int, ...]) -> Any:
