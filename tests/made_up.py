@@ -100,6 +100,10 @@ def _changes(generation: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if generation != "v0.3.0":
         discounts += [_discount("native", 50, None, subscriber=OTHER), _discount("link", 7, None)]
     yield "discounts", {"fee_manager": _fees(discounts=discounts, address=OTHER)}
+    named = [_discount("link", 20, mine, subscriber=CALLER)]
+    yield "discounts by name", {"fee_manager": _fees(discounts=named)}
+    both = [_discount("link", 30, mine), *named]
+    yield "discounts of both kinds", {"fee_manager": _fees(discounts=both)}
     if generation != "v0.3.0":
         everywhere = [
             _discount("native", 33, None),
