@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,7 +72,19 @@ def scanned(paths: tuple[str, ...]) -> Iterator[tuple[Folder, bool]]:
         with Folder(first) as folder:
             yield folder, True
         return
-    raise Misuse("not the folder of a scan", field=first, expected="payloads scan --out DIR FILE…")
+    from payloads.forensics.findings import find
+    from payloads.forensics.run import scan
+
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / "scan"
+        made = scan(paths, out=out)
+        if not any(made.table("inputs")["read"].to_pylist()):
+            raise Misuse("nothing that can be read", field=first, found=made.problems[0])
+        for problem in made.problems:
+            terminal.line(problem, err=True)
+        find(out).write(out)
+        with Folder(out) as folder:
+            yield folder, False
 
 
 def _write_page(folder: Folder, target: str, wanted: bool) -> None:
