@@ -40,7 +40,7 @@ def rows() -> Iterator[tuple[str, ...]]:
         found = len(list((ROOT / "tests/fuzz/found" / name).glob("*.bin")))
         broken = f"{found} inputs" if found else "none" if result["held"] else "see the run"
         harness = f"`tests/fuzz/targets.py`, `{name}`"
-        counts = (f"{result.get(key, 0):,}" for key in ("runs", "branches", "seconds"))
+        counts = (f"{result[key]:,}" for key in ("runs", "branches", "seconds"))
         yield name, harness, *counts, broken
     for name, (component, test) in VECTORS.items():
         yield component, f"`{test}`", f"{_cases(ROOT / 'fixtures' / name):,}", "", "", "none"
