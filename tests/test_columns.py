@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import payloads
-from payloads import chainlink, columns, recognise, stork
+from payloads import chainlink, columns, recognise, stork, systems
 from payloads.abi.fields import field
 from payloads.abi.units import MILLISECONDS, NANOSECONDS, PRICE, SECONDS
 from payloads.arrays import rows as inputs
@@ -32,6 +32,7 @@ from payloads.stork import calldata as stork_calls
 from payloads.stork.update import Asset
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from tests import corpus
+from tests.checks import outcome
 from tests.strategies import assets, damaged, honest_blobs, reports
 
 NETWORK = InsecureTestNetwork("columns", size=4, f=1)
@@ -611,3 +612,31 @@ def test_narrow_tables_are_read_by_duckdb() -> None:
     query = "select sum(a.value) from (select unnest(assets) as a from stork_updates)"
     ((total,),) = connection.sql(query).fetchall()
     assert total == 30 * sum(asset.value or 0 for asset in stork.decode(MANY[-1]).assets)
+
+
+# --- facts and digests ----------------------------------------------------------------------------
+
+
+def test_facts_and_digests_are_those_of_the_single_decoder() -> None:
+    items: list[Any] = [entry.raw for entry in corpus.entries() if entry.kind != "invalid"] * 2
+    fast, slow = both_ways(lambda: columns.facts(columns.decode(items)))
+    assert fast.to_pylist() == slow.to_pylist()
+    assert fast.schema.equals(columns.FACTS, check_metadata=True)
+    digests, again = both_ways(lambda: columns.digests(items))
+    assert digests.equals(again)
+    by_row = {row: index for index, row in enumerate(fast["row"].to_pylist())}
+    for row, item in enumerate(items):
+        decoded = outcome(payloads.decode, item)
+        leaves = [] if isinstance(decoded, PayloadError) else list(decoded.leaves())
+        if len(leaves) != 1 or not recognise.is_signed(leaves[0].value):
+            assert digests[row].as_py() is None
+            continue
+        (leaf,) = leaves
+        assert digests[row].as_py() == leaf.value.signing_digest
+        facts = {name: fast[name][by_row[row]] for name in ("system", "schema", "signatures")}
+        schema = getattr(getattr(leaf.value, "report", None), "schema", None)
+        layout = getattr(leaf.value, "layout", None)
+        assert facts["system"].as_py() == leaf.system
+        if schema is not None or layout is not None:
+            assert facts["schema"].as_py() == (layout or schema.key)
+        assert facts["signatures"].as_py() == len(systems.named(leaf.system).recover(leaf.value))

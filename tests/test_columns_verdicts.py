@@ -348,3 +348,25 @@ def test_any_batch_of_updates(kinds: list[int], data: st.DataObject) -> None:
     batch = [data.draw(touched(made) if kind else damaged([made])) for kind in kinds]
     state = stork.StorkState.from_dict({"contract": "stork-fast-1.0.0", "signer": SIGNER.address})
     assert_judged(batch, state)
+
+
+def test_signatures_that_are_given_are_not_recovered_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = InsecureTestNetwork("given")
+    items = [bytes(network.sign(bytes(31) + bytes([n]) * 257).encode()) for n in range(30)]
+    config = {"config_digest": network.config_digest, "signers": list(network.signers), "f": 5}
+    state = State.from_dict({"contract": "v0.5.0", "configs": [config]})
+    signatures = columns.recover(items)
+    want = columns.judge(items, state, now=1)
+
+    def none(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a signature was recovered again")
+
+    monkeypatch.setattr("payloads.columns.recovery.recover_packed", none)
+    with worth(1):
+        found = columns.judge(items, state, now=1, signatures=signatures)
+    assert found.drop_columns(["signers"]).equals(want.drop_columns(["signers"]))
+    changed = signatures.set_column(6, "v", pa.array([9] * len(signatures), pa.uint8()))
+    with worth(1), pytest.raises(AssertionError, match="again"):
+        columns.judge(items, state, now=1, signatures=changed)

@@ -80,10 +80,20 @@ EXPORTS: dict[str, set[str]] = {
         *("Unsubscribed", "Venue", "make", "session", "variable", "venue"),
     },
     "payloads.columns": {
-        *("ERRORS", "PRICES", "SIGNATURES", "VERDICTS", "decode", "decode_table", "encode"),
-        *("judge", "narrow", "prices", "recover", "schema", "schemas"),
+        *("ERRORS", "FACTS", "PRICES", "SIGNATURES", "VERDICTS", "decode", "decode_table"),
+        *(
+            "digests",
+            "encode",
+            "facts",
+            "judge",
+            "narrow",
+            "prices",
+            "recover",
+            "schema",
+            "schemas",
+        ),
     },
-    "payloads.forensics": {"TABLES", "TABLES_REVISION"},
+    "payloads.forensics": {"TABLES", "TABLES_REVISION", "Progress", "Scan", "scan"},
     "payloads.chain": {
         *("Explained", "ExplainedCall", "ExplainedPayload", "explain"),
         *("LiveState", "Node", "Policy", "PolicyRefusal", "Preflight", "Problem", "Sent"),

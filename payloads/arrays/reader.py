@@ -15,6 +15,27 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from payloads.arrays.records import Mask, Matrix
+from payloads.arrays.types import PLACE, table_schema
+
+# Facts that every system states in columns of its own. A column that is left out is null.
+# `unsigned` counts the bytes of a fixed field that are not zero, and that no signature covers.
+FACTS = table_schema(
+    "facts",
+    [
+        *PLACE,
+        pa.field("system", pa.string()),
+        pa.field("schema", pa.string()),
+        pa.field("feed", pa.string()),
+        pa.field("network", pa.string()),
+        pa.field("observed", pa.timestamp("ns", "UTC")),
+        pa.field("valid_from", pa.timestamp("ns", "UTC")),
+        pa.field("expires", pa.timestamp("ns", "UTC")),
+        pa.field("last_seen", pa.timestamp("ns", "UTC")),
+        pa.field("sequence", pa.int64()),
+        pa.field("signatures", pa.int16()),
+        pa.field("unsigned", pa.int32()),
+    ],
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,5 +96,11 @@ class Columns:
     signed: Callable[[Matrix, bool], Iterator[Signed]]
     # Rows that the state's contract accepts for certain: from terms and each row's time.
     accepted: Callable[[Signed, Signers, Any, Any, NDArray[np.int64] | None], Mask]
+    # What a table's batch says of each payload, whatever its layout: columns of `FACTS`.
+    facts: Callable[[pa.RecordBatch], dict[str, pa.Array]]
+    # For a state, a signer and a network in hex: what lists the signer; None where nothing does.
+    member: Callable[[Any, str, str], str | None]
+    # The statements of a JSON frame about its payload, and the facts that they are about.
+    claims: Mapping[str, str]
     # The signatures of bytes as a contract reads them; none where it reads nothing.
     signers: Callable[[bytes], Iterable[bytes | None] | None]

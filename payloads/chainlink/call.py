@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from payloads.abi.solidity import FREE_MEMORY, Argument, decode
-from payloads.chainlink.report import FULL_REPORT
+from payloads.chainlink.report import FULL_REPORT, canonical_parts
 from payloads.chainlink.state import V04, ChainlinkState, Config
 from payloads.crypto import keccak256
 from payloads.errors import Malformed
@@ -31,8 +31,8 @@ class Item:
 
     __slots__ = (
         "bare", "call", "charge", "config", "context", "digest", "fault", "feed_id", "head",
-        "index", "observed", "quote", "raw", "report", "rs", "signers", "ss", "token", "vs",
-        "whole",
+        "index", "listed", "observed", "quote", "raw", "report", "rs", "signers", "ss", "token",
+        "vs", "whole",
     )  # fmt: skip
 
     call: Call
@@ -49,6 +49,8 @@ class Item:
     whole: bool | None
     config: Config | None
     digest: bytes | None
+    # The signatures, once they were asked for.
+    listed: list[Signature] | None
     signers: list[bytes | None] | None
     observed: int | None
     feed_id: bytes | None
@@ -62,7 +64,7 @@ class Item:
 
     def __init__(self, call: Call, raw: bytes, index: int | None, fault: Malformed | None) -> None:
         self.call, self.raw, self.index, self.fault = call, raw, index, fault
-        self.whole = self.token = None
+        self.whole = self.token = self.listed = None
         self.report = self.config = self.digest = self.signers = self.observed = None
         self.feed_id = self.quote = self.head = self.charge = self.bare = None
         self.rs = self.ss = ()
@@ -93,13 +95,17 @@ class Item:
 
     def signatures(self) -> list[Signature]:
         """The signatures that have an r, an s and a recovery id."""
-        digest = self.hash()
-        return [(digest, r, s, v) for r, s, v in zip(self.rs, self.ss, self.vs, strict=False)]
+        if self.listed is None:
+            digest = self.hash()
+            words = zip(self.rs, self.ss, self.vs, strict=False)
+            self.listed = [(digest, r, s, v) for r, s, v in words]
+        return self.listed
 
     def asked(self) -> list[Signature]:
         """These, and in a bulk call those of the payloads behind it, some at a time."""
         found = self.signatures()
         if self.index is not None and self.index % AHEAD == 0:
+            found = found.copy()
             for item in self.call.items[self.index + 1 : self.index + AHEAD]:
                 if item.whole or item.splits():
                     found += item.signatures()
@@ -186,6 +192,8 @@ def split(raw: bytes) -> tuple[bytes, bytes, Sequence[bytes], Sequence[bytes], b
     A payload that decodes has its parts inside its bytes, so no length in it is too large for
     memory. Acceptance does not depend on the free memory pointer; only the kind of refusal does.
     """
+    if (canonical := canonical_parts(raw)) is not None:
+        return canonical
     size = len(raw)
     if size < 224:
         return None

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from payloads.abi.calldata import Function, function_named
@@ -300,6 +301,51 @@ def prices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_arrays(columns, schema=PRICES)
 
 
+# --- facts ----------------------------------------------------------------------------------------
+
+# The statements of a frame about its payload, and the facts that they are about.
+CLAIMS = {"feedID": "feed", "validFromTimestamp": "valid_from", "observationsTimestamp": "observed"}
+_TIMES_OF = {
+    "observed": "observations_timestamp",
+    "valid_from": "valid_from_timestamp",
+    "expires": "expires_at",
+    "last_seen": "last_seen_timestamp_ns",
+}
+
+
+def facts(batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    """The feed, the times and the sequence of each report."""
+    schema, known = _schema_of(batch), set(batch.schema.names)
+    is_signed = batch["raw_vs"].is_valid()
+    sequence = pc.add(
+        pc.multiply(batch["epoch"].cast(pa.int64()), 256), batch["round"].cast(pa.int64())
+    )
+    found = {
+        "network": hex_texts(batch["config_digest"]),
+        "sequence": sequence,
+        "signatures": pc.list_value_length(batch["rs"]).cast(pa.int16()),
+        "unsigned": _spare_bytes(batch).cast(pa.int32()),
+    }
+    found["signatures"] = pc.if_else(is_signed, found["signatures"], pa.scalar(0, pa.int16()))
+    if schema is None:
+        versions = batch["schema_version"].cast(pa.string())
+        return found | {"schema": pc.binary_join_element_wise("v", versions, "")}
+    found["schema"] = pa.repeat(schema.key, len(batch))
+    found["feed"] = hex_texts(batch[_names(schema.table)["feed_id"]])
+    for name, field in _TIMES_OF.items():
+        if field in known and pa.types.is_timestamp(batch[field].type):
+            found[name] = nanoseconds(batch[field])
+    return found
+
+
+def _spare_bytes(batch: pa.RecordBatch) -> pa.Array:
+    """How many bytes of `raw_vs` are for no signature, and are not zero."""
+    vs = bytes_of(batch["raw_vs"], WORD)
+    counts = pc.list_value_length(batch["rs"]).fill_null(0).to_numpy(zero_copy_only=False)
+    spare = np.arange(WORD)[None, :] >= counts[:, None]
+    return pa.array(((vs != 0) & spare).sum(axis=1))
+
+
 # --- signatures -----------------------------------------------------------------------------------
 
 
@@ -314,12 +360,12 @@ def signed(matrix: Matrix, decodes: bool) -> Iterator[Signed]:
 
 def _signed(envelope: Envelope) -> Signed:
     matrix, count = envelope.matrix, envelope.count
-    width, blob = matrix.shape[1], envelope.blob
-    data = matrix.tobytes()
+    reports = _each(matrix, _BLOB, envelope.blob) if envelope.blob else [b""] * len(matrix)
+    contexts = _each(matrix, 0, _CONTEXT)
     digests = b"".join(
         [
-            keccak256(keccak256(data[at + _BLOB : at + _BLOB + blob]) + data[at : at + _CONTEXT])
-            for at in range(0, len(data), width)
+            keccak256(keccak256(report) + context)
+            for report, context in zip(reports, contexts, strict=True)
         ]
     )
     rs, ss = (
@@ -402,11 +448,14 @@ def _pays(signed: Signed, state: ChainlinkState, terms: Any, now: Any) -> Mask:
 
 def _configs_pass(signed: Signed, signers: Signers, state: ChainlinkState) -> Mask:
     """Which rows are signed as the config asks that applies to them."""
-    keys = _keys(signed.facts, state)
     good = ~every(len(signed.rows))
-    known = {key: _config(key, state) for key in set(keys)}
-    order = {key: index for index, key in enumerate(known)}
-    places = np.fromiter((order[key] for key in keys), np.int64, len(keys))
+    keys = _keys(signed.facts, state)
+    if keys.count(keys[0]) == len(keys):  # nearly always
+        order, places = {keys[0]: 0}, np.zeros(len(keys), np.int64)
+    else:
+        order = {key: index for index, key in enumerate(dict.fromkeys(keys))}
+        places = np.fromiter(map(order.__getitem__, keys), np.int64, len(keys))
+    known = {key: _config(key, state) for key in order}
     for config in {id(each): each for each in known.values() if each is not None}.values():
         count = signed.count
         enough = count > config.f if state.contract == V04 else count == config.f + 1
@@ -424,15 +473,21 @@ def _keys(envelope: Envelope, state: ChainlinkState) -> list[bytes]:
             return [b""] * len(matrix)
         words = matrix[:, _BLOB : _BLOB + 3 * WORD]
         plain = clean(words, 0, TIMES)
-        times = [word.tobytes() for word in words[:, 3 * WORD - 4 :]]
+        times = _each(words, 3 * WORD - 4, 4)
         return [time if good else b"" for time, good in zip(times, plain, strict=True)]
-    digests = [digest.tobytes() for digest in matrix[:, :WORD]]
+    digests = _each(matrix, 0, WORD)
     if contract != V03:
         return digests
     if envelope.blob < WORD:
         return [b""] * len(matrix)
-    feeds = [feed.tobytes() for feed in matrix[:, _BLOB : _BLOB + WORD]]
+    feeds = _each(matrix, _BLOB, WORD)
     return [feed + digest for feed, digest in zip(feeds, digests, strict=True)]
+
+
+def _each(matrix: Matrix, at: int, size: int) -> list[bytes]:
+    """The bytes that stand there in each row."""
+    found: list[bytes] = packed(matrix[:, at : at + size]).view(f"V{size}")[:, 0].tolist()
+    return found
 
 
 def _config(key: bytes, state: ChainlinkState) -> Config | None:
@@ -456,6 +511,14 @@ def _members(signers: Signers, count: int, config: Config) -> Mask:
     places = np.sort(index.reshape(-1, count), axis=1)
     distinct = (places[:, 1:] != places[:, :-1]).all(axis=1)
     return np.asarray(good.reshape(-1, count).all(axis=1) & distinct)
+
+
+def member(state: ChainlinkState, signer: str, network: str) -> str | None:
+    """The digest of a config that lists the signer: of this network's, if it does."""
+    address = bytes.fromhex(signer[2:])
+    found = [config for config in state.configs if address in map(bytes, config.members)]
+    digests = ["0x" + bytes(each.config_digest or b"").hex() for each in found]
+    return network if network in digests else next(iter(digests), None)
 
 
 # --- recognising ----------------------------------------------------------------------------------
@@ -506,5 +569,8 @@ COLUMNS = Columns(
     prices=prices,
     signed=signed,
     accepted=accepted,
+    facts=facts,
+    member=member,
+    claims=CLAIMS,
     signers=signers,
 )

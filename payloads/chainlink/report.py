@@ -26,7 +26,6 @@ from payloads.abi.fields import (
     Table,
     field,
     hexed,
-    hexed_again,
 )
 from payloads.abi.solidity import Argument, Departure, Part, departures
 from payloads.abi.solidity import decode as abi_decode
@@ -247,19 +246,22 @@ def _beyond_abi(payload: FullReport) -> Iterator[Departure]:
 
 _FIRST_TAIL = _HEAD_SIZE + WORD
 _LENGTH = slice(_HEAD_SIZE, _FIRST_TAIL)
+# Where the words of rs begin in the answer of a shape's reader.
+_RS = 5
 _VERSION = slice(_FIRST_TAIL, _FIRST_TAIL + 2)
 # More signatures than a contract could ever take go the general way.
 _MOST_SHAPED = 64
 
 Words = tuple[bytes, ...]
-Reader = Callable[[bytes, int], tuple[Any, ...]]
-# How to take a canonical payload apart without its report. Two readers: of all up to the count of
-# rs, and of the words of rs or ss. Two byte strings that the payload must have: its offsets, and
-# the padding of the blob with the count of rs behind it. Then the position of the first r, the
-# position of the count of ss, and that count, which is the same word again.
-Shape = tuple[Reader, Reader, bytes, bytes, int, int, bytes]
+Reader = Callable[[bytes], tuple[Any, ...]]
+# How to take a canonical payload apart without its report. A reader of all its words, where in the
+# answer the count of ss stands, and what the payload must have: its offsets, the padding of the
+# blob with the count of rs behind it, and that count again before the ss.
+Shape = tuple[Reader, int, bytes, bytes, bytes]
 # How to take a canonical payload apart with its report.
 WholeReader = Callable[[bytes], "FullReport | None"]
+# The tuple that contracts decode, the words of context joined.
+Parts = tuple[bytes, bytes, Words, Words, bytes]
 # The fields of a FullReport up to `raw_vs`.
 Fields = tuple[HexBytes, bytes, int, int, bytes, bytes, Words, Words, bytes]
 
@@ -275,24 +277,35 @@ def _shape(size: int, length: bytes) -> Shape | None:
     second = _FIRST_TAIL + blob + padding
     third = second + WORD + WORD * count
     heads = b"".join(offset.to_bytes(WORD, "big") for offset in (_HEAD_SIZE, second, third))
-    context = "".join(CONTEXT.source().codes)
-    start = struct.Struct(f">{context}96s32s32x{blob}s{padding + WORD}s").unpack_from
-    words = struct.Struct(">" + "32s" * count).unpack_from
+    words = "32s" * count
+    read = struct.Struct(f">96s96s32s32x{blob}s{padding + WORD}s{words}32s{words}").unpack
     counted = count.to_bytes(WORD, "big")
-    return start, words, heads, bytes(padding) + counted, second + WORD, third, counted
+    return read, _RS + count, heads, bytes(padding) + counted, counted
+
+
+def canonical_parts(raw: bytes) -> Parts | None:
+    """The tuple in the layout that encoders write, checked word by word; None for any other."""
+    if (shape := _shape(len(raw), raw[_LENGTH])) is None:
+        return None
+    read, middle, heads, between, counted = shape
+    found = read(raw)
+    context, offsets, raw_vs, blob, gap = found[:_RS]
+    if offsets != heads or gap != between or found[middle] != counted:
+        return None
+    return context, blob, found[_RS:middle], found[middle + 1 :], raw_vs
 
 
 def split_canonical(raw: bytes) -> Fields | None:
-    """The fields of the layout that encoders write, checked word by word; None for any other."""
-    if (shape := _shape(len(raw), raw[_LENGTH])) is None:
+    """The fields of the layout that encoders write; None for any other."""
+    if (parts := canonical_parts(raw)) is None:
         return None
-    start, words, heads, between, first_r, count_of_s, counted = shape
-    digest, padding, epoch, round_, extra, offsets, raw_vs, blob, gap = start(raw, 0)
-    first_s = count_of_s + WORD
-    if offsets != heads or gap != between or raw[count_of_s:first_s] != counted:
-        return None
-    rs, ss = words(raw, first_r), words(raw, first_s)
-    return hexed_again(digest), padding, epoch, round_, extra, blob, rs, ss, raw_vs
+    context, blob, rs, ss, raw_vs = parts
+    return (*_context_fields(context), blob, rs, ss, raw_vs)
+
+
+def _context_fields(context: bytes) -> tuple[HexBytes, bytes, int, int, bytes]:
+    head: Context = CONTEXT.read(context)
+    return head.config_digest, head.context_padding, head.epoch, head.round, head.extra_hash
 
 
 @lru_cache(maxsize=1024)
@@ -305,7 +318,7 @@ def _whole(size: int, length: bytes, table: Table | None) -> WholeReader | None:
     shape = _shape(size, length)
     if shape is None or table is None or table.size != int.from_bytes(length, "big"):
         return None
-    _, _, heads, between, _, _, counted = shape
+    _, _, heads, between, counted = shape
     context, report = CONTEXT.source("c"), table.source("f")
     rs, ss = (_numbered(name, int.from_bytes(counted, "big")) for name in "rs")
     words = "32s" * len(rs)
@@ -349,9 +362,7 @@ def _split_general(raw: bytes) -> tuple[Fields, int]:
     context, blob, rs, ss, raw_vs = abi_decode(FULL_REPORT, raw, trace=trace)
     blobs = (part for part in trace if part.path == "report_blob" and part.role == "value")
     at = next((part.offset for part in blobs), 0)
-    head: Context = CONTEXT.read(b"".join(context))
-    words = (head.config_digest, head.context_padding, head.epoch, head.round, head.extra_hash)
-    return (*words, blob, rs, ss, raw_vs), at
+    return (*_context_fields(b"".join(context)), blob, rs, ss, raw_vs), at
 
 
 def read_report(blob: bytes, name: str | int | None = None) -> tuple[AnyReport, str]:

@@ -19,7 +19,7 @@ allowances that the fee takes, and can receive a refund; the call has enough gas
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -51,8 +51,7 @@ from payloads.verdicts.together import Judgement, finish, judge_together
 from payloads.verdicts.verdict import Accepted, Reverted, Verdict
 
 
-def _call(
-    payloads: Sequence[bytes | Malformed],
+def _calls(
     state: ChainlinkState,
     pay: Pay | None,
     value: int | None,
@@ -63,7 +62,8 @@ def _call(
     bulk: bool,
     signers: Signers,
     is_view: bool = False,
-) -> Call:
+) -> Callable[[Sequence[bytes | Malformed]], Call]:
+    """How to make calls of payloads on the same terms, which are looked at once."""
     state, now = state_and_time(state, ChainlinkState, now, at)
     caller = state.subscriber if sender is None else address_bytes(sender, "sender")
     if now is None and state.charges is not None and not is_view:
@@ -78,8 +78,12 @@ def _call(
         raise Misuse("a view pays nothing", field="pay", expected="none")
     signed = _default_origin(state, caller) if origin is None else address_bytes(origin, "origin")
     named = parameter(pay, state)
-    sent = value_sent(pay, value, lambda: native_fee(payloads, state, caller))
-    return Call(state, payloads, named, sent, caller, signed, now, bulk, signers, is_view)
+
+    def call(payloads: Sequence[bytes | Malformed]) -> Call:
+        sent = value_sent(pay, value, lambda: native_fee(payloads, state, caller))
+        return Call(state, payloads, named, sent, caller, signed, now, bulk, signers, is_view)
+
+    return call
 
 
 def _default_origin(state: ChainlinkState, caller: bytes | None) -> bytes | None:
@@ -124,7 +128,7 @@ def judging(
 ) -> Judgement:
     """A judgement of one payload, or (`bulk`) of several in one call, that asks these signers."""
     how = (state, pay, value, sender, origin, now, at)
-    return _judging(_call(payloads, *how, bulk, signers, view))
+    return _judging(_calls(*how, bulk, signers, view)(payloads))
 
 
 def judge(
@@ -148,7 +152,7 @@ def judge(
     """
     raw, signers = [raw_of(payload)], Signers()
     how = (state, pay, value, sender, origin, now, at)
-    return finish(_judging(_call(raw, *how, False, signers, view)), signers)
+    return finish(_judging(_calls(*how, False, signers, view)(raw)), signers)
 
 
 def judge_bulk(
@@ -169,7 +173,7 @@ def judge_bulk(
     """
     raws, signers = [raw_of(payload) for payload in payloads], Signers()
     how = (state, pay, value, sender, origin, now, at)
-    return finish(_judging(_call(raws, *how, True, signers, view)), signers)
+    return finish(_judging(_calls(*how, True, signers, view)(raws)), signers)
 
 
 def judge_calldata(
@@ -215,10 +219,10 @@ def judging_calldata(
             )
             payloads = [payload]
     except Malformed as error:
-        call = _call([], state, None, value, sender, origin, now, None, True, signers)
+        call = _calls(state, None, value, sender, origin, now, None, True, signers)([])
         return undecodable_call(error, call.state, call.now)
     how = (state, None, value, sender, origin, now, None)
-    call = _call(payloads, *how, bulk, signers, is_view=function in VIEWS)
+    call = _calls(*how, bulk, signers, is_view=function in VIEWS)(payloads)
     call.parameter_payload = found[0] if found else b""
     return (yield from _judging(call))
 
@@ -246,8 +250,8 @@ def judge_many(
     """
     state, now = state_and_time(state, ChainlinkState, now, at)
     raws, signers = [raw_of(payload) for payload in payloads], Signers()
-    how = (state, pay, value, sender, origin, now, None, False, signers)
-    return judge_together(lambda raw: _judging(_call([raw], *how)), raws, signers, workers)
+    call = _calls(state, pay, value, sender, origin, now, None, False, signers)
+    return judge_together(lambda raw: _judging(call([raw])), raws, signers, workers)
 
 
 # --- raising --------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from payloads.cli.quote import quote
 from payloads.cli.recover import recover
 from payloads.cli.replay import replay
 from payloads.cli.report import report
+from payloads.cli.scan import scan
 from payloads.cli.signers import signers
 from payloads.cli.simulate import simulate
 from payloads.cli.state import state
@@ -74,6 +75,7 @@ def main() -> None:
       payloads explain --rpc URL 0x4f2a…       a transaction after the fact
       payloads capture stork BTCUSD -o FILE    keep what a venue sends
       payloads replay FILE                     play it again
+      payloads scan captures/ -o found         a folder of captures to tables
       payloads simulate stork                  a venue on loopback, to try all of this on
       payloads findings DIR                    what is odd in the tables of a scan
       payloads report DIR                      the figures and the page of a scan
@@ -82,6 +84,6 @@ def main() -> None:
 
 for command in (
     *(decode, inspect, recover, encode, verify, quote, state, explain),
-    *(capture, replay, simulate, findings, report, signers, diff),
+    *(capture, replay, scan, simulate, findings, report, signers, diff),
 ):
     main.add_command(command)

@@ -20,14 +20,15 @@ try:
 except ImportError as error:
     raise not_installed("pyarrow or numpy", "arrow") from error
 
+from payloads.arrays.reader import FACTS
 from payloads.arrays.types import PRICES
-from payloads.columns.decoding import decode, decode_table, encode, prices
+from payloads.columns.decoding import decode, decode_table, encode, facts, prices
 from payloads.columns.narrow import narrow
-from payloads.columns.recovery import recover
+from payloads.columns.recovery import digests, recover
 from payloads.columns.schemas import ERRORS, SIGNATURES, VERDICTS, schema, schemas
 from payloads.columns.verdicts import judge
 
 __all__ = [
-    "ERRORS", "PRICES", "SIGNATURES", "VERDICTS", "decode", "decode_table", "encode", "judge",
-    "narrow", "prices", "recover", "schema", "schemas",
+    "ERRORS", "FACTS", "PRICES", "SIGNATURES", "VERDICTS", "decode", "decode_table", "digests",
+    "encode", "facts", "judge", "narrow", "prices", "recover", "schema", "schemas",
 ]  # fmt: skip

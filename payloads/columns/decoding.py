@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from payloads import recognise
 from payloads.arrays import rows as inputs
-from payloads.arrays.reader import Columns
+from payloads.arrays.reader import FACTS, Columns
 from payloads.arrays.records import Matrix
 from payloads.arrays.rows import Rows
 from payloads.arrays.types import PRICES, table_of
@@ -156,3 +156,26 @@ def prices(tables: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
     ]
     whole = pa.concat_batches([_filled(PRICES, np.zeros(0, np.int64), {}), *found])
     return whole.take(pa.array(np.argsort(whole["row"].to_numpy(), kind="stable")))
+
+
+def facts(tables: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
+    """A row for each payload in the tables of `decode`: what all systems state of their payloads.
+
+    They are in the order of the payloads. `guess` and `raw` are those of the payload's table.
+    """
+    found = [
+        _filled(FACTS, batch["row"], _facts(system, reader, batch))
+        for name, batch in tables.items()
+        for system, reader in readers().items()
+        if name in reader.tables()
+    ]
+    whole = pa.concat_batches([_filled(FACTS, np.zeros(0, np.int64), {}), *found])
+    order = whole["row"].to_numpy()
+    if (order[1:] >= order[:-1]).all():
+        return whole
+    return whole.take(pa.array(np.argsort(order, kind="stable")))
+
+
+def _facts(system: str, reader: Columns, batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    kept = {name: batch[name] for name in ("path", "guess", "raw")}
+    return kept | {"system": pa.repeat(system, len(batch))} | reader.facts(batch)

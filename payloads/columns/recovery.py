@@ -11,7 +11,7 @@ import pyarrow as pa
 from payloads import systems
 from payloads.arrays import rows as inputs
 from payloads.arrays.reader import Columns, Signed, Signers
-from payloads.arrays.records import Mask, Matrix, fixed, numbers
+from payloads.arrays.records import Mask, Matrix, bytes_of, fixed, numbers
 from payloads.columns.decoding import leaves
 from payloads.columns.fast import Positions, offer
 from payloads.columns.schemas import SIGNATURES
@@ -61,6 +61,36 @@ def recover(
     return whole.take(pa.array(np.argsort(whole["row"].to_numpy(), kind="stable")))
 
 
+def digests(payloads: Any, *, column: str = "payload", form: str | None = None) -> pa.Array:
+    """What the signers of each payload signed: 32 bytes for each, without recovering anything.
+
+    It is null where an input is not exactly one signed payload.
+    """
+    rows = inputs.read(payloads, column)
+    form = checked_form(form)
+    words = np.zeros((len(rows), 32), np.uint8)
+
+    def take(_: str, reader: Columns, positions: Positions, matrix: Matrix) -> Iterator[Positions]:
+        for signed in reader.signed(matrix, True):
+            words[positions[signed.rows]] = signed.digests
+            yield signed.rows
+
+    left = offer(rows, take, form=form)
+    if not left.any():
+        return fixed(words)
+    found = fixed(words).to_pylist()
+    for index in np.flatnonzero(left).tolist():
+        found[index] = _digest(rows.item(index), form)
+    return pa.array(found, pa.binary(32))
+
+
+def _digest(item: Any, form: str | None) -> bytes | None:
+    found = leaves(item, form)
+    if len(found) != 1 or found[0].error is not None or not is_signed(found[0].value):
+        return None
+    return bytes(found[0].value.signing_digest)
+
+
 def recover_all(found: list[Signed], workers: int | None) -> list[Signers]:
     """The signers of all signatures, recovered in one call."""
     if not found:
@@ -75,6 +105,46 @@ def recover_all(found: list[Signed], workers: int | None) -> list[Signers]:
     ends = np.cumsum([len(each.vs) for each in found])[:-1]
     pairs = zip(np.split(whole, ends), np.split(is_valid, ends), strict=True)
     return [Signers(*pair) for pair in pairs]
+
+
+class KnownSignatures:
+    """The signers in a batch of `recover`, to be looked up by the place of the payload."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        rows = batch["row"].to_numpy()
+        self._rows, self._single = rows, batch["path"].is_null().to_numpy(zero_copy_only=False)
+        self._digests = bytes_of(batch["digest"], 32)
+        self._rs, self._ss = bytes_of(batch["r"], 32), bytes_of(batch["s"], 32)
+        self._vs = batch["v"].to_numpy()
+        self._addresses = bytes_of(batch["signer"], 20)
+        self._found = batch["signer"].is_valid().to_numpy(zero_copy_only=False)
+
+    def of(self, places: Positions, signed: Signed) -> Signers | None:
+        """The signers of these signatures; None unless the batch has exactly all of them."""
+        starts = np.searchsorted(self._rows, places)
+        ends = np.searchsorted(self._rows, places, "right")
+        if not (ends - starts == signed.count).all():
+            return None
+        index = (starts[:, None] + np.arange(signed.count)).reshape(-1)
+        digests = np.repeat(signed.digests, signed.count, axis=0)
+        same = (
+            self._single[index].all()
+            and (self._digests[index] == digests).all()
+            and (self._rs[index] == signed.rs).all()
+            and (self._ss[index] == signed.ss).all()
+            and (self._vs[index] == signed.vs).all()
+        )
+        return Signers(self._addresses[index], self._found[index]) if same else None
+
+
+def recovered_with(
+    given: KnownSignatures | None, found: list[tuple[Positions, Signed]], workers: int | None
+) -> list[Signers]:
+    """The signers of all signatures: those that are given, and the others recovered in one call."""
+    known = [None if given is None else given.of(*each) for each in found]
+    missing = [signed for (_, signed), signers in zip(found, known, strict=True) if signers is None]
+    recovered = iter(recover_all(missing, workers))
+    return [next(recovered) if signers is None else signers for signers in known]
 
 
 def addresses_of(signers: Signers) -> pa.Array:

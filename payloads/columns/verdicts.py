@@ -19,7 +19,7 @@ from payloads.arrays.reader import Columns, Signed, Signers
 from payloads.arrays.records import Mask, Matrix, lists
 from payloads.arrays.rows import Rows
 from payloads.columns.fast import Positions, offer
-from payloads.columns.recovery import addresses_of, recover_all
+from payloads.columns.recovery import KnownSignatures, addresses_of, recovered_with
 from payloads.columns.schemas import VERDICTS
 from payloads.errors import Misuse, PayloadError, shown
 from payloads.judging import Given, States, judge_given, judge_opened, opened
@@ -46,13 +46,15 @@ def judge(
     origin: str | bytes | None = None,
     now: Any = None,
     workers: int | None = None,
+    signatures: pa.RecordBatch | None = None,
 ) -> pa.RecordBatch:
     """A row for each payload with the verdict of the state's contract, as `payloads.judge_many`.
 
     `state` is a state, or one for each system. `now` is the block's time, or a time for each
     payload: a list, an array, or the name of a column of the batch. `signers` are the signers as
     the contract's decoder reads them. A payload without a verdict (of another system, or no payload
-    at all) says why in `problem`.
+    at all) says why in `problem`. `signatures` is what `recover` returned for the same payloads: a
+    signature in it is not recovered again.
     """
     states, _ = States.of(state, None, None)
     rows = inputs.read(payloads, column)
@@ -62,7 +64,7 @@ def judge(
     for _, each in states.pairs:  # terms that no payload can be judged by are said at once
         judge_given(Given(b""), each, msgspec.structs.replace(terms, now=first))
     found = _Verdicts(rows, states, terms, times)
-    found.judge_groups(workers)
+    found.judge_groups(workers, None if signatures is None else KnownSignatures(signatures))
     found.judge_singles(workers)
     return found.batch()
 
@@ -111,7 +113,7 @@ class _Verdicts:
         self.known = np.zeros(len(rows), np.bool_)
         self.signers = SignersOfVerdicts()
 
-    def judge_groups(self, workers: int | None) -> None:
+    def judge_groups(self, workers: int | None, given: KnownSignatures | None) -> None:
         """Find the rows that are accepted for certain, and the signers of all that can be read."""
         states = {system.name: state for system, state in self.states.pairs}
         found: list[tuple[State, Columns, Positions, Signed]] = []
@@ -124,7 +126,9 @@ class _Verdicts:
                 yield signed.rows
 
         offer(self.rows, take, of=states)
-        recovered = recover_all([signed for *_, signed in found], workers)
+        recovered = recovered_with(
+            given, [(places, signed) for *_, places, signed in found], workers
+        )
         for (state, reader, places, signed), signers in zip(found, recovered, strict=True):
             times = self._times_under(state, places)
             good = reader.accepted(signed, signers, state, self.terms, times)

@@ -1,6 +1,11 @@
 """Captures to tables: what was sent, who signed it, and what its contract would have said.
 
-The tables are described in docs/tables.md. It needs the extra `scan`.
+    found = forensics.scan(["captures/"], state="states/", out="found")
+    found.table("prices")                  # an Arrow table
+    found.files("prices")                  # its Parquet files, for DuckDB, Polars or pandas
+
+The tables are described in docs/tables.md. It needs the extra `scan`. Each name is imported when it
+is first asked for.
 """
 
 from __future__ import annotations
@@ -10,10 +15,14 @@ from typing import TYPE_CHECKING
 from payloads._late import late
 
 if TYPE_CHECKING:
+    from payloads.forensics.run import Progress, Scan, scan
     from payloads.forensics.tables import TABLES, TABLES_REVISION
 
-__all__ = ["TABLES", "TABLES_REVISION"]
+__all__ = ["TABLES", "TABLES_REVISION", "Progress", "Scan", "scan"]
 
-_MODULES = {"TABLES": "tables", "TABLES_REVISION": "tables"}
+_MODULES = {
+    "TABLES": "tables", "TABLES_REVISION": "tables", "Progress": "run", "Scan": "run",
+    "scan": "run",
+}  # fmt: skip
 
 __getattr__, __dir__ = late(__name__, _MODULES)

@@ -23,7 +23,7 @@ TABLES_REVISION = 1
 # A frame's number is its input's, moved left by so much, and the offset of its record in it.
 OFFSET_BITS = 44
 # A connection's number is moved left by so much likewise.
-CONNECTION_BITS = 20
+CONNECTION_BITS = 32
 # Inputs of one scan: what is left of 63 bits.
 MOST_INPUTS = 2 ** (63 - OFFSET_BITS)
 
@@ -71,7 +71,7 @@ INPUTS = table_schema(
     (
         _column("input", pa.int32(), "number of the input, from 0", nullable=False),
         _column("path", pa.string(), "path as it was given or found", nullable=False),
-        _column("bytes", pa.int64(), "size of the file as it lies on disk"),
+        _column("bytes", pa.int64(), "bytes of the file as it lies on disk"),
         _column("sha256", pa.string(), "hash of the file as it lies on disk"),
         _column("kind", pa.string(), "kind of file: `capture`, `har`, `mitmproxy`, …"),
         _column("venue", pa.string(), "venue that the file names"),
@@ -135,15 +135,15 @@ PAYLOADS = table_schema(
         _column("expires", TIME, "time at which the report expires"),
         _column("sequence", pa.int64(), "Chainlink's epoch times 256, plus the round"),
         _column("signed_hash", pa.string(), "digest that the signers signed"),
-        _column("payload_hash", pa.string(), "keccak-256 of the payload"),
+        _column("payload_hash", pa.string(), "SHA-256 of the payload"),
         _column("canonical", pa.bool_(), "whether an honest encoder would write these bytes"),
         _column("departures", pa.string(), "kinds of differences from that, with commas"),
-        _column("unsigned_bytes", pa.int32(), "bytes that no signature covers and nobody needs"),
+        _column("unsigned_bytes", pa.int32(), "bytes that no signature covers"),
         _column("contradiction", pa.string(), "what the frame says otherwise than the payload"),
         _column("guess", pa.string(), "how the layout was guessed; null where it was not"),
         _column("signatures", pa.int16(), "signatures in the payload"),
         _column("size", pa.int32(), "bytes of the payload"),
-        _column("last_seen", TIME, "time of last sight that the frame gives beside the payload"),
+        _column("last_seen", TIME, "time of the last valid price that the report gives"),
         _column("raw", pa.binary(), "the payload; null where the frame holds no bytes of it"),
         *_ERROR,
     ),

@@ -219,6 +219,18 @@ def prices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     yield found.filter(found["value"].is_valid())
 
 
+# --- facts ----------------------------------------------------------------------------------------
+
+
+def facts(batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    """The layout and the time of each update. Its feeds are those of its assets."""
+    return {
+        "schema": batch["layout"],
+        "observed": nanoseconds(batch["timestamp_ns"]),
+        "signatures": batch["layout"].is_valid().cast(pa.int16()),
+    }
+
+
 # --- signatures -----------------------------------------------------------------------------------
 
 
@@ -271,6 +283,13 @@ def _low(ss: Matrix) -> Mask:
     return numbers(ss, 0, 8) < np.uint64(HALF_ORDER >> 192)
 
 
+def member(state: StorkState, signer: str, network: str) -> str | None:
+    """The contract, if it trusts the signer: its address, or its name where that is not known."""
+    if bytes.fromhex(signer[2:]) not in state.trusted:
+        return None
+    return state.contract if state.proxy is None else "0x" + bytes(state.proxy).hex()
+
+
 # --- recognising ----------------------------------------------------------------------------------
 
 
@@ -303,5 +322,8 @@ COLUMNS = Columns(
     prices=prices,
     signed=signed,
     accepted=accepted,
+    facts=facts,
+    member=member,
+    claims={},
     signers=signers,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
+from typing import Any
 
 from payloads.crypto import recover, recover_many, recovers_in_batches
 
@@ -39,6 +40,11 @@ class Signers:
                 self.keep([(signature, found)])
         return found  # type: ignore[return-value]
 
+    def known(self, signatures: Iterable[Signature]) -> list[bytes | None] | None:
+        """The signers of signatures that are all known already; None if one is not."""
+        found = [self._known.get(signature, _UNKNOWN) for signature in signatures]
+        return None if _UNKNOWN in found else found  # type: ignore[return-value]
+
     def learn(self, signatures: Iterable[Signature], workers: int | None = None) -> None:
         """Recover the unknown ones in one call, if that is faster than one by one when asked."""
         if not recovers_in_batches():
@@ -51,8 +57,10 @@ class Signers:
             digests, rs, ss, vs = zip(*missing, strict=True)
             # A verdict ends at the first bad signature: flagged ones wait until it asks for them.
             found = recover_many(digests, rs, ss, bytes(vs), workers=workers, leave_flagged=True)
-            answers = zip(missing, found, strict=True)
-            self.keep((each, signer) for each, signer in answers if signer is not False)
+            answers: Any = zip(missing, found, strict=True)
+            if False in found:
+                answers = ((each, signer) for each, signer in answers if signer is not False)
+            self.keep(answers)
 
     def keep(self, found: Iterable[tuple[Signature, bytes | None]]) -> None:
         """Remember signers that were recovered elsewhere."""

@@ -6,7 +6,8 @@ of a venue's session is imported when the first session is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from payloads.abi.fields import Record
 from payloads.errors import Misuse
@@ -94,3 +95,6 @@ class Venue(Record, frozen=True):
     needs_subscriptions: bool = True
     # The simulator's class, as "module:Class"; "" for none.
     simulator: str = ""
+    # The records in a message (its JSON, as `json_text.parse_json` reads it), for venues that sign
+    # nothing. `Malformed` for a message that is not what it should be.
+    records: Callable[[Any], Iterable[Record]] = lambda content: ()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+from payloads.abi.fields import Record
 from payloads.errors import Misuse
 from payloads.venues.common.session import Session
 from payloads.venues.common.venue import REST, SessionConfig, Venue
@@ -41,6 +45,12 @@ def _session(config: SessionConfig) -> Session:
     )
 
 
+def _records(content: Any) -> Iterable[Record]:
+    from payloads.venues.ethgas.messages import records
+
+    return records(content)
+
+
 VENUE = Venue(
     "ethgas", "ETHGas", "CHANNEL or CHANNEL:MARKET, as orderBookUpdate:inclusionPreconf",
     ("mainnet", "hoodi", "testchain"), ("private_key", "access_token", "refresh_token"),
@@ -53,4 +63,5 @@ VENUE = Venue(
     _session,
     hosts=("ethgas.com",),
     simulator="payloads.simulators.venues.ethgas:EthgasSimulator",
+    records=_records,
 )  # fmt: skip

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+from payloads.abi.fields import Record
 from payloads.venues.common.session import Session
 from payloads.venues.common.venue import SessionConfig, Venue
 
@@ -22,6 +26,12 @@ def _session(config: SessionConfig) -> Session:
     )
 
 
+def _records(content: Any) -> Iterable[Record]:
+    from payloads.venues.finery.messages import records
+
+    return records(content)
+
+
 VENUE = Venue(
     "finery", "Finery Markets", "FEED or FEED:ID, as B:BTC-USD",
     ("mainnet", "test"), ("key", "secret"),
@@ -32,4 +42,5 @@ VENUE = Venue(
     _session,
     hosts=("finerymarkets.com",),
     simulator="payloads.simulators.venues.finery:FinerySimulator",
+    records=_records,
 )  # fmt: skip

@@ -19,7 +19,10 @@ Trades, fills, books and prices that come again, word for word, are `Duplicate`.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
+from typing import Any
 
+from payloads.abi.fields import Record
 from payloads.venues.common.session import Session
 from payloads.venues.common.venue import SILENCE, SessionConfig, Venue
 
@@ -60,6 +63,18 @@ def _trade_session(config: SessionConfig) -> Session:
     )
 
 
+def _records(content: Any) -> Iterable[Record]:
+    from payloads.venues.qfex.messages import market_records
+
+    return market_records(content)
+
+
+def _trade_records(content: Any) -> Iterable[Record]:
+    from payloads.venues.qfex.messages import trade_records
+
+    return trade_records(content)
+
+
 _CLIENT = "NAME that the client gives itself"
 VENUE = Venue(
     "qfex", "QFEX market data",
@@ -68,6 +83,7 @@ VENUE = Venue(
     ("mainnet", "uat"), (), {"client": _CLIENT, "silence": SILENCE}, _session,
     hosts=("qfex.com", "qfex.io"),
     simulator="payloads.simulators.venues.qfex:QfexSimulator",
+    records=_records,
 )  # fmt: skip
 
 TRADE_VENUE = Venue(
@@ -81,4 +97,5 @@ TRADE_VENUE = Venue(
     },
     _trade_session,
     needs_subscriptions=False,
+    records=_trade_records,
 )  # fmt: skip

@@ -1,0 +1,58 @@
+"""What a message is: a frame with payloads, or another message of its venue.
+
+The venue decides how a message is read. A message of a venue that signs nothing is never taken for
+a payload, and a message of a system's own venue only for a payload of that system.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from payloads import recognise, systems, venues
+from payloads.capture.frames import Frame
+from payloads.inputs import json_text, parse_json
+from payloads.system import Found, Options, Several
+from payloads.venues.common.json_text import parse_json as exact_json
+
+_SYSTEMS = tuple(system.name for system in systems.SYSTEMS)
+
+
+def signs(venue: str) -> bool:
+    """Whether messages of the venue may hold payloads: not those of a known venue without any."""
+    return venue not in venues.VENUES or venue in _SYSTEMS
+
+
+def is_plain(found: Found) -> bool:
+    """Whether the bytes are a payload as it is: no call, and not wrapped in anything."""
+    return bool(found.system) and found.form not in systems.named(found.system).containers
+
+
+def content_of(frame: Frame) -> Any:
+    """The JSON of a message; None where it is none. `Malformed` for JSON that is broken."""
+    if json_text(frame.data) is None:
+        return None
+    return parse_json(frame.data) if signs(frame.venue) else exact_json(frame.data)
+
+
+def found_in(frame: Frame, content: Any = None) -> Found | Several | None:
+    """The payloads in a message; None for another message.
+
+    `Malformed` for a message that should hold a payload. `content` is its JSON, if that was read.
+    """
+    if not frame.is_message or not signs(frame.venue):
+        return None
+    if content is None and (content := content_of(frame)) is None:
+        return recognise.find(frame.data, Options())
+    if frame.venue in _SYSTEMS:
+        if not isinstance(content, dict):
+            return None
+        return systems.named(frame.venue).open_frame(content)
+    objects = content if isinstance(content, list) else [content]
+    if not any(isinstance(each, dict) and _may_hold(each) for each in objects):
+        return None
+    return recognise.find(content, Options())
+
+
+def _may_hold(message: dict[str, Any]) -> bool:
+    """Whether an object may be a frame, or is what this library printed of a payload."""
+    return recognise.may_hold_payload(message) or "hex" in message or "system" in message

@@ -1,0 +1,118 @@
+"""Processes that work on parts: each reads tasks from its standard input until that ends.
+
+So a worker ends with the process that began it, however that ends. It keeps the settings of the
+scan and its states, and nothing of a part.
+
+    python -m payloads.forensics.workers
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from payloads.errors import PayloadError
+
+_LENGTH = struct.Struct("<Q")
+
+
+class WorkerEnded(Exception):
+    """The process has ended without an answer: it was killed, or had no memory left."""
+
+
+class Worker:
+    """A process that works on one task at a time."""
+
+    def __init__(self, *settings: Any) -> None:
+        folder = str(Path(__file__).parents[2])
+        paths = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in, self._out = self._process.stdin, self._process.stdout
+        self._begun = settings
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def do(self, task: Any) -> Any:
+        """The result of a task; an error of it is raised here."""
+        try:
+            if self._begun:
+                _send(self._in, self._begun)
+                self._begun = ()
+            _send(self._in, task)
+            kind, result = _receive(self._out)
+        except (OSError, EOFError):
+            self.end()
+            raise WorkerEnded(f"status {self._process.returncode}") from None
+        if kind == "error":
+            raise result
+        return result
+
+    def end(self) -> None:
+        """End the process, also in the middle of a task."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._in, self._out):
+            with contextlib.suppress(OSError):  # what was to be written is of no use any more
+                stream.close()
+
+
+def _send(stream: IO[bytes], value: Any) -> None:
+    data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    stream.write(_LENGTH.pack(len(data)))
+    stream.write(data)
+    stream.flush()
+
+
+def _receive(stream: IO[bytes]) -> Any:
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        raise EOFError
+    (size,) = _LENGTH.unpack(head)
+    data = stream.read(size)
+    if len(data) < size:
+        raise EOFError
+    return pickle.loads(data)
+
+
+def main() -> None:
+    """Work on tasks until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that began this one is told
+    tasks, results = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever is printed must not get among the results
+    import pyarrow as pa
+
+    from payloads.forensics.work import work
+
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+    try:
+        settings = _receive(tasks)
+        while True:
+            task = _receive(tasks)
+            try:
+                answer: Any = ("done", work(task, *settings))
+            except (PayloadError, OSError) as error:
+                answer = ("error", error)
+            _send(results, answer)
+    except (EOFError, BrokenPipeError):
+        return
+
+
+if __name__ == "__main__":
+    main()

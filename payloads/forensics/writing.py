@@ -1,0 +1,108 @@
+"""The files of a part: a Parquet file for each table, renamed into place when it is whole."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from payloads.forensics.tables import MAPPED
+
+# So much of a part's tables is in memory before it is written.
+_MOST_BYTES = 32 * 2**20
+# Columns in which hardly any value comes twice.
+_UNIQUE = frozenset({"frame", "raw", "signed_hash", "payload_hash", "at", "offset", "line", "data"})
+
+
+class PartWriter:
+    """Writes the tables of a part. Without `close`, nothing of it is left but unfinished files."""
+
+    def __init__(self, out: Path, name: str) -> None:
+        self._out, self._name = out, name
+        self._waiting: dict[str, list[pa.RecordBatch]] = {table: [] for table in MAPPED}
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._size = 0
+        self.counts: Counter[str] = Counter(dict.fromkeys(MAPPED, 0))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+    def add(self, tables: dict[str, pa.RecordBatch]) -> None:
+        """Rows of several tables."""
+        for table, rows in tables.items():
+            self.counts[table] += len(rows)
+            if len(rows):
+                self._waiting[table].append(rows)
+                self._size += rows.nbytes
+        if self._size > _MOST_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what waits, and rename the files of all tables into place."""
+        self._flush()
+        for table in MAPPED:
+            self._writer(table).close()
+            os.replace(self._scratch(table), self._out / table / f"{self._name}.parquet")
+
+    def _flush(self) -> None:
+        for table, batches in self._waiting.items():
+            if batches:
+                self._writer(table).write_table(pa.Table.from_batches(batches))
+                batches.clear()
+        self._size = 0
+
+    def _scratch(self, table: str) -> Path:
+        # Named after the process: a worker may outlive the scan that began it for a moment.
+        return self._out / table / f".{self._name}.{os.getpid()}.unfinished"
+
+    def _writer(self, table: str) -> pq.ParquetWriter:
+        if table not in self._writers:
+            schema = MAPPED[table]
+            self._writers[table] = pq.ParquetWriter(self._scratch(table), schema, **options(schema))
+        return self._writers[table]
+
+
+def options(schema: pa.Schema) -> dict[str, Any]:
+    """How a table is written: small, with times in nanoseconds."""
+    repeated = [name for name in schema.names if name not in _UNIQUE]
+    return {
+        "compression": "zstd", "compression_level": 1, "version": "2.6",
+        "use_dictionary": repeated, "write_statistics": [*repeated, "frame", "at"],
+    }  # fmt: skip
+
+
+def prepare(out: Path) -> None:
+    """Make the folders of the tables, and remove what an interrupted scan left unfinished."""
+    for table in MAPPED:
+        folder = out / table
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".*.unfinished"):
+            left.unlink(missing_ok=True)
+
+
+def write_whole(table: pa.Table, path: Path) -> None:
+    """One Parquet file, whole or not at all."""
+    scratch = path.with_name(f".{path.name}.unfinished")
+    pq.write_table(table, scratch, **options(table.schema))
+    os.replace(scratch, path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """One text file, whole or not at all."""
+    scratch = path.with_name(f".{path.name}.unfinished")
+    scratch.write_text(text, encoding="utf-8")
+    os.replace(scratch, path)
