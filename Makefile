@@ -54,9 +54,10 @@ fuzz: $(STAMP)-test ## Fuzz every entry that hostile bytes reach, TIME=20 second
 	  || echo "atheris cannot be installed here" >&2
 	@$(BIN)/python -m tests.fuzz --time $(or $(TIME),20)
 
-mutants: $(STAMP)-test ## Break the code in SAMPLE=40 places; the tests must notice 95 % of the breaks
+mutants: $(STAMP)-test ## Break the code in SAMPLE=40 places, and tell which breaks no test notices
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'coverage>=7'
-	@$(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),40)
+	@$(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),40) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(TIME),--time $(TIME))
 
 native: $(STAMP)-core ## Build payloads-simd, the fast recovery of many signers (wants cargo and a C compiler)
 	@command -v cargo >/dev/null || { echo "make native needs cargo (Rust 1.89 or newer)" >&2; exit 1; }

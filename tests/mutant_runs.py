@@ -25,7 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -252,54 +252,69 @@ def limit(seconds: int) -> None:
 # --- forks ----------------------------------------------------------------------------------------
 
 
-def forked(work: Callable[[], bool], longest: float = LONGEST) -> Callable[[], bool | None]:
-    """Begin some work in a fork. What is returned is asked until it has the answer.
+class Fork:
+    """Work in a fork of this process. `answer` is None until it is done.
 
     Work that takes longer, by the clock, is stopped. Its answer is yes.
     """
-    child = os.fork()
-    if child == 0:
-        code = 3
-        try:
-            os.setpgid(0, 0)
-            null = os.open(os.devnull, os.O_RDWR)
-            for stream in (0, 1, 2):
-                os.dup2(null, stream)
-            code = 0 if work() else 1
-        finally:
-            os._exit(code)
-    begun = time.monotonic()
-    stopped = False
 
-    def answer() -> bool | None:
-        nonlocal stopped
-        done, status = os.waitpid(child, os.WNOHANG)
+    def __init__(self, work: Callable[[], bool], longest: float) -> None:
+        self.begun = time.monotonic()
+        self._longest, self._stopped = longest, False
+        self._child = os.fork()
+        if self._child == 0:
+            _work(work)
+
+    def answer(self) -> bool | None:
+        """The answer, if there is one yet. A child that was killed says no."""
+        done, status = os.waitpid(self._child, os.WNOHANG)
         if done:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(child, signal.SIGKILL)  # what the tests may have started
-            return status == 0 or stopped
-        if time.monotonic() - begun > longest:
-            stopped = True
-            with suppress(ProcessLookupError):
-                os.killpg(child, signal.SIGKILL)
+            self.stop()  # what the tests may have started
+            return status == 0 or self._stopped
+        if time.monotonic() - self.begun > self._longest:
+            self._stopped = True
+            self.stop()
         return None
 
-    return answer
+    def stop(self) -> None:
+        """End it, and what it started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child, signal.SIGKILL)
+
+
+def _work(work: Callable[[], bool]) -> NoReturn:
+    code = 3
+    try:
+        os.setpgid(0, 0)
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
+        code = 0 if work() else 1
+    finally:
+        os._exit(code)
 
 
 def in_forks(
-    works: Sequence[Callable[[], bool]], jobs: int, longest: float = LONGEST
+    works: Sequence[Callable[[], bool]],
+    jobs: int,
+    longest: float = LONGEST,
+    until: float = math.inf,
 ) -> Iterator[tuple[int, bool, float]]:
-    """Do all of this in forks, so many at once: the number of each, its answer, its seconds."""
+    """Do all of this in forks, so many at once: the number of each, its answer, its seconds.
+
+    At `until`, a time of `time.monotonic`, those that still run are stopped.
+    """
     waiting = list(enumerate(works))[::-1]
-    running: list[tuple[int, float, Callable[[], bool | None]]] = []
-    while waiting or running:
+    running: list[tuple[int, Fork]] = []
+    while (waiting or running) and time.monotonic() < until:
         while waiting and len(running) < jobs:
             number, work = waiting.pop()
-            running.append((number, time.monotonic(), forked(work, longest)))
+            running.append((number, Fork(work, longest)))
         for one in list(running):
-            number, begun, answer = one
-            if (found := answer()) is not None:
+            number, fork = one
+            if (found := fork.answer()) is not None:
                 running.remove(one)
-                yield number, found, time.monotonic() - begun
+                yield number, found, time.monotonic() - fork.begun
         time.sleep(0.02)
+    for _, fork in running:
+        fork.stop()

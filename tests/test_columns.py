@@ -222,6 +222,35 @@ def test_whole_groups_never_reach_the_single_decoder(singles: list[Any]) -> None
     assert singles == []
 
 
+@pytest.mark.parametrize("key", [known.key for known in SCHEMAS.values()])
+@pytest.mark.parametrize("count", [0, 1, 31, 32, 33])
+def test_reports_of_any_schema_never_reach_the_single_decoder(
+    singles: list[Any], key: str, count: int
+) -> None:
+    known = next(known for known in SCHEMAS.values() if known.key == key)
+    made = []
+    for number in range(30):
+        cells = [
+            known.prefix.ljust(row.type.size, bytes([number + 1])) if row.type.kind == "bytes"
+            else number + 1
+            for row in known.table.fields
+        ]  # fmt: skip
+        payload = NETWORK.sign(known.record(*cells), by=[])
+        words = tuple(bytes([number, index]) * 16 for index in range(count))
+        changes = {"rs": words, "ss": words[::-1], "raw": b""}
+        made.append(msgspec.structs.replace(payload, **changes).encode())
+    name = "chainlink_" + key.replace("-", "_")
+    found = columns.decode(made)
+    assert len(found[name]) == 30
+    assert columns.encode(found[name]).to_pylist() == made
+    assert len(singles) == 0
+    assert_equal_tables(*both_ways(lambda: columns.decode(made)))
+    if key == "v3":
+        fast, slow = both_ways(lambda: columns.recover(made))
+        assert fast.equals(slow)
+        assert len(fast) == 30 * min(count, 32)
+
+
 @pytest.mark.parametrize("layout", ["plain", "versioned"])
 @pytest.mark.parametrize("mask", range(4))
 @pytest.mark.parametrize("time", [10**18, NOW, 4_102_444_800 * 10**9 - 1])
@@ -240,6 +269,16 @@ def test_updates_of_any_layout_never_reach_the_single_decoder(
         other = msgspec.structs.replace(update, timestamp_ns=wrong)
         columns.decode([other.encode()] * 30)
     assert len(singles) == 60, "these are recognised by their size, which is not certain"
+
+
+@pytest.mark.parametrize("mask", [None, 0, 1, 2, 3])
+def test_updates_without_assets_are_read_the_fast_way_if_they_are_named(
+    singles: list[Any], mask: int | None
+) -> None:
+    made = [SIGNER.sign([], timestamp_ns=NOW + n, mask=mask).encode() for n in range(30)]
+    found = columns.decode(made, form="signed_ecdsa")
+    assert columns.encode(found["stork_updates"]).to_pylist() == made
+    assert len(singles) == 0
 
 
 def test_frames_calls_and_lists_hold_payloads() -> None:

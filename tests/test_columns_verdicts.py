@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import payloads
 from payloads import State, columns, crypto, stork
+from payloads.chainlink.frames import snappy_evidence
 from payloads.chainlink.schemas import SCHEMAS
 from payloads.errors import Misuse, PayloadError
 from payloads.judging import opened
@@ -126,6 +127,7 @@ TOKENS = {"link": "0x" + "1c" * 20, "native": "0x" + "2d" * 20}
 PARAMETER = bytes(12) + b"\x1c" * 20
 FEED = b"\x00\x03" + b"\x07" * 30
 SIGNER = InsecureTestStorkSigner("columns")
+OTHER = "0x" + "cc" * 20
 
 
 def state_of(contract: str, **more: Any) -> Any:
@@ -192,12 +194,46 @@ def test_each_generation(contract: str, fees: Any, single: list[Any]) -> None:
     assert_judged(PAYLOADS, state, 1_800, function="verifyBulk")
 
 
-def test_a_time_for_each_payload() -> None:
+@pytest.mark.parametrize("contract", ["v0.3.0", "v0.4.0", "v0.5.0", "v0.5.1"])
+def test_what_is_accepted_never_reaches_the_single_engine(contract: str, single: list[Any]) -> None:
+    """Unless value is sent to a fee manager, or the payload is in no encoder's layout."""
+    ours = "0x" + "bb" * 20
+
+    def proven(fees: Any, access: Any = None, **terms: Any) -> tuple[int, int]:
+        state = state_of(contract, fee_manager=fees, access_controller=access, subscriber=ours)
+        single.clear()
+        fast = assert_judged(PAYLOADS, state, 1_800, **terms)
+        accepted = fast["accepted"].to_pylist()
+        return 2 * len(PAYLOADS) - len(single), sum(accepted) - accepted[10]
+
+    for terms in ({}, {"value": 5}, {"pay": "native"}, {"pay": "link", "value": 0}):
+        found, accepted = proven(None, **terms)
+        assert found == accepted > 1, terms
+    for pay in ("link", "native", "wrapped", PARAMETER):
+        found, accepted = proven(FEES, pay=pay)
+        assert found == accepted > 1, pay
+    assert proven(FEES, pay=PARAMETER, value=5)[0] == 0
+    assert proven(FEES, pay="native", value=2 * 10**18)[0] == 0
+    for access in ({"allowed": None}, {"allowed": [ours]}):
+        found, accepted = proven(None, access)
+        assert found == accepted > 1
+    listed = {"allowed": ["0x" + "cc" * 20]}
+    found, accepted = proven(None, listed, sender="0x" + "cc" * 20)
+    assert found == accepted > 1
+    assert proven(None, listed) == (0, 0)
+    if contract == "v0.5.1":
+        found, accepted = proven(FEES, function="verifyView")
+        assert found == accepted > 1
+        assert proven(FEES, function="verifyView", value=1) == (0, 0)
+
+
+def test_a_time_for_each_payload(single: list[Any]) -> None:
     state = state_of("v0.5.0", fee_manager=FEES, subscriber="0x" + "bb" * 20, now=1)
     items = [signed(expires=2_000, price=price) for price in range(40)]
     nows = [1_990 + index for index in range(40)]
     fast = assert_judged(items, state, nows, pay=PARAMETER)
     assert fast["accepted"].to_pylist() == [now <= 2_000 for now in nows]
+    assert 2 * len(items) - len(single) == 11
     assert fast["now"].to_pylist() == nows
     batch = pa.record_batch({"payload": items, "at": pa.array(nows, pa.timestamp("s", "UTC"))})
     again = columns.judge(batch, state, now="at", pay=PARAMETER)
@@ -245,6 +281,31 @@ def test_both_generations_of_stork(several: bool) -> None:
             for value in (0, 7, 8):
                 assert_judged(items, state, function=function, value=value)
             assert_judged(items, state, function=function, pay="native")
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_updates_that_are_accepted_never_reach_the_single_engine(
+    several: bool, single: list[Any]
+) -> None:
+    made = [
+        SIGNER.sign([Asset(0x1234, -5)] * 4, timestamp_ns=10**18 + n).encode() for n in range(40)
+    ]
+    # Some signatures begin as compressed data does.
+    items = [raw for raw in made if not snappy_evidence(raw)]
+    assert len(items) > 30
+    mine = SIGNER.address
+    signers: dict[str, Any] = {"signers": [OTHER, mine]} if several else {"signer": mine}
+    contract = "stork-fast-1.0.0-multisigner" if several else "stork-fast-1.0.0"
+    state: Any = State.from_dict({"contract": contract, **signers, "verification_fee": 7})
+    for function in ("verifySignedECDSAPayload", "verifyAndDeserializeSignedECDSAPayload"):
+        for value, fast in ((6, 0), (7, len(items)), (8, len(items))):
+            single.clear()
+            assert_judged(items, state, function=function, value=value)
+            assert 2 * len(items) - len(single) == fast
+    single.clear()
+    bad = [raw[:-1] + b"\1" for raw in items]
+    assert not any(assert_judged(bad, state, value=7)["accepted"].to_pylist())
+    assert len(single) == 2 * len(items)
 
 
 def test_a_state_for_each_system() -> None:

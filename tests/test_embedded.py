@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import payloads
 from payloads.chainlink import encode_calldata
+from payloads.crypto import CURVE_ORDER
 from payloads.errors import Malformed, Misuse
 from payloads.stork import encode_calldata as stork_calldata
 from payloads.stork.update import Asset
@@ -332,6 +333,7 @@ def _as_argument(raw: bytes) -> bytes:
     ("raw", "count"),
     [
         (_update(10**18), 1),
+        (_update(10**18)[:75], 1),  # of no assets
         (_update(10**18 - 1), 0),
         (_update(4_102_444_800 * 10**9 - 1), 1),
         (_update(4_102_444_800 * 10**9), 0),
@@ -344,6 +346,8 @@ def _as_argument(raw: bytes) -> bytes:
         (_update(10**18, s=bytes(8) + b"\x11" * 24), 0),
         (_update(10**18, r=b"\x11" * 25 + bytes(7), s=bytes(7) + b"\x11" * 25), 1),
         (_update(10**18, s=b"\x11" * 25 + bytes(7)), 1),
+        (_update(10**18, s=(CURVE_ORDER // 2).to_bytes(32, "big")), 1),
+        (_update(10**18, s=(CURVE_ORDER // 2 + 1).to_bytes(32, "big")), 0),
     ],
 )
 def test_an_argument_is_an_update_if_its_time_and_its_signature_are_no_numbers(

@@ -215,16 +215,20 @@ def test_elements_of_unequal_size_are_summed_up_to_16_mib() -> None:
 
 
 @pytest.mark.parametrize("before", [0, 1, 2, 3, 11])
-def test_a_payload_that_v040_verifies_leaves_2280_bytes_of_memory(before: int) -> None:
+@pytest.mark.parametrize(("access", "answer"), [(None, 0), ({"allowed": None}, 32)])
+def test_a_payload_that_v040_verifies_leaves_2280_bytes_of_memory(
+    before: int, access: Any, answer: int
+) -> None:
     """A payload with six signatures and nine words of report.
 
     The memory that is left decides how the next payload fails: whether a huge length is a panic.
     Memory is handed out in whole words, so a difference of one byte shows after eleven payloads.
+    The answer of an access controller takes a word.
     """
-    state = chainlink_state("v0.4.0", fee_manager=None)
+    state = chainlink_state("v0.4.0", fee_manager=None, access_controller=access)
     good = full_report()
     arrays = 2 * (32 + 32 * (before + 1))
-    free = 0x80 + arrays + 2280 * before + 96
+    free = 0x80 + answer + arrays + 2280 * before + 96
     most = (2**64 - 1 - free) // 32 * 32 - 32
     for length, data in ((most, b""), (most + 1, panic(0x41))):
         bad = good[:224] + length.to_bytes(32, "big") + good[256:]

@@ -16,14 +16,15 @@ from payloads import State, chainlink, stork, systems
 from payloads.abi.fields import AbiType, Field, Record, hexed
 from payloads.abi.solidity import MAX_ELEMENT_BYTES
 from payloads.abi.strictness import CANONICAL
+from payloads.chainlink import report as report_module
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK
 from payloads.chainlink.compressed import compress, decompress, uncompressed_size
 from payloads.chainlink.errors import DIGEST_INACTIVE_V5, INCORRECT_SIGNATURE_COUNT
 from payloads.chainlink.findings import HAZARDS
-from payloads.chainlink.frames import snappy_evidence
+from payloads.chainlink.frames import plain_report, snappy_evidence
 from payloads.chainlink.report import BareReport, UnknownReport, unknown_report
 from payloads.chainlink.rows import rows, title
-from payloads.chainlink.schemas import ReportV3HighFrequency
+from payloads.chainlink.schemas import PUBLISHED_TABLES, SCHEMAS, ReportV3HighFrequency
 from payloads.crypto import CURVE_ORDER, address_of, keccak256, recover, sign
 from payloads.embedding import embedded
 from payloads.errors import Malformed, Misuse, panic
@@ -78,6 +79,13 @@ def test_activation_times_may_be_one_second_apart_from_zero_on() -> None:
     assert len(chainlink_state("v0.4.0", configs=[config, later]).configs) == 2
     with pytest.raises(Misuse, match="must rise"):
         chainlink_state("v0.4.0", configs=[config, later | {"activation_time": 0}])
+
+
+def test_a_config_from_zero_on_applies_to_observations_at_zero() -> None:
+    report: Any = chainlink.decode(full_report()).report
+    report = msgspec.structs.replace(report, observations_timestamp=0)
+    state = chainlink_state("v0.4.0", fee_manager=None)
+    assert chainlink.judge(NETWORK.sign(report).encode(), state).accepted
 
 
 def test_a_verdict_names_the_proxy_of_its_state() -> None:
@@ -877,3 +885,53 @@ def test_the_age_of_a_state_is_counted_from_when_it_was_read() -> None:
     ):  # fmt: skip
         changes: dict[str, Any] = {"now": own, "fetched_at": fetched}
         assert chainlink_state(fee_manager=None, **changes).age(now) == age
+
+
+# --- the reader of whole payloads -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 64])
+def test_a_payload_of_a_published_schema_is_read_at_once(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """And as it is when it is taken apart first."""
+    for prefix, table in PUBLISHED_TABLES.items():
+        cells = [
+            prefix.ljust(row.type.size, b"\7") if row.type.kind == "bytes" else number
+            for number, row in enumerate(table.fields)
+        ]
+        payload = NETWORK.sign(SCHEMAS[prefix].record(*cells), by=[])
+        words = tuple(bytes([index, 1]) * 16 for index in range(count))
+        changes = {"rs": words, "ss": words[::-1], "raw": b"", "raw_vs": b"\3" * 32}
+        raw = msgspec.structs.replace(payload, **changes).encode()
+        apart = report_module.decode_in_parts(raw, None)
+        with monkeypatch.context() as patch:
+            patch.setattr(report_module, "decode_in_parts", None)
+            assert chainlink.decode(raw) == apart
+        assert chainlink.decode(raw, schema=prefix[1]).report == apart.report
+
+
+@pytest.mark.parametrize("flipped", [0x01, 0x80])
+def test_a_payload_with_a_wrong_byte_is_read_as_if_it_were_taken_apart(flipped: int) -> None:
+    raw = full_report()
+    for at in range(96, len(raw), 3):
+        bad = raw[:at] + bytes([raw[at] ^ flipped]) + raw[at + 1 :]
+        outcomes: list[Any] = []
+        for read in (chainlink.decode, lambda raw: report_module.decode_in_parts(raw, None)):
+            try:
+                outcomes.append(read(bad))
+            except Malformed as error:
+                outcomes.append((str(error), error.offset, error.field, error.revert_data))
+        assert outcomes[0] == outcomes[1], at
+
+
+@pytest.mark.parametrize("key", ["observationsTimestamp", "validFromTimestamp"])
+def test_a_frame_of_the_usual_members_is_read_in_one_pass(key: str) -> None:
+    def read(time: int) -> Any:
+        frame = {"feedID": "0x00", "fullReport": "0x01", "observationsTimestamp": 1,
+                 "validFromTimestamp": 1}  # fmt: skip
+        return plain_report(json.dumps({"report": frame | {key: time}}))
+
+    for time in (0, 1, 2**63 - 1):
+        assert getattr(read(time), key) == time
+    assert read(-1) is read(2**63) is None

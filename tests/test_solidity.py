@@ -3,6 +3,9 @@ table says what the rules are, and runs everywhere."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import pytest
 from eth_abi.abi import decode as eth_abi_decode
 from eth_abi.exceptions import DecodingError
@@ -13,8 +16,10 @@ from hypothesis import strategies as st
 from payloads.abi.fields import PACKED, AbiType, Field, Table
 from payloads.abi.fields import WORDS as WORDS_PACKING
 from payloads.abi.solidity import Argument, Part, decode, decode_calldata, departures, encode
+from payloads.chainlink.call import split, split_arguments
 from payloads.chainlink.report import FULL_REPORT, split_canonical
 from payloads.errors import Malformed, Misuse, panic
+from tests.made_up import damaged_words
 
 BYTES = Argument("data", "bytes")
 WORDS = Argument("words", "bytes32[]")
@@ -364,3 +369,63 @@ def test_the_short_way_takes_every_payload_that_encoders_write(count: int, size:
     for at in (96, 128, 160):
         changed = int.from_bytes(raw[at : at + 32], "big") + 1
         assert split_canonical(raw[:at] + w(changed) + raw[at + 32 :]) is None
+
+
+def _at_the_end(which: int) -> bytes:
+    """A payload whose last word is the length of one of its parts, which is empty."""
+    starts = [96 + 128, 96 + 128, 96 + 128]
+    starts[which] += 32
+    return bytes(96) + w(*starts, 5) + bytes(64)
+
+
+def _payloads() -> Iterator[bytes]:
+    yield bytes(224)  # every part is the first word, which is zero
+    yield bytes(223)
+    for which in range(3):
+        yield _at_the_end(which)
+        yield _at_the_end(which)[:-1]
+    context = (bytes(32),) * 3
+    for parts in itertools.permutations(((b"\1" * 32,), (b"\2" * 32,) * 2, b"\3" * 5)):
+        tails, starts, at = [], {}, 224
+        for part in parts:
+            starts[len(part)] = at
+            tail = w(len(part)) + b"".join(part) if isinstance(part, tuple) else w(5) + part
+            tails.append(tail)
+            at += len(tail)
+        head = b"".join(context) + w(starts[5], starts[1], starts[2]) + bytes(32)
+        for cut in (0, 1, 32):
+            raw = head + b"".join(tails)
+            yield raw[: len(raw) - cut]
+    yield from (raw for _, raw in damaged_words())
+
+
+@pytest.mark.parametrize("raw", [*_payloads()])
+def test_the_short_way_of_a_verdict_takes_what_solc_takes(raw: bytes) -> None:
+    try:
+        context, *others = decode(FULL_REPORT, raw)
+    except Malformed:
+        assert split(raw) is None
+    else:
+        found = split(raw)
+        assert found is not None
+        blob, rs, ss, vs = others
+        assert (found[0], found[1], tuple(found[2]), tuple(found[3]), found[4]) == (
+            b"".join(context), blob, rs, ss, vs,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_short_way_of_a_call_takes_what_solc_takes(count: int) -> None:
+    arguments = [Argument(str(index), "bytes") for index in range(count)]
+    size = 32 * count
+    whole = w(*[size] * count, 3) + b"abc"
+    calls = [bytes(size + more) for more in range(-1, 34)]
+    calls += [whole, whole[:-1], whole + b"\0", w(*[size] * count, 0), w(*[size] * count, 0)[:-1]]
+    calls += [w(*[0] * (count - 1), size + offset) + bytes(32) for offset in range(-33, 34)]
+    for call in (b"\xab\xcd\xef\1" + call for call in calls):
+        try:
+            wanted = decode_calldata(arguments, call)
+        except Malformed:
+            assert split_arguments(call, count) is None, call
+        else:
+            assert split_arguments(call, count) == wanted, call

@@ -58,7 +58,7 @@ class BrokenLine(Record, frozen=True):
 CaptureRecord = Header | Frame | Incident | BrokenLine
 
 
-class Placed(Record, frozen=True, gc=False):
+class Placed(Record, frozen=True):
     """A record and its place in the input: in words, and as numbers where the kind has them.
 
     `offset` counts bytes of the content after decompression.

@@ -87,7 +87,8 @@ def scanned(
     if not others and is_folder(first):
         if state is not None:
             raise Misuse("is about files", field="--state", expected="files", found=first)
-        if found and not (Path(first) / "findings.parquet").is_file():
+        home = Path(first)
+        if found and (home / "frames").is_dir() and not (home / "findings.parquet").is_file():
             _find(first)
         with Folder(first) as folder:
             yield folder, True
@@ -105,6 +106,8 @@ def _scan(paths: Sequence[str], home: str, state: str | None) -> None:
     from payloads.forensics.run import scan
 
     made = scan(paths, out=home, state=state, say=lambda text: terminal.line(text, err=True))
+    if not any(made.table("inputs")["read"].to_pylist()):
+        raise Misuse("nothing that can be read", field=paths[0], found=made.problems[0])
     for problem in made.problems:
         terminal.line(problem, err=True)
 

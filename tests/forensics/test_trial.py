@@ -48,9 +48,8 @@ async def capture_all(folder: Path) -> dict[str, State]:
         async with asyncio.TaskGroup() as group:
             for name, venue in venues.items():
                 group.create_task(capture(venue, folder / f"{name}.jsonl.gz"))
-        return {
-            name: venue.state() for name, venue in venues.items() if name in ("chainlink", "stork")
-        }  # type: ignore[attr-defined]
+        signed: dict[str, Any] = {name: venues[name] for name in ("chainlink", "stork")}
+        return {name: venue.state() for name, venue in signed.items()}
 
 
 async def capture(venue: Any, path: Path) -> None:
