@@ -93,7 +93,9 @@ EXPORTS: dict[str, set[str]] = {
             "schemas",
         ),
     },
-    "payloads.forensics": {"TABLES", "TABLES_REVISION", "Progress", "Scan", "scan"},
+    "payloads.forensics": {
+        *("TABLES", "TABLES_REVISION", "Findings", "Progress", "Scan", "find", "scan"),
+    },
     "payloads.chain": {
         *("Explained", "ExplainedCall", "ExplainedPayload", "explain"),
         *("LiveState", "Node", "Policy", "PolicyRefusal", "Preflight", "Problem", "Sent"),
