@@ -87,8 +87,8 @@ def scanned(
     if not others and is_folder(first):
         if state is not None:
             raise Misuse("is about files", field="--state", expected="files", found=first)
-        home = Path(first)
-        if found and (home / "frames").is_dir() and not (home / "findings.parquet").is_file():
+        tables = Path(first)
+        if found and (tables / "frames").is_dir() and not (tables / "findings.parquet").is_file():
             _find(first)
         with Folder(first) as folder:
             yield folder, True
