@@ -128,7 +128,7 @@ def verify(
     def act(item: Item) -> None:
         for found in given(item.value):
             if found.error is not None:
-                run.fail(item.where, found.error, item.line)
+                run.fail_at(item, found.error)
                 continue
             judged = call_of(_state_of(found, states))
             if judged.takes_many and not found.is_call:
@@ -213,9 +213,9 @@ class _Show:
             found = verdict.to_dict(brief=self._brief) | {"passed": verdict.passed}
             run.record(found | json_object(judged) | item.origin)
         elif self._brief:
-            run.lines([headline(verdict, item.where)])
+            run.lines([headline(verdict, item.place)])
         else:
-            run.lines(verdict_lines(verdict, item.where))
+            run.lines(verdict_lines(verdict, item.place))
 
 
 # --- words for a person ---------------------------------------------------------------------------

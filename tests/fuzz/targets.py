@@ -97,13 +97,22 @@ def state(data: bytes) -> None:
 def importers(data: bytes) -> None:
     """Files of every kind, told and guessed, plain and compressed."""
     from payloads.capture import import_records
+    from payloads.capture.importers import any_file, pcap
+    from payloads.capture.importers.messages import ReadOptions
 
-    kinds = (None, "capture", "har", "mitmproxy", "wscat", "lines", "hex")
+    kinds = (None, *(kind for kind in any_file.KINDS if kind != "pcap"))
     kind = kinds[data[0] % len(kinds)] if data else None
     for content in (data[1:], gzip.compress(data[1:])):
+        if any_file.sniff(data[1:]) == "pcap":  # another program reads it
+            continue
         with suppress(PayloadError):
             for _, record in import_records(BytesIO(content), kind=kind):
                 assert repr(record)
+    # What that program prints of it may be anything.
+    with suppress(PayloadError):
+        layers = pcap._parsed(data[1:])
+        for record in pcap._Conversations(ReadOptions()).packet(layers or {}):
+            assert repr(record)
 
 
 # --- sessions -------------------------------------------------------------------------------------
