@@ -159,7 +159,11 @@ def _parsed(line: bytes | None) -> dict[str, Any] | None:
 
 def _number(packet: dict[str, Any]) -> int:
     text = _first(packet.get("frame"), "frame_frame_number")
-    return int(text) if isinstance(text, str) and text.isdecimal() else 0
+    return int(text) if isinstance(text, str) and _is_number(text) else 0
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 18
 
 
 def _listed(value: Any) -> list[Any]:
@@ -258,7 +262,7 @@ class _Conversations:
         status = _first(layer, "http_http_response_code")
         if status is not None:
             conversation = self._open.get(key)
-            if conversation is not None and str(status).isdecimal():
+            if conversation is not None and _is_number(str(status)):
                 headers = _headers(layer, "http_http_response_line")
                 handshake = conversation.handshake
                 yield handshake.answered(at, int(status), headers, source)
