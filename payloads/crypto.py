@@ -7,7 +7,8 @@ is accepted. Neither raises for any bytes of the right length; another length is
 
 `recover_many` and `recover_packed` answer the same for many signatures at once, by the wheel
 payloads-simd where it is installed. The environment variable PAYLOADS_RECOVER, or an argument,
-chooses the implementation: simd, libsecp256k1 or reference.
+chooses the implementation: simd, libsecp256k1 or reference. `keccak_many` hashes many messages of
+one size.
 
 Recovery runs in libsecp256k1 (btclib-secp256k1, else coincurve, else eth-keys' pure Python), and
 keccak-256 in tiny-keccak, else pycryptodome. No curve arithmetic is written in Python. The reasons
@@ -311,6 +312,21 @@ def recover_packed(
 
 
 Bytes = bytes | bytearray | memoryview
+
+
+def keccak_many(data: Bytes, size: int) -> bytes:
+    """keccak-256 of each `size` bytes of a buffer, one digest of 32 bytes after the other.
+
+    payloads-simd hashes eight at once, whatever was chosen for recovering.
+    """
+    raw = bytes(data)
+    if size < 1 or len(raw) % size:
+        found = f"{len(raw)} bytes"
+        raise Misuse("wrong length", field="data", expected=f"a multiple of {size}", found=found)
+    if _has_simd():
+        digests: bytes = _simd().keccak_many(raw, size)
+        return digests
+    return b"".join([keccak256(raw[at : at + size]) for at in range(0, len(raw), size)])
 
 
 def recovers_in_batches() -> bool:

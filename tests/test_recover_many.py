@@ -134,6 +134,27 @@ def test_another_length_is_misuse(implementation: str) -> None:
         recover_packed(bytes(64), bytes(64), bytes(63), bytes(2), implementation=implementation)
 
 
+@pytest.mark.parametrize("size", [1, 32, 128, 135, 136, 137, 288, 1810])
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 20])
+@pytest.mark.parametrize("simd", [False, True])
+def test_messages_of_one_size_are_hashed_as_one_by_one(
+    simd: bool, count: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if simd and find_spec("payloads_simd") is None:
+        pytest.skip("payloads-simd is not installed (make native)")
+    monkeypatch.setattr(crypto, "_has_simd", lambda: simd)
+    data = random.Random(size).randbytes(size * count)
+    messages = [data[at : at + size] for at in range(0, len(data), size)]
+    for buffer in (data, bytearray(data), memoryview(data)):
+        assert crypto.keccak_many(buffer, size) == b"".join(map(keccak256, messages))
+
+
+@pytest.mark.parametrize("size", [0, -1, 3])
+def test_a_part_of_a_message_is_misuse(size: int) -> None:
+    with pytest.raises(Misuse, match=f"data: wrong length, expected a multiple of {size}"):
+        crypto.keccak_many(bytes(4), size)
+
+
 # --- the choice -----------------------------------------------------------------------------------
 
 

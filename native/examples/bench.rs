@@ -2,11 +2,20 @@
 //!
 //! Rounds take turns and are short, and each figure is the fastest of its rounds: other work on the
 //! machine then disturbs few of them.
+//!
+//! With `--turns` it reads what to measure from standard input, for a program that has it take turns
+//! with others: a line "64 1 vector" (or libsecp256k1) is answered by microseconds a signature, and
+//! "steps" by those of each phase.
 
+use std::io::{BufRead, stdin};
 use std::time::Instant;
 
 use payloads_simd::dispatch::{Implementation, fastest, has_vectors, recover};
-use payloads_simd::engine::Signatures;
+use payloads_simd::engine::{Answer, CHUNK, Engine, STEPS, Signatures};
+#[cfg(target_arch = "x86_64")]
+use payloads_simd::lanes::Avx512 as Vector;
+#[cfg(not(target_arch = "x86_64"))]
+use payloads_simd::lanes::Portable as Vector;
 use secp256k1::{Message, Secp256k1, SecretKey};
 
 const MOST: usize = 4096;
@@ -27,6 +36,9 @@ fn main() {
         vs.push(i32::from(id) as u8);
     }
     let all = Signatures { digests: &digests, rs: &rs, ss: &ss, vs: &vs };
+    if std::env::args().any(|argument| argument == "--turns") {
+        return take_turns(all);
+    }
     println!("vector instructions: {}", if has_vectors() { "yes" } else { "no" });
     println!("| batch | threads | µs a signature | libsecp256k1's loop | times |");
     println!("|---|---|---|---|---|");
@@ -51,6 +63,37 @@ fn main() {
         }
         println!("| {batch} | {threads} | {ours:.2} | {theirs:.1} | {:.1} |", theirs / ours);
     }
+}
+
+fn take_turns(all: Signatures<'_>) {
+    for line in stdin().lock().lines().map_while(Result::ok) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [batch, threads, name] = words[..] else {
+            println!("{:?}", steps(all));
+            continue;
+        };
+        let batch: usize = batch.parse().expect("a batch's size");
+        let implementation = match name {
+            "vector" => Implementation::Vector,
+            _ => Implementation::Libsecp256k1,
+        };
+        let threads = threads.parse().expect("a number of threads");
+        println!("{}", time(all, batch, implementation, threads));
+    }
+}
+
+/// Microseconds a signature in each phase, for batches of 128.
+fn steps(all: Signatures<'_>) -> [f64; STEPS.len()] {
+    let (mut engine, mut answers) = (Engine::<Vector>::new(), [Answer::Nothing; CHUNK]);
+    let mut best = [f64::MAX; STEPS.len()];
+    for at in (0..MOST).step_by(CHUNK) {
+        let mut begun = Instant::now();
+        engine.run_in_steps(all.slice(at, at + CHUNK), &mut answers, |step| {
+            best[step] = best[step].min(begun.elapsed().as_secs_f64() * 1e6 / CHUNK as f64);
+            begun = Instant::now();
+        });
+    }
+    best
 }
 
 /// Microseconds a signature, over all signatures in batches.

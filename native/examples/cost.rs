@@ -1,5 +1,7 @@
 //! `cargo run --release --example cost`: what a product, a square and a doubling of eight lanes cost.
 
+#![allow(clippy::needless_range_loop)]
+
 use std::hint::black_box;
 use std::time::Instant;
 

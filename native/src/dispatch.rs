@@ -1,4 +1,4 @@
-//! Which implementation recovers, and on how many threads.
+//! Which implementation recovers and hashes, and on how many threads.
 
 use std::sync::{Mutex, OnceLock};
 
@@ -7,6 +7,7 @@ use secp256k1::{Message, Secp256k1, VerifyOnly};
 use tiny_keccak::{Hasher, Keccak};
 
 use crate::engine::{Address, Answer, CHUNK, Engine, Signatures};
+use crate::keccak::{Hash, Messages};
 use crate::lanes::{Lanes, Portable};
 
 #[cfg(target_arch = "x86_64")]
@@ -154,9 +155,25 @@ fn recovered(signature: Signatures<'_>) -> Option<Address> {
     let parsed = RecoverableSignature::from_compact(&compact, id).ok()?;
     let digest = Message::from_digest(signature.digests.try_into().ok()?);
     let key = context.recover_ecdsa(digest, &parsed).ok()?;
+    hash_one(&key.serialize_uncompressed()[1..])[12..].try_into().ok()
+}
+
+/// keccak-256 of each `size` bytes.
+pub fn hashes(bytes: &[u8], size: usize) -> Vec<[u8; 32]> {
+    assert!(size > 0 && bytes.len().is_multiple_of(size));
+    let count = bytes.len() / size;
+    if count < 2 || !has_vectors() {
+        return bytes.chunks_exact(size).map(hash_one).collect();
+    }
+    let mut digests = vec![[0; 32]; count];
+    Vector::run::<_, Hash<Vector>>(&mut Messages { bytes, size, digests: &mut digests });
+    digests
+}
+
+fn hash_one(message: &[u8]) -> [u8; 32] {
     let mut hasher = Keccak::v256();
-    let mut hash = [0; 32];
-    hasher.update(&key.serialize_uncompressed()[1..]);
-    hasher.finalize(&mut hash);
-    hash[12..].try_into().ok()
+    let mut digest = [0; 32];
+    hasher.update(message);
+    hasher.finalize(&mut digest);
+    digest
 }

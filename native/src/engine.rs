@@ -147,6 +147,15 @@ pub struct Engine<L> {
     inversions: Inversions<L>,
 }
 
+/// What the phases of a run do.
+pub const STEPS: [&str; 5] = [
+    "reading, and the square root for y",
+    "scalars, digits, points of the comb of G",
+    "sums of the comb, tables of R, five shared inversions",
+    "the loop over R: 126 doublings, 43 mixed additions",
+    "the last inversion, keccak-256",
+];
+
 struct Run<'a, L> {
     engine: &'a mut Engine<L>,
     comb: &'a Comb,
@@ -168,14 +177,29 @@ impl<L: Lanes> Engine<L> {
 
     /// The answers for 1 to 128 signatures.
     pub fn run(&mut self, signatures: Signatures<'_>, answers: &mut [Answer]) {
+        self.run_in_steps(signatures, answers, |_| ());
+    }
+
+    /// The same. `done(i)` hears when the phase STEPS[i] is over.
+    pub fn run_in_steps(
+        &mut self,
+        signatures: Signatures<'_>,
+        answers: &mut [Answer],
+        mut done: impl FnMut(usize),
+    ) {
         assert!((1..=CHUNK).contains(&signatures.len()) && answers.len() == signatures.len());
         let count = signatures.len().div_ceil(8);
         let mut run = Run { engine: self, comb: comb(), signatures, count };
         L::run::<_, Read>(&mut run);
+        done(0);
         L::run::<_, Scalars>(&mut run);
+        done(1);
         L::run::<_, Rounds>(&mut run);
+        done(2);
         L::run::<_, Walk>(&mut run);
+        done(3);
         L::run::<_, Finish>(&mut run);
+        done(4);
         for (i, answer) in answers.iter_mut().enumerate() {
             let (group, lane) = (&self.groups[i / 8], i % 8);
             let set = |mask: u8| mask >> lane & 1 == 1;

@@ -209,11 +209,6 @@ impl<L: Lanes> Field<L> {
     pub fn pick(mask: u8, yes: &Self, no: &Self) -> Self {
         Self(each!(k < 5, L::pick(mask, yes.0[k], no.0[k])))
     }
-
-    #[inline(always)]
-    pub fn swap<const DISTANCE: usize>(&self) -> Self {
-        Self(each!(k < 5, self.0[k].swap::<DISTANCE>()))
-    }
 }
 
 impl<L: Lanes> Wide<L> {

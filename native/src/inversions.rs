@@ -9,6 +9,36 @@ use crate::inverse::{self, inverse};
 use crate::lanes::Lanes;
 use crate::limbs::{first_lane, gather};
 
+/// Numbers in eight lanes, which can be multiplied with each other.
+pub trait Numbers: Copy {
+    fn product(&self, other: &Self) -> Self;
+    /// Lane i gets the number of lane i ^ DISTANCE.
+    fn exchanged<const DISTANCE: usize>(&self) -> Self;
+
+    /// In each lane the product of all eight, and that of the other seven. Three exchanges of lanes
+    /// bring the others in: one, then two, then four.
+    #[inline(always)]
+    fn products(&self) -> (Self, Self) {
+        let one = self.exchanged::<1>();
+        let pairs = self.product(&one);
+        let two = pairs.exchanged::<2>();
+        let fours = pairs.product(&two);
+        let four = fours.exchanged::<4>();
+        (fours.product(&four), one.product(&two.product(&four)))
+    }
+}
+
+impl<L: Lanes> Numbers for Loose<L> {
+    #[inline(always)]
+    fn product(&self, other: &Self) -> Self {
+        self.times_loosely(other)
+    }
+    #[inline(always)]
+    fn exchanged<const DISTANCE: usize>(&self) -> Self {
+        self.swap::<DISTANCE>()
+    }
+}
+
 pub struct Inversions<L> {
     numbers: Vec<Loose<L>>,
     /// The product of the numbers before, in the same chain.
@@ -61,20 +91,13 @@ impl<L: Lanes> Inversions<L> {
     fn try_invert(&mut self) -> bool {
         let [a, b, c, d] = self.chains;
         let (ab, cd) = (a.times_loosely(&b), c.times_loosely(&d));
-        let product = ab.times_loosely(&cd);
-        let one = product.swap::<1>();
-        let two = product.times_loosely(&one);
-        let other_two = two.swap::<2>();
-        let four = two.times_loosely(&other_two);
-        let other_four = four.swap::<4>();
-        let all = four.times(&other_four).canonical();
-        let total = first_lane(all);
+        let (all, others) = ab.times_loosely(&cd).products();
+        let total = first_lane(all.tight().canonical());
         if total == [0; 4] {
             return false;
         }
         let total = Field::from_words(gather(&[inverse(total, &inverse::P); 8]));
-        let product =
-            total.times_loosely(&one.times_loosely(&other_two.times_loosely(&other_four)));
+        let product = total.times_loosely(&others);
         let (ab, cd) = (product.times_loosely(&cd), product.times_loosely(&ab));
         self.chains = [
             ab.times_loosely(&b),

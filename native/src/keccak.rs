@@ -1,11 +1,15 @@
-//! keccak-256 of eight public keys at once, each of 64 bytes: one permutation of one block.
+//! keccak-256 of eight messages at once: of public keys, and of any messages of one size.
 //!
 //! The state is 25 words, in rows of five. The round follows the specification's five steps.
 
+use std::marker::PhantomData;
+
 use crate::each;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Phase};
 
 const ROUNDS: usize = 24;
+/// The bytes of a block: the state less 64, twice the digest's size.
+const BLOCK: usize = 136;
 
 /// The constants come from the specification's shift register, x^8 + x^6 + x^5 + x^4 + 1.
 const CONSTANTS: [u64; ROUNDS] = constants();
@@ -60,13 +64,77 @@ pub fn address<L: Lanes>(x: [L; 4], y: [L; 4]) -> [L; 3] {
         state[i] = x[3 - i].swap_bytes();
         state[4 + i] = y[3 - i].swap_bytes();
     }
-    // The padding of a block of 136 bytes.
+    // The padding of a block.
     state[8] = L::splat(1);
     state[16] = L::splat(0x80 << 56);
+    let state = permuted(state);
+    [state[1], state[2], state[3]]
+}
+
+/// Messages of `size` bytes, one after the other, and room for the digest of each.
+pub struct Messages<'a> {
+    pub bytes: &'a [u8],
+    pub size: usize,
+    pub digests: &'a mut [[u8; 32]],
+}
+
+/// Hashes all messages, eight at a time.
+pub struct Hash<L>(PhantomData<L>);
+
+impl<L: Lanes> Phase<Messages<'_>> for Hash<L> {
+    #[inline(always)]
+    fn run(work: &mut Messages<'_>) {
+        let size = work.size;
+        for (group, digests) in work.digests.chunks_mut(8).enumerate() {
+            // Lanes without a message hash the last one again.
+            let message = |lane: usize| {
+                let at = (8 * group + lane.min(digests.len() - 1)) * size;
+                &work.bytes[at..at + size]
+            };
+            let messages: [&[u8]; 8] = std::array::from_fn(message);
+            let mut state = [L::splat(0); 25];
+            for block in 0..size / BLOCK {
+                let at = block * BLOCK;
+                let blocks: [&[u8]; 8] =
+                    std::array::from_fn(|lane| &messages[lane][at..at + BLOCK]);
+                state = absorbed(state, blocks);
+            }
+            let mut ends = [[0; BLOCK]; 8];
+            for (end, message) in ends.iter_mut().zip(messages) {
+                let rest = &message[size / BLOCK * BLOCK..];
+                end[..rest.len()].copy_from_slice(rest);
+                end[rest.len()] = 1;
+                end[BLOCK - 1] |= 0x80;
+            }
+            state = absorbed(state, std::array::from_fn(|lane| &ends[lane][..]));
+            for i in 0..4 {
+                let words = state[i].store();
+                for (digest, word) in digests.iter_mut().zip(words) {
+                    digest[8 * i..8 * i + 8].copy_from_slice(&word.to_le_bytes());
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn absorbed<L: Lanes>(mut state: [L; 25], blocks: [&[u8]; 8]) -> [L; 25] {
+    for i in 0..BLOCK / 8 {
+        let word = |lane: usize| {
+            let bytes = &blocks[lane][8 * i..8 * i + 8];
+            u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
+        };
+        state[i] = state[i].xor(L::load(&std::array::from_fn(word)));
+    }
+    permuted(state)
+}
+
+#[inline(always)]
+fn permuted<L: Lanes>(mut state: [L; 25]) -> [L; 25] {
     for constant in CONSTANTS {
         state = round(state, constant);
     }
-    [state[1], state[2], state[3]]
+    state
 }
 
 #[inline(always)]

@@ -5,7 +5,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyList, PySequence};
 
-use crate::dispatch::{Flagged, Implementation, answers, fastest, has_vectors, recover};
+use crate::dispatch::{Flagged, Implementation, answers, fastest, has_vectors, hashes, recover};
 use crate::engine::{Address, Answer, Signatures};
 
 /// "portable" is for tests.
@@ -127,6 +127,16 @@ fn unhex<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyBytes>> {
     })
 }
 
+/// keccak-256 of each `size` bytes, one digest after the other.
+#[pyfunction]
+fn keccak_many<'py>(py: Python<'py>, data: &[u8], size: usize) -> PyResult<Bound<'py, PyBytes>> {
+    if size == 0 || !data.len().is_multiple_of(size) {
+        return Err(PyValueError::new_err("not a number of messages of this size"));
+    }
+    let digests = py.detach(|| hashes(data, size));
+    Ok(PyBytes::new(py, digests.as_flattened()))
+}
+
 /// What batches run on here.
 #[pyfunction]
 fn instructions() -> &'static str {
@@ -138,6 +148,7 @@ fn payloads_simd(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(recover_many, module)?)?;
     module.add_function(wrap_pyfunction!(recover_packed, module)?)?;
+    module.add_function(wrap_pyfunction!(keccak_many, module)?)?;
     module.add_function(wrap_pyfunction!(unhex, module)?)?;
     module.add_function(wrap_pyfunction!(instructions, module)?)
 }

@@ -5,6 +5,7 @@
 
 use crate::each;
 use crate::inverse::{self, inverse};
+use crate::inversions::Numbers;
 use crate::lanes::{LIMB, Lanes};
 use crate::limbs::{cleared, first_lane, gather, rippled, to_limbs, to_words};
 
@@ -69,11 +70,6 @@ impl<L: Lanes> Scalar<L> {
         self.times(&Self::constant(R2))
     }
 
-    #[inline(always)]
-    pub fn swap<const DISTANCE: usize>(&self) -> Self {
-        Self(each!(k < 5, self.0[k].swap::<DISTANCE>()))
-    }
-
     /// In [0, n), for a value below 2n.
     #[inline(always)]
     pub fn canonical(&self) -> Self {
@@ -103,6 +99,17 @@ impl<L: Lanes> Scalar<L> {
     }
 }
 
+impl<L: Lanes> Numbers for Scalar<L> {
+    #[inline(always)]
+    fn product(&self, other: &Self) -> Self {
+        self.times(other)
+    }
+    #[inline(always)]
+    fn exchanged<const DISTANCE: usize>(&self) -> Self {
+        Self(each!(k < 5, self.0[k].swap::<DISTANCE>()))
+    }
+}
+
 #[inline(always)]
 fn carried<L: Lanes>(limbs: [L; 5]) -> Scalar<L> {
     Scalar(cleared(rippled(limbs)))
@@ -110,8 +117,7 @@ fn carried<L: Lanes>(limbs: [L; 5]) -> Scalar<L> {
 
 /// The inverse of each (in form) of numbers in form, none of them 0, in place.
 ///
-/// Montgomery's trick: the inverse of the product of all, times all the others. The product of the
-/// eight lanes comes from three exchanges of lanes; what each brought in are the others.
+/// Montgomery's trick: the inverse of the product of all, times all the others.
 #[inline(always)]
 pub fn invert_all<L: Lanes>(numbers: &mut [Scalar<L>], prefixes: &mut Vec<Scalar<L>>) {
     prefixes.clear();
@@ -120,17 +126,12 @@ pub fn invert_all<L: Lanes>(numbers: &mut [Scalar<L>], prefixes: &mut Vec<Scalar
         prefixes.push(product);
         product = product.times(number);
     }
-    let one = product.swap::<1>();
-    let two = product.times(&one);
-    let other_two = two.swap::<2>();
-    let four = two.times(&other_two);
-    let other_four = four.swap::<4>();
-    let all = four.times(&other_four).canonical();
-    let total = first_lane(to_words(all.0));
+    let (all, others) = product.products();
+    let total = first_lane(to_words(all.canonical().0));
     // total is T * 2^260, so its inverse times 2^780 / 2^260 is 1/T in form.
     let inverted = inverse(total, &inverse::N);
     let inverted = Scalar::from_words(gather(&[inverted; 8])).times(&Scalar::constant(R3));
-    let mut running = inverted.times(&one.times(&other_two.times(&other_four)));
+    let mut running = inverted.times(&others);
     for i in (1..numbers.len()).rev() {
         let number = numbers[i];
         numbers[i] = running.times(&prefixes[i - 1]);

@@ -4,67 +4,22 @@
 //! once in millions of random inputs.
 
 mod damage;
+#[macro_use]
 mod edges;
 
 use damage::{Random, lambda, n, p, word};
-use edges::{
-    Inputs, Limbs, check, check_roots, cleared, from_words, lanes, loose, loose_limbs, value,
-};
+use edges::{Limbs, cleared, from_words, lanes, loose, loose_limbs, value};
 use num_bigint::{BigInt, BigUint};
 use payloads_simd::digits::{self, CLASSES, COUNT};
+use payloads_simd::dispatch;
 use payloads_simd::field::Loose;
 use payloads_simd::inverse::{self, inverse};
 use payloads_simd::inversions::Inversions;
-use payloads_simd::lanes::{LIMB, Lanes, Phase, Portable};
+use payloads_simd::keccak::{Hash, Messages};
+use payloads_simd::lanes::{LIMB, Lanes, Phase};
 use payloads_simd::scalar::Scalar;
 use payloads_simd::tables::{comb, multiple_of_g};
-
-#[cfg(target_arch = "x86_64")]
-use payloads_simd::lanes::Avx512;
-
-/// Runs the check with both kinds of lanes, and says so where one cannot run.
-fn both(name: &str, portable: impl Fn(), vector: impl Fn()) {
-    portable();
-    #[cfg(target_arch = "x86_64")]
-    if Avx512::available() {
-        vector();
-        return;
-    }
-    let _ = vector;
-    println!("{name}: vector instructions NOT RUN, this machine has none");
-}
-
-macro_rules! with_both_lanes {
-    ($name:ident, $check:ident) => {
-        #[test]
-        fn $name() {
-            both(
-                stringify!($name),
-                || $check::<Portable>(),
-                || {
-                    #[cfg(target_arch = "x86_64")]
-                    $check::<Avx512>()
-                },
-            );
-        }
-    };
-}
-
-fn field<L: Lanes>() {
-    let mut random = Random(11);
-    for _ in 0..20_000 {
-        check::<L>(&Inputs::from(&mut || random.next()));
-    }
-}
-with_both_lanes!(field_functions_at_the_edges_of_their_bounds, field);
-
-fn roots<L: Lanes>() {
-    let mut random = Random(12);
-    for _ in 0..200 {
-        check_roots::<L>(&Inputs::from(&mut || random.next()));
-    }
-}
-with_both_lanes!(roots_are_powers, roots);
+use tiny_keccak::{Hasher, Keccak};
 
 #[test]
 fn inverses() {
@@ -200,6 +155,25 @@ fn scalars<L: Lanes>() {
     }
 }
 with_both_lanes!(scalars_and_their_digits, scalars);
+
+fn hashes<L: Lanes>() {
+    let mut random = Random(16);
+    // Every number of lanes in use, and sizes around one, two and three blocks.
+    for (round, size) in (1..300).chain([135, 136, 137, 271, 272, 273, 1810]).enumerate() {
+        let count = 1 + round % 17;
+        let bytes: Vec<u8> = (0..size * count).map(|_| random.next() as u8).collect();
+        let mut digests = vec![[0; 32]; count];
+        L::run::<_, Hash<L>>(&mut Messages { bytes: &bytes, size, digests: &mut digests });
+        for (message, digest) in bytes.chunks(size).zip(&digests) {
+            let (mut hasher, mut wanted) = (Keccak::v256(), [0; 32]);
+            hasher.update(message);
+            hasher.finalize(&mut wanted);
+            assert_eq!(*digest, wanted, "{size} bytes");
+        }
+        assert_eq!(dispatch::hashes(&bytes, size), digests);
+    }
+}
+with_both_lanes!(messages_of_every_size, hashes);
 
 #[test]
 fn the_comb_holds_odd_multiples() {

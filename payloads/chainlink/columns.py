@@ -62,7 +62,7 @@ from payloads.chainlink.report import (
 )
 from payloads.chainlink.schemas import COMMON_HEAD, SCHEMAS, Schema
 from payloads.chainlink.state import V03, V04, V051, ChainlinkState, Config
-from payloads.crypto import keccak256, recover
+from payloads.crypto import keccak256, keccak_many, recover
 from payloads.errors import Malformed
 from payloads.inputs import MAX_PAYLOAD_BYTES
 from payloads.signatures import address_bytes
@@ -360,21 +360,21 @@ def signed(matrix: Matrix, decodes: bool) -> Iterator[Signed]:
 
 def _signed(envelope: Envelope) -> Signed:
     matrix, count = envelope.matrix, envelope.count
-    reports = _each(matrix, _BLOB, envelope.blob) if envelope.blob else [b""] * len(matrix)
-    contexts = _each(matrix, 0, _CONTEXT)
-    digests = b"".join(
-        [
-            keccak256(keccak256(report) + context)
-            for report, context in zip(reports, contexts, strict=True)
-        ]
-    )
+    hashes = _hashes(matrix[:, _BLOB : _BLOB + envelope.blob])
+    digests = _hashes(np.hstack([hashes, matrix[:, :_CONTEXT]]))
     rs, ss = (
         np.ascontiguousarray(matrix[:, first : first + WORD * count]).reshape(-1, WORD)
         for first in (envelope.first_r, envelope.first_s)
     )
     vs = np.ascontiguousarray(matrix[:, _VS : _VS + count]).reshape(-1)
-    words = np.frombuffer(digests, np.uint8).reshape(-1, WORD)
-    return Signed(envelope.rows, count, words, rs, ss, vs, matrix, envelope)
+    return Signed(envelope.rows, count, digests, rs, ss, vs, matrix, envelope)
+
+
+def _hashes(matrix: Matrix) -> Matrix:
+    """keccak-256 of each row."""
+    rows, size = matrix.shape
+    digests = keccak_many(matrix.tobytes(), size) if size else keccak256(b"") * rows
+    return np.frombuffer(digests, np.uint8).reshape(-1, WORD)
 
 
 def signers(raw: bytes) -> list[bytes | None] | None:

@@ -34,7 +34,7 @@ from payloads.arrays.types import (
     nanoseconds,
     table_schema,
 )
-from payloads.crypto import keccak256, recover
+from payloads.crypto import keccak256, keccak_many, recover
 from payloads.stork.call import ASSET_SIZE, BODY, HEAD_SIZE
 from payloads.stork.calldata import FUNCTIONS
 from payloads.stork.checks import HALF_ORDER, MOST_ASSETS
@@ -244,7 +244,7 @@ def signed(matrix: Matrix, decodes: bool) -> Iterator[Signed]:
         return
     for rows in groups:
         part = matrix if len(rows) == len(matrix) else matrix[rows]
-        digests = b"".join([keccak256(body) for body in map(bytes, part[:, BODY:])])
+        digests = keccak_many(part[:, BODY:].tobytes(), part.shape[1] - BODY)
         words = np.frombuffer(digests, np.uint8).reshape(-1, 32)
         rs, ss = (np.ascontiguousarray(part[:, at : at + 32]) for at in (0, 32))
         vs = np.ascontiguousarray(part[:, 64])

@@ -4,7 +4,7 @@
 //!
 //! Each user of this file uses another part of it.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros)]
 
 use num_bigint::{BigInt, BigUint};
 use payloads_simd::field::{self, Factor, Field, Loose, P, Wide};
@@ -12,6 +12,35 @@ use payloads_simd::lanes::{LIMB, Lanes, Phase};
 use payloads_simd::points::Jacobian;
 
 pub type Limbs = [u64; 5];
+
+/// Runs the check with both kinds of lanes, and says so where one cannot run.
+pub fn both(name: &str, portable: impl Fn(), vector: impl Fn()) {
+    portable();
+    #[cfg(target_arch = "x86_64")]
+    if payloads_simd::lanes::Avx512::available() {
+        vector();
+        return;
+    }
+    let _ = vector;
+    println!("{name}: vector instructions NOT RUN, this machine has none");
+}
+
+/// A test that calls a check for the portable lanes, and for the vector ones.
+macro_rules! with_both_lanes {
+    ($name:ident, $check:ident) => {
+        #[test]
+        fn $name() {
+            edges::both(
+                stringify!($name),
+                || $check::<payloads_simd::lanes::Portable>(),
+                || {
+                    #[cfg(target_arch = "x86_64")]
+                    $check::<payloads_simd::lanes::Avx512>()
+                },
+            );
+        }
+    };
+}
 
 /// Limb 4 of a carried number at most, and of a factor.
 const TOP: u64 = (1 << 48) + (1 << 9) - 1;
