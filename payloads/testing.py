@@ -16,10 +16,16 @@ import msgspec
 from payloads.abi.fields import hexed
 from payloads.chainlink.report import AnyReport, FullReport, UnknownReport
 from payloads.chainlink.schemas import Report
+from payloads.chainlink.state import GENERATIONS, NO_OP, V03, V04, V05, ChainlinkState
 from payloads.crypto import address_of, checksum, keccak256, sign
 from payloads.errors import Misuse
 from payloads.inputs import checked_text
+from payloads.stork.state import STORK, STORK_MULTISIGNER, StorkState
 from payloads.stork.update import PLAIN, VALUE_BIT, VERSIONED, Asset, SignedUpdate
+
+# The subscriber and the tokens of states that are made here: no real addresses.
+SUBSCRIBER = "0x" + "33" * 20
+LINK, NATIVE = "0x" + "11" * 20, "0x" + "22" * 20
 
 
 def _insecure_key(seed: str, index: int) -> bytes:
@@ -86,6 +92,51 @@ class InsecureTestNetwork:
         )
         return self._with_signatures(payload, list(range(self.f + 1) if by is None else by))
 
+    def state(
+        self,
+        generation: str = V05,
+        *,
+        feeds: Iterable[bytes | str] = (),
+        fees: bool | str | dict[str, Any] = False,
+        allowed: Iterable[str] | None = None,
+        now: int | None = None,
+        **keys: Any,
+    ) -> ChainlinkState:
+        """The state of a verifier that accepts what this network signs.
+
+        `feeds` are the feeds that v0.3.0 has the network's config for. `fees` True is a fee manager
+        that charges what the reports say; a dict gives its terms (`native_surcharge`, `discounts`),
+        and a text its type. `allowed` are the addresses that an access controller admits. `keys`
+        are more keys of a state file (see `payloads.chainlink.state`).
+        """
+        if generation not in GENERATIONS:
+            raise Misuse("no such contract", field="generation", expected=", ".join(GENERATIONS),
+                         found=generation)  # fmt: skip
+        record: dict[str, Any] = {
+            "contract": generation,
+            "world": f"test network {self.seed}",
+            "source": "payloads.testing: keys that everyone knows",
+            "subscriber": SUBSCRIBER,
+            "configs": self._configs(generation, feeds),
+            "fee_manager": _fee_manager(fees),
+        }
+        if allowed is not None:
+            record["access_controller"] = {"allowed": list(allowed)}
+        if now is not None:
+            record["now"] = now
+        return ChainlinkState.from_dict(record | keys)
+
+    def _configs(self, generation: str, feeds: Iterable[bytes | str]) -> list[dict[str, Any]]:
+        config: dict[str, Any] = {"signers": list(self.signers), "f": self.f}
+        if generation == V04:
+            return [config | {"activation_time": 0}]
+        config["config_digest"] = self.config_digest
+        if generation != V03:
+            return [config]
+        if not (named := list(feeds)):
+            raise Misuse("v0.3.0 has a config for each feed", field="feeds", expected="feed ids")
+        return [config | {"feed_id": feed} for feed in named]
+
     def _with_signatures(self, payload: FullReport, oracles: Sequence[int]) -> FullReport:
         digest = payload.signing_digest
         signatures = [sign(self.keys[index], digest) for index in oracles]
@@ -96,6 +147,18 @@ class InsecureTestNetwork:
             raw_vs=bytes(v for _, _, v in signatures[:32]).ljust(32, b"\0"),
         )
         return msgspec.structs.replace(signed, raw=signed.encode())
+
+
+def _fee_manager(fees: bool | str | dict[str, Any]) -> dict[str, Any] | None:
+    tokens = {"link": LINK, "native": NATIVE}
+    if isinstance(fees, dict):
+        return tokens | fees
+    if isinstance(fees, str):
+        if fees not in NO_OP:
+            raise Misuse("no such fee manager", field="fees", expected=" or ".join(NO_OP),
+                         found=fees)  # fmt: skip
+        return tokens | {"type": fees}
+    return tokens if fees else None
 
 
 @dataclass(frozen=True)
@@ -128,6 +191,34 @@ class InsecureTestStorkSigner:
         )
         r, s, v = sign(self.key, update.signing_digest)
         return msgspec.structs.replace(update, r=r, s=s, v=v)
+
+    def state(
+        self,
+        generation: str = STORK,
+        *,
+        fee: int = 0,
+        others: Iterable[str] = (),
+        now: int | None = None,
+        **keys: Any,
+    ) -> StorkState:
+        """The state of a contract that accepts what this signer signs.
+
+        `fee` is the wei of a verification, `others` are more signers of a contract that has
+        several, and `keys` more keys of a state file.
+        """
+        record: dict[str, Any] = {
+            "contract": generation,
+            "world": f"test signer {self.seed}",
+            "source": "payloads.testing: keys that everyone knows",
+            "verification_fee": fee,
+        }
+        if generation == STORK_MULTISIGNER:
+            record["signers"] = [self.address, *others]
+        else:
+            record["signer"] = self.address
+        if now is not None:
+            record["now"] = now
+        return StorkState.from_dict(record | keys)
 
 
 # --- any payload ----------------------------------------------------------------------------------

@@ -1,18 +1,11 @@
-"""Hypothesis strategies, derived from the field tables: values of fields, records, payloads.
-
-Numbers lean to the ends of their types, because that is where a decoder goes wrong.
-"""
+"""Hypothesis strategies that only this library's tests need: JSON, and blind damage."""
 
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
 from hypothesis import strategies as st
 
-from payloads.abi.fields import AbiType, Field
-from payloads.chainlink.schemas import SCHEMAS, Report, Schema
-from payloads.stork.update import ASSETS, Asset
 from tests import corpus
 from tests.onchain.mutate import mutate, mutate_calldata, splice
 
@@ -49,39 +42,6 @@ FRAMES = st.recursive(
         ]
     )
 )
-
-
-def values_of(abi: AbiType) -> st.SearchStrategy[Any]:
-    """Values of a static type, its extremes among them."""
-    if abi.kind == "bytes":
-        return st.binary(min_size=abi.size, max_size=abi.size)
-    bits = 8 * abi.size
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if abi.signed else (0, 2**bits - 1)
-    edges = {low, low + 1, -1, 0, 1, high - 1, high}
-    return st.sampled_from(sorted(n for n in edges if low <= n <= high)) | st.integers(low, high)
-
-
-def _field_values(row: Field) -> st.SearchStrategy[Any]:
-    return values_of(row.type)
-
-
-@st.composite
-def reports(draw: st.DrawFn, schemas: list[Schema] | None = None) -> Report:
-    """A report of any schema, its feed ID naming that schema."""
-    schema = draw(st.sampled_from(schemas or list(SCHEMAS.values())))
-    values = {row.name: draw(_field_values(row)) for row in schema.table.fields}
-    values["feed_id"] = schema.prefix + values["feed_id"][2:]
-    return schema.record(**values)
-
-
-@st.composite
-def assets(draw: st.DrawFn, mask: int) -> Asset:
-    """A record with what the mask carries."""
-    values: dict[str, Any] = {}
-    for row in ASSETS[mask].fields:
-        value = draw(_field_values(row))
-        values[row.name] = None if value == row.none else value
-    return Asset(**values)
 
 
 def honest_blobs() -> list[bytes]:

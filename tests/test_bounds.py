@@ -235,8 +235,10 @@ def test_a_node_has_so_long_for_a_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_har_s_large_request_has_no_url() -> None:
     raw = b'{"url":"wss://x","pad":"%s"}' % (b"x" * har._MOST_REQUEST)
-    assert har._url(raw) == ""
-    assert har._url(b'{"url":"wss://x"}') == "wss://x"
+    assert har._part(har._read_request, raw) is None
+    found = har._part(har._read_request, b'{"url":"wss://x"}')
+    assert found is not None
+    assert found.url == "wss://x"
 
 
 def test_a_har_s_message_of_many_values_is_none() -> None:

@@ -30,10 +30,11 @@ from payloads.columns import decoding
 from payloads.errors import Misuse, PayloadError
 from payloads.stork import calldata as stork_calls
 from payloads.stork.update import Asset
+from payloads.strategies import assets, reports
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from tests import corpus
 from tests.checks import outcome
-from tests.strategies import assets, damaged, honest_blobs, reports
+from tests.strategies import damaged, honest_blobs
 
 NETWORK = InsecureTestNetwork("columns", size=4, f=1)
 SIGNER = InsecureTestStorkSigner("columns")
@@ -396,7 +397,7 @@ def signed_payloads(draw: st.DrawFn) -> bytes:
         mask,
         draw(st.integers(0, 2**16 - 1)),
         draw(st.just(NOW) | st.integers(0, 2**64 - 1)),
-        tuple(draw(st.lists(assets(mask), max_size=3))),
+        tuple(draw(st.lists(assets(mask=mask), max_size=3))),
     )
     return draw(touched(update.encode()))
 

@@ -17,9 +17,10 @@ from payloads.chainlink.schemas import SCHEMAS
 from payloads.errors import Misuse, PayloadError
 from payloads.judging import opened
 from payloads.stork.update import Asset
+from payloads.strategies import reports
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from tests import corpus, test_raw_calls, test_stork_multisigner, test_vectors
-from tests.strategies import damaged, reports
+from tests.strategies import damaged
 from tests.test_columns import both_ways, touched, worth
 
 # What is compared of a verdict, and what stands where there is none.

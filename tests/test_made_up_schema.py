@@ -18,9 +18,9 @@ from payloads.abi.units import NANOSECONDS, PRICE
 from payloads.chainlink.schemas import PUBLISHED_TABLES, SCHEMAS, ReportHead, schema
 from payloads.cli.main import main
 from payloads.errors import Malformed, Misuse
+from payloads.strategies import reports
 from payloads.testing import InsecureTestNetwork
 from tests.checks import assert_partitions
-from tests.strategies import reports
 
 VERSION = 0x0F0F
 NETWORK = InsecureTestNetwork("made up", size=4, f=1)
@@ -118,5 +118,5 @@ def test_the_reference_page_has_it(made_up: Any) -> None:
 @given(data=st.data())
 @settings(max_examples=30)
 def test_tests_make_reports_of_it(made_up: Any, data: st.DataObject) -> None:
-    report = data.draw(reports([made_up.schema]))
+    report = data.draw(reports(schema=made_up))
     assert chainlink.decode_report(report.encode()).report == report

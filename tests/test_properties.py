@@ -22,10 +22,12 @@ from payloads.errors import Malformed, Misuse
 from payloads.inspection import inspect_each
 from payloads.recognise import to_dicts
 from payloads.stork.update import ASSETS, VERSIONED, Asset
+from payloads.strategies import assets, reports
+from payloads.strategies.values import values_of
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from tests import corpus
 from tests.checks import assert_covers, assert_partitions, outcome
-from tests.strategies import FRAMES, JSON, assets, damaged, honest_blobs, reports, values_of
+from tests.strategies import FRAMES, JSON, damaged, honest_blobs
 
 NETWORK = InsecureTestNetwork("properties", size=7, f=2)
 STORK = InsecureTestStorkSigner("properties")
@@ -260,7 +262,7 @@ def test_every_byte_of_a_broken_call_is_shown(raw: bytes) -> None:
 @given(data=st.data())
 @settings(max_examples=25)
 def test_signed_reports_round_trip(schema: Schema, data: st.DataObject) -> None:
-    report = data.draw(reports([schema]))
+    report = data.draw(reports(schema=schema))
     epoch, round_ = data.draw(st.integers(0, 2**32 - 1)), data.draw(st.integers(0, 255))
     signed = NETWORK.sign(report, epoch=epoch, round=round_)
     raw = signed.encode()
@@ -353,7 +355,7 @@ def test_the_generated_reader_agrees_with_the_plain_one(name: str, word: bytes) 
 @given(data=st.data())
 @settings(max_examples=40)
 def test_signed_updates_round_trip(mask: int | None, data: st.DataObject) -> None:
-    items = data.draw(st.lists(assets(1 if mask is None else mask), max_size=6))
+    items = data.draw(st.lists(assets(mask=1 if mask is None else mask), max_size=6))
     timestamp = data.draw(st.integers(0, 2**64 - 1))
     taxonomy = data.draw(st.integers(0, 2**16 - 1))
     signed = STORK.sign(items, timestamp_ns=timestamp, taxonomy_id=taxonomy, mask=mask)
@@ -390,7 +392,7 @@ def test_none_and_very_many_assets(count: int, mask: int | None) -> None:
     assert update.layout == ("plain" if mask is None else VERSIONED)
 
 
-@given(st.lists(assets(3), max_size=5), st.integers(0, 2**16 - 1), st.integers(0, 2**64 - 1))
+@given(st.lists(assets(mask=3), max_size=5), st.integers(0, 2**16 - 1), st.integers(0, 2**64 - 1))
 def test_unsigned_messages_round_trip(items: list[Asset], taxonomy: int, timestamp: int) -> None:
     message = {
         "type": "unsigned",

@@ -93,13 +93,20 @@ EXPORTS: dict[str, set[str]] = {
             "schemas",
         ),
     },
-    "payloads.forensics": {"TABLES", "TABLES_REVISION", "Progress", "Scan", "scan"},
+    "payloads.forensics": {
+        *("TABLES", "TABLES_REVISION", "Findings", "Progress", "Scan", "find", "scan"),
+    },
     "payloads.chain": {
         *("Explained", "ExplainedCall", "ExplainedPayload", "explain"),
         *("LiveState", "Node", "Policy", "PolicyRefusal", "Preflight", "Problem", "Sent"),
         *("StateChange", "States", "Unavailable", "build_transaction", "connect", "diff_states"),
         *("fetch_state", "judge_transaction", "preflight"),
         *("refuse_transaction", "save_state", "send_guarded"),
+    },
+    "payloads.strategies": {
+        *("ConsumerCall", "Damage", "Submission", "assets", "calldata", "chain_states"),
+        *("consumer_calldata", "damages", "feed_ids", "full_reports", "labels_of"),
+        *("oracle_networks", "reports", "stork_signers", "stork_updates", "submissions"),
     },
     "payloads.stork": {
         *(
@@ -229,6 +236,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("chain", "capture", "columns"),
     ("live", "forensics"),
     ("simulators",),
+    ("strategies",),
     # The surface itself, which nothing below the command line imports.
     ("",),
     ("cli",),
@@ -339,7 +347,12 @@ def test_the_architecture_page_has_the_same_floors() -> None:
 
 
 def types_asked_for(name: str) -> set[str]:
-    """The classes of systems that a module outside of their folders compares values with."""
+    """The classes of systems that a module outside of their folders compares values with.
+
+    Strategies of a system have a folder of their own, which is that system's, too.
+    """
+    if name.startswith(tuple(f"payloads.strategies.{system}" for system in SYSTEM_FOLDERS)):
+        return set()
     nodes = nodes_of(name)
     systems = tuple(f"payloads.{system}" for system in SYSTEM_FOLDERS)
     known = {

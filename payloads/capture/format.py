@@ -35,7 +35,8 @@ MAX_LINE_BYTES = 2 * MAX_MESSAGE_BYTES + 64 * 1024
 class Header(Record, frozen=True):
     """The first line of a file: the venue, what was `asked` for, and when.
 
-    `id` is the same in all parts of a capture, and `part` numbers them from 1.
+    `id` is the same in all parts of a capture, and `part` numbers them from 1. `previous` is the
+    last hash of the part before.
     """
 
     capture: int
@@ -46,6 +47,7 @@ class Header(Record, frozen=True):
     asked: dict[str, Any] = msgspec.field(default_factory=dict)
     flush_every: float = 0
     by: str = ""
+    previous: str = ""
 
 
 class BrokenLine(Record, frozen=True):
@@ -58,7 +60,7 @@ class BrokenLine(Record, frozen=True):
 CaptureRecord = Header | Frame | Incident | BrokenLine
 
 
-class Placed(Record, frozen=True, gc=False):
+class Placed(Record, frozen=True):
     """A record and its place in the input: in words, and as numbers where the kind has them.
 
     `offset` counts bytes of the content after decompression.
@@ -146,7 +148,7 @@ def line_of(record: Header | Frame | Incident) -> bytes:
 
 def header_line(venue: str, asked: dict[str, Any]) -> bytes:
     """The first line of a capture that begins now."""
-    header = Header(FORMAT, new_id(), 1, time.time_ns(), venue, asked, 0, agent(" "))
+    header = Header(FORMAT, new_id(), 1, time.time_ns(), venue, asked, 0.0, agent(" "))
     try:
         return _encode(header)
     except UnicodeEncodeError:  # of the name of a file, which need not be text

@@ -72,6 +72,8 @@ class Input:
     ) -> None:
         self.path, self.options, self.group, self.in_folder = path, options, group, in_folder
         self._problem, self._waiting = problem, waiting
+        # The place among the paths of `open_inputs`; None for a part that was not named.
+        self.argument: int | None = None
         # What was read of a pipe to find out its kind.
         self._begun: _Content | None = None
         self._read = False
@@ -285,7 +287,8 @@ def open_inputs(
     found: dict[str, list[Input]] = {}
     seen: dict[str, bool] = {}
     names: list[str] = []
-    for each in chain.from_iterable(_found(os.fspath(path), options, waiting) for path in paths):
+    for argument, each in _all_found(paths, options, waiting):
+        each.argument = argument
         real = os.path.realpath(each.path)
         if real in seen and (each.in_folder or seen[real]):
             continue  # a glob or a folder has it, too
@@ -303,6 +306,14 @@ def open_inputs(
             first.group = group
             ordered.append(first)
     return ordered
+
+
+def _all_found(
+    paths: Iterable[str | os.PathLike[str]], options: ReadOptions, waiting: Waiting | None
+) -> Iterator[tuple[int, Input]]:
+    for argument, path in enumerate(paths):
+        for each in _found(os.fspath(path), options, waiting):
+            yield argument, each
 
 
 def _found(path: str, options: ReadOptions, waiting: Waiting | None) -> Iterator[Input]:
@@ -365,10 +376,31 @@ def _unreadable(error: OSError) -> Malformed:
 Found = tuple[Input, Placed]
 
 
-def sequence(inputs: Iterable[Input]) -> Iterator[Found]:
-    """Everything in the inputs, one after the other, with errors for missing parts of captures."""
+class Connections:
+    """Numbers of connections, from 1 over several inputs in the order in which they appear."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[int, int], int] = {}
+
+    def numbered(self, found: Found) -> Found:
+        """A record with the number that its connection has among those of all inputs."""
+        each, placed = found
+        record = placed.record
+        if not isinstance(record, Frame | Incident) or not record.connection:
+            return found
+        key = each.group, record.connection
+        number = self._numbers.setdefault(key, len(self._numbers) + 1)
+        return each, replace(placed, record=replace(record, connection=number))
+
+
+def sequence(inputs: Iterable[Input], connections: Connections | None = None) -> Iterator[Found]:
+    """Everything in the inputs, one after the other, with errors for missing parts of captures.
+
+    Connections keep the numbers of their inputs, unless `connections` are given.
+    """
     for _, group in groupby(inputs, key=lambda each: each.group):
-        yield from _of_group(list(group))
+        records = _of_group(list(group))
+        yield from records if connections is None else map(connections.numbered, records)
 
 
 def _of_group(group: list[Input]) -> Iterator[Found]:
@@ -394,14 +426,7 @@ def merged(inputs: Iterable[Input]) -> Iterator[Found]:
     if len(groups) == 1:
         yield from _of_group(groups[0])
         return
-    numbers: dict[tuple[int, int], int] = {}
-    for each, placed in _by_time(groups):
-        record = placed.record
-        if isinstance(record, Frame | Incident) and record.connection:
-            key = each.group, record.connection
-            number = numbers.setdefault(key, len(numbers) + 1)
-            placed = replace(placed, record=replace(record, connection=number))
-        yield each, placed
+    yield from map(Connections().numbered, _by_time(groups))
 
 
 def _by_time(groups: list[list[Input]]) -> Iterator[Found]:

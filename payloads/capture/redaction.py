@@ -37,6 +37,8 @@ IN_REQUESTS = re.compile(TELLING.pattern + "|sign", re.I)
 _NAMED = re.compile(rf"""({TELLING.pattern})[\w.-]*(=|["']\s*:)""", re.I)
 # Shorter values than these are words, not credentials.
 SHORTEST = 16
+# The names of subprotocols are shorter.
+_PROTOCOL_CHARACTERS = 64
 _DEEPEST = 4
 _FEW = 64
 
@@ -108,6 +110,37 @@ def _cleaned(value: Any, redactor: Redactor) -> Any:
 def dial_detail(dial: Dial) -> dict[str, Any]:
     """A dial as a capture keeps it."""
     return {"url": _url(dial.url, dial.secret_parameters), "headers": _headers(dial)}
+
+
+def handshake_detail(url: str, headers: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """A dial out of another tool's file: names alone show where a credential may be."""
+    before, at, after = url.partition("://")
+    user, mark, _ = after.partition("/")[0].rpartition("@")
+    if mark:
+        url = before + at + REDACTED + after[len(user) :]
+    telling = [name for name, _ in _query(url) if _may_be_secret(name)]
+    return {"url": _url(url, telling), "headers": handshake_headers(headers)}
+
+
+def handshake_headers(headers: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """Headers of such a dial, or of the answer."""
+    return [[name, REDACTED if _may_be_secret(name, value) else value] for name, value in headers]
+
+
+# Names of the protocol that only look like those of credentials.
+_HARMLESS = frozenset({
+    "sec-websocket-key", "sec-websocket-accept", "sec-websocket-version",
+    "sec-websocket-extensions",
+})  # fmt: skip
+
+
+def _may_be_secret(name: str, value: str = "") -> bool:
+    lowered = name.lower()
+    if lowered in _HARMLESS:
+        return False
+    if lowered == "sec-websocket-protocol":  # browsers can send a token nowhere else
+        return TELLING.search(value) is not None or len(value) > _PROTOCOL_CHARACTERS
+    return lowered in ALWAYS_SECRET or "key" in lowered or bool(IN_REQUESTS.search(lowered))
 
 
 def request_detail(request: Request) -> dict[str, Any]:

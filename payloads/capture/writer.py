@@ -20,6 +20,7 @@ from typing import Any, Self
 from payloads._version import agent
 from payloads.abi.fields import Record
 from payloads.capture import redaction
+from payloads.capture.chain import Chain
 from payloads.capture.compression import compression_of, compressor
 from payloads.capture.format import (
     FORMAT,
@@ -38,6 +39,8 @@ from payloads.venues.common.redactor import Redactor, Secret
 _BUFFER = 64 * 1024
 # About how much of a line is not the message.
 _AROUND = 100
+# Where each line is flushed, so many have one hash.
+_SEALED_LINES = 64
 
 
 class Summary(Record, frozen=True):
@@ -95,6 +98,7 @@ class CaptureWriter:
         self._waiting_size = 0
         self._frames = self._message_bytes = self._file_bytes = self._redacted = 0
         self._files: list[str] = []
+        self._last_hash, self._latest = "", 0
         self._begin()
         self._flusher: threading.Thread | None = None
         if flush_every:
@@ -174,10 +178,11 @@ class CaptureWriter:
         self._pending = bytearray()
         self._dirty = False
         self._part_bytes, self._began = 0, self._clock()
+        self._chain = Chain(self._last_hash)
         self._files.append(str(path))
         header = Header(
             FORMAT, self._id, len(self._files), self._began, self._venue, self._asked,
-            self._flush_every, agent(" "),
+            self._flush_every, agent(" "), self._last_hash,
         )  # fmt: skip
         self._write_line(self._redactor.clean(line_of(header)))
         self._flush()
@@ -200,7 +205,9 @@ class CaptureWriter:
         assert self._file is not None
         try:
             self._put_down()
-            detail: dict[str, Any] = {"frames": self._frames}
+            state = self._chain.state
+            self._last_hash = str(state["hash"])
+            detail: dict[str, Any] = {"frames": self._frames, **state}
             if following:
                 detail["next"] = following
             self._incident(Incident(self._venue, 0, self._clock(), "end", detail))
@@ -237,31 +244,44 @@ class CaptureWriter:
         self._frames += len(waiting)
         self._message_bytes += sum(frame.size for frame in waiting)
         self._redacted += sum(changed)
-        self._write(frame_lines(zip(waiting, kept, changed, strict=True)))
+        self._latest = waiting[-1].at
+        self._write(frame_lines(zip(waiting, kept, changed, strict=True)), len(waiting))
 
     def _incident(self, incident: Incident) -> None:
         self._put_down()
+        self._latest = incident.at
         # Before it is JSON: a text that is JSON itself is escaped twice in there.
         incident = redaction.clean_incident(incident, self._redactor)
         self._write_line(self._redactor.clean(incident_line(incident)))
 
     def _write_line(self, line: bytes) -> None:
-        self._write(line + b"\n")
+        self._write(line + b"\n", 1)
         if not self._flush_every:
             self._flush()
 
-    def _write(self, lines: bytes) -> None:
+    def _write(self, lines: bytes, count: int) -> None:
+        self._chain.add(lines, count)
         self._pending += self._stream.add(lines)
         self._dirty = True
         if len(self._pending) >= _BUFFER:
             self._to_file(durable=False)
 
-    def _flush(self) -> None:
+    def _seal(self) -> None:
+        """Write the hash of what no hash covers yet."""
+        state = self._chain.state
+        detail = {"frames": self._frames, **state}
+        self._chain.sealed(str(state["hash"]))
+        line = incident_line(Incident(self._venue, 0, self._latest, "hash", detail))
+        self._write(line + b"\n", 1)
+
+    def _flush(self, seal: bool = False) -> None:
         if self._file is None:
             return
         self._put_down()
         if not self._dirty:
             return
+        if seal or (not self._flush_every and self._chain.unsealed >= _SEALED_LINES):
+            self._seal()
         self._pending += self._stream.flush()
         self._to_file(durable=self._sync)
         self._dirty = False
@@ -291,7 +311,7 @@ class CaptureWriter:
         while not self._stop.wait(self._flush_every):
             with self._lock:
                 try:
-                    self._flush()
+                    self._flush(seal=True)
                 except OSError as error:  # a full disk: the next write raises it
                     self._error = error
                     return

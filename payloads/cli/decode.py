@@ -50,7 +50,7 @@ def decode(
     In JSON a field that can hold integers beyond 2^53 is a string always (--numbers: a number).
     Nothing here is verified against a chain's state.
     """
-    run = Run(as_json, colour)
+    run = Run(as_json, colour, messages=True)
 
     def act(item: Item) -> None:
         found = decode_any(
@@ -58,12 +58,12 @@ def decode(
         )
         for leaf, record in to_dicts(found, signers=signers and as_json):
             if leaf.error is not None:
-                run.fail(item.where, leaf.error, item.line)
+                run.fail_at(item, leaf.error)
             elif as_json:
                 run.record(record | item.origin)
             else:
                 path = leaf.path or item.more.get("path")
-                where = ", ".join(part for part in (item.where, path) if part)
+                where = ", ".join(part for part in (item.place, path) if part)
                 run.lines(show.payload_lines(leaf, where, decimals, signers))
 
     run.each(sources, act)

@@ -42,9 +42,9 @@ def inspect(
             if as_json:
                 run.record(view.to_dict() | item.origin)
             else:
-                run.lines(show.view_lines(view, item.where, full_hex))
+                run.lines(show.view_lines(view, item.place, full_hex))
             if view.error is not None:
-                run.fail(item.where, view.error, item.line)
+                run.fail_at(item, view.error)
 
     run.each(sources, act)
     run.finish()

@@ -7,6 +7,7 @@ import click
 from payloads._version import __version__
 from payloads.cli import terminal
 from payloads.cli.capture import capture
+from payloads.cli.check import check
 from payloads.cli.decode import decode
 from payloads.cli.diff import diff
 from payloads.cli.encode import encode
@@ -74,6 +75,7 @@ def main() -> None:
       payloads state fetch --rpc URL 0x478A…   what the chain knows, for the two above
       payloads explain --rpc URL 0x4f2a…       a transaction after the fact
       payloads capture stork BTCUSD -o FILE    keep what a venue sends
+      payloads check FILE…                     whether it is whole and unchanged
       payloads replay FILE                     play it again
       payloads scan captures/ -o found         a folder of captures to tables
       payloads simulate stork                  a venue on loopback, to try all of this on
@@ -84,6 +86,6 @@ def main() -> None:
 
 for command in (
     *(decode, inspect, recover, encode, verify, quote, state, explain),
-    *(capture, replay, scan, simulate, findings, report, signers, diff),
+    *(capture, check, replay, scan, simulate, findings, report, signers, diff),
 ):
     main.add_command(command)

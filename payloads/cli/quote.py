@@ -77,7 +77,7 @@ def quote(
     def act(item: Item) -> None:
         for found in given(item.value):
             if found.error is not None:
-                run.fail(item.where, found.error, item.line)
+                run.fail_at(item, found.error)
                 continue
             raws = decode_call(functions, found.raw).payloads if found.is_call else (found.raw,)
             for raw in raws:
@@ -95,10 +95,9 @@ def quote(
 
 def _show(run: Run, found: Quote, item: Item) -> None:
     if run.as_json:
-        place = {"where": item.where} | ({} if item.line is None else {"line": item.line})
-        run.record(found.to_dict() | place)
+        run.record(found.to_dict() | item.origin)
     else:
-        run.lines(_quote_lines(found, item.where))
+        run.lines(_quote_lines(found, item.place))
 
 
 def _show_flat_fee(run: Run, state: State) -> None:

@@ -51,7 +51,7 @@ def recover(
         found = decode_any(item.value, form=form, schema=schema, layout=layout)
         for leaf in found.leaves():
             if leaf.error is not None:
-                run.fail(item.where, leaf.error, item.line)
+                run.fail_at(item, leaf.error)
             else:
                 _recover(run, leaf, item, expected)
 
@@ -73,6 +73,6 @@ def _recover(run: Run, leaf: Decoded, item: Item, expected: tuple[str, ...]) -> 
         run.record(json_object(record) | item.origin)
     else:
         hashed = "0x" + bytes(leaf.value.signed_bytes).hex()
-        run.lines(show.recovered_lines(leaf, item.where, signatures, hashed))
+        run.lines(show.recovered_lines(leaf, item.place, signatures, hashed))
     if expected:
         system.expect_signers(leaf.value, *expected)

@@ -7,29 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+from msgspec import structs
 
 from payloads.cli import show, terminal
-from payloads.cli.late_choice import LateChoice
-from payloads.cli.run import guarded
-from payloads.cli.sources import Awaited, opened
+from payloads.cli.run import given_reading, guarded, input_options
 from payloads.errors import Malformed, Misuse, PayloadError
 
 if TYPE_CHECKING:
-    from payloads.capture.format import CaptureRecord
-    from payloads.capture.parts import Continuity
+    from payloads.capture.format import CaptureRecord, Header
+    from payloads.capture.frames import Frame, Incident
+    from payloads.capture.inputs import Input
     from payloads.capture.sharing import Credentials
-
-
-def _kinds() -> tuple[str, ...]:
-    from payloads.capture.importers.any_file import KINDS
-
-    return KINDS
 
 
 @click.command(short_help="Play captures again.")
@@ -48,13 +41,7 @@ def _kinds() -> tuple[str, ...]:
     "--host", default="127.0.0.1", show_default=True, help="A loopback address to serve on."
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0: a free one.")
-@click.option(
-    "--kind",
-    type=LateChoice(_kinds),
-    metavar="KIND",
-    help="capture, har, mitmproxy, wscat, lines or hex (default: by content).",
-)
-@click.option("--venue", default="", help="The venue of frames whose file names none.")
+@input_options
 @click.option("--connection", type=int, help="Only the frames of this connection.")
 @click.option(
     "--direction", type=click.Choice(["in", "out"]), help="Only received (in) or sent (out) frames."
@@ -70,8 +57,6 @@ def replay(
     serving: bool,
     host: str,
     port: int,
-    kind: str | None,
-    venue: str,
     connection: int | None,
     direction: str | None,
     redact: bool,
@@ -79,9 +64,11 @@ def replay(
     """Play captures again: as JSON lines, or as a websocket for any client.
 
     Reads captures (also cut off or compressed), HAR files of Chrome and Firefox, mitmproxy flow
-    files, logs of wscat and websocat, and hex, a payload a line. Lines that cannot be read are
-    reported with their number, and the rest is played. A rotated capture is played as a whole when
-    its first file is named; its parts are put in order, and missing parts are reported.
+    files, logs of wscat and websocat, JSON lines, and hex, a payload a line; also all files of a
+    folder. Lines that cannot be read are reported with their number, and the rest is played. A
+    rotated capture is played as a whole when its first file is named; its parts are put in order,
+    and missing parts are reported. Several inputs are played as one capture, in the order of time,
+    and their connections get new numbers.
 
     --redact reads everything twice. It finds credentials in handshakes, URLs, requests and sent
     messages, and takes them out wherever they stand. Look at the result before you share it: a
@@ -91,14 +78,20 @@ def replay(
     Examples:
       payloads replay stork.jsonl.zst | payloads decode --json
       payloads replay session.har > session.jsonl
+      payloads replay captures/ session.har > all.jsonl
       payloads replay --speed 1 reports.jsonl
       payloads replay --serve --port 9000 --speed 10 reports.jsonl
       payloads replay --redact session.har > to-share.jsonl
     """
-    if (serving or redact) and (pipe := next(filter(_is_pipe, files), None)) is not None:
+    from payloads.capture.inputs import open_inputs
+
+    options = given_reading().read_options
+    inputs = open_inputs(files, options, waiting=terminal.flush)
+    pipes = (each.path for each in inputs if not each.is_file and not each.in_folder)
+    if (serving or redact) and (pipe := next(pipes, None)) is not None:
         why = "--serve" if serving else "--redact"
         raise Misuse("can be read only once", field=pipe, expected=f"a file, for {why}")
-    player = _Player(files, kind, venue, connection, direction)
+    player = _Player(inputs, connection, direction)
     if redact:
         player.learn_credentials()
     if serving:
@@ -112,24 +105,13 @@ def replay(
         raise SystemExit(1)
 
 
-def _is_pipe(name: str) -> bool:
-    """Whether it can be read only once."""
-    return name == "-" or Path(name).is_fifo()
-
-
 class _Player:
-    """The records of the files that are wanted. Broken records are reported when they come."""
+    """The records of the inputs that are wanted. Broken records are reported when they come."""
 
-    def __init__(
-        self,
-        files: tuple[str, ...],
-        kind: str | None,
-        venue: str,
-        connection: int | None,
-        direction: str | None,
-    ) -> None:
-        self.files, self.kind, self.venue = files, kind, venue
-        self.connection, self.direction = connection, direction
+    def __init__(self, inputs: list[Input], connection: int | None, direction: str | None) -> None:
+        self.inputs, self.connection, self.direction = inputs, connection, direction
+        # Several become one capture, which has one header and no ends of its parts.
+        self.is_merged = len({each.group for each in inputs}) > 1
         self.broken = 0
         self.quiet = False
         self.credentials: Credentials | None = None
@@ -146,9 +128,21 @@ class _Player:
         self.credentials = found
 
     @property
+    def venue(self) -> str:
+        """The venue that all inputs are of; "" for several."""
+        found = {each.venue for each in self.inputs if each.problem is None}
+        return found.pop() if len(found) == 1 else ""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether a capture with counts and hashes of its own is made."""
+        return self.is_merged or self.credentials is not None
+
+    @property
     def names(self) -> list[str]:
         """The files as the capture names them. Paths may say whose machine it is."""
-        return [Path(name).name for name in self.files] if self.credentials else list(self.files)
+        names = [each.path for each in self.inputs]
+        return [Path(name).name for name in names] if self.credentials else names
 
     def records(self) -> Iterator[CaptureRecord]:
         """The records that are wanted, without credentials if those were learned."""
@@ -157,41 +151,24 @@ class _Player:
         return map(self.credentials.cleaned, self._records_of_all())
 
     def _records_of_all(self) -> Iterator[CaptureRecord]:
-        from payloads.capture.parts import Continuity, grouped
-
-        # Only captures have parts.
-        groups = grouped(self.files) if self.kind in (None, "capture") else [self.files]
-        for names in groups:
-            parts = Continuity()
-            for name in names:
-                yield from self._of(name, parts)
-            if (missing := parts.over()) is not None:
-                self._report(names[-1], missing)
-
-    def _of(self, name: str, parts: Continuity) -> Iterator[CaptureRecord]:
-        """The records of one file."""
         from payloads.capture.format import BrokenLine
         from payloads.capture.frames import Frame, Incident
+        from payloads.capture.inputs import merged
 
-        try:
-            for where, record in self._records(name):
-                if (missing := parts.saw(record)) is not None:
-                    self._report(f"{name}: {where}", missing)
-                if isinstance(record, BrokenLine):
-                    self._report(f"{name}: {where}", record.error)
-                elif not isinstance(record, Frame | Incident) or self._wanted(record):
+        for source, placed in merged(self.inputs):
+            record = placed.record
+            if isinstance(record, BrokenLine):
+                prefix = "" if source.path == "-" else f"{source.path}: "
+                self._report(f"{prefix}{placed.where}", record.error)
+            elif isinstance(record, Frame | Incident):
+                if self._wanted(record):
                     yield record
-        except Malformed as error:
-            self._report(name, error)
+            elif not self.is_merged:
+                yield record
 
-    def _records(self, name: str) -> Iterator[tuple[str, CaptureRecord]]:
-        from payloads.capture.importers.any_file import import_records
-
-        with contextlib.nullcontext(sys.stdin.buffer) if name == "-" else opened(name) as stream:
-            awaited: Any = Awaited(stream, name)
-            yield from import_records(awaited, kind=self.kind, venue=self.venue)
-
-    def _wanted(self, record: Any) -> bool:
+    def _wanted(self, record: Frame | Incident) -> bool:
+        if self.is_new and getattr(record, "what", "") in ("end", "hash"):
+            return False
         if self.connection is not None and record.connection != self.connection:
             return False
         received = getattr(record, "what", "") == "reply"
@@ -201,7 +178,7 @@ class _Player:
     def nothing(self) -> None:
         """Report that the files hold nothing that is wanted."""
         error = Malformed("nothing to play", field="frames", expected="a message", found="none")
-        self._report(", ".join(self.files), error)
+        self._report(", ".join(self.names), error)
 
     def _report(self, where: str, error: PayloadError) -> None:
         if not self.quiet:
@@ -213,19 +190,57 @@ def _write(player: _Player, speed: float) -> None:
     from payloads.capture.format import BrokenLine, Header, header_line, line_of
     from payloads.capture.replay import paced
 
-    begun = False
+    begun, new = False, _New() if player.is_new else None
     for record in paced(player.records(), speed):
         if isinstance(record, BrokenLine):  # reported already
             continue
         if not begun and not isinstance(record, Header):
-            terminal.captured(header_line(player.venue, {"replayed": player.names}))
+            new = new or _New()
+            new.write(header_line(player.venue, {"replayed": player.names}))
         begun = True
-        terminal.captured(line_of(record))
+        if new is None:
+            terminal.captured(line_of(record))
+        else:
+            new.record(record)
         if speed:
             terminal.flush()
+    if new is not None and begun:
+        new.end(player.venue)
     if not begun and not player.broken:
         player.nothing()
     terminal.flush()
+
+
+class _New:
+    """A capture that did not exist before: it has its own end, with counts and a hash."""
+
+    def __init__(self) -> None:
+        from payloads.capture.chain import Chain
+
+        self._chain, self._frames, self._at = Chain(), 0, 0
+
+    def write(self, line: bytes) -> None:
+        self._chain.add(line + b"\n")
+        terminal.captured(line)
+
+    def record(self, record: Header | Frame | Incident) -> None:
+        from payloads.capture.chain import Chain
+        from payloads.capture.format import Header, line_of
+        from payloads.capture.frames import Frame
+
+        if isinstance(record, Header):
+            self._chain, record = Chain(), structs.replace(record, previous="")
+        else:
+            self._frames += isinstance(record, Frame)
+            self._at = max(self._at, record.at)
+        self.write(line_of(record))
+
+    def end(self, venue: str) -> None:
+        from payloads.capture.format import line_of
+        from payloads.capture.frames import Incident
+
+        detail = {"frames": self._frames, **self._chain.state}
+        self.write(line_of(Incident(venue, 0, self._at, "end", detail)))
 
 
 async def _serve(player: _Player, host: str, port: int, speed: float) -> None:

@@ -12,17 +12,23 @@ import functools
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
 from payloads import systems
 from payloads.abi.fields import with_numbers
 from payloads.cli import show, terminal
+from payloads.cli.batches import Act, Batch
 from payloads.cli.late_choice import LateChoice
-from payloads.cli.sources import Item, items
+from payloads.cli.sources import Item, Reading, items
 from payloads.errors import Misuse, PayloadError
+
+if TYPE_CHECKING:
+    from payloads.venues.common.session import Event
+    from payloads.verdicts.signers import Signers
 
 P = ParamSpec("P")
 _PROGRESS_EVERY = 0.5
@@ -31,49 +37,109 @@ _PROGRESS_EVERY = 0.5
 class Run:
     """One run of a command over its sources."""
 
-    def __init__(self, as_json: bool, colour: str) -> None:
-        self.as_json, self.numbers = as_json, _wants_numbers()
+    def __init__(self, as_json: bool, colour: str, *, messages: bool = False) -> None:
+        self.as_json, self.numbers = as_json, bool(_given(_NUMBERS))
         if self.numbers and not as_json:
             raise Misuse("is about JSON", field="--numbers", expected="--json as well")
         self.out_colour = terminal.colours(colour, sys.stdout)
         self.err_colour = terminal.colours(colour, sys.stderr)
+        self.reading, self.lists_others = given_reading(messages=messages), _given(_OTHERS)
         self.done = self.failed = 0
+        self.others: Counter[str] = Counter()
         self.shown = time.monotonic()
 
     def each(self, sources: Iterable[str], act: Callable[[Item], None]) -> None:
         """Do something with every item; its errors are reported and counted."""
+        self._all(sources, lambda item: self._one(item, act), lambda: None)
+
+    def each_together(self, sources: Iterable[str], act: Act, signers: Signers) -> None:
+        """The same for acts that ask for signers: those of many items are recovered in one call.
+
+        No item waits for input: what came is answered before the next line is awaited.
+        """
+        batch = Batch(act, self._one, signers)
+        with terminal.finishing(batch.work):
+            self._all(sources, batch.take, batch.work)
+
+    def _all(
+        self, sources: Iterable[str], take: Callable[[Item], None], finish: Callable[[], None]
+    ) -> None:
         try:
-            for item in items(sources):
-                self._one(item, act)
+            for item in items(sources, self.reading):
+                take(item)
                 self._progress()
+            finish()
         except PayloadError as error:
+            finish()
             if isinstance(error, Misuse):
                 raise
             self.fail("", error)
         self._clear()
+        self._count_others()
 
     def _one(self, item: Item, act: Callable[[Item], None]) -> None:
-        self.done += 1
+        self.done += not item.other
         try:
             if item.error is not None:
                 raise item.error
-            act(item)
+            if item.other:
+                self._other(item)
+            else:
+                act(item)
         except PayloadError as error:
             if isinstance(error, Misuse):
                 raise
-            self.fail(item.where, error, item.line)
+            self.fail_at(item, error)
 
-    def fail(self, where: str, error: PayloadError, line: int | None = None) -> None:
-        """Report an error and remember that there was one."""
+    def fail_at(self, item: Item, error: PayloadError) -> None:
+        """Report an error in an item."""
+        self._fail(error, item.origin, item.place)
+
+    def fail(self, where: str, error: PayloadError) -> None:
+        """Report an error of several items, or of the whole command."""
+        self._fail(error, {"where": where}, where)
+
+    def _fail(self, error: PayloadError, origin: dict[str, Any], place: str) -> None:
         self.failed += 1
         self._clear()
-        if not self.as_json:
-            terminal.line(show.error_line(where, str(error)), err=True, colour=self.err_colour)
+        if self.as_json:
+            record = {"error": error.to_dict()} | origin
+            terminal.json_line(with_numbers(record) if self.numbers else record, err=True)
+        else:
+            terminal.line(show.error_line(place, str(error)), err=True, colour=self.err_colour)
+
+    def _other(self, item: Item) -> None:
+        """What holds no payload: decoded by its venue's session, or listed, or only counted."""
+        for event in item.events:
+            self._event(event, item)
+        if item.events:
             return
-        record: dict[str, Any] = {"error": error.to_dict(), "where": where}
-        if line is not None:
-            record["line"] = line
-        terminal.json_line(record, err=True)
+        self.others[item.other] += 1
+        if not self.lists_others:
+            return
+        value = item.value
+        text = value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
+        if self.as_json:
+            self.record({"other": item.other, "message": text} | item.origin)
+        else:
+            self.lines([show.other_line(item.other, text, item.place)])
+
+    def _event(self, event: Event, item: Item) -> None:
+        from payloads.capture.unsigned import event_object
+
+        self.done += 1
+        if isinstance(error := getattr(event, "error", None), PayloadError):
+            self.fail_at(item, error)
+        elif self.as_json:
+            self.record(event_object(event) | item.origin)
+        else:
+            self.lines(show.event_lines(event_object(event), item.place))
+
+    def _count_others(self) -> None:
+        if self.others and not self.as_json:
+            listed = "" if self.lists_others else " (--others lists them)"
+            words = ", ".join(f"{count:,} {what}" for what, count in self.others.items())
+            terminal.line(f"without a payload: {words}{listed}", err=True, colour=self.err_colour)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Lines for a person."""
@@ -125,22 +191,73 @@ def guarded(function: Callable[P, None]) -> Callable[P, None]:
     return inner
 
 
-_NUMBERS = "payloads.numbers"
+_NUMBERS, _OTHERS, _READING = "payloads.numbers", "payloads.others", "payloads.reading"
 
 
-def _wants_numbers() -> bool:
+def _given(name: str) -> Any:
+    """What an option left in the context of the command."""
     context = click.get_current_context(silent=True)
-    return context is not None and context.meta.get(_NUMBERS, False)
+    return None if context is None else context.meta.get(name)
 
 
 def _numbers(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     context.meta[_NUMBERS] = wanted
 
 
+def _others(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    context.meta[_OTHERS] = wanted
+
+
+def _reading(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    context.meta.setdefault(_READING, {})[parameter.name] = value
+
+
+def given_reading(*, messages: bool = False) -> Reading:
+    """How the command was told to read its inputs."""
+    options = dict(_given(_READING) or {})
+    return Reading(venues=options.pop("venue", ()) or (), options=options, messages=messages)
+
+
+def _kinds() -> tuple[str, ...]:
+    from payloads.capture.importers.any_file import KINDS
+
+    return KINDS
+
+
+def input_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of how inputs are read."""
+    options: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("--kind", {
+            "type": LateChoice(_kinds), "metavar": "KIND",
+            "help": "Read the inputs as this kind of file (default: by content).",
+        }),
+        ("--venue", {
+            "metavar": "[HOST=]NAME", "multiple": True,
+            "help": "The venue of frames whose file names none; or of those of a host, which may "
+            "have a port: localhost:9105=qfex.",
+        }),
+        ("--text-field", {"metavar": "NAME", "help": "JSON lines: the member with the message."}),
+        ("--time-field", {"metavar": "NAME", "help": "JSON lines: the member with the time."}),
+        ("--binary-field", {
+            "metavar": "NAME", "help": "JSON lines: the member that says if it is base64.",
+        }),
+        ("--keylog", {
+            "metavar": "FILE", "help": "Packets: the TLS secrets, as SSLKEYLOGFILE has them.",
+        }),
+    )  # fmt: skip
+    for name, about in reversed(options):
+        function = click.option(name, expose_value=False, callback=_reading, **about)(function)
+    return function
+
+
 def command_options(function: Callable[..., None]) -> Callable[..., None]:
     """The sources, and the options that every command has."""
     argument = click.argument("sources", nargs=-1, metavar="[SOURCE]...")
-    return argument(output_options(function))
+    others = click.option(
+        "--others", is_flag=True, expose_value=False, callback=_others,
+        help="List the frames without a payload, too.",
+    )  # fmt: skip
+    return argument(output_options(others(input_options(function))))
 
 
 def output_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -9,6 +9,7 @@ import click
 
 from payloads.cli import terminal
 from payloads.cli.chain_options import instant
+from payloads.cli.findings import finding_lines, policy_options
 from payloads.cli.late_choice import LateChoice
 from payloads.cli.run import guarded
 from payloads.errors import Misuse
@@ -30,10 +31,10 @@ def _kinds() -> tuple[str, ...]:
 
 
 @click.command(
-    short_help="Captures to tables and findings.",
-    epilog="Exit codes: 0 everything was read; 1 something could not be read; 2 wrong usage; 130 "
-    "interrupted. An interrupted scan goes on with the same command: parts that are finished are "
-    "not done again.",
+    short_help="Captures to tables, findings and a page.",
+    epilog="Exit codes: 0 all is well; 1 something could not be read, or the policy does not "
+    "tolerate a finding; 2 wrong usage; 130 interrupted. An interrupted scan goes on with the "
+    "same command: parts that are finished are not done again.",
 )
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("-o", "--out", required=True, metavar="DIR", help="The folder of the tables.")
@@ -64,6 +65,9 @@ def _kinds() -> tuple[str, ...]:
     help="Only payloads with this verdict: accepted, refused, or an error's name.",
 )  # fmt: skip
 @click.option("--no-recover", is_flag=True, help="Do not recover signers (faster; no verdicts).")
+@click.option("--no-findings", is_flag=True, help="Do not look for findings.")
+@click.option("--no-page", is_flag=True, help="Do not write report.html.")
+@policy_options
 @click.option("--csv", "as_csv", is_flag=True, help="Every table as CSV as well.")
 @click.option("--json", "as_json", is_flag=True, help="Every table as JSON lines as well.")
 @click.option("--anew", is_flag=True, help="Begin again, whatever the folder has.")
@@ -81,14 +85,15 @@ def scan(
     venues: tuple[str, ...], since: str | None, until: str | None, feeds: tuple[str, ...],
     signers: tuple[str, ...], verdicts: tuple[str, ...], no_recover: bool, as_csv: bool,
     as_json: bool, anew: bool, kind: str | None, assume_venue: str, text_field: str,
-    time_field: str, binary_field: str, keylog: str,
+    time_field: str, binary_field: str, keylog: str, no_findings: bool, no_page: bool,
+    policy: str | None, baseline: str | None, sql: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Read captures into tables: what was sent, who signed it, and whether it would have passed.
 
     A PATH is a file, a folder, a glob or - for standard input: captures of this tool, HAR, flows of
     mitmproxy, logs of wscat, websocat and others, plain or compressed. DIR gets Parquet files, a
-    folder for each table (docs/tables.md). Each payload is judged at the time it was received, in
-    the state that held then.
+    folder for each table (docs/tables.md), the findings (docs/findings.md), and report.html. Each
+    payload is judged at the time it was received, in the state that held then.
 
     \b
     Examples:
@@ -119,15 +124,42 @@ def scan(
         terminal.line("interrupted: the same command goes on from here", err=True)
         raise SystemExit(INTERRUPTED) from None
     display.clear()
-    _copies(found, as_csv, as_json)
     _tell(found, out)
-    if found.problems:
+    fails = False if no_findings else _find(found, policy, baseline, sql)
+    _copies(found, as_csv, as_json)
+    if not no_page:
+        _write_page(found)
+    if found.problems or fails:
         raise SystemExit(1)
 
 
 def _nanoseconds(text: str | None, name: str) -> int | None:
     seconds = instant(text, name)
     return None if seconds is None else seconds * _SECOND
+
+
+def _find(found: Scan, policy: str | None, baseline: str | None, sql: tuple[str, ...]) -> bool:
+    """Look for findings, and write and show them; whether the policy does not tolerate one."""
+    from payloads.forensics.findings import find
+
+    findings = find(found.folder, policy=policy, baseline=baseline, sql=sql)
+    findings.write(found.folder)
+    for line in finding_lines(findings):
+        terminal.line(line, later=True)
+    return bool(findings.fails)
+
+
+def _write_page(found: Scan) -> None:
+    from payloads.forensics.folder import Folder
+    from payloads.forensics.page import write_page
+
+    try:
+        with Folder(found.folder) as folder:
+            path = write_page(folder, found.folder / "report.html")
+    except Misuse as error:  # the library of the charts is an extra
+        terminal.line(f"no page: {error}", err=True)
+    else:
+        terminal.line(f"page: {path}", err=True)
 
 
 def _copies(found: Scan, as_csv: bool, as_json: bool) -> None:

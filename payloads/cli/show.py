@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from payloads import systems
 from payloads.abi.annotate import View
@@ -72,6 +74,23 @@ def _signers(signatures: Sequence[Recovered]) -> Iterator[str]:
         yield _row(f"signer {found.index}", found.address or _note(f"nobody: {found.why}"), high)
     if not signatures:
         yield _row("signers", "none")
+
+
+def event_lines(event: dict[str, Any], where: str) -> Iterator[str]:
+    """What a venue's session says of a message without a signature."""
+    title = " ".join(filter(None, (event.get("message"), event.get("channel")))) or event["event"]
+    yield f"{terminal.style(title, bold=True)}  {_dim(where)}"
+    content = event.get("content")
+    rows = content if isinstance(content, dict) else event
+    for name, value in rows.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        yield _row(name, elide(text, 200))
+    yield ""
+
+
+def other_line(what: str, text: str, where: str) -> str:
+    """A frame that holds no payload."""
+    return f"{terminal.style(what, bold=True)}  {_dim(where)}  {elide(text, 200)}"
 
 
 # --- recover --------------------------------------------------------------------------------------

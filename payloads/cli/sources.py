@@ -1,4 +1,4 @@
-"""The inputs of a command: arguments, files and standard input, with one payload or many each.
+"""The inputs of a command: arguments, files, folders and pipes, with one payload or many each.
 
 A source becomes items, each with its origin. What kind of file it is follows from its content:
 payloads or frames a line, a JSON document, bytes, a capture, or a file of another tool; each plain
@@ -8,45 +8,68 @@ memory than its longest line, and a line that was piped in is answered before th
 
 from __future__ import annotations
 
-import codecs
-import re
+import glob
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import groupby
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from payloads import systems
-from payloads.abi.fields import Digits
+from payloads.abi.fields import Digits, Record
 from payloads.cli import terminal
-from payloads.errors import Malformed, Misuse
-from payloads.inputs import MAX_TEXT_CHARACTERS, check_nesting, to_path
+from payloads.errors import Malformed, Misuse, PayloadError
+from payloads.inputs import MAX_TEXT_CHARACTERS, check_nesting
 from payloads.recognise import may_hold_payload
 
 if TYPE_CHECKING:
     from payloads.capture.format import Placed
+    from payloads.capture.frames import Frame
+    from payloads.capture.importers.messages import ReadOptions
+    from payloads.capture.inputs import Connections, Input
+    from payloads.venues.common.session import Event
 
-_READ = 64 * 1024
-_MAGIC = 16
-_CAPTURE = b'{"capture":'
-# A line that needs no second look: a payload in hex.
-_HEX_LINE = re.compile(rb"\s*(?:0[xX])?[0-9a-fA-F]{4,}\s*")
-_LINE = re.compile(r"line ([0-9]+)")
+
+class Reading(Record, frozen=True):
+    """How the inputs of a command are read: the options of inputs by their names.
+
+    `messages` is whether messages of venues that sign nothing are decoded.
+    """
+
+    options: Mapping[str, str] = {}
+    # Each is the name of a venue, or has a host before it: `localhost:9105=qfex`.
+    venues: tuple[str, ...] = ()
+    messages: bool = False
+
+    @property
+    def read_options(self) -> ReadOptions:
+        from payloads.capture.importers.messages import ReadOptions
+
+        named = [each.rpartition("=") for each in self.venues if "=" in each]
+        hosts = [(host, name) for host, _, name in named]
+        venue = next((each for each in self.venues if "=" not in each), "")
+        found: Any = {name: value for name, value in self.options.items() if value}
+        return ReadOptions(venue=venue, hosts=tuple(hosts), **found)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A payload as it came in, or the error of reading it, with its place."""
+    """A payload as it came in, or the error of reading it, with its place.
+
+    `other` says what it is if it is no payload: a `message`, or what was `sent`, a `ping` and so
+    on. `events` are what a venue's session says of such a message.
+    """
 
     where: str
     value: str | bytes
     line: int | None = None
-    error: Malformed | None = None
+    error: PayloadError | None = None
     # What else is known of where it is from.
     more: dict[str, Any] = field(default_factory=dict)
+    other: str = ""
+    events: tuple[Event, ...] = ()
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -54,8 +77,29 @@ class Item:
         line = {} if self.line is None else {"line": self.line}
         return {"where": self.where} | line | self.more
 
+    @property
+    def place(self) -> str:
+        """Where the payload is from, in words for a person."""
+        known = self.more
+        connection = f"connection {known['connection']}" if "connection" in known else ""
+        at = _time(known.get("received_at"))
+        parts = [known.get("venue"), connection, known.get("direction"), at]
+        words = ", ".join(part for part in parts if part)
+        return f"{self.where} ({words})" if words else self.where
 
-def items(sources: Iterable[str]) -> Iterator[Item]:
+
+def _time(at: str | None) -> str:
+    """Nanoseconds as ISO 8601, exactly."""
+    from datetime import UTC, datetime
+
+    try:
+        seconds, fraction = divmod(int(at or ""), 10**9)
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09}Z"
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
+def items(sources: Iterable[str], reading: Reading = Reading()) -> Iterator[Item]:  # noqa: B008
     """Everything that the sources hold. No source at all means standard input."""
     named = list(sources)
     if not named:
@@ -63,61 +107,53 @@ def items(sources: Iterable[str]) -> Iterator[Item]:
             raise Misuse("no input", expected="a payload, a file, or - for standard input")
         named = ["-"]
     found = False
-    for group, label in _groups(named):
-        for item in _of(group, label):
-            found = True
-            yield item
+    for item in _all(named, reading):
+        found = True
+        yield item
     if not found:
         raise Malformed("empty input", expected="a payload", found="nothing but white space")
 
 
-def _groups(named: list[str]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The groups that are read together, each with its label: a source, or a capture's parts."""
-    groups: list[tuple[str, ...]] = [(source,) for source in named]
-    if any(_looks_captured(source) for source in named):
-        from payloads.capture.parts import grouped
-
-        groups = grouped(named)
-    places: dict[str, list[int]] = {}
-    for index, source in enumerate(named, 1):
-        places.setdefault(source, []).append(index)
-    for group in groups:
-        index = places[group[0]].pop(0) if len(group) == 1 else 0
-        yield group, f"argument {index}"
-
-
-def _looks_captured(source: str) -> bool:
-    from payloads.capture.compression import is_compressed
-
-    try:
-        if (path := _file(source)) is None or not path.is_file():  # a pipe is read once
-            return False
-        with path.open("rb") as stream:
-            head = stream.read(_MAGIC)
-    except OSError:  # it says so when it is read
-        return False
-    return head.startswith(_CAPTURE) or is_compressed(head)
+def _all(named: list[str], reading: Reading) -> Iterator[Item]:
+    paths = [name if _is_path(name) else None for name in named]
+    groups = _groups([path for path in paths if path is not None], reading)
+    several = _several(groups)
+    number = 0
+    for index, (name, path) in enumerate(zip(named, paths, strict=True), 1):
+        if path is None:
+            yield Item(f"argument {index}", name, error=_unreadable(name))
+            continue
+        for group in groups:
+            if number == min(each.argument for each in group if each.argument is not None):
+                yield from _of(group, several, reading)
+        number += 1
 
 
-def _of(group: tuple[str, ...], label: str) -> Iterator[Item]:
-    source, *others = group
-    if others:
-        return _captured(_parts(group), f"{source}: ")
+def _groups(paths: list[str], reading: Reading) -> list[list[Input]]:
+    """The inputs that are read together: one, or the parts of a capture."""
+    if not paths:
+        return []
+    from payloads.capture.inputs import open_inputs
+
+    found = open_inputs(paths, reading.read_options, waiting=terminal.flush)
+    return [list(group) for _, group in groupby(found, key=lambda each: each.group)]
+
+
+def _is_path(source: str) -> bool:
+    """Whether it is standard input, or names a file, pipe or folder that is there.
+
+    A payload is rarely a file's name.
+    """
     if source == "-":
-        return _stream(sys.stdin.buffer, "", "-")
-    if (path := _file(source)) is not None:
-        return _opened(path)
-    return iter([Item(label, source, error=_unreadable(source))])
-
-
-def _file(source: str) -> Path | None:
-    """The file, pipe or folder of that name, if there is one; a payload is rarely a file's name."""
+        return True
     if not source.strip() or len(source) > 4096 or source.lstrip()[:1] in ("{", "["):
-        return None
+        return False
     try:
-        return path if (path := Path(source)).exists() else None
+        if Path(source).exists():
+            return True
+        return glob.has_magic(source) and next(glob.iglob(source, recursive=True), None) is not None
     except (OSError, ValueError):
-        return None
+        return False
 
 
 def _unreadable(source: str) -> Malformed | None:
@@ -137,164 +173,128 @@ def _unreadable(source: str) -> Malformed | None:
     )
 
 
-def _opened(path: Path) -> Iterator[Item]:
-    if path.is_dir():
-        expected = "the names of its files"
-        error = Malformed("a folder, which is not read", field="file", expected=expected)
-        yield Item(f"{path}", "", error=error)
-        return
-    with opened(path) as stream:
-        yield from _stream(stream, f"{path}: ", str(path))
+# The kinds of input that hold payloads without a word about where they are from.
+_LINES, _WHOLE = ("lines", "hex"), ("payload", "document")
 
 
-def opened(path: str | Path) -> IO[bytes]:
-    """A file to read; one that cannot be opened is misuse."""
-    try:
-        return to_path(path).open("rb")
-    except OSError as error:
-        raise _unread(str(path), error) from None
+def _several(groups: list[list[Input]]) -> Connections | None:
+    """The numbers of connections, where more than one input may have them."""
+    if len(groups) < 2:
+        return None
+    from payloads.capture.inputs import Connections
+
+    return Connections()
 
 
-def _unread(name: str, error: OSError) -> Misuse:
-    return Misuse(f"cannot read {name}: {error.strerror}")
+def _of(group: list[Input], several: Connections | None, reading: Reading) -> Iterator[Item]:
+    from payloads.capture.importers.any_file import TEXT
+
+    first, name = group[0], _name(group[0])
+    if first.kind == TEXT and not first.in_folder:  # of which each line is refused by itself
+        return _lines(first, name)
+    if first.problem is not None or first.kind not in (*_LINES, *_WHOLE):
+        return _captured(group, several, reading)
+    return _lines(first, name) if first.kind in _LINES else iter([_whole(first, name)])
 
 
-class Awaited:
-    """A stream that hands on the results so far before it waits for more input.
+class _Name(Record, frozen=True):
+    """The name of an input, as it stands before a place in it, and as JSON has it."""
 
-    A read returns what there is. So results are written together while input comes fast, and at
-    once when it comes slowly.
-    """
-
-    def __init__(self, stream: IO[bytes], name: str) -> None:
-        self._read, self._name = getattr(stream, "read1", stream.read), name
-        self._left, self._at = b"", 0
-
-    def read(self, size: int) -> bytes:
-        if self._at >= len(self._left):
-            terminal.flush()  # its errors are those of the output
-            try:
-                self._left, self._at = self._read(_READ) or b"", 0
-            except OSError as error:
-                raise _unread(self._name, error) from None
-        self._at += size
-        return self._left[self._at - size : self._at]
+    prefix: str
+    more: dict[str, str]
 
 
-def _stream(stream: IO[bytes], prefix: str, name: str) -> Iterator[Item]:
-    from payloads.capture.compression import decompressed
-    from payloads.capture.importers.pieces import head_of
-
-    pieces = decompressed(Awaited(stream, name))  # type: ignore[arg-type]
-    head, pieces = head_of(pieces, _tells_kind)
-    # Some editors put a byte order mark before text; no payload starts with one.
-    head = head.removeprefix(codecs.BOM_UTF8)
-    try:
-        yield from _content(head, chain([head], pieces), prefix)
-    except Malformed as error:  # of the compression, or a file that is not read
-        yield Item(f"{prefix}the whole input", "", error=error)
+def _name(found: Input) -> _Name:
+    return _Name("", {}) if found.path == "-" else _Name(f"{found.path}: ", {"file": found.path})
 
 
-def _tells_kind(head: bytes) -> bool:
-    """Whether the kind of a file can be told by these bytes: most often by its first line."""
-    line, end, _ = head.partition(b"\n")
-    if _HEX_LINE.fullmatch(line):
-        return bool(end)
-    from payloads.capture.importers.any_file import tells_kind
-
-    return tells_kind(head)
+# --- captures and files of other tools ------------------------------------------------------------
 
 
-def _content(head: bytes, pieces: Iterable[bytes], prefix: str) -> Iterator[Item]:
-    """The items of a file, by the kind of its content."""
-    whole = f"{prefix}the whole input"
-    if _HEX_LINE.fullmatch(head.partition(b"\n")[0]):
-        yield from _lines(pieces, prefix)
-        return
-    from payloads.capture.importers import any_file
-    from payloads.capture.importers.messages import ReadOptions
+def _captured(group: list[Input], several: Connections | None, reading: Reading) -> Iterator[Item]:
+    """The messages of a capture, those that may hold a signed payload first of all.
 
-    any_file.check_read(head)
-    # Colours are control characters of text; what has zeros besides, or no UTF-8, is no log.
-    kind = "" if b"\0" in head or not _is_utf8(head) else any_file.sniff(head)
-    if kind not in ("", "lines", "hex") or any_file.sniff(head) == "mitmproxy":
-        yield from _captured(
-            any_file.records_of(kind or "mitmproxy", pieces, ReadOptions()), prefix
-        )
-    elif _is_binary(head):
-        yield _whole(pieces, whole, text=False)
-    elif any_file.begins_document(head.lstrip().partition(b"\n")[0]):
-        yield _whole(pieces, whole, text=True)
-    else:
-        yield from _lines(pieces, prefix)
-
-
-def _parts(names: Iterable[str]) -> Iterator[Placed]:
-    """The records of several files."""
-    from payloads.capture.format import Placed
-    from payloads.capture.importers.any_file import import_records
-
-    for name in names:
-        with opened(name) as stream:
-            awaited: Any = Awaited(stream, name)
-            for where, record in import_records(awaited, kind="capture"):
-                yield Placed(f"{name}: {where}", record)
-
-
-def _captured(records: Iterable[Placed], prefix: str) -> Iterator[Item]:
-    """The received messages of a capture that may hold a signed payload, or do not decode as JSON.
-
-    Other messages of a venue, such as acknowledgements, are passed over. So are answers to HTTP
-    requests without a payload; the answers that fill a gap have payloads.
+    A received message that may hold a payload, or does not decode as JSON, is an item; so are the
+    answers to HTTP requests with a payload, which fill a gap. All other frames are `other` items.
     """
     from payloads.capture.format import BrokenLine
     from payloads.capture.frames import Frame, Incident
-    from payloads.capture.parts import Continuity
+    from payloads.capture.inputs import sequence
+    from payloads.capture.unsigned import UnsignedReader, is_unsigned
 
-    parts = Continuity()
-    found = others = 0
-    for placed in records:
-        place, record = placed.where, placed.record
-        where = place if place.startswith(prefix) else prefix + place
-        match = _LINE.fullmatch(place.removeprefix(prefix).rpartition(": ")[2])
-        number = int(match[1]) if match else None
-        if (missing := parts.saw(record)) is not None:
-            yield Item(where, "", number, missing)
-        if isinstance(record, BrokenLine) and isinstance(record.error, Malformed):
-            yield Item(where, "", number, record.error)
-        elif isinstance(record, Frame) and record.direction == "in" and record.is_message:
-            if _may_be_signed(record.venue) and _may_hold_payload(record.raw):
-                found += 1
-                yield Item(where, record.data, number, more=_received(record))
-            else:
-                others += 1
-        elif isinstance(record, Incident) and (reply := record.reply) is not None:
+    messages = UnsignedReader()
+    found = others = unsigned = unread = 0
+    for source, placed in sequence(group, several):
+        record, name = placed.record, _name(source)
+        if isinstance(record, BrokenLine):
+            unread += record.line == 0
+            yield _item(name, placed, "", error=record.error)
+        elif not isinstance(record, Frame | Incident):
+            messages.events(record)
+        elif isinstance(record, Frame) and not is_unsigned(record.venue) and _is_signed(record):
+            found += 1
+            yield _item(name, placed, record.data, _received(record))
+        elif isinstance(record, Frame):
+            events = tuple(messages.events(record)) if reading.messages else ()
+            read = _item(name, placed, record.data, _received(record), _what(record), events)
+            found += bool(read.events)
+            others += read.other == "message"
+            unsigned += is_unsigned(record.venue)
+            yield read
+        elif (reply := record.reply) is not None:
             if reply.status // 100 == 2 and _may_hold_payload(reply.body):
                 found += 1
                 more = _received(record) | {"provenance": "reply"}
-                yield Item(f"{where}, reply", reply.body, number, more=more)
-    if (missing := parts.over()) is not None:
-        yield Item(f"{prefix}the end", "", error=missing)
-    if not found:
+                yield _item(name, placed, reply.body, more, place=f"{placed.where}, reply")
+        else:
+            messages.events(record)
+    if not found and not unread and (several is None or not unsigned):
         what = f"{others} other messages"
         error = Malformed("no payload in this capture", field="frames", found=what)
-        yield Item(f"{prefix}the whole input", "", error=error)
+        yield Item(f"{_name(group[0]).prefix}the whole input", "", error=error)
+
+
+def _item(
+    name: _Name,
+    placed: Placed,
+    value: str | bytes,
+    more: dict[str, Any] | None = None,
+    other: str = "",
+    events: tuple[Event, ...] = (),
+    *,
+    error: PayloadError | None = None,
+    place: str = "",
+) -> Item:
+    known = name.more | (more or {})
+    where = name.prefix + (place or placed.where)
+    events = tuple(each for each in events if type(each).__name__ not in _NO_DATA)
+    return Item(where, value, placed.line, error, known, other, events)
+
+
+# What a session says of a message that it cannot read, or of itself.
+_NO_DATA = ("Unknown", "Subscribed")
+
+
+def _is_signed(frame: Frame) -> bool:
+    """Whether a frame may hold a signed payload, by its content."""
+    return frame.direction == "in" and frame.is_message and _may_hold_payload(frame.raw)
+
+
+def _what(frame: Frame) -> str:
+    """What a frame is that holds no payload."""
+    if not frame.is_message:
+        return frame.opcode
+    return "message" if frame.direction == "in" else "sent"
 
 
 def _received(record: Any) -> dict[str, Any]:
-    """When and from whom a message was received."""
+    """When, from whom and in which direction a message came."""
     from payloads.capture.frames import UNKNOWN_TIME
 
     at = {} if record.at == UNKNOWN_TIME else {"received_at": Digits(record.at)}
     venue = {"venue": record.venue} if record.venue else {}
-    return at | venue | {"connection": record.connection, "direction": "in"}
-
-
-def _may_be_signed(venue: str) -> bool:
-    """Whether messages of a venue can hold signed payloads; those of three venues are unsigned."""
-    from payloads.venues import VENUES
-
-    return venue not in VENUES or any(venue == system.name for system in systems.SYSTEMS)
+    direction = getattr(record, "direction", "in")
+    return at | venue | {"connection": record.connection, "direction": direction}
 
 
 def _may_hold_payload(raw: bytes) -> bool:
@@ -307,25 +307,22 @@ def _may_hold_payload(raw: bytes) -> bool:
     return isinstance(record, dict) and may_hold_payload(record)
 
 
-def _is_binary(head: bytes) -> bool:
-    return any(byte < 9 or 13 < byte < 32 or byte == 127 for byte in head) or not _is_utf8(head)
+# --- payloads alone -------------------------------------------------------------------------------
 
 
-def _is_utf8(head: bytes) -> bool:
-    try:
-        head.decode()
-    except UnicodeDecodeError as error:
-        return error.start >= len(head) - 3 and error.reason == "unexpected end of data"
-    return True
-
-
-def _whole(pieces: Iterable[bytes], where: str, text: bool) -> Item:
+def _whole(found: Input, name: _Name) -> Item:
+    where = f"{name.prefix}the whole input"
     data = bytearray()
-    for piece in pieces:
-        data += piece
-        if len(data) > MAX_TEXT_CHARACTERS:
-            return Item(where, b"", error=_too_large())
-    return Item(where, data.decode(errors="replace") if text else bytes(data))
+    try:
+        for piece in found.content:
+            data += piece
+            if len(data) > MAX_TEXT_CHARACTERS:
+                return Item(where, b"", error=_too_large(), more={**name.more})
+    except Malformed as error:
+        return Item(where, b"", error=error, more={**name.more})
+    # Some editors put a byte order mark before text.
+    value = data.decode("utf-8-sig", "replace") if found.kind == "document" else bytes(data)
+    return Item(where, value, more={**name.more})
 
 
 def _too_large() -> Malformed:
@@ -333,35 +330,39 @@ def _too_large() -> Malformed:
     return Malformed("larger than any payload", field="payload", expected=limit, found="more")
 
 
-def _lines(pieces: Iterable[bytes], prefix: str) -> Iterator[Item]:
+def _lines(found: Input, name: _Name) -> Iterator[Item]:
+    from payloads.capture.reader import split_lines
+
     number = 0
     try:
-        for number, line in enumerate(_bounded(pieces), 1):
-            where = f"{prefix}line {number}"
+        for number, (_, line, _) in enumerate(split_lines(found.content, MAX_TEXT_CHARACTERS), 1):
+            where = f"{name.prefix}line {number}"
             if line is None:
-                yield Item(where, "", number, _too_large())
-            elif (text := line.decode(errors="replace")).strip():
-                yield from _line(text, where, number)
+                yield Item(where, "", number, _too_large(), {**name.more})
+                continue
+            text = line.decode(errors="replace")
+            if (text := text.removeprefix("\ufeff") if number == 1 else text).strip():
+                yield from _line(text, where, number, name)
     except Malformed as error:  # of the compression
-        yield Item(f"{prefix}line {number + 1}", "", number + 1, error)
+        yield Item(f"{name.prefix}line {number + 1}", "", number + 1, error, {**name.more})
 
 
-def _line(text: str, where: str, number: int) -> Iterator[Item]:
+def _line(text: str, where: str, number: int, name: _Name) -> Iterator[Item]:
     """The item on a line, without the time and the colours that tools add; none for their words."""
-    if text.lstrip()[:1] in "{[" or _HEX_LINE.fullmatch(text.encode("utf-8", "replace")):
-        yield _of_record(text) or Item(where, text, number)
-        return
     from payloads.capture.importers.text import message_in
 
-    if (found := message_in(text)) is not None:
+    if text.lstrip()[:1] in "{[":
+        yield _of_record(text) or Item(where, text, number, more={**name.more})
+    elif (found := message_in(text)) is not None:
         at, message = found
-        yield Item(where, message, number, more={"received_at": Digits(at)} if at else {})
+        more = name.more | ({"received_at": Digits(at)} if at else {})
+        yield Item(where, message, number, more=more)
 
 
 # The keys in which our own JSON objects say where a payload is from, and what may stand there.
 _ORIGIN: dict[str, type] = {
-    "received_at": str, "venue": str, "connection": int, "direction": str, "provenance": str,
-    "path": str, "call": str, "parameter_payload": str,
+    "file": str, "received_at": str, "venue": str, "connection": int, "direction": str,
+    "provenance": str, "path": str, "call": str, "parameter_payload": str,
 }  # fmt: skip
 
 
@@ -380,19 +381,5 @@ def _of_record(text: str) -> Item | None:
     more = {key: record[key] for key, kind in _ORIGIN.items() if type(record.get(key)) is kind}
     if type(at := record.get("received_at")) in (int, str):
         more["received_at"] = Digits(at)
-    return Item(where, text, line if type(line) is int else None, more=more)
-
-
-def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes | None]:
-    """Lines, with None in place of a line that is longer than any payload."""
-    pending, too_long = bytearray(), False
-    for piece in pieces:
-        first, *others = piece.split(b"\n")
-        pending += first
-        for following in others:
-            yield None if too_long or len(pending) > MAX_TEXT_CHARACTERS else bytes(pending)
-            pending, too_long = bytearray(following), False
-        if len(pending) > MAX_TEXT_CHARACTERS:
-            pending, too_long = bytearray(), True
-    if pending or too_long:
-        yield None if too_long else bytes(pending)
+    other = "message" if isinstance(record.get("event") or record.get("other"), str) else ""
+    return Item(where, text, line if type(line) is int else None, more=more, other=other)

@@ -3,9 +3,10 @@
     found = forensics.scan(["captures/"], state="states/", out="found")
     found.table("prices")                  # an Arrow table
     found.files("prices")                  # its Parquet files, for DuckDB, Polars or pandas
+    forensics.find("found")                # what is odd in them
 
-The tables are described in docs/tables.md. It needs the extra `scan`. Each name is imported when it
-is first asked for.
+The tables are described in docs/tables.md, findings in docs/findings.md. It needs the extra `scan`.
+Each name is imported when it is first asked for.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from typing import TYPE_CHECKING
 from payloads._late import late
 
 if TYPE_CHECKING:
+    from payloads.forensics.findings import Findings, find
     from payloads.forensics.run import Progress, Scan, scan
     from payloads.forensics.tables import TABLES, TABLES_REVISION
 
-__all__ = ["TABLES", "TABLES_REVISION", "Progress", "Scan", "scan"]
+__all__ = ["TABLES", "TABLES_REVISION", "Findings", "Progress", "Scan", "find", "scan"]
 
 _MODULES = {
     "TABLES": "tables", "TABLES_REVISION": "tables", "Progress": "run", "Scan": "run",
-    "scan": "run",
+    "scan": "run", "Findings": "findings", "find": "findings",
 }  # fmt: skip
 
 __getattr__, __dir__ = late(__name__, _MODULES)

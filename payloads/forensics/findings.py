@@ -85,6 +85,17 @@ class Findings(Record, frozen=True):
         half_written.replace(folder / "findings.parquet")
 
 
+def check(
+    *,
+    policy: str | Path | None = None,
+    baseline: str | Path | None = None,
+    sql: Iterable[str | Path] = (),
+) -> None:
+    """Raise the `Misuse` that `find` would raise for these files, without any tables."""
+    Policy.load(policy, load(sql))
+    Baseline.load(baseline)
+
+
 def find(
     out_dir: str | Path,
     *,

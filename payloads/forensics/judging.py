@@ -51,7 +51,9 @@ def judged(
     found = [_judge(items, each, rows, times, signatures) for each, rows in held]
     if len(alone):
         missing = items["raw"].is_null().take(pa.array(alone))
-        problem = pc.if_else(missing, "not signed by anybody", "no state knows the payload")
+        broken = payloads["error"].is_valid().take(pa.array(alone))
+        why = pc.if_else(broken, "there is no payload to judge", "not signed by anybody")
+        problem = pc.if_else(missing, why, "no state knows the payload")
         found.append(batch(VERDICTS, {"row": alone, "problem": problem}, len(alone)))
     whole = concat(VERDICTS, found)
     order = whole["row"].to_numpy()
@@ -93,6 +95,7 @@ def _alike(items: pa.RecordBatch, payloads: pa.RecordBatch, book: StateBook, tim
     names = pc.if_else(
         known, payloads["network"].fill_null(""), hex_texts(_beginnings(items["raw"]))
     )
+    names = pc.if_else(items["raw"].is_valid(), names, "no bytes")
     keys = pc.binary_join_element_wise(
         payloads["system"].fill_null(""), names.fill_null(""), "/"
     ).dictionary_encode()

@@ -22,6 +22,11 @@ def signs(venue: str) -> bool:
     return venue not in venues.VENUES or venue in _SYSTEMS
 
 
+def system_of(venue: str) -> str | None:
+    """The system whose payloads the venue sends, if it is the venue of one."""
+    return venue if venue in _SYSTEMS else None
+
+
 def is_plain(found: Found) -> bool:
     """Whether the bytes are a payload as it is: no call, and not wrapped in anything."""
     return bool(found.system) and found.form not in systems.named(found.system).containers

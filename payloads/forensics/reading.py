@@ -30,7 +30,7 @@ from payloads.capture.frames import Frame, Incident
 from payloads.errors import Malformed, PayloadError
 from payloads.forensics.events import events_in
 from payloads.forensics.items import ITEMS, batch, concat
-from payloads.forensics.opening import content_of, found_in, is_plain
+from payloads.forensics.opening import content_of, found_in, is_plain, system_of
 from payloads.forensics.shapes import Shaped, shaped
 from payloads.forensics.tables import CONNECTION_BITS, EVENTS, FRAMES, OFFSET_BITS, empty
 from payloads.inputs import to_bytes
@@ -353,7 +353,7 @@ def error_columns(error: PayloadError) -> dict[str, Any]:
 
 def _items(frame: Frame, content: Any, is_list: bool) -> Iterator[dict[str, Any]]:
     """The payloads in a message; `is_list` says that its input is a list of nothing else."""
-    item = {"index": 0, "path": ""}
+    item: dict[str, Any] = {"index": 0, "path": ""}
     raw = frame.raw if content is not None else _bytes(frame.data)
     if raw is None:
         return  # words
@@ -372,7 +372,8 @@ def _items(frame: Frame, content: Any, is_list: bool) -> Iterator[dict[str, Any]
     except Malformed as error:
         # Bytes of an unknown protocol are no broken payload.
         if content is not None or is_list or frame.venue:
-            yield item | {"raw": raw if content is None else None} | error_columns(error)
+            item |= {"raw": raw if content is None else None, "system": system_of(frame.venue)}
+            yield item | error_columns(error)
         return
     for index, leaf in enumerate(leaves):
         yield item | {"index": index, "path": leaf.path} | _leaf(leaf, frame)

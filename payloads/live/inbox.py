@@ -57,7 +57,9 @@ class Inbox:
         # Called when there is room again.
         self._resumes: list[Callable[[], None]] = []
         self._held_since = 0.0
-        self._reader: asyncio.Future[None] | None = None
+        self._has_reader = False
+        # What a waiting reader waits for.
+        self._news: asyncio.Future[None] | None = None
         self._feeding = self._dials = 0
         self._error: BaseException | None = None
         self.abandoned = False
@@ -89,7 +91,7 @@ class Inbox:
         self._waiting.append(delivery)
         self._sizes.append(size)
         self.bytes += size
-        if self._reader is not None:
+        if self._news is not None:
             self._wake()
         count = len(self._waiting)
         if count > self.most:
@@ -132,7 +134,8 @@ class Inbox:
         self._resumes.append(resume)
 
     def _drop(self) -> None:
-        oldest = self._take()
+        oldest = self._waiting.popleft()
+        self.bytes -= self._sizes.popleft()
         if oldest.frame is None and not any(isinstance(event, Data) for event in oldest.events):
             self._kept.append(oldest)
             return
@@ -144,10 +147,6 @@ class Inbox:
             self._kept.pop()
         self._kept.append(Delivery(oldest.at, oldest.connection, None, (Dropped(count),)))
 
-    def _take(self) -> Delivery:
-        self.bytes -= self._sizes.popleft()
-        return self._waiting.popleft()
-
     def _forget(self) -> None:
         self._kept.clear()
         self._waiting.clear()
@@ -155,8 +154,9 @@ class Inbox:
         self.bytes = 0
 
     def _wake(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+        news, self._news = self._news, None
+        if news is not None and not news.done():
+            news.set_result(None)
 
     # --- for the reader ---
 
@@ -176,7 +176,11 @@ class Inbox:
     async def __anext__(self) -> Delivery:
         if not self._waiting and not self._kept and not await self._more():
             raise StopAsyncIteration
-        delivery = self._kept.popleft() if self._kept else self._take()
+        if self._kept:
+            delivery = self._kept.popleft()
+        else:
+            delivery = self._waiting.popleft()
+            self.bytes -= self._sizes.popleft()
         if self._resumes and self._half_empty:
             self._release()
         return delivery
@@ -193,7 +197,7 @@ class Inbox:
             self._release()
 
     async def _more(self) -> bool:
-        if self._reader is not None:
+        if self._has_reader:
             raise Misuse("an inbox has one reader at a time")
         while not self._waiting and not self._kept:
             if not self._feeding:
@@ -202,11 +206,12 @@ class Inbox:
                 if error is not None:
                     raise error
                 return False
-            self._reader = asyncio.get_running_loop().create_future()
+            self._has_reader = True
+            self._news = asyncio.get_running_loop().create_future()
             try:
-                await self._reader
+                await self._news
             finally:
-                self._reader = None
+                self._has_reader, self._news = False, None
         return True
 
     def _release(self) -> None:
@@ -222,7 +227,7 @@ class Readable:
     inbox: Inbox
 
     def __aiter__(self) -> AsyncIterator[Delivery]:
-        return self
+        return self.inbox
 
     def __anext__(self) -> Awaitable[Delivery]:
         return self.inbox.__anext__()

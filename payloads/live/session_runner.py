@@ -56,7 +56,7 @@ class SessionRunner:
         closing: asyncio.Event,
     ) -> None:
         self.sink, self.session, self.stats = sink, session, sink.stats
-        self.recorder, self.clock = sink.recorder, sink.clock
+        self.recorder, self.clock, self._inbox = sink.recorder, sink.clock, sink.inbox
         self.venue, self.number = self.session.venue, sink.number
         self.is_open = self.was_open = False
         # Set once this websocket is to be closed, or is closed.
@@ -109,11 +109,12 @@ class SessionRunner:
             if self.recorder is not None:
                 self.recorder.frame(frame)
             if opcode == "text" or opcode == "binary":
-                self.stats.frames_in += 1
-                self.stats.bytes_in += len(data)
+                size, stats = len(data), self.stats
+                stats.frames_in += 1
+                stats.bytes_in += size
                 if self._saying_goodbye:
-                    self._hear_out(len(data))
-                self._follow_up(self.session.received(message, at), frame, len(data))
+                    self._hear_out(size)
+                self._follow_up(self.session.received(message, at), frame, size)
             else:
                 self._on_control(opcode, data, at)
         except Exception as error:
@@ -143,22 +144,27 @@ class SessionRunner:
             has_room = self.sink.emit(tuple(events), size)
         else:
             delivery = Delivery(frame.at, self.number, frame, tuple(events))
-            has_room = self.sink.inbox.put(delivery, size)
+            has_room = self._inbox.put(delivery, size)
         if not has_room:
             self._pause()
         if messages := session.take():
             self._queue(messages)
         if requests := session.take_requests():
             self._request_tasks.begin(requests)
-        if session.deadline != self._timer_for:
-            self._set_timer()
+        deadline = session.deadline
+        if deadline is not None and (self._timer_for is None or deadline < self._timer_for):
+            self._set_timer(deadline)
         for event in events:
-            if isinstance(event, _ENDINGS):
-                self._end_by(event)
-            elif isinstance(event, Broken):
-                self.sink.broken(event)
-            elif isinstance(event, Rejected):
-                self.stats.rejected += 1
+            if event.for_driver:
+                self._act_on(event)
+
+    def _act_on(self, event: Event) -> None:
+        if isinstance(event, _ENDINGS):
+            self._end_by(event)
+        elif isinstance(event, Broken):
+            self.sink.broken(event)
+        elif isinstance(event, Rejected):
+            self.stats.rejected += 1
 
     def _queue(self, messages: list[Message]) -> None:
         self._outgoing += messages
@@ -195,20 +201,21 @@ class SessionRunner:
 
     # --- the session's deadline ---
 
-    def _set_timer(self) -> None:
+    def _set_timer(self, deadline: int) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer, self._timer_for = None, self.session.deadline
-        if self._timer_for is not None:
-            wait = max(0, self._timer_for - self.clock()) / SECOND
-            self._timer = self._loop.call_later(wait, self._tick)
+        self._timer_for = deadline
+        self._timer = self._loop.call_later(max(0, deadline - self.clock()) / SECOND, self._tick)
 
     def _tick(self) -> None:
-        now = self.clock()
-        deadline = self._timer_for
+        now, deadline = self.clock(), self.session.deadline
         self._timer = self._timer_for = None
-        if deadline is not None and now < deadline:  # timers may fire a little early
-            self._set_timer()
+        if deadline is None:
+            return
+        # Each message may move the deadline; it costs less to see that here than to set the timer
+        # anew each time. Timers may also fire a little early.
+        if now < deadline:
+            self._set_timer(deadline)
             return
         self.call_session(lambda: self.session.tick(now))
         if self.session.deadline is not None and self.session.deadline <= now:
@@ -230,7 +237,7 @@ class SessionRunner:
             return
         self._paused = True
         self._socket.pause()
-        self.sink.inbox.hold(self._resume)
+        self._inbox.hold(self._resume)
 
     def _hear_out(self, size: int) -> None:
         """A message came after this end has asked for the end: a few are read, not a stream."""
@@ -239,7 +246,7 @@ class SessionRunner:
             self._socket.abort()
 
     def _resume(self) -> None:
-        if self.sink.inbox.abandoned:  # the end follows, which reads what it wants to
+        if self._inbox.abandoned:  # the end follows, which reads what it wants to
             return
         self._paused = False
         if self._socket is not None:
@@ -254,7 +261,7 @@ class SessionRunner:
         # The events of the dial may have filled the queue, or ended all this already.
         if self._why_lost:
             socket.abort()
-        elif self.sink.inbox.full:
+        elif self._inbox.full:
             self._pause()
         else:
             socket.resume()

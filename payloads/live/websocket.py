@@ -224,6 +224,7 @@ class WebSocket(asyncio.Protocol):
     def _cut(self, data: bytes) -> bytes:
         """Hand plain messages to the listener; returns what begins with a frame for the library."""
         at, end = 0, len(data)
+        on_frame, came_at, max_bytes = self._listener.on_frame, self._at, self._max_bytes
         self._begun = b""
         while at < end:
             head, size = _HEAD(data, at) if end - at >= 4 else (0, 0)
@@ -235,9 +236,9 @@ class WebSocket(asyncio.Protocol):
             else:
                 self._begun = data[at:]
                 break
-            if opcode and stop - begin <= self._max_bytes and not self._fragments:
+            if opcode and stop - begin <= max_bytes and not self._fragments:
                 if stop <= end:
-                    self._listener.on_frame(opcode, data[begin:stop], self._at)
+                    on_frame(opcode, data[begin:stop], came_at)
                     at = stop
                     if self._held:
                         return data[at:]

@@ -99,15 +99,20 @@ def test_what_is_written_is_what_is_read(name: str, tmp_path_factory: Any) -> No
         with CaptureWriter(path, venue="v", asked={"a": 1}, flush_every=flush) as writer:
             for one in written:
                 writer.frame(one) if isinstance(one, Frame) else writer.incident(one)
-        header, *read, end = read_records(path)
+        header, *read, end = (one for one in read_records(path) if not is_hash(one))
         assert isinstance(header, Header)
         assert (header.venue, header.asked, header.part) == ("v", {"a": 1}, 1)
         assert read == written
         assert isinstance(end, Incident)
         assert end.what == "end"
-        assert end.detail == {"frames": sum(isinstance(one, Frame) for one in written)}
+        assert end.detail.keys() == {"frames", "lines", "hash"}
+        assert end.detail["frames"] == sum(isinstance(one, Frame) for one in written)
 
     round_trip()
+
+
+def is_hash(record: Any) -> bool:
+    return isinstance(record, Incident) and record.what == "hash"
 
 
 @given(st.binary())

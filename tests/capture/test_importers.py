@@ -43,7 +43,9 @@ def simple(records: list[Any]) -> list[tuple[str, str, Any]]:
 
 def test_har_of_chrome() -> None:
     found = list(import_records(FIXTURES / "chrome.har"))
-    assert [where for where, _ in found] == [f"entry 2, message {n}" for n in range(1, 6)]
+    assert [where for where, _ in found] == [
+        *["entry 2, handshake"] * 2, *(f"entry 2, message {n}" for n in range(1, 6)),
+    ]  # fmt: skip
     records = [record for _, record in found]
     assert simple(records) == [
         ("out", "text", '{"type":"subscribe","assets":[1]}'),
@@ -117,6 +119,11 @@ def test_flows_of_mitmproxy() -> None:
     found = list(import_records(FIXTURES / "mitmproxy.flow"))
     start, raw = 1_700_000_000 * 10**9, b"\x00\xff\x10"
     subscribe = '{"type":"subscribe","assets":[1]}'
+    opened = [found.pop(0), found.pop(0)]
+    assert [(where, record.what) for where, record in opened] == [
+        ("flow 2, handshake", "dialling"), ("flow 2, handshake", "opened"),
+    ]  # fmt: skip
+    found = [one for one in found if isinstance(one[1], Frame)]
     assert found == [
         ("flow 2, message 1", Frame("stork", 1, "out", "text", start + 125_000_000, subscribe)),
         ("flow 2, message 2", Frame("stork", 1, "in", "text", start + 1_500_000_000, '{"n":"é"}')),
@@ -149,7 +156,7 @@ def test_flows_cut_off_anywhere() -> None:
         *before, last = of(raw[:size], kind="mitmproxy")
         assert isinstance(last, BrokenLine)
         assert isinstance(last.error, Torn)
-        assert len(before) in (0, 3)
+        assert sum(isinstance(one, Frame) for one in before) in (0, 3)
 
 
 def _tnet(value: Any) -> bytes:
@@ -325,6 +332,8 @@ def test_captures_are_recognised(tmp_path: Path) -> None:
 @given(st.binary() | st.text().map(str.encode))
 def test_anything_is_read_or_malformed(raw: bytes) -> None:
     for kind in (None, *KINDS):
+        if kind == "pcap":  # another program reads it
+            continue
         try:
             found = of(raw, kind=kind)
         except Malformed:

@@ -68,7 +68,7 @@ def records(text: str | bytes) -> list[dict[str, Any]]:
 
 def contents(text: str | bytes) -> list[dict[str, Any]]:
     """The records without the place that each came from."""
-    places = ("where", "line")
+    places = ("where", "line", "file")
     return [{k: v for k, v in one.items() if k not in places} for one in records(text)]
 
 

@@ -7,6 +7,7 @@ import gzip
 import json
 import lzma
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from payloads import chainlink, stork
 from payloads.capture.compression import compressor
 from payloads.cli.main import main
 from payloads.errors import Misuse
+from payloads.verdicts.signers import Signers
 from payloads.verdicts.state import State
 from tests import corpus
 
@@ -34,7 +36,7 @@ LINK = "0x" + "1c" * 20
 
 STATE = ["--state", str(EXAMPLES / "state.json"), "--pay", "link"]
 STORK = ["--state", str(EXAMPLES / "stork-state.json"), "--value", "1000"]
-ORIGIN = ("where", "line", "received_at", "venue", "connection", "direction", "provenance")
+ORIGIN = ("where", "line", "file", "received_at", "venue", "connection", "direction", "provenance")
 
 
 def run(*arguments: str, stdin: str | bytes = "") -> Result:
@@ -300,6 +302,40 @@ def test_an_error_comes_at_once_and_in_its_place(tmp_path: Path) -> None:
     assert kinds == [False, True, False]
 
 
+def test_verify_recovers_the_signers_of_many_lines_together_and_keeps_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Refused before its signature, accepted, no payload, and two in a list with one broken."""
+    together: list[int] = []
+    learn = Signers.learn
+
+    def counted(self: Signers, signatures: Any, *how: Any) -> None:
+        signatures = list(signatures)
+        together.append(len(signatures))
+        learn(self, signatures, *how)
+
+    monkeypatch.setattr(Signers, "learn", counted)
+    lines = ["00" * 80, UPDATE, "0xzz", json.dumps([FRAME, "0xzz"]), UPDATE, json.dumps({"a": 1})]
+    result = run("verify", "--json", "--brief", *STORK, stdin="\n".join(lines * 10))
+    assert max(together) == 30
+    assert [json.loads(line)["line"] for line in result.stdout.splitlines()] == [
+        6 * time + line for time in range(10) for line in (1, 2, 4, 5)
+    ]
+    assert [json.loads(line)["line"] for line in result.stderr.splitlines()] == [
+        6 * time + line for time in range(10) for line in (3, 4, 6)
+    ]
+
+
+def test_verify_tells_errors_and_verdicts_in_the_order_of_the_lines() -> None:
+    """Where both streams go to one pipe."""
+    joined = "\n".join([UPDATE, "0xzz", UPDATE, ""])
+    result = subprocess.run(
+        [sys.executable, "-m", "payloads", "verify", "--json", *STORK], cwd=ROOT,
+        input=joined.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    )  # fmt: skip
+    assert [json.loads(line)["line"] for line in result.stdout.splitlines()] == [1, 2, 3]
+
+
 def test_a_fifo_is_read_as_it_is_written(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
@@ -394,8 +430,8 @@ def test_a_file_may_be_of_any_kind_and_compressed(kind: str, pack: Any, tmp_path
     ("content", "said"),
     [
         (b"PK\x03\x04" + bytes(40), "a zip archive, which is not read"),
-        (b"\x0a\x0d\x0d\x0a" + bytes(40), "a pcapng, which is not read"),
-        (b"\xd4\xc3\xb2\xa1" + bytes(40), "a pcap, which is not read"),
+        (b"\x0a\x0d\x0d\x0a" + bytes(40), "a broken pcapng, which is not read"),
+        (b"\xd4\xc3\xb2\xa1" + bytes(40), "packets, which are not read"),
         (FRAME.encode("utf-16"), "UTF-16 text, which is not read"),
         (FRAME.encode("utf-16-be"), "UTF-16 text, which is not read"),
         (UPDATE.encode("utf-16-le"), "UTF-16 text, which is not read"),
@@ -416,11 +452,11 @@ def test_what_is_not_known_is_named_in_one_line(content: bytes, said: str, tmp_p
         assert said in run("replay", str(path)).stderr
 
 
-def test_a_folder_is_named_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_of_nothing_is_named_in_one_line(tmp_path: Path) -> None:
     result = run("decode", str(tmp_path), UPDATE)
     assert result.exit_code == 1
     assert result.stderr.splitlines() == [
-        f"error: {tmp_path}: file: a folder, which is not read, expected the names of its files"
+        f"error: {tmp_path}: the whole input: file: a folder without files"
     ]
     assert "timestamp_ns" in result.stdout, "and the other inputs are read"
 
@@ -440,18 +476,77 @@ OTHERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["decode", "recover", "verify"])
+def shared(name: str) -> Path:
+    """One of these files; the variable names another folder for them."""
+    folder = os.environ.get("PAYLOADS_SHARED_CAPTURES")
+    path = Path(folder or ROOT.parent / "shared" / "captures") / name
+    if not path.exists():
+        pytest.skip(f"the files are not there: {path.parent} (PAYLOADS_SHARED_CAPTURES)")
+    if name.endswith(".pcapng") and shutil.which("tshark") is None:
+        pytest.skip("tshark is not installed")
+    return path
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_files_of_other_tools_are_replayed(name: str) -> None:
+    result = run("replay", str(shared(name)))
+    assert (result.exit_code, result.stderr) == (0, "")
+    records = printed(result)
+    assert records[0]["capture"] == 1
+    payloads = [r for r in records if ("signed_ecdsa" in r.get("text", "") and r["dir"] == "in")
+                or "fullReport" in r.get("text", "")]  # fmt: skip
+    assert abs(len(payloads) - sum(OTHERS[name])) <= 2, "but for names that damage hit"
+    again = run("decode", "--json", "--no-signers", "-", stdin=result.stdout)
+    assert len(printed(again)) == OTHERS[name][0]
+
+
+def test_packets_give_their_counts_through_every_command() -> None:
+    """Five websockets of Stork, two of Chainlink; the counts are those of the other tools' logs."""
+    path = str(shared("lo.pcapng"))
+    whole, damaged = (236 + 116 + 115 + 113 + 113) + (28 + 78), (10 + 4 + 9 + 7 + 4) + (1 + 4)
+    venues = ("--venue", "127.0.0.1:9105=qfex", "--venue", "127.0.0.1:9101=stork",
+              "--venue", "127.0.0.1:9102=chainlink")  # fmt: skip
+    decoded = run("decode", "--json", "--no-signers", *venues, path)
+    found, told = printed(decoded), [json.loads(line) for line in decoded.stderr.splitlines()]
+    events = [record["message"] for record in found if "event" in record]
+    assert sorted(set(events)) == ["Bbo", "Trade"]
+    assert len(events) == 36
+    assert len(found) - len(events) == whole
+    assert len([record for record in told if record["venue"] != "qfex"]) == damaged
+    assert [record["venue"] for record in told].count("qfex") == 1
+    first = found[-1]
+    assert first["venue"] == "stork"
+    recovered = run("recover", "--json", *venues, path)
+    assert len(printed(recovered)) == whole
+    inspected = run("inspect", "--json", *venues, path)
+    assert len(printed(inspected)) >= whole
+    assert len(inspected.stderr.splitlines()) == damaged
+    replayed = run("replay", *venues, path)
+    assert replayed.exit_code == 0
+    dialled = [r["detail"] for r in printed(replayed) if r.get("what") == "dialling"]
+    assert len(dialled) == 9
+    for detail in dialled:
+        for name, value in detail["headers"]:
+            if name.lower().startswith(("authorization", "x-authorization")):
+                assert value == "[redacted]"
+    served = {r["detail"]["server"] for r in printed(replayed) if r.get("what") == "opened"}
+    assert served == {"127.0.0.1:9101", "127.0.0.1:9102", "127.0.0.1:9105"}
+
+
+@pytest.mark.parametrize("command", ["decode", "recover", "verify", "inspect"])
 @pytest.mark.parametrize("name", OTHERS)
 def test_files_of_other_tools_give_their_counts(name: str, command: str) -> None:
-    path = ROOT.parent / "shared" / "captures" / name
-    if not path.exists():
-        pytest.skip("the files are not there: ../shared/captures")
+    path = shared(name)
     state = STATE if name == "chainlink.flow" else STORK
     result = run(command, "--json", *(state if command == "verify" else []), str(path))
     whole, damaged = OTHERS[name]
     found, told = printed(result), [json.loads(line) for line in result.stderr.splitlines()]
-    assert len(found) + len(told) == whole + damaged
-    if command == "verify":  # a damaged payload reaches the contract, if it is bytes
+    if command != "inspect":
+        assert len(found) + len(told) == whole + damaged
+    if command == "inspect":  # a damaged payload is shown as far as it goes, and told
+        assert len(told) == damaged
+        assert whole <= len(found) <= whole + damaged
+    elif command == "verify":  # a damaged payload reaches the contract, if it is bytes
         assert len(found) >= whole
     else:
         assert (len(found), len(told)) == (whole, damaged)

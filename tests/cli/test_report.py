@@ -14,7 +14,7 @@ from payloads.cli.main import main
 from payloads.forensics.folder import Folder
 from payloads.forensics.page import chart_library
 from payloads.forensics.summary import summary
-from tests.forensics import made
+from tests.forensics import kit, made
 
 HOSTILE = "\x1b[31m\u202e\nred"
 
@@ -95,3 +95,12 @@ def test_a_scan_of_nothing(tmp_path: Path) -> None:
     ran = report(tmp_path, "--no-html")
     assert ran.exit_code == 0
     assert "none: scan with --state to know what would have passed" in ran.stdout
+
+
+def test_files_are_scanned_first(tmp_path: Path) -> None:
+    capture = tmp_path / "capture.jsonl"
+    kit.write(capture, [kit.stork_frame(kit.update(number), number) for number in range(3)])
+    ran = report(capture, "--json", "--no-html")
+    assert ran.exit_code == 0
+    assert json.loads(ran.stdout)["frames"]
+    assert [path.name for path in tmp_path.iterdir()] == ["capture.jsonl"]

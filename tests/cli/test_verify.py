@@ -117,6 +117,7 @@ def test_json_is_the_verdict() -> None:
         "hex": report_hex(),
         "where": f"{REPORT}: line 1",
         "line": 1,
+        "file": REPORT,
     }
     assert record["revert"]["data"] == "0x", "no quote: a bare revert"
 

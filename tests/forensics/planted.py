@@ -50,6 +50,12 @@ STATES = (
     State.from_dict({"contract": "stork-fast-1.0.0", "signer": SIGNER.address}),
 )
 
+TRADE = {
+    "type": "trade", "trade_id": "ab59768f", "symbol": "PLTR-USD", "size": "0.100000",
+    "time": "2025-08-20T09:26:36.861195808Z", "price": "157.025000", "side": "SELL",
+    "execution_type": "T",
+}  # fmt: skip
+
 # Codes with the feeds they are about ("" for none).
 Expected = Counter[tuple[str, str]]
 
@@ -72,17 +78,18 @@ class Capture:
     def incident(self, connection: int, at: int, what: str, **detail: Any) -> None:
         self.records.append(Incident(self.venue, connection, at + self.ahead, what, detail))
 
-    def message(self, connection: int, at: int, message: dict[str, Any], way: Any = "in") -> None:
+    def message(self, connection: int, at: int, message: Any, way: Any = "in") -> None:
         text = json.dumps(message, separators=(",", ":"))
-        self.records.append(Frame(self.venue, connection, way, "text", at + self.ahead, text))
+        self.frame(connection, at, "text", text, way)
+
+    def frame(self, connection: int, at: int, opcode: Any, data: str | bytes, way: Any) -> None:
+        self.records.append(Frame(self.venue, connection, way, opcode, at + self.ahead, data))
 
     def pings(self, connection: int, began: int, ended: int) -> None:
         """The client's pings with the server's answers."""
         for at in range(began + SECOND, ended, 20 * SECOND):
             for way, opcode, late in (("out", "ping", 0), ("in", "pong", 10**7)):
-                data = at.to_bytes(8, "big")
-                frame = Frame(self.venue, connection, way, opcode, at + late, data)  # type: ignore[arg-type]
-                self.records.append(replace(frame, at=frame.at + self.ahead))
+                self.frame(connection, at + late, opcode, at.to_bytes(8, "big"), way)
 
     def write(self, path: Path) -> list[Path]:
         """Write the file, or files; the last one without its end if it is `cut`."""
@@ -280,11 +287,16 @@ class Stage:
             connection = capture.open((BEGAN - 1) * SECOND)
             for step in range(0, STEPS, 4):
                 at = (BEGAN + step * STEP) * SECOND + self._jitter()
-                capture.message(
-                    connection, at, {"type": "trade", "symbol": "A-USD", "price": "1.5"}
-                )
-                capture.message(connection, at + 10**6, {"event": "ping"})
-                capture.message(connection, at + 2 * 10**6, {"event": "pong"}, "out")
+                if venue == "qfex":
+                    capture.message(connection, at, TRADE)
+                    capture.frame(connection, at + 10**6, "ping", b"1", "in")
+                    capture.frame(connection, at + 2 * 10**6, "pong", b"1", "out")
+                elif venue == "finery":
+                    bids_and_asks = [[[3000, 10], [2990, 5]], [[3010, 7]]]
+                    capture.message(connection, at, ["B", 123456789, "S", bids_and_asks])
+                else:
+                    capture.frame(connection, at, "text", "ping", "out")
+                    capture.frame(connection, at + 10**6, "text", "pong", "in")
             capture.incident(connection, at + SECOND, "closed", code=1000, reason="")
 
     def own_updates(self) -> tuple[Capture, int, int, list[tuple[int, dict[str, Any]]]]:
@@ -625,7 +637,7 @@ def incomplete_file(stage: Stage) -> dict[tuple[str, str], int]:
     name = f"incomplete {stage.number}"
     capture = stage.captures[name] = Capture("qfex")
     connection = capture.open(BEGAN * SECOND)
-    capture.message(connection, BEGAN * SECOND + SECOND, {"type": "trade"})
+    capture.message(connection, BEGAN * SECOND + SECOND, TRADE)
     capture.cut = True
     return {("incomplete-file", ""): 1}
 
@@ -635,6 +647,6 @@ def altered_file(stage: Stage) -> dict[tuple[str, str], int]:
     name = f"altered {stage.number}"
     capture = stage.captures[name] = Capture("qfex")
     connection = capture.open(BEGAN * SECOND)
-    capture.message(connection, BEGAN * SECOND + SECOND, {"type": "trade"})
+    capture.message(connection, BEGAN * SECOND + SECOND, TRADE)
     stage.problems[name] = ["altered: line 3 is not what was written"]
     return {("altered-file", ""): 1}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from payloads.capture.format import BrokenLine, CaptureRecord, Header, record_of
 from payloads.capture.frames import Frame, Incident
 from payloads.chainlink.report import FullReport, UnknownReport
 from payloads.chainlink.schemas import Report
-from payloads.crypto import keccak256
 from payloads.errors import PayloadError
 from payloads.forensics.tables import CONNECTION_BITS, MAPPED, OFFSET_BITS, TABLES
 from payloads.inputs import parse_json
@@ -85,7 +85,7 @@ class _Input:
         self.rows["inputs"].append(
             {
                 "input": self.number, "path": str(self.path), "bytes": len(raw),
-                "sha256": keccak256(raw).hex(), "kind": "capture", "venue": header.venue,
+                "sha256": sha256(raw).hexdigest(), "kind": "capture", "venue": header.venue,
                 "capture": header.id, "part": header.part, "created": header.created,
                 "frames": frames, "complete": ended, "read": True, "problems": problems,
             }
@@ -109,7 +109,8 @@ class _Input:
             "connection": first << CONNECTION_BITS | record.connection,
         }
         if isinstance(record, Incident):
-            row |= {"kind": "incident", "what": record.what, "detail": json.dumps(record.detail)}
+            detail = json.dumps(record.detail, separators=(",", ":"))
+            row |= {"kind": "incident", "what": record.what, "detail": detail}
             if record.reply is not None:
                 row["direction"] = "in"
                 self._message(row, record.reply.body.decode())
@@ -121,6 +122,8 @@ class _Input:
         self.rows["frames"].append(row)
 
     def _message(self, row: dict[str, Any], text: str) -> None:
+        if text in ("ping", "pong"):
+            return
         try:
             message = parse_json(text)
         except PayloadError as error:
@@ -147,7 +150,7 @@ class _Input:
         facts: dict[str, Any] = {
             "system": system, "form": leaf.form, "path": leaf.path, "direction": direction,
             "raw": raw or None, "size": len(raw), "signatures": 0,
-            "payload_hash": "0x" + keccak256(raw).hex() if raw else None,
+            "payload_hash": "0x" + sha256(raw).hexdigest() if raw else None,
         }  # fmt: skip
         if leaf.error is not None:
             facts |= _error(leaf.error)
@@ -172,11 +175,11 @@ class _Input:
         if state is None or place["at"] is None:
             return None
         verdict = judge(raw, state, now=place["at"] // 10**9)
-        error = None if verdict.revert is None else verdict.refusal
         self.rows["verdicts"].append(
             {key: place[key] for key in ("frame", "index")}
             | {
-                "now": place["at"] // 10**9 * 10**9, "state": state.contract, "error": error,
+                "now": place["at"] // 10**9 * 10**9, "state": state.contract,
+                "error": verdict.error,
                 "accepted": verdict.accepted, "passed": verdict.passed, "verdict": verdict.name,
                 "revert_data": verdict.revert_data,
             }
@@ -193,7 +196,7 @@ class _Input:
                 place | common | {
                     "feed": feed, "field": field, "value": number if fits else None,
                     "wide": None if fits else str(number), "received": place["at"],
-                    "passed": passed,
+                    "passed": passed, "latency_ns": _latency(place["at"], facts["observed"]),
                 }
             )  # fmt: skip
 
@@ -206,7 +209,8 @@ class _Input:
             signer = None if found.address is None else found.address.lower()
             self.rows["signatures"].append(
                 place | common | {
-                    "position": position, "signer": signer, "v": found.v, "why": found.why,
+                    "position": position, "signer": signer, "v": found.v,
+                    "why": found.why or None, "high_s": found.high_s,
                     "member": None if state is None else _member(state, signer),
                 }
             )  # fmt: skip
@@ -220,6 +224,10 @@ def _records(raw: bytes) -> Iterator[tuple[int, int, CaptureRecord]]:
         if not (isinstance(record, BrokenLine) and isinstance(record.error, Torn)):
             yield number, offset, record
         offset += len(line)
+
+
+def _latency(at: int | None, observed: int | None) -> int | None:
+    return None if at is None or observed is None else at - observed
 
 
 def _error(error: PayloadError) -> dict[str, Any]:
@@ -239,11 +247,12 @@ def _facts(value: Any) -> dict[str, Any]:
     if isinstance(value, SignedUpdate | UnsignedUpdate):
         facts: dict[str, Any] = {"observed": value.timestamp_ns, "canonical": True}
         if isinstance(value, SignedUpdate):
+            facts |= {"schema": value.layout, "unsigned_bytes": 0}
             facts |= {"signatures": 1, "signed_hash": "0x" + value.signing_digest.hex()}
         return facts
     report = value.report
     facts = {"canonical": not value.departures}
-    kinds = sorted({departure.kind for departure in value.departures})
+    kinds = dict.fromkeys(departure.kind for departure in value.departures)
     facts["departures"] = ",".join(kinds) or None
     spare = [
         each for each in value.departures if each.kind in ("unsigned-bytes", "gap", "trailing")

@@ -468,12 +468,30 @@ def test_the_command(capture: Path, whole: forensics.Scan, tmp_path: Path) -> No
         (states / f"{state.contract}.json").write_text(json.dumps(state.to_dict()))
     out = str(tmp_path / "out")
     with capture.open("rb") as stream:
-        run_ = command("-", "--state", str(states), "-o", out, "-j", "1", "--csv", stdin=stream)
+        run_ = command(
+            "-",
+            "--state",
+            str(states),
+            "-o",
+            out,
+            "-j",
+            "1",
+            "--csv",
+            "--no-findings",
+            "--no-page",
+            stdin=stream,
+        )
     assert run_.returncode == 0, run_.stderr
     assert f"{whole.counts['frames']:,} frames" in run_.stdout
     assert (tmp_path / "out" / "csv" / "frames.csv").exists()
     found = forensics.Scan(out)
     assert found.counts == whole.counts
+    assert not (tmp_path / "out" / "findings.jsonl").exists()
+    second = command(str(capture), "--state", str(states), "-o", str(tmp_path / "all"), "-j", "1")
+    assert second.returncode == 1, "there are findings of severity danger"
+    assert "unknown-signer" in second.stdout
+    for name in ("findings.parquet", "findings.jsonl", "findings.sarif", "report.html"):
+        assert (tmp_path / "all" / name).exists()
     wrong = command("/nowhere/at/all", "-o", out)
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "no such file" in wrong.stderr

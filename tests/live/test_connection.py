@@ -22,16 +22,21 @@ from payloads.errors import Misuse, Refused
 from payloads.live import Backoff, Connection, Inbox, connect, merged, stream
 from payloads.live.seams import DialFailed, UpgradeRefused
 from payloads.live.session_runner import MAX_UNSENT_MESSAGE_BYTES, MAX_UNSENT_MESSAGES
+from payloads.venues.common.dedupe import Duplicate
+from payloads.venues.common.pending import RequestFailed
 from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import (
+    Broken,
     Closed,
     Data,
     Event,
+    Opened,
     Rejected,
     Reply,
     Request,
     Retry,
     Stalled,
+    Unknown,
 )
 from tests.live.kit import SECRET, Notes, Numbered, count, events_of, read_until
 from tests.live.memory import (
@@ -140,6 +145,50 @@ def test_a_deadline_that_no_tick_moves_is_due_once_a_second() -> None:
         assert 8 <= session.calls.count("tick") <= 10
 
     in_virtual_time(work())
+
+
+class Watched(Numbered):
+    """Each message moves the deadline: it is 5 s behind the last, or there is none."""
+
+    last_tick = 0
+
+    def received(self, data: Message, now: int) -> list[Event]:
+        events = super().received(data, now)
+        self.deadline = None if self.last == 9 else now + 5 * 10**9
+        return events
+
+    def tick(self, now: int) -> list[Event]:
+        self.last_tick, self.deadline = now, None
+        return []
+
+
+@pytest.mark.parametrize(("numbers", "tick"), [((1, 2, 3, 4), 6 + 5), ((1, 2, 9), None)])
+def test_a_deadline_that_messages_move_is_kept(numbers: tuple[int, ...], tick: int | None) -> None:
+    async def work() -> None:
+        session = Watched(URL)
+        began = 0
+
+        async def handler(peer: MemoryPeer) -> None:
+            nonlocal began
+            began = now()
+            for number in numbers:
+                await peer.send(json.dumps({"n": number}))
+                await asyncio.sleep(2)
+            await peer.wait_closed()
+
+        async with MemoryVenue(handler).connect(session):
+            await asyncio.sleep(60)
+        ticked = (session.last_tick - began) / 10**9 if session.last_tick else None
+        assert ticked == (tick and pytest.approx(tick, abs=0.2))
+
+    in_virtual_time(work())
+
+
+def test_a_connection_acts_on_the_events_that_say_so() -> None:
+    acted_on: list[type[Event]] = [Stalled, Closed, Broken, Rejected, RequestFailed]
+    others: list[type[Event]] = [Data, Opened, Duplicate, Unknown]
+    assert all(kind.for_driver for kind in acted_on)
+    assert not any(kind.for_driver for kind in others)
 
 
 # --- refusals, failures, coming back --------------------------------------------------------------

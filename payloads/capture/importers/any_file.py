@@ -4,9 +4,11 @@
 * `har`: Chrome's `_webSocketMessages`, which mitmproxy and others write as well; also frames as
   Firefox's network monitor names them. Firefox's own export has no messages; a record says so.
 * `mitmproxy`: flow files.
+* `pcap`: packets in a pcap or pcapng, which tshark reads where it is installed.
 * `wscat`: lines that begin with `<` and `>`, as wscat shows them on a terminal (`script` keeps
   that). wscat shows binary messages as text, so their bytes are lost.
 * `lines`: one message a line, as websocat prints them, and wscat with `-x` or without a terminal.
+* `cdp`: events of the Chrome DevTools Protocol, a line each or as one list.
 * `jsonl`: one JSON object a line, with the message in it, as loggers write.
 * `hex`: one payload's bytes a line.
 * `document` and `payload`: one payload, as JSON over several lines or as its bytes.
@@ -36,15 +38,17 @@ from payloads.capture.compression import decompressed
 from payloads.capture.format import CaptureRecord, Placed
 from payloads.capture.frames import Frame
 from payloads.capture.importers import single, text
+from payloads.capture.importers.cdp import cdp, is_log
 from payloads.capture.importers.har import har
 from payloads.capture.importers.jsonl import is_logged, jsonl
 from payloads.capture.importers.messages import ReadOptions
 from payloads.capture.importers.mitmproxy import mitmproxy
+from payloads.capture.importers.pcap import pcap
 from payloads.capture.importers.pieces import head_of
 from payloads.capture.importers.text import is_preamble
 from payloads.capture.reader import numbered_records, opened
 from payloads.errors import Malformed, Misuse, shown
-from payloads.inputs import check_nesting, checked_text
+from payloads.inputs import check_nesting, checked_text, to_path
 
 _FLOW = re.compile(rb"[0-9]{1,12}:[0-9]{1,12}:")
 
@@ -58,7 +62,9 @@ _READERS: dict[str, Callable[[Iterable[bytes], ReadOptions], Iterator[Placed]]] 
     "capture": _capture,
     "har": har,
     "mitmproxy": mitmproxy,
+    "pcap": pcap,
     "wscat": text.wscat,
+    "cdp": cdp,
     "jsonl": jsonl,
     "lines": text.lines,
     "hex": text.hexes,
@@ -73,16 +79,17 @@ _NOT_READ = {
     b"PK\x03\x04": "a zip archive", b"7z\xbc\xaf": "a 7z archive", b"%PDF": "a PDF",
     b"\x7fELF": "a program", b"SQLite format 3\0": "an SQLite database", b"PAR1": "Parquet",
     b"ARROW1": "Arrow", b"\x89PNG": "a picture",
-    **dict.fromkeys((b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1",
-                     b"\xa1\xb2\x3c\x4d"), "a pcap"),
-    b"\x0a\x0d\x0d\x0a": "a pcapng",
 }  # fmt: skip
 _INSTEAD = {
-    "a pcap": "a HAR, a flow file of mitmproxy, or messages that tshark printed",
     "a zip archive": "the files in it", "a 7z archive": "the files in it",
     "UTF-16 text": "UTF-8 (iconv -f UTF-16 -t UTF-8)",
 }  # fmt: skip
-_INSTEAD["a pcapng"] = _INSTEAD["a pcap"]
+_PCAPNG, _ORDER = b"\x0a\x0d\x0d\x0a", b"\x1a\x2b\x3c\x4d"
+# The four of pcap, by the machine's order of bytes and the unit of time, and the one of pcapng.
+_PACKETS = (
+    b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d",
+    _PCAPNG,
+)  # fmt: skip
 
 
 def check_read(head: bytes) -> None:
@@ -90,6 +97,8 @@ def check_read(head: bytes) -> None:
     name = next((name for magic, name in _NOT_READ.items() if head.startswith(magic)), None)
     if name is None and _is_utf16(head):
         name = "UTF-16 text"
+    if head.startswith(_PCAPNG) and head[8:12] not in (_ORDER, _ORDER[::-1]) and len(head) >= 12:
+        name = "a broken pcapng"
     if name is not None:
         expected = _INSTEAD.get(name, "payloads, frames, a capture or a log")
         raise Malformed(f"{name}, which is not read", field="file", expected=expected)
@@ -129,11 +138,15 @@ def begins_document(line: bytes) -> bool:
 
 def sniff(head: bytes) -> str:
     """The kind of a file, by the first bytes of its content (after decompression)."""
+    if head.startswith(_PACKETS):
+        return "pcap"
     start = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if re.match(rb'\{\s*"capture"\s*:', start) or re.match(rb'\{"at":', start):
         return "capture"
     if _FLOW.match(start):
         return "mitmproxy"
+    if is_log(start):
+        return "cdp"
     if start.startswith(b"{") and re.search(rb'"log"\s*:\s*\{', start):
         return "har"
     if start.startswith(b"{") and _is_logged(start.split(b"\n", 1)[0]):
@@ -196,8 +209,10 @@ def checked(options: ReadOptions) -> ReadOptions:
     if options.kind is not None and options.kind not in KINDS:
         found = shown(options.kind)
         raise Misuse("no such kind of file", field="kind", expected=", ".join(KINDS), found=found)
-    for name in options.__struct_fields__:
-        checked_text(getattr(options, name) or "", name)
+    for name in ("venue", "text_field", "time_field", "binary_field", "keylog"):
+        checked_text(getattr(options, name), name)
+    if options.keylog and not to_path(options.keylog).is_file():
+        raise Misuse(f"cannot read {shown(options.keylog)}: no such file", field="keylog")
     return options
 
 

@@ -7,26 +7,23 @@ a `BrokenLine` for each websocket says so.
 from __future__ import annotations
 
 import codecs
-import re
-from base64 import b64decode
-from binascii import Error as Base64Error
-from collections.abc import Iterable, Iterator
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import msgspec
 
 from payloads.capture.format import BrokenLine, Placed
-from payloads.capture.frames import Direction, Frame
+from payloads.capture.frames import Direction, Frame, Incident
+from payloads.capture.importers.handshakes import Handshake, before, pairs
 from payloads.capture.importers.messages import (
     ReadOptions,
+    binary_of,
     instant_of,
     made,
     opcode_of,
     text_or_bytes,
-    venue_of,
 )
-from payloads.capture.importers.pieces import whole
+from payloads.capture.importers.pieces import elements, number_of, whole
 from payloads.errors import Malformed, elide, shown
 from payloads.inputs import check_nesting, check_values
 from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
@@ -48,6 +45,7 @@ class _Har(msgspec.Struct):
     log: _Log
 
 
+T = TypeVar("T")
 _NONE = msgspec.Raw(b"null")
 
 
@@ -55,6 +53,9 @@ class _Entry(msgspec.Struct):
     """What is read of an entry; the rest is passed over, and takes no memory."""
 
     request: msgspec.Raw = _NONE
+    response: msgspec.Raw = _NONE
+    began: msgspec.Raw = msgspec.field(default=_NONE, name="startedDateTime")
+    address: msgspec.Raw = msgspec.field(default=_NONE, name="serverIPAddress")
     chrome: msgspec.Raw = msgspec.field(default=_NONE, name="_webSocketMessages")
     private_frames: msgspec.Raw = msgspec.field(default=_NONE, name="_webSocketFrames")
     frames: msgspec.Raw = msgspec.field(default=_NONE, name="webSocketFrames")
@@ -63,20 +64,20 @@ class _Entry(msgspec.Struct):
 
 class _Request(msgspec.Struct):
     url: str = ""
+    headers: Any = None
 
 
-def _number(text: str) -> Decimal:
-    """A number that is not rounded; NaN for an exponent that no Decimal has."""
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return Decimal("NaN")
+class _Response(msgspec.Struct):
+    status: Any = 0
+    headers: Any = None
 
 
 _read_har = msgspec.json.Decoder(_Har).decode
 _read_entry = msgspec.json.Decoder(_Entry).decode
 _read_request = msgspec.json.Decoder(_Request).decode
-_read_message = msgspec.json.Decoder(float_hook=_number).decode
+_read_response = msgspec.json.Decoder(_Response).decode
+_read_text = msgspec.json.Decoder(str).decode
+_read_message = msgspec.json.Decoder(float_hook=number_of).decode
 
 
 def har(pieces: Iterable[bytes], options: ReadOptions) -> Iterator[Placed]:
@@ -89,14 +90,29 @@ def har(pieces: Iterable[bytes], options: ReadOptions) -> Iterator[Placed]:
         if index > MAX_ENTRIES:
             limit = f"at most {MAX_ENTRIES}"
             raise Malformed("a HAR of too many entries", field="log.entries", expected=limit)
-        listed, url = _entry(raw)
-        if listed is None and url.startswith(("ws://", "wss://")):
-            yield Placed(f"entry {index}", BrokenLine(index, _left_out(url)))
-        known, number = options.venue or venue_of(url), 0
-        for number, message in enumerate(_elements(listed or b"[]"), 1):
+        entry, listed = _entry(raw)
+        request = _part(_read_request, entry.request) or _Request()
+        if listed is None and request.url.startswith(("ws://", "wss://")):
+            yield Placed(f"entry {index}", BrokenLine(index, _left_out(request.url)))
+        handshake, number = Handshake(options, connection + 1, request.url), 0
+        for number, message in enumerate(elements(listed or b"[]"), 1):
+            if number == 1:
+                yield from before(f"entry {index}", _handshake(handshake, entry, request))
             where = f"entry {index}, message {number}"
-            yield Placed(where, made(number, _har_frame, message, known, connection + 1))
+            venue = handshake.venue
+            yield Placed(where, made(number, _har_frame, message, venue, connection + 1))
         connection += bool(number)
+
+
+def _handshake(handshake: Handshake, entry: _Entry, request: _Request) -> Iterator[Incident]:
+    """The handshake of a websocket, as far as the entry has it."""
+    if not handshake.url:
+        return
+    at = instant_of(_text(entry.began))
+    yield handshake.dialling(at, pairs(request.headers))
+    response = _part(_read_response, entry.response) or _Response()
+    status = response.status if type(response.status) is int else 0
+    yield handshake.answered(at, status, pairs(response.headers), _text(entry.address))
 
 
 def _entries(data: bytes) -> Iterator[Any]:
@@ -110,58 +126,39 @@ def _entries(data: bytes) -> Iterator[Any]:
         raise _no_har(str(error)) from None
     if not _is_list(entries):
         raise _no_har("entries is no list")
-    return _elements(entries)
+    return elements(entries)
 
 
 def _no_har(why: str) -> Malformed:
     return Malformed("not a HAR", field="file", expected="log.entries", found=elide(why, 120))
 
 
-def _entry(raw: Any) -> tuple[Any, str]:
-    """The list of an entry's messages as text, None if it has none; and its URL."""
+def _entry(raw: Any) -> tuple[_Entry, Any]:
+    """An entry, and the list of its messages as text; None if it has none."""
     try:
         entry = _read_entry(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None, ""
+        return _Entry(), None
     lists = (entry.chrome, entry.private_frames, entry.frames, entry.short)
-    return next(filter(_is_list, lists), None), _url(entry.request)
+    return entry, next(filter(_is_list, lists), None)
 
 
 def _is_list(raw: Any) -> bool:
     return bytes(memoryview(raw)[:1]) == b"["
 
 
-def _url(request: Any) -> str:
-    if memoryview(request).nbytes > _MOST_REQUEST:
-        return ""
+def _part(read: Callable[[Any], T], raw: Any) -> T | None:
+    """A request or a response, unless it is larger than any of a websocket."""
+    if memoryview(raw).nbytes > _MOST_REQUEST:
+        return None
     try:
-        return _read_request(request).url
+        return read(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
+        return None
 
 
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},]', re.S)
-_BLANK = re.compile(rb"\s*+")
-_QUOTE, _COMMA, _OPENING, _CLOSING = ord('"'), ord(","), b"[{", b"]}"
-
-
-def _elements(array: Any) -> Iterator[memoryview]:
-    """The elements of a list that a JSON parser has passed, each as its text."""
-    text = memoryview(array)
-    depth, start = 0, 1
-    for token in _TOKEN.finditer(text):
-        at = token.start()
-        mark = text[at]
-        if mark == _QUOTE:
-            continue
-        if mark in _OPENING:
-            depth += 1
-        elif mark in _CLOSING:
-            depth -= 1
-        if depth == (1 if mark == _COMMA else 0):
-            if not _BLANK.fullmatch(text, start, at):
-                yield text[start:at]
-            start = at + 1
+def _text(raw: Any) -> str:
+    return _part(_read_text, raw) or ""
 
 
 def _left_out(url: str) -> Malformed:
@@ -196,7 +193,7 @@ def _har_frame(message: Any, venue: str, connection: int) -> Frame:
     elif opcode == "text":
         return Frame(venue, connection, direction, opcode, at, data)
     else:
-        raw = _base64(data)
+        raw = binary_of(data, "data")
     return Frame(venue, connection, direction, opcode, at, text_or_bytes(opcode, raw))
 
 
@@ -224,10 +221,3 @@ def _byte_string(payload: str) -> bytes:
         return payload.encode("latin-1")
     except UnicodeEncodeError:  # it was decoded already
         return payload.encode("utf-8", "surrogatepass")
-
-
-def _base64(data: str) -> bytes:
-    try:
-        return b64decode(data, validate=True)
-    except (Base64Error, ValueError) as error:
-        raise Malformed("not base64", field="data", found=str(error)) from None

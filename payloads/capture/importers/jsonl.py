@@ -9,7 +9,6 @@ called `direction` or `dir`. `ReadOptions` names other members, also inside of o
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,7 +16,7 @@ import msgspec
 
 from payloads.capture.format import Placed
 from payloads.capture.frames import Direction, Frame
-from payloads.capture.importers.messages import ReadOptions, instant_of
+from payloads.capture.importers.messages import ReadOptions, binary_of, instant_of
 from payloads.capture.importers.text import each_line
 from payloads.errors import Malformed, shown
 from payloads.inputs import MAX_VALUES, check_nesting, check_values
@@ -58,11 +57,8 @@ def _frame(line: str, options: ReadOptions) -> Frame:
     direction, venue = _direction(record), options.venue
     if not _is_binary(_member(record, options.binary_field or "binary")):
         return Frame(venue, 1, direction, "text", at, text)
-    try:
-        return Frame(venue, 1, direction, "binary", at, b64decode(text, validate=True))
-    except ValueError as error:
-        field = options.text_field or "data"
-        raise Malformed("not base64", field=field, found=str(error)) from None
+    raw = binary_of(text, options.text_field or "data")
+    return Frame(venue, 1, direction, "binary", at, raw)
 
 
 def _member(record: Any, name: str) -> Any:

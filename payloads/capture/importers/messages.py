@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+from base64 import b64decode
+from binascii import Error as Base64Error
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -21,12 +23,14 @@ class ReadOptions(Record, frozen=True):
     """What the caller knows of an input that its content does not say.
 
     `kind` is taken instead of the one that the content shows. `venue` is for frames whose file
-    names none. The fields name the members of a JSON line that have the message, the time, and
-    whether the message is binary. `keylog` is a file of TLS secrets, for pcap.
+    names none, and `hosts` has venues by their hosts, with or without a port. The fields name the
+    members of a JSON line that have the message, the time, and whether the message is binary.
+    `keylog` is a file of TLS secrets, for packets.
     """
 
     kind: str | None = None
     venue: str = ""
+    hosts: tuple[tuple[str, str], ...] = ()
     text_field: str = ""
     time_field: str = ""
     binary_field: str = ""
@@ -63,6 +67,14 @@ def text_or_bytes(opcode: Opcode, raw: bytes) -> str | bytes:
         with contextlib.suppress(UnicodeDecodeError):
             return raw.decode()
     return raw
+
+
+def binary_of(text: str, field: str) -> bytes:
+    """The bytes of base64; `Malformed` for any other text."""
+    try:
+        return b64decode(text, validate=True)
+    except (Base64Error, ValueError) as error:
+        raise Malformed("not base64", field=field, found=str(error)) from None
 
 
 def opcode_of(number: Any) -> Opcode:

@@ -14,14 +14,14 @@ from typing import IO, Any, cast
 
 from payloads.capture.compression import Torn
 from payloads.capture.format import BrokenLine, Placed
-from payloads.capture.frames import UNKNOWN_TIME, Direction, Frame
+from payloads.capture.frames import UNKNOWN_TIME, Direction, Frame, Incident
+from payloads.capture.importers.handshakes import Handshake, address, before
 from payloads.capture.importers.messages import (
     ReadOptions,
     instant_of,
     made,
     opcode_of,
     text_or_bytes,
-    venue_of,
 )
 from payloads.capture.importers.pieces import JoinedPieces
 from payloads.errors import Malformed
@@ -41,12 +41,16 @@ def mitmproxy(pieces: Iterable[bytes], options: ReadOptions) -> Iterator[Placed]
     connection = number = 0
     try:
         for number, flow in enumerate(flows(stream), 1):
-            host, listed = messages(flow)
+            listed = messages(flow)
             connection += bool(listed)
+            handshake = Handshake(options, connection, _url(flow))
+            if listed:
+                yield from before(f"flow {number}", _opening(handshake, flow))
             for index, message in enumerate(listed, 1):
                 where = f"flow {number}, message {index}"
-                known = options.venue or venue_of(host)
-                yield Placed(where, made(index, _mitm_frame, message, known, connection))
+                yield Placed(where, made(index, _mitm_frame, message, handshake.venue, connection))
+            if listed:
+                yield from before(f"flow {number}", _closing(handshake, flow))
     except Malformed as error:
         if not number and not isinstance(error, Torn):
             raise
@@ -157,14 +161,74 @@ def _pairs(items: list[Any], at: int) -> dict[Any, Any]:
     return dict(zip(keys, items[1::2], strict=True))
 
 
-def messages(flow: dict[str, Any]) -> tuple[str, list[Any]]:
-    """The host of a websocket's flow and its messages; no messages for any other flow.
+def _opening(handshake: Handshake, flow: dict[str, Any]) -> Iterator[Incident]:
+    """The handshake, as far as the flow has it."""
+    if not handshake.url:
+        return
+    request, response = _member(flow, "request"), _member(flow, "response")
+    began = instant_of(request.get("timestamp_start"))
+    yield handshake.dialling(began, _headers(request))
+    status, server = response.get("status_code"), _member(flow, "server_conn")
+    lists = (server[name] for name in _ADDRESSES if isinstance(server.get(name), list))
+    place: list[Any] = next(lists, [])
+    yield handshake.answered(
+        instant_of(response.get("timestamp_start")),
+        status if type(status) is int else 0,
+        _headers(response),
+        address(*map(_as_text, place[:2])) if len(place) >= 2 else "",
+    )
+
+
+_ADDRESSES = ("peername", "ip_address", "address")
+
+
+def _closing(handshake: Handshake, flow: dict[str, Any]) -> Iterator[Incident]:
+    websocket = _member(flow, "websocket")
+    code, reason = websocket.get("close_code"), _as_text(websocket.get("close_reason"))
+    if type(code) is int:
+        ended = instant_of(websocket.get("timestamp_end"))
+        yield handshake.closed(ended, code, str(reason or ""))
+
+
+def _url(flow: dict[str, Any]) -> str:
+    """The URL of the websocket, as the client asked for it."""
+    request = _member(flow, "request")
+    scheme, host, port, path = (_as_text(request.get(name)) for name in _URL)
+    if not isinstance(host, str) or not host:
+        return ""
+    scheme = {"http": "ws", "https": "wss"}.get(str(scheme), "ws")
+    usual = {"ws": "80", "wss": "443"}[scheme]
+    place = address(host, "" if str(port) == usual else port)
+    return f"{scheme}://{place}{path if isinstance(path, str) else ''}"
+
+
+_URL = ("scheme", "host", "port", "path")
+
+
+def _member(flow: dict[str, Any], name: str) -> dict[str, Any]:
+    found = flow.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _as_text(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _headers(holder: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for each in holder.get("headers") or ():
+        if isinstance(each, list) and len(each) == 2:
+            name, value = map(_as_text, each)
+            if isinstance(name, str) and isinstance(value, str):
+                yield name, value
+
+
+def messages(flow: dict[str, Any]) -> list[Any]:
+    """The messages of a websocket's flow; none for any other flow.
 
     Since version 7 the websocket is part of the HTTP flow; before, it had a flow of its own.
     """
     holder = flow.get("websocket") if flow.get("type") == "http" else flow
     if not isinstance(holder, dict) or not isinstance(holder.get("messages"), list):
-        return "", []
-    request = flow.get("request")
-    host = request.get("host", "") if isinstance(request, dict) else ""
-    return host if isinstance(host, str) else "", holder["messages"]
+        return []
+    listed: list[Any] = holder["messages"]
+    return listed

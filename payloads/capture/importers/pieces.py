@@ -1,9 +1,12 @@
-"""The content of a file as pieces of bytes: its first bytes, a bound, a stream to read from."""
+"""The content of a file as pieces of bytes: its first bytes, a bound, a stream, a list in JSON."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal, InvalidOperation
 from io import BytesIO
+from typing import Any
 
 from payloads.errors import Malformed
 
@@ -69,3 +72,38 @@ class JoinedPieces:
         except Malformed as error:  # first what could be read, then this
             self._error = error
         return content.getvalue()
+
+
+# --- JSON -----------------------------------------------------------------------------------------
+
+
+def number_of(text: str) -> Decimal:
+    """A number that is not rounded; NaN for an exponent that no Decimal has."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("NaN")
+
+
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},]', re.S)
+_BLANK = re.compile(rb"\s*+")
+_QUOTE, _COMMA, _OPENING, _CLOSING = ord('"'), ord(","), b"[{", b"]}"
+
+
+def elements(array: Any) -> Iterator[memoryview]:
+    """The elements of a list that a JSON parser has passed, each as its text."""
+    text = memoryview(array)
+    depth, start = 0, 1
+    for token in _TOKEN.finditer(text):
+        at = token.start()
+        mark = text[at]
+        if mark == _QUOTE:
+            continue
+        if mark in _OPENING:
+            depth += 1
+        elif mark in _CLOSING:
+            depth -= 1
+        if depth == (1 if mark == _COMMA else 0):
+            if not _BLANK.fullmatch(text, start, at):
+                yield text[start:at]
+            start = at + 1

@@ -58,8 +58,7 @@ def read_plain_frame(data: Message, origin: str = "") -> StreamReport | None:
         raw = to_bytes(plain.fullReport, name="report.fullReport")
     except Malformed:
         return None
-    times = plain.observationsTimestamp, plain.validFromTimestamp
-    return StreamReport(feed_id, raw, *times, origin)
+    return StreamReport(feed_id, raw, plain.observationsTimestamp, plain.validFromTimestamp, origin)
 
 
 def read_report(message: Any, *, origin: str = "", backfilled: bool = False) -> StreamReport:

@@ -5,7 +5,7 @@ Where messages hold a time or a number of their own, the message itself is such 
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Hashable
 from typing import Any
 
@@ -35,7 +35,8 @@ class Repeats:
     def __init__(self, latest: int = 256) -> None:
         self.count = 0
         self._latest = latest
-        self._known: dict[str, OrderedDict[int, None]] = {}
+        # The marks of each stream, and the order in which they came.
+        self._known: dict[str, tuple[set[int], deque[int]]] = {}
 
     def again(self, mark: Hashable, stream: str = "") -> bool:
         """Whether the mark came before; it is remembered from now on."""
@@ -43,14 +44,16 @@ class Repeats:
         if known is None:
             if len(self._known) >= self.STREAMS:
                 return False
-            known = self._known[stream] = OrderedDict()
+            known = self._known[stream] = set(), deque()
+        marks, order = known
         key = hash(mark)
-        if key in known:
+        if key in marks:
             self.count += 1
             return True
-        known[key] = None
-        if len(known) > self._latest:
-            known.popitem(last=False)
+        marks.add(key)
+        order.append(key)
+        if len(order) > self._latest:
+            marks.remove(order.popleft())
         return False
 
     def forget(self, *streams: str) -> None:

@@ -94,6 +94,22 @@ class _Known(NamedTuple):
             start = raw.find(self.raw, end)
 
 
+class _Signs(NamedTuple):
+    """What a message with a credential has in it, as text or as bytes: the credential, or escapes.
+
+    Each credential comes with its rarest character. Of a message with backslashes, only the
+    `telling` escapes matter.
+    """
+
+    known: list[Any]
+    percent: Any
+    backslash: Any
+    telling: list[Any]
+
+    def __repr__(self) -> str:
+        return "_Signs(…)"
+
+
 # --- how it may be spelled ------------------------------------------------------------------------
 
 
@@ -186,28 +202,33 @@ class Redactor:
         # As forms write it, a space is a plus.
         texts = dict.fromkeys(text for value in values for text in (value, value.replace(" ", "+")))
         self._known = [_Known.of(text) for text in texts]
+        # Most backslashes are before quotes, which few credentials have.
         short = {_SHORT[char] for char in set().union(*values) if char in _SHORT}
-        self._telling = [(mark, mark.encode()) for mark in ("\\u", *short)]
+        telling = ["\\u", *short] if values else []
+        self._in_text = _Signs([known[:2] for known in self._known], "%", "\\", telling)
+        self._in_bytes = _Signs(
+            [known[2:] for known in self._known], b"%", b"\\", [mark.encode() for mark in telling]
+        )
 
     def may_find(self, messages: Sequence[Message]) -> bool:
         """Whether `clean` may change any of them; much faster than one by one."""
         try:
-            return self._may_stand_in("", b"\n".join(messages))  # type: ignore[arg-type]
+            return self._may_stand_in(b"\n".join(messages))  # type: ignore[arg-type]
         except TypeError:
             text = "\n".join([message for message in messages if isinstance(message, str)])
             raw = b"\n".join([message for message in messages if not isinstance(message, str)])
-            return self._may_stand_in(text, raw)
+            return self._may_stand_in(text) or self._may_stand_in(raw)
 
-    def _may_stand_in(self, text: str, raw: bytes) -> bool:
-        for rarest, known, rarest_raw, known_raw in self._known:
-            if (rarest in text and known in text) or (rarest_raw in raw and known_raw in raw):
-                return True
-        if not self._known or "%" in text or b"%" in raw:
-            return bool(self._known)
-        # Most backslashes are before quotes, which few credentials have.
-        return ("\\" in text or b"\\" in raw) and any(
-            mark in text or encoded in raw for mark, encoded in self._telling
+    def _may_stand_in(self, data: Message) -> bool:
+        known, percent, backslash, telling = (
+            self._in_text if isinstance(data, str) else self._in_bytes
         )
+        for rarest, text in known:
+            if rarest in data and text in data:
+                return True
+        if percent in data:
+            return bool(known)
+        return backslash in data and any(mark in data for mark in telling)
 
     @overload
     def clean(self, data: str) -> str: ...
@@ -217,10 +238,10 @@ class Redactor:
 
     def clean(self, data: Message) -> Message:
         """`data` with every known credential replaced by `REDACTED`; itself if there is none."""
-        if isinstance(data, bytes):
-            return self._cleaned(data) if self._may_stand_in("", data) else data
-        if not self._may_stand_in(data, b""):
+        if not self._may_stand_in(data):
             return data
+        if isinstance(data, bytes):
+            return self._cleaned(data)
         raw = _encode(data)
         cleaned = self._cleaned(raw)
         return data if cleaned is raw else cleaned.decode("utf-8", "surrogatepass")

@@ -99,6 +99,9 @@ class Retry(Record, frozen=True):
 class Event(Record, frozen=True):
     """Something that happened on a connection."""
 
+    # Whether the driver acts on it: it does not look at all the others.
+    for_driver: ClassVar[bool] = False
+
 
 class Opened(Event, frozen=True):
     """The websocket is open."""
@@ -162,6 +165,8 @@ class Rejected(Event, frozen=True):
     `about` is what was refused.
     """
 
+    for_driver: ClassVar[bool] = True
+
     code: str
     message: str
     meaning: str = ""
@@ -170,6 +175,8 @@ class Rejected(Event, frozen=True):
 
 class Broken(Event, frozen=True):
     """A message that is not what the venue's protocol allows."""
+
+    for_driver: ClassVar[bool] = True
 
     error: PayloadError
     raw: Message
@@ -188,11 +195,15 @@ class Stalled(Event, frozen=True):
     `silent_for` is in nanoseconds. The connection may still answer pings.
     """
 
+    for_driver: ClassVar[bool] = True
+
     silent_for: int
 
 
 class Closed(Event, frozen=True):
     """The connection is gone."""
+
+    for_driver: ClassVar[bool] = True
 
     code: int
     reason: str

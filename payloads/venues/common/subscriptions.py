@@ -109,6 +109,11 @@ class Subscriptions(Generic[K]):
         """Whether something has come of each that is wanted."""
         return len(self._came) == len(self._states)
 
+    @property
+    def any_waits(self) -> bool:
+        """Whether an answer is waited for, or the first data."""
+        return self.timeouts.deadline is not None or len(self._came) != len(self._states)
+
     def _missing(self, key: K, state: State) -> Missing:
         asked_at = self.asked_at(key)
         if state in (IN_FORCE, ENDED):

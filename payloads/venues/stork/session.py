@@ -239,12 +239,10 @@ class StorkSession(JsonSession):
             return [self._refused(content)]
         else:
             return self._echoed(content) or [Unknown(content, raw)]
-        if self._subscriptions:
+        if self._watchdog.limit and self._subscriptions:
             self._watchdog.touch(now)
         # Nothing else acknowledges a subscription.
-        waits = self._subscriptions.timeouts.deadline is not None
-        waits = waits or not self._subscriptions.all_have_come
-        confirmed = self._came(_asset_ids(found)) if waits else []
+        confirmed = self._came(_asset_ids(found)) if self._subscriptions.any_waits else ()
         new = not self._repeats.again(raw)
         return [*confirmed, found if new else _repeated(found)]
 

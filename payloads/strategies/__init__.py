@@ -1,0 +1,32 @@
+"""Hypothesis strategies for signed payloads, valid and precisely broken (extra `hypothesis`).
+
+    from hypothesis import given
+    from payloads.strategies import submissions
+
+    @given(submissions())
+    def test_keeper(submission):
+        assert keeper.would_send(submission.payload) == submission.accepted
+
+A `Submission` is a payload with the call that brings it to a contract, the state of that contract,
+the label of what was done to it (`none`, `bit-flip`, `expired`, …), and the verdict that it must
+get. Everything is derived from the field tables, so a schema that is added has its strategy at
+once. All keys are insecure test keys.
+"""
+
+from __future__ import annotations
+
+from payloads.strategies.calldata import ConsumerCall, calldata, consumer_calldata
+from payloads.strategies.chainlink.reports import feed_ids, reports
+from payloads.strategies.chainlink.signed import full_reports, oracle_networks
+from payloads.strategies.damage import Damage
+from payloads.strategies.states import chain_states
+from payloads.strategies.stork.signed import assets, stork_signers, stork_updates
+from payloads.strategies.submission import Submission
+from payloads.strategies.submissions import damages, submissions
+from payloads.strategies.systems import labels_of
+
+__all__ = [
+    "ConsumerCall", "Damage", "Submission", "assets", "calldata", "chain_states",
+    "consumer_calldata", "damages", "feed_ids", "full_reports", "labels_of", "oracle_networks",
+    "reports", "stork_signers", "stork_updates", "submissions",
+]  # fmt: skip

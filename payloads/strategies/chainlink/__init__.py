@@ -1,0 +1,1 @@
+"""Strategies for Data Streams: reports, networks, payloads, states, and calls of its proxies."""

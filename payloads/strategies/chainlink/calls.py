@@ -1,0 +1,95 @@
+"""Calls of verifier proxies, good or damaged by a label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from payloads.chainlink.checks import VERSION_1
+from payloads.chainlink.payment import WAYS
+from payloads.chainlink.schemas import SCHEMAS, Report, Schema
+from payloads.chainlink.state import V03, V04, V051, ChainlinkState
+from payloads.strategies.chainlink.damage import LABELS
+from payloads.strategies.chainlink.draft import ChainlinkDraft
+from payloads.strategies.chainlink.reports import feed_ids
+from payloads.strategies.submission import (
+    EXTRA,
+    LAG,
+    NOW,
+    NUMBER,
+    Submission,
+    damage_named,
+    finished,
+)
+from payloads.strategies.values import values_of
+from payloads.testing import InsecureTestNetwork
+
+_LEFT = st.integers(0, 30 * 86_400)
+_SEQUENCE = st.integers(0, 2**40 - 1)
+_WAY = st.sampled_from(WAYS)
+
+
+@st.composite
+def submission(
+    draw: st.DrawFn, state: ChainlinkState, network: InsecureTestNetwork, name: str
+) -> Submission:
+    now = draw(NOW)
+    observed = now - draw(LAG)
+    feed = draw(_feeds(state, name))
+    times = (feed, observed, observed, now + draw(_LEFT))
+    report = draw(_timed_reports(SCHEMAS[feed[:2]]))(*times)
+    draft = ChainlinkDraft(
+        state,
+        network,
+        report,
+        now=now,
+        first=draw(NUMBER) % network.size,
+        sequence=draw(_SEQUENCE),
+        pay=draw(_WAY),
+        extra=draw(EXTRA),
+        is_view=state.contract == V051 and draw(st.booleans()),
+    )
+    damage = draw(damage_named(name))
+    return finished(draft, LABELS.known[name], damage)
+
+
+# The fields that a call decides, in the order of the arguments.
+_DECIDED = ("feed_id", "observations_timestamp", "valid_from_timestamp", "expires_at")
+
+
+@cache
+def _timed_reports(schema: Schema) -> st.SearchStrategy[Callable[..., Report]]:
+    """Functions that make a report of the fields that a call decides. The others are drawn."""
+    names = [row.name for row in schema.table.fields]
+    drawn = [row for row in schema.table.fields if row.name not in _DECIDED]
+    order = [_DECIDED.index(name) if name in _DECIDED else -1 for name in names]
+
+    def maker(values: tuple[Any, ...]) -> Callable[..., Report]:
+        def make(*decided: Any) -> Report:
+            rest = iter(values)
+            return schema.record(*(next(rest) if at < 0 else decided[at] for at in order))
+
+        return make
+
+    return st.tuples(*(values_of(row.type) for row in drawn)).map(maker)
+
+
+def _feeds(state: ChainlinkState, name: str) -> st.SearchStrategy[Any]:
+    """The feeds of reports that the contract accepts; or the one that was deactivated."""
+    if state.contract == V04:
+        # It reads times where reports of the first schema have a price.
+        return feed_ids(schema=[one for one in SCHEMAS.values() if one.prefix != VERSION_1])
+    if state.contract != V03:
+        # A feed with a discount of its own, if there is one, as often as any other.
+        fees = state.charges
+        named = [one.feed_id for one in (fees.discounts if fees else ()) if one.feed_id]
+        return st.one_of(st.sampled_from(named), feed_ids()) if named else feed_ids()
+    gone = [ended.id for ended in state.deactivated_feeds]
+    if name == "deactivated-feed":
+        return st.just(gone[0])
+    return st.sampled_from(
+        [one.feed_id for one in state.in_force if one.active and one.feed_id not in gone]
+    )

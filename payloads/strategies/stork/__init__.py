@@ -1,0 +1,1 @@
+"""Strategies for Stork Fast: signers, updates, states, and calls of its contracts."""

@@ -1,0 +1,40 @@
+"""Calls of Stork Fast contracts, good or damaged by a label."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import msgspec.structs
+from hypothesis import strategies as st
+
+from payloads.stork.state import StorkState
+from payloads.stork.update import PLAIN, SignedUpdate
+from payloads.strategies.stork.damage import LABELS
+from payloads.strategies.stork.draft import StorkDraft
+from payloads.strategies.stork.signed import stork_updates
+from payloads.strategies.submission import EXTRA, LAG, NOW, Submission, damage_named, finished
+from payloads.testing import InsecureTestStorkSigner
+
+
+@st.composite
+def submission(
+    draw: st.DrawFn, state: StorkState, signer: InsecureTestStorkSigner, name: str
+) -> Submission:
+    now = draw(NOW)
+    timestamp = (now - draw(LAG)) * 10**9
+    update = draw(_updates_of(signer))
+    draft = StorkDraft(
+        state,
+        signer,
+        msgspec.structs.replace(update, timestamp_ns=timestamp),
+        now=now,
+        extra=draw(EXTRA),
+        deserializes=draw(st.booleans()),
+    )
+    damage = draw(damage_named(name))
+    return finished(draft, LABELS.known[name], damage)
+
+
+@cache
+def _updates_of(signer: InsecureTestStorkSigner) -> st.SearchStrategy[SignedUpdate]:
+    return stork_updates(signer=signer, layout=PLAIN)

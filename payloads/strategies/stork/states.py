@@ -1,0 +1,34 @@
+"""States of Stork Fast contracts of both generations that accept what a test signer signs."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from payloads.stork.state import MAX_SIGNERS, STORK_MULTISIGNER, StorkState
+from payloads.strategies.made import made_state
+from payloads.strategies.stork.signed import stork_signer_of, stork_signers
+from payloads.testing import InsecureTestStorkSigner
+
+
+@cache
+def stork_states(
+    signer: InsecureTestStorkSigner | None, generation: str, need: str = ""
+) -> st.SearchStrategy[StorkState]:
+    """States of a generation. `need` is `fee` where there must be one."""
+    return _stork_states(signer, generation, need)
+
+
+@st.composite
+def _stork_states(
+    draw: st.DrawFn, signer: InsecureTestStorkSigner | None, generation: str, need: str
+) -> StorkState:
+    signs = signer or draw(stork_signers())
+    keys: dict[str, Any] = {"fee": draw(st.sampled_from((0, 1, 10**15, 2**128)[need == "fee" :]))}
+    if generation == STORK_MULTISIGNER:
+        names = [f"another {index}" for index in range(draw(st.integers(0, MAX_SIGNERS - 1)))]
+        keys["others"] = [stork_signer_of(name).address for name in names]
+    found: StorkState = made_state(signs, generation, keys)
+    return found

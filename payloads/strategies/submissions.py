@@ -1,0 +1,122 @@
+"""Submissions: a payload and the call that brings it to a contract, good or damaged by a label.
+
+Each says which verdict it must get under its state, revert data included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from hypothesis import strategies as st
+
+from payloads.strategies.arguments import check_type, wrong
+from payloads.strategies.damage import NONE
+from payloads.strategies.states import generations_for
+from payloads.strategies.submission import Submission
+from payloads.strategies.systems import Network, system_of, trusts
+from payloads.verdicts.state import State
+
+
+def _check_state(function: str, state: State, network: Network | None) -> Network:
+    """The network that signs for a state: the one given, if the state lists its signers."""
+    signs: Network = system_of(state.contract).signs() if network is None else network
+    if not trusts(state, signs):
+        expected = "a state that lists the signers of network=, such as network.state()"
+        raise wrong(function, "state", state.described(), expected)
+    return signs
+
+
+# A label, with the generations that it is drawn for.
+_Choice = tuple[str, tuple[str, ...]]
+
+
+@st.composite
+def _submissions(
+    draw: st.DrawFn,
+    state: State | None,
+    network: Network | None,
+    good: tuple[_Choice, ...],
+    bad: tuple[_Choice, ...],
+) -> Submission:
+    several = good if good and (not bad or draw(_OF_FIVE) < 2) else bad
+    # The label before the state: otherwise a label that few states show would be rare.
+    name, generations = draw(st.sampled_from(several))
+    generation = draw(st.sampled_from(generations))
+    system = system_of(generation)
+    signs: Any = network
+    if state is None:
+        signs = network or draw(system.networks())
+        needs = system.labels.known[name].needs
+        state = draw(system.states(generation, signs, None, needs))
+    made: Submission = draw(system.submission(state, signs, name))
+    return made
+
+
+_OF_FIVE = st.integers(0, 4)
+
+
+def _choices(state: State | None, generations: tuple[str, ...]) -> tuple[_Choice, ...]:
+    """Every label that there is for a state, or for states of these generations."""
+    if state is not None:
+        names = system_of(state.contract).labels.fitting(state)
+        return tuple((name, (state.contract,)) for name in names)
+    # A label that two systems have is two choices.
+    found: dict[tuple[str, str], list[str]] = {}
+    for generation in generations:
+        system = system_of(generation)
+        for name in system.labels.of(generation):
+            found.setdefault((name, system.name), []).append(generation)
+    return tuple((name, tuple(several)) for (name, _), several in found.items())
+
+
+def _strategy(
+    function: str,
+    state: State | None,
+    network: Network | None,
+    generation: str | None,
+    only: Collection[str] | None,
+    always: bool,
+) -> st.SearchStrategy[Submission]:
+    check_type(function, "state", state, State)
+    generations = generations_for(function, network, generation)
+    if state is not None:
+        if generation not in (None, state.contract):
+            raise wrong(function, "generation", generation, f"{state.contract}, as the state has")
+        network = _check_state(function, state, network)
+    choices = [choice for choice in _choices(state, generations) if not always or choice[0] != NONE]
+    known = {name for name, _ in choices}
+    for name in sorted(only or ()):
+        if name not in known:
+            raise wrong(function, "only", name, "labels among " + ", ".join(sorted(known)))
+    chosen = [choice for choice in choices if only is None or choice[0] in only]
+    good = tuple(choice for choice in chosen if choice[0] == NONE)
+    bad = tuple(choice for choice in chosen if choice[0] != NONE)
+    return _submissions(state, network, good, bad)
+
+
+def submissions(
+    *,
+    state: State | None = None,
+    network: Network | None = None,
+    generation: str | None = None,
+    only: Collection[str] | None = None,
+) -> st.SearchStrategy[Submission]:
+    """Calls of a contract that bring a payload, two of five of them good.
+
+    `state` is the contract's: one that lists the signers of `network`, the default test network if
+    none is given. Without it, states of the `generation`, or of any, are drawn. `only` are the
+    labels to draw from.
+    """
+    return _strategy("submissions", state, network, generation, only, False)
+
+
+def damages(
+    *,
+    generation: str | None = None,
+    state: State | None = None,
+    network: Network | None = None,
+    only: Collection[str] | None = None,
+) -> st.SearchStrategy[Submission]:
+    """Submissions that are damaged, each with its label and the verdict that it must get."""
+    return _strategy("damages", state, network, generation, only, True)
