@@ -63,7 +63,7 @@ def _write(folder: Path, modules: dict[str, str]) -> list[Path]:
 
 # Names that a docstring's code uses without saying where they come from.
 FREE = {
-    "account", "calldata", "header", "payload", "proxy", "records", "session", "state", "today",
+    "account", "calldata", "header", "items", "payload", "proxy", "records", "session", "state", "today",
     "transaction", "w3", "yesterday",
 }  # fmt: skip
 # Where to look for the other names, behind the module itself.
