@@ -38,16 +38,12 @@ def write(
     paths: Sequence[Path],
     out_dir: Path,
     states: Sequence[State] = (),
-    problems: dict[int, list[str]] | None = None,
 ) -> None:
-    """The tables of these captures, in a folder as a scan writes it.
-
-    `problems` are what is wrong with an input, where that is not in its lines.
-    """
+    """The tables of these captures, in a folder as a scan writes it."""
     rows: Rows = {table: [] for table in TABLES}
     captures: dict[str, int] = {}
     for number, path in enumerate(paths):
-        _Input(number, path, rows, states, captures).read((problems or {}).get(number, []))
+        _Input(number, path, rows, states, captures).read()
     for table in MAPPED:
         folder = out_dir / table
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +67,7 @@ class _Input:
         self.number, self.path, self.rows, self.states = number, path, rows, states
         self.captures = captures
 
-    def read(self, problems: list[str]) -> None:
+    def read(self) -> None:
         header, ended, frames, raw = Header(0), False, 0, self.path.read_bytes()
         for line, offset, record in _records(raw):
             if isinstance(record, Header):
@@ -87,7 +83,7 @@ class _Input:
                 "input": self.number, "path": str(self.path), "bytes": len(raw),
                 "sha256": sha256(raw).hexdigest(), "kind": "capture", "venue": header.venue,
                 "capture": header.id, "part": header.part, "created": header.created,
-                "frames": frames, "complete": ended, "read": True, "problems": problems,
+                "frames": frames, "complete": ended, "read": True, "problems": [],
             }
         )  # fmt: skip
 
