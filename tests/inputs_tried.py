@@ -29,7 +29,8 @@ VECTORS = {
 
 def table() -> str:
     """The table in Markdown."""
-    head = "| component | harness or test | inputs | seconds | broken by |\n|---|---|---|---|---|\n"
+    head = "| component | harness or test | inputs | branches | seconds | broken by |\n"
+    head += "|---|---|---|---|---|---|\n"
     return head + "".join(f"| {' | '.join(row)} |\n" for row in rows())
 
 
@@ -39,15 +40,16 @@ def rows() -> Iterator[tuple[str, ...]]:
         found = len(list((ROOT / "tests/fuzz/found" / name).glob("*.bin")))
         broken = f"{found} inputs" if found else "none" if result["held"] else "see the run"
         harness = f"`tests/fuzz/targets.py`, `{name}`"
-        yield name, harness, f"{result['runs']:,}", str(result["seconds"]), broken
+        counts = (f"{result[key]:,}" for key in ("runs", "branches", "seconds"))
+        yield name, harness, *counts, broken
     for name, (component, test) in VECTORS.items():
-        yield component, f"`{test}`", f"{_cases(ROOT / 'fixtures' / name):,}", "", "none"
+        yield component, f"`{test}`", f"{_cases(ROOT / 'fixtures' / name):,}", "", "", "none"
     profile = re.search(r'"dev".*max_examples=(\d+)', _text("tests/conftest.py"))
     assert profile is not None
     files = sorted((ROOT / "tests").rglob("test_*.py"))
     tests = sum(len(re.findall(r"^ *@given\(", path.read_text("utf-8"), re.M)) for path in files)
     examples = f"{tests} properties, {profile[1]} examples each by default"
-    yield "everything", "Hypothesis, in `make test`", examples, "", "none"
+    yield "everything", "Hypothesis, in `make test`", examples, "", "", "none"
 
 
 def _cases(path: Path) -> int:

@@ -100,6 +100,10 @@ def _changes(generation: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if generation != "v0.3.0":
         discounts += [_discount("native", 50, None, subscriber=OTHER), _discount("link", 7, None)]
     yield "discounts", {"fee_manager": _fees(discounts=discounts, address=OTHER)}
+    named = [_discount("link", 20, mine, subscriber=CALLER)]
+    yield "discounts by name", {"fee_manager": _fees(discounts=named)}
+    both = [_discount("link", 30, mine), *named]
+    yield "discounts of both kinds", {"fee_manager": _fees(discounts=both)}
     if generation != "v0.3.0":
         everywhere = [
             _discount("native", 33, None),
@@ -273,6 +277,7 @@ def stork_states() -> Iterator[tuple[str, Any]]:
     """Both generations."""
     yield "stork", stork_state()
     yield "stork with a fee", stork_state(verification_fee="7", now=NOW)
+    yield "stork with a large fee", stork_state(verification_fee=str(15 * 10**17), now=NOW)
     yield "stork uninitialised", stork_state(signer="0x" + "00" * 20, owner=OTHER)
     yield "stork of another", stork_state(signer=OTHER, deployed_as="a test", now=NOW - 5)
     for name, signers in (
@@ -327,6 +332,8 @@ def stork_payloads() -> Iterator[tuple[str, bytes]]:
         yield f"mask {mask} and a byte", signed + b"\1"
         yield f"mask {mask} cut", signed[:-1]
     yield "no status", SIGNER.sign([Asset(3, 5, None)], timestamp_ns=NOW, mask=3).encode()
+    for size in (66, 67, 68, 69, 78, 79):
+        yield f"mask 3 cut at {size}", signed[:size]
     yield "old version", _swapped(signed, 66, b"\1")
     yield "mask 4", _swapped(signed, 68, b"\4")
 

@@ -144,7 +144,8 @@ def _without_effect(tree: ast.Module) -> Iterator[ast.AST]:
             case ast.FunctionDef(name="__repr__" | "__str__"):
                 yield node
             case ast.FunctionDef():
-                yield from (node.args, *([node.returns] if node.returns else []))
+                notes = [arg.annotation for arg in ast.walk(node.args) if isinstance(arg, ast.arg)]
+                yield from (note for note in (*notes, node.returns) if note)
             case ast.ClassDef():
                 yield from node.keywords
             case ast.Call(func=ast.Name(id="zip")):

@@ -381,3 +381,11 @@ def test_the_work_for_packed_updates_is_bounded(monkeypatch: pytest.MonkeyPatch)
     payloads.embedded((start[:75] + bytes(size - 75)) * 1, signers=["0x" + "11" * 20])
     assert tried[0] == size
     assert sum(1 + size // 4_096 for size in tried) <= 2_000
+
+
+@pytest.mark.parametrize("more", [-18, -17, 17, 18, 36])
+def test_an_update_with_another_length_is_no_argument(more: int) -> None:
+    """Also where the bytes that are there would have a size of Stork's."""
+    raw = _update(10**18) + (b"\0\1" + bytes(15) + b"\1")
+    assert found_in(_word(32) + _word(len(raw)) + raw) == [(64, raw)]
+    assert found_in(_word(32) + _word(len(raw) + more) + raw) == []

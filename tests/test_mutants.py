@@ -40,7 +40,7 @@ def _made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> set[t
         ("x = f'{7}'", set()),
         ("assert x < 7", set()),
         ("def __repr__(self): return 7", set()),
-        ("def f(a=7): ...", set()),
+        ("def f(a: Annotated[int, 7] = 8): ...", {("8", "9")}),
         ("@dataclass(frozen=True)\nclass A: ...", set()),
         ("@named(7)\nclass A: ...", {("7", "8")}),
         ("x = zip(a, b, strict=True)", set()),

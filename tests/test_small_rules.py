@@ -615,6 +615,19 @@ def test_a_discount_of_a_subscriber_is_told_with_its_address() -> None:
     assert told == ["10% in link, all feeds", f"10% in link, all feeds, {CALLER}"]
 
 
+def test_a_discount_by_name_holds_for_the_subscriber_of_the_state() -> None:
+    """Before the discount that names no subscriber, which is the state's own, too."""
+    fees = chainlink_state().to_dict()["fee_manager"]
+    feed = "0x" + chainlink.decode(full_report()).report.feed_id.hex()
+    mine: dict[str, Any] = {"feed_id": feed, "token": "link", "discount": str(3 * 10**17)}
+    named = mine | {"subscriber": CALLER, "discount": str(2 * 10**17)}
+    for discounts, fee in (([], 500), ([mine], 350), ([named], 400), ([mine, named], 400)):
+        state = chainlink_state(fee_manager=fees | {"discounts": discounts})
+        quote = chainlink.quote(full_report(), state)
+        assert quote.link is not None
+        assert quote.link.fee == fee
+
+
 def test_an_update_may_end_with_the_calldata_it_stands_in() -> None:
     """Without the padding that an encoder would have added."""
     raw = update(1)

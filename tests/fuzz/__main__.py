@@ -62,13 +62,15 @@ def run(name: str, seconds: int) -> dict[str, int | bool]:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
     counts = [line for line in lines if line.startswith("Done ")]
+    covered = re.findall(r"cov: (\d+)", "\n".join(lines))
     word = "held" if done.returncode == 0 else "BROKEN"
     print(f"{name:14} {word:6}  {counts[-1] if counts else ''}", flush=True)
     if done.returncode:
         print(*lines[-30:], sep="\n")
     counted = re.match(r"Done (\d+) runs in (\d+)", counts[-1]) if counts else None
     runs, took = map(int, counted.groups()) if counted else (0, seconds)
-    return {"runs": runs, "seconds": took, "held": done.returncode == 0}
+    branches = max(map(int, covered), default=0)
+    return {"runs": runs, "seconds": took, "branches": branches, "held": done.returncode == 0}
 
 
 if __name__ == "__main__":

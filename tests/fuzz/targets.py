@@ -20,6 +20,7 @@ import msgspec
 import payloads
 from payloads import State, chainlink, stork
 from payloads.errors import PayloadError
+from tests.chain.stork_chain import ADDRESS
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "fixtures" / "examples"
@@ -242,7 +243,35 @@ def node(data: bytes) -> None:
 
     with suppress(PayloadError):
         found = connect(_Answers(data), pause=lambda seconds: None)
-        fetch_state(found, "0x" + "11" * 20, block=5)
+        state = fetch_state(found, ADDRESS)
+        assert State.from_dict(state.to_dict()) == state
+        assert repr(state)
+
+
+class _Overheard:
+    """A node whose answers are kept, a line each."""
+
+    def __init__(self, chain: Any) -> None:
+        self._chain, self.lines = chain, list[bytes]()
+
+    def make_request(self, method: str, params: list[Any]) -> Any:
+        unknown: Any = {"error": {"code": -32601, "message": "the method does not exist"}}
+        known = hasattr(self._chain, method)
+        answer = self._chain.make_request(method, params) if known else unknown
+        self.lines.append(msgspec.json.encode(answer))
+        return answer
+
+
+def _dialogues() -> Iterator[bytes]:
+    """The answers of nodes that tell the truth: one of each contract."""
+    from payloads.chain import connect, fetch_state
+    from tests.chain.test_fetch_stork import several, single
+    from tests.chain.test_live_state import streams_chain
+
+    for chain in (single(), several(), streams_chain()):
+        heard = _Overheard(chain)
+        fetch_state(connect(heard, pause=lambda seconds: None), ADDRESS)
+        yield b"\n".join(heard.lines)
 
 
 TARGETS: dict[str, Target] = {
@@ -286,6 +315,7 @@ def seeds(name: str) -> Iterator[bytes]:
         yield from (bytes([kind]) + b"\0" + text for kind in range(7) for text in MESSAGES)
     if name == "node":
         yield b'{"result":"0x1"}\n{"result":"0x6080"}\n{"error":{"code":3,"data":"0x"}}'
+        yield from _dialogues()
 
 
 MESSAGES = [
