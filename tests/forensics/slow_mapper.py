@@ -145,7 +145,7 @@ class _Input:
         system = leaf.system or place["venue"]
         facts: dict[str, Any] = {
             "system": system, "form": leaf.form, "path": leaf.path, "direction": direction,
-            "raw": raw or None, "size": len(raw), "signatures": 0,
+            "raw": raw or None, "size": len(raw) or None, "signatures": 0,
             "payload_hash": "0x" + sha256(raw).hexdigest() if raw else None,
         }  # fmt: skip
         if leaf.error is not None:
@@ -154,7 +154,12 @@ class _Input:
             facts |= _facts(value)
             notes = [note for note in leaf.notes if note.code == "frame-contradicts-payload"]
             facts["contradiction"] = "; ".join(note.message for note in notes) or None
-        passed = self._verdict(place, system, raw) if raw else None
+        passed = None
+        if raw:
+            passed = self._verdict(place, system, raw)
+        elif self.states:
+            row = {key: place[key] for key in ("frame", "index")}
+            self.rows["verdicts"].append(row | {"problem": "not signed by anybody"})
         self.rows["payloads"].append(place | facts)
         if leaf.error is None:
             self._prices(place, facts, value, passed)
@@ -241,9 +246,9 @@ def _raw(message: dict[str, Any]) -> bytes:
 
 def _facts(value: Any) -> dict[str, Any]:
     if isinstance(value, SignedUpdate | UnsignedUpdate):
-        facts: dict[str, Any] = {"observed": value.timestamp_ns, "canonical": True}
+        facts: dict[str, Any] = {"observed": value.timestamp_ns}
         if isinstance(value, SignedUpdate):
-            facts |= {"schema": value.layout, "unsigned_bytes": 0}
+            facts |= {"schema": value.layout, "unsigned_bytes": 0, "canonical": True}
             facts |= {"signatures": 1, "signed_hash": "0x" + value.signing_digest.hex()}
         return facts
     report = value.report
