@@ -709,6 +709,20 @@ def test_calldata_needs_a_word_for_each_argument() -> None:
             assert [check.name for check in verdict.checks] == ["calldata"]
 
 
+@pytest.mark.parametrize("pay", [None, b""])
+def test_a_call_names_no_token_where_nothing_is_charged(pay: bytes | None) -> None:
+    raw = full_report()
+    free = chainlink_state(fee_manager=None)
+    call = chainlink.encode_calldata(raw, pay=pay, state=free)
+    assert call == chainlink.encode_calldata(raw)
+    assert chainlink.judge_calldata(call, free).accepted
+    with pytest.raises(Misuse, match="the fee manager charges"):
+        chainlink.encode_calldata(raw, pay=pay, state=chainlink_state())
+    with pytest.raises(Misuse, match="a state of another system"):
+        chainlink.encode_calldata(raw, pay=pay, state=stork_state())
+    assert chainlink.encode_calldata(raw, "verifyView", state=chainlink_state("v0.5.1"))
+
+
 def test_snappy_holds_at_most_a_payload() -> None:
     most = bytes(4 * 2**20)
     assert decompress(compress(most)) == most
