@@ -59,7 +59,7 @@ OPTIONS = ("-x", "-qq", "--no-header", "--no-summary", "--assert=plain", "-p", "
 TIMES_SLOWER, IMPORTS = 5, 20
 MEMORY = 4 * 2**30
 # Seconds by the clock after which a mutant that waits without working is given up. It survives.
-LONGEST = 900
+LONGEST = 3600
 
 
 @dataclass
