@@ -157,12 +157,13 @@ def judge_given(item: Given, state: State, terms: Terms) -> Verdict:
     from payloads.verdicts.together import finish
 
     signers = Signers() if terms.signers is None else terms.signers
-    return finish(_judging(item, system_for(item, state), state, terms, signers), signers)
+    return finish(judging_given(item, system_for(item, state), state, terms, signers), signers)
 
 
-def _judging(
+def judging_given(
     item: Given, system: System, state: State, terms: Terms, signers: Signers
 ) -> Judgement:
+    """A judgement of one payload, or of one call, that asks these signers."""
     if not item.is_call:
         return system.judging([item.raw], state, terms, signers)
     if terms.function is not None:
@@ -216,7 +217,7 @@ def judge_many(
         states.of_item(item)
 
     def start(item: Given) -> Judgement:
-        return _judging(item, *states.of_item(item), terms, signers)
+        return judging_given(item, *states.of_item(item), terms, signers)
 
     return judge_together(start, items, signers, workers)
 
@@ -294,7 +295,7 @@ def judge_opened(
             return error
         then = msgspec.structs.replace(terms, now=now)
         try:
-            return (yield from _judging(item, system, state, then, signers))
+            return (yield from judging_given(item, system, state, then, signers))
         except Malformed as error:
             return error
 

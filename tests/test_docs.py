@@ -18,14 +18,34 @@ from tests.docs_code import PAGES, ROOT, blocks, write, write_snippets
 FLAGS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL | doctest.NORMALIZE_WHITESPACE
 
 
+# The folder in which the examples of a page are run: the repository, but for this page.
+WITH_A_SCAN = "forensics.md"
+
+
+@pytest.fixture(scope="session")
+def home_with_a_scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `scanned`, the folder of a small scan."""
+    from tests.forensics.made import made
+
+    return made(tmp_path_factory.mktemp("home") / "scanned").parent
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_examples(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def test_python_examples(
+    page: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.chdir(home_of(page.name, request))
     test = doctest.DocTestParser().get_doctest(
         "\n".join(blocks(page, "python")), {}, page.name, None, 0
     )
     failures = doctest.DocTestRunner(optionflags=FLAGS).run(test)
     assert failures.failed == 0
+
+
+def home_of(page: str, request: pytest.FixtureRequest) -> Path:
+    """The folder in which a page's examples are run."""
+    home: Path = request.getfixturevalue("home_with_a_scan") if page == WITH_A_SCAN else ROOT
+    return home
 
 
 def commands(page: Path) -> list[tuple[str, str]]:
@@ -48,13 +68,15 @@ def bin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("page", "command", "shown"), COMMANDS)
-def test_console_examples(page: str, command: str, shown: str, bin_folder: Path) -> None:
+def test_console_examples(
+    page: str, command: str, shown: str, bin_folder: Path, request: pytest.FixtureRequest
+) -> None:
     folders = [str(bin_folder), str(Path(sys.executable).parent), os.environ["PATH"]]
     path = os.pathsep.join(folders)
     environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
     run = subprocess.run(
         ["bash", "-c", command],
-        cwd=ROOT,
+        cwd=home_of(page, request),
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

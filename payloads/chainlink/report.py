@@ -124,7 +124,7 @@ class FullReport(Record, frozen=True, gc=False):
     @property
     def context(self) -> tuple[bytes, bytes, bytes]:
         """The three signed words of context."""
-        packed = CONTEXT.pack(self)
+        packed = _context(self)
         return packed[:32], packed[32:64], packed[64:]
 
     @property
@@ -154,7 +154,7 @@ class FullReport(Record, frozen=True, gc=False):
     @property
     def signed_bytes(self) -> HexBytes:
         """What the signing digest is the hash of: the report's hash, then the context."""
-        return hexed(self.report_hash + CONTEXT.pack(self))
+        return hexed(keccak256(self.report_blob) + _context(self))
 
     @property
     def signing_digest(self) -> HexBytes:
@@ -166,7 +166,7 @@ class FullReport(Record, frozen=True, gc=False):
         """Where `raw` differs from what an honest encoder would have written; empty if nowhere."""
         if not self.raw:
             return []
-        found = [] if split_canonical(self.raw) else departures(self.parts, self.raw)
+        found = [] if canonical_parts(self.raw) else departures(self.parts, self.raw)
         return sorted([*found, *_beyond_abi(self)], key=lambda departure: departure.offset)
 
     @property
@@ -191,6 +191,20 @@ class FullReport(Record, frozen=True, gc=False):
             return canonical
         parts = self.parts
         return _encode_over(self, parts) if departures(parts, self.raw) else canonical
+
+
+_CONTEXT = struct.Struct(">" + "".join(CONTEXT.source().codes))
+
+
+def _context(payload: FullReport) -> bytes:
+    """The signed words of context, joined. `CONTEXT` says what is wrong with values that misfit."""
+    digest, padding, extra = payload.config_digest, payload.context_padding, payload.extra_hash
+    try:
+        if (len(digest), len(padding), len(extra)) == (WORD, 27, WORD):
+            return _CONTEXT.pack(digest, padding, payload.epoch, payload.round, extra)
+    except (TypeError, struct.error):
+        pass
+    return CONTEXT.pack(payload)
 
 
 def _encode_over(payload: FullReport, parts: list[Part]) -> bytes:

@@ -76,8 +76,8 @@ def _full_to_dict(payload: FullReport, signers: bool) -> dict[str, Any]:
     record |= {
         "sequence": payload.sequence,
         "don_id": payload.don_id,
-        "rs": jsonable(payload.rs),
-        "ss": jsonable(payload.ss),
+        "rs": ["0x" + r.hex() for r in payload.rs],
+        "ss": ["0x" + s.hex() for s in payload.ss],
         "raw_vs": jsonable(payload.raw_vs),
         "report_hash": jsonable(signed[:WORD]),
         "signing_digest": jsonable(keccak256(signed)),

@@ -33,7 +33,7 @@ def diff(first: str, second: str, as_json: bool, colour: str) -> None:
     from payloads.forensics import diff as comparing
 
     run = Run(as_json, colour)
-    with scanned((first,)) as (one, _), scanned((second,)) as (other, _):
+    with scanned((first,), found=False) as (one, _), scanned((second,), found=False) as (other, _):
         comparing.checked(one, other)
         figures = comparing.diff(one, other)
     names = {"a": first, "b": second}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +27,20 @@ if TYPE_CHECKING:
     help="Write the page there (default: report.html in DIR, unless --json).",
 )
 @click.option("--no-html", is_flag=True, help="Write no page.")
+@click.option(
+    "--state",
+    metavar="FILE|DIR",
+    help="For files: what the chain knows. A payload is judged at its receipt.",
+)
 @output_options
 @guarded
 def report(
-    paths: tuple[str, ...], html: str | None, no_html: bool, as_json: bool, colour: str
+    paths: tuple[str, ...],
+    html: str | None,
+    no_html: bool,
+    state: str | None,
+    as_json: bool,
+    colour: str,
 ) -> None:
     """Summarise the folder of a scan, and make its page.
 
@@ -38,7 +48,8 @@ def report(
     verdicts, feeds, signers, connections and silences. The page, report.html, is one file that
     opens without a network. It shows the same figures, with charts and the annotated bytes.
 
-    Files are scanned first, into a folder that is deleted at the end.
+    Files are scanned first, into a folder that is deleted at the end. A folder without findings
+    gets them (payloads findings, with the default policy).
 
     \b
     Examples:
@@ -50,7 +61,7 @@ def report(
     from payloads.forensics.summary import summary
 
     run = Run(as_json, colour)
-    with scanned(paths) as (folder, kept):
+    with scanned(paths, state) as (folder, kept):
         figures = summary(folder)
         if as_json:
             run.record(figures)
@@ -63,28 +74,48 @@ def report(
 
 
 @contextlib.contextmanager
-def scanned(paths: tuple[str, ...]) -> Iterator[tuple[Folder, bool]]:
-    """The folder of a scan, and whether it stays: files are scanned into one that does not."""
+def scanned(
+    paths: Sequence[str], state: str | None = None, found: bool = True
+) -> Iterator[tuple[Folder, bool]]:
+    """The folder of a scan, and whether it stays: files are scanned into one that does not.
+
+    `found`: with findings, which are looked for if nothing did so before.
+    """
     from payloads.forensics.folder import Folder, is_folder
 
     first, *others = paths
     if not others and is_folder(first):
+        if state is not None:
+            raise Misuse("is about files", field="--state", expected="files", found=first)
+        tables = Path(first)
+        if found and (tables / "frames").is_dir() and not (tables / "findings.parquet").is_file():
+            _find(first)
         with Folder(first) as folder:
             yield folder, True
         return
-    from payloads.forensics.findings import find
+    with tempfile.TemporaryDirectory(prefix="payloads-") as home:
+        _scan(paths, home, state)
+        if found:
+            _find(home)
+        with Folder(home, ", ".join(paths)) as folder:
+            yield folder, False
+
+
+def _scan(paths: Sequence[str], home: str, state: str | None) -> None:
+    """Read files into the tables of a folder, and say what is wrong with them."""
     from payloads.forensics.run import scan
 
-    with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch) / "scan"
-        made = scan(paths, out=out)
-        if not any(made.table("inputs")["read"].to_pylist()):
-            raise Misuse("nothing that can be read", field=first, found=made.problems[0])
-        for problem in made.problems:
-            terminal.line(problem, err=True)
-        find(out).write(out)
-        with Folder(out) as folder:
-            yield folder, False
+    made = scan(paths, out=home, state=state, say=lambda text: terminal.line(text, err=True))
+    if not any(made.table("inputs")["read"].to_pylist()):
+        raise Misuse("nothing that can be read", field=paths[0], found=made.problems[0])
+    for problem in made.problems:
+        terminal.line(problem, err=True)
+
+
+def _find(folder: str) -> None:
+    from payloads.forensics.findings import find
+
+    find(folder).write(folder)
 
 
 def _write_page(folder: Folder, target: str, wanted: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from payloads.cli import terminal
@@ -17,12 +18,15 @@ Figures = dict[str, Any]
 
 def report_lines(figures: Figures) -> Iterator[str]:
     """The whole summary."""
+    signer = partial(_signer, judged=figures["answers"]["judged"])
     yield from _section("scan", _scan(figures))
     yield from _section("first bad payload", _first_bad(figures["answers"]))
+    if (signed := figures["answers"]["first_signed"]) is not None:
+        yield from _section("first bad payload with a signer", _bad(signed, figures["answers"]))
     yield from _section("findings", _findings(figures["findings"]))
     yield from _section("verdicts", _verdicts(figures["verdicts"]))
     yield from _section("feeds", _listed(figures["feeds"], _feed))
-    yield from _section("signers", _listed(figures["signers"], _signer))
+    yield from _section("signers", _listed(figures["signers"], signer))
     yield from _section("connections", _listed(figures["connections"], _connection))
     yield from _section("longest silences", map(_silence, figures["silences"][:_SHOWN]))
     yield from _section("came again", _listed(figures["repeats"], _repeat))
@@ -78,6 +82,10 @@ def _first_bad(answers: Figures) -> Iterator[tuple[str, str]]:
     if bad is None:
         return
     yield "bad payloads", f"{answers['bad']:,} in all; the first:"
+    yield from _bad(bad, answers)
+
+
+def _bad(bad: Figures, answers: Figures) -> Iterator[tuple[str, str]]:
     yield "time", instant_ns(bad["at"])
     yield "place", place_words(bad["place"])
     yield "from", f"{bad['venue'] or 'an unknown venue'}, {connection_words(bad['from'])}"
@@ -85,8 +93,7 @@ def _first_bad(answers: Figures) -> Iterator[tuple[str, str]]:
     for said in bad["wrong"]:
         yield "wrong", terminal.style(said, fg="red")
     for each in bad["signers"]:
-        member = f"in config {each['member']}" if each["member"] else "in no config of the state"
-        yield "signed by", f"{each['signer']}, {member}" if each["signer"] else f"{each['why']}"
+        yield "signed by", f"{each['signer'] or 'no address'}{_member(each, answers['judged'])}"
     if not bad["signers"]:
         yield "signed by", "no signer can be recovered"
     yield "received", "once" if bad["times"] == 1 else f"{bad['times']:,} times"
@@ -95,6 +102,14 @@ def _first_bad(answers: Figures) -> Iterator[tuple[str, str]]:
             yield "", f"{instant_ns(copy['at'])}  {place_words(copy['place'])}"
     for silence in bad["silences"]:
         yield "feed's silence", _silence_words(silence)
+
+
+def _member(row: Figures, judged: bool) -> str:
+    if row["signer"] is None:
+        return f": {row['why']}"
+    if not judged:
+        return ""
+    return f", in config {row['member']}" if row["member"] else ", in no config of the state"
 
 
 def _silence_words(silence: Figures) -> str:
@@ -145,9 +160,9 @@ def _feed(row: Figures) -> tuple[str, str]:
     return elide(row["feed"] or "", _WIDTH), "; ".join(words)
 
 
-def _signer(row: Figures) -> tuple[str, str]:
+def _signer(row: Figures, judged: bool) -> tuple[str, str]:
     config = f"config {elide(row['network'], 20)}" if row["network"] else row["system"]
-    member = "" if row["member"] else ", in no config of the state"
+    member = ", in no config of the state" if judged and not row["member"] else ""
     return "", (
         f"{row['signer']}  {row['signatures']:,} signatures, {config}{member}, "
         f"{instant_ns(row['first'])} to {instant_ns(row['last'])}"

@@ -21,12 +21,14 @@ import click
 from payloads import systems
 from payloads.abi.fields import with_numbers
 from payloads.cli import show, terminal
+from payloads.cli.batches import Act, Batch
 from payloads.cli.late_choice import LateChoice
 from payloads.cli.sources import Item, Reading, items
 from payloads.errors import Misuse, PayloadError
 
 if TYPE_CHECKING:
     from payloads.venues.common.session import Event
+    from payloads.verdicts.signers import Signers
 
 P = ParamSpec("P")
 _PROGRESS_EVERY = 0.5
@@ -48,11 +50,27 @@ class Run:
 
     def each(self, sources: Iterable[str], act: Callable[[Item], None]) -> None:
         """Do something with every item; its errors are reported and counted."""
+        self._all(sources, lambda item: self._one(item, act), lambda: None)
+
+    def each_together(self, sources: Iterable[str], act: Act, signers: Signers) -> None:
+        """The same for acts that ask for signers: those of many items are recovered in one call.
+
+        No item waits for input: what came is answered before the next line is awaited.
+        """
+        batch = Batch(act, self._one, signers)
+        with terminal.finishing(batch.work):
+            self._all(sources, batch.take, batch.work)
+
+    def _all(
+        self, sources: Iterable[str], take: Callable[[Item], None], finish: Callable[[], None]
+    ) -> None:
         try:
             for item in items(sources, self.reading):
-                self._one(item, act)
+                take(item)
                 self._progress()
+            finish()
         except PayloadError as error:
+            finish()
             if isinstance(error, Misuse):
                 raise
             self.fail("", error)

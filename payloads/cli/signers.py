@@ -47,7 +47,7 @@ def signers(
     from payloads.forensics.signers import infer
 
     run = Run(as_json, colour)
-    with scanned(paths) as (folder, _):
+    with scanned(paths, found=False) as (folder, _):
         found = infer(folder, least)
     written = [] if out is None else list(_write(found, Path(out)))
     if as_json:

@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -27,6 +27,7 @@ _CLEAR = "\r\033[K"
 # each would take as long as decoding.
 _waiting: list[str] = []
 _BATCH, _BATCH_LINES = 2**20, 256
+_unfinished: list[Callable[[], None]] = []
 
 
 def colours(choice: str, stream: Any) -> bool:
@@ -122,8 +123,20 @@ def captured(text: bytes) -> None:
         sys.stdout.buffer.write(text + b"\n")
 
 
+@contextlib.contextmanager
+def finishing(work: Callable[[], None]) -> Iterator[None]:
+    """Have `work` done before anything is handed on: it may print results that were kept back."""
+    _unfinished.append(work)
+    try:
+        yield
+    finally:
+        _unfinished.remove(work)
+
+
 def flush() -> None:
     """Hand on what was printed so far."""
+    for work in _unfinished:
+        work()
     if _waiting:
         text = "\n".join(_waiting)
         _waiting.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
@@ -16,13 +16,15 @@ from payloads.cli import terminal
 from payloads.cli.chain_options import load_states_then, pay_option, state_options
 from payloads.cli.run import Run, command_options, guarded
 from payloads.cli.sources import Item
-from payloads.errors import Malformed, Misuse, elide
+from payloads.errors import Malformed, Misuse, PayloadError, elide
 from payloads.inputs import to_bytes
-from payloads.judging import Given, given, judge_given, system_for
+from payloads.judging import Given, given, judging_given, system_for
 from payloads.system import System, Terms
 from payloads.verdicts import words
 from payloads.verdicts.checks import Check
+from payloads.verdicts.signers import Signature, Signers
 from payloads.verdicts.state import State
+from payloads.verdicts.together import Asking, begun, finish
 from payloads.verdicts.verdict import Verdict
 
 _MARKS = {True: ("ok  ", "green"), False: ("FAIL", "red"), None: ("-   ", "bright_black")}
@@ -125,20 +127,43 @@ def verify(
         call_of(states)
     together: list[tuple[_Call, bytes]] = []
 
-    def act(item: Item) -> None:
-        for found in given(item.value):
+    signers = Signers()
+
+    def act(item: Item) -> Iterator[Iterable[Signature]]:
+        going: list[tuple[Given, Asking[Verdict] | None]] = []
+        asked: list[Signature] = []
+        failed: PayloadError | None = None
+        try:
+            for found in given(item.value):
+                judgement = begin(found, item) if found.error is None else None
+                if judgement is not None:
+                    first, judgement = begun(judgement)
+                    asked += first
+                going.append((found, judgement))
+        except PayloadError as error:  # to be told behind the verdicts on payloads before it
+            failed = error
+        yield asked
+        for found, judgement in going:
             if found.error is not None:
                 run.fail_at(item, found.error)
-                continue
-            judged = call_of(_state_of(found, states))
-            if judged.takes_many and not found.is_call:
-                system_for(found, judged.state)
-                together.append((judged, found.raw))
-            else:
-                terms = _with_parameter(judged.terms, found, item)
-                show.verdict(_judge(found, judged.state, terms), item, {"hex": found.raw})
+            elif judgement is not None:
+                show.verdict(finish(judgement, signers), item, {"hex": found.raw})
+        if failed is not None:
+            raise failed
 
-    run.each(sources, act)
+    def begin(found: Given, item: Item) -> Asking[Verdict] | None:
+        """The judgement of a payload; None if it is one of several of a call."""
+        judged = call_of(_state_of(found, states))
+        system = system_for(found, judged.state)
+        if judged.takes_many and not found.is_call:
+            together.append((judged, found.raw))
+            return None
+        terms = _with_parameter(judged.terms, found, item)
+        if found.is_call:  # calldata names its function itself
+            terms = msgspec.structs.replace(terms, function=None)
+        return judging_given(found, system, judged.state, terms, signers)
+
+    run.each_together(sources, act, signers)
     if together and not run.failed:
         _judge_together(show, together)
     elif together:
@@ -189,12 +214,6 @@ def _judge_together(show: _Show, together: list[tuple[_Call, bytes]]) -> None:
     raws = [raw for _, raw in together]
     verdict = judged.system.judge(raws, judged.state, judged.terms)
     show.verdict(verdict, Item(where, ""), {"payloads": raws})
-
-
-def _judge(found: Given, state: State, terms: Terms) -> Verdict:
-    if found.is_call:  # calldata names its function itself
-        terms = msgspec.structs.replace(terms, function=None)
-    return judge_given(found, state, terms)
 
 
 class _Show:

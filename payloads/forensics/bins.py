@@ -58,7 +58,7 @@ def page_data(folder: Folder) -> Data:
         "latency": _latency(folder, span),
         "gaps": _gaps(folder, figures),
         "findings": findings,
-        "annotated": _annotated(folder, figures["answers"]["first_bad"], findings),
+        "annotated": _annotated(folder, figures["answers"], findings),
         "bounds": {"findings": FINDINGS, "feeds": FEEDS, "signers": SIGNERS},
     }
 
@@ -370,12 +370,13 @@ def _named(finding: Data) -> list[Data]:
     return list((finding["rows"] or [])[:PLACES])
 
 
-def _annotated(folder: Folder, bad: Data | None, findings: Sequence[Data]) -> Data:
+def _annotated(folder: Folder, answers: Data, findings: Sequence[Data]) -> Data:
     """The annotated bytes of the first payload of each finding, and of the first bad payload."""
     words: dict[str, int] = {}
     found: Data = {}
     spent = 0
-    wanted = {} if bad is None else {(bad["frame"], bad["index"]): None}
+    bad = [answers[key] for key in ("first_bad", "first_signed") if answers[key] is not None]
+    wanted = {(each["frame"], each["index"]): None for each in bad}
     wanted |= {
         (int(row["frame"]), row["index"]): None for each in findings for row in each["rows"][:1]
     }

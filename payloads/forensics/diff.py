@@ -73,7 +73,7 @@ def _side(database: Folder, name: str, other: str, scan: Folder, span: Figures) 
     )  # fmt: skip
     where = places(scan, [row["frame"] for row in rows])
     listed = [row | {"place": where[row["frame"]]} for row in rows]
-    return {"scan": str(scan.path), **whole, "alone": alone["count"],
+    return {"scan": scan.name, **whole, "alone": alone["count"],
             "alone_in_the_overlap": alone["within"], "list": listed}  # fmt: skip
 
 

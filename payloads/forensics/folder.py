@@ -30,10 +30,11 @@ _MOST_RECORD = 256 * 2**20
 
 
 class Folder:
-    """The tables of a scan. Use it as a context manager."""
+    """The tables of a scan, and what the scan is called. Use it as a context manager."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, name: str = "") -> None:
         self.path = to_path(path)
+        self.name = name or str(self.path)
         if not self.path.is_dir():
             raise Misuse("not the folder of a scan", field=str(path), expected="a folder")
         self.record = _record(self.path)

@@ -35,28 +35,29 @@ _SCHEME = b"payloads/v1"
 # Stands in where a rule tells nothing apart.
 _EVERYTHING = "everything"
 
+# A rule that counts for itself (`n`) has a row for each key; otherwise a key may come many times.
+_DIFFERENT = """
+    SELECT {keys}, identity, count(*) AS n, min("at") AS "at", max(ended) AS ended,
+           min(ROW("at", frame, index)) AS place
+    FROM occurrences
+    GROUP BY {keys}, identity
+"""
+_ALL = """
+    SELECT *, ROW("at", frame, index) AS place
+    FROM occurrences
+"""
 _GROUPED = """
 CREATE TEMP TABLE grouped AS
-WITH numbered AS (
-    SELECT {keys}, "at", coalesce(ended, "at") AS ended, n, ROW("at", frame, index) AS place,
-           md5_number(coalesce(key::VARCHAR, '')) AS identity
-    FROM occurrences
-), different AS (
-    SELECT {keys}, identity, sum(n) AS n, min("at") AS began, max(ended) AS ended,
-           min(place) AS place
-    FROM numbered
-    GROUP BY {keys}, identity
-)
-SELECT {keys}, sum(n)::BIGINT AS count, min(began) AS began, max(ended) AS ended,
+SELECT {keys}, sum(n)::BIGINT AS count, min("at") AS began, max(ended) AS ended,
        bit_xor(identity) AS identity, min(place, {most}) AS places,
        row_number() OVER (ORDER BY sum(n) DESC, min(place), bit_xor(identity)) AS number
-FROM different
+FROM ({rows})
 GROUP BY {keys}
 """
 _LARGEST = """
 SELECT {columns}, g.count, epoch_ns(g.began) AS began, epoch_ns(g.ended) AS ended,
        g.identity::VARCHAR AS identity, list_transform(g.places, lambda p: [p[2], p[3]]) AS places,
-       (SELECT min_by(to_json(struct_pack({evidence})), o.key)
+       (SELECT min_by(to_json(struct_pack({evidence})), o.identity)
         FROM occurrences o
         WHERE o.frame = g.places[1][2] AND o.index IS NOT DISTINCT FROM g.places[1][3]
           AND {same}) AS evidence
@@ -84,14 +85,15 @@ class Search:
         """The findings of the rule: the largest, and all others in one."""
         try:
             self._make_feed_bounds()
-            if self._run():
-                yield from map(self._finding, self._groups(*self._complete()))
+            self._make_shared()
+            columns = self._run()
+            if self.opened.execute("FROM occurrences LIMIT 1").fetchall():
+                yield from map(self._finding, self._groups(columns))
         except duckdb.Error as error:
             reason = elide(" ".join(str(error).split()), 300)
             raise Misuse("DuckDB refuses this rule", field=self.rule.code, found=reason) from None
         finally:
-            self.opened.execute("DROP VIEW IF EXISTS occurrences")
-            for table in ("found", "grouped", "feed_bounds"):
+            for table in ("occurrences", "grouped", "feed_bounds"):
                 self.opened.execute(f"DROP TABLE IF EXISTS {table}")
 
     def _make_feed_bounds(self) -> None:
@@ -111,8 +113,34 @@ class Search:
                 query = path.read_text(encoding="utf-8")
                 self.opened.execute(f"CREATE TEMP TABLE IF NOT EXISTS {path.stem} AS {query}")
 
-    def _run(self) -> bool:
-        """Keep the result of the rule's SELECT, and say whether it has rows."""
+    def _run(self) -> list[str]:
+        """Make the table `occurrences` of the rule's SELECT, and return the SELECT's columns."""
+        query, values = self._query()
+        columns = [row[0] for row in self.opened.execute(f"DESCRIBE {query}", values).fetchall()]
+        for wanted in ("frame", *self.rule.by):
+            if wanted not in columns:
+                raise Misuse("a column is missing", field=self.rule.code, expected=wanted)
+        kept = [name(column) for column in columns if column not in ("key", "ended")]
+        when = '"at"' if "at" in columns else "NULL::TIMESTAMPTZ_NS"
+        made = {
+            "index": "NULL::SMALLINT",
+            "at": when,
+            "ended": f"coalesce(ended, {when})" if "ended" in columns else when,
+            "n": "1",
+            "identity": f"md5_number({_key(columns)})",
+            _EVERYTHING: "true",
+        }
+        given = [
+            f"{value} AS {name(each)}" for each, value in made.items() if name(each) not in kept
+        ]
+        self.opened.execute(
+            f"CREATE TEMP TABLE occurrences AS SELECT {', '.join(kept + given)} FROM ({query})",
+            values,
+        )
+        return columns
+
+    def _query(self) -> tuple[str, dict[str, float]]:
+        """The rule's SELECT, and the bounds in it."""
         statements = self.opened.extract_statements(self.rule.sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise Misuse("not a rule", field=self.rule.code, expected="one SELECT")
@@ -121,43 +149,16 @@ class Search:
         if unknown := wanted - bounds.keys():
             found, expected = ", ".join(sorted(unknown)), "a line `-- bound NAME: …` for each $NAME"
             raise Misuse("no such bound", field=self.rule.code, expected=expected, found=found)
-        self._make_shared()
         query = self.rule.sql.rstrip().removesuffix(";")
-        values = {key: bounds[key] for key in wanted}
-        self.opened.execute(f"CREATE TEMP TABLE found AS {query}", values)
-        return bool(self.opened.execute("FROM found LIMIT 1").fetchall())
+        return f"{query}\n", {key: bounds[key] for key in wanted}
 
-    def _complete(self) -> tuple[list[str], list[str]]:
-        """The view `occurrences`: the result, with the columns that the rule left out.
-
-        The columns that tell findings apart, and those of the evidence.
-        """
-        columns = [row[0] for row in self.opened.execute("DESCRIBE found").fetchall()]
-        for wanted in ("frame", *self.rule.by):
-            if wanted not in columns:
-                raise Misuse("a column is missing", field=self.rule.code, expected=wanted)
-        telling = [name(column) for column in columns if column not in _OF_FILES]
-        missing = {
-            "index": "NULL::SMALLINT",
-            "at": "NULL::TIMESTAMPTZ_NS",
-            "ended": "NULL::TIMESTAMPTZ_NS",
-            "n": "1",
-            "key": f"concat_ws(' ', {', '.join(telling)})" if telling else "''",
-            _EVERYTHING: "true",
-        }
-        given = ", ".join(
-            f"{value} AS {name(column)}"
-            for column, value in missing.items()
-            if column not in columns
-        )
-        self.opened.execute(f"CREATE TEMP VIEW occurrences AS SELECT *, {given} FROM found")
-        keys = [column for column in (*KEYS, *self.rule.by) if column in columns]
-        extras = [column for column in columns if column not in (*KEYS, *_PLACES)]
-        return keys or [_EVERYTHING], extras
-
-    def _groups(self, keys: list[str], extras: list[str]) -> Iterator[dict[str, Any]]:
+    def _groups(self, columns: list[str]) -> Iterator[dict[str, Any]]:
         """A record for each finding."""
-        self.opened.execute(_GROUPED.format(keys=", ".join(map(name, keys)), most=MOST_ROWS))
+        keys = [each for each in (*KEYS, *self.rule.by) if each in columns] or [_EVERYTHING]
+        listed = ", ".join(map(name, keys))
+        rows = (_ALL if "n" in columns else _DIFFERENT).format(keys=listed)
+        self.opened.execute(_GROUPED.format(keys=listed, most=MOST_ROWS, rows=rows))
+        extras = [each for each in columns if each not in (*KEYS, *_PLACES)]
         packed = ", ".join(f"{name(each)} := o.{name(each)}" for each in extras)
         largest = _LARGEST.format(
             columns=", ".join(f"g.{name(key)}" for key in keys),
@@ -196,6 +197,14 @@ class Search:
             fingerprint=_hash([*subject, record["identity"]]),
             subject=_hash(subject),
         )
+
+
+def _key(columns: list[str]) -> str:
+    """What makes an occurrence the same in other files, as SQL."""
+    if "key" in columns:
+        return "coalesce(key::VARCHAR, '')"
+    telling = [name(column) for column in columns if column not in _OF_FILES]
+    return f"concat_ws(' ', {', '.join(telling)})" if telling else "''"
 
 
 def _sentence(rule: Rule, values: Mapping[str, Any]) -> str:

@@ -57,7 +57,7 @@ def _scan(folder: Folder) -> Figures:
     )
     total = folder.row("SELECT count(*) AS count, sum(bytes)::BIGINT AS bytes FROM inputs")
     return {
-        "folder": str(folder.path),
+        "folder": folder.name,
         "scanned_by": record.get("version") or record.get("tool"),
         "complete": record.get("complete"),
         "began": record.get("started"),
@@ -239,17 +239,29 @@ _BAD = """
 
 
 def answers(folder: Folder) -> Figures:
-    """The first bad payload: what is wrong, who signed it, its copies, and its feed's silence."""
-    counted = folder.row(
-        f"SELECT count(*) AS count FROM ({_BAD}) JOIN payloads USING (frame, index)"
+    """The first bad payload: what is wrong, who signed it, its copies, and its feed's silence.
+
+    What was first may be damage that has no signer. Then `first_signed` is the first bad payload
+    that has one. `judged` says whether there was a state: without one, no signer is in a config.
+    """
+    known = folder.row(
+        "SELECT count(*) AS bad, (SELECT count(*) > 0 FROM verdicts WHERE verdict IS NOT NULL)"
+        f" AS judged FROM ({_BAD}) JOIN payloads USING (frame, index)"
     )
+    first = _first(folder, "true")
+    signed = None
+    if first is not None and not any(each["signer"] for each in first["signers"]):
+        signed = _first(folder, "(frame, index) IN (SELECT (frame, index) FROM signatures"
+                                " WHERE signer IS NOT NULL)")  # fmt: skip
+    return known | {"first_bad": first, "first_signed": signed}
+
+
+def _first(folder: Folder, condition: str) -> Figures | None:
     found = folder.rows(
         f"SELECT p.* EXCLUDE (raw) FROM ({_BAD}) JOIN payloads p USING (frame, index)"
-        " ORDER BY p.at_ns NULLS LAST, frame, index LIMIT 1"
+        f" WHERE {condition} ORDER BY p.at_ns NULLS LAST, frame, index LIMIT 1"
     )
-    if not found:
-        return {"bad": counted["count"], "first_bad": None}
-    return {"bad": counted["count"], "first_bad": payload_facts(folder, found[0])}
+    return payload_facts(folder, found[0]) if found else None
 
 
 def payload_facts(folder: Folder, row: Figures) -> Figures:
@@ -305,7 +317,8 @@ def _wrong(folder: Folder, row: Figures) -> list[str]:
         said.append(f"{verdict['verdict']}{reason} under {verdict['state'] or 'the state'}")
     for finding in folder.rows(
         "SELECT DISTINCT code, sentence FROM (SELECT code, sentence, unnest(rows) AS named"
-        " FROM findings WHERE NOT suppressed) WHERE named.frame = ? AND named.index = ?"
+        " FROM findings WHERE NOT suppressed AND code NOT IN ('malformed', 'refused'))"
+        " WHERE named.frame = ? AND named.index = ?"
         " ORDER BY code, sentence LIMIT 20",
         row["frame"], row["index"],
     ):  # fmt: skip

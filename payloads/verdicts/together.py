@@ -39,6 +39,19 @@ def finish(judgement: Asking[V], signers: Signers) -> V:
         return verdict
 
 
+def begun(judgement: Asking[V]) -> tuple[Iterable[Signature], Asking[V]]:
+    """The signatures that a judgement asks for first, and the judgement from there on."""
+    try:
+        return next(judgement), judgement
+    except StopIteration as end:
+        return (), _ended(end.value)
+
+
+def _ended(verdict: V) -> Asking[V]:
+    yield from ()
+    return verdict
+
+
 def judge_together(
     start: Callable[[T], Asking[V]],
     given: Sequence[T],

@@ -23,6 +23,7 @@ from payloads import chainlink, stork
 from payloads.capture.compression import compressor
 from payloads.cli.main import main
 from payloads.errors import Misuse
+from payloads.verdicts.signers import Signers
 from payloads.verdicts.state import State
 from tests import corpus
 
@@ -299,6 +300,40 @@ def test_an_error_comes_at_once_and_in_its_place(tmp_path: Path) -> None:
     )  # fmt: skip
     kinds = ["error" in json.loads(line) for line in result.stdout.splitlines()]
     assert kinds == [False, True, False]
+
+
+def test_verify_recovers_the_signers_of_many_lines_together_and_keeps_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Refused before its signature, accepted, no payload, and two in a list with one broken."""
+    together: list[int] = []
+    learn = Signers.learn
+
+    def counted(self: Signers, signatures: Any, *how: Any) -> None:
+        signatures = list(signatures)
+        together.append(len(signatures))
+        learn(self, signatures, *how)
+
+    monkeypatch.setattr(Signers, "learn", counted)
+    lines = ["00" * 80, UPDATE, "0xzz", json.dumps([FRAME, "0xzz"]), UPDATE, json.dumps({"a": 1})]
+    result = run("verify", "--json", "--brief", *STORK, stdin="\n".join(lines * 10))
+    assert max(together) == 30
+    assert [json.loads(line)["line"] for line in result.stdout.splitlines()] == [
+        6 * time + line for time in range(10) for line in (1, 2, 4, 5)
+    ]
+    assert [json.loads(line)["line"] for line in result.stderr.splitlines()] == [
+        6 * time + line for time in range(10) for line in (3, 4, 6)
+    ]
+
+
+def test_verify_tells_errors_and_verdicts_in_the_order_of_the_lines() -> None:
+    """Where both streams go to one pipe."""
+    joined = "\n".join([UPDATE, "0xzz", UPDATE, ""])
+    result = subprocess.run(
+        [sys.executable, "-m", "payloads", "verify", "--json", *STORK], cwd=ROOT,
+        input=joined.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    )  # fmt: skip
+    assert [json.loads(line)["line"] for line in result.stdout.splitlines()] == [1, 2, 3]
 
 
 def test_a_fifo_is_read_as_it_is_written(tmp_path: Path) -> None:

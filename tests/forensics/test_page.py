@@ -381,6 +381,7 @@ def test_every_chart_is_a_table_as_well(fresh: Opened) -> None:
         fresh.page.click(f"#tab-{tab}")
         details = fresh.page.locator(f"figure:has(#chart-{name}) details")
         details.locator("summary").click()
+        details.locator("tbody tr").first.wait_for()
         assert details.locator("tbody tr").count() > 5, name
 
 

@@ -82,7 +82,9 @@ def test_an_empty_folder_has_figures_too(tmp_path: Path) -> None:
     assert is_folder(tmp_path)
     with Folder(tmp_path) as opened:
         found = summary(opened)
-    assert found["answers"] == {"bad": 0, "first_bad": None}
+    assert found["answers"] == {
+        "bad": 0, "judged": False, "first_bad": None, "first_signed": None,
+    }  # fmt: skip
     assert found["payloads"]["count"] == found["feeds"]["count"] == 0
     assert found["frames"]["first"] is None
 

@@ -339,7 +339,12 @@
     return [
       figures.scan.complete === false ? el('p', { class: 'danger' }, 'This scan did not end: figures are of a part.') : null,
       el('p', {}, `From ${timeNs(frames.first)} to ${timeNs(frames.last)}.`), cards,
-      el('h3', { id: 'first-bad-title' }, 'The first bad payload'), firstBad(answers),
+      el('h3', {}, 'The first bad payload'),
+      el('p', {}, answers.first_bad ? `${count(answers.bad)} payloads are bad.`
+        : 'None: every payload decodes, none was refused, and no finding is of danger.'),
+      answers.first_bad ? badPayload('first-bad', answers.first_bad, answers) : null,
+      answers.first_signed ? el('h3', {}, 'The first bad payload with a signer') : null,
+      answers.first_signed ? badPayload('first-signed', answers.first_signed, answers) : null,
       table('Findings by code', [
         { name: 'Severity', value: (row) => row.severity }, { name: 'Code', value: (row) => row.code },
         { name: 'Findings', value: (row) => count(row.count), kind: 'number' },
@@ -369,17 +374,16 @@
     ];
   }
 
-  function firstBad({ first_bad: bad, bad: all }) {
-    if (!bad) return el('p', {}, 'None: every payload decodes, none was refused, and no finding is of danger.');
+  function badPayload(id, bad, answers) {
     const signers = bad.signers.length ? el('ul', {}, bad.signers.map((each) => el('li', {},
-      each.signer ? `${each.signer}, ${each.member ? `in config ${short(each.member)}` : 'in no config of the state'}` : `${each.why}`)))
+      each.signer ? each.signer + (answers.judged ? `, ${membership(each)}` : '') : `${each.why}`)))
       : 'no signer can be recovered';
     const silences = bad.silences.map((each) => (each.ns === null ? `${short(each.feed, 30)}: it came once`
       : `${lastedNs(each.ns)} at most, ${timeNs(each.began)} to ${timeNs(each.ended)}`));
     const bytes = data.annotated.payloads[`${bad.frame}.${bad.index}`];
-    return el('div', { id: 'first-bad' },
+    return el('div', { id },
       facts([
-        ['in all', `${count(all)} bad payloads`], ['time', timeNs(bad.at)], ['place', place(bad.place)],
+        ['time', timeNs(bad.at)], ['place', place(bad.place)],
         ['from', `${bad.venue ?? 'an unknown venue'}, ${connectionWords(bad.from)}`],
         ['feed', bad.feeds.join(', ') || 'unknown'],
         ['what is wrong', el('ul', {}, bad.wrong.map((said) => el('li', {}, said))), 'danger'],
@@ -388,7 +392,7 @@
         ...bad.times > 1 ? [['copies', el('ul', {}, bad.copies.map((each) => el('li', {}, `${timeNs(each.at)}  ${place(each.place)}`)))]] : [],
         ['longest silence of the feed', silences.join('; ') || 'unknown'],
       ]),
-      bytes ? el('details', {}, el('summary', {}, 'Its bytes, annotated'), annotatedView(bytes, 'The first bad payload')) : null);
+      bytes ? el('details', {}, el('summary', {}, 'Its bytes, annotated'), annotatedView(bytes, 'The payload')) : null);
   }
 
   const inputsTable = () => table(`Inputs: ${count(figures.scan.inputs)}`, [
@@ -516,7 +520,7 @@
     ];
   }
 
-  const membership = (row) => (figures.verdicts.judged ? (row.member ? 'in the config' : 'in no config') : 'not judged');
+  const membership = (row) => (figures.verdicts.judged ? (row.member ? 'in the config' : 'in no config of the state') : 'not judged');
   function signerRows() {
     const { list, rows, step } = data.signers;
     return rows.map(([number, t, n]) => ({ t, t2: t + step, count: n, signer: list[number].signer,
@@ -537,7 +541,7 @@
           mark: { type: 'rect', clip: true, aria: false },
           encoding: { x: timeAxis, x2: { field: 't2' }, y: { field: 'label', type: 'nominal', axis: { title: null } },
             opacity: { field: 'count', type: 'quantitative', scale: { range: [0.25, 1] }, legend: { title: `signatures in ${lasted(data.signers.step)}` } },
-            color: { field: 'membership', type: 'nominal', legend: { title: null }, scale: { domain: ['in the config', 'in no config', 'not judged'],
+            color: { field: 'membership', type: 'nominal', legend: { title: null }, scale: { domain: ['in the config', 'in no config of the state', 'not judged'],
               range: ['var(--passed)', 'var(--danger)', 'var(--accent)'] } },
             tooltip: ['signer', 'network', 'membership', 'count'].map((field) => ({ field, type: 'nominal' })) },
         }),
