@@ -845,6 +845,20 @@ def test_the_arguments_of_an_error_have_their_types() -> None:
     assert type(read_revert(DIGEST_INACTIVE_V5.data(digest)).args[0]) is HexBytes
 
 
+def test_a_verdict_is_equal_to_verdicts_only() -> None:
+    verdict = stork.judge(update(1), stork_state())
+    assert verdict == stork.judge(update(1), stork_state())
+    assert verdict != stork.judge(update(2), stork_state(verification_fee=7))
+    assert verdict not in (True, None, "accepted")
+
+
+@pytest.mark.parametrize("generation", ["v0.3.0", "v0.4.0", "v0.5.0"])
+def test_a_state_may_know_a_payload_by_its_digest(generation: str) -> None:
+    state = chainlink_state(generation)
+    assert state.may_know(full_report())
+    assert state.may_know(b"\7" * 500) is (generation == "v0.4.0")
+
+
 def test_further_findings_stand_behind_the_others() -> None:
     verdict = chainlink.judge(full_report(), chainlink_state(fee_manager=None))
     more = HAZARDS["crossed"].found("for a test")
