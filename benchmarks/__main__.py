@@ -10,7 +10,8 @@ from itertools import groupby
 from pathlib import Path
 
 import benchmarks
-from benchmarks import report
+from benchmarks import page, report
+from benchmarks.cores import Watch
 from benchmarks.kits import say
 from benchmarks.measure import Result, measure_group
 from benchmarks.rows import SECTIONS, Row, all_rows
@@ -29,6 +30,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help=f"default {FULL[0]}; with --quick {QUICK[0]}")
     parser.add_argument("--quick", action="store_true", help="short turns: a look, not a result")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there")
+    parser.add_argument("--save", action="store_true", help="write docs/performance.md, too")
     parser.add_argument("--check", action="store_true", help="exit 1 when a goal is missed")
     parser.add_argument(
         "--go-sdk",
@@ -50,7 +52,13 @@ def measure(rows: Sequence[Row], rounds: int, target: float) -> list[Result]:
     results: list[Result] = []
     for group, members in groupby(rows, key=lambda row: row.group):
         say(f"benchmarks: {group} ...")
-        results += measure_group(list(members), rounds, target)
+        watch = Watch() if group == "bulk" else None
+        found = measure_group(list(members), rounds, target)
+        if watch is not None:
+            watch.look()
+            for result in found:
+                result.cores = watch.least
+        results += found
     return results
 
 
@@ -63,6 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json is not None:
         text = json.dumps(report.record(results, rounds), indent=1, ensure_ascii=False)
         options.json.write_text(text + "\n", encoding="utf-8")
+    if options.save:
+        page.save(report.tables(results, rounds))
     missed = any(met is False for _, met in report.verdicts(results))
     wrong = any(result.wrong for result in results)
     return 1 if wrong or (options.check and missed) else 0

@@ -97,6 +97,8 @@ class Result:
     wrong: bool = False
     turns: int = 0
     fields: int = 0
+    # How much of two cores there was meanwhile, where that was measured.
+    cores: float | None = None
     seconds: list[float] = field(default_factory=list)
 
     @property

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from benchmarks.cores import BUSY, FREE
 from benchmarks.measure import Result, expected, ratio, seconds_more
+from benchmarks.page import Table, machine
 from benchmarks.rows import CORES, GOALS, SECTIONS, Goal
 
 GROUPS = {
@@ -76,6 +76,8 @@ def verdict(goal: Goal, by_key: dict[str, Result]) -> tuple[str, bool | None]:
     rival, stand_in = ran(goal.rival.format(library=over)), ran(goal.stand_in)
     if goal.cores > CORES:
         return f"not measured  {goal.text}: it takes {goal.cores}", None
+    if goal.cores > 1 and ours is not None and ours.cores is not None and ours.cores < FREE:
+        return f"not measured  {goal.text}: the second core was busy", None
     if ours is not None and rival is not None and goal.seconds_more is not None:
         more = seconds_more(ours, rival)
         met = more <= goal.seconds_more
@@ -93,11 +95,6 @@ def verdict(goal: Goal, by_key: dict[str, Result]) -> tuple[str, bool | None]:
 def verdicts(results: Sequence[Result]) -> list[tuple[str, bool | None]]:
     by_key = {result.row.key: result for result in results}
     return [verdict(goal, by_key) for goal in GOALS if goal.ours in by_key]
-
-
-def machine() -> str:
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {python}"
 
 
 def text(results: Sequence[Result], rounds: int) -> str:
@@ -139,3 +136,34 @@ def record(results: Sequence[Result], rounds: int) -> dict[str, Any]:
             )
     goals = [{"text": said, "met": met} for said, met in verdicts(results)]
     return {"machine": machine(), "rounds": rounds, "rows": rows, "goals": goals}
+
+
+def tables(results: Sequence[Result], rounds: int) -> dict[str, Table]:
+    """A table for each group that ran: for docs/performance.md."""
+    found = {}
+    for group, members in groupby(results, key=lambda result: result.row.group):
+        same = [result for result in members if result.seconds]
+        if same:
+            found[group.replace(":", "-")] = _table(group, same, rounds)
+    return found
+
+
+def _table(group: str, results: Sequence[Result], rounds: int) -> Table:
+    base = results[0]
+    floor = {result.row.key: result for result in results}.get(FLOORS.get(group, ""))
+    columns = [SECTIONS[base.row.section], "ratio", "time"]
+    if floor is not None:
+        columns.append(f"more than `{floor.row.label}`")
+    rows = []
+    for result in sorted(results, key=lambda result: result.median):
+        wanted = len(expected(result.row))
+        partly = f" ({result.fields} of {wanted} fields)" if result.fields < wanted else ""
+        label = f"**{result.row.label}**" if result is base else result.row.label
+        cells = [label + partly, f"{ratio(result, base):.2f}", duration(result.median)]
+        if floor is not None:
+            cells.append("" if result is floor else duration(seconds_more(result, floor)))
+        rows.append(cells)
+    notes = [" ".join(said.split()) for said, _ in verdicts(results)]
+    if any(result.cores is not None and result.cores < FREE for result in results):
+        notes.append(f"two cores: {BUSY} (two processes had {base.cores:.2f})")
+    return Table(columns, rows, f"{machine()}; medians of {rounds} interleaved rounds", notes)

@@ -2,20 +2,22 @@
 
 The loop recovers by libsecp256k1, one signature after the other, as it does without payloads-simd.
 All rows are for reports of six signatures; rounds take turns, and a figure is the fastest of its
-rounds. Two cores are spoken of only if a second core proves to be free.
+rounds. Two cores are spoken of only if a second core proves to be free. With `--save`,
+docs/performance.md shows the table.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import subprocess
-import sys
-from collections.abc import Callable
-from time import perf_counter
+from collections.abc import Callable, Mapping
+from time import perf_counter, process_time
 from typing import Any
 
 import msgspec
 
+from benchmarks import page
+from benchmarks.cores import BUSY, Watch
 from payloads import chainlink, crypto
 from payloads.chainlink.schemas import SCHEMAS
 from payloads.crypto import CURVE_ORDER
@@ -23,7 +25,8 @@ from payloads.testing import InsecureTestNetwork
 from payloads.verdicts.state import State
 from tests.recover_vectors import with_factors, word
 
-ROUNDS, REPORTS = 15, 192
+ROUNDS, REPORTS, GOAL = 15, 192, 7
+FRESH = "fresh: no signature twice"
 NETWORK = InsecureTestNetwork("benchmark")
 STATE: Any = State.from_dict({
     "contract": "v0.5.0",
@@ -34,7 +37,6 @@ STATE: Any = State.from_dict({
 })  # fmt: skip
 # payloads-simd's loop over R ends at u2 R + OFFSET G, and adds u1 G - OFFSET G to it.
 OFFSET = int.from_bytes(b"payloads: the loop's first point", "big") << 126
-SPIN = "import time\na=time.perf_counter()\nsum(range(6_000_000))\nprint(time.perf_counter()-a)"
 
 
 def report(number: int, by: int = 0) -> Any:
@@ -68,17 +70,22 @@ def inputs() -> dict[str, list[bytes]]:
     fresh = [bytes(report(number).raw) for number in range(REPORTS)]
     subsets = [bytes(report(number // 8, number % 8).raw) for number in range(REPORTS)]
     return {
-        "fresh: no signature twice": fresh,
+        FRESH: fresh,
         "no payload twice, each report by eight sets of signers": subsets,
         "each payload four times": (fresh[: REPORTS // 4]) * 4,
         "hostile: every signature flagged": [hostile(number) for number in range(REPORTS)],
     }
 
 
-def microseconds(work: Callable[[list[bytes]], object], payloads: list[bytes]) -> float:
-    begun = perf_counter()
+Clock = Callable[[], float]
+
+
+def microseconds(
+    work: Callable[[list[bytes]], object], payloads: list[bytes], clock: Clock = process_time
+) -> float:
+    begun = clock()
     work(payloads)
-    return (perf_counter() - begun) * 1e6 / len(payloads)
+    return (clock() - begun) * 1e6 / len(payloads)
 
 
 def loop(payloads: list[bytes]) -> list[bool]:
@@ -88,36 +95,61 @@ def loop(payloads: list[bytes]) -> list[bool]:
     return found
 
 
-def cores() -> float:
-    """How much of two cores there is, by two processes at once and one alone."""
+def measured() -> page.Table:
+    """Every input on one core; on two, where a second one was free before and after."""
+    watch, found = Watch(), {}
+    for name, payloads in inputs().items():
+        expected = loop(payloads)
+        ways = {"loop": loop, "one": bulk(1), "two": bulk(2)}
+        best = dict.fromkeys(ways, float("inf"))
+        for _ in range(ROUNDS):
+            for way, work in ways.items():
+                clock = perf_counter if way == "two" else process_time
+                best[way] = min(best[way], microseconds(work, payloads, clock))
+        assert [each.accepted for each in chainlink.judge_many(payloads, STATE)] == expected
+        found[name] = best
+    watch.look()
+    return table(found, watch)
 
-    def together(count: int) -> float:
-        command = [sys.executable, "-c", SPIN]
-        running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(count)]
-        return max(float(each.communicate()[0]) for each in running)
 
-    return 2 * min(together(1) for _ in range(5)) / min(together(2) for _ in range(5))
+def bulk(workers: int) -> Callable[[list[bytes]], object]:
+    return lambda payloads: chainlink.judge_many(payloads, STATE, workers=workers)
+
+
+def table(found: Mapping[str, Mapping[str, float]], watch: Watch) -> page.Table:
+    ways = {"one": "one core: times the loop"} | ({"two": "two cores"} if watch.free else {})
+    rows = [
+        [name, *(f"{best['loop'] / best[way]:.1f}" for way in ways),
+         f"{best['one']:.1f}", f"{best['loop']:.0f}"]
+        for name, best in found.items()
+    ]  # fmt: skip
+    columns = [
+        f"{REPORTS} reports of six signatures",
+        *ways.values(),
+        "µs a report",
+        "the loop, µs",
+    ]
+    fastest_of = f"the fastest of {ROUNDS} rounds, in processor time"
+    how = f"{page.machine()}; {fastest_of}; {crypto.recover_many_by()}"
+    fresh = found[FRESH]["loop"] / found[FRESH]["one"]
+    notes = [f"at least {GOAL} times for fresh reports: {'met' if fresh >= GOAL else '**missed**'}"]
+    if not watch.free:
+        notes.append(f"two cores: {BUSY} ({watch.said})")
+    return page.Table(columns, rows, how, notes)
 
 
 def main() -> None:
-    free = cores()
-    ways = {"one core": 1}
-    if free >= 1.9:
-        ways["two cores"] = 2
-    print(f"recover_many runs {crypto.recover_many_by()}; two processes had {free:.2f} cores\n")
-    print("| reports of six signatures | cores | µs a report | µs, loop | times the loop |")
-    print("|---|---|---|---|---|")
-    for name, payloads in inputs().items():
-        expected = loop(payloads)
-        alone, best = float("inf"), dict.fromkeys(ways, float("inf"))
-        for _ in range(ROUNDS):
-            alone = min(alone, microseconds(loop, payloads))
-            for way, workers in ways.items():
-                many = lambda raws, n=workers: chainlink.judge_many(raws, STATE, workers=n)  # noqa: E731
-                best[way] = min(best[way], microseconds(many, payloads))
-        assert [each.accepted for each in chainlink.judge_many(payloads, STATE)] == expected
-        for way, time in best.items():
-            print(f"| {name} | {way} | {time:.1f} | {alone:.0f} | {alone / time:.1f} |", flush=True)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.verdicts",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--save", action="store_true", help="write docs/performance.md, too")
+    options = parser.parse_args()
+    found = measured()
+    print(found.markdown)
+    if options.save:
+        page.save({"judge-many": found})
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Where there is no address, `why` says what is wrong with the signature.
 
 from __future__ import annotations
 
-import re
+from binascii import unhexlify
 from collections.abc import Callable, Iterable, Sequence
 
 from hexbytes import HexBytes
@@ -16,7 +16,6 @@ from payloads.crypto import CURVE_ORDER, checksum, recover, recover_many
 from payloads.errors import Misuse, Refused, shown
 
 _HALF_ORDER = CURVE_ORDER // 2
-_ADDRESS = re.compile("0[xX][0-9a-fA-F]{40}")
 
 
 class Recovered(Record, frozen=True, gc=False):
@@ -84,11 +83,7 @@ def _why_no_signer(r: bytes, s: bytes, v: int) -> str:
 
 def address_bytes(address: str | bytes, name: str = "address") -> bytes:
     """20 bytes from an address in any spelling. In mixed case its checksum must be right."""
-    raw = b""
-    if isinstance(address, bytes):
-        raw = bytes(address)
-    elif isinstance(address, str) and _ADDRESS.fullmatch(address):
-        raw = bytes.fromhex(address[2:])
+    raw = bytes(address) if isinstance(address, bytes) else _digits(address)
     if len(raw) != 20:
         found = shown(address)
         raise Misuse("not an address", field=name, expected="0x and 40 hex digits", found=found)
@@ -99,8 +94,18 @@ def address_bytes(address: str | bytes, name: str = "address") -> bytes:
     return raw
 
 
+def _digits(address: object) -> bytes:
+    """The bytes of 0x and 40 hex digits; none for anything else."""
+    if not isinstance(address, str) or len(address) != 42 or address[:2] not in ("0x", "0X"):
+        return b""
+    try:
+        return unhexlify(address[2:])
+    except ValueError:
+        return b""
+
+
 def _fair_case(digits: str, raw: bytes) -> bool:
-    return digits in (digits.lower(), digits.upper()) or "0x" + digits == checksum(raw)
+    return digits == digits.lower() or digits == digits.upper() or "0x" + digits == checksum(raw)
 
 
 def expect(

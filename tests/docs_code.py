@@ -63,8 +63,8 @@ def _write(folder: Path, modules: dict[str, str]) -> list[Path]:
 
 # Names that a docstring's code uses without saying where they come from.
 FREE = {
-    "account", "calldata", "header", "payload", "proxy", "records", "session", "state", "today",
-    "transaction", "w3", "yesterday",
+    "account", "calldata", "header", "items", "payload", "proxy", "records", "session", "state",
+    "today", "transaction", "w3", "yesterday",
 }  # fmt: skip
 # Where to look for the other names, behind the module itself.
 _HOMES = (
@@ -106,6 +106,8 @@ def module_of_snippet(source: Path, code: ast.Module) -> str:
             imports.append(
                 "import payloads" if name == "payloads" else f"from {package} import {name}"
             )
+        elif source.stem == name:
+            imports.append(f"from {dotted.rpartition('.')[0]} import {name}")
         else:
             homes = [home for home in (dotted, *_HOMES) if _has(home, name)]
             assert homes, f"{dotted}: where is {name}?"

@@ -432,3 +432,14 @@ def test_signatures_that_are_given_are_not_recovered_again(
     changed = signatures.set_column(6, "v", pa.array([9] * len(signatures), pa.uint8()))
     with worth(1), pytest.raises(AssertionError, match="again"):
         columns.judge(items, state, now=1, signatures=changed)
+
+
+def test_short_updates_are_judged_in_columns(single: list[Any]) -> None:
+    signer = InsecureTestStorkSigner("short")
+    items = [
+        signer.sign([Asset(1, n)], timestamp_ns=1_700_000_000 * 10**9 + n).encode()
+        for n in range(40)
+    ]
+    state = State.from_dict({"contract": "stork-fast-1.0.0", "signer": signer.address, "now": 1})
+    assert columns.judge(items, state)["accepted"].to_pylist() == [True] * 40
+    assert single == []

@@ -79,7 +79,11 @@ class Call(Record, frozen=True):
 
 def function_of(functions: Iterable[Function], calldata: bytes) -> Function | None:
     """The function whose selector the calldata starts with."""
-    return next((known for known in functions if calldata[:4] == known.selector), None)
+    selector = calldata[:4]
+    for known in functions:
+        if known.selector == selector:
+            return known
+    return None
 
 
 def function_named(functions: Sequence[Function], name: str | None) -> Function:

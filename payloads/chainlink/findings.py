@@ -6,12 +6,12 @@ do not look at prices, and not all of them at expiry, at the feed or at the dige
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
+from typing import NamedTuple
 
 from payloads.abi.fields import Table
-from payloads.abi.units import MILLISECONDS, PRICE
+from payloads.abi.units import MILLISECONDS, PRICE, Unit
 from payloads.chainlink.call import Call, Item
 from payloads.chainlink.report import (
     BareReport,
@@ -20,6 +20,7 @@ from payloads.chainlink.report import (
     decode_report,
     split_canonical,
 )
+from payloads.chainlink.schemas import Report
 from payloads.chainlink.state import V04, V05, V051
 from payloads.crypto import CURVE_ORDER
 from payloads.errors import Malformed
@@ -208,9 +209,11 @@ def _of_state(call: Call) -> Iterator[Finding]:
     elif age < 0:
         yield HAZARDS["state-newer"].found(f"{-age} s")
     if call.state.contract != V04:  # which never reads the digest
-        known = {config.config_digest for config in call.state.configs}
-        for item in call.items:
-            if item.whole and item.config_digest not in known:
+        # Where a config was found, the state has one with this digest.
+        unknown = [item for item in call.items if item.whole and item.config is None]
+        known = {config.config_digest for config in call.state.configs} if unknown else ()
+        for item in unknown:
+            if item.config_digest not in known:
                 digest = f"0x{item.config_digest.hex()}"
                 yield HAZARDS["digest-unknown"].found(digest, item.index)
 
@@ -239,15 +242,16 @@ def good_until(call: Call) -> int | None:
 
 def _expires_at(item: Item) -> int | None:
     try:
-        bare = _read(item)
+        report = _read(item).report
     except Malformed:
         return 0
-    if isinstance(bare.report, UnknownReport):
+    if isinstance(report, UnknownReport):
         return 0
-    if (row := _rows(bare).get("expires_at")) is None:
-        return None
-    time: int = bare.report.expires_at  # type: ignore[attr-defined]
-    return time // 1000 if row.unit is MILLISECONDS else time
+    for name, code, unit in _looked_at(report.schema.table).times:
+        if code == "expired":
+            time: int = getattr(report, name)
+            return time // 1000 if unit is MILLISECONDS else time
+    return None
 
 
 def _read(item: Item) -> BareReport:
@@ -267,32 +271,42 @@ def _of_report(item: Item) -> Iterator[tuple[str, str]]:
     except Malformed as error:
         yield "unreadable-report", str(error)
         return
-    if isinstance(bare.report, UnknownReport):
-        yield "unknown-schema", bare.report.why
+    report = bare.report
+    if isinstance(report, UnknownReport):
+        yield "unknown-schema", report.why
         return
     if bare.guess:
         yield "schema-guessed", bare.guess
-    if bare.report.schema_version == 1:
+    table = report.schema.table
+    looked_at = _looked_at(table)
+    if report.schema_version == 1:
         yield "version-1-unchecked", ""
-    yield from _of_times(bare, item.call.now)
-    yield from _of_prices(bare)
-    month = getattr(bare.report, "contract_month", 1)
-    if not 1 <= month <= 12:
-        yield "no-such-month", f"contract_month is {month}"
-    if bare.departures:
+    if item.call.now is not None:
+        yield from _of_times(report, looked_at, item.call.now)
+    yield from _of_prices(report, looked_at)
+    for name, code, passes in looked_at.flags:
+        if not passes(value := getattr(report, name)):
+            yield code, f"{name} is {value}"
+    if len(bare.raw) > table.size:
         yield "report-trailing-bytes", bare.departures[0].detail
 
 
-def _of_times(bare: BareReport, now: int | None) -> Iterator[tuple[str, str]]:
-    if now is None:
-        return
-    for name, code in _TIMES:
-        if (row := _rows(bare).get(name)) is None:
-            continue
-        clock = now * 1000 if row.unit is MILLISECONDS else now
-        time = getattr(bare.report, name)
+def _of_times(report: Report, looked_at: _LookedAt, now: int) -> Iterator[tuple[str, str]]:
+    for name, code, unit in looked_at.times:
+        clock = now * 1000 if unit is MILLISECONDS else now
+        time = getattr(report, name)
         if time < clock if code == "expired" else time > clock:
-            yield code, f"{name} is {row.unit.say(time)}, judged at {row.unit.say(clock)}"
+            yield code, f"{name} is {unit.say(time)}, judged at {unit.say(clock)}"
+
+
+def _of_prices(report: Report, looked_at: _LookedAt) -> Iterator[tuple[str, str]]:
+    for low, high in looked_at.books:
+        bid, ask = getattr(report, low), getattr(report, high)
+        if bid > ask:
+            yield "crossed", f"{low} {bid} is above {high} {ask}"
+    prices = [(name, getattr(report, name)) for name in looked_at.prices]
+    if bad := [f"{name} is {price}" for name, price in prices if price <= 0]:
+        yield "price-not-positive", ", ".join(bad)
 
 
 _TIMES = (
@@ -301,40 +315,31 @@ _TIMES = (
     ("valid_from_timestamp", "not-yet-valid"),
 )
 _BOOKS = (("bid", "ask"), ("best_bid", "best_ask"), ("bid_price", "ask_price"))
+# Values that no consumer may ignore.
+_FLAGS: tuple[tuple[str, str, Callable[[int], bool]], ...] = (
+    ("ripcord", "ripcord", lambda value: not value),
+    ("contract_month", "no-such-month", lambda value: 1 <= value <= 12),
+)
 
 
-def _rows(bare: BareReport) -> dict[str, Any]:
-    assert not isinstance(bare.report, UnknownReport)
-    return _by_name(bare.report.schema.table)
+class _LookedAt(NamedTuple):
+    """The fields of a schema that findings are about, which the same few are of all reports."""
+
+    times: tuple[tuple[str, str, Unit], ...]
+    books: tuple[tuple[str, str], ...]
+    prices: tuple[str, ...]
+    flags: tuple[tuple[str, str, Callable[[int], bool]], ...]
 
 
 @cache
-def _by_name(table: Table) -> dict[str, Any]:
-    return {row.name: row for row in table.fields}
-
-
-@cache
-def _prices(table: Table) -> tuple[str, ...]:
-    return tuple(row.name for row in table.fields if row.unit is PRICE)
-
-
-def _of_prices(bare: BareReport) -> Iterator[tuple[str, str]]:
-    rows = _rows(bare)
-    for low, high in _BOOKS:
-        if low in rows and high in rows:
-            bid, ask = getattr(bare.report, low), getattr(bare.report, high)
-            if bid > ask:
-                yield "crossed", f"{low} {bid} is above {high} {ask}"
-    assert not isinstance(bare.report, UnknownReport)
-    bad = [
-        f"{name} is {getattr(bare.report, name)}"
-        for name in _prices(bare.report.schema.table)
-        if getattr(bare.report, name) <= 0
-    ]
-    if bad:
-        yield "price-not-positive", ", ".join(bad)
-    if getattr(bare.report, "ripcord", 0):
-        yield "ripcord", f"ripcord is {getattr(bare.report, 'ripcord', 0)}"
+def _looked_at(table: Table) -> _LookedAt:
+    units = {row.name: row.unit for row in table.fields}
+    return _LookedAt(
+        tuple((name, code, units[name]) for name, code in _TIMES if name in units),
+        tuple((low, high) for low, high in _BOOKS if low in units and high in units),
+        tuple(name for name, unit in units.items() if unit is PRICE),
+        tuple(flag for flag in _FLAGS if flag[0] in units),
+    )
 
 
 # --- how the payload is written -------------------------------------------------------------------
@@ -344,8 +349,8 @@ def _of_encoding(item: Item) -> Iterator[tuple[str, str]]:
     beyond = item.vs[len(item.rs) :]
     if any(beyond):
         yield "unsigned-bytes", "0x" + beyond.hex()
-    high = [str(at) for at, s in enumerate(item.ss) if s > _HALF_ORDER]
-    if high:
+    if max(item.ss, default=b"") > _HALF_ORDER:
+        high = [str(at) for at, s in enumerate(item.ss) if s > _HALF_ORDER]
         yield "high-s", f"signatures {', '.join(high)}"
     if len(item.rs) == len(item.ss) <= len(item.vs) and split_canonical(item.raw):
         return  # as nearly always

@@ -13,6 +13,7 @@ from payloads.cli.diff import diff
 from payloads.cli.encode import encode
 from payloads.cli.explain import explain
 from payloads.cli.findings import findings
+from payloads.cli.generate import generate
 from payloads.cli.inspect import inspect
 from payloads.cli.quote import quote
 from payloads.cli.recover import recover
@@ -78,6 +79,7 @@ def main() -> None:
       payloads check FILE…                     whether it is whole and unchanged
       payloads replay FILE                     play it again
       payloads scan captures/ -o found         a folder of captures to tables
+      payloads generate --count 1000           payloads, good and broken, with their verdicts
       payloads simulate stork                  a venue on loopback, to try all of this on
       payloads findings DIR                    what is odd in the tables of a scan
       payloads report DIR                      the figures and the page of a scan
@@ -86,6 +88,6 @@ def main() -> None:
 
 for command in (
     *(decode, inspect, recover, encode, verify, quote, state, explain),
-    *(capture, check, replay, scan, simulate, findings, report, signers, diff),
+    *(capture, check, replay, scan, generate, simulate, findings, report, signers, diff),
 ):
     main.add_command(command)

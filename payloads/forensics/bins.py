@@ -40,18 +40,19 @@ SPANS = 300
 _PREFERRED = ("benchmark_price", "price", "value", "mid", "bid", "ask")
 _SCALE = 1e18
 _MS = 10**6
+_HOUR = 3600 * 10**9
 Data = dict[str, Any]
 
 
 def page_data(folder: Folder) -> Data:
     """Everything that the page shows."""
     figures = summary(folder)
-    first, last = figures["frames"]["first"], figures["frames"]["last"]
-    span = (0, 1) if first is None else (first, max(last, first + 1))
+    span, outside = _span(folder)
     findings = list(_findings(folder))
     return {
         "summary": _shortened(figures),
         "span": [_ms(span[0]), _ms(span[1])],
+        "outside": outside,
         "timeline": _timeline(folder, span),
         "prices": _prices(folder, span),
         "signers": _signers(folder, span),
@@ -76,6 +77,34 @@ def _shortened(value: Any, key: str = "") -> Any:
     if isinstance(value, str):
         return elide(value, TEXT)
     return str(value) if key == "frame" else value
+
+
+def _span(folder: Folder) -> tuple[tuple[int, int], int]:
+    """The time that the charts show, and how many frames are outside of it.
+
+    A file of last year, or of a machine whose clock is wrong, would leave one bin for all others.
+    So it is the time without a pause of a day that has most frames.
+    """
+    hours = folder.rows(
+        f"SELECT at_ns // {_HOUR} AS hour, count(*) AS count, min(at_ns) AS first,"
+        " max(at_ns) AS last FROM frames WHERE at_ns IS NOT NULL GROUP BY 1 ORDER BY 1"
+    )
+    parts: list[tuple[int, int, int]] = []
+    for row in hours:
+        first, count = row["first"], row["count"]
+        if parts and first - parts[-1][1] <= 24 * _HOUR:
+            first, _, before = parts.pop()
+            count += before
+        parts.append((first, row["last"], count))
+    if not parts:
+        return (0, 1), 0
+    first, last, count = max(parts, key=lambda part: (part[2], part[1]))
+    return (first, max(last, first + 1)), sum(part[2] for part in parts) - count
+
+
+def _inside(column: str, span: tuple[int, int]) -> str:
+    """SQL for a time that the charts show."""
+    return f"{column} BETWEEN {span[0]} AND {span[1]}"
 
 
 def _step(span: tuple[int, int], bins: int) -> int:
@@ -114,7 +143,7 @@ def _timeline(folder: Folder, span: tuple[int, int]) -> Data:
           UNION ALL SELECT at_ns, 'unread' FROM frames WHERE kind = 'unread'
         )
         SELECT {_bin("at_ns", span, BINS)} AS bin, outcome, count(*) AS count
-        FROM each WHERE at_ns IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
+        FROM each WHERE {_inside("at_ns", span)} GROUP BY 1, 2 ORDER BY 1, 2
         """
     )
     step = _step(span, BINS) / _MS
@@ -130,7 +159,7 @@ def _latency(folder: Folder, span: tuple[int, int]) -> Data:
         f"""
         WITH each AS (
           SELECT coalesce(venue, system, '') AS name, at_ns, (at_ns - observed_ns) / 1e6 AS ms
-          FROM payloads WHERE at_ns IS NOT NULL AND observed_ns IS NOT NULL
+          FROM payloads WHERE {_inside("at_ns", span)} AND observed_ns IS NOT NULL
           AND direction IS DISTINCT FROM 'out'
         ), kept AS (SELECT name FROM each GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {VENUES})
         SELECT name, {_bin("at_ns", span, BINS)} AS bin, min(ms) AS least,
@@ -172,7 +201,7 @@ def _signers(folder: Folder, span: tuple[int, int]) -> Data:
         SELECT k.number, {_bin("s.at_ns", span, SIGNER_BINS)} AS bin, count(*) AS count
         FROM signatures s JOIN kept_signers k ON s.signer = k.signer
           AND s.network IS NOT DISTINCT FROM k.network AND s.system IS NOT DISTINCT FROM k.system
-        WHERE s.at_ns IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
+        WHERE {_inside("s.at_ns", span)} GROUP BY 1, 2 ORDER BY 1, 2
         """
     )
     return {
@@ -247,7 +276,7 @@ def _prices(folder: Folder, span: tuple[int, int]) -> Data:
           FROM prices p JOIN kept_feeds k
             ON p.feed = k.feed AND p.system IS NOT DISTINCT FROM k.system
           LEFT JOIN windows w ON w.number = k.number AND p.at_ns >= w.began AND p.at_ns < w.ended
-          WHERE p.at_ns IS NOT NULL AND p.value IS NOT NULL
+          WHERE {_inside("p.at_ns", span)} AND p.value IS NOT NULL
         )
         SELECT number, field, bin, min(value) AS least, max(value) AS most,
                arg_max(value, at_ns) AS last, count(*) AS count
@@ -300,7 +329,7 @@ def _make_windows(folder: Folder, span: tuple[int, int]) -> None:
             JOIN kept_feeds k ON p.feed = k.feed
           WHERE p.at_ns IS NOT NULL
         )
-        SELECT number, began_ns, ended_ns FROM placed ORDER BY
+        SELECT number, began_ns, ended_ns FROM placed WHERE {_inside("began_ns", span)} ORDER BY
           CASE severity WHEN 'danger' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, began_ns, number
         LIMIT {WINDOWS * 8}
         """

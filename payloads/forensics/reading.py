@@ -38,8 +38,8 @@ from payloads.recognise import Decoded, decode, to_dict
 from payloads.system import Claims, Found
 from payloads.systems import SYSTEMS
 
-# Lines that are read together: enough for whole columns, and not much memory.
-BLOCK_BYTES = 4 * 2**20
+# Lines that are read together. Each block costs some milliseconds, whatever it holds.
+BLOCK_BYTES = 16 * 2**20
 # Records of other kinds that are read together.
 BLOCK_RECORDS = 4096
 _CLAIMED = {
@@ -88,7 +88,7 @@ class Read(NamedTuple):
 # --- the lines of a capture -----------------------------------------------------------------------
 
 
-def blocks(pieces: Iterable[bytes], size: int = BLOCK_BYTES) -> Iterator[bytes | int]:
+def blocks(pieces: Iterable[bytes], size: int) -> Iterator[bytes | int]:
     """Whole lines, about `size` bytes at a time; for a line that is too long, its size."""
     kept, skipped = bytearray(), 0
     for piece in pieces:
@@ -99,6 +99,9 @@ def blocks(pieces: Iterable[bytes], size: int = BLOCK_BYTES) -> Iterator[bytes |
                 continue
             yield skipped
             piece, skipped = piece[end:], 0
+        if not kept and len(piece) >= size and piece.endswith(b"\n"):
+            yield piece
+            continue
         kept += piece
         if len(kept) < size:
             continue
@@ -279,7 +282,7 @@ class _Rows:
         elif isinstance(record, Frame | Incident) and self._is_wanted(record):
             row |= self._shared(record)
             if isinstance(record, Incident):
-                self._frames.append(row | _incident(record))
+                self._frames.append(row | _incident(record) | self._reply(record, row))
             else:
                 self._frames.append(row | self._frame(record, row))
 
@@ -308,6 +311,17 @@ class _Rows:
             "connection": connection_of(self._origin, record.connection),
             "redacted": record.redacted,
         }
+
+    def _reply(self, incident: Incident, row: dict[str, Any]) -> dict[str, Any]:
+        """What an answer over HTTP is beside an incident: its payloads are added."""
+        if (reply := incident.reply) is None:
+            return {}
+        body = reply.body.decode("utf-8", "replace")
+        frame = Frame(incident.venue, incident.connection, "in", "text", incident.at, body)
+        found = self._frame(frame, row)
+        if found["kind"] != "signed":  # of a login, or an error in words
+            return {}
+        return {"kind": "signed", "direction": "in", "payloads": found["payloads"]}
 
     def _frame(self, frame: Frame, row: dict[str, Any]) -> dict[str, Any]:
         """What a frame is; its payloads and events are added."""

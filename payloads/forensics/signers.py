@@ -43,7 +43,8 @@ class Seen(Record, frozen=True):
     def words(self) -> str:
         """The evidence in a line."""
         times = f"{instant_ns(self.first)} to {instant_ns(self.last)}"
-        return f"signed {self.payloads:,} different payloads, {times}, first in {self.place}"
+        many = "1 payload" if self.payloads == 1 else f"{self.payloads:,} different payloads"
+        return f"signed {many}, {times}, first in {self.place}"
 
     def to_dict(self) -> dict[str, Any]:
         why = {"why": self.why} if self.why else {}
@@ -71,7 +72,8 @@ class Group(Record, frozen=True):
         """The evidence for the config in a line."""
         each = "1 signature" if self.signatures == 1 else f"{self.signatures} signatures"
         times = f"{instant_ns(self.first)} to {instant_ns(self.last)}"
-        return f"{self.payloads:,} different payloads with {each} each, observed {times}"
+        many = "1 payload" if self.payloads == 1 else f"{self.payloads:,} different payloads"
+        return f"{many} with {each} each, observed {times}"
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -17,8 +17,9 @@ from payloads.capture.importers.messages import ReadOptions
 from payloads.capture.inputs import Input
 from payloads.errors import Malformed
 from payloads.forensics import mapping
-from payloads.forensics.parts import Part
+from payloads.forensics.parts import Part, line_ends
 from payloads.forensics.reading import (
+    BLOCK_BYTES,
     Origin,
     Read,
     Selection,
@@ -105,14 +106,14 @@ def _reads(task: Task, selection: Selection, problems: list[str]) -> Iterator[Re
         return
     part = task.part
     offset, line = part.first, part.line
-    for block in blocks(_content(task)):
+    for block in blocks(_content(task), BLOCK_BYTES):
         if isinstance(block, int):
             limit = Malformed("longer than any line", field="line", found=f"{block} bytes")
             yield from _unread(limit, line, offset, task.origin)
             offset, line = offset + block, line + 1
             continue
         yield read_block(block, task.origin, offset, line, selection)
-        offset, line = offset + len(block), line + block.count(b"\n")
+        offset, line = offset + len(block), line + line_ends(block)
     if task.error is not None:
         yield from _unread(task.error, line, offset, task.origin)
 
@@ -138,7 +139,10 @@ def _content(task: Task) -> Iterator[bytes]:
     with open(task.path, "rb") as stream:
         stream.seek(part.first)
         left = (part.last or 0) - part.first
-        while left > 0 and (piece := stream.read(min(_PIECE, left))):
+        while left > 0 and (piece := stream.read(min(BLOCK_BYTES, left))):
+            # Whole lines need not be put together.
+            if len(piece) < left and not piece.endswith(b"\n"):
+                piece += stream.readline(min(_PIECE, left - len(piece)))
             left -= len(piece)
             yield piece
 

@@ -21,6 +21,8 @@ from typing import IO, Any
 from payloads.errors import PayloadError
 
 _LENGTH = struct.Struct("<Q")
+# The C library keeps what a block took for the next, instead of asking the system page by page.
+_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "2147483648"}
 
 
 class WorkerEnded(Exception):
@@ -37,7 +39,7 @@ class Worker:
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            env=_KEEP_MEMORY | os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

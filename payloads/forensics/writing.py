@@ -15,8 +15,10 @@ from payloads.forensics.tables import MAPPED
 
 # So much of a part's tables is in memory before it is written.
 _MOST_BYTES = 32 * 2**20
-# Columns in which hardly any value comes twice.
-_UNIQUE = frozenset({"frame", "raw", "signed_hash", "payload_hash", "at", "offset", "line", "data"})
+# Columns whose bounds a reader can skip rows by.
+_BOUNDED = frozenset({"frame", "at"})
+# Texts of which hardly any comes twice.
+_UNIQUE = frozenset({"signed_hash", "payload_hash", "data", "wide"})
 
 
 class PartWriter:
@@ -78,10 +80,12 @@ class PartWriter:
 
 def options(schema: pa.Schema) -> dict[str, Any]:
     """How a table is written: small, with times in nanoseconds."""
-    repeated = [name for name in schema.names if name not in _UNIQUE]
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    repeated = [name for name in texts if name not in _UNIQUE]
+    bounded = [name for name in schema.names if name in _BOUNDED]
     return {
         "compression": "zstd", "compression_level": 1, "version": "2.6",
-        "use_dictionary": repeated, "write_statistics": [*repeated, "frame", "at"],
+        "use_dictionary": repeated, "write_statistics": bounded,
     }  # fmt: skip
 
 

@@ -1,11 +1,11 @@
 """Hypothesis strategies for signed payloads, valid and precisely broken (extra `hypothesis`).
 
     from hypothesis import given
-    from payloads.strategies import submissions
+    from payloads.strategies import Submission, submissions
 
     @given(submissions())
-    def test_keeper(submission):
-        assert keeper.would_send(submission.payload) == submission.accepted
+    def test_verdicts(submission: Submission) -> None:
+        assert submission.judge().accepted == submission.accepted
 
 A `Submission` is a payload with the call that brings it to a contract, the state of that contract,
 the label of what was done to it (`none`, `bit-flip`, `expired`, …), and the verdict that it must

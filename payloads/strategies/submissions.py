@@ -5,7 +5,7 @@ Each says which verdict it must get under its state, revert data included.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -37,9 +37,9 @@ def _submissions(
     state: State | None,
     network: Network | None,
     good: tuple[_Choice, ...],
-    bad: tuple[_Choice, ...],
+    bad: tuple[tuple[_Choice, ...], ...],
 ) -> Submission:
-    several = good if good and (not bad or draw(_OF_FIVE) < 2) else bad
+    several = good if good and (not bad or draw(_OF_FIVE) < 2) else draw(st.sampled_from(bad))
     # The label before the state: otherwise a label that few states show would be rare.
     name, generations = draw(st.sampled_from(several))
     generation = draw(st.sampled_from(generations))
@@ -91,8 +91,17 @@ def _strategy(
             raise wrong(function, "only", name, "labels among " + ", ".join(sorted(known)))
     chosen = [choice for choice in choices if only is None or choice[0] in only]
     good = tuple(choice for choice in chosen if choice[0] == NONE)
-    bad = tuple(choice for choice in chosen if choice[0] != NONE)
+    bad = _by_stage(choice for choice in chosen if choice[0] != NONE)
     return _submissions(state, network, good, bad)
+
+
+def _by_stage(choices: Iterable[_Choice]) -> tuple[tuple[_Choice, ...], ...]:
+    """The labels of each stage: what is wrong with a call is as frequent as with signatures."""
+    found: dict[str, list[_Choice]] = {}
+    for name, generations in choices:
+        stage = system_of(generations[0]).labels.known[name].stage
+        found.setdefault(stage, []).append((name, generations))
+    return tuple(map(tuple, found.values()))
 
 
 def submissions(

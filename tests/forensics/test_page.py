@@ -80,6 +80,20 @@ def test_bins_are_narrower_around_findings(folder: Path, monkeypatch: pytest.Mon
     assert max(row[4] for row in rows) > 5, "and far from findings it has not"
 
 
+def test_a_frame_of_another_year_does_not_blur_the_rest(tmp_path: Path) -> None:
+    plan = made.Made()
+    for second in (-(10**8), *range(0, 600, 5)):
+        plan.chainlink(0, second, made.NETWORK.sign(made.report(0, 0, 100), epoch=1))
+    with Folder(plan.write(tmp_path / "scan")) as opened:
+        found = page_data(opened)
+    assert found["span"] == [BEGAN / 10**6, BEGAN / 10**6 + 595_000]
+    assert found["outside"] == 1
+    assert len(price_rows(found, 0, "bid")) > 100
+    assert sum(row[4] for row in price_rows(found, 0, "bid")) == 120
+    assert sum(row[2] for row in found["timeline"]["rows"]) == 120
+    assert found["summary"]["payloads"]["count"] == 121, "the figures have it"
+
+
 def test_latency_signers_and_gaps(data: Any) -> None:
     assert data["latency"]["venues"] == ["chainlink", "stork"]
     stork = [row for row in data["latency"]["rows"] if row[0] == 1]
@@ -381,6 +395,7 @@ def test_every_chart_is_a_table_as_well(fresh: Opened) -> None:
         fresh.page.click(f"#tab-{tab}")
         details = fresh.page.locator(f"figure:has(#chart-{name}) details")
         details.locator("summary").click()
+        details.locator("tbody tr").first.wait_for()
         assert details.locator("tbody tr").count() > 5, name
 
 

@@ -26,7 +26,7 @@ import msgspec.structs
 from hexbytes import HexBytes
 
 from payloads import systems
-from payloads.abi.calldata import decode_call, function_of
+from payloads.abi.calldata import Function, decode_call, function_of
 from payloads.abi.fields import Record, hexed
 from payloads.chain.guarding import transaction_fields as fields
 from payloads.chain.guarding.consumer import Handover, compare, handover, run
@@ -72,7 +72,7 @@ class Way(Record, frozen=True):
     """The way of a transaction to the contract that verifies: who calls it, and with what.
 
     `sender` calls that contract, and `origin` signs the transaction; None is not known. `handed` is
-    None where the transaction goes straight there.
+    None where the transaction goes straight there, and calls `function`.
     """
 
     system: System
@@ -82,6 +82,7 @@ class Way(Record, frozen=True):
     sender: bytes | None
     origin: bytes | None
     handed: Handover | None = None
+    function: Function | None = None
 
     @property
     def to(self) -> bytes:
@@ -91,8 +92,7 @@ class Way(Record, frozen=True):
     @property
     def is_view(self) -> bool:
         """Whether it calls a function that takes no payment, nor any value."""
-        function = function_of(self.system.calldata_functions, self.data)
-        return function is not None and len(function.arguments) < 2
+        return self.function is not None and len(self.function.arguments) < 2
 
     def judge(self, now: int, signers: Signers) -> Verdict:
         """The verdict at a time."""
@@ -266,14 +266,16 @@ def _straight(transaction: Transaction, state: State, system: System) -> Way:
     sender = getattr(state, "subscriber", None) if signer is None else signer
     _check_subscriber(state, sender, "from")
     data = fields.data(transaction)
-    if function_of(system.calldata_functions, data) is None:
+    function = function_of(system.calldata_functions, data)
+    if function is None:
         raise Misuse(
             "the transaction calls no function that verifies",
             field="data",
             expected=" or ".join(function.signature for function in system.calldata_functions),
             found="0x" + data[:4].hex(),
         )
-    return Way(system, state, data, fields.value(transaction), sender, signer)
+    value = fields.value(transaction)
+    return Way(system, state, data, value, sender, signer, function=function)
 
 
 def _through(consumer: bytes, transaction: Transaction, state: State, system: System) -> Way:
@@ -312,34 +314,33 @@ _Broken = tuple[str, str, str, str]
 
 
 def _broken(policy: Policy, found: Judged, way: Way) -> Iterator[_Broken]:
-    yield from _too_old(policy, way.state.age(found.clock.now))
-    wanted = policy.wanted_recipients()
-    proxy = bytes(way.state.proxy or b"")
-    if wanted is not None and proxy not in wanted:
-        expected = ", ".join(map(checksum, sorted(wanted))) or "none"
-        yield "a contract that is not listed", "recipients", expected, checksum(proxy)
-    yield from _other_feeds(policy, way)
-    cost = max(way.value, sum(bill.amount for bill in found.verdict.bills))
-    if policy.max_fee is not None and cost > policy.max_fee:
-        yield "it costs more than allowed", "max_fee", f"at most {policy.max_fee}", str(cost)
+    if policy.max_age is not None:
+        yield from _too_old(policy.max_age, way.state.age(found.clock.now))
+    if (wanted := policy.wanted_recipients()) is not None:
+        proxy = bytes(way.state.proxy or b"")
+        if proxy not in wanted:
+            expected = ", ".join(map(checksum, sorted(wanted))) or "none"
+            yield "a contract that is not listed", "recipients", expected, checksum(proxy)
+    if (feeds := policy.wanted_feeds()) is not None:
+        yield from _other_feeds(feeds, way)
+    if policy.max_fee is not None:
+        cost = max(way.value, sum(bill.amount for bill in found.verdict.bills))
+        if cost > policy.max_fee:
+            yield "it costs more than allowed", "max_fee", f"at most {policy.max_fee}", str(cost)
     if stopping := policy.stops(found.verdict.findings):
         allowed = f"no finding of {', '.join(policy.refuse)}"
         yield str(stopping[0]), "refuse", allowed, ", ".join(each.code for each in stopping)
 
 
-def _too_old(policy: Policy, age: int | None) -> Iterator[_Broken]:
-    if policy.max_age is None:
-        return
-    expected = f"at most {policy.max_age} s old"
+def _too_old(max_age: int, age: int | None) -> Iterator[_Broken]:
+    expected = f"at most {max_age} s old"
     if age is None:
         yield "nothing says how old the state is", "max_age", expected, "no age"
-    elif age > policy.max_age:
+    elif age > max_age:
         yield "the state is old; fetch it again", "max_age", expected, f"{age} s"
 
 
-def _other_feeds(policy: Policy, way: Way) -> Iterator[_Broken]:
-    if (wanted := policy.wanted_feeds()) is None:
-        return
+def _other_feeds(wanted: frozenset[bytes | int], way: Way) -> Iterator[_Broken]:
     expected = "a feed that is listed"
     try:
         for raw in _payloads(way):

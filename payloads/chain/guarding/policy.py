@@ -60,11 +60,14 @@ class Policy(Record, frozen=True, kw_only=True):
 
     def known_consumers(self) -> frozenset[bytes]:
         """The consumers as addresses."""
+        if not self.consumers:
+            return frozenset()
         return frozenset(address_bytes(each, "consumers") for each in self.consumers)
 
     def stops(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings that stop a transaction."""
-        return [each for each in findings if {each.severity, each.code} & set(self.refuse)]
+        refuse = self.refuse
+        return [each for each in findings if each.severity in refuse or each.code in refuse]
 
 
 def _feed(feed: Any) -> bytes | int:

@@ -66,4 +66,4 @@ class Problems:
 
     def has(self, *codes: str) -> bool:
         """Whether one of these was found."""
-        return any(problem.code in codes for problem in self.found)
+        return bool(self.found) and any(problem.code in codes for problem in self.found)

@@ -48,7 +48,8 @@ class ContractReader:
         progress: Callable[[str, int, int, int], None] | None = None,
         memory: Memory | None = None,
     ) -> None:
-        self.node, self.number, self.notes = node, number, list[str]()
+        self.node, self.number = node, number
+        self.notes: list[str] = []
         self._since, self._progress, self.memory = since, progress, memory
         self._blocks: dict[int, Block] = {}
         # For the memory of the next reading: answers, and rows of events by contract and query.

@@ -202,7 +202,8 @@
     state.range = [...range];
     $('from').value = time(range[0]);
     $('to').value = time(range[1]);
-    $('said').textContent = `${lasted(range[1] - range[0])} shown`;
+    const outside = data.outside ? `; ${count(data.outside)} frames are of other days` : '';
+    $('said').textContent = `${lasted(range[1] - range[0])} shown${outside}`;
     window.clearTimeout(drawing);
     drawing = window.setTimeout(() => redraw(by), by ? 120 : 0);
   }

@@ -1,0 +1,102 @@
+"""The tables of docs/performance.md, from the results of the last runs.
+
+    python -m benchmarks --save           # measures, keeps the results, writes their tables anew
+    python -m benchmarks.many --save      # recover_many; so do benchmarks.verdicts and .columns
+    python -m benchmarks.page             # writes all tables from the results that are kept
+
+The results are in benchmarks/results.json: tables by name, each with the machine and how it was
+measured. The page has a place for each, between `<!-- measured: NAME -->` and `<!-- end -->`; the
+prose around them is written by hand.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results.json"
+PAGE = ROOT / "docs" / "performance.md"
+_PLACE = re.compile(r"(<!-- measured: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table of figures. The first column says what was measured."""
+
+    columns: list[str]
+    rows: list[list[str]]
+    # The machine, the rounds, and what else the figures depend on.
+    how: str
+    # Lines under the table: goals met and missed, what was not measured.
+    notes: list[str] = []
+
+    @property
+    def markdown(self) -> str:
+        rule = ["---", *["---:"] * (len(self.columns) - 1)]
+        lines = [f"| {' | '.join(cells)} |" for cells in (self.columns, rule, *self.rows)]
+        notes = [f"- {note}" for note in self.notes]
+        parts = ["\n".join(lines), "\n".join(notes), f"{self.how}."]
+        return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def machine() -> str:
+    """The processor, how many cores of it, and Python."""
+    names = re.findall(r"^model name\s*:\s*(.+)$", _cpuinfo(), re.MULTILINE)
+    model = re.findall(r"^(?:cpu family|model)\s*:\s*(\d+)$", _cpuinfo(), re.MULTILINE)[:2]
+    name = re.sub(r"\(R\)|\(TM\)", "", names[0]) if names else platform.machine()
+    which = f" (family {model[0]}, model {model[1]})" if len(model) == 2 else ""
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{name}{which}, {os.cpu_count()} cores, {platform.system()}, {python}"
+
+
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def load() -> dict[str, Table]:
+    """The tables of the last runs, by name."""
+    if not RESULTS.exists():
+        return {}
+    return msgspec.json.decode(RESULTS.read_bytes(), type=dict[str, Table])
+
+
+def written(page: str, tables: Mapping[str, Table]) -> str:
+    """The page with each of its places filled. A place without a table is an error."""
+
+    def fill(place: re.Match[str]) -> str:
+        begin, name, end = place.groups()
+        return f"{begin}{tables[name].markdown}{end}"
+
+    return _PLACE.sub(fill, page)
+
+
+def places(page: str) -> list[str]:
+    return [name for _, name, _ in _PLACE.findall(page)]
+
+
+def save(tables: Mapping[str, Table]) -> None:
+    """Keeps these tables beside those of other runs, where the page has a place, and writes it."""
+    shown = places(PAGE.read_text(encoding="utf-8"))
+    kept = load() | {name: table for name, table in tables.items() if name in shown}
+    raw = msgspec.json.encode(dict(sorted(kept.items())))
+    RESULTS.write_bytes(msgspec.json.format(raw, indent=1) + b"\n")
+    write()
+
+
+def write() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(written(page, load()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
+    sys.exit(0)

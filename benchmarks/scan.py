@@ -1,0 +1,184 @@
+"""`python -m benchmarks.scan`: a scan of captures against a straightforward script.
+
+The script reads the lines with `json`, decodes with `eth_abi` (Chainlink) or `struct` (Stork),
+finds signers with `coincurve` where that is asked, and writes a row of CSV a price. The scan writes
+all of its tables, and hashes its input. Both are measured in one run, in rounds that take turns. A
+figure is the least processor time of its rounds, on one core.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+from benchmarks.columns import SIGNER, reports, state
+from benchmarks.runners.python_rivals import BODY, OUTER
+from payloads import State, forensics, stork
+from payloads.capture.format import frame_line, header_line
+from payloads.capture.frames import Frame
+from payloads.crypto import recover_many_by
+
+ROUNDS = 3
+_BEGAN = 1_700_000_000 * 10**9
+
+
+def capture(path: Path, venue: str, messages: list[dict[str, Any]], count: int) -> Path:
+    """A capture of so many frames, of these messages by turns."""
+    texts = [json.dumps(message, separators=(",", ":")) for message in messages]
+    with path.open("wb") as stream:
+        stream.write(header_line(venue, {}) + b"\n")
+        for number in range(count):
+            text = texts[number % len(texts)]
+            frame = Frame(venue, 1, "in", "text", _BEGAN + 10**9 * number, text)
+            stream.write(frame_line(frame, text, False) + b"\n")
+    return path
+
+
+def chainlink(path: Path, count: int) -> Path:
+    """Reports of schema 3 with six signatures, as Data Streams sends them."""
+    found = []
+    for raw in reports(1_000):
+        feed, valid, observed = raw[256:288], raw[288:320], raw[320:352]
+        report = {
+            "feedID": "0x" + feed.hex(), "fullReport": "0x" + raw.hex(),
+            "validFromTimestamp": int.from_bytes(valid, "big"),
+            "observationsTimestamp": int.from_bytes(observed, "big"),
+        }  # fmt: skip
+        found.append({"report": report})
+    return capture(path, "chainlink", found, count)
+
+
+def stork_updates(path: Path, count: int, assets: int) -> Path:
+    """Updates of so many assets."""
+    found = []
+    for at in range(1_000):
+        values = [stork.Asset(index + 1, 10**18 + at) for index in range(assets)]
+        raw = SIGNER.sign(values, timestamp_ns=_BEGAN + at * 10**9).encode()
+        found.append({"type": "signed_ecdsa", "p": "0x" + raw.hex()})
+    return capture(path, "stork", found, count)
+
+
+# --- the script -----------------------------------------------------------------------------------
+
+
+def messages(path: Path) -> Iterator[tuple[int, Any]]:
+    with path.open() as stream:
+        for line in stream:
+            record = json.loads(line)
+            if "text" in record:
+                yield record["at"], json.loads(record["text"])
+
+
+def script_chainlink(path: Path, out: Path, recovers: bool) -> None:
+    decode = import_module("eth_abi").decode
+    with out.open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        for at, message in messages(path):
+            raw = bytes.fromhex(message["report"]["fullReport"][2:])
+            context, blob, rs, ss, raw_vs = decode(OUTER, raw)
+            report = decode(BODY, blob)
+            signers = chainlink_signers(context, blob, rs, ss, raw_vs) if recovers else []
+            for name, value in zip(("price", "bid", "ask"), report[6:], strict=True):
+                rows.writerow((at, report[0].hex(), name, value, report[2], *signers))
+
+
+def chainlink_signers(context: Any, blob: bytes, rs: Any, ss: Any, raw_vs: bytes) -> list[str]:
+    keccak = import_module("eth_utils").keccak
+    public_key = import_module("coincurve").PublicKey
+    digest = keccak(keccak(blob) + b"".join(context))
+    found = []
+    for r, s, v in zip(rs, ss, raw_vs, strict=False):
+        key = public_key.from_signature_and_message(r + s + bytes([v]), digest, hasher=None)
+        found.append(keccak(key.format(compressed=False)[1:])[12:].hex())
+    return found
+
+
+_UPDATE = struct.Struct(">32s32sBHQ")
+_ASSET = struct.Struct(">Hqq")
+
+
+def script_stork(path: Path, out: Path, recovers: bool) -> None:
+    keccak = import_module("eth_utils").keccak
+    public_key = import_module("coincurve").PublicKey
+    with out.open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        for at, message in messages(path):
+            raw = bytes.fromhex(message["p"][2:])
+            r, s, v, taxonomy, observed = _UPDATE.unpack_from(raw)
+            signer = ""
+            if recovers:
+                digest = keccak(raw[65:])
+                key = public_key.from_signature_and_message(r + s + bytes([v]), digest, hasher=None)
+                signer = keccak(key.format(compressed=False)[1:])[12:].hex()
+            for asset, high, low in _ASSET.iter_unpack(raw[75:]):
+                rows.writerow((at, taxonomy, asset, high << 64 | low % 2**64, observed, signer))
+
+
+# --- the scan -------------------------------------------------------------------------------------
+
+
+def scan(path: Path, folder: Path, states: Any) -> None:
+    out = Path(tempfile.mkdtemp(dir=folder))
+    forensics.scan(path, out=out, state=states, recovers=states is not None, jobs=1)
+
+
+def row(what: str, count: int, first: Callable[[], None], second: Callable[[], None]) -> None:
+    best = [float("inf")] * 2
+    for _ in range(ROUNDS):
+        for index, work in enumerate((first, second)):
+            begun = process_time()
+            work()
+            best[index] = min(best[index], (process_time() - begun) * 1e6 / count)
+    script, ours = best
+    print(f"| {what} | {script:.1f} | {ours:.1f} | {script / ours:.1f} |", flush=True)
+
+
+def on_two_cores(path: Path, folder: Path, count: int) -> None:
+    """The time of one process and of two; only of use where two cores have nothing else to do."""
+    took = []
+    for jobs in (1, 2):
+        begun = time.perf_counter()
+        out = Path(tempfile.mkdtemp(dir=folder))
+        forensics.scan(path, out=out, jobs=jobs, part_bytes=8 * 2**20)
+        took.append(time.perf_counter() - begun)
+    load = os.getloadavg()[0]
+    print(f"\n{count:,} frames, recovered: {took[0]:.1f} s in one process, {took[1]:.1f} s in two: "
+          f"{took[0] / took[1]:.2f} times (load {load:.1f} before the end)")  # fmt: skip
+
+
+def main(count: int) -> None:
+    print(f"signers by {recover_many_by()}; {count:,} frames\n")
+    print("| µs of a core a frame | script | scan | times |\n|---|---:|---:|---:|")
+    trusted = State.from_dict({"contract": "stork-fast-1.0.0", "signer": SIGNER.address, "now": 1})
+    few = max(1_000, count // 5)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        table = folder / "script.csv"
+        forensics.scan(stork_updates(folder / "warm", 100, 1), out=folder / "warmed", jobs=1)
+        for what, make, script, states in (
+            ("Chainlink", chainlink, script_chainlink, state()),
+            ("Stork, 1 asset", partial(stork_updates, assets=1), script_stork, trusted),
+            ("Stork, 20 assets", partial(stork_updates, assets=20), script_stork, trusted),
+        ):
+            many, some = folder / f"{what}.jsonl", folder / f"{what} few.jsonl"
+            make(many, count)
+            make(some, few)
+            row(what, count, partial(script, many, table, False), partial(scan, many, folder, None))
+            row(f"{what}, verified", few, partial(script, some, table, True),
+                partial(scan, some, folder, states))  # fmt: skip
+        on_two_cores(folder / "Chainlink few.jsonl", folder, few)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 30_000)
