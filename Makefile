@@ -40,7 +40,8 @@ test: $(STAMP)-test ## Run the tests (Python alone; under four minutes on two co
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 test-onchain: $(STAMP)-onchain ## Compare with solc and the real contracts in an EVM (wants Node.js)
-	@PAYLOADS_ONCHAIN=1 $(BIN)/python -m pytest -q tests/onchain
+	@$(BIN)/python -m tests.onchain.build >/dev/null && $(BIN)/python -m tests.onchain.rpcnode
+	@PAYLOADS_ONCHAIN=1 $(BIN)/python -m pytest -q -n auto --dist loadfile tests/onchain
 
 test-interop: $(STAMP)-test ## Let the vendor's own client talk to our simulators (wants Node.js)
 	@PAYLOADS_INTEROP=1 $(BIN)/python -m pytest -q -rs tests/interop

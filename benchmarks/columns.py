@@ -12,6 +12,7 @@ from importlib import import_module
 from time import process_time
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from benchmarks.runners.python_rivals import BODY, OUTER
@@ -77,7 +78,7 @@ def main() -> None:
     print(f"signers by {recover_many_by()}; batches of {MANY:,}")
     raws = reports(1_000) * (MANY // 1_000)
     texts = ["0x" + raw.hex() for raw in raws]
-    array = pa.array(raws, pa.binary())
+    array, fixed = pa.array(raws, pa.binary()), pa.array(raws, pa.binary(len(raws[0])))
 
     def by_eth_abi() -> None:
         for text in texts[:FEW]:
@@ -95,6 +96,8 @@ def main() -> None:
             "columns.decode, from a list of hex": (MANY, lambda: columns.decode(texts)),
             "columns.decode, from a list of bytes": (MANY, lambda: columns.decode(raws)),
             "columns.decode, from an Arrow array of bytes": (MANY, lambda: columns.decode(array)),
+            "columns.decode, from one of a fixed size": (MANY, lambda: columns.decode(fixed)),
+            "a copy of the bytes": (MANY, lambda: np.frombuffer(fixed.buffers()[1], "u1").copy()),
             "columns.encode": (MANY, lambda: columns.encode(tables)),
         },
     )

@@ -253,9 +253,8 @@ def main() -> int:
         print("the time was up before it was known which test runs which line: none was tried")
         return 0
     if recorded.failed:
-        print("these tests fail without any mutant:", *recorded.failed, sep="\n", file=sys.stderr)
-        return 2
-    return _try(mutants, recorded, given.jobs, given.budget, until)
+        print("left out, for they fail without any mutant:", *recorded.failed, sep="\n")
+    return _try(mutants, recorded.without_failed(), given.jobs, given.budget, until)
 
 
 def _recorded(kept: Path | None, jobs: int, until: float) -> Record | None:

@@ -25,6 +25,7 @@ from payloads.abi.fields import field
 from payloads.abi.units import MILLISECONDS, NANOSECONDS, PRICE, SECONDS
 from payloads.arrays import rows as inputs
 from payloads.chainlink import calldata as chainlink_calls
+from payloads.chainlink.compressed import decompress
 from payloads.chainlink.schemas import PUBLISHED_TABLES, SCHEMAS, ReportHead, schema
 from payloads.columns import decoding
 from payloads.errors import Misuse, PayloadError
@@ -441,6 +442,26 @@ def test_updates_that_begin_like_snappy() -> None:
     random = Random(5)
     batch = [random.randbytes(65) + corpus.entry("st-001").raw[65:] for _ in range(400)]
     assert_equal_tables(*both_ways(lambda: columns.decode(batch)))
+
+
+@pytest.mark.parametrize("assets_", [4, 40])
+def test_updates_that_are_snappy_are_taken_for_snappy(assets_: int) -> None:
+    """The evidence of a time where Stork has it is weaker, so the fast way must leave them."""
+    listed = [Asset(0x1234, -5)] * assets_
+    raws = [SIGNER.sign(listed, timestamp_ns=10**18 + n).encode() for n in range(30)]
+    size = len(raws[0])
+    # One literal: its size, its tag, and its length less one.
+    content = size - (4 if size < 260 else 5)
+    length = bytes([60 << 2, content - 1]) if size < 260 else (
+        bytes([61 << 2]) + (content - 1).to_bytes(2, "little")
+    )  # fmt: skip
+    head = bytes([content & 0x7F | 0x80, content >> 7]) + length
+    batch = [head + raw[len(head) :] for raw in raws]
+    assert all(decompress(raw) == raw[len(head) :] for raw in batch)
+    fast, slow = both_ways(lambda: columns.decode(batch))
+    assert_equal_tables(fast, slow)
+    assert "stork_updates" not in fast
+    assert_equal_tables(*both_ways(lambda: columns.decode(raws)))
 
 
 # --- schemas from the field tables ----------------------------------------------------------------

@@ -389,3 +389,13 @@ def test_an_update_with_another_length_is_no_argument(more: int) -> None:
     raw = _update(10**18) + (b"\0\1" + bytes(15) + b"\1")
     assert found_in(_word(32) + _word(len(raw)) + raw) == [(64, raw)]
     assert found_in(_word(32) + _word(len(raw) + more) + raw) == []
+
+
+@pytest.mark.parametrize("before", range(0, 33, 3))
+def test_the_padding_of_an_update_ends_with_its_word(before: int) -> None:
+    """Wherever the argument stands: what follows is the next argument."""
+    raw = _update(10**18)
+    data = b"\7" * before + _as_argument(raw) + b"\7" * 40
+    assert found_in(data) == [(before + 64, raw)]
+    short = b"\7" * before + _as_argument(raw)[:-1] + b"\7" * 40
+    assert found_in(short) == []

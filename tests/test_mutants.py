@@ -94,3 +94,10 @@ def test_when_the_time_is_up_what_runs_is_stopped() -> None:
     until = time.monotonic() + 1
     begun = [*mutant_runs.in_forks([_spin, lambda: True, lambda: True], 2, until=until)]
     assert [(number, fine) for number, fine, _ in begun] == [(1, True), (2, True)]
+
+
+def test_a_test_that_fails_without_a_mutant_is_left_out() -> None:
+    record = mutant_runs.Record({"a": 2.0, "b": 1.0, "c": 3.0}, {"x": {1: ["a", "b"]}}, ["b"])
+    assert record.tests_of("x", range(1, 2)) == ["b", "a"]
+    assert record.without_failed().tests_of("x", range(1, 2)) == ["a"]
+    assert record.without_failed().seconds == {"a": 2.0, "c": 3.0}

@@ -709,6 +709,20 @@ def test_calldata_needs_a_word_for_each_argument() -> None:
             assert [check.name for check in verdict.checks] == ["calldata"]
 
 
+@pytest.mark.parametrize("pay", [None, b""])
+def test_a_call_names_no_token_where_nothing_is_charged(pay: bytes | None) -> None:
+    raw = full_report()
+    free = chainlink_state(fee_manager=None)
+    call = chainlink.encode_calldata(raw, pay=pay, state=free)
+    assert call == chainlink.encode_calldata(raw)
+    assert chainlink.judge_calldata(call, free).accepted
+    with pytest.raises(Misuse, match="the fee manager charges"):
+        chainlink.encode_calldata(raw, pay=pay, state=chainlink_state())
+    with pytest.raises(Misuse, match="a state of another system"):
+        chainlink.encode_calldata(raw, pay=pay, state=stork_state())
+    assert chainlink.encode_calldata(raw, "verifyView", state=chainlink_state("v0.5.1"))
+
+
 def test_snappy_holds_at_most_a_payload() -> None:
     most = bytes(4 * 2**20)
     assert decompress(compress(most)) == most
@@ -829,6 +843,20 @@ def test_the_arguments_of_an_error_have_their_types() -> None:
         assert error.read(data + b"\0") is None
         assert error.read(data[:-1]) is None
     assert type(read_revert(DIGEST_INACTIVE_V5.data(digest)).args[0]) is HexBytes
+
+
+def test_a_verdict_is_equal_to_verdicts_only() -> None:
+    verdict = stork.judge(update(1), stork_state())
+    assert verdict == stork.judge(update(1), stork_state())
+    assert verdict != stork.judge(update(2), stork_state(verification_fee=7))
+    assert verdict not in (True, None, "accepted")
+
+
+@pytest.mark.parametrize("generation", ["v0.3.0", "v0.4.0", "v0.5.0"])
+def test_a_state_may_know_a_payload_by_its_digest(generation: str) -> None:
+    state = chainlink_state(generation)
+    assert state.may_know(full_report())
+    assert state.may_know(b"\7" * 500) is (generation == "v0.4.0")
 
 
 def test_further_findings_stand_behind_the_others() -> None:

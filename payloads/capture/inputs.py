@@ -31,7 +31,7 @@ from msgspec.structs import replace
 
 from payloads.abi.fields import Record
 from payloads.capture.compression import decompressed
-from payloads.capture.format import BrokenLine, Header, Placed, record_of
+from payloads.capture.format import BrokenLine, Header, LaterFormat, Placed, record_of
 from payloads.capture.frames import Frame, Incident
 from payloads.capture.importers import any_file
 from payloads.capture.importers.messages import ReadOptions
@@ -203,7 +203,7 @@ def _header(head: bytes) -> Header | None:
     line, end, _ = head.partition(b"\n")
     try:
         record = record_of(line, 1, bool(end))
-    except Exception:  # of a later format, which is told when it is read
+    except LaterFormat:  # which is told when it is read
         return None
     return record if isinstance(record, Header) else None
 

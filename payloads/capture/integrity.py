@@ -105,7 +105,7 @@ class _Checking:
         self._problems: list[Problem] = []
         self._count = 0
         self._lines = self._frames = self._stated_at = self._latest = self._latest_line = 0
-        self._began = self._ended = 0
+        self._began = self._ended = self._frames_before = 0
         self._suspects: list[Problem] = []
         self._hashes, self._last_hash, self._end_line = 0, "", 0
 
@@ -220,8 +220,6 @@ class _Checking:
         self._began = self._began or header.created
         self._latest, self._latest_line, self._stated_at = header.created, number, number - 1
         self._frames_before = self._frames
-
-    _frames_before = 0
 
     @property
     def _part(self) -> int | None:

@@ -46,6 +46,7 @@ def policy_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.argument("folder", metavar="DIR")
 @policy_options
 @click.option("--memory", default="1GB", show_default=True, help="What the search may take.")
+@click.option("--files", is_flag=True, help="First check again that the captures are unchanged.")
 @click.option("--all", "everything", is_flag=True, help="Suppressed and known findings as well.")
 @click.option("--sarif", "as_sarif", is_flag=True, help="One log of SARIF 2.1.0.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a finding.")
@@ -57,6 +58,7 @@ def findings(
     baseline: str | None,
     sql: tuple[str, ...],
     memory: str,
+    files: bool,
     everything: bool,
     as_sarif: bool,
     as_json: bool,
@@ -76,10 +78,14 @@ def findings(
     """
     import sys
 
-    from payloads.forensics.findings import find
+    from payloads.forensics.files import examine
+    from payloads.forensics.findings import check, find
 
     if as_json and as_sarif:
         raise Misuse("cannot be both", field="--json", expected="--json or --sarif")
+    check(policy=policy, baseline=baseline, sql=sql)
+    if files:
+        examine(folder)
     found = find(folder, policy=policy, baseline=baseline, sql=sql, memory_limit=memory)
     found.write(folder)
     if as_sarif:

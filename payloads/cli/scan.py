@@ -103,9 +103,12 @@ def scan(
     """
     from payloads.capture.importers.messages import ReadOptions
     from payloads.forensics import run
+    from payloads.forensics.findings import check
 
     if no_recover and (state or signers):
         raise Misuse("verdicts and signers have to be recovered", field="--no-recover")
+    if not no_findings:
+        check(policy=policy, baseline=baseline, sql=sql)  # not after hours of scanning
     display = _Display()
     options = ReadOptions(
         kind=kind, venue=assume_venue, text_field=text_field, time_field=time_field,

@@ -54,6 +54,9 @@ class Reading(Record, frozen=True):
         return ReadOptions(venue=venue, hosts=tuple(hosts), **found)
 
 
+PLAIN = Reading()
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A payload as it came in, or the error of reading it, with its place.
@@ -99,7 +102,7 @@ def _time(at: str | None) -> str:
         return ""
 
 
-def items(sources: Iterable[str], reading: Reading = Reading()) -> Iterator[Item]:  # noqa: B008
+def items(sources: Iterable[str], reading: Reading = PLAIN) -> Iterator[Item]:
     """Everything that the sources hold. No source at all means standard input."""
     named = list(sources)
     if not named:

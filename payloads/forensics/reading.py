@@ -282,7 +282,7 @@ class _Rows:
         elif isinstance(record, Frame | Incident) and self._is_wanted(record):
             row |= self._shared(record)
             if isinstance(record, Incident):
-                self._frames.append(row | _incident(record))
+                self._frames.append(row | _incident(record) | self._reply(record, row))
             else:
                 self._frames.append(row | self._frame(record, row))
 
@@ -311,6 +311,17 @@ class _Rows:
             "connection": connection_of(self._origin, record.connection),
             "redacted": record.redacted,
         }
+
+    def _reply(self, incident: Incident, row: dict[str, Any]) -> dict[str, Any]:
+        """What an answer over HTTP is beside an incident: its payloads are added."""
+        if (reply := incident.reply) is None:
+            return {}
+        body = reply.body.decode("utf-8", "replace")
+        frame = Frame(incident.venue, incident.connection, "in", "text", incident.at, body)
+        found = self._frame(frame, row)
+        if found["kind"] != "signed":  # of a login, or an error in words
+            return {}
+        return {"kind": "signed", "direction": "in", "payloads": found["payloads"]}
 
     def _frame(self, frame: Frame, row: dict[str, Any]) -> dict[str, Any]:
         """What a frame is; its payloads and events are added."""

@@ -145,10 +145,11 @@ def _feeds(folder: Folder) -> Figures:
     """Each feed: how much came, how late, and for how long nothing did."""
     rows = folder.rows(
         f"""
-        WITH each AS (
-          SELECT system, feed, frame, index, any_value(at_ns) AS at_ns,
-                 any_value(latency_ns) AS latency_ns, bool_and(passed) AS passed
-          FROM prices GROUP BY system, feed, frame, index
+        WITH one AS (  -- a row a payload: a feed's payloads all have the same fields
+          SELECT system, feed, min(field) AS field FROM prices GROUP BY system, feed
+        ), each AS (
+          SELECT p.* FROM prices p JOIN one ON p.feed = one.feed AND p.field = one.field
+            AND p.system IS NOT DISTINCT FROM one.system
         ), after AS (
           SELECT *, at_ns - lag(at_ns) OVER (PARTITION BY system, feed ORDER BY at_ns, frame, index)
                  AS silence FROM each

@@ -38,16 +38,12 @@ def write(
     paths: Sequence[Path],
     out_dir: Path,
     states: Sequence[State] = (),
-    problems: dict[int, list[str]] | None = None,
 ) -> None:
-    """The tables of these captures, in a folder as a scan writes it.
-
-    `problems` are what is wrong with an input, where that is not in its lines.
-    """
+    """The tables of these captures, in a folder as a scan writes it."""
     rows: Rows = {table: [] for table in TABLES}
     captures: dict[str, int] = {}
     for number, path in enumerate(paths):
-        _Input(number, path, rows, states, captures).read((problems or {}).get(number, []))
+        _Input(number, path, rows, states, captures).read()
     for table in MAPPED:
         folder = out_dir / table
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +67,7 @@ class _Input:
         self.number, self.path, self.rows, self.states = number, path, rows, states
         self.captures = captures
 
-    def read(self, problems: list[str]) -> None:
+    def read(self) -> None:
         header, ended, frames, raw = Header(0), False, 0, self.path.read_bytes()
         for line, offset, record in _records(raw):
             if isinstance(record, Header):
@@ -87,7 +83,7 @@ class _Input:
                 "input": self.number, "path": str(self.path), "bytes": len(raw),
                 "sha256": sha256(raw).hexdigest(), "kind": "capture", "venue": header.venue,
                 "capture": header.id, "part": header.part, "created": header.created,
-                "frames": frames, "complete": ended, "read": True, "problems": problems,
+                "frames": frames, "complete": ended, "read": True, "problems": [],
             }
         )  # fmt: skip
 
@@ -149,7 +145,7 @@ class _Input:
         system = leaf.system or place["venue"]
         facts: dict[str, Any] = {
             "system": system, "form": leaf.form, "path": leaf.path, "direction": direction,
-            "raw": raw or None, "size": len(raw), "signatures": 0,
+            "raw": raw or None, "size": len(raw) or None, "signatures": 0,
             "payload_hash": "0x" + sha256(raw).hexdigest() if raw else None,
         }  # fmt: skip
         if leaf.error is not None:
@@ -158,7 +154,12 @@ class _Input:
             facts |= _facts(value)
             notes = [note for note in leaf.notes if note.code == "frame-contradicts-payload"]
             facts["contradiction"] = "; ".join(note.message for note in notes) or None
-        passed = self._verdict(place, system, raw) if raw else None
+        passed = None
+        if raw:
+            passed = self._verdict(place, system, raw)
+        elif self.states:
+            row = {key: place[key] for key in ("frame", "index")}
+            self.rows["verdicts"].append(row | {"problem": "not signed by anybody"})
         self.rows["payloads"].append(place | facts)
         if leaf.error is None:
             self._prices(place, facts, value, passed)
@@ -245,9 +246,9 @@ def _raw(message: dict[str, Any]) -> bytes:
 
 def _facts(value: Any) -> dict[str, Any]:
     if isinstance(value, SignedUpdate | UnsignedUpdate):
-        facts: dict[str, Any] = {"observed": value.timestamp_ns, "canonical": True}
+        facts: dict[str, Any] = {"observed": value.timestamp_ns}
         if isinstance(value, SignedUpdate):
-            facts |= {"schema": value.layout, "unsigned_bytes": 0}
+            facts |= {"schema": value.layout, "unsigned_bytes": 0, "canonical": True}
             facts |= {"signatures": 1, "signed_hash": "0x" + value.signing_digest.hex()}
         return facts
     report = value.report

@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 from payloads.cli.main import main
 from payloads.errors import Malformed, Misuse
 from payloads.forensics import rules, search
+from payloads.forensics.files import examine
 from payloads.forensics.findings import Findings, find
 from payloads.forensics.policy import Policy
 from payloads.forensics.rules import SEVERITIES, Rule, load, ours, parse
@@ -33,17 +34,17 @@ TODAY = datetime.date(2026, 11, 30)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path], dict[int, list[str]]]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
     """A folder with the tables of a stage, and its captures."""
     folder = tmp_path_factory.mktemp("found")
     (folder / "files").mkdir()
-    paths, problems = Stage(5, FAULTS).write(folder / "files")
-    slow_mapper.write(paths, folder / "scan", planted.STATES, problems)
-    return folder / "scan", paths, problems
+    paths = Stage(5, FAULTS).write(folder / "files")
+    slow_mapper.write(paths, folder / "scan", planted.STATES)
+    return folder / "scan", paths
 
 
 @pytest.fixture(scope="module")
-def scan(made: tuple[Path, list[Path], dict[int, list[str]]]) -> Path:
+def scan(made: tuple[Path, list[Path]]) -> Path:
     return made[0]
 
 
@@ -128,15 +129,14 @@ def test_rows_lead_to_the_records_in_the_files(found: Findings) -> None:
 
 
 def test_fingerprints_do_not_depend_on_files(
-    made: tuple[Path, list[Path], dict[int, list[str]]], found: Findings, tmp_path: Path
+    made: tuple[Path, list[Path]], found: Findings, tmp_path: Path
 ) -> None:
-    _, paths, problems = made
+    _, paths = made
     copies = []
     for path in reversed(paths):
         copies.append(tmp_path / f"other {path.name}")
         copies[-1].write_bytes(path.read_bytes())
-    others = {len(paths) - 1 - number: words for number, words in problems.items()}
-    slow_mapper.write(copies, tmp_path / "scan", planted.STATES, others)
+    slow_mapper.write(copies, tmp_path / "scan", planted.STATES)
     again = find(tmp_path / "scan")
     assert sorted(each.fingerprint for each in again.findings) == sorted(
         each.fingerprint for each in found.findings
@@ -547,6 +547,36 @@ def test_codes_stand_for_one_rule(tmp_path: Path) -> None:
         load([tmp_path / "missing.sql"])
     with pytest.raises(Malformed, match="not a code"):
         parse("SELECT 1", "a b")
+
+
+# --- the files ---
+
+
+def test_files_are_examined_again_and_again(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    paths = Stage(5, ["altered-file", "incomplete-file"]).write(tmp_path / "files")
+    slow_mapper.write(paths, tmp_path / "scan")
+    policy = tmp_path / "policy.toml"
+    codes = {"altered-file", "incomplete-file"}
+    policy.write_text("".join(f"[rules.{each.code}]\noff = true\n" for each in ours()
+                              if each.code not in codes))  # fmt: skip
+    assert run(tmp_path / "scan", "--policy", policy).exit_code == 0
+    for _ in range(2):
+        result = run(tmp_path / "scan", "--policy", policy, "--files", "--json")
+        assert result.exit_code == 1
+        found = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [(each["code"], each["count"]) for each in found] == [
+            ("altered-file", 1), ("incomplete-file", 1)
+        ]  # fmt: skip
+        assert "are not what was written" in found[0]["sentence"]
+        assert found[0]["rows"][0]["path"].endswith("altered 1.jsonl")
+        assert "the end record is missing" in found[1]["sentence"]
+    # What is no longer there cannot be examined.
+    for path in paths:
+        path.unlink()
+    assert run(tmp_path / "scan", "--policy", policy, "--files").exit_code == 0
+    with pytest.raises(Misuse, match="not the folder of a scan"):
+        examine(tmp_path)
 
 
 # --- the command ----------------------------------------------------------------------------------

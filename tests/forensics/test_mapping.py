@@ -50,14 +50,14 @@ def both_ways(content: bytes, states: Any = None) -> dict[str, pa.RecordBatch]:
 STATES = [kit.state(), kit.stork_state()]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 2**32))
 def test_every_way_gives_the_same_tables(seed: int) -> None:
     both_ways(kit.content(kit.mixed(25, seed)), STATES)
 
 
 def test_each_row_is_what_the_single_functions_say() -> None:
-    content = kit.content(kit.mixed(150))
+    content = kit.content(kit.mixed(110))
     found = both_ways(content, STATES)
     payload_rows = {(row["frame"], row["index"]): row for row in kit.rows(found["payloads"])}
     by_frame = {row["frame"]: row for row in kit.rows(found["frames"])}
@@ -74,7 +74,7 @@ def test_each_row_is_what_the_single_functions_say() -> None:
             else:
                 seen += check_message(record, row, payload_rows, found)
         offset += len(line) + 1
-    assert seen == len(payload_rows) > 80
+    assert seen == len(payload_rows) > 60
 
 
 def check_message(

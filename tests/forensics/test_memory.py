@@ -11,7 +11,7 @@ from tests.forensics import kit
 from tests.memory_limit import needs_measure, run_limited
 
 # Several times the memory of a block, and a small part of the large input and its tables.
-MOST = 60 * 10**6
+MOST = 50 * 10**6
 
 
 def scan_in_small_blocks(path: str, out: str) -> None:
@@ -22,7 +22,7 @@ def scan_in_small_blocks(path: str, out: str) -> None:
 
 
 @needs_measure
-@pytest.mark.parametrize("times", [1, 40])
+@pytest.mark.parametrize("times", [1, 25])
 def test_memory_does_not_grow_with_the_input(times: int, tmp_path: Path) -> None:
     lines = [kit.line(kit.chainlink_frame(kit.report(number), number)) for number in range(500)]
     path = tmp_path / "capture.jsonl"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from payloads.forensics.files import examine
 from payloads.forensics.findings import Findings, find
 from payloads.forensics.rules import ours
 from tests.forensics import planted, slow_mapper
@@ -23,8 +24,8 @@ MIXES = int(os.environ.get("PAYLOADS_PLANTED", "3"))
 def findings_of(stage: Stage, folder: Path) -> Findings:
     files, out = folder / "files", folder / "out"
     files.mkdir(parents=True)
-    paths, problems = stage.write(files)
-    slow_mapper.write(paths, out, planted.STATES, problems)
+    slow_mapper.write(stage.write(files), out, planted.STATES)
+    examine(out)
     return find(out)
 
 

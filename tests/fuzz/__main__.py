@@ -1,4 +1,4 @@
-"""Fuzz one target, or all of them, each in a process of its own.
+"""Fuzz one target, or all of them, each in a process of its own, as many at once as cores.
 
     python -m tests.fuzz                       # every target, 20 seconds each
     python -m tests.fuzz decode --time 600     # one target, ten minutes
@@ -15,9 +15,12 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from tests.fuzz.targets import ROOT, TARGETS, seeds
 
@@ -32,14 +35,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzz the entries that hostile bytes reach.")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
     parser.add_argument("--time", type=int, default=20, help="seconds for each target")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="targets at once; %(default)s"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the counts for docs/testing.md")
     given = parser.parse_args()
     if unknown := set(given.targets) - set(TARGETS):
         parser.error(f"no such target: {', '.join(sorted(unknown))}")
+    if given.jobs < 1:
+        parser.error("--jobs must be 1 or more")
     if importlib.util.find_spec("atheris") is None:
         print("fuzzing is skipped: atheris is not installed here", file=sys.stderr)
         return 0
-    results = {name: run(name, given.time) for name in given.targets or TARGETS}
+    names = given.targets or [*TARGETS]
+    with ThreadPoolExecutor(given.jobs) as pool:
+        results = dict(zip(names, pool.map(partial(run, seconds=given.time), names), strict=True))
     broken = [name for name, result in results.items() if not result["held"]]
     if given.keep:
         kept = json.loads(RESULTS.read_text(encoding="utf-8")) | results
@@ -64,9 +74,9 @@ def run(name: str, seconds: int) -> dict[str, int | bool]:
     counts = [line for line in lines if line.startswith("Done ")]
     covered = re.findall(r"cov: (\d+)", "\n".join(lines))
     word = "held" if done.returncode == 0 else "BROKEN"
-    print(f"{name:14} {word:6}  {counts[-1] if counts else ''}", flush=True)
-    if done.returncode:
-        print(*lines[-30:], sep="\n")
+    said = [f"{name:14} {word:6}  {counts[-1] if counts else ''}"]
+    # In one piece, because other targets run at the same time.
+    print("\n".join(said + (lines[-30:] if done.returncode else [])), flush=True)
     counted = re.match(r"Done (\d+) runs in (\d+)", counts[-1]) if counts else None
     runs, took = map(int, counted.groups()) if counted else (0, seconds)
     branches = max(map(int, covered), default=0)

@@ -36,6 +36,8 @@ from tests.onchain.oracle import keccak256
 HERE: Final = Path(__file__).resolve().parent / "node"
 STARTED_IN_SECONDS: Final = 60
 GAS: Final = 15_000_000
+# Files of tests run side by side, in workers.
+_WORKER: Final = os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 
 def ensure_hardhat() -> Path:
@@ -49,7 +51,10 @@ def ensure_hardhat() -> Path:
         _say("installing a JSON-RPC node")
         _run(INSTALL, cwd=folder, seconds=INSTALL_SECONDS)
         done.write_bytes(wanted)
-    shutil.copy(HERE / "hardhat.config.cjs", folder / "hardhat.config.cjs")
+    config, scratch = folder / "hardhat.config.cjs", folder / f"{_WORKER}.cjs"
+    # Renamed into place: a node that starts for another worker never sees half of it.
+    shutil.copy(HERE / config.name, scratch)
+    scratch.replace(config)
     return folder
 
 
@@ -76,7 +81,7 @@ class HardhatNode:
         script = folder / "node_modules" / "hardhat" / "internal" / "cli" / "bootstrap.js"
         command = ("node", str(script), "node", "--hostname", "127.0.0.1", "--port", str(port))
         quiet = {"HARDHAT_DISABLE_TELEMETRY_PROMPT": "true", "CI": "true", "DO_NOT_TRACK": "1"}
-        self._log = (folder / f"node {self.chain_id}.log").open("w")
+        self._log = (folder / f"node {self.chain_id} {_WORKER}.log").open("w")
         self._process = subprocess.Popen(
             command,
             cwd=folder,
@@ -182,3 +187,7 @@ def calldata(signature: str, *args: object) -> bytes:
 
 def returned(types: list[str], data: bytes) -> Any:
     return decode(types, data)
+
+
+if __name__ == "__main__":
+    ensure_hardhat()
