@@ -43,6 +43,8 @@ from payloads.inputs import to_path
 
 # Paths of one command, those in folders included.
 MAX_INPUTS = 100_000
+# PATH_MAX of Linux; a pattern of many brackets takes the square of its length.
+MAX_NAME = 4096
 # Inputs that `merged` has open at a time: those whose times overlap.
 MAX_MERGED = 100
 _READ = 64 * 1024
@@ -320,13 +322,18 @@ def _found(path: str, options: ReadOptions, waiting: Waiting | None) -> Iterator
     if path == "-" or (os.path.exists(to_path(path)) and not os.path.isdir(path)):
         yield Input(path, options, waiting=waiting)
         return
-    names = [path] if os.path.isdir(path) else sorted(glob.glob(path, recursive=True))
+    names = [path] if os.path.isdir(path) else _matching(path)
     if not names:
         raise Misuse(f"cannot read {path}: no such file or folder")
     for name in names:
         inside = _inside(name) if os.path.isdir(name) else [(name, _special(name))]
         for member, problem in inside:
             yield Input(member, options, problem=problem, in_folder=True, waiting=waiting)
+
+
+def _matching(pattern: str) -> list[str]:
+    """The names that a pattern matches. No name is longer than a path, nor is a pattern read."""
+    return sorted(glob.glob(pattern, recursive=True)) if len(pattern) <= MAX_NAME else []
 
 
 def _inside(folder: str) -> Iterator[tuple[str, Malformed | None]]:

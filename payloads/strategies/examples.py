@@ -16,23 +16,24 @@ from payloads.strategies.systems import Network
 from payloads.verdicts.state import State
 
 T = TypeVar("T")
-# So few at once that a reader of a pipe need not wait for long.
-_BATCH = 50
+# So few at once that a reader of a pipe need not wait for long, and at first fewer still.
+_FIRST, _MOST = 4, 64
 
 
 def examples(strategy: st.SearchStrategy[T], *, number: int = 0) -> Iterator[T]:
     """Examples without end; the same for the same `number`."""
+    size = _FIRST
     while True:
-        yield from _batch(strategy, number)
-        number += 1
+        yield from _batch(strategy, number, size)
+        number, size = number + 1, min(2 * size, _MOST)
 
 
-def _batch(strategy: st.SearchStrategy[T], number: int) -> list[T]:
+def _batch(strategy: st.SearchStrategy[T], number: int, size: int) -> list[T]:
     found: list[T] = []
 
     @seed(number)
     @settings(
-        max_examples=_BATCH,
+        max_examples=size,
         deadline=None,
         database=None,
         phases=[Phase.generate],
