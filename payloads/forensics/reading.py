@@ -32,7 +32,14 @@ from payloads.forensics.events import events_in
 from payloads.forensics.items import ITEMS, batch, concat
 from payloads.forensics.opening import content_of, found_in, is_plain, system_of
 from payloads.forensics.shapes import Shaped, shaped
-from payloads.forensics.tables import CONNECTION_BITS, EVENTS, FRAMES, OFFSET_BITS, empty
+from payloads.forensics.tables import (
+    CONNECTION_BITS,
+    EVENTS,
+    FRAMES,
+    OFFSET_BITS,
+    batch_of_rows,
+    empty,
+)
 from payloads.inputs import to_bytes
 from payloads.recognise import Decoded, decode, to_dict
 from payloads.system import Claims, Found
@@ -288,9 +295,9 @@ class _Rows:
 
     def read(self) -> Read:
         return Read(
-            pa.RecordBatch.from_pylist(self._frames, schema=FRAMES),
-            pa.RecordBatch.from_pylist(self._items, schema=ITEMS),
-            pa.RecordBatch.from_pylist(self._events, schema=EVENTS),
+            batch_of_rows(self._frames, FRAMES),
+            batch_of_rows(self._items, ITEMS),
+            batch_of_rows(self._events, EVENTS),
             self._count,
         )
 

@@ -42,12 +42,13 @@ from payloads.forensics.tables import (
     MOST_INPUTS,
     TABLES,
     TABLES_REVISION,
+    batch_of_rows,
     empty,
 )
 from payloads.forensics.work import Done, Filters, Settings, Task, work
 from payloads.forensics.workers import Worker, WorkerEnded
 from payloads.forensics.writing import prepare, write_text, write_whole
-from payloads.inputs import to_path
+from payloads.inputs import checked_text, to_path
 from payloads.verdicts.state import State
 
 _READ = 2**20
@@ -164,7 +165,7 @@ def scan(
     know. What cannot be read is in `frames`, and in `problems` of the scan.
     """
     settings = Settings(
-        str(to_path(out)),
+        checked_text(str(to_path(out)), "out"),
         Selection(tuple(venues), since, until),
         Filters(tuple(map(str.lower, feeds)), tuple(map(str.lower, signers)), tuple(verdicts)),
         now,
@@ -572,7 +573,7 @@ class _Running:
                     "read": not self._problems(number), "problems": self._problems(number),
                 }
             )  # fmt: skip
-        return pa.RecordBatch.from_pylist(rows, schema=INPUTS)
+        return batch_of_rows(rows, INPUTS)
 
 
 # Kinds of files that are lists of payloads and nothing else.

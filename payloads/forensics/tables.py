@@ -11,8 +11,9 @@ does not change it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -279,6 +280,22 @@ TABLES: Mapping[str, pa.Schema] = {"inputs": INPUTS, **MAPPED, "findings": FINDI
 def empty(table: str) -> pa.RecordBatch:
     """A batch of the table without rows."""
     return pa.RecordBatch.from_pylist([], schema=TABLES[table])
+
+
+def batch_of_rows(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
+    """A batch of rows. What UTF-8 cannot hold, as in a name of a file, is written with escapes."""
+    try:
+        return pa.RecordBatch.from_pylist(rows, schema=schema)
+    except UnicodeEncodeError:
+        return pa.RecordBatch.from_pylist(_escaped(rows), schema=schema)
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {key: _escaped(each) for key, each in value.items()}
+    return [_escaped(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def batch_of(table: str, columns: Mapping[str, pa.Array], count: int) -> pa.RecordBatch:
