@@ -20,6 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -502,25 +503,25 @@ class _Running:
         try:
             for thread in threads:
                 thread.start()
-            for task in self.tasks():
-                self._put(tasks, task, results)
-            for _ in led:
-                self._put(tasks, None, results)
+            # A worker may end while another is still told that there is nothing more to do.
             ended = 0
+            for task in chain(self.tasks(), repeat(None, len(led))):
+                ended += self._put(tasks, task, results)
             while ended < len(led):
                 ended += self._take(results, _EVERY)
         finally:
             for each in led:
                 each.stop()
 
-    def _put(self, tasks: queue.Queue[Any], task: Any, results: queue.Queue[Any]) -> None:
+    def _put(self, tasks: queue.Queue[Any], task: Any, results: queue.Queue[Any]) -> int:
+        """Hand a task to the workers; returns how many have ended meanwhile."""
+        ended = 0
         while True:
             try:
                 tasks.put(task, timeout=0.05)
-                break
+                return ended + self._take(results, 0)
             except queue.Full:
-                self._take(results, 0)
-        self._take(results, 0)
+                ended += self._take(results, 0)
 
     def _take(self, results: queue.Queue[Any], wait: float) -> int:
         """Take the results that are there; returns how many workers have nothing more to do."""

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -500,3 +501,21 @@ def test_the_command(capture: Path, whole: forensics.Scan, tmp_path: Path) -> No
     assert problem.returncode == 1
     assert "an empty file" in problem.stderr
     assert pa.concat_tables([found.table("frames")]).num_rows == whole.counts["frames"]
+
+
+def test_workers_that_end_before_the_others_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last ones are told that all is done while the first ones are gone already."""
+    monkeypatch.setattr(run._Running, "_tell", lambda self, last: time.sleep(0.01))
+    path = tmp_path / "empty.jsonl"
+    path.write_bytes(b"")
+    done: list[Any] = []
+
+    def scan() -> None:
+        done.append(run.scan([path], out=tmp_path / "out", jobs=4))
+
+    thread = threading.Thread(target=scan, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert done
