@@ -106,7 +106,7 @@ def module_of_snippet(source: Path, code: ast.Module) -> str:
             imports.append(
                 "import payloads" if name == "payloads" else f"from {package} import {name}"
             )
-        elif source.stem == name:
+        elif source.stem == name and not _has(dotted, name):
             imports.append(f"from {dotted.rpartition('.')[0]} import {name}")
         else:
             homes = [home for home in (dotted, *_HOMES) if _has(home, name)]

@@ -325,6 +325,7 @@ def test_every_static_type_round_trips(name: str, packing: Any, data: st.DataObj
 
 @given(damaged(FULL))
 def test_a_payload_with_its_report_is_read_as_one_after_the_other(raw: bytes) -> None:
+    assume(raw)  # an empty input is refused before it is read
     at_once, in_parts = outcome(chainlink.decode, raw), outcome(decode_in_parts, raw, None)
     if isinstance(in_parts, Malformed):
         assert at_once.to_dict() == in_parts.to_dict()

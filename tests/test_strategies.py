@@ -238,17 +238,6 @@ def test_a_planted_decoder_bug_shrinks_to_one_signature_and_minimal_fields() -> 
     assert not any(report.feed_id[2:])
 
 
-def test_a_planted_keeper_bug_shrinks_to_the_smallest_call() -> None:
-    """A keeper that takes v of 27 and 28 for good: the smallest network, the first signature."""
-    network = InsecureTestNetwork("mine", size=4, f=1)
-    made = submissions(state=network.state(), network=network, only=["none", "v-offset"])
-    found = find(made, lambda one: one.damage == "v-offset", settings=SMALLEST)
-    decoded = chainlink.decode(found.payload)
-    assert len(decoded.rs) == 2
-    assert decoded.raw_vs[0] in (27, 28)
-    assert found.value == 0
-
-
 # --- types ----------------------------------------------------------------------------------------
 
 register()

@@ -55,15 +55,17 @@ def test_messages_come_out_of_segments_whatever_their_order(tmp_path: Path) -> N
     tcp.send(True, websocket(10, b"p", masked=True) + websocket(8, b"\x03\xe8", masked=True))
     found = records(tmp_path / "x.pcapng", packets.content)
     frames = [record for record in found if isinstance(record, Frame)]
+    # The order is that of each connection: versions of tshark differ between them.
+    frames.sort(key=lambda frame: frame.connection)
     assert [(f.connection, f.venue, f.direction, f.opcode, f.data) for f in frames] == [
         (1, "", "out", "text", '{"type":"subscribe"}'),
         (1, "", "in", "text", "one"), (1, "", "in", "text", "two"),
         (1, "", "in", "binary", bytes(range(256))),
         (1, "", "in", "text", "in the wrong order"),
-        (2, "stork", "in", "text", "x" * 70_000),
         (1, "", "in", "text", b"\xff\xfe no text"),
         (1, "", "in", "ping", b"p"), (1, "", "in", "close", b"\x03\xe8bye"),
         (1, "", "out", "pong", b"p"), (1, "", "out", "close", b"\x03\xe8"),
+        (2, "stork", "in", "text", "x" * 70_000),
     ]  # fmt: skip
     assert all(frame.at % 1_000_000 == AT % 1_000_000 for frame in frames), "to the nanosecond"
     incidents = [record for record in found if isinstance(record, Incident)]

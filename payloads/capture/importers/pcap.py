@@ -79,9 +79,11 @@ def pcap(pieces: Iterable[bytes], options: ReadOptions) -> Iterator[Placed]:
 
 
 def _arguments(options: ReadOptions) -> list[str]:
-    keys = ["-o", f"tls.keylog_file:{options.keylog}"] if options.keylog else []
+    wanted = ["tcp.reassemble_out_of_order:TRUE"]
+    wanted += [f"tls.keylog_file:{options.keylog}"] if options.keylog else []
+    preferences = [part for each in wanted for part in ("-o", each)]
     # No names are looked up, and packets are printed as they are read.
-    return ["-n", "-l", "-r", "-", *keys, "-Y", _FILTER, "-T", "ek", "-x", "-J", _WANTED]
+    return ["-n", "-l", "-r", "-", *preferences, "-Y", _FILTER, "-T", "ek", "-x", "-J", _WANTED]
 
 
 def _refused(words: IO[bytes]) -> Malformed:
