@@ -10,10 +10,10 @@ import time
 from collections import Counter
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from payloads import strategies
+from payloads.strategies.examples import batch
 from payloads.testing import InsecureTestNetwork
 
 NETWORK = InsecureTestNetwork()
@@ -36,19 +36,8 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
 
 def drawn(strategy: st.SearchStrategy[Any], examples: int) -> tuple[list[Any], float]:
     """Examples, and the seconds of CPU that they took."""
-    found: list[Any] = []
-
-    @seed(1)
-    @settings(
-        max_examples=examples, deadline=None, database=None, phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-    @given(strategy)
-    def collect(value: Any) -> None:
-        found.append(value)
-
     begun = time.process_time()
-    collect()
+    found = batch(strategy, 1, examples)
     return found, time.process_time() - begun
 
 

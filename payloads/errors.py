@@ -34,6 +34,13 @@ def elide(text: str, limit: int = _SHOWN) -> str:
     return f"{text[:half]}…{text[-half:]}"
 
 
+def printable(text: str) -> str:
+    """Text on one line that cannot do anything to a terminal, nor end a comment."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 def shown(value: object, limit: int = _SHOWN) -> str:
     """`repr(value)` in a line; also for values without a repr, such as integers of 5,000 digits."""
     if why := _unprintable(value):  # its repr would end the process, or never end

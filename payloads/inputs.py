@@ -87,6 +87,16 @@ def to_path(path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
+def read_bounded(path: str | Path, most: int, kind: str) -> bytes:
+    """The bytes of a file; `Misuse` for more than `most`, and `OSError` as it comes."""
+    with to_path(path).open("rb") as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        expected = f"at most {most} bytes"
+        raise Misuse(f"larger than any {kind}", field=str(path), expected=expected, found="more")
+    return content
+
+
 def checked_text(text: str, name: str) -> str:
     """A text that UTF-8 can hold; `Misuse` for lone surrogates."""
     try:

@@ -100,7 +100,6 @@ NO_BOUNDS = {
     "payloads.forensics.folder._MOST_RECORD": "the memory of DuckDB's reader of JSON",
     "payloads.forensics.page.MOST_BYTES": "the size of the page; forensics/test_page.py",
     "payloads.forensics.parts.PART_BYTES": "a size of work; tests/forensics/test_memory.py",
-    "payloads.forensics.policy.MOST_BYTES": "for a file that the user gives",
     "payloads.forensics.reading.BLOCK_BYTES": "a size of work; tests/forensics/test_memory.py",
     "payloads.forensics.rules.MOST_BYTES": "for a file that the user gives",
     "payloads.forensics.run._MOST_ENDS": "tries of a process that dies",

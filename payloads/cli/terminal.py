@@ -20,6 +20,8 @@ from typing import Any
 import click
 import msgspec
 
+from payloads.errors import printable
+
 _KEY = secrets.token_hex(8)
 _CODE = re.compile(f"\x1b{_KEY}(\\[[0-9;]*m)")
 _CLEAR = "\r\033[K"
@@ -45,13 +47,6 @@ def style(text: str, **styles: Any) -> str:
 
 def _keyed(codes: str) -> str:
     return codes.replace("\x1b", f"\x1b{_KEY}")
-
-
-def printable(text: str) -> str:
-    """Text that cannot do anything to a terminal, on one line."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _shown(text: str, coloured: bool) -> str:

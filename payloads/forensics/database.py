@@ -6,7 +6,6 @@ folder of the scan.
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ try:
 except ImportError as error:
     raise not_installed("duckdb or pyarrow", "scan") from error
 
+from payloads.forensics.quoting import literal, text
 from payloads.forensics.tables import TABLES
 
 
@@ -39,7 +39,7 @@ def database(
             if table != "findings":
                 _view(opened, table, _files(folder, table), work)
         # From here on a rule reads the tables and nothing else.
-        allowed = {f"{folder.resolve()}/", f"{_literal(str(folder.resolve()))}/"}
+        allowed = {f"{folder.resolve()}/", f"{literal(str(folder.resolve()))}/"}
         opened.execute(f"SET allowed_directories = [{', '.join(map(text, sorted(allowed)))}]")
         opened.execute("SET enable_external_access = false")
         opened.execute("SET lock_configuration = true")
@@ -75,31 +75,16 @@ def _files(folder: Path, table: str) -> str | None:
     """The Parquet files of a table, as a pattern of DuckDB: those of a folder, or one file."""
     path = folder.resolve() / table
     if any(path.glob("*.parquet")):
-        return f"{_literal(str(path))}/*.parquet"
+        return f"{literal(str(path))}/*.parquet"
     file = path.with_name(f"{table}.parquet")
-    return _literal(str(file)) if file.is_file() else None
+    return literal(str(file)) if file.is_file() else None
 
 
 def _view(opened: duckdb.DuckDBPyConnection, table: str, files: str | None, work: Path) -> None:
     """A view with every column of the table, null where an older scan did not write it."""
     empty = work / f"{table}.parquet"
     pq.write_table(TABLES[table].empty_table(), empty)
-    listed = ", ".join(text(each) for each in (_literal(str(empty.resolve())), files) if each)
+    listed = ", ".join(text(each) for each in (literal(str(empty.resolve())), files) if each)
     opened.execute(
         f"CREATE VIEW {table} AS SELECT * FROM read_parquet([{listed}], union_by_name = true)"
     )
-
-
-def _literal(path: str) -> str:
-    """A path in which DuckDB finds no pattern."""
-    return re.sub(r"([*?\[])", r"[\1]", path)
-
-
-def text(value: str) -> str:
-    """A value as a literal of SQL."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def name(value: str) -> str:
-    """A name as an identifier of SQL."""
-    return '"' + value.replace('"', '""') + '"'

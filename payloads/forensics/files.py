@@ -21,6 +21,7 @@ except ImportError as error:
 from payloads.capture.inputs import open_inputs
 from payloads.capture.integrity import FileCheck, check
 from payloads.forensics.tables import INPUTS
+from payloads.forensics.writing import write_whole
 from payloads.inputs import to_path
 
 # Problems of one file that are noted.
@@ -54,9 +55,7 @@ def examine(folder: str | Path) -> None:
     place = table.schema.get_field_index("problems")
     field = INPUTS.field("problems")
     table = table.set_column(place, field, pa.array(problems, field.type))
-    half_written = path.with_name(f".{path.name}")
-    pq.write_table(table, half_written, compression="zstd")
-    half_written.replace(path)
+    write_whole(table, path)
 
 
 def _without_ours(problems: list[str] | None) -> list[str]:

@@ -19,7 +19,6 @@ from payloads.errors import Misuse, not_installed
 
 try:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 except ImportError as error:
     raise not_installed("pyarrow", "scan") from error
 
@@ -33,6 +32,7 @@ from payloads.forensics.records import FINGERPRINTS, Finding
 from payloads.forensics.rules import SEVERITIES, Rule, load
 from payloads.forensics.search import Search, placed
 from payloads.forensics.tables import FINDINGS, MAPPED
+from payloads.forensics.writing import write_text, write_whole
 from payloads.inputs import to_path
 
 MEMORY = "1GB"
@@ -76,13 +76,10 @@ class Findings(Record, frozen=True):
         """Write findings.parquet, findings.jsonl and findings.sarif to a folder."""
         folder = to_path(out_dir)
         lines = "".join(_json(record) + "\n" for record in self.to_dicts())
-        _replace(folder / "findings.jsonl", lines)
-        _replace(
-            folder / "findings.sarif", json.dumps(self.to_sarif(), ensure_ascii=False, indent=1)
-        )
-        half_written = folder / ".findings.parquet"
-        pq.write_table(self.table(), half_written, compression="zstd")
-        half_written.replace(folder / "findings.parquet")
+        log = json.dumps(self.to_sarif(), ensure_ascii=False, indent=1)
+        write_text(lines, folder / "findings.jsonl")
+        write_text(log, folder / "findings.sarif")
+        write_whole(self.table(), folder / "findings.parquet")
 
 
 def check(
@@ -156,10 +153,3 @@ def _row(finding: Finding) -> dict[str, Any]:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file as a whole: a reader sees the old one or the new one."""
-    half_written = path.with_name(f".{path.name}")
-    half_written.write_text(text, encoding="utf-8", errors="surrogatepass")
-    half_written.replace(path)

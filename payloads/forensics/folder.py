@@ -7,7 +7,6 @@ can be subtracted. A table that the folder lacks is empty.
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from payloads.errors import Misuse, not_installed
+from payloads.forensics.quoting import literal, text
 from payloads.forensics.tables import CONNECTION_BITS, OFFSET_BITS, TABLES, empty
-from payloads.inputs import to_path
+from payloads.inputs import check_depth, to_path
 
 if TYPE_CHECKING:
     import duckdb
@@ -52,10 +52,10 @@ class Folder:
     def source(self, name: str) -> str:
         """SQL for the rows of a table, also in the database of another folder."""
         if files := self._files(name):
-            return f"read_parquet([{', '.join(map(_quoted, files))}])"
+            return f"read_parquet([{', '.join(text(literal(file)) for file in files)}])"
         path = Path(self._spilled.name) / f"{name}.parquet"
         pq.write_table(pa.Table.from_batches([empty(name)]), path)
-        return f"read_parquet([{_quoted(str(path))}])"
+        return f"read_parquet([{text(literal(str(path)))}])"
 
     def _files(self, name: str) -> list[str]:
         """The table's files: `NAME.parquet`, or a part each in a folder of that name."""
@@ -89,12 +89,6 @@ class Folder:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _quoted(path: str) -> str:
-    """A path in SQL, where DuckDB takes it for a pattern."""
-    literal = re.sub(r"([*?\[])", r"[\1]", path)
-    return "'" + literal.replace("'", "''") + "'"
 
 
 def is_folder(path: str | Path) -> bool:
@@ -131,7 +125,9 @@ def _record(folder: Path) -> dict[str, Any]:
     if not path.is_file() or path.stat().st_size > _MOST_RECORD:
         return {}
     try:
-        found = json.loads(path.read_bytes())
+        text = path.read_bytes()
+        check_depth(text)
+        found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Misuse(f"not the record of a scan: {error}", field=str(path)) from None
     return found if isinstance(found, dict) else {}

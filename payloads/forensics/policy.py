@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import difflib
 import json
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,10 +20,10 @@ from msgspec.structs import replace
 from payloads.abi.fields import Record
 from payloads.errors import Misuse, elide, shown
 from payloads.forensics.records import FINGERPRINTS, Finding
-from payloads.forensics.rules import SEVERITIES, Rule
-from payloads.inputs import to_path
+from payloads.forensics.rules import SEVERITIES, Rule, content_of
+from payloads.inputs import check_depth, to_path
+from payloads.verdicts.state import parse_toml
 
-MOST_BYTES = 2**20
 _LEVELS = (*SEVERITIES, "never")
 _TOP = ("fail_on", "rules", "suppress")
 _OF_RULE = ("severity", "off", "most", "feeds")
@@ -76,16 +75,9 @@ class Policy(Record, frozen=True):
         today = datetime.datetime.now(datetime.UTC).date()
         if path is None:
             return cls(today=today)
+        text = content_of(path, "policy")
         try:
-            with to_path(path).open("rb") as stream:
-                text = stream.read(MOST_BYTES + 1)
-        except OSError as error:
-            raise Misuse(f"cannot be read: {error.strerror}", field=str(path)) from None
-        if len(text) > MOST_BYTES:
-            expected = f"at most {MOST_BYTES} bytes"
-            raise Misuse("larger than any policy", field=str(path), expected=expected, found="more")
-        try:
-            record = tomllib.loads(text.decode())
+            record = parse_toml(text)
         except (ValueError, RecursionError) as error:
             raise Misuse(f"not a policy: {elide(str(error), 120)}", field=str(path)) from None
         return cls.read(record, rules, today)
@@ -289,6 +281,7 @@ class Baseline(Record, frozen=True):
 
 def _fingerprints(line: str, where: str) -> dict[str, str]:
     try:
+        check_depth(line)
         found = json.loads(line)["fingerprints"]
         if all(isinstance(found[key], str) for key in FINGERPRINTS):
             return dict(found)

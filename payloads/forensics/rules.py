@@ -14,7 +14,7 @@ from typing import Any
 
 from payloads.abi.fields import Record
 from payloads.errors import Malformed, Misuse, elide, shown
-from payloads.inputs import to_path
+from payloads.inputs import read_bounded, to_path
 
 SEVERITIES = ("info", "warning", "danger")
 GROUPS = ("payload", "signature", "time", "price", "stream", "file")
@@ -100,17 +100,17 @@ def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
         yield from files
 
 
-def _read(path: Path, *, own: bool) -> Rule:
+def content_of(path: str | Path, kind: str) -> bytes:
+    """The bytes of a rule or a policy; `Misuse` where the file cannot be read."""
     try:
-        with path.open("rb") as stream:
-            text = stream.read(MOST_BYTES + 1)
+        return read_bounded(path, MOST_BYTES, kind)
     except OSError as error:
         raise Misuse(f"cannot be read: {error.strerror}", field=str(path)) from None
-    if len(text) > MOST_BYTES:
-        expected = f"at most {MOST_BYTES} bytes"
-        raise Misuse("larger than any rule", field=str(path), expected=expected, found="more")
+
+
+def _read(path: Path, *, own: bool) -> Rule:
     try:
-        return parse(text.decode(), path.stem, own=own)
+        return parse(content_of(path, "rule").decode(), path.stem, own=own)
     except UnicodeDecodeError:
         raise Misuse("not a rule", field=str(path), expected="SQL in UTF-8") from None
     except Malformed as error:

@@ -49,7 +49,7 @@ from payloads.forensics.tables import (
 from payloads.forensics.work import Done, Filters, Settings, Task, work
 from payloads.forensics.workers import Worker, WorkerEnded
 from payloads.forensics.writing import prepare, write_text, write_whole
-from payloads.inputs import checked_text, to_path
+from payloads.inputs import check_depth, checked_text, to_path
 from payloads.verdicts.state import State
 
 _READ = 2**20
@@ -93,7 +93,9 @@ class Scan:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         try:
-            self.facts: dict[str, Any] = json.loads((self.folder / "scan.json").read_text("utf-8"))
+            text = (self.folder / "scan.json").read_bytes()
+            check_depth(text)
+            self.facts: dict[str, Any] = json.loads(text.decode())
         except (OSError, ValueError) as error:
             raise Misuse("not the folder of a scan", field=str(folder), found=str(error)) from None
 

@@ -16,8 +16,8 @@ import duckdb
 from msgspec.structs import replace
 
 from payloads.errors import Misuse, elide
-from payloads.forensics.database import name
 from payloads.forensics.policy import Policy
+from payloads.forensics.quoting import name
 from payloads.forensics.records import Finding, Place
 from payloads.forensics.rules import SHARED, Rule
 from payloads.forensics.tables import OFFSET_BITS

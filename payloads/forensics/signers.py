@@ -17,7 +17,7 @@ from hexbytes import HexBytes
 from payloads.abi.fields import Record
 from payloads.chainlink.state import MAX_SIGNERS, V05, ChainlinkState, Config
 from payloads.crypto import checksum, keccak256
-from payloads.errors import Misuse
+from payloads.errors import Misuse, printable
 from payloads.forensics.folder import Folder
 from payloads.forensics.summary import places
 from payloads.forensics.words import instant_ns, place_words
@@ -274,7 +274,7 @@ def toml(inferred: Inferred, system: str) -> str:
     ]
     for group in groups:
         lines += ["", *_lines(group, system)]
-        lines += [f"# left out: {each.signer}, {_printable(_left(each))}"
+        lines += [f"# left out: {each.signer}, {printable(_left(each))}"
                   for each in group.outsiders]  # fmt: skip
     return "\n".join(lines) + "\n"
 
@@ -289,11 +289,11 @@ def _lines(group: Group, system: str) -> Iterator[str]:
         yield f'config_digest = "{group.digest}"'
         yield f"f = {group.signatures - 1}"
     elif len(group.members) == 1:
-        yield f'signer = "{group.members[0].signer}"  # {_printable(group.members[0].words())}'
+        yield f'signer = "{group.members[0].signer}"  # {printable(group.members[0].words())}'
         return
     yield "signers = ["
     for each in group.members:
-        yield f'  "{each.signer}",  # {_printable(each.words())}'
+        yield f'  "{each.signer}",  # {printable(each.words())}'
     for address in group.unseen:
         yield f'  "{address}",  # not seen: it stands for a member that signed nothing here'
     yield "]"
@@ -301,8 +301,3 @@ def _lines(group: Group, system: str) -> Iterator[str]:
 
 def _left(seen: Seen) -> str:
     return f"{seen.why}: {seen.words()}"
-
-
-def _printable(text: str) -> str:
-    """Text that cannot end a comment, nor do anything to a terminal."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -108,5 +108,5 @@ def write_whole(table: pa.Table, path: Path) -> None:
 def write_text(text: str, path: Path) -> None:
     """One text file, whole or not at all."""
     scratch = path.with_name(f".{path.name}.unfinished")
-    scratch.write_text(text, encoding="utf-8")
+    scratch.write_text(text, encoding="utf-8", errors="surrogatepass")
     os.replace(scratch, path)

@@ -24,11 +24,12 @@ def examples(strategy: st.SearchStrategy[T], *, number: int = 0) -> Iterator[T]:
     """Examples without end; the same for the same `number`."""
     size = _FIRST
     while True:
-        yield from _batch(strategy, number, size)
+        yield from batch(strategy, number, size)
         number, size = number + 1, min(2 * size, _MOST)
 
 
-def _batch(strategy: st.SearchStrategy[T], number: int, size: int) -> list[T]:
+def batch(strategy: st.SearchStrategy[T], number: int, size: int) -> list[T]:
+    """So many examples, or fewer where there are no more; the same for the same `number`."""
     found: list[T] = []
 
     @seed(number)

@@ -28,7 +28,7 @@ from msgspec.structs import fields, replace
 
 from payloads.abi.fields import Record, hexed
 from payloads.errors import Malformed, Misuse, shown
-from payloads.inputs import MAX_VALUES, check_depth, check_values, to_path
+from payloads.inputs import MAX_VALUES, check_depth, check_values, read_bounded
 from payloads.json_records import EXACT, Reading, Wrong, hex_bytes, integer
 from payloads.signatures import address_bytes
 
@@ -131,13 +131,7 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
         """The state in a JSON file, or a TOML one if its name ends so."""
         text = _content(path)
         try:
-            check_depth(text)
-            check_values(text, MAX_VALUES)
-            if _is_toml(path):
-                _check_dots(text)
-                record = tomllib.loads(text.decode())
-            else:
-                record = json.loads(text)
+            record = parse_toml(text) if _is_toml(path) else _parse_json(text)
         except (ValueError, RecursionError) as error:  # Malformed is one
             raise Misuse(f"not a state file: {error}", field=str(path)) from None
         return cls.from_dict(record)
@@ -235,12 +229,21 @@ def _is_toml(path: str | Path) -> bool:
 def _content(path: str | Path) -> bytes:
     """The bytes of a state file."""
     most = MAX_TOML_BYTES if _is_toml(path) else MAX_STATE_BYTES
-    with to_path(path).open("rb") as stream:
-        text = stream.read(most + 1)
-    if len(text) > most:
-        expected = f"at most {most} bytes"
-        raise Misuse("larger than any state file", field=str(path), expected=expected, found="more")
-    return text
+    return read_bounded(path, most, "state file")
+
+
+def _parse_json(text: bytes) -> Any:
+    check_depth(text)
+    check_values(text, MAX_VALUES)
+    return json.loads(text)
+
+
+def parse_toml(text: bytes) -> dict[str, Any]:
+    """The table of a TOML file, checked before it is parsed; `ValueError` for what is wrong."""
+    check_depth(text)
+    check_values(text, MAX_VALUES)
+    _check_dots(text)
+    return tomllib.loads(text.decode())
 
 
 def _check_dots(text: bytes) -> None:

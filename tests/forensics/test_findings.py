@@ -22,8 +22,10 @@ from payloads.errors import Malformed, Misuse
 from payloads.forensics import rules, search
 from payloads.forensics.files import examine
 from payloads.forensics.findings import Findings, find
-from payloads.forensics.policy import Policy
+from payloads.forensics.folder import Folder
+from payloads.forensics.policy import Baseline, Policy
 from payloads.forensics.rules import SEVERITIES, Rule, load, ours, parse
+from payloads.forensics.run import Scan
 from payloads.forensics.tables import FINDINGS, TABLES
 from tests.forensics import planted, slow_mapper
 from tests.forensics.planted import Stage
@@ -636,3 +638,23 @@ def test_the_rules_are_in_the_package() -> None:
     code = "from payloads.forensics.rules import ours; print(len(ours()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
     assert int(done.stdout) == 27
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, ".".join("a" * 100) + " = 1"])
+def test_a_policy_is_examined_before_it_is_parsed(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "deep.toml"
+    path.write_text(text)
+    with pytest.raises(Misuse, match=r"not a policy: .*too"):
+        Policy.load(path, ())
+
+
+def test_a_baseline_and_a_record_of_a_scan_are_not_nested_without_end(tmp_path: Path) -> None:
+    deep = '{"fingerprints":' + "[" * 5000
+    for name in ("baseline.jsonl", "scan.json"):
+        (tmp_path / name).write_text(deep)
+    with pytest.raises(Misuse, match="not a baseline"):
+        Baseline.load(tmp_path / "baseline.jsonl")
+    with pytest.raises(Misuse, match="nested too deeply"):
+        Folder(tmp_path)
+    with pytest.raises(Misuse, match="not the folder of a scan"):
+        Scan(tmp_path)

@@ -76,8 +76,6 @@ _FIRST_PRICES = {FEEDS[name]: price for name, (_, price) in _MADE_UP.items()} | 
 
 # Seconds after its observations until which a report is accepted: 30 days, as in published reports.
 _LIFETIME = 30 * 86_400
-_LINK, _NATIVE = "0x" + "11" * 20, "0x" + "22" * 20
-_CALLER = "0x" + "33" * 20
 
 
 def _network(text: str) -> InsecureTestNetwork:
@@ -189,27 +187,18 @@ class ChainlinkSimulator(Simulator):
         With `fees` it has a fee manager, which also refuses expired reports. `now` is the time to
         judge at; by default the simulator's own.
         """
-        config: dict[str, Any] = {"signers": self.network.signers, "f": self.network.f}
-        digest = {"config_digest": self.network.config_digest}
-        configs = {
-            V03: [config | digest | {"feed_id": feed} for feed in self.feeds],
-            V04: [config | {"activation_time": 0}],
-            V05: [config | digest],
-        }
-        if contract not in configs:
-            known = ", ".join(configs)
-            raise Misuse("no such contract", field="contract", expected=known, found=contract)
-        record = {
-            "contract": contract,
-            "world": f"simulator, seed {self.seed}",
-            "source": "payloads.simulators: keys that everyone knows",
-            "now": seconds_of(self.now()) if now is None else now,
-            "subscriber": _CALLER,
-            "configs": configs[contract],
-        }
-        if fees:
-            record["fee_manager"] = {"link": _LINK, "native": _NATIVE}
-        return ChainlinkState.from_dict(record)
+        known = (V03, V04, V05)
+        if contract not in known:
+            expected = ", ".join(known)
+            raise Misuse("no such contract", field="contract", expected=expected, found=contract)
+        return self.network.state(
+            contract,
+            feeds=self.feeds,
+            fees=fees,
+            now=seconds_of(self.now()) if now is None else now,
+            world=f"simulator, seed {self.seed}",
+            source="payloads.simulators: keys that everyone knows",
+        )
 
     def judge(self, payload: bytes) -> Verdict:
         """What the contract would do with a payload now, fees and expiry included."""

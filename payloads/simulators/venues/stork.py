@@ -27,7 +27,7 @@ from payloads.simulators.peer import Peer
 from payloads.simulators.text_options import COMMON, TextOption, names, word, yes_or_no
 from payloads.stork.calldata import DESERIALIZE
 from payloads.stork.frames import SIGNED
-from payloads.stork.state import STORK, StorkState
+from payloads.stork.state import StorkState
 from payloads.stork.update import STATUS_BIT, VALUE_BIT, Asset, UnsignedUpdate, decode
 from payloads.stork.verifier import judge
 from payloads.testing import InsecureTestStorkSigner
@@ -141,15 +141,12 @@ class StorkSimulator(Simulator):
 
     def state(self, *, fee: int = 0, now: int | None = None) -> StorkState:
         """The state of a contract that accepts what is signed here."""
-        record = {
-            "contract": STORK,
-            "world": f"simulator, seed {self.seed}",
-            "source": "payloads.simulators: a key that everyone knows",
-            "now": seconds_of(self.now()) if now is None else now,
-            "signer": self.signer.address,
-            "verification_fee": fee,
-        }
-        return StorkState.from_dict(record)
+        return self.signer.state(
+            fee=fee,
+            now=seconds_of(self.now()) if now is None else now,
+            world=f"simulator, seed {self.seed}",
+            source="payloads.simulators: a key that everyone knows",
+        )
 
     def judge(self, payload: bytes) -> Verdict:
         """What the contract would do with a payload that it is to verify and take apart."""

@@ -379,14 +379,13 @@ def _expired(draft: ChainlinkDraft, damage: Damage) -> Answer:
     "fees",
 )  # fmt: skip
 def _wrong_token(draft: ChainlinkDraft, damage: Damage) -> Answer:
-    draft.is_view, draft.value = False, 0
-    draft.pay = (damage.amount % 2**16).to_bytes(20, "big")
+    draft.asked(pay=(damage.amount % 2**16).to_bytes(20, "big"))
     return draft.if_billed(INVALID_QUOTE.data())
 
 
 @_label("no-token", "call", "the call names no token", "fees")
 def _no_token(draft: ChainlinkDraft, damage: Damage) -> Answer:
-    draft.is_view, draft.pay, draft.value = False, None, 0
+    draft.asked()
     return draft.if_billed(EMPTY)
 
 
@@ -395,19 +394,17 @@ def _dirty_token(draft: ChainlinkDraft, damage: Damage) -> Answer:
     fees = draft.state.charges
     assert fees is not None
     clean = bytes(12) + bytes(fees.token("link"))
-    draft.is_view, draft.value = False, 0
-    draft.pay = flipped(clean, 0, 12, damage)
+    draft.asked(pay=flipped(clean, 0, 12, damage))
     return draft.if_billed(EMPTY)
 
 
 @_label("short-value", "call", "one wei less than the native fee", "fees")
 def _short_value(draft: ChainlinkDraft, damage: Damage) -> Answer:
-    draft.is_view, draft.pay = False, "native"
     if (fee := draft.fee) > 1:
-        draft.value = fee - 1
+        draft.asked(pay="native", value=fee - 1)
         return draft.fee_error(INVALID_DEPOSIT.data())
     # A fee of one wei is not left short by sending none: that is paying in wrapped native.
-    draft.pay, draft.value = "wrapped", 0
+    draft.asked(pay="wrapped")
     return None
 
 
@@ -425,7 +422,7 @@ def _unlisted(draft: ChainlinkDraft, damage: Damage) -> Answer:
     "views",
 )  # fmt: skip
 def _value_on_view(draft: ChainlinkDraft, damage: Damage) -> Answer:
-    draft.is_view, draft.pay, draft.value = True, None, 1 + damage.amount
+    draft.asked(value=1 + damage.amount, is_view=True)
     return EMPTY
 
 
@@ -434,7 +431,7 @@ def _value_on_view(draft: ChainlinkDraft, damage: Damage) -> Answer:
     "old",
 )  # fmt: skip
 def _unknown_view(draft: ChainlinkDraft, damage: Damage) -> Answer:
-    draft.is_view, draft.pay, draft.value = True, None, 0
+    draft.asked(is_view=True)
     return EMPTY
 
 

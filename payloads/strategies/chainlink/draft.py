@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from payloads.abi.fields import hexed
 from payloads.abi.solidity import encode
 from payloads.chainlink.calldata import VERIFY, VERIFY_VIEW
 from payloads.chainlink.checks import BAD, VERSION_1
@@ -79,6 +78,10 @@ class ChainlinkDraft:
             fee = self.fee
             self.value = fee + self.extra if fee else 0
 
+    def asked(self, *, pay: Pay | None = None, value: int = 0, is_view: bool = False) -> None:
+        """Other terms than those that are due."""
+        self.pay, self.value, self.is_view = pay, value, is_view
+
     # --- facts ------------------------------------------------------------------------------------
 
     @property
@@ -130,7 +133,7 @@ class ChainlinkDraft:
     def frame(self) -> str:
         """The message in which the venue sends the payload."""
         claims = dict(zip(_CLAIMED.values(), self.times, strict=True))
-        feed = {"feedID": "0x" + bytes(hexed(self.feed)).hex(), "fullReport": "0x" + self.raw.hex()}
+        feed = {"feedID": "0x" + self.feed.hex(), "fullReport": "0x" + self.raw.hex()}
         message: dict[str, Any] = {"report": feed | claims}
         return json.dumps(message, separators=(",", ":"))
 
