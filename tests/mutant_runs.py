@@ -89,10 +89,23 @@ class Record:
 
 
 def preload() -> None:
-    """Import in this process what every fork will use."""
+    """Import in this process what every fork will use, and nothing of `payloads`.
+
+    Hypothesis calls the entry points of what is installed when it is imported, and `payloads` has
+    one: a module that it imports here would stay unchanged in every fork.
+    """
+    os.environ["HYPOTHESIS_NO_PLUGINS"] = "1"
     for name in PRELOADED:
         with suppress(ImportError):
             importlib.import_module(name)
+    del os.environ["HYPOTHESIS_NO_PLUGINS"]
+    if early := [name for name in sys.modules if name.partition(".")[0] == "payloads"]:
+        raise RuntimeError(f"imported before a line was changed: {', '.join(early)}")
+
+
+def register_types() -> None:
+    """Do in a fork what Hypothesis's entry point of `payloads` does in a run of pytest."""
+    importlib.import_module("payloads.strategies.registration").register()
 
 
 def test_files() -> list[str]:
@@ -131,6 +144,7 @@ def record(files: Sequence[str], targets: Sequence[str], to: Path) -> None:
     measured = coverage.Coverage(data_file=None, include=wanted, config_file=False)
     measured.start()
     measured.switch_context("")
+    register_types()
     recorder = _Recorder(measured)
     pytest.main([*OPTIONS[1:], *files], plugins=[recorder])
     measured.stop()
@@ -245,6 +259,10 @@ def longest(parts: Sequence[Sequence[str]], known: Record) -> int:
 def survives(name: str, path: Path, source: str, parts: Sequence[Sequence[str]]) -> bool:
     """Whether all tests pass with this source for this module. For a fork: it imports payloads."""
     sys.meta_path.insert(0, Changed(name, path, source))
+    try:
+        register_types()
+    except Exception:  # the changed module cannot even be imported
+        return False
     return all(_passes(part) for part in parts)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -101,3 +104,19 @@ def test_a_test_that_fails_without_a_mutant_is_left_out() -> None:
     assert record.tests_of("x", range(1, 2)) == ["b", "a"]
     assert record.without_failed().tests_of("x", range(1, 2)) == ["a"]
     assert record.without_failed().seconds == {"a": 2.0, "c": 3.0}
+
+
+def test_an_installed_entry_point_imports_nothing_before_a_line_is_changed(tmp_path: Path) -> None:
+    """Hypothesis imports what its entry points name: with that, most mutants changed nothing."""
+    about = tmp_path / "installed-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: installed\nVersion: 1.0\n")
+    entry = "[hypothesis]\ninstalled = payloads.strategies.registration:register\n"
+    (about / "entry_points.txt").write_text(entry)
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    script = """import sys; from tests import mutant_runs; mutant_runs.preload()
+sys.exit(" ".join(name for name in sys.modules if name.split(".")[0] == "payloads") or None)"""
+    subprocess.run(
+        [sys.executable, "-c", script],
+        check=True, env=os.environ | {"PYTHONPATH": path}, cwd=ROOT,
+    )  # fmt: skip
