@@ -103,6 +103,7 @@ NO_BOUNDS = {
     "payloads.forensics.reading.BLOCK_BYTES": "a size of work; tests/forensics/test_memory.py",
     "payloads.forensics.rules.MOST_BYTES": "for a file that the user gives",
     "payloads.forensics.run._MOST_ENDS": "tries of a process that dies",
+    "payloads.forensics.cluster._MOST_RETRIES": "tries of a worker that dies",
     "payloads.forensics.search.MOST_FINDINGS": "the rest is one finding",
     "payloads.forensics.search.MOST_ROWS": "how many are shown; all are counted",
     "payloads.forensics.shapes._FEW": "chooses the faster of two ways",

@@ -22,11 +22,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec.structs import replace
 
 from payloads._version import __version__
 from payloads.abi.fields import Record
@@ -51,6 +52,9 @@ from payloads.forensics.workers import Worker, WorkerEnded
 from payloads.forensics.writing import prepare, write_text, write_whole
 from payloads.inputs import check_depth, checked_text, to_path
 from payloads.verdicts.state import State
+
+if TYPE_CHECKING:
+    from payloads.forensics.cluster import Cluster
 
 _READ = 2**20
 # A part at which so many workers ended is not tried again.
@@ -143,6 +147,7 @@ def scan(
     state: StateBook | State | Sequence[State] | str | Path | None = None,
     now: int | None = None,
     jobs: int | None = None,
+    cluster: Cluster | None = None,
     options: ReadOptions = _BY_CONTENT,
     venues: Sequence[str] = (),
     since: int | None = None,
@@ -161,7 +166,8 @@ def scan(
     `state` is a state, several, or the path of a file or of a folder of them; without it there are
     no verdicts. A payload is judged at the time of its frame, in the state that held then, or at
     `now` (unix seconds). `since` and `until` are nanoseconds. `recovers=False` leaves the signers
-    out. `jobs` processes work at a time: all cores, if it is not given.
+    out. `jobs` processes work at a time: all cores, if it is not given. With a `cluster`, its
+    workers do that, to the same tables.
 
     A folder with a scan of the same inputs and options is finished, and nothing is done twice.
     `anew` begins again. `report` is called with the progress, and `say` with what a person should
@@ -183,7 +189,7 @@ def scan(
     )
     with contextlib.closing(running):
         running.begin(anew)
-        running.run(_cores() if jobs is None else jobs, report or (lambda progress: None))
+        running.run(_cores() if jobs is None else jobs, report or (lambda progress: None), cluster)
         return running.finish()
 
 
@@ -454,7 +460,9 @@ class _Running:
 
     # --- the work ---------------------------------------------------------------------------------
 
-    def run(self, jobs: int, report: Callable[[Progress], None]) -> None:
+    def run(
+        self, jobs: int, report: Callable[[Progress], None], cluster: Cluster | None = None
+    ) -> None:
         """Work on all parts that are not finished."""
         if jobs < 1:
             raise Misuse(
@@ -464,7 +472,9 @@ class _Running:
         self._had = self._so_far()
         self._shown = 0.0
         try:
-            if jobs == 1:
+            if cluster is not None:
+                self._run_on(cluster)
+            elif jobs == 1:
                 for task in self.tasks():
                     self._finished(work(task, self.settings, self.book))
             else:
@@ -495,6 +505,17 @@ class _Running:
     def _so_far(self) -> tuple[int, int]:
         found = self.done.values()
         return sum(done.size for done in found), sum(done.counts["frames"] for done in found)
+
+    def _run_on(self, cluster: Cluster) -> None:
+        """Workers of a cluster, which have other working folders."""
+        out = self.out.resolve()
+        settings = replace(self.settings, out=str(out))
+        tasks = map(_from_anywhere, self.tasks())
+        for done in cluster.results(work, tasks, out, settings, self.book):
+            if done is None:
+                self._tell(False)
+            else:
+                self._finished(done)
 
     def _run_together(self, jobs: int) -> None:
         """Several workers, each led by a thread; tasks are made no faster than they are done."""
@@ -581,6 +602,14 @@ class _Running:
 
 # Kinds of files that are lists of payloads and nothing else.
 _LISTS = ("hex", "payload", "document")
+
+
+def _from_anywhere(task: Task) -> Task:
+    """The task with whole paths."""
+    options = task.options
+    if options.keylog:
+        options = replace(options, keylog=os.path.abspath(options.keylog))
+    return replace(task, path=os.path.abspath(task.path), options=options)
 
 
 def _known(each: Input) -> _Known:
