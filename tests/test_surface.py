@@ -94,7 +94,8 @@ EXPORTS: dict[str, set[str]] = {
         ),
     },
     "payloads.forensics": {
-        *("TABLES", "TABLES_REVISION", "Findings", "Progress", "Scan", "find", "scan"),
+        *("TABLES", "TABLES_REVISION", "Cluster", "Findings", "Progress", "Scan", "find"),
+        "scan",
     },
     "payloads.chain": {
         *("Explained", "ExplainedCall", "ExplainedPayload", "explain"),
