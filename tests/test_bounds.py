@@ -102,6 +102,7 @@ NO_BOUNDS = {
     "payloads.forensics.parts.PART_BYTES": "a size of work; tests/forensics/test_memory.py",
     "payloads.forensics.reading.BLOCK_BYTES": "a size of work; tests/forensics/test_memory.py",
     "payloads.forensics.rules.MOST_BYTES": "for a file that the user gives",
+    "payloads.forensics.run._FEW_BYTES": "chooses the faster of two ways",
     "payloads.forensics.run._MOST_ENDS": "tries of a process that dies",
     "payloads.forensics.search.MOST_FINDINGS": "the rest is one finding",
     "payloads.forensics.search.MOST_ROWS": "how many are shown; all are counted",

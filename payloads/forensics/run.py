@@ -55,6 +55,8 @@ from payloads.verdicts.state import State
 _READ = 2**20
 # A part at which so many workers ended is not tried again.
 _MOST_ENDS = 3
+# So many bytes are read here sooner than a worker has started.
+_FEW_BYTES = 2**20
 _EVERY = 0.5
 _BY_CONTENT = ReadOptions()
 
@@ -161,7 +163,7 @@ def scan(
     `state` is a state, several, or the path of a file or of a folder of them; without it there are
     no verdicts. A payload is judged at the time of its frame, in the state that held then, or at
     `now` (unix seconds). `since` and `until` are nanoseconds. `recovers=False` leaves the signers
-    out. `jobs` processes work at a time: all cores, if it is not given.
+    out. `jobs` processes work at a time: all cores, if it is not given and there is enough to do.
 
     A folder with a scan of the same inputs and options is finished, and nothing is done twice.
     `anew` begins again. `report` is called with the progress, and `say` with what a person should
@@ -183,7 +185,7 @@ def scan(
     )
     with contextlib.closing(running):
         running.begin(anew)
-        running.run(_cores() if jobs is None else jobs, report or (lambda progress: None))
+        running.run(jobs, report or (lambda progress: None))
         return running.finish()
 
 
@@ -454,9 +456,9 @@ class _Running:
 
     # --- the work ---------------------------------------------------------------------------------
 
-    def run(self, jobs: int, report: Callable[[Progress], None]) -> None:
+    def run(self, jobs: int | None, report: Callable[[Progress], None]) -> None:
         """Work on all parts that are not finished."""
-        if jobs < 1:
+        if jobs is not None and jobs < 1:
             raise Misuse(
                 "no such number of processes", field="jobs", expected="1 or more", found=str(jobs)
             )
@@ -464,11 +466,14 @@ class _Running:
         self._had = self._so_far()
         self._shown = 0.0
         try:
-            if jobs == 1:
-                for task in self.tasks():
-                    self._finished(work(task, self.settings, self.book))
-            else:
-                self._run_together(jobs)
+            tasks, few = self.tasks(), _FEW_BYTES if jobs is None else -1
+            jobs = jobs or _cores()
+            for task in tasks:
+                few -= task.bytes
+                if jobs > 1 and few < 0:
+                    self._run_together(jobs, chain([task], tasks))
+                    break
+                self._finished(work(task, self.settings, self.book))
         except OSError as error:
             raise Misuse(
                 f"cannot go on: {error.strerror}", field=error.filename or str(self.out)
@@ -496,7 +501,7 @@ class _Running:
         found = self.done.values()
         return sum(done.size for done in found), sum(done.counts["frames"] for done in found)
 
-    def _run_together(self, jobs: int) -> None:
+    def _run_together(self, jobs: int, to_do: Iterator[Task]) -> None:
         """Several workers, each led by a thread; tasks are made no faster than they are done."""
         tasks: queue.Queue[Task | None] = queue.Queue(jobs)
         results: queue.Queue[Done | BaseException | None] = queue.Queue()
@@ -507,7 +512,7 @@ class _Running:
                 thread.start()
             # A worker may end while another is still told that there is nothing more to do.
             ended = 0
-            for task in chain(self.tasks(), repeat(None, len(led))):
+            for task in chain(to_do, repeat(None, len(led))):
                 ended += self._put(tasks, task, results)
             while ended < len(led):
                 ended += self._take(results, _EVERY)
