@@ -105,9 +105,10 @@ EXPORTS: dict[str, set[str]] = {
         *("refuse_transaction", "save_state", "send_guarded"),
     },
     "payloads.strategies": {
-        *("ConsumerCall", "Damage", "Submission", "assets", "calldata", "chain_states"),
-        *("consumer_calldata", "damages", "feed_ids", "full_reports", "labels_of"),
-        *("oracle_networks", "reports", "stork_signers", "stork_updates", "submissions"),
+        *("Arrival", "ConsumerCall", "Damage", "Submission", "assets", "calldata"),
+        *("chain_states", "consumer_calldata", "damages", "feed_ids", "full_reports"),
+        *("keeper_machine", "labels_of", "oracle_networks", "reports", "stork_signers"),
+        *("stork_updates", "submissions"),
     },
     "payloads.stork": {
         *(
