@@ -51,7 +51,7 @@ MIXES = [(0, 2), (1, 1), (2, 8), (3, 5)] if os.environ.get("PAYLOADS_ENGINES") e
 def test_findings_are_the_same_wherever_rows_are(
     seed: int, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All faults, or a random mix; parts cut connections, feeds, and copies of one payload apart."""
+    """All faults, or a random mix; parts cut connections, feeds, and a payload's copies apart."""
     monkeypatch.setattr(shuffle, "_TASK_BYTES", 600_000)
     dice = random.Random(seed)
     chosen = dice.choices(list(FAULTS), k=12) if seed else list(FAULTS)
