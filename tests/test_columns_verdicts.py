@@ -461,7 +461,7 @@ def test_the_contract_or_the_config_that_lists_a_signer_is_named() -> None:
         {"config_digest": first, "signers": only[:4], "f": 1},
         {"config_digest": second, "signers": only[1:], "f": 1},
     ]
-    state = State.from_dict({"contract": "v0.5.0", "configs": configs})
+    state: Any = State.from_dict({"contract": "v0.5.0", "configs": configs})
     member = chainlink_columns.member
     assert [member(state, only[0], network) for network in (first, second, OTHER)] == [first] * 3
     assert [member(state, only[4], network) for network in (first, second, OTHER)] == [second] * 3
@@ -473,7 +473,7 @@ def test_the_contract_or_the_config_that_lists_a_signer_is_named() -> None:
     proxy = "0x" + "cc" * 20
     mine: Any = {"contract": "stork-fast-1.0.0", "signer": SIGNER.address}
     for more, name in (({}, "stork-fast-1.0.0"), ({"proxy": proxy}, proxy)):
-        trusting = State.from_dict(mine | more)
+        trusting: Any = State.from_dict(mine | more)
         assert stork_columns.member(trusting, SIGNER.address, first) == name
         assert stork_columns.member(trusting, OTHER, first) is None
 
