@@ -106,7 +106,14 @@ EXPORTS: dict[str, set[str]] = {
     },
     "payloads.strategies": {
         *("Arrival", "ConsumerCall", "Damage", "Submission", "assets", "calldata"),
-        *("chain_states", "consumer_calldata", "damages", "feed_ids", "full_reports"),
+        *(
+            "connection_machine",
+            "chain_states",
+            "consumer_calldata",
+            "damages",
+            "feed_ids",
+            "full_reports",
+        ),
         *("keeper_machine", "labels_of", "oracle_networks", "reports", "stork_signers"),
         *("stork_updates", "submissions"),
     },

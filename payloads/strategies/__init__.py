@@ -29,16 +29,22 @@ from payloads.strategies.submissions import damages, submissions
 from payloads.strategies.systems import labels_of
 
 if TYPE_CHECKING:
+    from payloads.strategies.machines.connection import connection_machine
     from payloads.strategies.machines.keeper import keeper_machine
     from payloads.strategies.machines.world import Arrival
 
 __all__ = [
     "Arrival", "ConsumerCall", "Damage", "Submission", "assets", "calldata", "chain_states",
+    "connection_machine",
     "consumer_calldata", "damages", "feed_ids", "full_reports", "keeper_machine", "labels_of",
     "oracle_networks", "reports", "stork_signers", "stork_updates", "submissions",
 ]  # fmt: skip
 
 # Imported when first asked for: machines need the simulators.
-_MODULES = {"Arrival": "machines.world", "keeper_machine": "machines.keeper"}
+_MODULES = {
+    "Arrival": "machines.world",
+    "connection_machine": "machines.connection",
+    "keeper_machine": "machines.keeper",
+}
 
 __getattr__, __dir__ = late(__name__, _MODULES)
