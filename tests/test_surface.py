@@ -196,8 +196,17 @@ def python(code: str) -> str:
     return run.stdout.strip()
 
 
-def test_importing_pulls_in_nothing_heavy() -> None:
+def test_importing_alone_imports_next_to_nothing() -> None:
+    """The entry points for pytest and Hypothesis import the package in every project."""
     loaded = python("import sys, payloads; print(' '.join(sys.modules))").split()
+    ours = {name for name in loaded if name.partition(".")[0] == "payloads"}
+    assert ours == {"payloads", "payloads._late", "payloads._version", "payloads.errors"}
+    assert {"hexbytes", "msgspec"} & set(loaded) == set()
+
+
+def test_importing_pulls_in_nothing_heavy() -> None:
+    code = "import sys; from payloads import chainlink, decode, inspect, recover, stork"
+    loaded = python(code + "; print(' '.join(sys.modules))").split()
     assert "payloads.chainlink.report" in loaded
     assert HEAVY & set(loaded) == set()
 
@@ -239,7 +248,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("strategies",),
     # The surface itself, which nothing below the command line imports.
     ("",),
-    ("cli",),
+    ("cli", "_hypothesis", "pytest_plugin"),
     ("__main__",),
 )
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
