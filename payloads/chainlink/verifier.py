@@ -97,10 +97,10 @@ def _functions(state: ChainlinkState) -> tuple[Function, ...]:
 
 
 def _judging(call: Call) -> Judgement:
-    if call.is_view and call.state.contract != V051:
-        view = VERIFY_BULK_VIEW if call.bulk else VERIFY_VIEW
-        unknown = no_function(_functions(call.state), view.selector)
-        return undecodable_call(unknown, call.state, call.now)
+    functions = _functions(call.state)
+    view = VERIFY_BULK_VIEW if call.bulk else VERIFY_VIEW
+    if call.is_view and view not in functions:
+        return undecodable_call(no_function(functions, view.selector), call.state, call.now)
     data = yield from running(stages(call), call)
     why = partial(explain, call)
     if data is not None:

@@ -17,12 +17,14 @@ from websockets.asyncio.server import ServerConnection, serve
 # What a node is asked: method and parameters. The answer has a `result` or an `error`.
 Answer = Callable[[str, list[Any]], dict[str, Any]]
 
+# How a request over HTTP is answered: the handler, and the body as JSON.
+Reply = Callable[[BaseHTTPRequestHandler, Any], None]
+
 UNKNOWN = {"error": {"code": -32601, "message": "the method does not exist"}}
 
 
-def answered(answer: Answer, raw: str | bytes) -> bytes:
+def answered(answer: Answer, asked: Any) -> bytes:
     """The answer to a request, or to a batch of requests, as it goes over the wire."""
-    asked = json.loads(raw)
     found = [_one(answer, each) for each in (asked if isinstance(asked, list) else [asked])]
     return json.dumps(found if isinstance(asked, list) else found[0]).encode()
 
@@ -36,15 +38,16 @@ def _one(answer: Answer, request: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def over_http(answer: Answer) -> Iterator[str]:
+def serving(answer: Reply) -> Iterator[str]:
+    """A node on loopback that answers every request so."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = answered(answer, self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            try:
+                answer(self, body)
+            except OSError:  # the client has enough
+                self.close_connection = True
 
         def log_message(self, *args: object) -> None:
             pass
@@ -60,11 +63,29 @@ def over_http(answer: Answer) -> Iterator[str]:
         thread.join()
 
 
+def send(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **headers: str) -> None:
+    handler.send_response(status)
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+@contextmanager
+def over_http(answer: Answer) -> Iterator[str]:
+    def reply(handler: BaseHTTPRequestHandler, body: Any) -> None:
+        send(handler, answered(answer, body), Content_Type="application/json")
+
+    with serving(reply) as url:
+        yield url
+
+
 @asynccontextmanager
 async def over_websocket(answer: Answer) -> AsyncIterator[str]:
     async def handle(connection: ServerConnection) -> None:
         async for message in connection:
-            await connection.send(answered(answer, message).decode())
+            await connection.send(answered(answer, json.loads(message)).decode())
 
     async with serve(handle, "127.0.0.1", 0) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -78,10 +99,10 @@ async def over_ipc(answer: Answer) -> AsyncIterator[str]:
             buffered += piece.decode()
             while buffered := buffered.lstrip():
                 try:
-                    _, end = decoder.raw_decode(buffered)
+                    asked, end = decoder.raw_decode(buffered)
                 except ValueError:
                     break
-                writer.write(answered(answer, buffered[:end]) + b"\n")
+                writer.write(answered(answer, asked) + b"\n")
                 buffered = buffered[end:]
         writer.close()
 

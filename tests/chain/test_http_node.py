@@ -10,9 +10,9 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -20,47 +20,11 @@ import pytest
 
 from payloads.chain import http_node, rpc
 from payloads.chain.rpc import MAX_BLOCK, Unavailable, connect
+from tests.chain.loopback_node import Reply, send, serving
 from tests.memory_limit import needs_measure, run_limited
 
-Answer = Callable[[BaseHTTPRequestHandler, Any], None]
 
-
-@contextmanager
-def serving(answer: Answer) -> Iterator[str]:
-    """A node on loopback that answers every request so."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            try:
-                answer(self, body)
-            except OSError:  # the client has enough
-                self.close_connection = True
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def send(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **headers: str) -> None:
-    handler.send_response(status)
-    for name, value in headers.items():
-        handler.send_header(name.replace("_", "-"), value)
-    handler.send_header("Content-Length", str(len(body)))
-    handler.end_headers()
-    handler.wfile.write(body)
-
-
-def refusal(answer: Answer, path: str = "") -> str:
+def refusal(answer: Reply, path: str = "") -> str:
     """What a reader of such a node is told."""
     with serving(answer) as url, pytest.raises(Unavailable) as caught:
         connect(url + path, pause=lambda seconds: None).head()
@@ -136,7 +100,7 @@ def ask(url: str) -> None:
         (as_large_as_allowed, "no node should"),
     ],
 )
-def test_no_answer_takes_more_memory_than_the_bound(answer: Answer, words: str) -> None:
+def test_no_answer_takes_more_memory_than_the_bound(answer: Reply, words: str) -> None:
     with serving(answer) as url:
         assert words in run_limited(ask, url)
 
