@@ -304,21 +304,22 @@ def installed(tmp_path: Path) -> dict[str, str]:
         lines += [f"[{group}]", *(f"{name} = {value}" for name, value in names.items())]
     (about / "entry_points.txt").write_text("\n".join(lines) + "\n")
     root = str(Path(payloads.__file__).parents[1])
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), root])}
+    paths = [str(tmp_path), root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 LOADED = "' '.join(sorted(name for name in sys.modules if name.partition('.')[0] == 'payloads'))"
 SMALL = {"payloads", "payloads._late", "payloads._version", "payloads.errors"}
 
 
-def _ran(script: str, environment: dict[str, str], *arguments: str) -> str:
+def ran(script: str, environment: dict[str, str], *arguments: str) -> str:
     command = [sys.executable, "-c", script, *arguments]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return run.stdout
 
 
 def test_an_import_of_hypothesis_imports_no_record(installed: dict[str, str]) -> None:
-    loaded = _ran(f"import sys, hypothesis; print({LOADED})", installed)
+    loaded = ran(f"import sys, hypothesis; print({LOADED})", installed)
     assert set(loaded.split()) == SMALL | {"payloads._hypothesis"}
 
 
@@ -327,7 +328,7 @@ def test_a_type_is_resolved_where_hypothesis_was_imported_first(installed: dict[
 from payloads import chainlink
 report = chainlink.schema_named("v3").record
 print(find(st.from_type(report), lambda one: one.bid > 5).bid, st.from_type(int | report))"""
-    assert _ran(script, installed).startswith("6 ")
+    assert ran(script, installed).startswith("6 ")
 
 
 def test_an_import_of_the_library_loads_no_hypothesis() -> None:

@@ -108,6 +108,11 @@ EXPORTS: dict[str, set[str]] = {
         *("consumer_calldata", "damages", "feed_ids", "full_reports", "labels_of"),
         *("oracle_networks", "reports", "stork_signers", "stork_updates", "submissions"),
     },
+    "payloads.testing": {
+        *("LINK", "NATIVE", "SUBSCRIBER", "ClockNode", "Cost", "InsecureTestNetwork"),
+        *("InsecureTestStorkSigner", "SettableClock", "Submission", "Wrapped", "cost", "damaged"),
+        *("signed_insecurely", "wrapped"),
+    },
     "payloads.stork": {
         *(
             "Asset",
@@ -239,11 +244,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("arrays", "verdicts"),
     ("system",),
     ("chainlink", "stork"),
-    ("systems", "published", "testing", "reference", "venues.common"),
+    ("systems", "published", "reference", "venues.common"),
     ("recognise", *(f"venues.{name}" for name in VENUE_FOLDERS if name != "common")),
     ("embedding", "inspection", "judging", "venues"),
     ("chain", "capture", "columns"),
-    ("live", "forensics"),
+    ("live", "forensics", "testing"),
     ("simulators",),
     ("strategies",),
     # The surface itself, which nothing below the command line imports.
@@ -360,7 +365,9 @@ def types_asked_for(name: str) -> set[str]:
 
     Strategies of a system have a folder of their own, which is that system's, too.
     """
-    if name.startswith(tuple(f"payloads.strategies.{system}" for system in SYSTEM_FOLDERS)):
+    folders = [f"payloads.{unit}.{system}" for unit in ("strategies", "testing")
+               for system in SYSTEM_FOLDERS]  # fmt: skip
+    if name.startswith(tuple(folders)):
         return set()
     nodes = nodes_of(name)
     systems = tuple(f"payloads.{system}" for system in SYSTEM_FOLDERS)

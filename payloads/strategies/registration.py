@@ -19,9 +19,9 @@ from payloads.strategies.chainlink.reports import reports
 from payloads.strategies.chainlink.signed import full_reports, oracle_networks
 from payloads.strategies.states import chain_states
 from payloads.strategies.stork.signed import assets, stork_signers, stork_updates
-from payloads.strategies.submission import Submission
 from payloads.strategies.submissions import submissions
-from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
+from payloads.testing.networks import InsecureTestNetwork, InsecureTestStorkSigner
+from payloads.testing.submission import Submission
 from payloads.verdicts.state import State
 
 Strategy = st.SearchStrategy[Any]
