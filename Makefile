@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-onchain test-interop test-page fuzz mutants native test-native fuzz-native mutants-native lint format bench docs build pins clean
+.PHONY: help demo test test-onchain test-interop test-page test-engines fuzz mutants native test-native fuzz-native mutants-native lint format bench docs build pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,9 @@ test-interop: $(STAMP)-test ## Let the vendor's own client talk to our simulator
 test-page: $(STAMP)-test ## Open the page of a scan in headless Chromium, which must be installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.49'
 	@PAYLOADS_BROWSER=1 $(BIN)/python -m pytest -q -rs tests/forensics/test_page.py
+
+test-engines: $(STAMP)-ray $(STAMP)-test ## Scan on a Ray cluster of this machine, a worker of which is killed
+	@PAYLOADS_ENGINES=1 $(BIN)/python -m pytest -q -rs tests/forensics/test_cluster.py
 
 fuzz: $(STAMP)-test ## Fuzz every entry that hostile bytes reach, TIME=20 seconds each
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=2.3' 2>/dev/null \

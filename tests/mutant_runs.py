@@ -20,7 +20,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,8 +53,33 @@ FIRST = ("tests/test_vectors.py", "tests/test_raw_calls.py", "tests/test_solidit
          "tests/test_corpus.py", "tests/test_verify.py")  # fmt: skip
 # Of the folders that are skipped.
 TAKEN = ("tests/cli/test_decode.py", "tests/cli/test_verify.py")
+# Left out where the time is short, with the reason. Together they take as long to record as half of
+# all others, and no line is run by them alone (all of `tests/test_limits.py` stays, though it is
+# slow: it has the only tests of some lines).
+HEAVY = {
+    "tests/test_properties.py::test_what_is_accepted_encodes_to_the_very_same_bytes":
+        "long inputs of every form; test_corpus.py has published ones",
+    "tests/test_properties.py::test_canonical_refuses_exactly_what_departs_from_the_one_encoding":
+        "long inputs; test_solidity.py has each departure",
+    "tests/test_properties.py::test_none_and_very_many_assets[70000":
+        "70,000 assets; the same test has fewer, and test_limits.py the limit",
+    "tests/test_properties.py::test_damaged_payloads":
+        "any damage; test_vectors.py has recorded ones",
+    "tests/test_properties.py::test_every_byte_of_a_broken_payload_is_shown":
+        "any damage; test_explained.py shows broken payloads",
+    "tests/test_embedded.py::test_calldata_without_payloads_has_none":
+        "much of it without a payload; the other tests there have each form",
+    "tests/test_vectors.py::test_explanations_name_the_deciding_check":
+        "2,300 explanations; test_explained.py has some of each kind",
+    "tests/test_strategies.py":
+        "what strategies make; the other tests judge it",
+    "tests/test_state_files.py::test_a_changed_state_is_read_or_misuse":
+        "any change; test_small_rules.py and test_misuse.py have each rule",
+    "tests/cli/test_verify.py::test_fetch_without_a_node_says_so_without_the_key":
+        "a process that waits for a node",
+}  # fmt: skip
 OPTIONS = ("-x", "-qq", "--no-header", "--no-summary", "--assert=plain", "-p", "no:cacheprovider",
-           "-p", "no:faulthandler", "-p", "no:xdist", "--rootdir", str(ROOT))  # fmt: skip
+           "-p", "no:faulthandler", "--rootdir", str(ROOT))  # fmt: skip
 # A mutant may loop for ever, or ask for all memory there is; that is noticed, too. It loops for
 # ever when its tests take this many times the CPU time that they took when they were recorded, and
 # some seconds for the imports: a busy machine makes no mutant slower by that measure.
@@ -92,8 +117,10 @@ def preload() -> None:
     """Import in this process what every fork will use, and nothing of `payloads`.
 
     Hypothesis calls the entry points of what is installed when it is imported, and `payloads` has
-    one: a module that it imports here would stay unchanged in every fork.
+    one: a module that it imports here would stay unchanged in every fork. The plugins of pytest
+    that are installed are not loaded: what they break would be taken for a mutant that is noticed.
     """
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ["HYPOTHESIS_NO_PLUGINS"] = "1"
     for name in PRELOADED:
         with suppress(ImportError):
@@ -106,6 +133,12 @@ def preload() -> None:
 def register_types() -> None:
     """Do in a fork what Hypothesis's entry point of `payloads` does in a run of pytest."""
     importlib.import_module("payloads._hypothesis").register()
+
+
+def python_files(targets: Sequence[str]) -> list[Path]:
+    """The modules at or below these paths."""
+    paths = [ROOT / target for target in targets]
+    return [file for path in paths for file in (sorted(path.rglob("*.py")) or [path])]
 
 
 def test_files() -> list[str]:
@@ -136,8 +169,14 @@ class _Recorder:
             self.record.failed.append(report.nodeid)
 
 
-def record(files: Sequence[str], targets: Sequence[str], to: Path) -> None:
-    """Run these test files, and write which of them ran which line of the targets. For a fork."""
+def record(
+    files: Sequence[str], targets: Sequence[str], to: Path, left_out: Iterable[str] = ()
+) -> None:
+    """Run these test files, and write which of them ran which line of the targets. For a fork.
+
+    All modules are imported first. Else the lines of a module that is imported late would be those
+    of the one test that happens to import it.
+    """
     import coverage
 
     wanted = [f"{ROOT / one}/*" if (ROOT / one).is_dir() else str(ROOT / one) for one in targets]
@@ -145,8 +184,11 @@ def record(files: Sequence[str], targets: Sequence[str], to: Path) -> None:
     measured.start()
     measured.switch_context("")
     register_types()
+    for path in python_files(targets):
+        importlib.import_module(module_name(str(path.relative_to(ROOT))))
     recorder = _Recorder(measured)
-    pytest.main([*OPTIONS[1:], *files], plugins=[recorder])
+    deselected = (f"--deselect={test}" for test in left_out)
+    pytest.main([*OPTIONS[1:], *deselected, *files], plugins=[recorder])
     measured.stop()
     found, data = recorder.record, measured.get_data()
     for name in data.measured_files():

@@ -197,11 +197,8 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
 
 def all_mutants(targets: tuple[str, ...]) -> list[Mutant]:
     """The mutants of all modules below these paths."""
-    files: list[Path] = []
-    for target in targets:
-        path = ROOT / target
-        files += sorted(path.rglob("*.py")) if path.is_dir() else [path]
-    return [one for file in files if file != ROOT / MEASURED for one in mutants_of(file)]
+    files = [file for file in mutant_runs.python_files(targets) if file != ROOT / MEASURED]
+    return [one for file in files for one in mutants_of(file)]
 
 
 def known_survivors() -> set[str]:
@@ -221,15 +218,18 @@ def survivors_allowed(tried: int) -> int:
 
 def main() -> int:
     """Try the mutants, print the survivors, and fail when too many survive."""
+    # fmt: off
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--sample", type=int, default=0, help="how many, by chance; 0 for all")
     parser.add_argument("--seed", type=int, default=None, help="the same seed, the same sample")
     parser.add_argument("--only", action="append", metavar="PATH", help="a file or folder")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
     parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of tests a mutant")
-    parser.add_argument("--time", type=float, default=math.inf, help="seconds for all of them")
+    parser.add_argument("--time", type=float, default=math.inf,
+                        help="seconds for all of them; slow tests are left out then")
     parser.add_argument("--recorded", type=Path, help="keep there which test runs which line")
     parser.add_argument("--list", action="store_true", help="print the mutants, run nothing")
+    # fmt: on
     given = parser.parse_args()
     until = time.monotonic() + given.time
     known = known_survivors()
@@ -248,7 +248,8 @@ def main() -> int:
     os.environ["HYPOTHESIS_PROFILE"] = "mutants"
     os.chdir(ROOT)
     mutant_runs.preload()
-    recorded = _recorded(given.recorded, given.jobs, until)
+    left_out = () if math.isinf(until) else tuple(mutant_runs.HEAVY)
+    recorded = _recorded(given.recorded, given.jobs, until, left_out)
     if recorded is None:
         print("the time was up before it was known which test runs which line: none was tried")
         return 0
@@ -257,29 +258,37 @@ def main() -> int:
     return _try(mutants, recorded.without_failed(), given.jobs, given.budget, until)
 
 
-def _recorded(kept: Path | None, jobs: int, until: float) -> Record | None:
+def _recorded(
+    kept: Path | None, jobs: int, until: float, left_out: tuple[str, ...]
+) -> Record | None:
     if kept is not None and kept.exists():
         return mutant_runs.merged([kept])
+    begun = time.monotonic()
     files = mutant_runs.test_files()
+    count = 2 * jobs  # more than jobs, so that none waits long for another
     with tempfile.TemporaryDirectory() as folder:
-        parts = [Path(folder) / f"{number}.json" for number in range(jobs)]
+        parts = [Path(folder) / f"{number}.json" for number in range(count)]
 
         def work(number: int) -> Callable[[], bool]:
             def run() -> bool:
-                mutant_runs.record(files[number::jobs], TARGETS, parts[number])
+                mutant_runs.record(files[number::count], TARGETS, parts[number], left_out)
                 return True
 
             return run
 
-        works = [work(number) for number in range(jobs)]
+        works = [work(number) for number in range(count)]
         done = [fine for _, fine, _ in mutant_runs.in_forks(works, jobs, math.inf, until)]
         if not all(done):
             raise RuntimeError("the tests could not be recorded")
-        if len(done) < jobs:
+        if len(done) < count:
             return None
         found = mutant_runs.merged(parts)
     if kept is not None:
         mutant_runs.write(found, kept)
+    seconds = time.monotonic() - begun
+    print(f"recorded {len(found.seconds)} tests in {seconds:.0f} s", flush=True)
+    if left_out:
+        print("not recorded, for the time is short:", *left_out, sep="\n", flush=True)
     return found
 
 

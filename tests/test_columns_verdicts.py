@@ -309,6 +309,21 @@ def test_updates_that_are_accepted_never_reach_the_single_engine(
     assert len(single) == 2 * len(items)
 
 
+def test_both_functions_accept_65535_assets_and_only_one_of_them_more(single: list[Any]) -> None:
+    for count, reached in ((2**16 - 1, 0), (2**16, 1)):
+        body = SIGNER.sign([], timestamp_ns=10**18 + 1).encode()[65:] + b"\1" * (18 * count)
+        r, s, v = crypto.sign(SIGNER.key, crypto.keccak256(body))
+        raw = r + s + bytes([v]) + body
+        state = State.from_dict({"contract": "stork-fast-1.0.0", "signer": SIGNER.address})
+        for function in ("verifySignedECDSAPayload", "verifyAndDeserializeSignedECDSAPayload"):
+            single.clear()
+            with worth(1):
+                found = columns.judge([raw], state, function=function)
+            fits = count < 2**16 or function == "verifySignedECDSAPayload"
+            assert found["accepted"].to_pylist() == [fits]
+            assert len(single) == reached
+
+
 def test_a_state_for_each_system() -> None:
     update = SIGNER.sign([Asset(1, 5)], timestamp_ns=10**18).encode()
     states = [

@@ -106,6 +106,14 @@ def test_a_test_that_fails_without_a_mutant_is_left_out() -> None:
     assert record.without_failed().seconds == {"a": 2.0, "c": 3.0}
 
 
+def test_tests_that_are_left_out_are_there_and_have_a_reason() -> None:
+    for test, why in mutant_runs.HEAVY.items():
+        path, _, name = test.partition("::")
+        assert path in mutant_runs.test_files()
+        assert f"def {name.partition('[')[0]}" in (ROOT / path).read_text(encoding="utf-8")
+        assert len(why) > 5, test
+
+
 def test_an_installed_entry_point_imports_nothing_before_a_line_is_changed(tmp_path: Path) -> None:
     """Hypothesis imports what its entry points name: with that, most mutants changed nothing."""
     about = tmp_path / "installed-1.0.dist-info"
@@ -114,9 +122,15 @@ def test_an_installed_entry_point_imports_nothing_before_a_line_is_changed(tmp_p
     entry = "[hypothesis]\ninstalled = payloads._hypothesis:register\n"
     (about / "entry_points.txt").write_text(entry)
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    script = """import sys; from tests import mutant_runs; mutant_runs.preload()
-sys.exit(" ".join(name for name in sys.modules if name.split(".")[0] == "payloads") or None)"""
+    target, wanted = "payloads/stork/columns.py", tmp_path / "record.json"
+    script = f"""import sys; from pathlib import Path; from tests import mutant_runs
+mutant_runs.preload()
+if early := [name for name in sys.modules if name.split(".")[0] == "payloads"]: sys.exit(str(early))
+mutant_runs.record(["tests/test_backing_off.py"], [{target!r}], Path({str(wanted)!r}))"""
     subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", script], stdout=subprocess.DEVNULL,
         check=True, env=os.environ | {"PYTHONPATH": path}, cwd=ROOT,
     )  # fmt: skip
+    # A module that a test imports late is not run by that test alone.
+    lines = mutant_runs.merged([wanted]).lines[target]
+    assert {test for tests in lines.values() for test in tests} == {""}

@@ -53,7 +53,7 @@ LABELS = [(system, name) for system in ("chainlink", "stork") for name in labels
 FAST = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 # To look for an example and not for the smallest.
 ANY = settings(FAST, max_examples=2000, phases=[Phase.generate], database=None)
-SMALLEST = settings(FAST, max_examples=2000, database=None)
+SMALLEST = settings(FAST, max_examples=2000, phases=[Phase.generate, Phase.shrink], database=None)
 
 
 def _kept(submission: Submission) -> None:
@@ -230,7 +230,9 @@ def test_a_planted_decoder_bug_shrinks_to_one_signature_and_minimal_fields() -> 
         return bool(decoded.rs) and getattr(decoded.report, "benchmark_price", 0) < 0
 
     network = InsecureTestNetwork("mine", size=4, f=1)
-    made = full_reports(network=network, min_signatures=0, max_signatures=6)
+    made = full_reports(
+        network=network, report=reports(schema="v3"), min_signatures=0, max_signatures=3
+    )
     found = find(made, bug, settings=SMALLEST)
     report: Any = found.report
     assert len(found.rs) == 1

@@ -94,7 +94,8 @@ EXPORTS: dict[str, set[str]] = {
         ),
     },
     "payloads.forensics": {
-        *("TABLES", "TABLES_REVISION", "Findings", "Progress", "Scan", "find", "scan"),
+        *("TABLES", "TABLES_REVISION", "Cluster", "Findings", "Progress", "Scan", "find"),
+        "scan",
     },
     "payloads.chain": {
         *("Explained", "ExplainedCall", "ExplainedPayload", "explain"),
@@ -104,9 +105,10 @@ EXPORTS: dict[str, set[str]] = {
         *("refuse_transaction", "save_state", "send_guarded"),
     },
     "payloads.strategies": {
-        *("ConsumerCall", "Damage", "Submission", "assets", "calldata", "chain_states"),
-        *("consumer_calldata", "damages", "feed_ids", "full_reports", "labels_of"),
-        *("oracle_networks", "reports", "stork_signers", "stork_updates", "submissions"),
+        *("Arrival", "ConsumerCall", "Damage", "Submission", "assets", "calldata"),
+        *("chain_states", "consumer_calldata", "damages", "feed_ids", "full_reports"),
+        *("keeper_machine", "labels_of", "oracle_networks", "reports", "stork_signers"),
+        *("stork_updates", "submissions"),
     },
     "payloads.testing": {
         *("LINK", "NATIVE", "SUBSCRIBER", "ClockNode", "Cost", "InsecureTestNetwork"),

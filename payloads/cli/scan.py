@@ -15,6 +15,7 @@ from payloads.cli.run import guarded
 from payloads.errors import Misuse
 
 if TYPE_CHECKING:
+    from payloads.forensics.cluster import Cluster
     from payloads.forensics.run import Progress, Scan
 
 INTERRUPTED = 130
@@ -51,6 +52,11 @@ def _kinds() -> tuple[str, ...]:
     "ISO, or now. The state is the one that held then.",
 )
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes (default: one a core).")
+@click.option(
+    "--ray", "address", metavar="ADDRESS",
+    help="Work on a Ray cluster: local (begun here, with --jobs workers), auto, or HOST:PORT. All "
+    "its machines need the PATHs and DIR on a shared filesystem.",
+)  # fmt: skip
 @click.option("--venue", "venues", metavar="NAME", multiple=True, help="Only frames of this venue.")
 @click.option("--since", metavar="TIME", help="Only frames from this time on.")
 @click.option("--until", metavar="TIME", help="Only frames before this time.")
@@ -82,6 +88,7 @@ def _kinds() -> tuple[str, ...]:
 @guarded
 def scan(
     paths: tuple[str, ...], out: str, state: str | None, now: str, jobs: int | None,
+    address: str | None,
     venues: tuple[str, ...], since: str | None, until: str | None, feeds: tuple[str, ...],
     signers: tuple[str, ...], verdicts: tuple[str, ...], no_recover: bool, as_csv: bool,
     as_json: bool, anew: bool, kind: str | None, assume_venue: str, text_field: str,
@@ -109,6 +116,7 @@ def scan(
         raise Misuse("verdicts and signers have to be recovered", field="--no-recover")
     if not no_findings:
         check(policy=policy, baseline=baseline, sql=sql)  # not after hours of scanning
+    cluster = None if address is None else _cluster(address, jobs)
     display = _Display()
     options = ReadOptions(
         kind=kind, venue=assume_venue, text_field=text_field, time_field=time_field,
@@ -116,7 +124,7 @@ def scan(
     )  # fmt: skip
     try:
         found = run.scan(
-            paths, out=out, state=state, jobs=jobs, options=options, venues=venues,
+            paths, out=out, state=state, jobs=jobs, cluster=cluster, options=options, venues=venues,
             now=None if now == "frame" else instant(now, "now"),
             since=_nanoseconds(since, "since"), until=_nanoseconds(until, "until"), feeds=feeds,
             signers=signers, verdicts=verdicts, recovers=not no_recover, anew=anew,
@@ -134,6 +142,12 @@ def scan(
         _write_page(found)
     if found.problems or fails:
         raise SystemExit(1)
+
+
+def _cluster(address: str, jobs: int | None) -> Cluster:
+    from payloads.forensics.cluster import Cluster
+
+    return click.get_current_context().with_resource(Cluster(address, jobs))
 
 
 def _nanoseconds(text: str | None, name: str) -> int | None:

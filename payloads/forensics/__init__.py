@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 from payloads._late import late
 
 if TYPE_CHECKING:
+    from payloads.forensics.cluster import Cluster
     from payloads.forensics.findings import Findings, find
     from payloads.forensics.run import Progress, Scan, scan
     from payloads.forensics.tables import TABLES, TABLES_REVISION
 
-__all__ = ["TABLES", "TABLES_REVISION", "Findings", "Progress", "Scan", "find", "scan"]
+__all__ = ["TABLES", "TABLES_REVISION", "Cluster", "Findings", "Progress", "Scan", "find", "scan"]
 
 _MODULES = {
     "TABLES": "tables", "TABLES_REVISION": "tables", "Progress": "run", "Scan": "run",
-    "scan": "run", "Findings": "findings", "find": "findings",
+    "scan": "run", "Cluster": "cluster", "Findings": "findings", "find": "findings",
 }  # fmt: skip
 
 __getattr__, __dir__ = late(__name__, _MODULES)

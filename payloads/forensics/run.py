@@ -22,11 +22,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec.structs import replace
 
 from payloads._version import __version__
 from payloads.abi.fields import Record
@@ -52,9 +53,14 @@ from payloads.forensics.writing import prepare, write_text, write_whole
 from payloads.inputs import check_depth, checked_text, to_path
 from payloads.verdicts.state import State
 
+if TYPE_CHECKING:
+    from payloads.forensics.cluster import Cluster
+
 _READ = 2**20
 # A part at which so many workers ended is not tried again.
 _MOST_ENDS = 3
+# So many bytes are read here sooner than a worker has started.
+_FEW_BYTES = 2**20
 _EVERY = 0.5
 _BY_CONTENT = ReadOptions()
 
@@ -143,6 +149,7 @@ def scan(
     state: StateBook | State | Sequence[State] | str | Path | None = None,
     now: int | None = None,
     jobs: int | None = None,
+    cluster: Cluster | None = None,
     options: ReadOptions = _BY_CONTENT,
     venues: Sequence[str] = (),
     since: int | None = None,
@@ -161,7 +168,8 @@ def scan(
     `state` is a state, several, or the path of a file or of a folder of them; without it there are
     no verdicts. A payload is judged at the time of its frame, in the state that held then, or at
     `now` (unix seconds). `since` and `until` are nanoseconds. `recovers=False` leaves the signers
-    out. `jobs` processes work at a time: all cores, if it is not given.
+    out. `jobs` processes work at a time: all cores, if it is not given and there is enough to do.
+    With a `cluster`, its workers do that, to the same tables.
 
     A folder with a scan of the same inputs and options is finished, and nothing is done twice.
     `anew` begins again. `report` is called with the progress, and `say` with what a person should
@@ -183,7 +191,7 @@ def scan(
     )
     with contextlib.closing(running):
         running.begin(anew)
-        running.run(_cores() if jobs is None else jobs, report or (lambda progress: None))
+        running.run(jobs, report or (lambda progress: None), cluster)
         return running.finish()
 
 
@@ -454,9 +462,14 @@ class _Running:
 
     # --- the work ---------------------------------------------------------------------------------
 
-    def run(self, jobs: int, report: Callable[[Progress], None]) -> None:
+    def run(
+        self,
+        jobs: int | None,
+        report: Callable[[Progress], None],
+        cluster: Cluster | None = None,
+    ) -> None:
         """Work on all parts that are not finished."""
-        if jobs < 1:
+        if jobs is not None and jobs < 1:
             raise Misuse(
                 "no such number of processes", field="jobs", expected="1 or more", found=str(jobs)
             )
@@ -464,11 +477,16 @@ class _Running:
         self._had = self._so_far()
         self._shown = 0.0
         try:
-            if jobs == 1:
-                for task in self.tasks():
-                    self._finished(work(task, self.settings, self.book))
-            else:
-                self._run_together(jobs)
+            tasks, few = self.tasks(), _FEW_BYTES if jobs is None else -1
+            jobs = jobs or _cores()
+            if cluster is not None:
+                self._run_on(cluster, tasks)
+            for task in tasks:
+                few -= task.bytes
+                if jobs > 1 and few < 0:
+                    self._run_together(jobs, chain([task], tasks))
+                    break
+                self._finished(work(task, self.settings, self.book))
         except OSError as error:
             raise Misuse(
                 f"cannot go on: {error.strerror}", field=error.filename or str(self.out)
@@ -496,7 +514,18 @@ class _Running:
         found = self.done.values()
         return sum(done.size for done in found), sum(done.counts["frames"] for done in found)
 
-    def _run_together(self, jobs: int) -> None:
+    def _run_on(self, cluster: Cluster, tasks: Iterator[Task]) -> None:
+        """Workers of a cluster, which have other working folders."""
+        out = self.out.resolve()
+        settings = replace(self.settings, out=str(out))
+        to_do = map(_from_anywhere, tasks)
+        for done in cluster.results(work, to_do, out, settings, self.book):
+            if done is None:
+                self._tell(False)
+            else:
+                self._finished(done)
+
+    def _run_together(self, jobs: int, to_do: Iterator[Task]) -> None:
         """Several workers, each led by a thread; tasks are made no faster than they are done."""
         tasks: queue.Queue[Task | None] = queue.Queue(jobs)
         results: queue.Queue[Done | BaseException | None] = queue.Queue()
@@ -507,7 +536,7 @@ class _Running:
                 thread.start()
             # A worker may end while another is still told that there is nothing more to do.
             ended = 0
-            for task in chain(self.tasks(), repeat(None, len(led))):
+            for task in chain(to_do, repeat(None, len(led))):
                 ended += self._put(tasks, task, results)
             while ended < len(led):
                 ended += self._take(results, _EVERY)
@@ -581,6 +610,14 @@ class _Running:
 
 # Kinds of files that are lists of payloads and nothing else.
 _LISTS = ("hex", "payload", "document")
+
+
+def _from_anywhere(task: Task) -> Task:
+    """The task with whole paths."""
+    options = task.options
+    if options.keylog:
+        options = replace(options, keylog=os.path.abspath(options.keylog))
+    return replace(task, path=os.path.abspath(task.path), options=options)
 
 
 def _known(each: Input) -> _Known:

@@ -71,6 +71,11 @@ class Task(Record, frozen=True):
     # The bytes of the file that this part stands for, for the progress.
     size: int = 0
 
+    @property
+    def bytes(self) -> int:
+        """How much there is to read, as far as that is known."""
+        return self.size if self.part.last is None else self.part.last - self.part.first
+
 
 class Done(Record, frozen=True):
     """A part that is finished, its rows by table, and whether a capture ended in it."""

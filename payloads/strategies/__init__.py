@@ -15,6 +15,9 @@ once. All keys are insecure test keys.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from payloads._late import late
 from payloads.strategies.calldata import ConsumerCall, calldata, consumer_calldata
 from payloads.strategies.chainlink.reports import feed_ids, reports
 from payloads.strategies.chainlink.signed import full_reports, oracle_networks
@@ -25,8 +28,17 @@ from payloads.strategies.systems import labels_of
 from payloads.testing.damage import Damage
 from payloads.testing.submission import Submission
 
+if TYPE_CHECKING:
+    from payloads.strategies.machines.keeper import keeper_machine
+    from payloads.strategies.machines.world import Arrival
+
 __all__ = [
-    "ConsumerCall", "Damage", "Submission", "assets", "calldata", "chain_states",
-    "consumer_calldata", "damages", "feed_ids", "full_reports", "labels_of", "oracle_networks",
-    "reports", "stork_signers", "stork_updates", "submissions",
+    "Arrival", "ConsumerCall", "Damage", "Submission", "assets", "calldata", "chain_states",
+    "consumer_calldata", "damages", "feed_ids", "full_reports", "keeper_machine", "labels_of",
+    "oracle_networks", "reports", "stork_signers", "stork_updates", "submissions",
 ]  # fmt: skip
+
+# Imported when first asked for: machines need the simulators.
+_MODULES = {"Arrival": "machines.world", "keeper_machine": "machines.keeper"}
+
+__getattr__, __dir__ = late(__name__, _MODULES)

@@ -44,6 +44,8 @@ class SystemStrategies:
     # The addresses that may sign, of a network and by a state.
     addresses: Callable[[Any], tuple[str, ...]]
     trusted: Callable[[Any], set[bytes]]
+    # The module and the class of a keeper's world, imported when a machine is asked for.
+    world: str
 
 
 def _chainlink_trusted(state: Any) -> set[bytes]:
@@ -64,6 +66,7 @@ SYSTEMS = (
         submission=chainlink_calls.submission,
         addresses=lambda network: network.signers,
         trusted=_chainlink_trusted,
+        world="payloads.strategies.chainlink.world:ChainlinkWorld",
     ),
     SystemStrategies(
         name="stork",
@@ -76,6 +79,7 @@ SYSTEMS = (
         submission=stork_calls.submission,
         addresses=lambda signer: (signer.address,),
         trusted=lambda state: set(state.trusted),
+        world="payloads.strategies.stork.world:StorkWorld",
     ),
 )
 ALL_GENERATIONS = tuple(one for system in SYSTEMS for one in system.generations)

@@ -28,6 +28,7 @@ from click.testing import CliRunner
 from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
+from payloads import forensics
 from payloads.cli import terminal
 from payloads.cli.main import main
 from tests import corpus
@@ -98,8 +99,18 @@ def files(folder: Path) -> list[str]:
     return [*written, str(binary), str(folder), str(folder / f"none{EVIL}")]
 
 
-def shapes(path: tuple[str, ...], command: click.Command, value: str) -> list[list[str]]:
-    """The command with this value in place of its arguments, and of each option."""
+# Each of them makes a whole scan of the files that it is given.
+SCANNING = ("scan", "report", "signers", "diff")
+
+
+def shapes(
+    path: tuple[str, ...], command: click.Command, value: str, folder: str = ""
+) -> list[list[str]]:
+    """The command with this value in place of its arguments, and of each option.
+
+    Beside an option, a command that makes a scan is given the folder of one, if there is any:
+    nothing else depends on how its tables came. States are about files.
+    """
     # A single payload, and no processes of its own.
     given = dict(BRIEF.get(path[0], {}))
     for parameter in command.params:
@@ -115,7 +126,9 @@ def shapes(path: tuple[str, ...], command: click.Command, value: str) -> list[li
     calls = [call([value] * len(arguments), given)]
     for parameter in command.params:
         if isinstance(parameter, click.Option) and not parameter.is_flag:
-            calls.append(call(arguments, given | {parameter.opts[-1]: value}))
+            about_files = path[0] not in SCANNING[1:] or parameter.name == "state"
+            beside = [folder] * len(arguments) if folder and not about_files else arguments
+            calls.append(call(beside, given | {parameter.opts[-1]: value}))
     return calls
 
 
@@ -128,6 +141,15 @@ def usual(parameter: click.Parameter) -> str:
         return str(EXAMPLES / "state.json")
     known = {"venue": "stork", "rpc": "http://127.0.0.1:1", "output": "", "proxy": "0x" + "11" * 20}
     return known.get(str(parameter.name), str(EXAMPLES / "report.hex"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a scan, with its findings."""
+    out = tmp_path_factory.mktemp("scanned")
+    forensics.scan(EXAMPLES / "report.hex", out=out, jobs=1)
+    forensics.find(out).write(out)
+    return str(out)
 
 
 @pytest.fixture
@@ -166,7 +188,7 @@ def check(arguments: list[str], **options: Any) -> None:
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_no_argument_and_no_file_ends_a_command_with_a_traceback(
-    path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "work").mkdir()
@@ -174,10 +196,10 @@ def test_no_argument_and_no_file_ends_a_command_with_a_traceback(
     values = [*ARGUMENTS, *files(tmp_path / "in")]
     if path[0] in ("capture", "generate"):  # they read no payload, and have many options
         values = values[:10]
-    if path[0] in ("scan", "report", "signers", "diff"):  # each makes a whole scan
+    if path[0] in SCANNING:
         values = values[:: 30 if path[0] == "scan" else 8]
     for value in values:
-        for arguments in shapes(path, COMMANDS[path], value):
+        for arguments in shapes(path, COMMANDS[path], value, folder):
             check(arguments)
 
 
@@ -286,14 +308,16 @@ def assert_printable(said: str) -> None:
 
 
 def test_nothing_reaches_a_terminal_raw(tmp_path: Path) -> None:
-    """Every command, over every file."""
+    """Every command, over every file; the commands that make a scan, over all files at once."""
     (tmp_path / "in").mkdir()
     (tmp_path / "work").mkdir()
     names = [name for name in files(tmp_path / "in") if "\udcff" not in name]
+    together = [names[0], str(tmp_path / "in"), *(name for name in names if "forged" in name)]
     calls = []
     for path, command in COMMANDS.items():
         reads_files = path[0] not in ("capture", "simulate") and path != ("state", "fetch")
-        for value in (*names, EVIL) if reads_files else (names[0], "-", EVIL):
+        given = together if path[0] in SCANNING else names
+        for value in (*given, EVIL) if reads_files else (names[0], "-", EVIL):
             shaped = shapes(path, command, value)
             if reads_files:
                 shaped = [shaped[0], *(one for one in shaped if f"--state={value}" in one)]

@@ -20,9 +20,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from payloads import forensics
 from payloads.capture.writer import CaptureWriter
+from payloads.cli.main import main
 from payloads.errors import Misuse, Refused
 from payloads.forensics import copies, parts, run, workers
 from payloads.forensics.tables import MAPPED, TABLES
@@ -455,11 +457,8 @@ def test_copies_as_csv_and_json_lines(whole: forensics.Scan) -> None:
     assert payload["raw"] == "0x" + whole.table("payloads")["raw"][0].as_py().hex()
 
 
-def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "payloads", "scan", *arguments], cwd=ROOT, text=True,
-        capture_output=True, timeout=100, check=False, **options,
-    )  # fmt: skip
+def command(*arguments: str, given: bytes = b"") -> Any:
+    return CliRunner().invoke(main, ["scan", *arguments], input=given)
 
 
 def test_the_command(capture: Path, whole: forensics.Scan, tmp_path: Path) -> None:
@@ -468,39 +467,47 @@ def test_the_command(capture: Path, whole: forensics.Scan, tmp_path: Path) -> No
     for state in STATES:
         (states / f"{state.contract}.json").write_text(json.dumps(state.to_dict()))
     out = str(tmp_path / "out")
-    with capture.open("rb") as stream:
-        run_ = command(
-            "-",
-            "--state",
-            str(states),
-            "-o",
-            out,
-            "-j",
-            "1",
-            "--csv",
-            "--no-findings",
-            "--no-page",
-            stdin=stream,
-        )
-    assert run_.returncode == 0, run_.stderr
-    assert f"{whole.counts['frames']:,} frames" in run_.stdout
+    quick = ("-j", "1", "--csv", "--no-findings", "--no-page")
+    first = command("-", "--state", str(states), "-o", out, *quick, given=capture.read_bytes())
+    assert first.exit_code == 0, first.stderr
+    assert f"{whole.counts['frames']:,} frames" in first.stdout
     assert (tmp_path / "out" / "csv" / "frames.csv").exists()
     found = forensics.Scan(out)
     assert found.counts == whole.counts
     assert not (tmp_path / "out" / "findings.jsonl").exists()
     second = command(str(capture), "--state", str(states), "-o", str(tmp_path / "all"), "-j", "1")
-    assert second.returncode == 1, "there are findings of severity danger"
+    assert second.exit_code == 1, "there are findings of severity danger"
     assert "unknown-signer" in second.stdout
     for name in ("findings.parquet", "findings.jsonl", "findings.sarif", "report.html"):
         assert (tmp_path / "all" / name).exists()
     wrong = command("/nowhere/at/all", "-o", out)
-    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
     assert "no such file" in wrong.stderr
     (tmp_path / "empty").write_bytes(b"")
     problem = command(str(tmp_path / "empty"), "-o", str(tmp_path / "other"), "-j", "1")
-    assert problem.returncode == 1
+    assert problem.exit_code == 1
     assert "an empty file" in problem.stderr
     assert pa.concat_tables([found.table("frames")]).num_rows == whole.counts["frames"]
+
+
+def test_few_bytes_start_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several small files are read here; from some size on, processes share the rest."""
+    began: list[Any] = []
+
+    class Counted(workers.Worker):
+        def __init__(self, *settings: Any) -> None:
+            began.append(self)
+            super().__init__(*settings)
+
+    monkeypatch.setattr(run, "Worker", Counted)
+    monkeypatch.setattr(run, "_cores", lambda: 2)
+    paths = [kit.write(tmp_path / f"{n}.jsonl", kit.mixed(40, n)) for n in range(3)]
+    here = forensics.scan(paths, out=tmp_path / "here")
+    assert not began
+    monkeypatch.setattr(run, "_FEW_BYTES", paths[0].stat().st_size)
+    shared = forensics.scan(paths, out=tmp_path / "shared")
+    assert began
+    kit.same_tables(here, shared)
 
 
 def test_workers_that_end_before_the_others_are_counted(

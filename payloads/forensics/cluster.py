@@ -1,0 +1,158 @@
+"""A Ray cluster that works on a scan: the parts of its inputs, and the search for findings.
+
+    with Cluster("auto") as cluster:
+        forensics.scan(["captures/"], out="found", cluster=cluster)
+        forensics.find("found", cluster=cluster)
+
+A task is a call of the plain function that a process of one machine calls, too. The inputs and the
+folder of the scan lie on a filesystem that all machines have under the same path. docs/forensics.md
+says what goes over the network. It needs the extra `ray`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from payloads._version import __version__
+from payloads.errors import Misuse, PayloadError, Refused, elide, not_installed
+
+# A task whose worker or machine ended is done again so often.
+_MOST_RETRIES = 3
+# Tasks that are handed to the cluster before a result is there: a worker never waits for its next.
+_AHEAD = 2
+
+
+class Cluster:
+    """A connection to a cluster; Ray finds its address as `ray.init` says.
+
+    `local` begins a cluster on this machine with `jobs` workers, which ends with the connection.
+    Otherwise `jobs` is how many tasks may run at a time: all cores of the cluster, if not given.
+    """
+
+    def __init__(self, address: str = "auto", jobs: int | None = None) -> None:
+        if jobs is not None and jobs < 1:
+            raise Misuse("no such number of workers", field="jobs", expected="1 or more")
+        self._ray: Any = _ray()
+        self._jobs = jobs
+        self._connected = not self._ray.is_initialized()
+        if self._connected:
+            self._connect(address)
+
+    def _connect(self, address: str) -> None:
+        options: dict[str, Any] = {"num_cpus": self._jobs} if address == "local" else {}
+        try:
+            self._ray.init(
+                address, include_dashboard=False if address == "local" else None,
+                log_to_driver=False, logging_level="error", **options,
+            )  # fmt: skip
+        except Exception as error:  # Ray has no class of its own for all that goes wrong here
+            self._ray.shutdown()
+            raise Misuse(
+                "no cluster is reached", field="ray", found=elide(str(error), 200),
+                expected="local, auto, or HOST:PORT of a running cluster",
+            ) from None  # fmt: skip
+
+    def close(self) -> None:
+        """Leave the cluster; one that was begun here ends."""
+        if self._connected:
+            self._ray.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def workers(self) -> int:
+        """The tasks that may run at a time."""
+        cores = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        return cores if self._jobs is None else min(self._jobs, cores)
+
+    @property
+    def _most(self) -> int:
+        """The tasks that are handed over: more than may run, where the cluster's cores are the
+        bound."""
+        cores = int(self._ray.cluster_resources().get("CPU", 1))
+        return self.workers * _AHEAD if self.workers == cores else self.workers
+
+    def results(
+        self, function: Callable[..., Any], tasks: Iterable[Any], folder: Path, *shared: Any
+    ) -> Iterator[Any]:
+        """The results of `function(task, *shared)`, each when it is there.
+
+        Tasks are made no faster than they are done. None stands for a while without a result.
+        """
+        ray = self._ray
+        remote = ray.remote(_answer).options(
+            num_cpus=1, max_retries=_MOST_RETRIES, name=f"payloads.{function.__name__}"
+        )
+        # What is the same for all tasks is sent to each machine once.
+        common = ray.put((__version__, str(folder / "scan.json"), function, shared))
+        waiting: list[Any] = []
+        source = iter(tasks)
+        more, most = True, self._most
+        try:
+            while more or waiting:
+                while more and len(waiting) < most:
+                    task = next(source, None)
+                    if task is None:
+                        more = False
+                    else:
+                        waiting.append(remote.remote(common, task))
+                ready, waiting = ray.wait(waiting, timeout=0.5) if waiting else ([], waiting)
+                if not ready:
+                    yield None
+                for each in ready:
+                    yield self._result(each)
+        finally:
+            for each in waiting:
+                ray.cancel(each, force=True)
+
+    def _result(self, reference: Any) -> Any:
+        try:
+            kind, result = self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            lines = str(error).strip().splitlines() or [""]
+            raise Refused(
+                "a task of the cluster ends each time", field="ray",
+                expected="payloads on all its machines, and memory for each task",
+                found=elide(f"{type(error).__name__}: {lines[-1]}", 200),
+            ) from None  # fmt: skip
+        if kind == "error":
+            raise result
+        return result
+
+
+def _ray() -> Any:
+    # A worker imports what this process has, so that all have the same version of it.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise not_installed("ray", "ray") from None
+    return ray
+
+
+def _answer(common: tuple[str, str, Callable[..., Any], tuple[Any, ...]], task: Any) -> Any:
+    """A task's result or error, on a worker."""
+    version, facts, function, shared = common
+    try:
+        if version != __version__:
+            raise Misuse("a machine of the cluster has another version", field="payloads",
+                         expected=version, found=__version__)  # fmt: skip
+        if not os.path.exists(facts):
+            raise Misuse("a machine of the cluster does not see the folder of the scan",
+                         field=os.path.dirname(facts), expected="a shared filesystem")  # fmt: skip
+        return "done", function(task, *shared)
+    except (PayloadError, OSError) as error:
+        return "error", error
