@@ -107,6 +107,7 @@ NO_BOUNDS = {
     "payloads.forensics.cluster._MOST_RETRIES": "tries of a worker that dies",
     "payloads.forensics.search.MOST_FINDINGS": "the rest is one finding",
     "payloads.forensics.search.MOST_ROWS": "how many are shown; all are counted",
+    "payloads.forensics.shuffle._TASK_BYTES": "a size of work; tests/forensics/test_shuffle.py",
     "payloads.forensics.shapes._FEW": "chooses the faster of two ways",
     "payloads.forensics.shapes._MOST_SHAPES": "chooses the faster of two ways",
     "payloads.forensics.summary.MOST": "how many are shown; all are counted",

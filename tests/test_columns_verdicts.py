@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -12,10 +13,14 @@ from hypothesis import strategies as st
 
 import payloads
 from payloads import State, columns, crypto, stork
+from payloads.abi.solidity import encode
+from payloads.chainlink import columns as chainlink_columns
 from payloads.chainlink.frames import snappy_evidence
+from payloads.chainlink.report import FULL_REPORT, decode_envelope
 from payloads.chainlink.schemas import SCHEMAS
 from payloads.errors import Misuse, PayloadError
 from payloads.judging import opened
+from payloads.stork import columns as stork_columns
 from payloads.stork.update import Asset
 from payloads.strategies import reports
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
@@ -447,6 +452,49 @@ def test_signatures_that_are_given_are_not_recovered_again(
     changed = signatures.set_column(6, "v", pa.array([9] * len(signatures), pa.uint8()))
     with worth(1), pytest.raises(AssertionError, match="again"):
         columns.judge(items, state, now=1, signatures=changed)
+
+
+def test_the_contract_or_the_config_that_lists_a_signer_is_named() -> None:
+    first, second = "0x" + "a1" * 32, "0x" + "b2" * 32
+    only = ["0x" + f"{number:02x}" * 20 for number in range(1, 6)]
+    configs = [
+        {"config_digest": first, "signers": only[:4], "f": 1},
+        {"config_digest": second, "signers": only[1:], "f": 1},
+    ]
+    state: Any = State.from_dict({"contract": "v0.5.0", "configs": configs})
+    member = chainlink_columns.member
+    assert [member(state, only[0], network) for network in (first, second, OTHER)] == [first] * 3
+    assert [member(state, only[4], network) for network in (first, second, OTHER)] == [second] * 3
+    assert [member(state, only[2], network) for network in (first, second, OTHER)] == [
+        first, second, first,
+    ]  # fmt: skip
+    assert member(state, OTHER, first) is None
+
+    proxy = "0x" + "cc" * 20
+    mine: Any = {"contract": "stork-fast-1.0.0", "signer": SIGNER.address}
+    for more, name in (({}, "stork-fast-1.0.0"), ({"proxy": proxy}, proxy)):
+        trusting: Any = State.from_dict(mine | more)
+        assert stork_columns.member(trusting, SIGNER.address, first) == name
+        assert stork_columns.member(trusting, OTHER, first) is None
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 31, 32, 33, 64, 288])
+def test_signatures_of_a_report_of_any_size_are_read_the_fast_way(size: int) -> None:
+    """Where a contract reads them, whether the report decodes or not: one to 32 signatures."""
+    for count in (0, 1, 2, 31, 32, 33):
+        words = tuple(bytes([count, index]) * 16 for index in range(count))
+        parts = ((b"\1" * 32,) * 3, b"\xee" * size, words, words[::-1], bytes(range(32)))
+        raw = encode(FULL_REPORT, parts)
+        matrix = np.frombuffer(raw, np.uint8).reshape(1, -1)
+        with worth(1):
+            assert list(chainlink_columns.signed(matrix, True)) == []
+            found = list(chainlink_columns.signed(matrix, False))
+        assert len(found) == (0 < count <= 32)
+        for each in found:
+            assert (each.count, each.vs.tobytes()) == (count, bytes(range(count)))
+            assert each.rs.tobytes() == b"".join(words)
+            assert each.ss.tobytes() == b"".join(words[::-1])
+            assert each.digests.tobytes() == decode_envelope(raw).signing_digest
 
 
 def test_short_updates_are_judged_in_columns(single: list[Any]) -> None:

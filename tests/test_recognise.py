@@ -16,7 +16,7 @@ from payloads.abi.calldata import Call
 from payloads.chainlink import report, views
 from payloads.chainlink.report import BareReport, FullReport, UnknownReport
 from payloads.chainlink.schemas import SCHEMAS, schema_named
-from payloads.errors import Malformed, Misuse
+from payloads.errors import Malformed, Misuse, PayloadError
 from payloads.recognise import to_dicts
 from payloads.stork.update import Asset, SignedUpdate, UnsignedUpdate
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
@@ -105,6 +105,9 @@ def test_a_payload_of_every_schema_is_recognised_signed_and_unsigned(schema: Any
     bare = payloads.decode(report.encode())
     assert (bare.form, bare.value.report) == ("report", report)
     assert codes(signed) == codes(bare) == (["layout-inferred"] if schema.inferred else [])
+    for other in (report.encode()[:-1], report.encode() + b"\0", report.encode() + bytes(32)):
+        with pytest.raises(PayloadError):
+            payloads.decode(other)
 
 
 @given(st.binary(min_size=75, max_size=200))

@@ -16,18 +16,22 @@ from payloads import State, chainlink, stork, systems
 from payloads.abi.fields import AbiType, Field, Record, hexed
 from payloads.abi.solidity import MAX_ELEMENT_BYTES
 from payloads.abi.strictness import CANONICAL
+from payloads.abi.units import MILLISECONDS, PRICE
 from payloads.chainlink import report as report_module
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK
 from payloads.chainlink.compressed import compress, decompress, uncompressed_size
 from payloads.chainlink.errors import DIGEST_INACTIVE_V5, INCORRECT_SIGNATURE_COUNT
 from payloads.chainlink.findings import HAZARDS
-from payloads.chainlink.frames import plain_report, snappy_evidence
+from payloads.chainlink.frames import EVIDENCE, plain_report, snappy_evidence
 from payloads.chainlink.report import BareReport, UnknownReport, unknown_report
 from payloads.chainlink.rows import rows, title
 from payloads.chainlink.schemas import PUBLISHED_TABLES, SCHEMAS, ReportV3HighFrequency
-from payloads.crypto import CURVE_ORDER, address_of, keccak256, recover, sign
+from payloads.chainlink.state import NO_OP
+from payloads.crypto import CURVE_ORDER, address_of, checksum, keccak256, recover, sign
 from payloads.embedding import embedded
 from payloads.errors import Malformed, Misuse, panic
+from payloads.stork.frames import EVIDENCE as STORK_EVIDENCE
+from payloads.stork.frames import plausible
 from payloads.stork.rows import rows as stork_rows
 from payloads.stork.update import Asset
 from payloads.verdicts.contract_errors import read_revert
@@ -36,6 +40,7 @@ from payloads.verdicts.signers import Signers
 from payloads.verdicts.together import judge_together
 from payloads.verdicts.words import duration
 from tests.test_limits import (
+    LINK,
     NATIVE,
     NETWORK,
     NOW,
@@ -62,6 +67,54 @@ def test_who_may_call_is_written_and_told_as_it_was_read(allowed: Any) -> None:
         assert [word.lower() for word in told.split(", ")] == allowed
     else:
         assert told == ("anybody" if allowed is None else "nobody")
+
+
+@pytest.mark.parametrize("state", [chainlink_state(), stork_state()], ids=["chainlink", "stork"])
+@pytest.mark.parametrize("key", ["now", "proxy", "network", "chain_id", "contract"])
+def test_what_a_contract_does_not_change_has_no_past(state: Any, key: str) -> None:
+    record = state.to_dict()
+    value = {"now": 1, "proxy": CALLER, "chain_id": 5}.get(key, "other")
+    record["history"] = [{"until": 10, key: value}]
+    with pytest.raises(Misuse, match="this key has no past") as caught:
+        State.from_dict(record)
+    assert caught.value.field.endswith(f"history[0].{key}")
+
+
+@pytest.mark.parametrize("kind", NO_OP)
+@pytest.mark.parametrize("name", ["link", "native"])
+def test_no_token_is_named_where_billing_is_by_subscription(kind: str, name: str) -> None:
+    fees: Any = chainlink_state(fee_manager={"type": kind, "link": LINK, "native": NATIVE})
+    with pytest.raises(Misuse, match="nothing to pay"):
+        fees.fee_manager.token(name)
+    assert chainlink_state().fee_manager.token(name) == HexBytes(LINK if name == "link" else NATIVE)
+
+
+def test_each_change_of_a_state_holds_from_its_own_second_on() -> None:
+    digest, other = "0x" + "a1" * 32, "0x" + "b2" * 32
+    config = {
+        "config_digest": digest, "signers": list(NETWORK.signers), "f": NETWORK.f, "active": True,
+        "feed_id": "0x" + "03" * 32, "set_at": 10, "removed_at": 20,
+        "switched": [{"at": 12, "active": False}, {"at": 15, "active": True}],
+    }  # fmt: skip
+    state: Any = chainlink_state(
+        "v0.3.0", configs=[config], fee_manager=None, now=30,
+        unset_digests=[{"id": other, "at": 14}, {"id": digest}],
+        deactivated_feeds=[{"id": other, "at": 16}],
+        history=[{"until": 18, "access_controller": {"allowed": [CALLER]}},
+                 {"until": 13, "access_controller": {"allowed": [OTHER]}}],
+    )  # fmt: skip
+    for time, active in (
+        (9, []), (10, [True]), (11, [True]), (12, [False]), (14, [False]), (15, [True]),
+        (19, [True]), (20, []),
+    ):  # fmt: skip
+        assert [each.active for each in state.at(time).configs] == active
+    unset = {time: len(state.at(time).unset_digests) for time in (13, 14, 15)}
+    assert unset == {13: 1, 14: 2, 15: 2}
+    dead = {time: len(state.at(time).deactivated_feeds) for time in (15, 16, 17)}
+    assert dead == {15: 0, 16: 1, 17: 1}
+    for time, allowed in ((12, OTHER), (13, CALLER), (17, CALLER)):
+        assert state.at(time).access_controller.allowed == (HexBytes(allowed),)
+    assert state.at(18).access_controller is None
 
 
 def test_what_ended_is_told_with_its_time() -> None:
@@ -219,6 +272,63 @@ def test_the_evidence_for_a_full_report_is_its_head() -> None:
     assert payloads.inspect(raw[:223]).why == loose
 
 
+def _that_matter(raw: bytes, known: Any) -> set[int]:
+    """The bytes without whose highest bit, or with it, the evidence is gone."""
+    assert known(raw)
+    changed = [raw[:at] + bytes([raw[at] ^ 0x80]) + raw[at + 1 :] for at in range(len(raw))]
+    return {at for at, each in enumerate(changed) if not known(each)}
+
+
+UNSIGNED = [*range(2), *range(32, 60), *range(64, 92)]
+
+
+@pytest.mark.parametrize(
+    ("strength", "cut", "matter"),
+    [
+        (80, slice(None), [*range(96, 156), *range(160, 188)]),
+        (70, slice(None), [*range(96, 124), *range(128, 156), *range(160, 188)]),
+        (70, slice(193), [*range(96, 124), *range(128, 156), *range(160, 188)]),
+        (10, slice(256, 256 + 288), UNSIGNED),
+        (10, slice(256, 256 + 92), UNSIGNED),
+    ],
+)
+def test_evidence_is_of_exactly_its_bytes(strength: int, cut: slice, matter: list[int]) -> None:
+    (found,) = (each.find for each in EVIDENCE if each.strength == strength)
+    assert _that_matter(full_report()[cut], found) == set(matter)
+
+
+def test_the_evidence_for_an_update_is_of_exactly_its_bytes() -> None:
+    """The first of s, the recovery id, and the first of the time."""
+    raw = update(2)
+    timely, sized = (each.find for each in STORK_EVIDENCE)
+    assert _that_matter(raw, plausible) == {32, 64, 67}
+    assert _that_matter(raw, timely) == {67}
+    assert _that_matter(raw, sized) == {64}
+
+
+@pytest.mark.parametrize("at", [*range(25), *range(32, 57)])
+def test_eight_zeros_in_a_signature_are_implausible(at: int) -> None:
+    good = b"\x11" * 64 + update(1)[64:]
+    assert plausible(good)
+    assert plausible(good[:at] + bytes(7) + good[at + 7 :])
+    assert not plausible(good[:at] + bytes(8) + good[at + 8 :])
+
+
+def test_the_times_of_updates_are_of_2001_to_2100_and_not_round_in_binary() -> None:
+    good = b"\x11" * 64 + update(1)[64:]
+
+    def timely(time: int) -> tuple[bool, bool]:
+        raw = good[:67] + time.to_bytes(8, "big") + good[75:]
+        return bool(STORK_EVIDENCE[0].find(raw)), plausible(raw)
+
+    first, last = 10**18, 4_102_444_800 * 10**9
+    for time in (first, first + 1, last - 1, 0x1800_0000_0000_0001, 0x1801_0000_0000_0000):
+        assert timely(time) == (True, True)
+    for time in (0, first - 1, last, last + 1, 2**64 - 1):
+        assert timely(time) == (False, False)
+    assert timely(0x1800_0000_0000_0000) == (True, False)
+
+
 def test_a_payload_without_signatures_is_known_by_its_offset_and_its_length() -> None:
     payload = chainlink.decode(full_report())
     blob, context = payload.report_blob, b"".join(payload.context)
@@ -339,6 +449,62 @@ def _codes(verdict: payloads.Verdict) -> set[str]:
     return {finding.code for finding in verdict.findings}
 
 
+def _clean(known: Any) -> dict[str, Any]:
+    """Values of a schema that no finding is about."""
+    values: dict[str, Any] = {}
+    for row in known.table.fields:
+        times = {"expires_at": NOW, "observations_timestamp": NOW, "valid_from_timestamp": NOW}
+        time = times.get(row.name, 1) * (1000 if row.unit is MILLISECONDS else 1)
+        values[row.name] = bytes(row.type.size) if row.type.kind == "bytes" else time
+    values["feed_id"] = known.prefix + bytes(30)
+    return values | ({"ripcord": 0} if "ripcord" in values else {})
+
+
+@pytest.mark.parametrize("known", list(SCHEMAS.values()), ids=lambda known: known.key)
+def test_a_finding_on_a_report_begins_with_the_first_value_beyond(known: Any) -> None:
+    """The last value before it, and the first of it, for each field of each schema."""
+    state, clean = chainlink_state(fee_manager=None), _clean(known)
+    about = {"expired", "from-the-future", "not-yet-valid", "crossed", "price-not-positive",
+             "no-such-month", "ripcord", "report-trailing-bytes"}  # fmt: skip
+
+    def found(changes: dict[str, Any], more: bytes = b"") -> set[str]:
+        report = known.record(**clean | changes).encode() + more
+        return _codes(chainlink.judge(NETWORK.sign(report).encode(), state)) & about
+
+    assert found({}) == set()
+    assert found({}, bytes(32)) == {"report-trailing-bytes"}
+    for row in known.table.fields:
+        name, value = row.name, clean[row.name]
+        if name == "expires_at":
+            assert found({name: value - 1}) == {"expired"}
+        elif name in ("observations_timestamp", "valid_from_timestamp"):
+            code = "not-yet-valid" if name.startswith("valid") else "from-the-future"
+            assert found({name: value + 1}) == {code}
+        elif name == "contract_month":
+            for month in (0, 13):
+                assert found({name: month}) == {"no-such-month"}
+            assert found({name: 12}) == set()
+        elif name == "ripcord":
+            assert found({name: 1}) == {"ripcord"}
+        elif row.unit is PRICE:
+            assert "price-not-positive" in found({name: 0})
+            assert ("crossed" in found({name: 2})) == ("bid" in name and name != "bid_volume")
+    for low, high in (("bid", "ask"), ("best_bid", "best_ask"), ("bid_price", "ask_price")):
+        if low in clean and high in clean:
+            assert found({low: 5, high: 5}) == set()
+            assert found({low: 5, high: 4}) == {"crossed"}
+
+
+def test_a_state_is_old_after_a_day_and_newer_after_a_second() -> None:
+    for age, expected in (
+        (86_400, None), (86_401, ("state-old", "86401 s")), (0, None),
+        (-1, ("state-newer", "1 s")),
+    ):  # fmt: skip
+        verdict = chainlink.judge(full_report(), chainlink_state(fetched_at=NOW - age), pay="link")
+        ages = [(each.code, each.detail) for each in verdict.findings if each.code[:5] == "state"]
+        assert ages == ([expected] if expected else [])
+
+
 def test_milliseconds_are_compared_with_milliseconds() -> None:
     state = chainlink_state(fee_manager=None)
     timed = {"expired", "from-the-future", "not-yet-valid"}
@@ -394,6 +560,157 @@ def test_elements_of_more_than_16_mib_are_refused_at_the_element_that_is_too_muc
     # The selector, two words of head, the count; then the pointer of the ninth.
     assert caught.value.offset == 4 + 64 + 32 + 8 * 32
     assert caught.value.revert_data is None
+
+
+@pytest.mark.parametrize("left", [0, 1, 30, 31])
+def test_a_view_shows_each_byte_once_where_an_encoder_left_out_padding(left: int) -> None:
+    """The report stands last: what is missing of its 31 bytes of padding is shown nowhere."""
+    made = bytes(NETWORK.sign(bytes(2) + bytes(range(31))).encode())
+    blob, lists = made[224 : 224 + 96], made[224 + 96 :]
+    places = (224 + len(lists), 224, 224 + len(lists) // 2)
+    offsets = b"".join(place.to_bytes(32, "big") for place in places)
+    raw = made[:96] + offsets + made[192:224] + lists + blob[: 32 + 33 + left]
+    view = payloads.inspect(raw)
+    assert view.error is None
+    shown = [
+        (at, span.raw[at - span.offset])
+        for span in view.spans
+        for at in range(span.offset, span.end)
+    ]
+    assert shown == list(enumerate(raw))
+    assert all(span.raw for span in view.spans)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 31, 32, 33])
+def test_a_view_and_the_departures_tell_the_bytes_for_each_signature(count: int) -> None:
+    """`raw_vs` has a byte for each of at most 32 signatures, and the rest is for none."""
+    words = tuple(bytes([index + 1]) * 32 for index in range(count))
+    report = chainlink.decode(full_report()).report
+    made = msgspec.structs.replace(
+        NETWORK.sign(report.encode(), by=[]), rs=words, ss=(*words, b"\7" * 32),
+        raw_vs=b"\1" * 32, report_blob=report.encode() + b"\5" * 3, raw=b"",
+    )  # fmt: skip
+    raw = bytes(made.encode())
+    view = payloads.inspect(raw)
+    shown = [(at, span.raw[at - span.offset]) for span in view.spans
+             for at in range(span.offset, span.end)]  # fmt: skip
+    assert shown == list(enumerate(raw))
+    ids = [(span.path, span.offset, span.end) for span in view.spans if "raw_vs" in span.path]
+    expected = [(f"raw_vs[{index}]", 192 + index, 193 + index) for index in range(min(count, 32))]
+    assert ids == expected + [("raw_vs.rest", 192 + count, 224)] * (count < 32)
+
+    blob, rs = 224 + 32, 224 + 32 + len(made.report_blob) + 29
+    found = [(each.kind, each.offset, each.length) for each in chainlink.decode(raw).departures]
+    told = [("unsigned-bytes", 192 + count, 32 - count)] * (count < 32)
+    told += [("report-trailing", blob + len(report.encode()), 3)]
+    told += [("count-mismatch", rs, 32)] * (count > 32)
+    assert found == [*told, ("count-mismatch", rs + 32 + 32 * count, 32)]
+
+
+@pytest.mark.parametrize("generation", ["v0.3.0", "v0.4.0", "v0.5.0", "v0.5.1"])
+@pytest.mark.parametrize("controlled", [False, True])
+def test_each_check_shows_the_inputs_it_looked_at(generation: str, controlled: bool) -> None:
+    raw = full_report(native=1000, link=500)
+    payload, word = chainlink.decode(raw), "0x" + "2d" * 20
+    access = {"access_controller": {"allowed": [CALLER]}} if controlled else {}
+    fees = {"link": LINK, "native": NATIVE, "native_surcharge": str(10**17), "discounts": []}
+    verdict = chainlink.judge(
+        raw, chainlink_state(generation, fee_manager=fees, **access), pay="native", value=1101,
+        sender=CALLER, origin=OTHER,
+    )  # fmt: skip
+    assert verdict.accepted
+    signers = list(NETWORK.signers)[: len(payload.rs)]
+    digest, feed = (f"0x{each.hex()}" for each in (payload.config_digest, payload.report.feed_id))
+    signed = "0x" + payload.signing_digest.hex()
+    count = len(payload.rs)
+    assert count == NETWORK.f + 1
+    fee = {
+        "fee decoding": {"bytes": 992},
+        "fee token": {"parameter_payload": "0x" + "00" * 12 + word[2:]},
+        "quote": {"token": checksum(HexBytes(word))},
+        "fee fields": {"report_bytes": 288},
+        "expiry": {"expires_at": NOW + 60, "now": NOW},
+        "fee": {"token": checksum(HexBytes(word)), "in": "native", "base": 1000,
+                "surcharged": 1100, "discount": 0, "fee": 1100, "reward": 500},
+        "deposit": {"value": 1101, "native_fees": 1100},
+    }  # fmt: skip
+    names = {
+        "v0.3.0": {"feed_id": feed, "config_digest": digest}, "v0.5.0": {"config_digest": digest},
+        "v0.5.1": {"config_digest": digest},
+        "v0.4.0": {"observations_timestamp": NOW, "activation_times": [0]},
+    }  # fmt: skip
+    verify = {
+        "access": {"sender": checksum(HexBytes(CALLER)), "origin": checksum(HexBytes(OTHER)),
+                   "controlled": controlled},
+        "decoding": {"bytes": 992},
+        "config": names[generation],
+        "rs and ss": {"rs": count, "ss": count},
+        "signatures": {"digest": signed, "signatures": count},
+        "distinct signers": {"signers": signers},
+    }  # fmt: skip
+    own: dict[str, Any] = {"verifier": {"config_digest": digest},
+                           "signature count": {"rs": count, "f": NETWORK.f}}  # fmt: skip
+    if generation == "v0.3.0":
+        own["feed"] = {"feed_id": feed}
+    elif generation == "v0.4.0":
+        own = {
+            "signature count": {"rs": count}, "timestamps": {"report_bytes": 288},
+            "recovery": {"digest": signed, "raw_vs": "0x" + payload.raw_vs.hex()},
+            "enough signatures": {"rs": count, "f": NETWORK.f},
+        }  # fmt: skip
+    each = {
+        f"signature {index}": {"r": r, "s": s, "v": v, "recovered": signer}
+        for index, (r, s, v, signer) in enumerate(
+            zip(payload.rs, payload.ss, payload.raw_vs, signers, strict=False)
+        )
+    }
+    assert {check.name: check.inputs for check in verdict.checks} == fee | verify | own | each
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_each_check_of_stork_shows_the_inputs_it_looked_at(several: bool) -> None:
+    raw, address = update(2), HexBytes(SIGNER.address)
+    contract: Any = (
+        {"contract": "stork-fast-1.0.0-multisigner", "signer": None, "signers": [SIGNER.address]}
+        if several else {}
+    )  # fmt: skip
+    record = stork_state(verification_fee=3).to_dict() | contract
+    state: Any = State.from_dict({key: value for key, value in record.items() if value is not None})
+    verdict = stork.judge(raw, state, value=4, call="verifyAndDeserializeSignedECDSAPayload")
+    assert {check.name: check.inputs for check in verdict.checks} == {
+        "fee": {"value": 4, "fee": 3},
+        "size": {"bytes": 65 + 10 + 2 * 18},
+        "recovery": {"r": raw[:32], "s": raw[32:64], "v": raw[64]},
+        "signature": {
+            "digest": keccak256(raw[65:]), "recovered": address,
+            **({"signers": (address,)} if several else {"signer": address}),
+        },
+        "assets": {"assets": 2},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("message", "frame"),
+    [
+        ({"report": {}}, True), ({"reports": []}, True), ({"fullReport": "0x"}, True),
+        ({"type": "signed_ecdsa"}, True), ({"type": "unsigned"}, True), ({"type": "other"}, False),
+        ({"feedID": "0x"}, False), ({}, False),
+    ],
+)  # fmt: skip
+def test_a_frame_is_known_by_its_keys_or_its_type(message: Any, frame: bool) -> None:
+    assert any(system.is_frame(message) for system in systems.SYSTEMS) == frame
+
+
+def test_288_clean_bytes_without_a_version_may_be_the_oldest_report() -> None:
+    """The first feed IDs name no schema. Each word but the hashes has zeros in front."""
+    known = SCHEMAS[b"\x00\x01"]
+    cells = [b"\xee" * row.type.size if row.type.kind == "bytes" else 2 ** (4 * row.type.size)
+             for row in known.table.fields]  # fmt: skip
+    raw = known.record(*cells).encode()
+    (legacy,) = (each.find for each in EVIDENCE if each.strength == 20)
+    assert legacy(raw) == "288 bytes that read cleanly as schema v1"
+    assert payloads.inspect(raw).why == legacy(raw)
+    assert not any(legacy(other) for other in (raw[:-1], raw + b"\0", raw[:32] + b"\1" + raw[33:]))
 
 
 # --- Stork's frames and views ---------------------------------------------------------------------

@@ -246,7 +246,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("arrays", "verdicts"),
     ("system",),
     ("chainlink", "stork"),
-    ("systems", "published", "reference", "venues.common"),
+    ("systems", "published", "conformance", "reference", "venues.common"),
     ("recognise", *(f"venues.{name}" for name in VENUE_FOLDERS if name != "common")),
     ("embedding", "inspection", "judging", "venues"),
     ("chain", "capture", "columns"),

@@ -19,6 +19,7 @@ from payloads.crypto import CURVE_ORDER, recover, recover_many
 from payloads.errors import Malformed, Misuse
 from payloads.system import Terms
 from payloads.verdicts import signers, together
+from payloads.verdicts.pieces import pieces
 from payloads.verdicts.signers import Signers
 from payloads.verdicts.verdict import Verdict
 from tests import test_vectors
@@ -285,7 +286,7 @@ def test_an_error_stands_in_its_place(recovering: str) -> None:
     assert [type(one) for one in found[1:4]] == [Malformed, Misuse, Misuse]
 
 
-@pytest.mark.parametrize("max_wait", [None, 60.0])
+@pytest.mark.parametrize("max_wait", [None, 2.0])
 def test_an_endless_stream_is_read_a_little_ahead(recovering: str, max_wait: float | None) -> None:
     taken = 0
 
@@ -302,6 +303,21 @@ def test_an_endless_stream_is_read_a_little_ahead(recovering: str, max_wait: flo
     assert found == [stork.judge(_updates[i % 5], STORK) for i in range(45)]
     assert taken <= 50 + 12
     stream.close()  # type: ignore[attr-defined]
+
+
+def test_a_full_piece_does_not_wait_for_its_time() -> None:
+    seen = threading.Event()
+
+    def source() -> Iterator[int]:
+        yield from (1, 2)
+        if not seen.wait(5):
+            raise OSError("two were wanted, and two were not handed over")
+        yield 3
+
+    found = pieces(source(), 2, max_wait=3600)
+    assert next(found) == [1, 2]
+    seen.set()
+    assert list(found) == [[3]]
 
 
 def test_a_quiet_source_does_not_hold_verdicts_back() -> None:

@@ -72,6 +72,19 @@ def hex_texts(array: pa.Array) -> pa.Array:
     return pa.array(texts, pa.string()).take(encoded.indices)
 
 
+def spread(array: pa.Array, places: pa.Array) -> pa.Array:
+    """What stands at these places, all of which exist. One value for all is not looked up."""
+    if places.null_count:
+        return array.take(places)
+    if array.null_count == len(array):
+        return pa.nulls(len(places), array.type)
+    if pa.types.is_string(array.type) and array[0] == array[-1]:
+        different = array.unique()
+        if len(different) == 1:
+            return pa.repeat(different[0], len(places))
+    return pc.take(array, places, boundscheck=False)
+
+
 def is_time(row: Field) -> bool:
     """Whether the field's column is a timestamp."""
     return row.unit in _TIMES and row.type.kind == "uint" and row.type.size <= 8

@@ -44,6 +44,7 @@ from payloads.arrays.types import (
     column_value,
     hex_texts,
     nanoseconds,
+    spread,
     table_of,
     table_schema,
 )
@@ -290,15 +291,28 @@ def prices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     if (schema := _schema_of(batch)) is None:
         return
     names, total = _names(schema.table), len(batch)
-    feeds = hex_texts(batch[names["feed_id"]])
-    observed = nanoseconds(batch[names["observations_timestamp"]])
-    for row in schema.table.fields:
-        column = batch[names[row.name]]
-        if row.unit.is_price and not pa.types.is_fixed_size_binary(column.type):
-            value = column.cast(PRICES.field("value").type)
-            system, field = pa.repeat(NAME, total), pa.repeat(row.name, total)
-            columns = [batch["row"], batch["path"], system, feeds, field, value, observed]
-            yield pa.RecordBatch.from_arrays(columns, schema=PRICES)
+    values = {
+        row.name: batch[names[row.name]].cast(PRICES.field("value").type)
+        for row in schema.table.fields
+        if row.unit.is_price and not pa.types.is_fixed_size_binary(batch[names[row.name]].type)
+    }
+    if not values or not total:
+        return
+    # The prices of a report stand together.
+    count = len(values)
+    places = pa.array(np.repeat(np.arange(total), count))
+    turns = pa.array(np.tile(np.arange(count), total))
+    apart = pa.array(np.arange(count * total).reshape(count, total).T.ravel())
+    columns = [
+        spread(batch["row"], places),
+        spread(batch["path"], places),
+        pa.repeat(NAME, len(places)),
+        spread(hex_texts(batch[names["feed_id"]]), places),
+        spread(pa.array(list(values), pa.string()), turns),
+        spread(pa.concat_arrays(list(values.values())), apart),
+        spread(nanoseconds(batch[names["observations_timestamp"]]), places),
+    ]
+    yield pa.RecordBatch.from_arrays(columns, schema=PRICES)
 
 
 # --- facts ----------------------------------------------------------------------------------------

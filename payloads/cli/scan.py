@@ -136,7 +136,7 @@ def scan(
         raise SystemExit(INTERRUPTED) from None
     display.clear()
     _tell(found, out)
-    fails = False if no_findings else _find(found, policy, baseline, sql)
+    fails = False if no_findings else _find(found, policy, baseline, sql, cluster)
     _copies(found, as_csv, as_json)
     if not no_page:
         _write_page(found)
@@ -155,11 +155,17 @@ def _nanoseconds(text: str | None, name: str) -> int | None:
     return None if seconds is None else seconds * _SECOND
 
 
-def _find(found: Scan, policy: str | None, baseline: str | None, sql: tuple[str, ...]) -> bool:
+def _find(
+    found: Scan,
+    policy: str | None,
+    baseline: str | None,
+    sql: tuple[str, ...],
+    cluster: Cluster | None,
+) -> bool:
     """Look for findings, and write and show them; whether the policy does not tolerate one."""
     from payloads.forensics.findings import find
 
-    findings = find(found.folder, policy=policy, baseline=baseline, sql=sql)
+    findings = find(found.folder, policy=policy, baseline=baseline, sql=sql, cluster=cluster)
     findings.write(found.folder)
     for line in finding_lines(findings):
         terminal.line(line, later=True)

@@ -104,15 +104,9 @@ def _batch(
 ) -> pa.RecordBatch:
     """One batch in the order of the input."""
     batches = [_filled(wanted, places, columns) for places, columns in pieces]
-    if not singles and not batches:
-        return _filled(wanted, np.zeros(0, np.int64), {})
     if singles:
         batches.append(pa.RecordBatch.from_pylist(singles, schema=wanted))
-    whole = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
-    order = whole["row"].to_numpy()
-    if (order[1:] < order[:-1]).any():
-        whole = whole.take(pa.array(np.argsort(order, kind="stable")))
-    return whole
+    return _in_order(wanted, batches)
 
 
 def _filled(wanted: pa.Schema, places: Positions, columns: Any) -> pa.RecordBatch:
@@ -154,8 +148,7 @@ def prices(tables: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
         if table_of(batch.schema) in reader.tables()
         for part in reader.prices(batch)
     ]
-    whole = pa.concat_batches([_filled(PRICES, np.zeros(0, np.int64), {}), *found])
-    return whole.take(pa.array(np.argsort(whole["row"].to_numpy(), kind="stable")))
+    return _in_order(PRICES, found)
 
 
 def facts(tables: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
@@ -169,7 +162,14 @@ def facts(tables: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
         for system, reader in readers().items()
         if name in reader.tables()
     ]
-    whole = pa.concat_batches([_filled(FACTS, np.zeros(0, np.int64), {}), *found])
+    return _in_order(FACTS, found)
+
+
+def _in_order(wanted: pa.Schema, batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """The rows of batches as one, in the order of the payloads."""
+    if not batches:
+        return _filled(wanted, np.zeros(0, np.int64), {})
+    whole = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
     order = whole["row"].to_numpy()
     if (order[1:] >= order[:-1]).all():
         return whole

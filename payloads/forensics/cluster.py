@@ -97,7 +97,7 @@ class Cluster:
             num_cpus=1, max_retries=_MOST_RETRIES, name=f"payloads.{function.__name__}"
         )
         # What is the same for all tasks is sent to each machine once.
-        common = ray.put((__version__, str(folder / "scan.json"), function, shared))
+        common = ray.put((__version__, str(folder), function, shared))
         waiting: list[Any] = []
         source = iter(tasks)
         more, most = True, self._most
@@ -145,14 +145,14 @@ def _ray() -> Any:
 
 def _answer(common: tuple[str, str, Callable[..., Any], tuple[Any, ...]], task: Any) -> Any:
     """A task's result or error, on a worker."""
-    version, facts, function, shared = common
+    version, folder, function, shared = common
     try:
         if version != __version__:
             raise Misuse("a machine of the cluster has another version", field="payloads",
                          expected=version, found=__version__)  # fmt: skip
-        if not os.path.exists(facts):
+        if not os.path.isdir(folder):
             raise Misuse("a machine of the cluster does not see the folder of the scan",
-                         field=os.path.dirname(facts), expected="a shared filesystem")  # fmt: skip
+                         field=folder, expected="a shared filesystem")  # fmt: skip
         return "done", function(task, *shared)
     except (PayloadError, OSError) as error:
         return "error", error

@@ -10,10 +10,11 @@ counts. Tables larger than the memory are no problem.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from payloads.errors import Misuse, not_installed
 
@@ -31,9 +32,13 @@ from payloads.forensics.policy import Baseline, Policy
 from payloads.forensics.records import FINGERPRINTS, Finding
 from payloads.forensics.rules import SEVERITIES, Rule, load
 from payloads.forensics.search import Search, placed
+from payloads.forensics.shuffle import Shuffle
 from payloads.forensics.tables import FINDINGS, MAPPED
 from payloads.forensics.writing import write_text, write_whole
 from payloads.inputs import to_path
+
+if TYPE_CHECKING:
+    from payloads.forensics.cluster import Cluster
 
 MEMORY = "1GB"
 _PLAIN = (
@@ -101,12 +106,14 @@ def find(
     sql: Iterable[str | Path] = (),
     memory_limit: str = MEMORY,
     threads: int | None = None,
+    cluster: Cluster | None = None,
 ) -> Findings:
     """The findings in a folder that a scan wrote. Nothing is written.
 
     `policy` is a TOML file, `baseline` an earlier findings.jsonl, and `sql` are files or folders
     with further rules; docs/findings.md describes all three. What cannot be used of them, and a
-    rule that DuckDB refuses, is `Misuse`.
+    rule that DuckDB refuses, is `Misuse`. The workers of a `cluster` search in its stead, and find
+    the same.
     """
     folder = to_path(out_dir)
     if not any((folder / table).is_dir() for table in MAPPED):
@@ -115,9 +122,14 @@ def find(
     chosen = policy if isinstance(policy, Policy) else Policy.load(policy, rules)
     earlier = Baseline.load(baseline)
     rules = tuple(rule for rule in rules if not chosen.off(rule))
-    with database(folder, memory_limit, threads) as opened:
-        found = [each for rule in rules for each in Search(opened, rule, chosen).findings()]
-        found = placed(opened, found)
+    with contextlib.ExitStack() as stack:
+        files: dict[str, list[Path]] = {}
+        if cluster is not None:
+            shuffle = stack.enter_context(Shuffle(cluster, folder, chosen, memory_limit))
+            files = shuffle.found(rules)
+        opened = stack.enter_context(database(folder, memory_limit, threads))
+        searches = [Search(opened, rule, chosen, files.get(rule.code)) for rule in rules]
+        found = placed(opened, [each for search in searches for each in search.findings()])
     found = [chosen.marked(earlier.marked(finding)) for finding in found]
     found.sort(key=_gravity)
     return Findings(tuple(found), rules, chosen, earlier.given)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from payloads import columns, systems
 from payloads.arrays.reader import FACTS
 from payloads.arrays.records import bytes_of
-from payloads.arrays.types import hex_texts
+from payloads.arrays.types import hex_texts, spread
 from payloads.forensics.items import batch, concat
 from payloads.forensics.judging import judged, members
 from payloads.forensics.states import StateBook
@@ -192,14 +193,14 @@ class _Found:
         """The rows of `prices`."""
         found, rows = self._prices, self._prices["row"]
         narrow = columns.narrow(found)["value"].cast(NUMBER)
-        place = {name: payloads[name].take(rows) for name in (*_PLACE, "valid_from", "expires")}
+        place = {name: spread(payloads[name], rows) for name in (*_PLACE, "valid_from", "expires")}
         latency = pc.subtract(place["at"].cast(pa.int64()), found["observed"].cast(pa.int64()))
         return batch(
             PRICES,
             {name: found[name] for name in ("feed", "field", "observed")} | place | {
                 "system": found["system"], "value": narrow, "wide": _wide(found["value"], narrow),
                 "received": place["at"], "latency_ns": latency,
-                "passed": None if passed is None else passed.take(rows),
+                "passed": None if passed is None else spread(passed, rows),
             },
             len(found),
         )  # fmt: skip
@@ -289,8 +290,16 @@ def _filled(array: pa.Array, value: Any) -> NDArray[Any]:
 
 
 def _hashes(raws: pa.Array) -> pa.Array:
-    digests = [None if raw is None else sha256(raw).digest() for raw in raws.to_pylist()]
-    return _hex_column(pa.array(digests, pa.binary(32)))
+    """The hash of each payload, as text."""
+    offsets = np.frombuffer(raws.buffers()[1] or bytes(8), np.int64)
+    ends = offsets[raws.offset : raws.offset + len(raws) + 1].tolist()
+    content = memoryview(raws.buffers()[2] or b"")
+    digests = b"".join([sha256(content[a:b]).digest() for a, b in pairwise(ends)])
+    valid = None
+    if raws.null_count:
+        valid = pa.py_buffer(np.packbits(_mask(raws.is_valid()), bitorder="little"))
+    buffers = [valid, pa.py_buffer(digests)]
+    return _hex_column(pa.Array.from_buffers(pa.binary(32), len(raws), buffers))
 
 
 _DIGITS = np.frombuffer(b"".join(b"%02x" % each for each in range(256)), np.uint16)

@@ -47,6 +47,8 @@ from payloads.systems import SYSTEMS
 
 # Lines that are read together. Each block costs some milliseconds, whatever it holds.
 BLOCK_BYTES = 16 * 2**20
+# From this length on, lines are looked for one by one.
+_LONG_LINE = 1024
 # Records of other kinds that are read together.
 BLOCK_RECORDS = 4096
 _CLAIMED = {
@@ -90,6 +92,8 @@ class Read(NamedTuple):
     events: pa.RecordBatch
     # The records that were read, those that were not wanted included.
     records: int
+    # The ends of lines among them, where lines were read.
+    lines: int = 0
 
 
 # --- the lines of a capture -----------------------------------------------------------------------
@@ -143,14 +147,26 @@ def read_block(
         if text.strip():
             record = _record(text, line + index, index != last)
             rest.add(record, line + index, offset + int(starts[index]))
-    return _joined([*reads, rest.read()])
+    return _joined([*reads, rest.read()])._replace(lines=len(starts) - (last >= 0))
 
 
 def _lines(block: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == 10)
+    """Where the lines begin and end."""
+    if block.find(b"\n", 0, _LONG_LINE) < 0:
+        ends = np.fromiter(_found(block), np.int64)
+    else:
+        ends = np.flatnonzero(np.frombuffer(block, np.uint8) == 10)
     if not block.endswith(b"\n"):
         ends = np.append(ends, len(block))
     return np.concatenate((np.zeros(1, np.int64), ends[:-1] + 1)), ends
+
+
+def _found(block: bytes) -> Iterator[int]:
+    """The ends of lines, one after the other: of long lines, that is faster than a whole mask."""
+    at = block.find(b"\n")
+    while at >= 0:
+        yield at
+        at = block.find(b"\n", at + 1)
 
 
 def _matrices(
@@ -446,7 +462,7 @@ def _is_word(text: str) -> bool:
 
 def _joined(reads: list[Read]) -> Read:
     """The rows of several reads, in the order of the frames."""
-    frames, items, events, counts = zip(*reads, strict=True)
+    frames, items, events, counts, _ = zip(*reads, strict=True)
     return Read(
         _sorted(concat(FRAMES, [each for each in frames if len(each)])),
         _sorted(concat(ITEMS, [each for each in items if len(each)])),

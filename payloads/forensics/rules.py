@@ -28,7 +28,9 @@ _KEY = re.compile(r"-- ([a-z]+)(?: ([a-z_]+))?: (.+)")
 _MORE = re.compile(r"--   +(.+)")
 _CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _BOUND = re.compile(r"([0-9.]+)(?: (s))? - (.+)")
-_KEYS = ("what", "severity", "group", "revision", "sentence", "by")
+_KEYS = ("what", "severity", "group", "revision", "sentence", "by", "within")
+# What a rule's rows may belong together in.
+WITHIN = ("frame", "connection", "feed")
 _UNITS = {"": 1, "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h|d)?")
 
@@ -52,7 +54,10 @@ class Bound(Record, frozen=True):
 
 
 class Rule(Record, frozen=True):
-    """A kind of finding. `by` are the columns that group its occurrences, beside the usual ones."""
+    """A kind of finding. `by` are the columns that group its occurrences, beside the usual ones.
+
+    `within`: no occurrence needs rows of two frames, connections or feeds; empty: it may.
+    """
 
     code: str
     sql: str
@@ -62,6 +67,7 @@ class Rule(Record, frozen=True):
     revision: int = 1
     sentence: str = "{count} rows of {code}"
     by: tuple[str, ...] = ()
+    within: str = ""
     bounds: tuple[Bound, ...] = ()
     own: bool = False
 
@@ -136,6 +142,7 @@ def parse(text: str, code: str, *, own: bool = False) -> Rule:
             raise Malformed("no such line of a rule's head", field=key, expected=expected)
     _choice(given, "severity", SEVERITIES)
     _choice(given, "group", GROUPS)
+    _choice(given, "within", WITHIN)
     if "revision" in given:
         if not re.fullmatch(r"[1-9][0-9]{0,3}", given["revision"]):
             raise Malformed("not a revision", field="revision", expected="a number from 1")

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -17,7 +19,7 @@ from msgspec.structs import replace
 
 from payloads.errors import Misuse, elide
 from payloads.forensics.policy import Policy
-from payloads.forensics.quoting import name
+from payloads.forensics.quoting import name, text
 from payloads.forensics.records import Finding, Place
 from payloads.forensics.rules import SHARED, Rule
 from payloads.forensics.tables import OFFSET_BITS
@@ -78,23 +80,64 @@ HAVING count(*) > 0
 class Search:
     """A search for the findings of one rule."""
 
-    def __init__(self, opened: duckdb.DuckDBPyConnection, rule: Rule, policy: Policy) -> None:
-        self.opened, self.rule, self.policy = opened, rule, policy
+    def __init__(
+        self,
+        opened: duckdb.DuckDBPyConnection,
+        rule: Rule,
+        policy: Policy,
+        files: Sequence[Path] | None = None,
+    ) -> None:
+        self.opened, self.rule, self.policy, self._files = opened, rule, policy, files
 
     def findings(self) -> Iterator[Finding]:
-        """The findings of the rule: the largest, and all others in one."""
-        try:
-            self._make_feed_bounds()
-            self._make_shared()
-            columns = self._run()
-            if self.opened.execute("FROM occurrences LIMIT 1").fetchall():
+        """The findings of the rule: the largest, and all others in one.
+
+        They are found here, or were found elsewhere and written to `files`.
+        """
+        with self._found() as columns:
+            if columns and self.opened.execute("FROM occurrences LIMIT 1").fetchall():
                 yield from map(self._finding, self._groups(columns))
+
+    def write(self, path: Path) -> None:
+        """Write the rule's occurrences to a database, if there are any."""
+        with self._found() as columns:
+            if self.opened.execute("FROM occurrences LIMIT 1").fetchall():
+                self.opened.execute(f"ATTACH {text(str(path))} AS piece")
+                self.opened.execute("CREATE TABLE piece.occurrences AS FROM occurrences")
+                self.opened.execute(
+                    "CREATE TABLE piece.columns AS SELECT $names AS names", {"names": columns}
+                )
+                self.opened.execute("DETACH piece")
+
+    @contextmanager
+    def _found(self) -> Iterator[list[str]]:
+        """The table `occurrences`, and the columns of the rule's SELECT."""
+        try:
+            if self._files is None:
+                self._make_feed_bounds()
+                self._make_shared()
+                yield self._run()
+            else:
+                yield self._put_together(self._files)
         except duckdb.Error as error:
             reason = elide(" ".join(str(error).split()), 300)
             raise Misuse("DuckDB refuses this rule", field=self.rule.code, found=reason) from None
         finally:
             for table in ("occurrences", "grouped", "feed_bounds"):
                 self.opened.execute(f"DROP TABLE IF EXISTS {table}")
+
+    def _put_together(self, files: Sequence[Path]) -> list[str]:
+        """Make the table `occurrences` of what was found elsewhere."""
+        columns: list[str] = []
+        for path in files:
+            self.opened.execute(f"ATTACH {text(str(path))} AS piece (READ_ONLY)")
+            if not columns:
+                self.opened.execute("CREATE TEMP TABLE occurrences AS FROM piece.occurrences")
+                ((columns,),) = self.opened.execute("SELECT names FROM piece.columns").fetchall()
+            else:
+                self.opened.execute("INSERT INTO occurrences BY NAME FROM piece.occurrences")
+            self.opened.execute("DETACH piece")
+        return columns
 
     def _make_feed_bounds(self) -> None:
         """A table with a row for each feed whose bounds the policy sets: null where it does not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from payloads.capture.importers.messages import ReadOptions
 from payloads.capture.inputs import Input
 from payloads.errors import Malformed
 from payloads.forensics import mapping
-from payloads.forensics.parts import Part, line_ends
+from payloads.forensics.parts import Part
 from payloads.forensics.reading import (
     BLOCK_BYTES,
     Origin,
@@ -117,8 +117,9 @@ def _reads(task: Task, selection: Selection, problems: list[str]) -> Iterator[Re
             yield from _unread(limit, line, offset, task.origin)
             offset, line = offset + block, line + 1
             continue
-        yield read_block(block, task.origin, offset, line, selection)
-        offset, line = offset + len(block), line + line_ends(block)
+        read = read_block(block, task.origin, offset, line, selection)
+        offset, line = offset + len(block), line + read.lines
+        yield read
     if task.error is not None:
         yield from _unread(task.error, line, offset, task.origin)
 
@@ -142,14 +143,23 @@ def _content(task: Task) -> Iterator[bytes]:
         return
     part = task.part
     with open(task.path, "rb") as stream:
-        stream.seek(part.first)
-        left = (part.last or 0) - part.first
-        while left > 0 and (piece := stream.read(min(BLOCK_BYTES, left))):
-            # Whole lines need not be put together.
-            if len(piece) < left and not piece.endswith(b"\n"):
-                piece += stream.readline(min(_PIECE, left - len(piece)))
-            left -= len(piece)
+        at, last = part.first, part.last or 0
+        while at < last:
+            size = _to_a_line_end(stream, at, last)
+            stream.seek(at)
+            if not (piece := stream.read(size)):
+                return
+            at += len(piece)
             yield piece
+
+
+def _to_a_line_end(stream: IO[bytes], at: int, last: int) -> int:
+    """The bytes of a block that ends with a line: whole lines need not be put together."""
+    if last - at <= BLOCK_BYTES:
+        return last - at
+    stream.seek(at + BLOCK_BYTES - 1)
+    rest = stream.readline(min(_PIECE, last - at - BLOCK_BYTES + 1))
+    return BLOCK_BYTES - 1 + len(rest)
 
 
 # --- filters --------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ _MOST_BYTES = 32 * 2**20
 _BOUNDED = frozenset({"frame", "at"})
 # Texts of which hardly any comes twice.
 _UNIQUE = frozenset({"signed_hash", "payload_hash", "data", "wide"})
+# zstd's levels: payloads are mostly signatures, and more effort makes them hardly smaller.
+_LEVEL, _LEVEL_OF_PAYLOADS = 1, -5
 
 
 class PartWriter:
@@ -83,8 +85,9 @@ def options(schema: pa.Schema) -> dict[str, Any]:
     texts = [field.name for field in schema if pa.types.is_string(field.type)]
     repeated = [name for name in texts if name not in _UNIQUE]
     bounded = [name for name in schema.names if name in _BOUNDED]
+    levels = {name: _LEVEL_OF_PAYLOADS if name == "raw" else _LEVEL for name in schema.names}
     return {
-        "compression": "zstd", "compression_level": 1, "version": "2.6",
+        "compression": "zstd", "compression_level": levels, "version": "2.6",
         "use_dictionary": repeated, "write_statistics": bounded,
     }  # fmt: skip
 

@@ -32,6 +32,7 @@ from payloads.arrays.types import (
     arrow_field,
     column_value,
     nanoseconds,
+    spread,
     table_schema,
 )
 from payloads.crypto import keccak256, keccak_many, recover
@@ -57,6 +58,8 @@ UPDATES = "stork_updates"
 _EVERY_ASSET = ASSETS[max(ASSETS)]
 _HEAD = BODIES[PLAIN]
 _ASSET = pa.struct([arrow_field(row) for row in _EVERY_ASSET.fields])
+# More than there are numbers of assets.
+_ASSETS = pa.scalar(2**32, pa.uint64())
 _VERSIONED_MARK = bytes([0xFF, 0x02])
 # Nanoseconds of the years 2001 to 2100: with them a payload is recognised for certain.
 _FIRST_TIME, _LAST_TIME = 10**18, 4_102_444_800 * 10**9
@@ -202,21 +205,26 @@ def prices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     lists_ = batch["assets"]
     assets, ends = lists_.flatten(), lists_.offsets.to_numpy()
     places = pa.array(np.repeat(np.arange(len(batch)), np.diff(ends)))
-    taxonomy = batch["taxonomy_id"].take(places)
-    feeds = pc.binary_join_element_wise(
-        taxonomy.cast(pa.string()), assets.field("asset_id").cast(pa.string()), "/"
-    )
     columns = [
-        batch["row"].take(places),
-        batch["path"].take(places),
+        spread(batch["row"], places),
+        spread(batch["path"], places),
         pa.repeat(NAME, len(places)),
-        feeds,
+        _feeds(spread(batch["taxonomy_id"], places), assets.field("asset_id")),
         pa.repeat("value", len(places)),
         assets.field("value").cast(PRICES.field("value").type),
-        nanoseconds(batch["timestamp_ns"]).take(places),
+        spread(nanoseconds(batch["timestamp_ns"]), places),
     ]
     found = pa.RecordBatch.from_arrays(columns, schema=PRICES)
-    yield found.filter(found["value"].is_valid())
+    yield found.filter(found["value"].is_valid()) if found["value"].null_count else found
+
+
+def _feeds(taxonomies: pa.Array, assets: pa.Array) -> pa.Array:
+    """The names of feeds: each different one is spelled once."""
+    taxonomies, assets = (each.cast(pa.uint64()) for each in (taxonomies, assets))
+    encoded = pc.add(pc.multiply(taxonomies, _ASSETS), assets).dictionary_encode()
+    numbers = encoded.dictionary.to_pylist()
+    texts = ["/".join(map(str, divmod(number, _ASSETS.as_py()))) for number in numbers]
+    return spread(pa.array(texts, pa.string()), encoded.indices)
 
 
 # --- facts ----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from hashlib import sha256
 from importlib import import_module
@@ -23,7 +24,9 @@ from payloads.cli.main import main
 from payloads.errors import Misuse, Refused
 from payloads.forensics import run
 from payloads.forensics.cluster import Cluster
-from tests.forensics import kit
+from payloads.forensics.findings import find
+from tests.forensics import kit, planted
+from tests.forensics.planted import FAULTS, Stage
 
 pytestmark = [
     pytest.mark.skipif(
@@ -161,6 +164,37 @@ def test_a_scan_that_was_stopped_goes_on_elsewhere(
             assert (out / "parts" / name).stat().st_mtime_ns == written
 
 
+def test_findings_are_the_same_when_a_worker_is_killed(cluster: Cluster, tmp_path: Path) -> None:
+    files, out = tmp_path / "files", tmp_path / "out"
+    files.mkdir()
+    captures = Stage(0, FAULTS).write(files)
+    forensics.scan(captures, state=planted.STATES, out=out, cluster=cluster, part_bytes=PART)
+    plain = find(out)
+    killed: list[int] = []
+    done = threading.Event()
+
+    def kill() -> None:
+        while not killed and not done.wait(0.01):
+            for pid in workers("payloads.run")[:1]:
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    found = find(out, cluster=cluster)
+    done.set()
+    thread.join()
+    assert killed
+    assert found.findings == plain.findings
+    assert len({each.code for each in found.findings}) > 20
+    for each, name in ((found, "found"), (plain, "plain")):
+        (tmp_path / name).mkdir()
+        each.write(tmp_path / name)
+    for path in (tmp_path / "plain").iterdir():
+        assert path.read_bytes() == (tmp_path / "found" / path.name).read_bytes()
+    assert not list(out.glob(".findings-*"))
+
+
 def boom(task: int) -> int:
     if task == 2:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -185,9 +219,9 @@ def test_the_command_works_on_a_cluster(
 ) -> None:
     out = tmp_path / "out"
     ran = CliRunner().invoke(
-        main, ["scan", str(inputs), "-o", str(out), "--ray", "auto", "--no-page", "--no-findings"]
+        main, ["scan", str(inputs), "-o", str(out), "--ray", "auto", "--no-page"]
     )
-    assert ran.exit_code == 0, ran.output
+    assert ran.exit_code == 1, ran.output  # findings of severity danger
     assert forensics.Scan(out).counts["frames"] == plain.counts["frames"]
 
 

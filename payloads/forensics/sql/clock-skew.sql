@@ -4,6 +4,7 @@
 -- severity: warning
 -- group: time
 -- revision: 1
+-- within: connection
 -- sentence: clocks disagree by {seconds} s: {how}
 -- by: how
 -- bound behind: 0.5 s - half of the payloads may come so much before their observations

@@ -2,6 +2,7 @@
 -- severity: warning
 -- group: stream
 -- revision: 1
+-- within: frame
 -- sentence: {count} times {what} at {venue}: {reason}
 -- by: venue, what
 SELECT f.frame, NULL::SMALLINT AS index, f.at, f.venue, f.what,

@@ -2,6 +2,7 @@
 -- severity: danger
 -- group: price
 -- revision: 1
+-- within: frame
 -- sentence: the bid is above the ask in {count} payloads of feed {feed}: {bid} above {ask}
 WITH books AS (
     SELECT r.frame, r.index, r.system, r.feed, min(r.at) AS "at", min(r.observed) AS observed,

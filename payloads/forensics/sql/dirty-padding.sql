@@ -3,6 +3,7 @@
 -- severity: warning
 -- group: payload
 -- revision: 1
+-- within: frame
 -- sentence: {count} payloads of feed {feed} have padding that is not zero
 SELECT p.frame, p.index, p.at, p.system, p.feed, p.payload_hash AS key
 FROM payloads p

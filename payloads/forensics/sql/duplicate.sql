@@ -3,6 +3,7 @@
 -- severity: info
 -- group: stream
 -- revision: 1
+-- within: feed
 -- sentence: {count} receipts of feed {feed} repeat an earlier one, the first on {where}
 WITH feeds AS (
     SELECT system, feed, row_number() OVER () AS number

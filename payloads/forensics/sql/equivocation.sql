@@ -2,6 +2,7 @@
 -- severity: danger
 -- group: signature
 -- revision: 1
+-- within: feed
 -- sentence: {count} payloads of feed {feed} say two things about one time, signed by the same signer:
 --   {field} {low} and {high}
 WITH several AS (

@@ -3,6 +3,7 @@
 -- severity: warning
 -- group: time
 -- revision: 1
+-- within: frame
 -- sentence: {count} reports of feed {feed} had expired on arrival, the first for {seconds} s
 SELECT p.frame, p.index, p.at, p.system, p.feed,
        round((epoch_ns(p.at) - epoch_ns(p.expires)) / 1e9, 3) AS seconds, p.signed_hash AS key

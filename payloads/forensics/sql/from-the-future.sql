@@ -2,6 +2,7 @@
 -- severity: danger
 -- group: time
 -- revision: 1
+-- within: frame
 -- sentence: {count} payloads of feed {feed} are from the future, the first by {seconds} s
 -- bound tolerance: 2 s - difference of honest clocks
 SELECT p.frame, p.index, p.at, p.system, p.feed,

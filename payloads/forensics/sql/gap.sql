@@ -4,6 +4,7 @@
 -- severity: warning
 -- group: stream
 -- revision: 1
+-- within: feed
 -- sentence: {count} gaps in feed {feed}, the first of {seconds} s
 -- bound tolerance: 1 s - time between a report and the beginning of the next
 WITH feeds AS (

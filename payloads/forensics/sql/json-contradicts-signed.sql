@@ -3,6 +3,7 @@
 -- severity: danger
 -- group: payload
 -- revision: 1
+-- within: frame
 -- sentence: {count} frames contradict their payload of feed {feed}: {contradiction}
 SELECT p.frame, p.index, p.at, p.system, p.feed, p.contradiction, p.payload_hash AS key
 FROM payloads p

@@ -2,6 +2,7 @@
 -- severity: warning
 -- group: price
 -- revision: 1
+-- within: feed
 -- sentence: feed {feed} jumped {count} times, first {field} from {earlier} to {value}
 -- bound ratio: 0.2 - change, as a part of the earlier price
 WITH series AS (

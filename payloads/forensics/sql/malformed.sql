@@ -2,6 +2,7 @@
 -- severity: danger
 -- group: payload
 -- revision: 1
+-- within: frame
 -- sentence: {count} malformed on {venue}, such as: {error}
 -- by: venue
 SELECT p.frame, p.index, p.at, p.system, p.feed, p.venue, p.error,

@@ -4,6 +4,7 @@
 -- severity: warning
 -- group: payload
 -- revision: 1
+-- within: frame
 -- sentence: {count} payloads of feed {feed} are not canonical: {departures}
 SELECT p.frame, p.index, p.at, p.system, p.feed, p.departures, p.payload_hash AS key
 FROM payloads p

@@ -3,6 +3,7 @@
 -- severity: warning
 -- group: stream
 -- revision: 1
+-- within: feed
 -- sentence: {count} payloads of feed {feed} came after newer ones, the first {seconds_behind} s behind
 WITH found AS (
     SELECT p.frame, p.index, p.at, p.system, p.feed, p.signed_hash, l.received,

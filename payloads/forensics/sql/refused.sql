@@ -2,6 +2,7 @@
 -- severity: danger
 -- group: signature
 -- revision: 1
+-- within: frame
 -- sentence: {count} payloads of feed {feed} are refused: {error}
 -- by: error
 SELECT v.frame, v.index, p.at, p.system, p.feed, coalesce(v.error, v.verdict) AS error, v.state,

@@ -4,6 +4,7 @@
 -- severity: danger
 -- group: stream
 -- revision: 1
+-- within: feed
 -- sentence: {count} payloads of feed {feed} came again after newer ones, the first {seconds_late} s later
 -- bound after: 10 s - a connection may be so far behind another
 WITH receipts AS (

@@ -3,6 +3,7 @@
 -- severity: danger
 -- group: signature
 -- revision: 1
+-- within: frame
 -- sentence: for {count} payloads of {system} the contract returns false
 SELECT v.frame, v.index, p.at, p.system, p.feed, v.state, p.payload_hash AS key
 FROM verdicts v

@@ -2,6 +2,7 @@
 -- severity: warning
 -- group: stream
 -- revision: 1
+-- within: connection
 -- sentence: {count} times nothing came from {venue}, the first time for {seconds} s
 -- by: venue
 -- bound after: 60 s - time without a frame

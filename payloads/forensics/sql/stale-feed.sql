@@ -3,6 +3,7 @@
 -- severity: warning
 -- group: time
 -- revision: 1
+-- within: connection
 -- sentence: feed {feed} was stale {count} times, the first time its newest value became {seconds} s old
 -- bound after: 60 s - age of the newest observation
 WITH receipts AS (

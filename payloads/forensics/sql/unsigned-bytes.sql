@@ -3,6 +3,7 @@
 -- severity: warning
 -- group: payload
 -- revision: 1
+-- within: frame
 -- sentence: {count} payloads of feed {feed} have {unsigned_bytes} bytes that no signature covers
 SELECT p.frame, p.index, p.at, p.system, p.feed, p.unsigned_bytes, p.departures,
        p.payload_hash AS key

@@ -2,6 +2,7 @@
 -- severity: danger
 -- group: signature
 -- revision: 1
+-- within: connection
 -- sentence: {count} payloads without a signature came between signed ones
 WITH unsigned AS (
     SELECT p.frame, p.index, p.at, p.system, p.connection, p.form,
