@@ -21,12 +21,12 @@ from payloads._late import late
 from payloads.strategies.calldata import ConsumerCall, calldata, consumer_calldata
 from payloads.strategies.chainlink.reports import feed_ids, reports
 from payloads.strategies.chainlink.signed import full_reports, oracle_networks
-from payloads.strategies.damage import Damage
 from payloads.strategies.states import chain_states
 from payloads.strategies.stork.signed import assets, stork_signers, stork_updates
-from payloads.strategies.submission import Submission
 from payloads.strategies.submissions import damages, submissions
 from payloads.strategies.systems import labels_of
+from payloads.testing.damage import Damage
+from payloads.testing.submission import Submission
 
 if TYPE_CHECKING:
     from payloads.strategies.machines.connection import connection_machine
