@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-onchain test-interop test-page test-engines fuzz mutants native test-native fuzz-native mutants-native lint format bench docs build pins clean
+.PHONY: help demo test test-onchain test-interop test-page test-engines fuzz mutants native test-native fuzz-native mutants-native lint format bench corpus docs build pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -103,6 +103,9 @@ docs: $(STAMP)-test ## Regenerate the reference pages that follow from the table
 	@$(BIN)/python -m payloads.reference docs/schemas.md docs/json.md
 	@$(BIN)/python -m payloads.forensics.tables docs/tables.md
 	@$(BIN)/python -m payloads.forensics.rules docs/findings.md
+
+corpus: $(STAMP)-test ## Pack the conformance corpus for decoders in any language, into dist/
+	@$(BIN)/python -m tests.conformance.archive dist
 
 bench: $(STAMP)-test ## Measure against other decoders (each installed where its toolchain is at hand)
 	@$(BIN)/python -m benchmarks

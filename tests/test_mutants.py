@@ -48,6 +48,8 @@ def _made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> set[t
         ("@named(7)\nclass A: ...", {("7", "8")}),
         ("x = zip(a, b, strict=True)", set()),
         ("x = zip(a, b, strict=False)", {("False", "True")}),
+        ("x = a.reshape(-1)", set()),
+        ("x = a.reshape(-1, 7)", {("7", "8")}),
         ("x = shown(a, 80)", set()),
         ("@lru_cache(maxsize=256)\ndef f(): ...", set()),
         ("x = Evidence(80, a, b, doubtful=True)", {("True", "False")}),

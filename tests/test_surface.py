@@ -232,7 +232,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("arrays", "verdicts"),
     ("system",),
     ("chainlink", "stork"),
-    ("systems", "published", "testing", "reference", "venues.common"),
+    ("systems", "published", "testing", "conformance", "reference", "venues.common"),
     ("recognise", *(f"venues.{name}" for name in VENUE_FOLDERS if name != "common")),
     ("embedding", "inspection", "judging", "venues"),
     ("chain", "capture", "columns"),
