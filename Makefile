@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-onchain test-interop test-page test-engines fuzz mutants native test-native fuzz-native mutants-native lint format bench docs build pins clean
+.PHONY: help demo test test-onchain test-interop test-page test-engines fuzz mutants native test-native fuzz-native mutants-native lint format bench corpus docs build pins clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -72,7 +72,8 @@ test-native: $(STAMP)-test native ## Compare payloads-simd with libsecp256k1, CO
 	@cd native && PAYLOADS_SIMD_COUNT=$(or $(COUNT),1000000) cargo test --release --quiet -- --nocapture
 	@cargo run --release --quiet --manifest-path native/Cargo.toml --example damaged \
 	  -- 1 $(or $(COUNT),1000000) | $(BIN)/python native/against_coincurve.py $(or $(COUNT),1000000)
-	@PAYLOADS_RECOVER=simd $(BIN)/python -m pytest -q tests/test_recover_many.py tests/test_vectors.py
+	@PAYLOADS_RECOVER=simd $(BIN)/python -m pytest -q tests/test_recover_many.py tests/test_vectors.py \
+	  tests/test_apart.py tests/test_columns.py
 
 fuzz-native: ## Fuzz the crate's two targets, TIME=60 seconds each (by cargo-fuzz, where it is)
 	@if cargo +nightly fuzz --version >/dev/null 2>&1; then cd native \
@@ -103,6 +104,9 @@ docs: $(STAMP)-test ## Regenerate the reference pages that follow from the table
 	@$(BIN)/python -m payloads.reference docs/schemas.md docs/json.md
 	@$(BIN)/python -m payloads.forensics.tables docs/tables.md
 	@$(BIN)/python -m payloads.forensics.rules docs/findings.md
+
+corpus: $(STAMP)-test ## Pack the conformance corpus for decoders in any language, into dist/
+	@$(BIN)/python -m tests.conformance.archive dist
 
 bench: $(STAMP)-test ## Measure against other decoders (each installed where its toolchain is at hand)
 	@$(BIN)/python -m benchmarks

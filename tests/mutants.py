@@ -152,6 +152,8 @@ def _without_effect(tree: ast.Module) -> Iterator[ast.AST]:
                 yield from (kw for kw in node.keywords if ast.unparse(kw) == "strict=True")
             case ast.Call(func=ast.Name(id="dataclass")):
                 yield node
+            case ast.Call(func=ast.Attribute(attr="reshape")):
+                yield from (arg for arg in node.args if isinstance(arg, ast.UnaryOp))
             case ast.Call(func=ast.Name(id=name)) if name in _WIDTHS | _CACHES:
                 yield from (arg for arg in _arguments(node) if isinstance(arg, ast.Constant))
             case ast.Call(func=ast.Name(id=name)) if name in _WEIGHTS:

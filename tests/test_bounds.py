@@ -90,6 +90,7 @@ NO_BOUNDS = {
     "payloads.venues.common.venue._MOST_DIGITS": "for text that the user gives",
     "payloads.simulators.text_options._LONGEST": "for text that the user gives",
     "payloads.capture.inputs.MAX_NAME": "the system's own bound on names",
+    "payloads.capture.seals._LONGEST": "a line with a hash is shorter",
     "payloads.capture.sharing.MOST": "how many replacements are listed; all are made",
     "payloads.cli.findings._MOST_SHOWN": "how many are shown; all are counted",
     "payloads.cli.shares._FEW_SIZE": "chooses the faster of two ways",

@@ -48,6 +48,8 @@ def _made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> set[t
         ("@named(7)\nclass A: ...", {("7", "8")}),
         ("x = zip(a, b, strict=True)", set()),
         ("x = zip(a, b, strict=False)", {("False", "True")}),
+        ("x = a.reshape(-1)", set()),
+        ("x = a.reshape(-1, 7)", {("7", "8")}),
         ("x = shown(a, 80)", set()),
         ("@lru_cache(maxsize=256)\ndef f(): ...", set()),
         ("x = Evidence(80, a, b, doubtful=True)", {("True", "False")}),
@@ -119,7 +121,7 @@ def test_an_installed_entry_point_imports_nothing_before_a_line_is_changed(tmp_p
     about = tmp_path / "installed-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: installed\nVersion: 1.0\n")
-    entry = "[hypothesis]\ninstalled = payloads.strategies.registration:register\n"
+    entry = "[hypothesis]\ninstalled = payloads._hypothesis:register\n"
     (about / "entry_points.txt").write_text(entry)
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     target, wanted = "payloads/stork/columns.py", tmp_path / "record.json"

@@ -27,7 +27,7 @@ from payloads.chainlink.report import BareReport, UnknownReport, unknown_report
 from payloads.chainlink.rows import rows, title
 from payloads.chainlink.schemas import PUBLISHED_TABLES, SCHEMAS, ReportV3HighFrequency
 from payloads.chainlink.state import NO_OP
-from payloads.crypto import CURVE_ORDER, address_of, keccak256, recover, sign
+from payloads.crypto import CURVE_ORDER, address_of, checksum, keccak256, recover, sign
 from payloads.embedding import embedded
 from payloads.errors import Malformed, Misuse, panic
 from payloads.stork.frames import EVIDENCE as STORK_EVIDENCE
@@ -605,6 +605,112 @@ def test_a_view_and_the_departures_tell_the_bytes_for_each_signature(count: int)
     told += [("report-trailing", blob + len(report.encode()), 3)]
     told += [("count-mismatch", rs, 32)] * (count > 32)
     assert found == [*told, ("count-mismatch", rs + 32 + 32 * count, 32)]
+
+
+@pytest.mark.parametrize("generation", ["v0.3.0", "v0.4.0", "v0.5.0", "v0.5.1"])
+@pytest.mark.parametrize("controlled", [False, True])
+def test_each_check_shows_the_inputs_it_looked_at(generation: str, controlled: bool) -> None:
+    raw = full_report(native=1000, link=500)
+    payload, word = chainlink.decode(raw), "0x" + "2d" * 20
+    access = {"access_controller": {"allowed": [CALLER]}} if controlled else {}
+    fees = {"link": LINK, "native": NATIVE, "native_surcharge": str(10**17), "discounts": []}
+    verdict = chainlink.judge(
+        raw, chainlink_state(generation, fee_manager=fees, **access), pay="native", value=1101,
+        sender=CALLER, origin=OTHER,
+    )  # fmt: skip
+    assert verdict.accepted
+    signers = list(NETWORK.signers)[: len(payload.rs)]
+    digest, feed = (f"0x{each.hex()}" for each in (payload.config_digest, payload.report.feed_id))
+    signed = "0x" + payload.signing_digest.hex()
+    count = len(payload.rs)
+    assert count == NETWORK.f + 1
+    fee = {
+        "fee decoding": {"bytes": 992},
+        "fee token": {"parameter_payload": "0x" + "00" * 12 + word[2:]},
+        "quote": {"token": checksum(HexBytes(word))},
+        "fee fields": {"report_bytes": 288},
+        "expiry": {"expires_at": NOW + 60, "now": NOW},
+        "fee": {"token": checksum(HexBytes(word)), "in": "native", "base": 1000,
+                "surcharged": 1100, "discount": 0, "fee": 1100, "reward": 500},
+        "deposit": {"value": 1101, "native_fees": 1100},
+    }  # fmt: skip
+    names = {
+        "v0.3.0": {"feed_id": feed, "config_digest": digest}, "v0.5.0": {"config_digest": digest},
+        "v0.5.1": {"config_digest": digest},
+        "v0.4.0": {"observations_timestamp": NOW, "activation_times": [0]},
+    }  # fmt: skip
+    verify = {
+        "access": {"sender": checksum(HexBytes(CALLER)), "origin": checksum(HexBytes(OTHER)),
+                   "controlled": controlled},
+        "decoding": {"bytes": 992},
+        "config": names[generation],
+        "rs and ss": {"rs": count, "ss": count},
+        "signatures": {"digest": signed, "signatures": count},
+        "distinct signers": {"signers": signers},
+    }  # fmt: skip
+    own: dict[str, Any] = {"verifier": {"config_digest": digest},
+                           "signature count": {"rs": count, "f": NETWORK.f}}  # fmt: skip
+    if generation == "v0.3.0":
+        own["feed"] = {"feed_id": feed}
+    elif generation == "v0.4.0":
+        own = {
+            "signature count": {"rs": count}, "timestamps": {"report_bytes": 288},
+            "recovery": {"digest": signed, "raw_vs": "0x" + payload.raw_vs.hex()},
+            "enough signatures": {"rs": count, "f": NETWORK.f},
+        }  # fmt: skip
+    each = {
+        f"signature {index}": {"r": r, "s": s, "v": v, "recovered": signer}
+        for index, (r, s, v, signer) in enumerate(
+            zip(payload.rs, payload.ss, payload.raw_vs, signers, strict=False)
+        )
+    }
+    assert {check.name: check.inputs for check in verdict.checks} == fee | verify | own | each
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_each_check_of_stork_shows_the_inputs_it_looked_at(several: bool) -> None:
+    raw, address = update(2), HexBytes(SIGNER.address)
+    contract: Any = (
+        {"contract": "stork-fast-1.0.0-multisigner", "signer": None, "signers": [SIGNER.address]}
+        if several else {}
+    )  # fmt: skip
+    record = stork_state(verification_fee=3).to_dict() | contract
+    state: Any = State.from_dict({key: value for key, value in record.items() if value is not None})
+    verdict = stork.judge(raw, state, value=4, call="verifyAndDeserializeSignedECDSAPayload")
+    assert {check.name: check.inputs for check in verdict.checks} == {
+        "fee": {"value": 4, "fee": 3},
+        "size": {"bytes": 65 + 10 + 2 * 18},
+        "recovery": {"r": raw[:32], "s": raw[32:64], "v": raw[64]},
+        "signature": {
+            "digest": keccak256(raw[65:]), "recovered": address,
+            **({"signers": (address,)} if several else {"signer": address}),
+        },
+        "assets": {"assets": 2},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("message", "frame"),
+    [
+        ({"report": {}}, True), ({"reports": []}, True), ({"fullReport": "0x"}, True),
+        ({"type": "signed_ecdsa"}, True), ({"type": "unsigned"}, True), ({"type": "other"}, False),
+        ({"feedID": "0x"}, False), ({}, False),
+    ],
+)  # fmt: skip
+def test_a_frame_is_known_by_its_keys_or_its_type(message: Any, frame: bool) -> None:
+    assert any(system.is_frame(message) for system in systems.SYSTEMS) == frame
+
+
+def test_288_clean_bytes_without_a_version_may_be_the_oldest_report() -> None:
+    """The first feed IDs name no schema. Each word but the hashes has zeros in front."""
+    known = SCHEMAS[b"\x00\x01"]
+    cells = [b"\xee" * row.type.size if row.type.kind == "bytes" else 2 ** (4 * row.type.size)
+             for row in known.table.fields]  # fmt: skip
+    raw = known.record(*cells).encode()
+    (legacy,) = (each.find for each in EVIDENCE if each.strength == 20)
+    assert legacy(raw) == "288 bytes that read cleanly as schema v1"
+    assert payloads.inspect(raw).why == legacy(raw)
+    assert not any(legacy(other) for other in (raw[:-1], raw + b"\0", raw[:32] + b"\1" + raw[33:]))
 
 
 # --- Stork's frames and views ---------------------------------------------------------------------

@@ -8,6 +8,7 @@ from payloads._version import __version__
 from payloads.cli import terminal
 from payloads.cli.capture import capture
 from payloads.cli.check import check
+from payloads.cli.conformance import conformance
 from payloads.cli.decode import decode
 from payloads.cli.diff import diff
 from payloads.cli.encode import encode
@@ -80,6 +81,7 @@ def main() -> None:
       payloads replay FILE                     play it again
       payloads scan captures/ -o found         a folder of captures to tables
       payloads generate --count 1000           payloads, good and broken, with their verdicts
+      payloads conformance --out corpus        test decoders in other languages
       payloads simulate stork                  a venue on loopback, to try all of this on
       payloads findings DIR                    what is odd in the tables of a scan
       payloads report DIR                      the figures and the page of a scan
@@ -88,6 +90,7 @@ def main() -> None:
 
 for command in (
     *(decode, inspect, recover, encode, verify, quote, state, explain),
-    *(capture, check, replay, scan, generate, simulate, findings, report, signers, diff),
+    *(capture, check, replay, scan, generate, conformance, simulate, findings, report),
+    *(signers, diff),
 ):
     main.add_command(command)
