@@ -79,7 +79,8 @@ test-native: $(STAMP)-test native ## Compare payloads-simd with libsecp256k1, CO
 	@cd native && PAYLOADS_SIMD_COUNT=$(or $(COUNT),1000000) cargo test --release --quiet -- --nocapture
 	@cargo run --release --quiet --manifest-path native/Cargo.toml --example damaged \
 	  -- 1 $(or $(COUNT),1000000) | $(BIN)/python native/against_coincurve.py $(or $(COUNT),1000000)
-	@PAYLOADS_RECOVER=simd $(BIN)/python -m pytest -q tests/test_recover_many.py tests/test_vectors.py
+	@PAYLOADS_RECOVER=simd $(BIN)/python -m pytest -q tests/test_recover_many.py tests/test_vectors.py \
+	  tests/test_apart.py tests/test_columns.py
 
 fuzz-native: ## Fuzz the crate's two targets, TIME=60 seconds each (by cargo-fuzz, where it is)
 	@if cargo +nightly fuzz --version >/dev/null 2>&1; then cd native \

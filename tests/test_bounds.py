@@ -93,6 +93,7 @@ NO_BOUNDS = {
     "payloads.capture.seals._LONGEST": "a line with a hash is shorter",
     "payloads.capture.sharing.MOST": "how many replacements are listed; all are made",
     "payloads.cli.findings._MOST_SHOWN": "how many are shown; all are counted",
+    "payloads.cli.shares._FEW_SIZE": "chooses the faster of two ways",
     "payloads.forensics.bins.ANNOTATED_BYTES": "how much is annotated; forensics/test_page.py",
     "payloads.forensics.bins.MOST_BYTES": "the size of the page; forensics/test_page.py",
     "payloads.forensics.bins.MOST_LISTED": "how many are shown; all are counted",
