@@ -288,7 +288,8 @@ def test_sarif_is_valid_by_the_schema_of_the_standard(found: Findings) -> None:
     """The other tests of SARIF compare with the schema as well, where it is installed."""
     log = found.to_sarif()
     check_sarif(log)
-    for broken in ({"version": "2.0.0"}, {"runs": [{}]}, {"other": 1}):
+    wrong: list[dict[str, Any]] = [{"version": "2.0.0"}, {"runs": [{}]}, {"other": 1}]
+    for broken in wrong:
         with pytest.raises(AssertionError):
             check_sarif(log | broken)
 

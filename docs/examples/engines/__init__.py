@@ -9,7 +9,6 @@ between. So an engine may call it in any process, on any machine that has `paylo
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
@@ -108,13 +107,3 @@ def _batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 ENGINES: dict[str, Callable[[str], Greatest]] = {
     "polars": with_polars, "duckdb": with_duckdb, "dask": with_dask, "spark": with_spark,
 }  # fmt: skip
-
-
-def main(engine: str, files: str) -> int:
-    for (feed, field), most in sorted(ENGINES[engine](files).items()):
-        print(feed, field, most)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(*sys.argv[1:]))
