@@ -43,7 +43,7 @@ test-onchain: $(STAMP)-onchain ## Compare with solc and the real contracts in an
 	@$(BIN)/python -m tests.onchain.build >/dev/null && $(BIN)/python -m tests.onchain.rpcnode
 	@PAYLOADS_ONCHAIN=1 $(BIN)/python -m pytest -q -n auto --dist loadfile tests/onchain
 
-test-interop: $(STAMP)-test ## Let the vendor's own client talk to our simulators (wants Node.js)
+test-interop: $(STAMP)-test ## Let vendors' clients talk to our simulators, and others decode the corpus (wants Node.js)
 	@PAYLOADS_INTEROP=1 $(BIN)/python -m pytest -q -rs tests/interop
 
 test-page: $(STAMP)-test ## Open the page of a scan in headless Chromium, which must be installed
