@@ -132,7 +132,7 @@ def preload() -> None:
 
 def register_types() -> None:
     """Do in a fork what Hypothesis's entry point of `payloads` does in a run of pytest."""
-    importlib.import_module("payloads.strategies.registration").register()
+    importlib.import_module("payloads._hypothesis").register()
 
 
 def python_files(targets: Sequence[str]) -> list[Path]:

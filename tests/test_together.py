@@ -408,10 +408,10 @@ def test_terms_that_nothing_can_be_judged_by_end_a_stream() -> None:
 
 def test_whether_batches_are_faster_follows_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PAYLOADS_RECOVER", raising=False)
-    monkeypatch.setattr(crypto, "_has_simd", lambda: True)
+    monkeypatch.setattr(crypto, "has_simd", lambda: True)
     assert crypto.recovers_in_batches()
     monkeypatch.setenv("PAYLOADS_RECOVER", "libsecp256k1")
     assert not crypto.recovers_in_batches()
     monkeypatch.delenv("PAYLOADS_RECOVER")
-    monkeypatch.setattr(crypto, "_has_simd", lambda: False)
+    monkeypatch.setattr(crypto, "has_simd", lambda: False)
     assert not crypto.recovers_in_batches()

@@ -20,6 +20,7 @@ from tests.conformance.contract_calls import contract_calls
 from tests.conformance.envelopes import envelopes
 from tests.conformance.flags import RULES
 from tests.conformance.labelled import chainlink_damages, stork_damages
+from tests.conformance.layouts import LAYOUTS
 from tests.conformance.reports import reports
 from tests.conformance.states import STATES
 from tests.conformance.stork_cases import stork_cases
@@ -60,6 +61,10 @@ def contents(made: list[File]) -> Iterator[tuple[str, bytes]]:
     index = {
         "version": VERSION,
         "files": {f"{file.name}.jsonl": len(file.cases) for file in made},
+        "schemas": {
+            prefix.hex(): {"schema": name, "fields": [list(field) for field in layout]}
+            for prefix, (name, layout) in LAYOUTS.items()
+        },
         "flags": [
             {"flag": flag, "section": section, "rule": rule}
             for section, rules in RULES.items()

@@ -113,7 +113,7 @@ def _verdict(case: Case, call: Call, state: Any) -> dict[str, Any]:
     return {"outcome": outcome, "revert_data": data}
 
 
-def answers(whole: Corpus) -> Iterator[dict[str, Any]]:
+def answers(whole: Corpus, *, verdicts: bool = True) -> Iterator[dict[str, Any]]:
     """The name, and an answer to each case."""
     states = cache(lambda name: State.from_dict(whole.states[name]))
     yield {"decoder": f"payloads {__version__}"}
@@ -124,7 +124,8 @@ def answers(whole: Corpus) -> Iterator[dict[str, Any]]:
                 answer |= _decoded(case)
             except Malformed as error:
                 answer["error"] = str(error)
-        answer["verdicts"] = [_verdict(case, call, states(call.state)) for call in case.calls]
+        if verdicts:
+            answer["verdicts"] = [_verdict(case, call, states(call.state)) for call in case.calls]
         yield answer
 
 
