@@ -58,11 +58,11 @@ TAKEN = ("tests/cli/test_decode.py", "tests/cli/test_verify.py")
 # slow: it has the only tests of some lines).
 HEAVY = {
     "tests/test_properties.py::test_what_is_accepted_encodes_to_the_very_same_bytes":
-        "long inputs of every form; test_corpus.py has published ones",
-    "tests/test_properties.py::test_canonical_refuses_exactly_what_departs_from_the_one_encoding":
-        "long inputs; test_solidity.py has each departure",
-    "tests/test_properties.py::test_none_and_very_many_assets[70000":
+        "1,000 damaged payloads; test_corpus.py has published ones, test_solidity.py departures",
+    "tests/test_properties.py::test_none_and_very_many_assets[None-70000]":
         "70,000 assets; the same test has fewer, and test_limits.py the limit",
+    "tests/test_properties.py::test_none_and_very_many_assets[3-70000]":
+        "as above",
     "tests/test_properties.py::test_damaged_payloads":
         "any damage; test_vectors.py has recorded ones",
     "tests/test_properties.py::test_every_byte_of_a_broken_payload_is_shown":
