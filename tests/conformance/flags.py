@@ -13,6 +13,7 @@ OLD = "Data Streams: v0.3.0, v0.5.0 and v0.5.1"
 V4 = "Data Streams: v0.4.0"
 FEES = "Data Streams: the fee manager"
 TODAY = "Data Streams: no-op fee managers and views"
+CONFIG = "Data Streams: configs"
 STORK = "Stork Fast: the signed update"
 STORK_CALL = "Stork Fast: the contracts"
 
@@ -140,6 +141,15 @@ RULES: dict[str, dict[str, str]] = {
         "View": "v0.5.1 has verifyView: it asks the access controller and does not bill.",
         "ValueOnView": "A view takes no value: empty revert.",
         "NoSuchView": "Older proxies have no views: empty revert.",
+    },
+    CONFIG: {
+        "ConfigSize": "0 < f and 3f < signers <= 31, in this order: FaultToleranceMustBePositive, "
+        "ExcessSigners, InsufficientSigners.",
+        "ConfigSigners": "No signer is zero or listed twice: ZeroAddress, NonUniqueSignatures.",
+        "DonConfigId": "v0.4.0 names a config by the first 24 bytes of keccak256(sorted signers as "
+        "words || f as a byte).",
+        "DigestOfConfig": "v0.3.0's digest is 0x0006 and the last 30 bytes of keccak256 of the "
+        "config's ABI encoding with chain, verifier and count.",
     },
     STORK: {
         "StorkPlain": "r, s, v, then taxonomy, time and assets of id and value, big-endian.",

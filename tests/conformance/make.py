@@ -16,6 +16,7 @@ import msgspec
 
 from payloads.conformance import ACCEPTABLE, INVALID, VALID, Case
 from tests.conformance.building import File
+from tests.conformance.configs import configs
 from tests.conformance.contract_calls import contract_calls
 from tests.conformance.envelopes import envelopes
 from tests.conformance.flags import RULES
@@ -32,7 +33,8 @@ HOME = Path(__file__).resolve().parents[2] / "fixtures" / "conformance"
 
 def files() -> list[File]:
     """Every file of cases."""
-    makers = (envelopes, reports, contract_calls, chainlink_damages, stork_cases, stork_damages)
+    makers = (envelopes, reports, contract_calls, chainlink_damages, configs, stork_cases,
+              stork_damages)  # fmt: skip
     return [make() for make in makers]
 
 

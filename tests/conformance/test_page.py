@@ -38,7 +38,7 @@ def test_every_decoder_was_asked_about_this_corpus() -> None:
 
 
 def test_this_library_is_the_only_one_that_always_agrees() -> None:
-    assert set(page.our_result()["all"]) == {"agrees"}
+    assert set(page.our_result()["all"]) == {"agrees", "cannot say"}
     assert all(one["wrong"] for one in SAVED.values())
 
 
