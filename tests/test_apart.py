@@ -127,7 +127,7 @@ def test_a_large_item_among_small_ones_is_no_reason_for_memory(
 
 def test_misfits_are_errors_and_no_writing_anywhere() -> None:
     simd: Any = pytest.importorskip("payloads_simd")
-    data, out = np.zeros((4, 8), np.uint8), np.zeros((4, 4), np.uint8)
+    data, out = np.zeros((4, 8), np.uint8), np.zeros((4, 4), np.int8)
 
     def take(rows: Any = data, where: Any = (8, 0, 8, 1), column: Any = (0, 4, 4, "b")) -> Any:
         return simd.take_apart(rows, *where, b"", b"", [], [(*column, out)])
@@ -142,11 +142,11 @@ def test_misfits_are_errors_and_no_writing_anywhere() -> None:
     with pytest.raises(ValueError, match="one after the other"):
         take(rows=data[:, ::2])
     with pytest.raises(ValueError, match="fit"):
-        simd.take_apart(data, 8, 0, 8, 1, b"", b"", [], [(0, 8, 8, "b", data)])
+        simd.take_apart(data, 8, 0, 8, 1, b"", b"", [], [(0, 8, 8, "b", data.view(np.int8))])
     with pytest.raises(ValueError, match="records"):
         simd.take_apart([bytes(8)] * 4, 8, 0, 8, 1, b"\0", b"\0", [], [])
     with pytest.raises(ValueError, match="fit"):
-        simd.unhex_many(["00"] * 3, 1, out.reshape(-1))
+        simd.unhex_many(["00"] * 3, 1, np.zeros(4, np.uint8))
     frozen = np.zeros(4, np.uint8)
     frozen.flags.writeable = False
     with pytest.raises((ValueError, BufferError)):

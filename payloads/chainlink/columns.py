@@ -99,15 +99,19 @@ def tables() -> dict[str, pa.Schema]:
     return known | {UNKNOWN: _UNKNOWN}
 
 
+# The tables that were made already, each with the schema that it is of.
+_MADE: dict[str, tuple[Schema, pa.Schema]] = {}
+
+
 def _table(schema: Schema) -> pa.Schema:
-    return _table_of(_name(schema), schema.title, schema.table)
-
-
-@lru_cache(256)
-def _table_of(name: str, title: str, table: Table) -> pa.Schema:
-    names = _names(table)
-    fields = [arrow_field(row, names[row.name]) for row in table.fields]
-    return table_schema(name, (*PLACE, *_ENVELOPE, *fields, *_SIGNATURES), title=title)
+    made = _MADE.get(schema.key)
+    if made is None or made[0] is not schema:
+        names = _names(schema.table)
+        fields = [arrow_field(row, names[row.name]) for row in schema.table.fields]
+        columns = (*PLACE, *_ENVELOPE, *fields, *_SIGNATURES)
+        made = schema, table_schema(_name(schema), columns, title=schema.title)
+        _MADE[schema.key] = made
+    return made[1]
 
 
 @lru_cache(256)

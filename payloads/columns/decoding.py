@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -103,10 +104,17 @@ def _batch(
     wanted: pa.Schema, pieces: list[tuple[Positions, Any]], singles: list[dict[str, Any]]
 ) -> pa.RecordBatch:
     """One batch in the order of the input."""
+    if wanted is ERRORS and not singles:
+        return _no_errors()
     batches = [_filled(wanted, places, columns) for places, columns in pieces]
     if singles:
         batches.append(pa.RecordBatch.from_pylist(singles, schema=wanted))
     return _in_order(wanted, batches)
+
+
+@cache
+def _no_errors() -> pa.RecordBatch:
+    return _filled(ERRORS, np.zeros(0, np.int64), {})
 
 
 def _filled(wanted: pa.Schema, places: Positions, columns: Any) -> pa.RecordBatch:
