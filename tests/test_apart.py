@@ -15,6 +15,8 @@ from payloads import columns
 from payloads.arrays import apart
 from payloads.arrays import rows as inputs
 from payloads.chainlink import columns as of_reports
+from payloads.chainlink.calldata import VERIFY
+from payloads.stork import calldata as stork_calls
 from payloads.stork import columns as of_updates
 from payloads.strategies import reports
 from payloads.testing import InsecureTestNetwork
@@ -106,6 +108,31 @@ def test_lists_with_an_item_of_another_kind(by_numpy: Any, odd: Any, place: int)
     for items in (list(MANY[:30]), [raw.hex() for raw in MANY[:30]]):
         items[place] = odd
         assert_equal_tables(columns.decode(items), by_numpy(lambda i=items: columns.decode(i)))
+
+
+def test_a_list_of_one_layout_is_taken_apart_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, by_numpy: Any
+) -> None:
+    items = MANY[:30]
+    wanted = by_numpy(lambda: columns.decode(items))
+    monkeypatch.delattr(inputs, "read")  # which copies
+    assert_equal_tables(columns.decode(items), wanted)
+    assert_equal_tables(columns.decode(items, form="full_report"), wanted)
+
+
+@pytest.mark.parametrize("form", [None, "full_report", "report", "signed_ecdsa"])
+@pytest.mark.parametrize(
+    "start",
+    [b"{", b"0", b" ", VERIFY.selector, stork_calls.FUNCTIONS[0].selector, b"\xff\xff"],
+)
+def test_what_may_be_text_or_a_call_is_recognised_first(
+    by_numpy: Any, form: str | None, start: bytes
+) -> None:
+    """These are canonical reports all the same, whose digest begins like something else."""
+    raw = MANY[0]
+    for items in ([start + raw[len(start) :]] * 30, [raw] * 29 + [start + raw[len(start) :]]):
+        found = columns.decode(items, form=form)
+        assert_equal_tables(found, by_numpy(lambda i=items: columns.decode(i, form=form)))
 
 
 @pytest.mark.parametrize("text", ["", "0x", "0x0", "0", "zz" * 20, "0x" + "é" * 20])

@@ -135,17 +135,23 @@ def joined(items: list[Any]) -> Matrix | None:
     return _joined_bytes(simd, items) if type(items[0]) is bytes else _joined_texts(simd, items)
 
 
+def first_bytes(items: list[Any], count: int) -> Matrix | None:
+    """So many bytes of each item; None if the items are not all bytes of one size, of `count` at
+    least, and without payloads-simd."""
+    simd = _simd()
+    if simd is None or not items or type(items[0]) is not bytes or len(items[0]) < count:
+        return None
+    out = memory(np.uint8, len(items), count)
+    whole = [(0, count, count, "b", out.view(np.int8))]
+    return out if simd.take_apart(items, len(items[0]), 0, count, 1, b"", b"", [], whole) else None
+
+
 def _joined_bytes(simd: Any, items: list[Any]) -> Matrix | None:
     size = len(items[0])
-
-    def take(*columns: Any) -> bool:
-        return bool(simd.take_apart(items, size, 0, size, 1, b"", b"", [], list(columns)))
-
     # Sizes are looked at before there is memory for them.
-    if not size or not take():
+    if not size or not simd.take_apart(items, size, 0, size, 1, b"", b"", [], []):
         return None
-    out = memory(np.uint8, len(items), size)
-    return out if take((0, size, size, "b", out.view(np.int8))) else None
+    return first_bytes(items, size)
 
 
 def _joined_texts(simd: Any, items: list[Any]) -> Matrix | None:

@@ -25,7 +25,7 @@ WORTH_AN_ARRAY = 24
 # Bytes that are looked at in one go: so the memory beside the tables is bounded.
 _GO = 2**28
 # First bytes of text: JSON, hex, and white space in front of them.
-_MAY_BE_TEXT = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\f"))
+MAY_BE_TEXT = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\f"))
 
 
 def alike(values: NDArray[Any]) -> Iterator[tuple[int, Positions]]:
@@ -91,7 +91,7 @@ class Rows:
 
     def no_text(self, positions: Positions, matrix: Matrix) -> Mask:
         """Which payloads are the bytes that they are: no JSON and no hex that came as bytes."""
-        suspect = _MAY_BE_TEXT[matrix[:, 0]] & self.as_bytes[positions]
+        suspect = MAY_BE_TEXT[matrix[:, 0]] & self.as_bytes[positions]
         for index in np.flatnonzero(suspect):
             raw = matrix[index].tobytes()
             suspect[index] = json_text(raw) is not None or hex_text(raw) is not raw
