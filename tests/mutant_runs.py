@@ -40,12 +40,13 @@ PRELOADED = (
 # are of sockets, files, chains, processes, limits of memory and time, or read sources and docs.
 SKIPPED = (
     "tests/capture", "tests/chain", "tests/cli", "tests/forensics", "tests/fuzz", "tests/interop",
-    "tests/live", "tests/onchain", "tests/simulators", "tests/test_bounds.py",
+    "tests/live", "tests/machines", "tests/onchain", "tests/simulators", "tests/test_apart.py",
+    "tests/test_bounds.py", "tests/conformance/test_page.py", "tests/test_backing_off.py",
+    "tests/test_benchmark_page.py", "tests/test_testing_page.py", "tests/test_venues_page.py",
     "tests/test_collected.py", "tests/test_crypto.py", "tests/test_demo.py", "tests/test_docs.py",
     "tests/test_examples.py", "tests/test_memory_limit.py", "tests/test_mutants.py",
-    "tests/test_native_files.py",
-    "tests/test_recover_many.py", "tests/test_supply.py", "tests/test_surface.py",
-    "tests/test_work.py", "tests/venues",
+    "tests/test_native_files.py", "tests/test_pytest_plugin.py", "tests/test_recover_many.py",
+    "tests/test_supply.py", "tests/test_surface.py", "tests/test_work.py", "tests/venues",
 )  # fmt: skip
 # These find most mutants within a second or two. They also run for a line that was recorded for
 # few tests because its result is kept.

@@ -1021,6 +1021,14 @@ def test_a_state_file_is_nested_at_most_500_levels(
     assert ("nested too deeply" in str(caught.value)) == (said == "nested too deeply")
 
 
+def test_a_state_file_has_at_most_a_million_values(tmp_path: Path) -> None:
+    """More are refused before they are parsed."""
+    path = tmp_path / "state.json"
+    path.write_text('{"odd": [' + "0," * 1_000_000 + "0]}")
+    with pytest.raises(Misuse, match="at most 1000000 values"):
+        State.load(path)
+
+
 def test_the_limits_are_these_numbers() -> None:
     """Other tests stand on both sides of a limit, wherever it is."""
     assert solidity.MAX_ELEMENT_BYTES == 16_777_216
