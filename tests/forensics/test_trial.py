@@ -38,7 +38,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "qfex": {"rate": 10, "misbehave": "reorder@20"},
 }
 OTHERS = ("chrome.har", "mitmproxy.flow", "websocat.log")
-PACKETS = ("packets.pcapng",) if shutil.which("tshark") else ()
+PACKETS: tuple[str, ...] = ("packets.pcapng",) if shutil.which("tshark") else ()
 # So many of Stork's updates were seen on the wire, too, a moment later.
 WIRETAPPED = 10
 
