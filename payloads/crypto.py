@@ -170,7 +170,8 @@ def _sign_with(ffi: Any, lib: Any, context: Any) -> Sign:
 
 
 @cache
-def _has_simd() -> bool:
+def has_simd() -> bool:
+    """Whether payloads-simd is installed."""
     return find_spec("payloads_simd") is not None
 
 
@@ -181,7 +182,7 @@ def _wanted(implementation: str | None = None) -> str | None:
     if name not in (None, *IMPLEMENTATIONS):
         expected = ", ".join(IMPLEMENTATIONS)
         raise Misuse("unknown implementation", field=field, expected=expected, found=shown(name))
-    if name == "simd" and not _has_simd():
+    if name == "simd" and not has_simd():
         raise Misuse("payloads-simd is not installed (make native)", field=field)
     return name
 
@@ -323,7 +324,7 @@ def keccak_many(data: Bytes, size: int) -> bytes:
     if size < 1 or len(raw) % size:
         found = f"{len(raw)} bytes"
         raise Misuse("wrong length", field="data", expected=f"a multiple of {size}", found=found)
-    if _has_simd():
+    if has_simd():
         digests: bytes = _simd().keccak_many(raw, size)
         return digests
     return b"".join([keccak256(raw[at : at + size]) for at in range(0, len(raw), size)])
@@ -352,7 +353,7 @@ def _one_by_one(implementation: str | None) -> Recover | None:
         if not _library:
             raise Misuse("neither btclib-secp256k1 nor coincurve can be used", field=name)
         return _library[1]
-    return None if name == "simd" or _has_simd() else recover
+    return None if name == "simd" or has_simd() else recover
 
 
 @cache

@@ -142,7 +142,7 @@ def test_messages_of_one_size_are_hashed_as_one_by_one(
 ) -> None:
     if simd and find_spec("payloads_simd") is None:
         pytest.skip("payloads-simd is not installed (make native)")
-    monkeypatch.setattr(crypto, "_has_simd", lambda: simd)
+    monkeypatch.setattr(crypto, "has_simd", lambda: simd)
     data = random.Random(size).randbytes(size * count)
     messages = [data[at : at + size] for at in range(0, len(data), size)]
     for buffer in (data, bytearray(data), memoryview(data)):
@@ -169,7 +169,7 @@ def test_an_unknown_implementation_is_misuse(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("name", crypto.IMPLEMENTATIONS)
 def test_simd_without_its_wheel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Chosen, it is Misuse; not chosen, libsecp256k1 does the work."""
-    monkeypatch.setattr(crypto, "_has_simd", lambda: False)
+    monkeypatch.setattr(crypto, "has_simd", lambda: False)
     monkeypatch.delenv("PAYLOADS_RECOVER", raising=False)
     many = signatures(3, seed=5)
     assert recover_many(*columns(many)) == wanted(many)

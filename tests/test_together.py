@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count, islice
@@ -320,6 +321,21 @@ def test_a_full_piece_does_not_wait_for_its_time() -> None:
     assert list(found) == [[3]]
 
 
+def test_the_first_item_of_a_slow_source_is_handed_over_when_it_comes() -> None:
+    seen = threading.Event()
+
+    def slow() -> Iterator[int]:
+        time.sleep(0.1)  # until somebody waits
+        yield 1
+        if not seen.wait(5):
+            raise OSError("the item was not handed over")
+
+    found = pieces(slow(), 100, max_wait=0.01)
+    assert next(found) == [1]
+    seen.set()
+    assert list(found) == []
+
+
 def test_a_quiet_source_does_not_hold_verdicts_back() -> None:
     more = threading.Event()
 
@@ -392,10 +408,10 @@ def test_terms_that_nothing_can_be_judged_by_end_a_stream() -> None:
 
 def test_whether_batches_are_faster_follows_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PAYLOADS_RECOVER", raising=False)
-    monkeypatch.setattr(crypto, "_has_simd", lambda: True)
+    monkeypatch.setattr(crypto, "has_simd", lambda: True)
     assert crypto.recovers_in_batches()
     monkeypatch.setenv("PAYLOADS_RECOVER", "libsecp256k1")
     assert not crypto.recovers_in_batches()
     monkeypatch.delenv("PAYLOADS_RECOVER")
-    monkeypatch.setattr(crypto, "_has_simd", lambda: False)
+    monkeypatch.setattr(crypto, "has_simd", lambda: False)
     assert not crypto.recovers_in_batches()

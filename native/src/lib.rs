@@ -3,7 +3,7 @@
 //! Each file is a layer, and uses those before it: `lanes` (eight words at once), `limbs` (numbers in
 //! limbs), `field` (modulo p), `inverse`, `inversions`, `scalar` (modulo n), `digits`, `points`,
 //! `tables` (of G), `keccak`, `engine` (up to 128 signatures), `dispatch` (implementations and
-//! threads), and `python`.
+//! threads), and `python`. `records` stands alone: it takes payloads apart into columns.
 //!
 //! All inputs are public, so nothing here tries to take the same time for different values.
 
@@ -22,8 +22,11 @@ pub mod keccak;
 pub mod lanes;
 pub mod limbs;
 pub mod points;
+pub mod records;
 pub mod scalar;
 pub mod tables;
 
 #[cfg(feature = "python")]
 mod python;
+#[cfg(feature = "python")]
+mod python_records;

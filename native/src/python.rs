@@ -7,6 +7,7 @@ use pyo3::types::{PyBool, PyBytes, PyList, PySequence};
 
 use crate::dispatch::{Flagged, Implementation, answers, fastest, has_vectors, hashes, recover};
 use crate::engine::{Address, Answer, Signatures};
+use crate::python_records::{take_apart, unhex_many};
 
 /// "portable" is for tests.
 fn chosen(name: Option<&str>, count: usize) -> PyResult<Implementation> {
@@ -150,5 +151,7 @@ fn payloads_simd(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(recover_packed, module)?)?;
     module.add_function(wrap_pyfunction!(keccak_many, module)?)?;
     module.add_function(wrap_pyfunction!(unhex, module)?)?;
+    module.add_function(wrap_pyfunction!(take_apart, module)?)?;
+    module.add_function(wrap_pyfunction!(unhex_many, module)?)?;
     module.add_function(wrap_pyfunction!(instructions, module)?)
 }

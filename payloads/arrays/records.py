@@ -72,11 +72,11 @@ _ALL = np.uint64(2**64 - 1)
 @lru_cache(256)
 def _masks(table: Table) -> tuple[tuple[int, np.uint64], ...]:
     """The bits that are zero in every clean record: numbers of eight bytes and masks."""
-    masks = np.frombuffer(b"".join(map(_zeros, table.fields)), np.uint64)
+    masks = np.frombuffer(b"".join(map(zeros, table.fields)), np.uint64)
     return tuple((int(index), masks[index]) for index in np.flatnonzero(masks))
 
 
-def _zeros(row: Field) -> bytes:
+def zeros(row: Field) -> bytes:
     """Ones where a word of this type must be zero, whatever its value."""
     beside = WORD - row.type.size
     if row.type.signed:
@@ -107,7 +107,7 @@ def columns_of(matrix: Matrix, at: int, table: Table) -> tuple[dict[str, pa.Arra
     """The columns of a table's fields by name, and which rows have a time that is null there."""
     columns: dict[str, pa.Array] = {}
     lost: Mask | None = None
-    for row, begin, kind in _places(table):
+    for row, begin, kind in places(table):
         array, beyond = _column(matrix, at + begin, row, kind, table.packing is WORDS)
         columns[row.name] = array
         if beyond is not None:
@@ -116,7 +116,7 @@ def columns_of(matrix: Matrix, at: int, table: Table) -> tuple[dict[str, pa.Arra
 
 
 @lru_cache(256)
-def _places(table: Table) -> list[tuple[Field, int, pa.DataType]]:
+def places(table: Table) -> list[tuple[Field, int, pa.DataType]]:
     """The fields with the positions of their values, and the types of their columns."""
     pairs = zip(table.fields, table.offsets, strict=True)
     return [(row, at + table.packing.value_at(row.type), arrow_type(row)) for row, at in pairs]
@@ -127,41 +127,45 @@ def _column(
 ) -> tuple[pa.Array, Mask | None]:
     size = row.type.size
     if pa.types.is_fixed_size_binary(kind):
-        return _array(packed(matrix[:, at : at + size]), kind), None
+        return array_of(packed(matrix[:, at : at + size]), kind), None
     if size > 8:
         return _decimals(matrix, at, row, kind, in_word), None
-    values = _integers(matrix, at, row)
+    return filled(_integers(matrix, at, row), row, kind)
+
+
+def filled(values: NDArray[Any], row: Field, kind: pa.DataType) -> tuple[pa.Array, Mask | None]:
+    """The column of a field's numbers, and which rows have a time that is null there."""
     if pa.types.is_timestamp(kind):
         return _times(values, row, kind)
     if row.none is None:
-        return _array(values, kind), None
+        return array_of(values, kind), None
     return pa.array(values, kind, mask=values == row.none), None
 
 
 def fixed(cells: Matrix) -> pa.Array:
     """Byte strings of one length."""
-    return _array(packed(cells), pa.binary(cells.shape[1]))
+    return array_of(packed(cells), pa.binary(cells.shape[1]))
 
 
 def packed(cells: Matrix) -> Matrix:
     """The same rows without gaps between them."""
     if cells.flags.c_contiguous:
         return cells
-    found = _memory(np.uint8, *cells.shape)
+    found = memory(np.uint8, *cells.shape)
     width = cells.shape[1]
     # An element a row is copied faster than its bytes.
     found.view(f"V{width}")[:, 0] = cells.view(f"V{width}")[:, 0]
     return found
 
 
-def _memory(dtype: Any, count: int, width: int) -> NDArray[Any]:
+def memory(dtype: Any, count: int, width: int) -> NDArray[Any]:
     """Rows to be filled, in memory of Arrow's own pool: it is used again when it is free again,
     where the memory of a large array goes back to the system, page by page."""
     size = count * width * np.dtype(dtype).itemsize
     return np.frombuffer(pa.allocate_buffer(size), dtype).reshape(count, width)
 
 
-def _array(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
+def array_of(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
     """The memory of contiguous values as an Arrow array."""
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
 
@@ -179,10 +183,10 @@ def _integers(matrix: Matrix, at: int, row: Field) -> NDArray[Any]:
 
 
 def _times(values: NDArray[Any], row: Field, kind: pa.DataType) -> tuple[pa.Array, Mask | None]:
-    whole = values.astype(np.int64)
+    whole = values.view(np.int64) if values.dtype == np.uint64 else values.astype(np.int64)
     limit = first_without_timestamp(row)
     if row.type.size < 8 or not len(values) or values.max() < limit:
-        return _array(whole, kind), None
+        return array_of(whole, kind), None
     beyond = values >= np.uint64(limit)
     whole[beyond] = 0
     return pa.array(whole, pa.int64(), mask=beyond).cast(kind), beyond
@@ -199,11 +203,11 @@ def _decimals(matrix: Matrix, at: int, row: Field, kind: pa.DataType, in_word: b
         at, size = at + size - WORD, WORD
     elif size % 8:
         matrix, at, size = _widened(matrix, at, row), 0, WORD
-    words = _memory(np.uint64, len(matrix), 4)
+    words = memory(np.uint64, len(matrix), 4)
     cells = matrix[:, at : at + size].view(">u8")
     for begin in range(0, len(words), _PIECE):
         _reverse(cells[begin : begin + _PIECE], words[begin : begin + _PIECE], row.type.signed)
-    return _array(words, kind)
+    return array_of(words, kind)
 
 
 def _reverse(cells: NDArray[Any], words: NDArray[np.uint64], signed: bool) -> None:
@@ -229,7 +233,7 @@ def _widened(matrix: Matrix, at: int, row: Field) -> Matrix:
 def lists(values: pa.Array, each: int, count: int) -> pa.Array:
     """`count` lists of `each` values."""
     offsets = np.arange(count + 1, dtype=np.int32) * np.int32(each)
-    return pa.ListArray.from_arrays(_array(offsets, pa.int32()), values)
+    return pa.ListArray.from_arrays(array_of(offsets, pa.int32()), values)
 
 
 # --- from Arrow -----------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from payloads.arrays.records import Mask, Matrix
+from payloads.arrays.apart import joined
+from payloads.arrays.records import Mask, Matrix, every
 from payloads.errors import Misuse, shown
 from payloads.inputs import MAX_PAYLOAD_BYTES, hex_text, json_text, unhex
 
@@ -22,7 +23,7 @@ Positions = NDArray[np.int64]
 # Fewer payloads of one size than this are faster one by one.
 WORTH_AN_ARRAY = 24
 # Bytes that are looked at in one go: so the memory beside the tables is bounded.
-_GO = 2**25
+_GO = 2**28
 # First bytes of text: JSON, hex, and white space in front of them.
 _MAY_BE_TEXT = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\f"))
 
@@ -119,6 +120,9 @@ def _of_array(array: pa.Array) -> Rows:
     kind = array.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view():
         return _of_items(array.to_pylist())
+    if pa.types.is_fixed_size_binary(kind) and kind.byte_width and not array.null_count:
+        data = array.buffers()[1].slice(array.offset * kind.byte_width)
+        return _rows(array, _large(len(array), kind.byte_width, data), every(len(array)))
     try:
         raws = array.cast(pa.binary(), safe=True) if kind == pa.binary_view() else array
         raws = raws.cast(pa.large_binary())
@@ -133,6 +137,10 @@ def _of_array(array: pa.Array) -> Rows:
 
 
 def _of_items(items: Sequence[Any]) -> Rows:
+    if type(items) is list and (matrix := joined(items)) is not None:
+        as_bytes = np.full(len(items), type(items[0]) is bytes)
+        raws = _large(len(items), matrix.shape[1], pa.py_buffer(matrix))
+        return _rows(items, raws, as_bytes)
     kinds = set(map(type, items))
     raws = list(items) if kinds == {bytes} else _unhexed(items) if kinds == {str} else None
     as_bytes = np.full(len(items), kinds == {bytes})
@@ -144,6 +152,12 @@ def _of_items(items: Sequence[Any]) -> Rows:
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(raws))]
     array = pa.Array.from_buffers(pa.large_binary(), len(raws), buffers)
     return _rows(items, array, as_bytes)
+
+
+def _large(count: int, size: int, data: pa.Buffer) -> pa.LargeBinaryArray:
+    """An array of byte strings of one size."""
+    offsets = np.arange(0, (count + 1) * size, size)
+    return pa.Array.from_buffers(pa.large_binary(), count, [None, pa.py_buffer(offsets), data])
 
 
 def _unhexed(texts: Sequence[str]) -> list[bytes] | None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from payloads.abi.calldata import Function, function_named
 from payloads.abi.fields import WORD, Field, Table
 from payloads.abi.solidity import decode, encode
+from payloads.arrays.apart import Shape
 from payloads.arrays.reader import Columns, Piece, Signed, Signers
 from payloads.arrays.records import (
     Mask,
@@ -131,24 +132,45 @@ class Envelope:
 
 def _envelopes(matrix: Matrix) -> Iterator[Envelope]:
     """The rows in the layout that encoders write, by the length of their reports."""
-    size = matrix.shape[1]
-    if size < _BLOB + 2 * WORD or size % WORD:
+    if not _size_fits(matrix.shape[1]):
         return
     for blob, rows in alike(numbers(matrix, _BLOB - 8, 8)):
-        padding = -blob % WORD
-        count, rest = divmod(size - _BLOB - blob - padding - 2 * WORD, 2 * WORD)
-        if rest or count < 0:
+        count = _signatures_in(matrix.shape[1], blob)
+        if count is None:
             continue
         part = matrix if len(rows) == len(matrix) else matrix[rows]
-        second = _BLOB + blob + padding
-        third = second + WORD + WORD * count
-        good = equal(part, _CONTEXT, b"".join(map(_word, (_HEAD, second, third))))
-        good &= equal(part, _HEAD, _word(blob))
-        good &= equal(part, _BLOB + blob, bytes(padding) + _word(count))
-        good &= equal(part, third, _word(count))
+        good = every(len(part))
+        for at, wanted in _constants(blob, count):
+            good &= equal(part, at, wanted)
         rows, part = _only(good, rows, part)
         if len(rows):
+            second, third = _arrays_at(blob, count)
             yield Envelope(rows, part, blob, count, second + WORD, third + WORD)
+
+
+def _size_fits(size: int) -> bool:
+    return size >= _BLOB + 2 * WORD and size % WORD == 0
+
+
+def _signatures_in(size: int, blob: int) -> int | None:
+    """How many signatures a payload of this size has beside such a report; None if none fits."""
+    count, rest = divmod(size - _BLOB - blob - -blob % WORD - 2 * WORD, 2 * WORD)
+    return None if rest or count < 0 else count
+
+
+def _arrays_at(blob: int, count: int) -> tuple[int, int]:
+    """Where `rs` and `ss` begin, with their lengths."""
+    second = _BLOB + blob + -blob % WORD
+    return second, second + WORD + WORD * count
+
+
+def _constants(blob: int, count: int) -> Iterator[tuple[int, bytes]]:
+    """The bytes that every canonical payload of this shape has, and where: offsets and lengths."""
+    second, third = _arrays_at(blob, count)
+    yield _CONTEXT, b"".join(map(_word, (_HEAD, second, third)))
+    yield _HEAD, _word(blob)
+    yield _BLOB + blob, bytes(-blob % WORD) + _word(count)
+    yield third, _word(count)
 
 
 def _word(number: int) -> bytes:
@@ -178,22 +200,68 @@ def _by_schema(envelope: Envelope) -> Iterator[tuple[Schema, Envelope]]:
 
 def read(matrix: Matrix) -> Iterator[Piece]:
     """The tables' rows in payloads of one size."""
+    if (like_first := _all_like_first(matrix)) is not None:
+        yield like_first
+        return
     for envelope in _envelopes(matrix):
         for schema, found in _by_schema(envelope):
             yield Piece(_name(schema), found.rows, _columns(schema, found))
 
 
+def _all_like_first(matrix: Matrix) -> Piece | None:
+    """All rows as one piece, if all have the schema and the number of signatures of the first."""
+    if not _size_fits(matrix.shape[1]):
+        return None
+    prefix = matrix[0, _BLOB : _BLOB + 2].tobytes()
+    blob = int.from_bytes(matrix[0, _BLOB - WORD : _BLOB].tobytes(), "big")
+    schema = SCHEMAS.get(prefix)
+    count = _signatures_in(matrix.shape[1], blob)
+    if schema is None or schema.size != blob or not count:
+        return None
+    found = _shape(schema.table, prefix, count).columns(matrix)
+    if found is None:
+        return None
+    return Piece(_name(schema), np.arange(len(matrix)), _finished(schema, count, matrix, *found))
+
+
 def _columns(schema: Schema, envelope: Envelope) -> dict[str, pa.Array]:
     matrix, count = envelope.matrix, envelope.count
-    total = len(matrix)
     columns, _ = columns_of(matrix, 0, CONTEXT)
     fields, lost = columns_of(matrix, _BLOB, schema.table)
     names = _names(schema.table)
     columns |= {names[name]: array for name, array in fields.items()}
     for name, first in (("rs", envelope.first_r), ("ss", envelope.first_s)):
-        words = packed(matrix[:, first : first + WORD * count])
-        columns[name] = lists(fixed(words.reshape(-1, WORD)), count, total)
+        columns[name] = fixed(matrix[:, first : first + WORD * count])
     columns["raw_vs"] = fixed(matrix[:, _VS : _VS + WORD])
+    return _finished(schema, count, matrix, columns, lost)
+
+
+@lru_cache(256)
+def _shape(table: Table, prefix: bytes, count: int) -> Shape:
+    """Canonical payloads with a report of this table and so many signatures."""
+    blob = table.size
+    second, third = _arrays_at(blob, count)
+    shape = Shape(third + WORD + WORD * count)
+    shape.add_table(0, CONTEXT, {})
+    shape.add_table(_BLOB, table, _names(table))
+    for at, wanted in _constants(blob, count):
+        shape.demand(at, wanted)
+    shape.demand(_BLOB, prefix)
+    words = pa.binary(WORD * count)
+    shape.add("rs", second + WORD, words)
+    shape.add("ss", third + WORD, words)
+    shape.add("raw_vs", _VS, pa.binary(WORD))
+    return shape
+
+
+def _finished(
+    schema: Schema, count: int, matrix: Matrix, columns: dict[str, pa.Array], lost: Mask | None
+) -> dict[str, pa.Array]:
+    """The columns with signatures as lists, and with what a row has beside its fields."""
+    total = len(matrix)
+    for name in ("rs", "ss"):
+        words = pa.Array.from_buffers(pa.binary(WORD), total * count, columns[name].buffers())
+        columns[name] = lists(words, count, total)
     if schema.inferred:
         columns["guess"] = pa.repeat(schema.inferred, total)
     if lost is not None:

@@ -6,6 +6,7 @@ The layouts leave an encoder no choice, so there is little to prove: the size, a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from payloads.abi.calldata import function_named
 from payloads.abi.fields import Table
+from payloads.arrays.apart import Shape
 from payloads.arrays.reader import Columns, Piece, Signed, Signers
 from payloads.arrays.records import (
     Mask,
@@ -118,19 +120,15 @@ def read(matrix: Matrix) -> Iterator[Piece]:
 
 
 def _columns(matrix: Matrix, layout: str, mask: int) -> dict[str, pa.Array]:
-    total, table = len(matrix), ASSETS[mask]
-    columns, _ = columns_of(matrix, 0, SIGNATURE)
-    head, lost = columns_of(matrix, BODY, BODIES[layout])
-    columns |= {row.name: head[row.name] for row in _HEAD.fields}
+    total = len(matrix)
+    columns, lost = _heads(matrix, layout)
     columns["layout"] = pa.repeat(layout, total)
     columns["mask"] = pa.array(np.full(total, mask, np.uint16))
-    start = BODY + BODIES[layout].size
-    count = (matrix.shape[1] - start) // table.size
-    assets = packed(matrix[:, start:]).reshape(-1, table.size)
-    found, _ = columns_of(assets, 0, table)
+    found, count = _assets(matrix, layout, mask)
+    size = count * total
     arrays = [found.get(field.name, None) for field in _ASSET]
     arrays = [
-        pa.nulls(len(assets), field.type) if array is None else array
+        pa.nulls(size, field.type) if array is None else array
         for field, array in zip(_ASSET, arrays, strict=True)
     ]
     columns["assets"] = lists(pa.StructArray.from_arrays(arrays, fields=list(_ASSET)), count, total)
@@ -140,6 +138,42 @@ def _columns(matrix: Matrix, layout: str, mask: int) -> dict[str, pa.Array]:
         raws = [row.tobytes() if gone else None for row, gone in zip(matrix, lost, strict=True)]
         columns["raw"] = pa.array(raws, pa.large_binary())
     return columns
+
+
+def _heads(matrix: Matrix, layout: str) -> tuple[dict[str, pa.Array], Mask | None]:
+    """The columns before the assets, and which rows have a time that is null there."""
+    found = _head_shape(layout).columns(matrix)
+    if found is None:
+        columns, _ = columns_of(matrix, 0, SIGNATURE)
+        head, lost = columns_of(matrix, BODY, BODIES[layout])
+        found = columns | head, lost
+    return found
+
+
+def _assets(matrix: Matrix, layout: str, mask: int) -> tuple[dict[str, pa.Array], int]:
+    """The columns of the assets of all rows, and how many a row has."""
+    table, start = ASSETS[mask], BODY + BODIES[layout].size
+    count = (matrix.shape[1] - start) // table.size
+    found = _asset_shape(layout, mask, count).columns(matrix)
+    if found is None:
+        found = columns_of(packed(matrix[:, start:]).reshape(-1, table.size), 0, table)
+    return found[0], count
+
+
+@lru_cache
+def _head_shape(layout: str) -> Shape:
+    body = BODIES[layout]
+    shape = Shape(BODY + body.size)
+    shape.add_table(0, SIGNATURE, {})
+    shape.add_table(BODY, body, {})
+    return shape
+
+
+@lru_cache
+def _asset_shape(layout: str, mask: int, count: int) -> Shape:
+    shape = Shape(ASSETS[mask].size, BODY + BODIES[layout].size, count)
+    shape.add_table(0, ASSETS[mask], {})
+    return shape
 
 
 # --- one by one -----------------------------------------------------------------------------------

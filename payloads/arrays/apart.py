@@ -1,0 +1,152 @@
+"""Columns of records in one pass over their bytes, by payloads-simd where it is installed.
+
+`records` makes the same columns with numpy, column by column. A `Shape` states what the bytes of
+every record must be, as `records.clean` proves it, and where its columns are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from payloads.abi.fields import WORD, WORDS, Field, Table
+from payloads.arrays.records import Mask, Matrix, array_of, filled, memory, places, zeros
+from payloads.crypto import has_simd
+
+# Payloads of one size: the rows of a matrix, or a list of bytes.
+Payloads = Matrix | list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A column: its bytes in each record, and its type. `row` is the field, if it is of a table."""
+
+    name: str
+    at: int
+    size: int
+    type: pa.DataType
+    # What payloads-simd knows it by: the width of a value, and the letter of its kind.
+    width: int
+    letter: str
+    row: Field | None = None
+
+    @classmethod
+    def of(cls, name: str, at: int, size: int, kind: pa.DataType, row: Field | None) -> Cell:
+        is_bytes = row is None or pa.types.is_fixed_size_binary(kind)
+        letter = "b" if is_bytes or row is None else "i" if row.type.signed else "u"
+        return cls(name, at, size, kind, kind.bit_width // 8, letter, row)
+
+    def array(self, out: Matrix) -> tuple[pa.Array, Mask | None]:
+        """The column in its memory, and which rows have a time that is null there."""
+        if self.row is None or self.letter == "b" or self.width > 8:
+            return array_of(out, self.type), None
+        return filled(out.view(f"{self.letter}{self.width}")[:, 0], self.row, self.type)
+
+
+class Shape:
+    """Records of `size` bytes: `each` of them, from `begin` on, in every payload."""
+
+    def __init__(self, size: int, begin: int = 0, each: int = 1) -> None:
+        self.size, self.begin, self.each = size, begin, each
+        self._template, self._mask = bytearray(size), bytearray(size)
+        self._signs: list[tuple[int, int]] = []
+        self._cells: list[Cell] = []
+
+    def demand(self, at: int, wanted: bytes, mask: bytes | None = None) -> None:
+        """Every record has these bytes there, where the mask has ones."""
+        self._template[at : at + len(wanted)] = wanted
+        self._mask[at : at + len(wanted)] = b"\xff" * len(wanted) if mask is None else mask
+
+    def add(self, name: str, at: int, kind: pa.DataType) -> None:
+        """A column of byte strings."""
+        self._cells.append(Cell.of(name, at, kind.byte_width, kind, None))
+
+    def add_table(self, at: int, table: Table, names: Mapping[str, str]) -> None:
+        """The columns of a table's fields, and clean words if it is of words."""
+        in_word = table.packing is WORDS
+        for row, begin, kind in places(table):
+            size = row.type.size
+            start = at + begin
+            if in_word:
+                self._demand_clean(row, start if row.type.kind == "bytes" else start + size - WORD)
+                if pa.types.is_decimal(kind):  # a clean word has its sign in front already
+                    start, size = start + size - WORD, WORD
+            name = names.get(row.name, row.name)
+            self._cells.append(Cell.of(name, start, size, kind, row))
+
+    def _demand_clean(self, row: Field, at: int) -> None:
+        self.demand(at, bytes(WORD), zeros(row))
+        if row.type.signed and row.type.size < WORD:
+            self._signs.append((at, WORD - row.type.size))
+
+    def columns(self, payloads: Payloads) -> tuple[dict[str, pa.Array], Mask | None] | None:
+        """As `records.columns_of`; None if a record differs from what is demanded, or if
+        payloads-simd is not there."""
+        simd = _simd()
+        if simd is None or not len(payloads) or not self.each:
+            return None
+        total = len(payloads) * self.each
+        outs = [memory(np.uint8, total, cell.width) for cell in self._cells]
+        wanted = [
+            (cell.at, cell.size, cell.width, cell.letter, out)
+            for cell, out in zip(self._cells, outs, strict=True)
+        ]
+        where = len(payloads[0]), self.begin, self.size, self.each
+        same = (bytes(self._template), bytes(self._mask)) if any(self._mask) else (b"", b"")
+        demands = *same, self._signs
+        return self._arrays(outs) if simd.take_apart(payloads, *where, *demands, wanted) else None
+
+    def _arrays(self, outs: list[Matrix]) -> tuple[dict[str, pa.Array], Mask | None]:
+        columns: dict[str, pa.Array] = {}
+        lost: Mask | None = None
+        for cell, out in zip(self._cells, outs, strict=True):
+            columns[cell.name], beyond = cell.array(out)
+            if beyond is not None:
+                lost = beyond if lost is None else lost | beyond
+        return columns, lost
+
+
+def joined(items: list[Any]) -> Matrix | None:
+    """The bytes of payloads of one size, all of them bytes or all of them plain hex, as a matrix.
+
+    None if an item is anything else, or of another size; and without payloads-simd.
+    """
+    simd = _simd()
+    if simd is None or not items:
+        return None
+    return _joined_bytes(simd, items) if type(items[0]) is bytes else _joined_texts(simd, items)
+
+
+def _joined_bytes(simd: Any, items: list[Any]) -> Matrix | None:
+    size = len(items[0])
+
+    def take(*columns: Any) -> bool:
+        return bool(simd.take_apart(items, size, 0, size, 1, b"", b"", [], list(columns)))
+
+    # Sizes are looked at before there is memory for them.
+    if not size or not take():
+        return None
+    out = memory(np.uint8, len(items), size)
+    return out if take((0, size, size, "b", out)) else None
+
+
+def _joined_texts(simd: Any, items: list[Any]) -> Matrix | None:
+    if set(map(type, items)) != {str} or len(set(map(len, items))) != 1:
+        return None
+    size = len(items[0].removeprefix("0x")) // 2
+    if not size:
+        return None
+    out = memory(np.uint8, len(items), size)
+    return out if simd.unhex_many(items, size, out.reshape(-1)) else None
+
+
+@cache
+def _simd() -> Any:
+    """payloads-simd; None where it is not installed."""
+    return import_module("payloads_simd") if has_simd() else None
