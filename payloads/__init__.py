@@ -15,17 +15,17 @@ family, documented in `payloads.errors`; nothing here touches a network or a dat
 
 from typing import TYPE_CHECKING
 
-from payloads import chainlink, stork
 from payloads._late import late
-from payloads.abi.strictness import AS_CONTRACT, CANONICAL
 from payloads.errors import Malformed, Misuse, PayloadError, Refused
-from payloads.inspection import inspect
-from payloads.recognise import Decoded, decode, recover
-from payloads.system import Note
 
 if TYPE_CHECKING:
+    from payloads import chainlink, stork
+    from payloads.abi.strictness import AS_CONTRACT, CANONICAL
     from payloads.embedding import Embedded, embedded
+    from payloads.inspection import inspect
     from payloads.judging import judge, judge_many, judge_stream
+    from payloads.recognise import Decoded, decode, recover
+    from payloads.system import Note
     from payloads.verdicts.state import State
     from payloads.verdicts.verdict import Verdict
 
@@ -37,12 +37,17 @@ __all__ = [
     "judge", "judge_many", "judge_stream", "recover", "stork",
 ]  # fmt: skip
 
-# Imported when first asked for: decoding alone does not pay for the import of the verifiers.
+# Imported when first asked for: decoding alone does not pay for the import of the verifiers, and a
+# plugin of pytest or Hypothesis that nothing uses pays for neither.
 _LATER = {
+    **dict.fromkeys(("AS_CONTRACT", "CANONICAL"), "abi.strictness"),
+    **dict.fromkeys(("Decoded", "decode", "recover"), "recognise"),
+    "Note": "system",
+    "inspect": "inspection",
     **dict.fromkeys(("Embedded", "embedded"), "embedding"),
     **dict.fromkeys(("judge", "judge_many", "judge_stream"), "judging"),
     "State": "verdicts.state",
     "Verdict": "verdicts.verdict",
 }
 
-__getattr__, __dir__ = late(__name__, _LATER)
+__getattr__, __dir__ = late(__name__, _LATER, packages=("chainlink", "stork"))

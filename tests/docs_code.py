@@ -63,8 +63,8 @@ def _write(folder: Path, modules: dict[str, str]) -> list[Path]:
 
 # Names that a docstring's code uses without saying where they come from.
 FREE = {
-    "account", "calldata", "header", "items", "payload", "proxy", "records", "session", "state",
-    "today", "transaction", "w3", "yesterday",
+    "account", "calldata", "header", "items", "payload", "proxy", "records", "report", "session",
+    "state", "submission", "today", "transaction", "w3", "yesterday",
 }  # fmt: skip
 # Where to look for the other names, behind the module itself.
 _HOMES = (

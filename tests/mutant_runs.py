@@ -40,12 +40,13 @@ PRELOADED = (
 # are of sockets, files, chains, processes, limits of memory and time, or read sources and docs.
 SKIPPED = (
     "tests/capture", "tests/chain", "tests/cli", "tests/forensics", "tests/fuzz", "tests/interop",
-    "tests/live", "tests/onchain", "tests/simulators", "tests/test_bounds.py",
+    "tests/live", "tests/machines", "tests/onchain", "tests/simulators", "tests/test_apart.py",
+    "tests/test_bounds.py", "tests/conformance/test_page.py", "tests/test_backing_off.py",
+    "tests/test_benchmark_page.py", "tests/test_testing_page.py", "tests/test_venues_page.py",
     "tests/test_collected.py", "tests/test_crypto.py", "tests/test_demo.py", "tests/test_docs.py",
     "tests/test_examples.py", "tests/test_memory_limit.py", "tests/test_mutants.py",
-    "tests/test_native_files.py",
-    "tests/test_recover_many.py", "tests/test_supply.py", "tests/test_surface.py",
-    "tests/test_work.py", "tests/venues",
+    "tests/test_native_files.py", "tests/test_pytest_plugin.py", "tests/test_recover_many.py",
+    "tests/test_supply.py", "tests/test_surface.py", "tests/test_work.py", "tests/venues",
 )  # fmt: skip
 # These find most mutants within a second or two. They also run for a line that was recorded for
 # few tests because its result is kept.
@@ -58,11 +59,11 @@ TAKEN = ("tests/cli/test_decode.py", "tests/cli/test_verify.py")
 # slow: it has the only tests of some lines).
 HEAVY = {
     "tests/test_properties.py::test_what_is_accepted_encodes_to_the_very_same_bytes":
-        "long inputs of every form; test_corpus.py has published ones",
-    "tests/test_properties.py::test_canonical_refuses_exactly_what_departs_from_the_one_encoding":
-        "long inputs; test_solidity.py has each departure",
-    "tests/test_properties.py::test_none_and_very_many_assets[70000":
+        "1,000 damaged payloads; test_corpus.py has published ones, test_solidity.py departures",
+    "tests/test_properties.py::test_none_and_very_many_assets[None-70000]":
         "70,000 assets; the same test has fewer, and test_limits.py the limit",
+    "tests/test_properties.py::test_none_and_very_many_assets[3-70000]":
+        "as above",
     "tests/test_properties.py::test_damaged_payloads":
         "any damage; test_vectors.py has recorded ones",
     "tests/test_properties.py::test_every_byte_of_a_broken_payload_is_shown":
@@ -132,7 +133,7 @@ def preload() -> None:
 
 def register_types() -> None:
     """Do in a fork what Hypothesis's entry point of `payloads` does in a run of pytest."""
-    importlib.import_module("payloads.strategies.registration").register()
+    importlib.import_module("payloads._hypothesis").register()
 
 
 def python_files(targets: Sequence[str]) -> list[Path]:

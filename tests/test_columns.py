@@ -283,6 +283,21 @@ def test_updates_without_assets_are_read_the_fast_way_if_they_are_named(
     assert len(singles) == 0
 
 
+@pytest.mark.parametrize("mask", [None, 0, 1, 2, 3])
+@pytest.mark.parametrize("form", [None, "signed_ecdsa"])
+def test_updates_with_a_part_of_an_asset_are_errors(mask: int | None, form: Any) -> None:
+    """And a whole asset more is an update again, though no signature is of it."""
+    asset = Asset(0x1234, 5 if mask in (None, 1, 3) else None, 1 if mask in (2, 3) else None)
+    raw = SIGNER.sign([asset] * 2, timestamp_ns=NOW, mask=mask).encode()
+    one = len(SIGNER.sign([asset] * 3, timestamp_ns=NOW, mask=mask).encode()) - len(raw)
+    assert one == {None: 18, 0: 2, 1: 18, 2: 3, 3: 19}[mask]
+    for more in range(one + 1):
+        batch = [raw + bytes(more)] * 2
+        fast, slow = both_ways(lambda batch=batch: columns.decode(batch, form=form))
+        assert_equal_tables(fast, slow)
+        assert len(fast["errors"]) == (0 if more in (0, one) else 2)
+
+
 def test_frames_calls_and_lists_hold_payloads() -> None:
     raw = corpus.entry("cl-003").raw
     call = chainlink.encode_calldata([raw, b"\x01" * 40])

@@ -497,6 +497,25 @@ def test_signatures_of_a_report_of_any_size_are_read_the_fast_way(size: int) -> 
             assert each.digests.tobytes() == decode_envelope(raw).signing_digest
 
 
+def test_updates_without_assets_are_judged_in_columns() -> None:
+    raw = SIGNER.sign([], timestamp_ns=10**18).encode()
+    for more in (b"", bytes(18)):
+        matrix = np.frombuffer(raw + more, np.uint8).reshape(1, -1)
+        (found,) = stork_columns.signed(matrix, False)
+        assert found.digests.tobytes() == crypto.keccak256((raw + more)[65:])
+    for size in (74, 76, 92, 94):
+        matrix = np.frombuffer((raw + bytes(18))[:size].ljust(size, b"\1"), np.uint8).reshape(1, -1)
+        assert list(stork_columns.signed(matrix, False)) == []
+
+
+def test_native_with_a_value_that_is_given_goes_to_the_single_engine(single: list[Any]) -> None:
+    state = state_of("v0.5.0", fee_manager=FEES)
+    assert_judged([signed()] * 2, state, 1_500, pay="native", value=1)
+    assert len(single) == 4
+    with worth(1), pytest.raises(Misuse, match="without value the fee is taken in wrapped native"):
+        columns.judge([signed()], state, now=1_500, pay="native", value=0)
+
+
 def test_short_updates_are_judged_in_columns(single: list[Any]) -> None:
     signer = InsecureTestStorkSigner("short")
     items = [

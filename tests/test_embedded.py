@@ -177,7 +177,7 @@ def plain_calldata(draw: st.DrawFn) -> bytes:
 
 
 @given(plain_calldata())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_calldata_without_payloads_has_none(data: bytes) -> None:
     assert payloads.embedded(data) == ()
 

@@ -121,7 +121,7 @@ def test_an_installed_entry_point_imports_nothing_before_a_line_is_changed(tmp_p
     about = tmp_path / "installed-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: installed\nVersion: 1.0\n")
-    entry = "[hypothesis]\ninstalled = payloads.strategies.registration:register\n"
+    entry = "[hypothesis]\ninstalled = payloads._hypothesis:register\n"
     (about / "entry_points.txt").write_text(entry)
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     target, wanted = "payloads/stork/columns.py", tmp_path / "record.json"

@@ -13,15 +13,19 @@ from hexbytes import HexBytes
 
 import payloads
 from payloads import State, chainlink, stork, systems
+from payloads.abi import solidity
 from payloads.abi.fields import AbiType, Field, Record, hexed
 from payloads.abi.solidity import MAX_ELEMENT_BYTES
 from payloads.abi.strictness import CANONICAL
 from payloads.abi.units import MILLISECONDS, PRICE
+from payloads.chainlink import checks as chainlink_checks
+from payloads.chainlink import places as chainlink_places
 from payloads.chainlink import report as report_module
+from payloads.chainlink import state as chainlink_states
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK
 from payloads.chainlink.compressed import compress, decompress, uncompressed_size
 from payloads.chainlink.errors import DIGEST_INACTIVE_V5, INCORRECT_SIGNATURE_COUNT
-from payloads.chainlink.findings import HAZARDS
+from payloads.chainlink.findings import HAZARDS, OLD_SECONDS
 from payloads.chainlink.frames import EVIDENCE, plain_report, snappy_evidence
 from payloads.chainlink.report import BareReport, UnknownReport, unknown_report
 from payloads.chainlink.rows import rows, title
@@ -30,10 +34,15 @@ from payloads.chainlink.state import NO_OP
 from payloads.crypto import CURVE_ORDER, address_of, checksum, keccak256, recover, sign
 from payloads.embedding import embedded
 from payloads.errors import Malformed, Misuse, panic
+from payloads.stork import checks as stork_checks
+from payloads.stork import places as stork_places
+from payloads.stork import state as stork_states
 from payloads.stork.frames import EVIDENCE as STORK_EVIDENCE
 from payloads.stork.frames import plausible
 from payloads.stork.rows import rows as stork_rows
 from payloads.stork.update import Asset
+from payloads.verdicts import checks as verdict_checks
+from payloads.verdicts import state as states
 from payloads.verdicts.contract_errors import read_revert
 from payloads.verdicts.signature_hints import signature_hints
 from payloads.verdicts.signers import Signers
@@ -414,6 +423,13 @@ def test_an_object_without_a_signature_gets_zeros() -> None:
         del record[key]
     found = stork.from_dict(record)
     assert (found.r, found.s, found.v) == (bytes(32), bytes(32), 0)
+
+
+@pytest.mark.parametrize(
+    ("blob", "version"), [(b"", None), (b"\xab", None), (b"\xab\xcd", 0xABCD), (b"\0\0\1", 0)]
+)
+def test_the_version_of_a_report_is_its_first_two_bytes(blob: bytes, version: int | None) -> None:
+    assert unknown_report(blob, "for a test").schema_version == version
 
 
 def test_an_unknown_report_is_named_and_shown_word_by_word() -> None:
@@ -971,6 +987,9 @@ def test_a_call_of_no_function_is_told_the_functions_there_are(contract: str, co
     assert check.detail.count("verify") == count
     view = "verifyView" in check.detail
     assert view is (contract == "v0.5.1")
+    assert check.detail.endswith("found 0xabcdef01")
+    longer = chainlink.judge_calldata(b"\xab\xcd\xef\x01" + bytes(64), chainlink_state(contract))
+    assert longer.checks[0].detail == check.detail
 
 
 def test_a_record_in_a_record_is_shown_longer_than_a_text() -> None:
@@ -985,6 +1004,45 @@ def test_a_record_in_a_record_is_shown_longer_than_a_text() -> None:
     for _ in range(100):
         inner = Inner(inner)
     assert 600 < len(repr(inner)) < 630
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.toml"])
+@pytest.mark.parametrize(("levels", "said"), [(500, "unknown key"), (501, "nested too deeply")])
+def test_a_state_file_is_nested_at_most_500_levels(
+    name: str, levels: int, said: str, tmp_path: Path
+) -> None:
+    lists = levels - (name == "a.json")  # which has the object around them
+    deep = "[" * lists + "]" * lists
+    path = tmp_path / name
+    path.write_text(f'{{"odd": {deep}, "contract": "v0.5.0"}}' if name == "a.json" else
+                    f'odd = {deep}\ncontract = "v0.5.0"')  # fmt: skip
+    with pytest.raises(Misuse) as caught:
+        State.load(path)
+    assert ("nested too deeply" in str(caught.value)) == (said == "nested too deeply")
+
+
+def test_a_state_file_has_at_most_a_million_values(tmp_path: Path) -> None:
+    """More are refused before they are parsed."""
+    path = tmp_path / "state.json"
+    path.write_text('{"odd": [' + "0," * 1_000_000 + "0]}")
+    with pytest.raises(Misuse, match="at most 1000000 values"):
+        State.load(path)
+
+
+def test_the_limits_are_these_numbers() -> None:
+    """Other tests stand on both sides of a limit, wherever it is."""
+    assert solidity.MAX_ELEMENT_BYTES == 16_777_216
+    assert solidity.FREE_MEMORY == 128
+    assert (chainlink_states.MAX_SIGNERS, stork_states.MAX_SIGNERS) == (31, 8)
+    assert (chainlink_checks.MOST_V, stork_checks.MOST_V) == (228, 228)
+    assert stork_checks.MOST_ASSETS == 65_535
+    assert states.MAX_STATE_BYTES == 8_388_608
+    assert (states.MAX_TOML_BYTES, states.MAX_TOML_DOTS) == (1_048_576, 32)
+    assert verdict_checks.MOST_EXPLAINED == 1_000
+    assert OLD_SECONDS == 24 * 60 * 60
+    assert (chainlink_places._MOST_SIGNATURES, stork_places._MOST_ASSETS) == (64, 200)
+    assert (stork_places._MOST_TRIES, stork_places._BYTES_A_TRY) == (2_000, 4_096)
+    assert stork_checks.HALF_ORDER == CURVE_ORDER // 2
 
 
 def test_a_line_of_toml_has_at_most_32_dots(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
 
 import payloads
-from payloads import CANONICAL, chainlink, stork
+from payloads import CANONICAL, _hypothesis, chainlink, stork
+from payloads.abi.fields import Record
 from payloads.chainlink.schemas import SCHEMAS, ReportHead
 from payloads.chainlink.state import (
     GENERATIONS,
@@ -42,7 +44,6 @@ from payloads.strategies import (
     submissions,
 )
 from payloads.strategies.real import real_payloads
-from payloads.strategies.registration import register
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from payloads.verdicts.state import State
 from tests import corpus
@@ -242,11 +243,11 @@ def test_a_planted_decoder_bug_shrinks_to_one_signature_and_minimal_fields() -> 
 
 # --- types ----------------------------------------------------------------------------------------
 
-register()
+_hypothesis.register()
 RECORDS = (
     *(schema.record for schema in SCHEMAS.values()), ReportHead, chainlink.Report,
     chainlink.FullReport, stork.SignedUpdate, stork.Asset, State, ChainlinkState, StorkState,
-    Config, FeeManager, AccessController, InsecureTestNetwork, InsecureTestStorkSigner,
+    Config, FeeManager, AccessController, InsecureTestNetwork, InsecureTestStorkSigner, Submission,
 )  # fmt: skip
 
 
@@ -265,10 +266,71 @@ def test_the_type_of_every_public_record_has_usable_values(kind: type) -> None:
     run()
 
 
-def test_hypothesis_finds_the_registration() -> None:
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
-    named = project["project"]["entry-points"]["hypothesis"]
-    assert named == {"payloads": "payloads.strategies.registration:register"}
+def test_a_type_of_another_library_is_not_resolved_here() -> None:
+    class Own(Record, frozen=True):
+        number: int
+
+    found = find(st.from_type(Own), lambda one: one.number > 3)
+    assert found.number == 4
+    assert find(st.from_type(dict[str, int]), lambda one: True) == {}
+
+
+def test_types_are_registered_in_the_public_way_where_there_is_no_lazy_one() -> None:
+    script = """from hypothesis import strategies as st
+from hypothesis.strategies._internal import types
+from payloads import _hypothesis, chainlink
+types._global_extra_lookup = None
+_hypothesis.register()
+types._global_extra_lookup = {}
+report = chainlink.schema_named("v3").record
+assert report in types._global_type_lookup
+assert st.from_type(report).wrapped_strategy"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+# --- what an import costs -------------------------------------------------------------------------
+
+PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))[
+    "project"
+]
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> dict[str, str]:
+    """The environment of a Python where the library is installed with its entry points."""
+    about = tmp_path / "installed-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: installed\nVersion: 1.0\n")
+    lines = []
+    for group, names in PROJECT["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in names.items())]
+    (about / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    root = str(Path(payloads.__file__).parents[1])
+    paths = [str(tmp_path), root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+LOADED = "' '.join(sorted(name for name in sys.modules if name.partition('.')[0] == 'payloads'))"
+SMALL = {"payloads", "payloads._late", "payloads._version", "payloads.errors"}
+
+
+def ran(script: str, environment: dict[str, str], *arguments: str) -> str:
+    command = [sys.executable, "-c", script, *arguments]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return run.stdout
+
+
+def test_an_import_of_hypothesis_imports_no_record(installed: dict[str, str]) -> None:
+    loaded = ran(f"import sys, hypothesis; print({LOADED})", installed)
+    assert set(loaded.split()) == SMALL | {"payloads._hypothesis"}
+
+
+def test_a_type_is_resolved_where_hypothesis_was_imported_first(installed: dict[str, str]) -> None:
+    script = """from hypothesis import find, strategies as st
+from payloads import chainlink
+report = chainlink.schema_named("v3").record
+print(find(st.from_type(report), lambda one: one.bid > 5).bid, st.from_type(int | report))"""
+    assert ran(script, installed).startswith("6 ")
 
 
 def test_an_import_of_the_library_loads_no_hypothesis() -> None:

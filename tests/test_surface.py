@@ -105,10 +105,23 @@ EXPORTS: dict[str, set[str]] = {
         *("refuse_transaction", "save_state", "send_guarded"),
     },
     "payloads.strategies": {
-        *("Arrival", "ConsumerCall", "Damage", "Submission", "assets", "calldata"),
-        *("chain_states", "consumer_calldata", "damages", "feed_ids", "full_reports"),
+        *("Arrival", "CaptureFile", "ConsumerCall", "Damage", "RestReply", "Submission"),
+        *("VenueFrame", "assets", "calldata", "captures", "frames", "rest_replies"),
+        *(
+            "connection_machine",
+            "chain_states",
+            "consumer_calldata",
+            "damages",
+            "feed_ids",
+            "full_reports",
+        ),
         *("keeper_machine", "labels_of", "oracle_networks", "reports", "stork_signers"),
         *("stork_updates", "submissions"),
+    },
+    "payloads.testing": {
+        *("LINK", "NATIVE", "SUBSCRIBER", "ClockNode", "Cost", "InsecureTestNetwork"),
+        *("InsecureTestStorkSigner", "SettableClock", "Submission", "Wrapped", "cost", "damaged"),
+        *("signed_insecurely", "wrapped"),
     },
     "payloads.stork": {
         *(
@@ -198,8 +211,17 @@ def python(code: str) -> str:
     return run.stdout.strip()
 
 
-def test_importing_pulls_in_nothing_heavy() -> None:
+def test_importing_alone_imports_next_to_nothing() -> None:
+    """The entry points for pytest and Hypothesis import the package in every project."""
     loaded = python("import sys, payloads; print(' '.join(sys.modules))").split()
+    ours = {name for name in loaded if name.partition(".")[0] == "payloads"}
+    assert ours == {"payloads", "payloads._late", "payloads._version", "payloads.errors"}
+    assert {"hexbytes", "msgspec"} & set(loaded) == set()
+
+
+def test_importing_pulls_in_nothing_heavy() -> None:
+    code = "import sys; from payloads import chainlink, decode, inspect, recover, stork"
+    loaded = python(code + "; print(' '.join(sys.modules))").split()
     assert "payloads.chainlink.report" in loaded
     assert HEAVY & set(loaded) == set()
 
@@ -232,16 +254,16 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("arrays", "verdicts"),
     ("system",),
     ("chainlink", "stork"),
-    ("systems", "published", "testing", "conformance", "reference", "venues.common"),
+    ("systems", "published", "conformance", "reference", "venues.common"),
     ("recognise", *(f"venues.{name}" for name in VENUE_FOLDERS if name != "common")),
     ("embedding", "inspection", "judging", "venues"),
     ("chain", "capture", "columns"),
-    ("live", "forensics"),
+    ("live", "forensics", "testing"),
     ("simulators",),
     ("strategies",),
     # The surface itself, which nothing below the command line imports.
     ("",),
-    ("cli",),
+    ("cli", "_hypothesis", "pytest_plugin"),
     ("__main__",),
 )
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
@@ -353,7 +375,9 @@ def types_asked_for(name: str) -> set[str]:
 
     Strategies of a system have a folder of their own, which is that system's, too.
     """
-    if name.startswith(tuple(f"payloads.strategies.{system}" for system in SYSTEM_FOLDERS)):
+    folders = [f"payloads.{unit}.{system}" for unit in ("strategies", "testing")
+               for system in SYSTEM_FOLDERS]  # fmt: skip
+    if name.startswith(tuple(folders)):
         return set()
     nodes = nodes_of(name)
     systems = tuple(f"payloads.{system}" for system in SYSTEM_FOLDERS)

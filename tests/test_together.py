@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count, islice
@@ -348,6 +349,21 @@ def test_a_full_piece_does_not_wait_for_its_time() -> None:
     assert next(found) == [1, 2]
     seen.set()
     assert list(found) == [[3]]
+
+
+def test_the_first_item_of_a_slow_source_is_handed_over_when_it_comes() -> None:
+    seen = threading.Event()
+
+    def slow() -> Iterator[int]:
+        time.sleep(0.1)  # until somebody waits
+        yield 1
+        if not seen.wait(5):
+            raise OSError("the item was not handed over")
+
+    found = pieces(slow(), 100, max_wait=0.01)
+    assert next(found) == [1]
+    seen.set()
+    assert list(found) == []
 
 
 def test_a_quiet_source_does_not_hold_verdicts_back() -> None:

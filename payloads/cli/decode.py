@@ -6,7 +6,7 @@ import click
 
 from payloads.abi.strictness import profile
 from payloads.cli import show
-from payloads.cli.run import Run, command_options, form_options, guarded
+from payloads.cli.run import Run, command_options, form_options, guarded, jobs_option
 from payloads.cli.sources import Item
 from payloads.recognise import decode as decode_any
 from payloads.recognise import to_dicts
@@ -24,6 +24,7 @@ from payloads.recognise import to_dicts
 )
 @click.option("--decimals", type=click.IntRange(0, 77), help="Also show prices at this scale.")
 @click.option("--signers/--no-signers", default=True, help="Recover signers (most of the time).")
+@jobs_option
 @guarded
 def decode(
     sources: tuple[str, ...],
@@ -35,6 +36,7 @@ def decode(
     strictness: str,
     decimals: int | None,
     signers: bool,
+    jobs: int,
 ) -> None:
     """Say what is in payloads, and who signed them.
 
@@ -66,5 +68,5 @@ def decode(
                 where = ", ".join(part for part in (item.place, path) if part)
                 run.lines(show.payload_lines(leaf, where, decimals, signers))
 
-    run.each(sources, act)
+    run.each(sources, act, jobs)
     run.finish()

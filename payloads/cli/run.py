@@ -23,6 +23,7 @@ from payloads.abi.fields import with_numbers
 from payloads.cli import show, terminal
 from payloads.cli.batches import Act, Batch
 from payloads.cli.late_choice import LateChoice
+from payloads.cli.shares import Shares, cores
 from payloads.cli.sources import Item, Reading, items
 from payloads.errors import Misuse, PayloadError
 
@@ -48,18 +49,43 @@ class Run:
         self.others: Counter[str] = Counter()
         self.shown = time.monotonic()
 
-    def each(self, sources: Iterable[str], act: Callable[[Item], None]) -> None:
-        """Do something with every item; its errors are reported and counted."""
-        self._all(sources, lambda item: self._one(item, act), lambda: None)
+    def each(self, sources: Iterable[str], act: Callable[[Item], None], jobs: int = 1) -> None:
+        """Do something with every item, in so many processes; its errors are told and counted."""
 
-    def each_together(self, sources: Iterable[str], act: Act, signers: Signers) -> None:
+        def do(some: Iterable[Item]) -> None:
+            for item in some:
+                self._one(item, act)
+
+        self._shared(sources, do, jobs)
+
+    def each_together(
+        self, sources: Iterable[str], act: Act, signers: Signers, jobs: int = 1
+    ) -> None:
         """The same for acts that ask for signers: those of many items are recovered in one call.
 
         No item waits for input: what came is answered before the next line is awaited.
         """
         batch = Batch(act, self._one, signers)
-        with terminal.finishing(batch.work):
-            self._all(sources, batch.take, batch.work)
+        if jobs == 1:
+            with terminal.finishing(batch.work):
+                self._all(sources, batch.take, batch.work)
+            return
+
+        def do(some: Iterable[Item]) -> None:
+            for item in some:
+                batch.take(item)
+            batch.work()
+
+        self._shared(sources, do, jobs)
+
+    def _shared(
+        self, sources: Iterable[str], do: Callable[[Iterable[Item]], None], jobs: int
+    ) -> None:
+        if jobs == 1:
+            self._all(sources, lambda item: do([item]), lambda: None)
+            return
+        with Shares(do, self, jobs) as shares, terminal.finishing(shares.work):
+            self._all(sources, shares.take, shares.work)
 
     def _all(
         self, sources: Iterable[str], take: Callable[[Item], None], finish: Callable[[], None]
@@ -277,6 +303,14 @@ def output_options(function: Callable[..., None]) -> Callable[..., None]:
         help="With --json: integers that may exceed 2^53 as numbers, too, not as strings.",
     )  # fmt: skip
     return as_json(numbers(colour(function)))
+
+
+def jobs_option(function: Callable[..., None]) -> Callable[..., None]:
+    """The number of processes."""
+    return click.option(
+        "-j", "--jobs", type=click.IntRange(1), default=cores, metavar="N",
+        help="Processes that share the work, where there is enough of it (default: one a core).",
+    )(function)  # fmt: skip
 
 
 def form_options(function: Callable[..., None]) -> Callable[..., None]:

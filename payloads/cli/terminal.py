@@ -30,6 +30,8 @@ _CLEAR = "\r\033[K"
 _waiting: list[str] = []
 _BATCH, _BATCH_LINES = 2**20, 256
 _unfinished: list[Callable[[], None]] = []
+# In a process whose output another one prints: the lines, and whether to standard error.
+_kept: list[tuple[str, bool]] | None = None
 
 
 def colours(choice: str, stream: Any) -> bool:
@@ -67,6 +69,9 @@ def line(text: str, *, err: bool = False, colour: bool | None = None, later: boo
 
 def _put(text: str, err: bool, later: bool) -> None:
     """Print a line; one that may wait is written together with others, before anything else."""
+    if _kept is not None:
+        _kept.append((text, err))
+        return
     if later:
         _waiting.append(text)
         if len(_waiting) >= _BATCH_LINES or len(text) * len(_waiting) > _BATCH:
@@ -76,8 +81,26 @@ def _put(text: str, err: bool, later: bool) -> None:
     click.echo(text, err=err, color=True)  # codes that are not wanted are gone by now
 
 
+@contextlib.contextmanager
+def keeping() -> Iterator[list[tuple[str, bool]]]:
+    """Print nothing, but keep the lines for `printed`: of another process."""
+    global _kept
+    before, _kept = _kept, []
+    try:
+        yield _kept
+    finally:
+        _kept = before
+
+
+def printed(text: str, *, err: bool) -> None:
+    """Print a line that was kept."""
+    _put(text, err, not err)
+
+
 def status(text: str = "") -> None:
     """Overwrite the last line of the terminal's standard error, or clear it."""
+    if _kept is not None:
+        return
     flush()
     click.echo(f"{_CLEAR}{printable(text)}", nl=False, err=True)
 
@@ -130,6 +153,8 @@ def finishing(work: Callable[[], None]) -> Iterator[None]:
 
 def flush() -> None:
     """Hand on what was printed so far."""
+    if _kept is not None:
+        return
     for work in _unfinished:
         work()
     if _waiting:

@@ -14,7 +14,7 @@ from payloads.abi.fields import Record, json_object
 from payloads.chain.reading.states import States
 from payloads.cli import terminal
 from payloads.cli.chain_options import load_states_then, pay_option, state_options
-from payloads.cli.run import Run, command_options, guarded
+from payloads.cli.run import Run, command_options, guarded, jobs_option
 from payloads.cli.sources import Item
 from payloads.errors import Malformed, Misuse, PayloadError, elide
 from payloads.inputs import to_bytes
@@ -64,6 +64,7 @@ def _function(system: System, state: State, name: str | None) -> str:
 )
 @click.option("--brief", is_flag=True, help="One line a payload: the verdict alone.")
 @click.option("--only-refused", is_flag=True, help="Print only what is refused.")
+@jobs_option
 @guarded
 def verify(
     sources: tuple[str, ...],
@@ -79,6 +80,7 @@ def verify(
     call: str | None,
     brief: bool,
     only_refused: bool,
+    jobs: int,
 ) -> None:
     """Say what the contract would do with payloads, and why: offline, exactly.
 
@@ -163,7 +165,8 @@ def verify(
             terms = msgspec.structs.replace(terms, function=None)
         return judging_given(found, system, judged.state, terms, signers)
 
-    run.each_together(sources, act, signers)
+    # Payloads of one call are judged together, here.
+    run.each_together(sources, act, signers, jobs if call is None else 1)
     if together and not run.failed:
         _judge_together(show, together)
     elif together:

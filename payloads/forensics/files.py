@@ -1,13 +1,14 @@
 """Whether the captures of a scan are whole and unchanged, noted in its table `inputs`.
 
-`examine(folder)` reads them again and compares their hashes and counts (`capture.integrity`). The
-findings `altered-file` and `incomplete-file` come from what it notes.
+A scan compares their hashes while it reads them (`capture.seals`), and `wrong_with` says what is
+wrong where these do not hold. `examine(folder)` reads all captures again, those without hashes
+included. The findings `altered-file` and `incomplete-file` come from these notes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
 from pathlib import Path
 
 from payloads.errors import Misuse, not_installed
@@ -18,8 +19,9 @@ try:
 except ImportError as error:
     raise not_installed("pyarrow", "scan") from error
 
-from payloads.capture.inputs import open_inputs
+from payloads.capture.inputs import Input, open_inputs
 from payloads.capture.integrity import FileCheck, check
+from payloads.capture.seals import Sealed
 from payloads.forensics.tables import INPUTS
 from payloads.forensics.writing import write_whole
 from payloads.inputs import to_path
@@ -68,6 +70,26 @@ def _checked(names: Iterator[str]) -> Iterator[tuple[str, list[str]]]:
     for _, group in groupby(open_inputs(there), key=lambda each: each.group):
         for result in check(group):
             yield result.file, list(_sentences(result))
+
+
+def in_doubt(sealed: Sequence[Sealed]) -> bool:
+    """Whether the parts of a capture, in their order, are not what was written, or not all here.
+
+    Files without hashes are not in doubt: nothing in them could tell.
+    """
+    if not any(each.hashes for each in sealed):
+        return False
+    follow = all(
+        after.part == before.part + 1 and after.previous == before.last
+        for before, after in pairwise(sealed)
+    )
+    whole = sealed[0].part != 1 or not sealed[-1].next
+    return not (follow and whole and all(each.sound for each in sealed))
+
+
+def wrong_with(group: Sequence[Input]) -> list[list[str]]:
+    """What is wrong with the files of one capture, in sentences."""
+    return [list(_sentences(result)) for result in check(group)]
 
 
 def _sentences(result: FileCheck) -> Iterator[str]:

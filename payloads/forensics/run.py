@@ -20,7 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, repeat
+from itertools import chain, groupby, repeat
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -34,8 +34,10 @@ from payloads.abi.fields import Record
 from payloads.capture.compression import decompressed, is_compressed
 from payloads.capture.importers.messages import ReadOptions
 from payloads.capture.inputs import Input, open_inputs
+from payloads.capture.seals import Sealed, Seals
 from payloads.errors import Misuse, Refused, shown
 from payloads.forensics import parts
+from payloads.forensics.files import in_doubt, wrong_with
 from payloads.forensics.reading import Origin, Selection
 from payloads.forensics.states import StateBook
 from payloads.forensics.tables import (
@@ -219,6 +221,9 @@ class _Known(msgspec.Struct):
     sha256: str | None = None
     parts: int | None = None
     problems: list[str] = []
+    # What its hashes say, if it is a capture, and what is wrong where they do not hold.
+    sealed: Sealed | None = None
+    integrity: list[str] = []
 
 
 class _Running:
@@ -337,6 +342,7 @@ class _Running:
             if same and self.inputs[number].is_file:
                 now.sha256, now.parts = before.get("sha256"), before.get("parts")
                 now.problems = list(before.get("problems", ()))
+                now.sealed = msgspec.convert(before.get("sealed"), Sealed | None)
                 continue
             mine = [name for name, done in self.done.items() if done.part.input == number]
             if mine:
@@ -436,14 +442,15 @@ class _Running:
         known, path = self.known[number], each.path
         with _Hashed(path) as stream:
             packed = is_compressed(stream.peek())
-            taken = 0
+            taken, seals = 0, Seals()
             pieces = decompressed(cast(IO[bytes], stream)) if packed else stream.pieces()
+            pieces = seals.watched(pieces)
             for part, kept, error in parts.cut(number, pieces, packed, self.part_bytes):
                 size, taken = stream.taken - taken, stream.taken
                 if error is not None:
                     known.problems.append(str(error))
                 yield Task(part, origin, path, each.options, False, kept, error, size)
-            known.sha256 = stream.digest()
+            known.sha256, known.sealed = stream.digest(), seals.found
             if stream.grew():
                 known.problems.append("it grew while it was read; what came later is not read")
 
@@ -576,15 +583,35 @@ class _Running:
     def finish(self) -> Scan:
         """Write the table of the inputs, and that the scan is complete."""
         prepare(self.out)
+        self._look_into()
         write_whole(pa.Table.from_batches([self._inputs_table()]), self.out / "inputs.parquet")
         self._write_facts(True)
         shutil.rmtree(self.spool, ignore_errors=True)
         return Scan(self.out)
 
+    def _look_into(self) -> None:
+        """Say what is wrong with captures whose hashes do not hold."""
+        numbers = sorted(range(len(self.inputs)), key=lambda each: self.inputs[each].group)
+        for _, found in groupby(numbers, key=lambda each: self.inputs[each].group):
+            members = [each for each in found if self.known[each].kind == "capture"]
+            sealed = [each for number in members if (each := self.known[number].sealed)]
+            if not sealed or not in_doubt(sealed):
+                continue
+            self.say(f"{self.known[members[0]].path}: its lines are compared with their hashes")
+            group = [self.copies.get(number, self.inputs[number]) for number in members]
+            for number, problems in zip(members, wrong_with(group), strict=True):
+                self.known[number].integrity = problems
+
     def close(self) -> None:
         """Let others write to the folder."""
         if self._locked is not None:
             self._locked.close()
+
+    def _ended(self, number: int) -> bool:
+        """Whether a capture has its end record, be it among the frames that are wanted or not."""
+        sealed = self.known[number].sealed
+        mine = (done for done in self.done.values() if done.part.input == number)
+        return (sealed is not None and sealed.ended) or any(done.ended for done in mine)
 
     def _inputs_table(self) -> pa.RecordBatch:
         rows = []
@@ -601,8 +628,9 @@ class _Running:
                     "part": None if header is None else header.part,
                     "created": None if header is None or not header.created else header.created,
                     "frames": sum(done.counts["frames"] for done in mine),
-                    "complete": any(done.ended for done in mine) if is_capture else None,
-                    "read": not self._problems(number), "problems": self._problems(number),
+                    "complete": self._ended(number) if is_capture else None,
+                    "read": not self._problems(number),
+                    "problems": self._problems(number) + known.integrity,
                 }
             )  # fmt: skip
         return batch_of_rows(rows, INPUTS)

@@ -109,6 +109,10 @@ class Simulator(Host):
     def session(self) -> Session:
         """A session of this library that is ready to talk to this simulator."""
 
+    def replaces(self, message: bytes) -> bool:
+        """Whether a message of a stream says all anew: it is data however often it comes."""
+        return False
+
     def expire_tokens(self) -> None:
         """Take no longer what was given out so far; see `expires`."""
 

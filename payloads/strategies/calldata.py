@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from payloads.abi.fields import Record, hexed
 from payloads.abi.solidity import Argument, encode
 from payloads.strategies.arguments import check_range
-from payloads.strategies.submission import Submission
 from payloads.strategies.submissions import submissions
 from payloads.strategies.systems import Network
+from payloads.testing.submission import Submission
 from payloads.verdicts.state import State
 
 

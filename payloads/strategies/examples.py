@@ -9,10 +9,10 @@ from typing import TypeVar
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from payloads.strategies.damage import NONE
-from payloads.strategies.submission import Submission
 from payloads.strategies.submissions import damages, submissions
 from payloads.strategies.systems import Network
+from payloads.testing.damage import NONE
+from payloads.testing.submission import Submission
 from payloads.verdicts.state import State
 
 T = TypeVar("T")

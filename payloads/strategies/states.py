@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from payloads.strategies.arguments import check_choice, check_type, wrong
 from payloads.strategies.chainlink.states import FEES
 from payloads.strategies.systems import ALL_GENERATIONS, SYSTEMS, Network, system_of
-from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
+from payloads.testing.networks import InsecureTestNetwork, InsecureTestStorkSigner
 from payloads.verdicts.state import State
 
 

@@ -11,10 +11,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from payloads.strategies.arguments import check_type, wrong
-from payloads.strategies.damage import NONE
 from payloads.strategies.states import generations_for
-from payloads.strategies.submission import Submission
 from payloads.strategies.systems import Network, system_of, trusts
+from payloads.testing.damage import NONE
+from payloads.testing.submission import Submission
 from payloads.verdicts.state import State
 
 

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from payloads.chainlink.state import GENERATIONS
 from payloads.stork.state import STORK, STORK_MULTISIGNER
 from payloads.strategies.chainlink import calls as chainlink_calls
-from payloads.strategies.chainlink.damage import LABELS as CHAINLINK_LABELS
 from payloads.strategies.chainlink.signed import oracle_networks
 from payloads.strategies.chainlink.states import chainlink_states, fees_of
-from payloads.strategies.damage import Labels
 from payloads.strategies.stork import calls as stork_calls
-from payloads.strategies.stork.damage import LABELS as STORK_LABELS
 from payloads.strategies.stork.signed import stork_signers
 from payloads.strategies.stork.states import stork_states
-from payloads.strategies.submission import Submission
-from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
+from payloads.testing.chainlink.damage import LABELS as CHAINLINK_LABELS
+from payloads.testing.damage import Labels
+from payloads.testing.networks import InsecureTestNetwork, InsecureTestStorkSigner
+from payloads.testing.stork.damage import LABELS as STORK_LABELS
+from payloads.testing.submission import Submission
 from payloads.verdicts.state import State
 
 Network = InsecureTestNetwork | InsecureTestStorkSigner

@@ -89,7 +89,9 @@ def hexed(raw: bytes) -> str:
 def report(feed: bytes = FEED, **values: Any) -> bytes:
     """A report of the feed's schema: small numbers, but for those that are given."""
     _, layout = layouts.LAYOUTS[feed[:2]]
-    made: dict[str, Any] = {name: 1000 + at for at, (name, _) in enumerate(layout)}
+    made: dict[str, Any] = {
+        name: layouts.USUAL.get(name, 1000 + at) for at, (name, _) in enumerate(layout)
+    }
     made |= {"feed_id": feed, "observations_timestamp": OBSERVED}
     for name, value in (("valid_from_timestamp", OBSERVED), ("expires_at", EXPIRES)):
         if name in made:

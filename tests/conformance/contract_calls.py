@@ -79,7 +79,8 @@ def add_access(file: File) -> None:
         ("a length that would be a panic", with_word(signed().raw, 224, 2**64)),
         ("an unknown digest", signed(digest=b"\xee" * 32).raw),
     ):
-        file.payload("AccessForbidden", f"the sender is not on the list: {words}", raw,
+        flags = "LengthTooLarge AccessForbidden" if "panic" in words else "AccessForbidden"
+        file.payload(flags, f"the sender is not on the list: {words}", raw,
                      everywhere(FORBIDDEN, **terms))  # fmt: skip
 
 
@@ -95,7 +96,8 @@ def add_configs(file: File) -> None:
         ("a length that would be a panic", with_word(signed(digest=unknown).raw, 224, 2**64)),
     ):
         broken = PANIC_MEMORY if "panic" in words else EMPTY
-        file.payload("VerifierNotFound", f"an unknown digest before {words}", raw,
+        flags = "LengthTooLarge VerifierNotFound" if "panic" in words else "VerifierNotFound"
+        file.payload(flags, f"an unknown digest before {words}", raw,
                      everywhere(_not_found(unknown), v4=broken))  # fmt: skip
     file.payload("DigestInactive", "signed under a config that was deactivated", retired.raw,
                  everywhere(_inactive(states.RETIRED), v3=inactive_v3(FEED, states.RETIRED),

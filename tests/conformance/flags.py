@@ -13,6 +13,7 @@ OLD = "Data Streams: v0.3.0, v0.5.0 and v0.5.1"
 V4 = "Data Streams: v0.4.0"
 FEES = "Data Streams: the fee manager"
 TODAY = "Data Streams: no-op fee managers and views"
+CONFIG = "Data Streams: configs"
 STORK = "Stork Fast: the signed update"
 STORK_CALL = "Stork Fast: the contracts"
 
@@ -49,11 +50,11 @@ RULES: dict[str, dict[str, str]] = {
         "LegacyFeedId": "Old feed ids of schema 1 have no version: 288 bytes with the shape of "
         "schema 1 are the only hint.",
         "UnknownSchema": "An unknown version has no fields. The payload around it decodes.",
-        "IntegerLimits": "Every integer at the ends of its type is read as it is.",
+        "IntegerLimits": "Integers at the ends of their types are read as they are.",
         "NegativePrice": "Prices are signed: int192.",
-        "MarketStatus": "marketStatus is uint32: 258 is 258, not 2.",
+        "MarketStatus": "marketStatus is uint32: 258 is 258, not 2. Few values are documented.",
         "NavDate": "navDate of schemas 9 and 12 is unsigned: 2^63 and more is no negative number.",
-        "Ripcord": "ripcord is a uint32: any value is read.",
+        "Ripcord": "ripcord is uint32: any value is read. Only 0 and 1 are documented.",
         "LateLastSeen": "lastSeenTimestampNs may be later than the observation.",
         "DirtyBits": "Bits above a uint32, uint64, uint192 or beside the sign of an int192 revert.",
         "ShortReport": "A report that ends before its last field reverts.",
@@ -140,6 +141,15 @@ RULES: dict[str, dict[str, str]] = {
         "View": "v0.5.1 has verifyView: it asks the access controller and does not bill.",
         "ValueOnView": "A view takes no value: empty revert.",
         "NoSuchView": "Older proxies have no views: empty revert.",
+    },
+    CONFIG: {
+        "ConfigSize": "0 < f and 3f < signers <= 31, in this order: FaultToleranceMustBePositive, "
+        "ExcessSigners, InsufficientSigners.",
+        "ConfigSigners": "No signer is zero or listed twice: ZeroAddress, NonUniqueSignatures.",
+        "DonConfigId": "v0.4.0 names a config by the first 24 bytes of keccak256(sorted signers as "
+        "words || f as a byte).",
+        "DigestOfConfig": "v0.3.0's digest is 0x0006 and the last 30 bytes of keccak256 of the "
+        "config's ABI encoding with chain, verifier and count.",
     },
     STORK: {
         "StorkPlain": "r, s, v, then taxonomy, time and assets of id and value, big-endian.",

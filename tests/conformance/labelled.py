@@ -12,12 +12,12 @@ from payloads.chainlink.payment import parameter
 from payloads.chainlink.schemas import ReportV3
 from payloads.conformance import ACCEPTABLE, ACCEPTED, INVALID, RETURNS_FALSE, REVERTS, VALID, Call
 from payloads.stork.update import Asset
-from payloads.strategies.chainlink.damage import LABELS as CHAINLINK
-from payloads.strategies.chainlink.draft import ChainlinkDraft
-from payloads.strategies.damage import NONE, Damage, Label, Labels
-from payloads.strategies.stork.damage import LABELS as STORK
-from payloads.strategies.stork.draft import StorkDraft
-from payloads.strategies.submission import Submission, finished
+from payloads.testing.chainlink.damage import LABELS as CHAINLINK
+from payloads.testing.chainlink.draft import ChainlinkDraft, claimed
+from payloads.testing.damage import NONE, Damage, Label, Labels
+from payloads.testing.stork.damage import LABELS as STORK
+from payloads.testing.stork.draft import StorkDraft
+from payloads.testing.submission import Submission, finished
 from tests.conformance import building as b
 from tests.conformance import stork_cases as s
 from tests.conformance.building import File, hexed
@@ -102,9 +102,11 @@ def _report() -> ReportV3:
 
 
 def _chainlink(label: Label, damage: Damage, name: str) -> Submission:
+    report = _report()
     draft = ChainlinkDraft(
-        State.from_dict(STATES[name]), b.NETWORK, _report(),  # type: ignore[arg-type]
-        now=b.NOW, first=0, sequence=257, pay="link", extra=0, is_view=False,
+        State.from_dict(STATES[name]), b.NETWORK, report.encode(),  # type: ignore[arg-type]
+        times=claimed(report, b.NOW), now=b.NOW, oracles=list(range(b.NETWORK.f + 1)),
+        sequence=257, pay="link", extra=0, is_view=False,
     )  # fmt: skip
     return finished(draft, label, damage)
 

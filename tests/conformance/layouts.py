@@ -79,6 +79,12 @@ LAYOUTS: dict[bytes, tuple[str, Layout]] = {
 }  # fmt: skip
 # A reading, not a published fact: a decoder may refuse these.
 INFERRED = (b"\x10\x03", b"\x00\x0e")
+# Fields whose documented values are few. A decoder may refuse others, which the chain takes.
+USUAL = {"market_status": 2, "ripcord": 0, "contract_month": 6}
+DOCUMENTED = {
+    ("v4", "market_status"): 2, ("v8", "market_status"): 2, ("v10", "market_status"): 2,
+    ("v11", "market_status"): 5, ("v9", "ripcord"): 1, ("v12", "ripcord"): 1,
+}  # fmt: skip
 LEGACY = LAYOUTS[b"\x00\x01"]
 
 

@@ -16,10 +16,12 @@ import msgspec
 
 from payloads.conformance import ACCEPTABLE, INVALID, VALID, Case
 from tests.conformance.building import File
+from tests.conformance.configs import configs
 from tests.conformance.contract_calls import contract_calls
 from tests.conformance.envelopes import envelopes
 from tests.conformance.flags import RULES
 from tests.conformance.labelled import chainlink_damages, stork_damages
+from tests.conformance.layouts import LAYOUTS
 from tests.conformance.reports import reports
 from tests.conformance.states import STATES
 from tests.conformance.stork_cases import stork_cases
@@ -31,7 +33,8 @@ HOME = Path(__file__).resolve().parents[2] / "fixtures" / "conformance"
 
 def files() -> list[File]:
     """Every file of cases."""
-    makers = (envelopes, reports, contract_calls, chainlink_damages, stork_cases, stork_damages)
+    makers = (envelopes, reports, contract_calls, chainlink_damages, configs, stork_cases,
+              stork_damages)  # fmt: skip
     return [make() for make in makers]
 
 
@@ -60,6 +63,10 @@ def contents(made: list[File]) -> Iterator[tuple[str, bytes]]:
     index = {
         "version": VERSION,
         "files": {f"{file.name}.jsonl": len(file.cases) for file in made},
+        "schemas": {
+            prefix.hex(): {"schema": name, "fields": [list(field) for field in layout]}
+            for prefix, (name, layout) in LAYOUTS.items()
+        },
         "flags": [
             {"flag": flag, "section": section, "rule": rule}
             for section, rules in RULES.items()

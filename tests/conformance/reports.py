@@ -32,9 +32,16 @@ def _add(
                  decode_error="0x")  # fmt: skip
         return
     canonical = len(blob) == size
-    result = ACCEPTABLE if careful or blob[:2] in INFERRED or not canonical else VALID
+    careful = careful or blob[:2] in INFERRED or not canonical or _is_undocumented(fields)
+    result = ACCEPTABLE if careful else VALID
     file.add(flags, comment, form="report", input=hexed(blob), result=result,
              canonical=canonical, decoded=fields)  # fmt: skip
+
+
+def _is_undocumented(fields: dict[str, Any]) -> bool:
+    """Whether a field has a value that its documentation does not list."""
+    named = ((name, layouts.DOCUMENTED.get((fields["schema"], name))) for name in fields)
+    return any(most is not None and int(fields[name]) > most for name, most in named)
 
 
 def _schema(file: File, prefix: bytes) -> None:
@@ -42,7 +49,9 @@ def _schema(file: File, prefix: bytes) -> None:
     named = name, layout = LAYOUTS[prefix]
     feed, flag = _feed(prefix), _FLAGS[prefix]
     _add(file, f"{flag} SchemaByFeedId", f"{name}: small values", report(feed), named)
-    integers = [(each, kind) for each, kind in layout if kind != "bytes32"]
+    integers = [
+        (each, kind) for each, kind in layout if kind != "bytes32" and each not in layouts.USUAL
+    ]
     for words, end in (("least", 0), ("greatest", 1)):
         values = {each: limits(kind)[end] for each, kind in integers}
         flags = f"{flag} IntegerLimits" + (" NegativePrice" if end == 0 else "")

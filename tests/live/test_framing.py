@@ -157,7 +157,7 @@ def test_every_stream_is_heard_as_the_library_hears_it(
     sketches: list[Sketch], cut: int, last: Sketch, come: int
 ) -> None:
     pieces = [drawn(sketch) for sketch in sketches]
-    if sum(map(len, pieces)) / cut > 5000:
+    if sum(map(len, pieces)) / cut > 1000:  # heads of frames are cut everywhere in shorter ones
         cut = 997
     ours, theirs = both(ACCEPTED, [*pieces, drawn(last)[:come]], cut)
     assert ours == theirs

@@ -5,16 +5,19 @@ The corpus is written from the rules, without asking the library; here nothing i
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
 import pytest
+from eth_abi.abi import encode
 
 from payloads.conformance import ACCEPTED, RETURNS_FALSE, REVERTS, Call, Case, corpus
 from tests.conformance.calldata import calldata
+from tests.conformance.configs import origin_values
 from tests.conformance.layouts import INFERRED, LAYOUTS
 from tests.onchain.evm import Chain, Outcome
-from tests.onchain.oracle import DecoderOracle, keccak256
+from tests.onchain.oracle import DecoderOracle, keccak256, selector
 from tests.onchain.worlds import RealChainlink, StorkWorld
 
 pytestmark = pytest.mark.onchain
@@ -53,7 +56,7 @@ def _outcome(call: Call, found: Outcome) -> tuple[str, str | None]:
     return ACCEPTED, None
 
 
-@pytest.mark.parametrize("name", CORPUS.index["files"])
+@pytest.mark.parametrize("name", CORPUS.index.files)
 def test_the_contracts_do_what_the_corpus_says(name: str) -> None:
     wrong = []
     for case in CORPUS.cases_of(name):
@@ -76,7 +79,7 @@ def test_solc_decodes_payloads_as_the_corpus_says() -> None:
         # The oracle answers with the canonical encoding of what it decoded.
         assert found.ok, case.id
         assert _parts(found.data) == {name: case.decoded[name] for name in _PARTS}, case.id
-        beyond = ("SpareVs", "UnequalCounts", "ReportTrailing", "MismatchedSignatures")
+        beyond = ("SpareVs", "ReportTrailing", "MismatchedSignatures", "Signature33")
         if not set(beyond) & set(case.flags):
             assert (found.data == case.raw) is case.canonical, case.id
     assert checked > 300
@@ -159,3 +162,71 @@ def _signatures(case: Case) -> list[tuple[bytes, bytes, bytes, int]]:
 
 def _bytes(text: str) -> bytes:
     return bytes.fromhex(text[2:])
+
+
+# --- configs --------------------------------------------------------------------------------------
+
+_SET = {
+    "v0.4.0": "setConfig(address[],uint8,(address,uint64)[])",
+    "v0.5.0": "setConfig(bytes32,address[],uint8,(address,uint64)[])",
+    "v0.5.1": "setConfig(bytes32,address[],uint8,(address,uint64)[])",
+}
+_SET_FROM_SOURCE = (
+    "setConfigFromSource(bytes32,uint256,address,uint32,address[],bytes32[],uint8,bytes,uint64,"
+    "bytes,(address,uint64)[])"
+)
+
+
+def _bare(generation: str) -> RealChainlink:
+    """A verifier without any config."""
+    subscriber = "0x" + "33" * 20
+    return RealChainlink({"contract": generation, "now": 1, "subscriber": subscriber,
+                          "configs": [], "fee_manager": None})  # fmt: skip
+
+
+def _setting(signature: str, *values: Any) -> bytes:
+    types = signature[signature.index("(") :]
+    # The tuple of all arguments without the offset that stands before it.
+    return selector(signature) + encode([types], [values])[32:]
+
+
+def _of_form(form: str) -> list[tuple[Case, dict[str, Any]]]:
+    return [(case, json.loads(str(case.input))) for case in CORPUS.cases if case.form == form]
+
+
+@pytest.mark.parametrize("generation", _SET)
+def test_the_verifiers_take_and_refuse_the_configs(generation: str) -> None:
+    built, cases = _bare(generation), _of_form("config")
+    first = [] if generation == "v0.4.0" else [b"\x00\x09" + bytes(30)]
+    for case, config in cases:
+        setting = _setting(_SET[generation], *first, config["signers"], config["f"], [])
+        found = built.chain.call(built.verifier, setting)
+        assert found == Outcome(case.decode_error is None, _bytes(case.decode_error or "0x")), (
+            case.id
+        )
+    assert len(cases) > 20
+
+
+def test_the_names_of_configs_are_those_of_v4() -> None:
+    """A config that is set twice is refused by its name."""
+    for case, config in _of_form("config"):
+        if case.decoded is None:
+            continue
+        built = _bare("v0.4.0")
+        setting = _setting(_SET["v0.4.0"], config["signers"], config["f"], [])
+        built.chain.transact(built.verifier, setting)
+        built.chain.now += 1  # activation times must differ
+        found = built.chain.call(built.verifier, setting)
+        again = selector("DonConfigAlreadyExists(bytes24)")
+        name = _bytes(case.decoded["don_config_id"]).ljust(32, b"\0")
+        assert found == Outcome(False, again + name), case.id
+
+
+def test_the_digests_of_configs_are_those_of_v3() -> None:
+    for case, config in _of_form("config_with_origin"):
+        built, values = _bare("v0.3.0"), origin_values(config)
+        built.chain.transact(built.verifier, _setting(_SET_FROM_SOURCE, *values, []))
+        asked = selector("latestConfigDetails(bytes32)") + values[0]
+        # The count of configs, the block's number, the digest.
+        digest = "0x" + built.chain.call(built.verifier, asked).data[64:96].hex()
+        assert case.decoded == {"config_digest": digest}, case.id

@@ -144,6 +144,10 @@ class FinerySimulator(Simulator):
 
         self._in_loop(act)
 
+    def replaces(self, message: bytes) -> bool:
+        """A snapshot does."""
+        return bool(json.loads(message)[2] == "S")
+
     def expire_tokens(self) -> None:
         """The key is withdrawn: what is open goes on, and nothing new is let in."""
         self._gate.withdraw(self.key)

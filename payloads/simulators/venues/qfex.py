@@ -193,6 +193,10 @@ class QfexSimulator(Simulator):
         if isinstance(desk, TradeDesk) and desk.cancel_on_disconnect:
             self._send_answers(peer, self.account(desk.account).cancel_all(self.now()))
 
+    def replaces(self, message: bytes) -> bool:
+        """Positions and balances do, which have neither a time nor a number."""
+        return message.startswith((b'{"position_response"', b'{"balance_response"'))
+
     def expire_tokens(self) -> None:
         self._auth = self._new_auth()
         for peer, desk in self._traders():

@@ -12,20 +12,13 @@ from payloads.chainlink.checks import VERSION_1
 from payloads.chainlink.payment import WAYS
 from payloads.chainlink.schemas import SCHEMAS, Report, Schema
 from payloads.chainlink.state import V03, V04, V051, ChainlinkState
-from payloads.strategies.chainlink.damage import LABELS
-from payloads.strategies.chainlink.draft import ChainlinkDraft
+from payloads.strategies.calls import EXTRA, LAG, NOW, NUMBER, damage_named
 from payloads.strategies.chainlink.reports import feed_ids
-from payloads.strategies.submission import (
-    EXTRA,
-    LAG,
-    NOW,
-    NUMBER,
-    Submission,
-    damage_named,
-    finished,
-)
 from payloads.strategies.values import values_of
-from payloads.testing import InsecureTestNetwork
+from payloads.testing.chainlink.damage import LABELS
+from payloads.testing.chainlink.draft import ChainlinkDraft, claimed
+from payloads.testing.networks import InsecureTestNetwork
+from payloads.testing.submission import Submission, finished
 
 _LEFT = st.integers(0, 30 * 86_400)
 _SEQUENCE = st.integers(0, 2**40 - 1)
@@ -41,12 +34,14 @@ def submission(
     feed = draw(_feeds(state, name))
     times = (feed, observed, observed, now + draw(_LEFT))
     report = draw(_timed_reports(SCHEMAS[feed[:2]]))(*times)
+    first = draw(NUMBER)
     draft = ChainlinkDraft(
         state,
         network,
-        report,
+        report.encode(),
+        times=claimed(report, now),
         now=now,
-        first=draw(NUMBER) % network.size,
+        oracles=[(first + step) % network.size for step in range(network.f + 1)],
         sequence=draw(_SEQUENCE),
         pay=draw(_WAY),
         extra=draw(EXTRA),

@@ -12,16 +12,10 @@ from payloads.chainlink.schemas import Report
 from payloads.strategies.arguments import check_range, check_type, wrong
 from payloads.strategies.chainlink.reports import SchemaLike, reports, schemas_of
 from payloads.strategies.real import real_payloads
-from payloads.testing import InsecureTestNetwork
+from payloads.testing.networks import InsecureTestNetwork, network_of
 
 _SEEDS = ("test", "second", "third", "fourth")
 _MOST_ORACLES = 31
-
-
-@cache
-def network_of(seed: str, size: int, f: int, don_id: int) -> InsecureTestNetwork:
-    """The network of these facts; the same object each time, because its keys take a while."""
-    return InsecureTestNetwork(seed, size, f, don_id)
 
 
 @cache

@@ -8,11 +8,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from payloads.chainlink.state import NO_OP, SCALE, V03, V04, V05, V051, ChainlinkState
-from payloads.crypto import keccak256
 from payloads.strategies.chainlink.reports import feed_ids
 from payloads.strategies.chainlink.signed import oracle_networks
 from payloads.strategies.made import made_state
-from payloads.testing import SUBSCRIBER, InsecureTestNetwork
+from payloads.testing.networks import SUBSCRIBER, InsecureTestNetwork, config_of, keys_with_past
 
 FEES = ("none", "charging", *NO_OP)
 _WITH_NO_OP = (V05, V051)
@@ -20,11 +19,6 @@ _WITH_NO_OP = (V05, V051)
 SHARES = (0, 10**17, SCALE // 3, SCALE - 1, 1, SCALE)
 # The times that a config of v0.4.0 applies from, before every report that is made here.
 ACTIVATIONS = (0, 1, 1_500_000_000)
-
-
-def retired_digest(network: InsecureTestNetwork) -> bytes:
-    """The digest of the config that a state has besides, and that was deactivated."""
-    return network.config_digest[:2] + keccak256(b"retired" + network.config_digest)[2:]
 
 
 def fees_of(generation: str) -> tuple[str, ...]:
@@ -80,27 +74,8 @@ def _chainlink_states(
         keys["feeds"] = feeds
     if generation == V04:
         applies = ACTIVATIONS[1:] if need == "activation" else ACTIVATIONS
-        keys["configs"] = [_config(signs) | {"activation_time": draw(st.sampled_from(applies))}]
+        keys["configs"] = [config_of(signs) | {"activation_time": draw(st.sampled_from(applies))}]
     elif need in ("retired", "deactivated") or draw(st.booleans()):
-        keys |= _more_configs(signs, generation, feeds[0], need == "deactivated")
+        keys |= keys_with_past(signs, generation, feeds[0], need == "deactivated")
     found: ChainlinkState = made_state(signs, generation, keys)
     return found
-
-
-def _config(network: InsecureTestNetwork) -> dict[str, Any]:
-    return {"signers": list(network.signers), "f": network.f}
-
-
-def _more_configs(
-    network: InsecureTestNetwork, generation: str, feed: str, deactivated: bool
-) -> dict[str, Any]:
-    """Keys for the network's config and an older one; and for a feed that was deactivated."""
-    mine = _config(network) | {"config_digest": "0x" + network.config_digest.hex()}
-    old = mine | {"config_digest": "0x" + retired_digest(network).hex(), "active": False}
-    if generation != V03:
-        return {"configs": [old, mine]}
-    both = [config | {"feed_id": feed} for config in (old, mine)]
-    if not deactivated:
-        return {"configs": both}
-    gone = feed[:6] + "dd" * 30
-    return {"configs": [*both, mine | {"feed_id": gone}], "deactivated_feeds": [gone]}

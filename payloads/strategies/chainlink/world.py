@@ -13,12 +13,11 @@ from payloads.chainlink.schemas import Report, schema_named
 from payloads.chainlink.state import NO_OP, SCALE, V03, V04
 from payloads.errors import PayloadError
 from payloads.simulators.market import Walk, synthetic_report
-from payloads.strategies.chainlink.damage import LABELS
-from payloads.strategies.chainlink.draft import ChainlinkDraft
-from payloads.strategies.chainlink.signed import network_of
 from payloads.strategies.chainlink.states import fees_of
 from payloads.strategies.machines.world import Facts, Parts, World
-from payloads.testing import InsecureTestNetwork
+from payloads.testing.chainlink.damage import LABELS
+from payloads.testing.chainlink.draft import ChainlinkDraft, claimed
+from payloads.testing.networks import InsecureTestNetwork, network_of
 
 # The schemas of the feeds of a world: those that most keepers read.
 _SCHEMAS = ("v3", "v8")
@@ -101,8 +100,9 @@ class ChainlinkWorld(World):
     def draft(self, made: Parts) -> ChainlinkDraft:
         state: Any = self.state
         return ChainlinkDraft(
-            state, made.network, made.content, now=self.now, first=0,
-            sequence=made.number, pay="native", extra=0, is_view=False,
+            state, made.network, made.content.encode(), times=claimed(made.content, self.now),
+            now=self.now, oracles=list(range(made.network.f + 1)), sequence=made.number,
+            pay="native", extra=0, is_view=False,
         )  # fmt: skip
 
     # --- what a payload says ----------------------------------------------------------------------

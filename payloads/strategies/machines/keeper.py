@@ -26,7 +26,7 @@ from payloads.errors import PayloadError, shown
 from payloads.inputs import to_bytes
 from payloads.judging import judge
 from payloads.strategies.arguments import check_choice, check_range, wrong
-from payloads.strategies.damage import Damage
+from payloads.strategies.calls import NUMBER
 from payloads.strategies.machines.world import (
     TERMS,
     Arrival,
@@ -35,8 +35,8 @@ from payloads.strategies.machines.world import (
     World,
 )
 from payloads.strategies.states import generations_for
-from payloads.strategies.submission import NUMBER
 from payloads.strategies.systems import Network, system_of
+from payloads.testing.damage import Damage
 from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Verdict
 

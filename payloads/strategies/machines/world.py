@@ -16,9 +16,9 @@ from hexbytes import HexBytes
 
 from payloads.abi.fields import Record
 from payloads.chain.guarding.transaction import build_transaction
-from payloads.strategies.damage import NONE, Damage, Labels
 from payloads.strategies.made import made_state
-from payloads.strategies.submission import Draft, finished
+from payloads.testing.damage import NONE, Damage, Labels
+from payloads.testing.submission import Draft, finished
 from payloads.verdicts.state import State
 
 # The contract of every world, on the chain with this id, and the time at which a world begins.

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from payloads.stork.state import StorkState
 from payloads.stork.update import PLAIN, SignedUpdate
-from payloads.strategies.stork.damage import LABELS
-from payloads.strategies.stork.draft import StorkDraft
+from payloads.strategies.calls import EXTRA, LAG, NOW, damage_named
 from payloads.strategies.stork.signed import stork_updates
-from payloads.strategies.submission import EXTRA, LAG, NOW, Submission, damage_named, finished
-from payloads.testing import InsecureTestStorkSigner
+from payloads.testing.networks import InsecureTestStorkSigner
+from payloads.testing.stork.damage import LABELS
+from payloads.testing.stork.draft import StorkDraft
+from payloads.testing.submission import Submission, finished
 
 
 @st.composite

@@ -21,15 +21,9 @@ from payloads.stork.update import (
 from payloads.strategies.arguments import check_choice, check_range, check_type, wrong
 from payloads.strategies.real import real_payloads
 from payloads.strategies.values import values_of, values_of_table
-from payloads.testing import InsecureTestStorkSigner
+from payloads.testing.networks import InsecureTestStorkSigner, stork_signer_of
 
 _SEEDS = ("test", "second", "third", "fourth")
-
-
-@cache
-def stork_signer_of(seed: str) -> InsecureTestStorkSigner:
-    """The signer of this seed; the same object each time."""
-    return InsecureTestStorkSigner(seed)
 
 
 def stork_signers() -> st.SearchStrategy[InsecureTestStorkSigner]:

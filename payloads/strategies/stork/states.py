@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from payloads.stork.state import MAX_SIGNERS, STORK_MULTISIGNER, StorkState
 from payloads.strategies.made import made_state
-from payloads.strategies.stork.signed import stork_signer_of, stork_signers
-from payloads.testing import InsecureTestStorkSigner
+from payloads.strategies.stork.signed import stork_signers
+from payloads.testing.networks import InsecureTestStorkSigner, stork_signer_of
 
 
 @cache

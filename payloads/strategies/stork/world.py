@@ -9,10 +9,9 @@ from payloads.errors import PayloadError
 from payloads.stork.state import STORK_MULTISIGNER
 from payloads.stork.update import PLAIN, Asset, SignedUpdate, decode
 from payloads.strategies.machines.world import Facts, Parts, World
-from payloads.strategies.stork.damage import LABELS
-from payloads.strategies.stork.draft import StorkDraft
-from payloads.strategies.stork.signed import stork_signer_of
-from payloads.testing import InsecureTestStorkSigner
+from payloads.testing.networks import InsecureTestStorkSigner, stork_signer_of
+from payloads.testing.stork.damage import LABELS
+from payloads.testing.stork.draft import StorkDraft
 
 
 class StorkWorld(World):

@@ -13,8 +13,11 @@ import payloads
 from payloads import State, chainlink, stork
 from payloads._version import __version__
 from payloads.conformance import Call, Case, Corpus, corpus
-from payloads.errors import Malformed
+from payloads.errors import Malformed, Misuse
 from tests.conformance.calldata import calldata
+
+# Forms that are no payload of their own.
+NO_PAYLOAD = ("bulk", "config", "config_with_origin")
 
 
 def _fields(record: Any) -> dict[str, Any]:
@@ -73,7 +76,23 @@ def _of_report(case: Case) -> dict[str, Any]:
     return {"decoded": _report(found.report)}
 
 
+def _of_config(case: Case) -> dict[str, Any]:
+    config = msgspec.json.decode(str(case.input))
+    try:
+        state = State.from_dict(
+            {"contract": "v0.4.0", "configs": [config | {"activation_time": 0}]}
+        )
+    except Misuse as error:
+        return {"error": str(error)}
+    configs: Any = getattr(state, "configs", ())
+    return {"decoded": {"don_config_id": _plain(bytes(configs[0].don_config_id))}}
+
+
 def _decoded(case: Case) -> dict[str, Any]:
+    if case.form == "config":
+        return _of_config(case)
+    if case.form == "config_with_origin":
+        return {"skip": "it makes no digests of configs"}
     if case.form in ("full_report", "envelope"):
         return _of_payload(chainlink.decode_envelope(case.raw))
     if case.form == "snappy":
@@ -85,7 +104,7 @@ def _decoded(case: Case) -> dict[str, Any]:
 
 def canonical(case: Case) -> bool | None:
     """Whether the input is what an honest encoder writes; None where that is no question."""
-    if case.decoded is None or case.form == "bulk":
+    if case.decoded is None or case.form in NO_PAYLOAD:
         return None
     if case.form == "report":
         return not chainlink.decode_report(case.raw).departures
@@ -113,7 +132,7 @@ def _verdict(case: Case, call: Call, state: Any) -> dict[str, Any]:
     return {"outcome": outcome, "revert_data": data}
 
 
-def answers(whole: Corpus) -> Iterator[dict[str, Any]]:
+def answers(whole: Corpus, *, verdicts: bool = True) -> Iterator[dict[str, Any]]:
     """The name, and an answer to each case."""
     states = cache(lambda name: State.from_dict(whole.states[name]))
     yield {"decoder": f"payloads {__version__}"}
@@ -124,7 +143,8 @@ def answers(whole: Corpus) -> Iterator[dict[str, Any]]:
                 answer |= _decoded(case)
             except Malformed as error:
                 answer["error"] = str(error)
-        answer["verdicts"] = [_verdict(case, call, states(call.state)) for call in case.calls]
+        if verdicts:
+            answer["verdicts"] = [_verdict(case, call, states(call.state)) for call in case.calls]
         yield answer
 
 

@@ -7,9 +7,9 @@ from payloads.errors import panic
 from payloads.stork.errors import INSUFFICIENT_FEE, INVALID_PAYLOAD
 from payloads.stork.state import STORK, STORK_MULTISIGNER
 from payloads.stork.update import ASSETS, BODIES, PLAIN, SIGNATURE, VALUE_BIT
-from payloads.strategies.damage import NONE, Answer, Damage, Labels, Need, flipped
-from payloads.strategies.stork.draft import StorkDraft
-from payloads.strategies.stork.signed import stork_signer_of
+from payloads.testing.damage import NONE, Answer, Damage, Labels, Need, flipped
+from payloads.testing.networks import stork_signer_of
+from payloads.testing.stork.draft import StorkDraft
 
 _BOTH = (STORK, STORK_MULTISIGNER)
 LABELS = Labels(_BOTH, fee=Need(_BOTH, lambda state: state.verification_fee > 0))

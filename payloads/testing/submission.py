@@ -5,22 +5,14 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from hexbytes import HexBytes
-from hypothesis import strategies as st
 
 from payloads.abi.fields import Record, hexed, jsonable
 from payloads.judging import judge
-from payloads.strategies.damage import NONE, STAGES, Answer, Damage, Label
+from payloads.testing.costs import Cost, cost
+from payloads.testing.damage import STAGES, Answer, Damage, Label
 from payloads.verdicts.contract_errors import read_revert
 from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Verdict
-
-# Block times. Later ones are no time of an update for who looks for payloads in other bytes.
-_FIRST, _LAST = 1_600_000_000, 4_102_444_800 - 1
-# What the calls of both systems draw: the block's time, its distance to the payload's, what is
-# paid beyond the fee, and the numbers of a damage.
-NOW, LAG = st.integers(_FIRST, _LAST), st.integers(0, 60)
-EXTRA = st.sampled_from((0, 1, 10**9))
-NUMBER = st.integers(0, 2**16 - 1)
 
 
 class Submission(Record, frozen=True, kw_only=True):
@@ -56,6 +48,19 @@ class Submission(Record, frozen=True, kw_only=True):
     def judge(self) -> Verdict:
         """This library's verdict, which the promise must equal."""
         return judge(bytes(self.payload), self.state, **self.terms)
+
+    def cost(self) -> Cost | None:
+        """The cost of the call: fee, value and gas. None where the contract refuses it."""
+        if not self.accepted:
+            return None
+        pay = None if isinstance(self.pay, bytes) else self.pay
+        return cost(self.payload, self.state, pay=pay, sender=self.sender, now=self.now,
+                    function=self.function)  # fmt: skip
+
+    @property
+    def rest_reply(self) -> str | None:
+        """The body in which the venue's REST service gives the payload; None where it has none."""
+        return self.frame if self.system == "chainlink" else None
 
     def to_dict(self) -> dict[str, Any]:
         """The submission as a JSON object, for programs in other languages."""
@@ -120,10 +125,3 @@ def finished(draft: Draft, label: Label, damage: Damage) -> Submission:
         verdict=verdict,
         revert_data=hexed(answer) if isinstance(answer, bytes) else None,
     )
-
-
-def damage_named(name: str) -> st.SearchStrategy[Damage]:
-    """A damage with this label, and any numbers."""
-    if name == NONE:
-        return st.just(Damage(name))
-    return st.tuples(NUMBER, NUMBER).map(lambda numbers: Damage(name, *numbers))

@@ -10,12 +10,11 @@ from payloads.chainlink.calldata import VERIFY, VERIFY_VIEW
 from payloads.chainlink.checks import BAD, VERSION_1
 from payloads.chainlink.payment import Pay, parameter
 from payloads.chainlink.quotes import native_fee
-from payloads.chainlink.report import FULL_REPORT
-from payloads.chainlink.schemas import Report
+from payloads.chainlink.report import FULL_REPORT, AnyReport
 from payloads.chainlink.state import V04, ChainlinkState
 from payloads.crypto import keccak256, sign
-from payloads.strategies.damage import Answer
-from payloads.testing import SUBSCRIBER, InsecureTestNetwork
+from payloads.testing.damage import Answer
+from payloads.testing.networks import SUBSCRIBER, InsecureTestNetwork
 
 STRANGER = "0x" + "55" * 20
 WORD = 32
@@ -30,19 +29,18 @@ class ChainlinkDraft:
         self,
         state: ChainlinkState,
         network: InsecureTestNetwork,
-        report: Report,
+        blob: bytes,
         *,
+        times: list[int],
         now: int,
-        first: int,
+        oracles: list[int],
         sequence: int,
         pay: str,
         extra: int,
         is_view: bool,
     ) -> None:
         self.state, self.network, self.now = state, network, now
-        self.blob = report.encode()
-        self.times = [getattr(report, name, now) for name in _CLAIMED]
-        self.oracles = [(first + step) % network.size for step in range(network.f + 1)]
+        self.blob, self.times, self.oracles = blob, times, oracles
         self.digest, self.sequence = network.config_digest, sequence
         self.is_view = is_view
         self.way, self.extra = pay, extra
@@ -132,10 +130,7 @@ class ChainlinkDraft:
     @property
     def frame(self) -> str:
         """The message in which the venue sends the payload."""
-        claims = dict(zip(_CLAIMED.values(), self.times, strict=True))
-        feed = {"feedID": "0x" + self.feed.hex(), "fullReport": "0x" + self.raw.hex()}
-        message: dict[str, Any] = {"report": feed | claims}
-        return json.dumps(message, separators=(",", ":"))
+        return frame_of(self.raw, self.feed, self.times)
 
 
 # The times that a frame says beside the payload, by the fields of the report.
@@ -143,3 +138,15 @@ _CLAIMED = {
     "valid_from_timestamp": "validFromTimestamp",
     "observations_timestamp": "observationsTimestamp",
 }
+
+
+def frame_of(raw: bytes, feed: bytes, times: list[int]) -> str:
+    """The message in which the venue sends a payload."""
+    claims = dict(zip(_CLAIMED.values(), times, strict=True))
+    members: dict[str, Any] = {"feedID": "0x" + feed.hex(), "fullReport": "0x" + raw.hex()}
+    return json.dumps({"report": members | claims}, separators=(",", ":"))
+
+
+def claimed(report: AnyReport, now: int) -> list[int]:
+    """The times that a frame says of a report; `now` for a report without them."""
+    return [getattr(report, name, now) for name in _CLAIMED]

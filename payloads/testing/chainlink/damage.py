@@ -19,11 +19,9 @@ from payloads.chainlink.errors import (
 from payloads.chainlink.state import GENERATIONS, V03, V04, V05, V051
 from payloads.crypto import CURVE_ORDER, sign
 from payloads.errors import panic
-from payloads.strategies.chainlink.draft import STRANGER, WORD, ChainlinkDraft
-from payloads.strategies.chainlink.signed import network_of
-from payloads.strategies.chainlink.states import retired_digest
-from payloads.strategies.damage import NONE, Answer, Damage, Labels, Need, flipped
-from payloads.testing import InsecureTestNetwork
+from payloads.testing.chainlink.draft import STRANGER, WORD, ChainlinkDraft
+from payloads.testing.damage import NONE, Answer, Damage, Labels, Need, flipped
+from payloads.testing.networks import InsecureTestNetwork, network_of, retired_digest
 
 EMPTY = b""
 _WITH_DIGESTS = (V03, V05, V051)

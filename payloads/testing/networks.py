@@ -1,4 +1,4 @@
-"""Oracles for tests: keys that anyone can derive, signing real payload formats.
+"""Networks and signers whose keys anyone can derive, signing real payload formats.
 
 INSECURE BY DESIGN. Every private key here follows from a public seed, so nothing that these sign is
 worth anything. They exist for tests, simulators and strategies; they cannot hold a real key.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import msgspec
@@ -149,6 +149,37 @@ class InsecureTestNetwork:
         return msgspec.structs.replace(signed, raw=signed.encode())
 
 
+@cache
+def network_of(seed: str, size: int, f: int, don_id: int) -> InsecureTestNetwork:
+    """The network of these facts; the same object each time, because its keys take a while."""
+    return InsecureTestNetwork(seed, size, f, don_id)
+
+
+def retired_digest(network: InsecureTestNetwork) -> bytes:
+    """The digest of a config that a state has besides, and that was deactivated."""
+    return network.config_digest[:2] + keccak256(b"retired" + network.config_digest)[2:]
+
+
+def config_of(network: InsecureTestNetwork) -> dict[str, Any]:
+    """The network's config, as a state file has it."""
+    return {"signers": list(network.signers), "f": network.f}
+
+
+def keys_with_past(
+    network: InsecureTestNetwork, generation: str, feed: str, deactivated: bool
+) -> dict[str, Any]:
+    """Keys for the network's config and an older one; and for a feed that was deactivated."""
+    mine = config_of(network) | {"config_digest": "0x" + network.config_digest.hex()}
+    old = mine | {"config_digest": "0x" + retired_digest(network).hex(), "active": False}
+    if generation != V03:
+        return {"configs": [old, mine]}
+    both = [config | {"feed_id": feed} for config in (old, mine)]
+    if not deactivated:
+        return {"configs": both}
+    gone = feed[:6] + "dd" * 30
+    return {"configs": [*both, mine | {"feed_id": gone}], "deactivated_feeds": [gone]}
+
+
 def _fee_manager(fees: bool | str | dict[str, Any]) -> dict[str, Any] | None:
     tokens = {"link": LINK, "native": NATIVE}
     if isinstance(fees, dict):
@@ -219,6 +250,12 @@ class InsecureTestStorkSigner:
         if now is not None:
             record["now"] = now
         return StorkState.from_dict(record | keys)
+
+
+@cache
+def stork_signer_of(seed: str) -> InsecureTestStorkSigner:
+    """The signer of this seed; the same object each time."""
+    return InsecureTestStorkSigner(seed)
 
 
 # --- any payload ----------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from payloads.stork.calldata import DESERIALIZE, VERIFY
 from payloads.stork.errors import INVALID_SIGNATURE
 from payloads.stork.state import StorkState
 from payloads.stork.update import SignedUpdate
-from payloads.strategies.damage import Answer
-from payloads.testing import SUBSCRIBER, InsecureTestStorkSigner
+from payloads.testing.damage import Answer
+from payloads.testing.networks import SUBSCRIBER, InsecureTestStorkSigner
 
 
 class StorkDraft:
@@ -69,5 +69,10 @@ class StorkDraft:
     @property
     def frame(self) -> str:
         """The message in which the venue sends the payload."""
-        message = {"type": "signed_ecdsa", "p": "0x" + self.raw.hex()}
-        return json.dumps(message, separators=(",", ":"))
+        return frame_of(self.raw)
+
+
+def frame_of(raw: bytes) -> str:
+    """The message in which the venue sends a payload."""
+    message = {"type": "signed_ecdsa", "p": "0x" + raw.hex()}
+    return json.dumps(message, separators=(",", ":"))

@@ -1,0 +1,127 @@
+"""Whether a capture is as its writer left it, seen in passing: only lines with a hash are read.
+
+    seals = Seals()
+    for piece in seals.watched(pieces): ...
+    seals.found.sound
+
+Where the hashes hold, nothing was changed. Where they do not, or not as the writer writes them,
+`integrity.check` reads the file line by line and says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from payloads.abi.fields import Record
+from payloads.capture.chain import Chain
+from payloads.capture.format import Header, LaterFormat, record_of
+from payloads.capture.frames import Incident
+
+# As the writer has it. A hash that stands otherwise is missed, so that the next one does not hold.
+_MARK = b',"conn":0,"what":"'
+# The writer puts a hash after each second. Without one in so many bytes, there are none.
+_FIRST_WITHIN = 16 * 2**20
+# A line with a hash is shorter.
+_LONGEST = 64 * 2**10
+
+
+class Sealed(Record, frozen=True):
+    """What the hashes of a file say. `sound`: they hold to its last byte, the end record's.
+
+    `ended`: there is an end record, with a hash or without.
+    """
+
+    hashes: int = 0
+    sound: bool = False
+    ended: bool = False
+    capture: str = ""
+    part: int = 1
+    previous: str = ""
+    last: str = ""
+    next: str = ""
+
+
+class Seals:
+    """Compares the hashes of a capture while its content goes by."""
+
+    def __init__(self) -> None:
+        self._chain = Chain()
+        self._header: Header | None = None
+        self._end: Incident | None = None
+        # The bytes behind the last whole line.
+        self._kept = b""
+        self._size = self._hashes = 0
+        self._last, self._holds, self._watches, self._ended = "", True, True, False
+
+    def watched(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The pieces, as they are."""
+        for piece in pieces:
+            if self._watches:
+                self._see(piece)
+            elif _MARK in piece:
+                self._hashes, self._holds = self._hashes + 1, False
+            yield piece
+
+    @property
+    def found(self) -> Sealed:
+        """What was found, when all has gone by."""
+        header, sound = self._header, self._holds and self._end is not None and not self._kept
+        if header is None:
+            return Sealed(self._hashes)
+        following = "" if self._end is None else str(self._end.detail.get("next", ""))
+        return Sealed(self._hashes, sound, self._ended, header.id,
+                      header.part, header.previous, self._last, following)  # fmt: skip
+
+    def _see(self, piece: bytes) -> None:
+        self._size += len(piece)
+        data = self._kept + piece if self._kept else piece
+        at, end = self._begin(data), data.rfind(b"\n") + 1
+        place = data.find(_MARK, at, end)
+        while place >= 0:
+            start = data.rfind(b"\n", at, place) + 1 or at
+            stop = data.index(b"\n", place) + 1
+            record = record_of(data[start : stop - 1], 1, True) if stop - start < _LONGEST else None
+            if isinstance(record, Incident) and record.what in ("hash", "end"):
+                self._pass(data[at:start])
+                self._stated(record, data[start:stop])
+                at = stop
+            place = data.find(_MARK, stop, end)
+        self._pass(data[at:end])
+        self._kept = data[end:]
+        if not self._hashes and self._size > _FIRST_WITHIN:
+            self._watches, self._kept = False, b""
+
+    def _begin(self, data: bytes) -> int:
+        """Take the header, with which the hashes begin, and return its size."""
+        size = data.find(b"\n") + 1
+        if self._header is not None or not size:
+            return 0
+        try:
+            record = record_of(data[: size - 1], 1, True)
+        except LaterFormat:
+            record = None
+        if isinstance(record, Header):
+            self._header, self._chain = record, Chain(record.previous)
+            self._chain.add(data[:size])
+            return size
+        self._watches = False
+        return 0
+
+    def _pass(self, lines: bytes) -> None:
+        """Lines without a hash. There are none after the end."""
+        self._holds &= not lines or self._end is None
+        self._chain.add(lines)
+
+    def _stated(self, record: Incident, line: bytes) -> None:
+        """A hash, as a record states it. Another one may follow, but for the end's."""
+        self._ended |= record.what == "end"
+        stated = record.detail.get("hash")
+        if not isinstance(stated, str):  # of an older format
+            self._pass(line)
+            return
+        self._hashes += 1
+        self._holds &= self._end is None and stated == self._chain.state["hash"]
+        self._chain.sealed(stated)
+        self._chain.add(line)
+        self._last = stated
+        self._end = record if record.what == "end" else None

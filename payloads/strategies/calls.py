@@ -1,0 +1,22 @@
+"""The draws that the calls of both systems share."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from payloads.testing.damage import NONE, Damage
+
+# Block times. Later ones are no time of an update for who looks for payloads in other bytes.
+_FIRST, _LAST = 1_600_000_000, 4_102_444_800 - 1
+# The block's time, its distance to the payload's, the payment beyond the fee, and the numbers of a
+# damage.
+NOW, LAG = st.integers(_FIRST, _LAST), st.integers(0, 60)
+EXTRA = st.sampled_from((0, 1, 10**9))
+NUMBER = st.integers(0, 2**16 - 1)
+
+
+def damage_named(name: str) -> st.SearchStrategy[Damage]:
+    """A damage with this label, and any numbers."""
+    if name == NONE:
+        return st.just(Damage(name))
+    return st.tuples(NUMBER, NUMBER).map(lambda numbers: Damage(name, *numbers))
