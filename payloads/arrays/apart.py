@@ -108,11 +108,9 @@ class Shape:
         where = len(payloads[0]), self.begin, self.size, self.each
         same = (bytes(self._template), bytes(self._mask)) if any(self._mask) else (b"", b"")
         demands = *same, self._signs
-        return (
-            self._arrays(outs, total)
-            if simd.take_apart(payloads, *where, *demands, wanted)
-            else None
-        )
+        if not simd.take_apart(payloads, *where, *demands, wanted):
+            return None
+        return self._arrays(outs, total)
 
     def _arrays(self, outs: list[pa.Buffer], total: int) -> tuple[dict[str, pa.Array], Mask | None]:
         columns: dict[str, pa.Array] = {}
