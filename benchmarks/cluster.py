@@ -21,7 +21,7 @@ from payloads import forensics
 from payloads.forensics.cluster import Cluster
 
 ROUNDS = 3
-PART = 8 * 2**20
+PART = 2 * 2**20
 
 
 def processor_time() -> float:
@@ -77,4 +77,4 @@ def main(count: int, address: str = "local") -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 60_000, *sys.argv[2:])
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 30_000, *sys.argv[2:])
