@@ -7,6 +7,7 @@ them. `fixtures/conformance/README.md` describes both formats.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,7 @@ from payloads.errors import Misuse
 # The first number changes with the format: a reader that knows 1 can read 1.4, but not 2.0.
 FORMAT = 1
 VALID, ACCEPTABLE, INVALID = "valid", "acceptable", "invalid"
+RESULTS = frozenset((VALID, ACCEPTABLE, INVALID))
 ACCEPTED, RETURNS_FALSE, REVERTS = "accepted", "returns false", "reverts"
 
 
@@ -138,7 +140,12 @@ class Corpus:
     def cases_of(self, name: str) -> Iterator[Case]:
         """The cases of a file."""
         for number, line in enumerate(self._bytes(name).splitlines(), 1):
-            yield _read(line, Case, f"{name}, line {number}")
+            where = f"{name}, line {number}"
+            case = _read(line, Case, where)
+            if not {case.result, *(call.result for call in case.calls)} <= RESULTS:
+                raise Misuse("no such result", field=where, expected="valid, acceptable or invalid",
+                             found=case.result)  # fmt: skip
+            yield case
 
     def _bytes(self, name: str) -> bytes:
         try:
@@ -257,7 +264,7 @@ def _compared(expected: dict[str, Any], found: dict[str, Any]) -> tuple[str, str
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = json.dumps(value)
     return text if len(text) <= 40 else f"{text[:18]}…{text[-18:]}"
 
 

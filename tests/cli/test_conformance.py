@@ -41,10 +41,9 @@ def test_it_writes_the_corpus(tmp_path: Path) -> None:
 
 
 def test_it_scores_answers(tmp_path: Path) -> None:
-    valid, invalid = (
-        "chainlink-report-001",
-        next(case.id for case in CORPUS.cases if case.decode_error == "0x"),
-    )
+    reports = list(CORPUS.cases_of("chainlink-report.jsonl"))
+    valid = next(case.id for case in reports if (case.decoded or {}).get("bid"))
+    invalid = next(case.id for case in reports if case.decode_error == "0x")
     lines = [{"decoder": "mine 1"}, {"id": valid, "decoded": {"bid": "1"}},
              {"id": invalid, "error": "no"}]  # fmt: skip
     text = "\n".join(map(json.dumps, lines))
