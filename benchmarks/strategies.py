@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from payloads import strategies
 from payloads.strategies.examples import batch
+from payloads.strategies.venues.frames import FRAMES
 from payloads.testing import InsecureTestNetwork
 
 NETWORK = InsecureTestNetwork()
@@ -31,6 +32,9 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "damages": strategies.damages(),
     "calldata": strategies.calldata(),
     "consumer_calldata": strategies.consumer_calldata(),
+    **{f"frames({venue})": strategies.frames(venue=venue) for venue in FRAMES},
+    "rest_replies": strategies.rest_replies(),
+    "captures": strategies.captures(),
 }
 
 

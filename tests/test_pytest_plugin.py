@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs_code import ROOT, blocks
 from tests.test_strategies import LOADED, SMALL, installed, ran
 
 pytest_plugins = ["pytester"]
@@ -135,6 +136,13 @@ def test_seed(number, oracle_network, payloads_seed):
 
 
 HERE = ("-p", "payloads.pytest_plugin", *WITHOUT_ASYNCIO, *PLAIN)
+
+
+def test_the_tests_on_the_page_pass(pytester: pytest.Pytester) -> None:
+    (page,) = (block for block in blocks(ROOT / "docs/fuzzing.md", "python")
+               if "payloads_simulator" in block)  # fmt: skip
+    pytester.makepyfile(page)
+    pytester.runpytest_inprocess(*HERE, "--strict-markers").assert_outcomes(passed=2)
 
 
 def test_the_seed_decides_the_keys(pytester: pytest.Pytester) -> None:

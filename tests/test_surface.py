@@ -105,7 +105,8 @@ EXPORTS: dict[str, set[str]] = {
         *("refuse_transaction", "save_state", "send_guarded"),
     },
     "payloads.strategies": {
-        *("Arrival", "ConsumerCall", "Damage", "Submission", "assets", "calldata"),
+        *("Arrival", "CaptureFile", "ConsumerCall", "Damage", "RestReply", "Submission"),
+        *("VenueFrame", "assets", "calldata", "captures", "frames", "rest_replies"),
         *(
             "connection_machine",
             "chain_states",

@@ -32,16 +32,22 @@ if TYPE_CHECKING:
     from payloads.strategies.machines.connection import connection_machine
     from payloads.strategies.machines.keeper import keeper_machine
     from payloads.strategies.machines.world import Arrival
+    from payloads.strategies.venues.captures import CaptureFile, captures
+    from payloads.strategies.venues.frames import VenueFrame, frames
+    from payloads.strategies.venues.rest_replies import RestReply, rest_replies
 
 __all__ = [
-    "Arrival", "ConsumerCall", "Damage", "Submission", "assets", "calldata", "chain_states",
-    "connection_machine",
-    "consumer_calldata", "damages", "feed_ids", "full_reports", "keeper_machine", "labels_of",
-    "oracle_networks", "reports", "stork_signers", "stork_updates", "submissions",
+    "Arrival", "CaptureFile", "ConsumerCall", "Damage", "RestReply", "Submission", "VenueFrame",
+    "assets", "calldata", "captures", "chain_states", "connection_machine", "consumer_calldata",
+    "damages", "feed_ids", "frames", "full_reports", "keeper_machine", "labels_of",
+    "oracle_networks", "reports", "rest_replies", "stork_signers", "stork_updates", "submissions",
 ]  # fmt: skip
 
-# Imported when first asked for: machines need the simulators.
+# Imported when first asked for: machines need the simulators, and frames the venues' records.
 _MODULES = {
+    **dict.fromkeys(("CaptureFile", "captures"), "venues.captures"),
+    **dict.fromkeys(("VenueFrame", "frames"), "venues.frames"),
+    **dict.fromkeys(("RestReply", "rest_replies"), "venues.rest_replies"),
     "Arrival": "machines.world",
     "connection_machine": "machines.connection",
     "keeper_machine": "machines.keeper",

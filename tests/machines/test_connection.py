@@ -42,7 +42,7 @@ def run(machine: type[ConnectionMachine], how: settings = FIND) -> None:
 PRIVATE = Channel.of("accountPositionUpdate", "inclusionPreconf")
 
 
-class OfLogin(connection_machine("ethgas")):  # type: ignore[misc]
+class OfLogin(connection_machine("ethgas", lifetime=600)):  # type: ignore[misc]
     """A session that logs in over HTTP, and whose tokens end."""
 
     def make_session(self, simulator: Any) -> Session:
@@ -71,7 +71,7 @@ OURS: dict[str, type[ConnectionMachine]] = {
 
 @pytest.mark.parametrize("name", OURS)
 def test_our_sessions_hold(name: str) -> None:
-    run(OURS[name], settings(HOW, max_examples=15))
+    run(OURS[name], settings(HOW, max_examples=10))
 
 
 # --- planted bugs ---------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ CHECKS: dict[str, str] = {
 _BEGINNING = 1_700_000_000 * 10**9
 _CODES = (1000, 1001, 1008, 1011, 1012, 1013, 4000, 4001)
 _STATUSES = (503, 500, 502, 429, 404, 403, 401, 400)
-_WAITS = (1, 0.01, 5, 30, 60, 600, 3700)
+_WAITS = (1, 0.01, 5, 30, 60, 600)
 # Longer than every pause that a client makes before it dials again.
 _PATIENCE = 900
 # As many deliveries as wait for the reader, so that a slow reader stops the socket soon.

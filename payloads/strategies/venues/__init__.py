@@ -1,0 +1,1 @@
+"""Strategies for what the venues send: frames, REST replies, and captures of frames."""
