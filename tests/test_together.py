@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 import payloads
 from payloads import chainlink, crypto, stork, systems
+from payloads.chainlink import call
+from payloads.chainlink.call import Item, hash_together
 from payloads.crypto import CURVE_ORDER, recover, recover_many
 from payloads.errors import Malformed, Misuse
 from payloads.system import Terms
@@ -205,6 +207,34 @@ def test_flagged_signatures_are_recovered_only_as_far_as_a_verdict_asks(
     verdicts = chainlink.judge_many([good, bad], STATES["v0.5.0"])
     assert [verdict.accepted for verdict in verdicts] == [True, False]
     assert len(asked) == 6 + 1
+
+
+@pytest.mark.parametrize("has_simd", [crypto.has_simd(), False])
+def test_reports_of_one_size_are_hashed_together(
+    monkeypatch: pytest.MonkeyPatch, has_simd: bool
+) -> None:
+    """Their digests are those of one by one; others wait for their turn."""
+    monkeypatch.setattr(crypto, "has_simd", lambda: has_simd)
+    raws = [full_report(native) for native in range(5)]
+    raws += [*REPORTS[0].values(), b"", raws[0][:-1], raws[0][:200]]
+    no_call: Any = None
+    items, others = ([Item(no_call, raw, None, None) for raw in raws] for _ in range(2))
+    hash_together(items)
+    for item, alone in zip(items, others, strict=True):
+        if alone.splits():
+            assert item.whole
+            assert item.hash() == alone.hash()
+        else:
+            assert item.digest is None
+    assert sum(item.digest is not None for item in items) > 5
+
+
+def test_judge_many_hashes_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (signers, together):
+        monkeypatch.setattr(module, "recovers_in_batches", lambda: True)
+    monkeypatch.delattr(call, "keccak256")  # by which one report is hashed
+    verdicts = chainlink.judge_many([full_report(native) for native in (1, 2)], STATES["v0.5.0"])
+    assert all(verdict.accepted for verdict in verdicts)
 
 
 def test_a_bulk_call_asks_for_some_payloads_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
