@@ -273,6 +273,12 @@ class InMemory:
         """The sockets that are open."""
         return [socket for socket in self.sockets if not socket.lost.is_set()]
 
+    def heal(self) -> None:
+        """Refuse nothing more, and answer again."""
+        self.unreachable = 0
+        for waiting in self.simulator._refusals.values():
+            waiting.clear()
+
     # --- what is sent ---
 
     def make(self) -> list[tuple[MemoryPeer, Made]]:

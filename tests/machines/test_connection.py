@@ -11,6 +11,7 @@ from hypothesis.errors import InvalidArgument
 from hypothesis.stateful import run_state_machine_as_test
 
 from payloads.capture.frames import Delivery
+from payloads.capture.writer import CaptureWriter
 from payloads.live import Connection
 from payloads.simulators.venues.chainlink import FEEDS
 from payloads.strategies import connection_machine
@@ -209,6 +210,16 @@ def test_a_connection_that_stops_without_a_word_is_found(
 
     with pytest.raises(AssertionError, match=f"^alive: {words}"):
         run(Machine)
+
+
+def test_a_capture_that_lacks_a_frame_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    write = CaptureWriter.frame
+    monkeypatch.setattr(
+        CaptureWriter, "frame",
+        lambda self, frame: write(self, frame) if frame.connection == 1 else None,
+    )  # fmt: skip
+    with pytest.raises(AssertionError, match=r"^frames: the capture does not have message "):
+        run(OURS["stork"])
 
 
 # --- its use --------------------------------------------------------------------------------------

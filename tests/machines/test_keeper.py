@@ -162,7 +162,7 @@ def test_a_keeper_without_a_bug_passes() -> None:
         ("pays any fee", STORK, "max-fee"),
         ("pays any fee", "v0.5.0", "max-fee"),
         ("forgets", "v0.4.0", "twice"),
-        ("compares payloads", "v0.4.0", "twice"),
+        ("compares payloads", "v0.5.1", "twice"),
         ("takes refused values", "v0.5.0", "refused-values"),
         ("takes refused values", STORK, "refused-values"),
         ("is asleep", "v0.3.0", "missed"),
