@@ -7,11 +7,12 @@ them. `fixtures/conformance/README.md` describes both formats.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,6 +22,7 @@ from payloads.errors import Misuse
 # The first number changes with the format: a reader that knows 1 can read 1.4, but not 2.0.
 FORMAT = 1
 VALID, ACCEPTABLE, INVALID = "valid", "acceptable", "invalid"
+RESULTS = frozenset((VALID, ACCEPTABLE, INVALID))
 ACCEPTED, RETURNS_FALSE, REVERTS = "accepted", "returns false", "reverts"
 
 
@@ -70,6 +72,43 @@ class Case(Record, frozen=True, kw_only=True):
         return bytes.fromhex(self.input[2:]) + bytes.fromhex(tail[2:]) * times
 
 
+class Rule(Record, frozen=True):
+    """A flag, and the rule that it stands for."""
+
+    flag: str
+    section: str
+    rule: str
+
+
+class Layout(Record, frozen=True):
+    """The fields of a report's schema: names and types."""
+
+    schema: str
+    fields: tuple[tuple[str, str], ...]
+
+
+class Index(Record, frozen=True):
+    """`corpus.json`: the version, the files with their counts, schemas and rules."""
+
+    version: str
+    files: dict[str, int]
+    # By the first two bytes of the feed id, in hex.
+    schemas: dict[str, Layout] = msgspec.field(default_factory=dict)
+    flags: tuple[Rule, ...] = ()
+
+
+_Read = TypeVar("_Read")
+# What JSON can do wrong: its text, its shape, its depth.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
+def _read(raw: bytes, kind: type[_Read], where: str) -> _Read:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except _UNREADABLE as error:
+        raise Misuse("no file of a corpus", field=where, found=str(error)) from None
+
+
 @dataclass(frozen=True)
 class Corpus:
     """All files of the corpus in a folder."""
@@ -77,36 +116,44 @@ class Corpus:
     folder: Path
 
     @cached_property
-    def index(self) -> dict[str, Any]:
-        """`corpus.json`: version, flags, and the files with their counts."""
-        found: dict[str, Any] = msgspec.json.decode((self.folder / "corpus.json").read_bytes())
-        if int(found["version"].partition(".")[0]) != FORMAT:
+    def index(self) -> Index:
+        """What is in the corpus. `Misuse` where its format is another."""
+        found = _read(self._bytes("corpus.json"), Index, "corpus.json")
+        if found.version.partition(".")[0] != str(FORMAT):
             raise Misuse(
-                "another format", field="version", expected=f"{FORMAT}.x", found=found["version"]
+                "another format", field="version", expected=f"{FORMAT}.x", found=found.version
             )
         return found
 
     @property
     def version(self) -> str:
-        return str(self.index["version"])
+        return self.index.version
 
     @cached_property
     def states(self) -> dict[str, dict[str, Any]]:
         """The states that the calls name, each as a state file has it."""
-        found: dict[str, dict[str, Any]] = msgspec.json.decode(
-            (self.folder / "states.json").read_bytes()
-        )
-        return found
+        return _read(self._bytes("states.json"), dict[str, dict[str, Any]], "states.json")
 
     @cached_property
     def cases(self) -> tuple[Case, ...]:
         """Every case, file by file."""
-        return tuple(case for name in self.index["files"] for case in self.cases_of(name))
+        return tuple(case for name in self.index.files for case in self.cases_of(name))
 
     def cases_of(self, name: str) -> Iterator[Case]:
         """The cases of a file."""
-        for line in (self.folder / name).read_bytes().splitlines():
-            yield msgspec.json.decode(line, type=Case)
+        for number, line in enumerate(self._bytes(name).splitlines(), 1):
+            where = f"{name}, line {number}"
+            case = _read(line, Case, where)
+            if not {case.result, *(call.result for call in case.calls)} <= RESULTS:
+                raise Misuse("no such result", field=where, expected="valid, acceptable or invalid",
+                             found=case.result)  # fmt: skip
+            yield case
+
+    def _bytes(self, name: str) -> bytes:
+        try:
+            return (self.folder / name).read_bytes()
+        except OSError as error:
+            raise Misuse("no file of a corpus", field=name, found=str(error)) from None
 
 
 def folder() -> Path:
@@ -199,13 +246,13 @@ def _decoding(case: Case, answer: Answer) -> tuple[str, str]:
     return _compared(dict(_flat(case.decoded)), dict(_flat(answer.decoded)))
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Fields by their path; lists of records by index."""
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Fields by their path: those of a report are a record in the record."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from ((f"{name}.{inner}", each) for inner, each in value.items())
         else:
-            yield prefix + name, value
+            yield name, value
 
 
 def _compared(expected: dict[str, Any], found: dict[str, Any]) -> tuple[str, str]:
@@ -219,7 +266,10 @@ def _compared(expected: dict[str, Any], found: dict[str, Any]) -> tuple[str, str
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    try:
+        text = json.dumps(value)
+    except RecursionError:
+        return "too deep"
     return text if len(text) <= 40 else f"{text[:18]}…{text[-18:]}"
 
 
@@ -257,7 +307,7 @@ def read_answers(lines: Iterable[str]) -> tuple[str, dict[str, Answer]]:
                 name = str(record["decoder"])
                 continue
             answer = msgspec.convert(record, Answer)
-        except msgspec.MsgspecError as error:
+        except _UNREADABLE as error:
             raise Misuse("no answer", field=f"line {number}", expected="a JSON object with an id",
                          found=str(error)) from None  # fmt: skip
         answers[answer.id] = answer

@@ -15,6 +15,8 @@ from payloads import columns
 from payloads.arrays import apart
 from payloads.arrays import rows as inputs
 from payloads.chainlink import columns as of_reports
+from payloads.chainlink.calldata import VERIFY
+from payloads.stork import calldata as stork_calls
 from payloads.stork import columns as of_updates
 from payloads.strategies import reports
 from payloads.testing import InsecureTestNetwork
@@ -108,6 +110,31 @@ def test_lists_with_an_item_of_another_kind(by_numpy: Any, odd: Any, place: int)
         assert_equal_tables(columns.decode(items), by_numpy(lambda i=items: columns.decode(i)))
 
 
+def test_a_list_of_one_layout_is_taken_apart_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, by_numpy: Any
+) -> None:
+    items = MANY[:30]
+    wanted = by_numpy(lambda: columns.decode(items))
+    monkeypatch.delattr(inputs, "read")  # which copies
+    assert_equal_tables(columns.decode(items), wanted)
+    assert_equal_tables(columns.decode(items, form="full_report"), wanted)
+
+
+@pytest.mark.parametrize("form", [None, "full_report", "report", "signed_ecdsa"])
+@pytest.mark.parametrize(
+    "start",
+    [b"{", b"0", b" ", VERIFY.selector, stork_calls.FUNCTIONS[0].selector, b"\xff\xff"],
+)
+def test_what_may_be_text_or_a_call_is_recognised_first(
+    by_numpy: Any, form: str | None, start: bytes
+) -> None:
+    """These are canonical reports all the same, whose digest begins like something else."""
+    raw = MANY[0]
+    for items in ([start + raw[len(start) :]] * 30, [raw] * 29 + [start + raw[len(start) :]]):
+        found = columns.decode(items, form=form)
+        assert_equal_tables(found, by_numpy(lambda i=items: columns.decode(i, form=form)))
+
+
 @pytest.mark.parametrize("text", ["", "0x", "0x0", "0", "zz" * 20, "0x" + "é" * 20])
 def test_texts_that_are_no_hex(by_numpy: Any, text: str) -> None:
     items = [text] * 30
@@ -127,7 +154,7 @@ def test_a_large_item_among_small_ones_is_no_reason_for_memory(
 
 def test_misfits_are_errors_and_no_writing_anywhere() -> None:
     simd: Any = pytest.importorskip("payloads_simd")
-    data, out = np.zeros((4, 8), np.uint8), np.zeros((4, 4), np.uint8)
+    data, out = np.zeros((4, 8), np.uint8), np.zeros((4, 4), np.int8)
 
     def take(rows: Any = data, where: Any = (8, 0, 8, 1), column: Any = (0, 4, 4, "b")) -> Any:
         return simd.take_apart(rows, *where, b"", b"", [], [(*column, out)])
@@ -142,11 +169,11 @@ def test_misfits_are_errors_and_no_writing_anywhere() -> None:
     with pytest.raises(ValueError, match="one after the other"):
         take(rows=data[:, ::2])
     with pytest.raises(ValueError, match="fit"):
-        simd.take_apart(data, 8, 0, 8, 1, b"", b"", [], [(0, 8, 8, "b", data)])
+        simd.take_apart(data, 8, 0, 8, 1, b"", b"", [], [(0, 8, 8, "b", data.view(np.int8))])
     with pytest.raises(ValueError, match="records"):
         simd.take_apart([bytes(8)] * 4, 8, 0, 8, 1, b"\0", b"\0", [], [])
     with pytest.raises(ValueError, match="fit"):
-        simd.unhex_many(["00"] * 3, 1, out.reshape(-1))
+        simd.unhex_many(["00"] * 3, 1, np.zeros(4, np.uint8))
     frozen = np.zeros(4, np.uint8)
     frozen.flags.writeable = False
     with pytest.raises((ValueError, BufferError)):

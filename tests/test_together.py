@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 import payloads
 from payloads import chainlink, crypto, stork, systems
+from payloads.chainlink import call
+from payloads.chainlink.call import Item, hash_together
 from payloads.crypto import CURVE_ORDER, recover, recover_many
 from payloads.errors import Malformed, Misuse
 from payloads.system import Terms
@@ -207,6 +209,34 @@ def test_flagged_signatures_are_recovered_only_as_far_as_a_verdict_asks(
     assert len(asked) == 6 + 1
 
 
+@pytest.mark.parametrize("has_simd", [crypto.has_simd(), False])
+def test_reports_of_one_size_are_hashed_together(
+    monkeypatch: pytest.MonkeyPatch, has_simd: bool
+) -> None:
+    """Their digests are those of one by one; others wait for their turn."""
+    monkeypatch.setattr(crypto, "has_simd", lambda: has_simd)
+    raws = [full_report(native) for native in range(5)]
+    raws += [*REPORTS[0].values(), b"", raws[0][:-1], raws[0][:200]]
+    no_call: Any = None
+    items, others = ([Item(no_call, raw, None, None) for raw in raws] for _ in range(2))
+    hash_together(items)
+    for item, alone in zip(items, others, strict=True):
+        if alone.splits():
+            assert item.whole
+            assert item.hash() == alone.hash()
+        else:
+            assert item.digest is None
+    assert sum(item.digest is not None for item in items) > 5
+
+
+def test_judge_many_hashes_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (signers, together):
+        monkeypatch.setattr(module, "recovers_in_batches", lambda: True)
+    monkeypatch.delattr(call, "keccak256")  # by which one report is hashed
+    verdicts = chainlink.judge_many([full_report(native) for native in (1, 2)], STATES["v0.5.0"])
+    assert all(verdict.accepted for verdict in verdicts)
+
+
 def test_a_bulk_call_asks_for_some_payloads_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """All at once would recover in vain what stands behind a payload that reverts."""
     for module in (signers, together):
@@ -334,6 +364,27 @@ def test_the_first_item_of_a_slow_source_is_handed_over_when_it_comes() -> None:
     assert next(found) == [1]
     seen.set()
     assert list(found) == []
+
+
+def test_an_item_waits_for_another_also_less_than_a_second() -> None:
+    def slow() -> Iterator[int]:
+        yield 1
+        time.sleep(0.02)
+        yield 2
+
+    # A busy machine may sleep too long, but not each time.
+    assert any(next(pieces(slow(), 100, max_wait=0.9)) == [1, 2] for _ in range(5))
+
+
+def test_a_stream_ends_with_its_source() -> None:
+    found: list[list[int]] = []
+    reading = threading.Thread(
+        target=lambda: found.extend(pieces([1, 2, 3], 2, max_wait=0.01)), daemon=True
+    )
+    reading.start()
+    reading.join(30)
+    assert not reading.is_alive()
+    assert [each for piece in found for each in piece] == [1, 2, 3]
 
 
 def test_a_quiet_source_does_not_hold_verdicts_back() -> None:

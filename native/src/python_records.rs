@@ -1,15 +1,16 @@
 //! `records` for Python. The interpreter's lock is held: a call takes microseconds, and nothing else
 //! may change a list or a buffer meanwhile.
 
-use pyo3::buffer::PyBuffer;
+use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 
 use crate::records::{BLOCK, Column, Demands, Kind, Places, take_block};
 
-/// Where a column is in a record, its width, its kind (`b`, `u` or `i`), and its memory.
-type Wanted = (usize, usize, usize, char, PyBuffer<u8>);
+/// Where a column is in a record, its width, its kind (`b`, `u` or `i`), and its memory, which is a
+/// buffer of Arrow: those say that their bytes have signs.
+type Wanted = (usize, usize, usize, char, PyBuffer<i8>);
 
 /// Payloads of one size.
 enum Payloads<'py> {
@@ -166,7 +167,7 @@ fn filled<'a>(
     Ok(found)
 }
 
-fn place_of(buffer: &PyBuffer<u8>) -> (usize, usize) {
+fn place_of<T: Element>(buffer: &PyBuffer<T>) -> (usize, usize) {
     let begin = buffer.buf_ptr() as usize;
     (begin, begin + buffer.item_count())
 }

@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from payloads.abi.fields import WORD, WORDS, Field, Table
-from payloads.arrays.records import Mask, Matrix, array_of, filled, memory, places, zeros
+from payloads.arrays.records import Mask, Matrix, filled, memory, places, zeros
+from payloads.arrays.types import is_time
 from payloads.crypto import has_simd
 
 # Payloads of one size: the rows of a matrix, or a list of bytes.
@@ -42,11 +43,18 @@ class Cell:
         letter = "b" if is_bytes or row is None else "i" if row.type.signed else "u"
         return cls(name, at, size, kind, kind.bit_width // 8, letter, row)
 
-    def array(self, out: Matrix) -> tuple[pa.Array, Mask | None]:
+    @property
+    def has_nulls(self) -> bool:
+        """Whether a number may be null: it stands for nothing, or is a time of no timestamp."""
+        if self.row is None or self.letter == "b" or self.size > 8:
+            return False
+        return self.row.none is not None or (is_time(self.row) and self.size == 8)
+
+    def array(self, out: pa.Buffer, total: int) -> tuple[pa.Array, Mask | None]:
         """The column in its memory, and which rows have a time that is null there."""
-        if self.row is None or self.letter == "b" or self.width > 8:
-            return array_of(out, self.type), None
-        return filled(out.view(f"{self.letter}{self.width}")[:, 0], self.row, self.type)
+        if self.row is None or not self.has_nulls:
+            return pa.Array.from_buffers(self.type, total, [None, out]), None
+        return filled(np.frombuffer(out, f"{self.letter}{self.width}"), self.row, self.type)
 
 
 class Shape:
@@ -92,7 +100,7 @@ class Shape:
         if simd is None or not len(payloads) or not self.each:
             return None
         total = len(payloads) * self.each
-        outs = [memory(np.uint8, total, cell.width) for cell in self._cells]
+        outs = [pa.allocate_buffer(total * cell.width) for cell in self._cells]
         wanted = [
             (cell.at, cell.size, cell.width, cell.letter, out)
             for cell, out in zip(self._cells, outs, strict=True)
@@ -100,13 +108,15 @@ class Shape:
         where = len(payloads[0]), self.begin, self.size, self.each
         same = (bytes(self._template), bytes(self._mask)) if any(self._mask) else (b"", b"")
         demands = *same, self._signs
-        return self._arrays(outs) if simd.take_apart(payloads, *where, *demands, wanted) else None
+        if not simd.take_apart(payloads, *where, *demands, wanted):
+            return None
+        return self._arrays(outs, total)
 
-    def _arrays(self, outs: list[Matrix]) -> tuple[dict[str, pa.Array], Mask | None]:
+    def _arrays(self, outs: list[pa.Buffer], total: int) -> tuple[dict[str, pa.Array], Mask | None]:
         columns: dict[str, pa.Array] = {}
         lost: Mask | None = None
         for cell, out in zip(self._cells, outs, strict=True):
-            columns[cell.name], beyond = cell.array(out)
+            columns[cell.name], beyond = cell.array(out, total)
             if beyond is not None:
                 lost = beyond if lost is None else lost | beyond
         return columns, lost
@@ -123,17 +133,23 @@ def joined(items: list[Any]) -> Matrix | None:
     return _joined_bytes(simd, items) if type(items[0]) is bytes else _joined_texts(simd, items)
 
 
+def first_bytes(items: list[Any], count: int) -> Matrix | None:
+    """So many bytes of each item; None if the items are not all bytes of one size, of `count` at
+    least, and without payloads-simd."""
+    simd = _simd()
+    if simd is None or not items or type(items[0]) is not bytes or len(items[0]) < count:
+        return None
+    out = memory(np.uint8, len(items), count)
+    whole = [(0, count, count, "b", out.view(np.int8))]
+    return out if simd.take_apart(items, len(items[0]), 0, count, 1, b"", b"", [], whole) else None
+
+
 def _joined_bytes(simd: Any, items: list[Any]) -> Matrix | None:
     size = len(items[0])
-
-    def take(*columns: Any) -> bool:
-        return bool(simd.take_apart(items, size, 0, size, 1, b"", b"", [], list(columns)))
-
     # Sizes are looked at before there is memory for them.
-    if not size or not take():
+    if not size or not simd.take_apart(items, size, 0, size, 1, b"", b"", [], []):
         return None
-    out = memory(np.uint8, len(items), size)
-    return out if take((0, size, size, "b", out)) else None
+    return first_bytes(items, size)
 
 
 def _joined_texts(simd: Any, items: list[Any]) -> Matrix | None:

@@ -86,6 +86,9 @@ class Columns:
     # The tables by name, and the pieces of them in rows of one size.
     tables: Callable[[], dict[str, pa.Schema]]
     read: Callable[[Matrix], Iterable[Piece]]
+    # All of a list of bytes of one size as one piece, without a copy of them in between. None if
+    # one of them is not proven, or would not be recognised for certain.
+    whole: Callable[[list[bytes]], Piece | None] | None = None
     # For one decoded payload and its bytes: the table, and a value for each column.
     row: Callable[[Any, bytes], tuple[str, dict[str, Any]]]
     # The payloads' bytes from a table's batch; None for a row without them.

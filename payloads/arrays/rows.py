@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from payloads.arrays.apart import joined
-from payloads.arrays.records import Mask, Matrix, every
+from payloads.arrays.records import Mask, Matrix
 from payloads.errors import Misuse, shown
 from payloads.inputs import MAX_PAYLOAD_BYTES, hex_text, json_text, unhex
 
@@ -25,7 +25,7 @@ WORTH_AN_ARRAY = 24
 # Bytes that are looked at in one go: so the memory beside the tables is bounded.
 _GO = 2**28
 # First bytes of text: JSON, hex, and white space in front of them.
-_MAY_BE_TEXT = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\f"))
+MAY_BE_TEXT = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\f"))
 
 
 def alike(values: NDArray[Any]) -> Iterator[tuple[int, Positions]]:
@@ -91,7 +91,7 @@ class Rows:
 
     def no_text(self, positions: Positions, matrix: Matrix) -> Mask:
         """Which payloads are the bytes that they are: no JSON and no hex that came as bytes."""
-        suspect = _MAY_BE_TEXT[matrix[:, 0]] & self.as_bytes[positions]
+        suspect = MAY_BE_TEXT[matrix[:, 0]] & self.as_bytes[positions]
         for index in np.flatnonzero(suspect):
             raw = matrix[index].tobytes()
             suspect[index] = json_text(raw) is not None or hex_text(raw) is not raw
@@ -120,12 +120,10 @@ def _of_array(array: pa.Array) -> Rows:
     kind = array.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view():
         return _of_items(array.to_pylist())
-    if pa.types.is_fixed_size_binary(kind) and kind.byte_width and not array.null_count:
-        data = array.buffers()[1].slice(array.offset * kind.byte_width)
-        return _rows(array, _large(len(array), kind.byte_width, data), every(len(array)))
     try:
         raws = array.cast(pa.binary(), safe=True) if kind == pa.binary_view() else array
-        raws = raws.cast(pa.large_binary())
+        in_place = _in_place(raws)
+        raws = raws.cast(pa.large_binary()) if in_place is None else in_place
     except pa.ArrowException as error:
         raise Misuse(
             "not a column of payloads",
@@ -152,6 +150,23 @@ def _of_items(items: Sequence[Any]) -> Rows:
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(raws))]
     array = pa.Array.from_buffers(pa.large_binary(), len(raws), buffers)
     return _rows(items, array, as_bytes)
+
+
+def _in_place(array: pa.Array) -> pa.LargeBinaryArray | None:
+    """The same array with large offsets, and no byte copied; None where that needs a cast."""
+    kind, count = array.type, len(array)
+    if array.null_count or not count:
+        return None
+    if pa.types.is_fixed_size_binary(kind) and kind.byte_width:
+        return _large(
+            count, kind.byte_width, array.buffers()[1].slice(array.offset * kind.byte_width)
+        )
+    data = array.buffers()[-1]
+    if not pa.types.is_binary(kind) or data is None:
+        return None
+    offsets = array.buffers()[1]
+    wide = np.frombuffer(offsets, np.int32, count + 1, 4 * array.offset).astype(np.int64)
+    return pa.Array.from_buffers(pa.large_binary(), count, [None, pa.py_buffer(wide), data])
 
 
 def _large(count: int, size: int, data: pa.Buffer) -> pa.LargeBinaryArray:

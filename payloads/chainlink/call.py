@@ -6,13 +6,13 @@ find in them, in the contract's order. Nothing else is kept between steps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from payloads.abi.solidity import FREE_MEMORY, Argument, decode
 from payloads.chainlink.report import FULL_REPORT, canonical_parts
 from payloads.chainlink.state import V04, ChainlinkState, Config
-from payloads.crypto import keccak256
+from payloads.crypto import keccak256, keccak_many
 from payloads.errors import Malformed
 from payloads.verdicts.signers import Signature, Signers
 
@@ -106,8 +106,10 @@ class Item:
         found = self.signatures()
         if self.index is not None and self.index % AHEAD == 0:
             found = found.copy()
-            for item in self.call.items[self.index + 1 : self.index + AHEAD]:
-                if item.whole or item.splits():
+            ahead = self.call.items[self.index + 1 : self.index + AHEAD]
+            hash_together(ahead)
+            for item in ahead:
+                if item.whole:
                     found += item.signatures()
         return found
 
@@ -118,6 +120,26 @@ class Item:
         self.context, self.report, self.rs, self.ss, self.vs = found
         self.whole = True
         return True
+
+
+def hash_together(items: Iterable[Item]) -> None:
+    """The digests of items that certainly decode, those with reports of one size at once."""
+    by_size: dict[int, list[Item]] = {}
+    for item in items:
+        if (item.whole or item.splits()) and item.digest is None:
+            by_size.setdefault(len(item.report or b""), []).append(item)
+    for size, same in by_size.items():
+        if size and len(same) > 1:
+            _hash_reports(same, size)
+
+
+def _hash_reports(items: Sequence[Item], size: int) -> None:
+    hashes = keccak_many(b"".join([item.report or b"" for item in items]), size)
+    places = range(0, WORD * len(items), WORD)
+    signed = [hashes[at : at + WORD] + item.context for at, item in zip(places, items, strict=True)]
+    digests = keccak_many(b"".join(signed), len(signed[0]))
+    for at, item in zip(places, items, strict=True):
+        item.digest = digests[at : at + WORD]
 
 
 class Call:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from payloads.abi.calldata import Function, function_named
 from payloads.abi.fields import WORD, Field, Table
 from payloads.abi.solidity import decode, encode
-from payloads.arrays.apart import Shape
+from payloads.arrays.apart import Payloads, Shape
 from payloads.arrays.reader import Columns, Piece, Signed, Signers
 from payloads.arrays.records import (
     Mask,
@@ -99,15 +99,19 @@ def tables() -> dict[str, pa.Schema]:
     return known | {UNKNOWN: _UNKNOWN}
 
 
+# The tables that were made already, each with the schema that it is of.
+_MADE: dict[str, tuple[Schema, pa.Schema]] = {}
+
+
 def _table(schema: Schema) -> pa.Schema:
-    return _table_of(_name(schema), schema.title, schema.table)
-
-
-@lru_cache(256)
-def _table_of(name: str, title: str, table: Table) -> pa.Schema:
-    names = _names(table)
-    fields = [arrow_field(row, names[row.name]) for row in table.fields]
-    return table_schema(name, (*PLACE, *_ENVELOPE, *fields, *_SIGNATURES), title=title)
+    made = _MADE.get(schema.key)
+    if made is None or made[0] is not schema:
+        names = _names(schema.table)
+        fields = [arrow_field(row, names[row.name]) for row in schema.table.fields]
+        columns = (*PLACE, *_ENVELOPE, *fields, *_SIGNATURES)
+        made = schema, table_schema(_name(schema), columns, title=schema.title)
+        _MADE[schema.key] = made
+    return made[1]
 
 
 @lru_cache(256)
@@ -208,20 +212,21 @@ def read(matrix: Matrix) -> Iterator[Piece]:
             yield Piece(_name(schema), found.rows, _columns(schema, found))
 
 
-def _all_like_first(matrix: Matrix) -> Piece | None:
+def _all_like_first(payloads: Payloads) -> Piece | None:
     """All rows as one piece, if all have the schema and the number of signatures of the first."""
-    if not _size_fits(matrix.shape[1]):
+    first = bytes(payloads[0])
+    if not _size_fits(len(first)):
         return None
-    prefix = matrix[0, _BLOB : _BLOB + 2].tobytes()
-    blob = int.from_bytes(matrix[0, _BLOB - WORD : _BLOB].tobytes(), "big")
+    prefix, blob = first[_BLOB : _BLOB + 2], int.from_bytes(first[_BLOB - WORD : _BLOB], "big")
     schema = SCHEMAS.get(prefix)
-    count = _signatures_in(matrix.shape[1], blob)
+    count = _signatures_in(len(first), blob)
     if schema is None or schema.size != blob or not count:
         return None
-    found = _shape(schema.table, prefix, count).columns(matrix)
+    found = _shape(schema.table, prefix, count).columns(payloads)
     if found is None:
         return None
-    return Piece(_name(schema), np.arange(len(matrix)), _finished(schema, count, matrix, *found))
+    columns = _finished(schema, count, payloads, *found)
+    return Piece(_name(schema), np.arange(len(payloads)), columns)
 
 
 def _columns(schema: Schema, envelope: Envelope) -> dict[str, pa.Array]:
@@ -255,17 +260,17 @@ def _shape(table: Table, prefix: bytes, count: int) -> Shape:
 
 
 def _finished(
-    schema: Schema, count: int, matrix: Matrix, columns: dict[str, pa.Array], lost: Mask | None
+    schema: Schema, count: int, payloads: Payloads, columns: dict[str, pa.Array], lost: Mask | None
 ) -> dict[str, pa.Array]:
     """The columns with signatures as lists, and with what a row has beside its fields."""
-    total = len(matrix)
+    total = len(payloads)
     for name in ("rs", "ss"):
         words = pa.Array.from_buffers(pa.binary(WORD), total * count, columns[name].buffers())
         columns[name] = lists(words, count, total)
     if schema.inferred:
         columns["guess"] = pa.repeat(schema.inferred, total)
     if lost is not None:
-        raws = [row.tobytes() if gone else None for row, gone in zip(matrix, lost, strict=True)]
+        raws = [bytes(row) if gone else None for row, gone in zip(payloads, lost, strict=True)]
         columns["raw"] = pa.array(raws, pa.large_binary())
     return columns
 
@@ -648,6 +653,7 @@ COLUMNS = Columns(
     may_be=may_be,
     tables=tables,
     read=read,
+    whole=_all_like_first,
     row=row,
     encode=encode_rows,
     prices=prices,

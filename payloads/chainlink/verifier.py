@@ -26,7 +26,7 @@ from typing import Any
 from payloads.abi.calldata import Function
 from payloads.abi.fields import hexed
 from payloads.abi.solidity import decode_bulk_calldata, decode_calldata
-from payloads.chainlink.call import Call, split_arguments
+from payloads.chainlink.call import Call, hash_together, split_arguments
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK_VIEW, VERIFY_VIEW, VIEWS
 from payloads.chainlink.checks import stages
 from payloads.chainlink.explanation import brief, explain
@@ -251,7 +251,13 @@ def judge_many(
     state, now = state_and_time(state, ChainlinkState, now, at)
     raws, signers = [raw_of(payload) for payload in payloads], Signers()
     call = _calls(state, pay, value, sender, origin, now, None, False, signers)
-    return judge_together(lambda raw: _judging(call([raw])), raws, signers, workers)
+
+    def start_all(batch: Sequence[bytes]) -> list[Judgement]:
+        calls = [call([raw]) for raw in batch]
+        hash_together([made.items[0] for made in calls])
+        return [_judging(made) for made in calls]
+
+    return judge_together(lambda raw: _judging(call([raw])), raws, signers, workers, start_all)
 
 
 # --- raising --------------------------------------------------------------------------------------

@@ -63,18 +63,18 @@ def conformance(
     elif answers is not None:
         _score(run, found, answers)
     elif as_json:
-        run.record(found.index)
+        run.record(msgspec.to_builtins(found.index))
     else:
         run.lines(_overview(found))
     run.finish()
 
 
 def _overview(found: Corpus) -> Iterator[str]:
-    files = found.index["files"]
+    files = found.index.files
     yield f"conformance corpus {found.version}: {sum(files.values())} cases, {found.folder}"
     for name, count in files.items():
         yield f"  {count:5}  {name}"
-    yield f"{len(found.index['flags'])} rules, {len(found.states)} states of contracts"
+    yield f"{len(found.index.flags)} rules, {len(found.states)} states of contracts"
 
 
 def _write(found: Corpus, folder: Path) -> list[str]:

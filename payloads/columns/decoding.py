@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,8 @@ from payloads import recognise
 from payloads.arrays import rows as inputs
 from payloads.arrays.reader import FACTS, Columns
 from payloads.arrays.records import Matrix
-from payloads.arrays.rows import Rows
 from payloads.arrays.types import PRICES, table_of
-from payloads.columns.fast import Positions, offer
+from payloads.columns.fast import Positions, offer, whole_list
 from payloads.columns.schemas import ERRORS, readers, schema, schemas
 from payloads.errors import Misuse, PayloadError
 from payloads.recognise import Decoded, checked_form
@@ -34,8 +34,7 @@ def decode(
     `payloads.decode` takes besides (frames, calldata) is taken, too: every payload inside is a row,
     and `row` is the place of the input. `form` names the form, as for `payloads.decode`.
     """
-    rows = inputs.read(payloads, column)
-    pieces, singles = _pieces(rows, checked_form(form))
+    pieces, singles = _pieces(payloads, column, checked_form(form))
     known = schemas()
     names = [name for name in known if name in pieces or name in singles or name == "errors"]
     return {name: _batch(known[name], pieces[name], singles[name]) for name in names}
@@ -50,8 +49,12 @@ def decode_table(
     return pa.RecordBatch.from_pylist([], schema=wanted) if found is None else found
 
 
-def _pieces(rows: Rows, form: str | None) -> tuple[Pieces, Singles]:
+def _pieces(payloads: Any, column: str, form: str | None) -> tuple[Pieces, Singles]:
     pieces: Pieces = defaultdict(list)
+    if (whole := whole_list(payloads, form)) is not None:
+        pieces[whole.table].append((whole.rows, whole.columns))
+        return pieces, defaultdict(list)
+    rows = inputs.read(payloads, column)
 
     def take(_: str, reader: Columns, positions: Positions, matrix: Matrix) -> Iterator[Positions]:
         for piece in reader.read(matrix):
@@ -103,10 +106,17 @@ def _batch(
     wanted: pa.Schema, pieces: list[tuple[Positions, Any]], singles: list[dict[str, Any]]
 ) -> pa.RecordBatch:
     """One batch in the order of the input."""
+    if wanted is ERRORS and not singles:
+        return _no_errors()
     batches = [_filled(wanted, places, columns) for places, columns in pieces]
     if singles:
         batches.append(pa.RecordBatch.from_pylist(singles, schema=wanted))
     return _in_order(wanted, batches)
+
+
+@cache
+def _no_errors() -> pa.RecordBatch:
+    return _filled(ERRORS, np.zeros(0, np.int64), {})
 
 
 def _filled(wanted: pa.Schema, places: Positions, columns: Any) -> pa.RecordBatch:

@@ -1,7 +1,7 @@
 """DuckDB over the tables of a scan: a view for each, in a database that is deleted afterwards.
 
-Nothing else of the machine can be read there, and what does not fit into the memory goes to the
-folder of the scan.
+`database` is for rules: nothing else of the machine can be read there, and what does not fit into
+the memory goes to the folder of the scan. `folder` has views with further columns on the same rows.
 """
 
 from __future__ import annotations

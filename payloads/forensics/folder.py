@@ -10,18 +10,14 @@ import json
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from payloads.errors import Misuse, not_installed
-from payloads.forensics.quoting import literal, text
-from payloads.forensics.tables import CONNECTION_BITS, OFFSET_BITS, TABLES, empty
+from payloads.errors import Misuse
+from payloads.forensics.database import connected, selected, whole
+from payloads.forensics.tables import CONNECTION_BITS, OFFSET_BITS, TABLES
 from payloads.inputs import check_depth, to_path
-
-if TYPE_CHECKING:
-    import duckdb
 
 RECORD = "scan.json"
 # What a query may take before it uses the disk.
@@ -39,29 +35,19 @@ class Folder:
             raise Misuse("not the folder of a scan", field=str(path), expected="a folder")
         self.record = _record(self.path)
         self._spilled = tempfile.TemporaryDirectory(prefix="payloads-")
-        self.database = _connected(self._spilled.name)
+        self._rows = whole(self.path)
+        self.database = connected(Path(self._spilled.name), _MEMORY)
         for name in TABLES:
             self._view(name)
 
     def _view(self, name: str) -> None:
-        source = self.source(name)
         times = [column.name for column in TABLES[name] if pa.types.is_timestamp(column.type)]
         extra = "".join(f', epoch_ns("{time}") AS "{time}_ns"' for time in times)
-        self.database.execute(f"CREATE VIEW {name} AS SELECT *{extra} FROM {source}")
+        self.database.execute(f"CREATE VIEW {name} AS SELECT *{extra} FROM {self.source(name)}")
 
     def source(self, name: str) -> str:
         """SQL for the rows of a table, also in the database of another folder."""
-        if files := self._files(name):
-            return f"read_parquet([{', '.join(text(literal(file)) for file in files)}])"
-        path = Path(self._spilled.name) / f"{name}.parquet"
-        pq.write_table(pa.Table.from_batches([empty(name)]), path)
-        return f"read_parquet([{text(literal(str(path)))}])"
-
-    def _files(self, name: str) -> list[str]:
-        """The table's files: `NAME.parquet`, or a part each in a folder of that name."""
-        whole = self.path / f"{name}.parquet"
-        parts = sorted((self.path / name).glob("*.parquet"))
-        return [str(path.resolve()) for path in ([whole] if whole.is_file() else parts)]
+        return f"({selected(name, self._rows, Path(self._spilled.name))})"
 
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         """The rows of a query, as dictionaries."""
@@ -107,16 +93,6 @@ def named_connection(connection: str) -> str:
     source = f"i.input = {connection} >> {CONNECTION_BITS}"
     path = f"(SELECT any_value(i.path) FROM inputs i WHERE {source}) AS path"
     return f"{path}, {connection} & {2**CONNECTION_BITS - 1} AS number"
-
-
-def _connected(spilled: str) -> duckdb.DuckDBPyConnection:
-    try:
-        import duckdb
-    except ImportError:
-        raise not_installed("duckdb", "scan") from None
-    database = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": spilled})
-    database.execute("SET preserve_insertion_order = false")
-    return database
 
 
 def _record(folder: Path) -> dict[str, Any]:

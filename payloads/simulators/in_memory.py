@@ -32,6 +32,8 @@ from payloads.venues.common.redactor import Message
 
 # How long a pong takes, in seconds.
 _ROUND_TRIP = 0.01
+# How often the venue looks for clients that are idle, or whose token has ended, in seconds.
+_LOOKS = 1.0
 
 
 class Socket:
@@ -271,6 +273,12 @@ class InMemory:
         """The sockets that are open."""
         return [socket for socket in self.sockets if not socket.lost.is_set()]
 
+    def heal(self) -> None:
+        """Refuse nothing more, and answer again."""
+        self.unreachable = 0
+        for waiting in self.simulator._refusals.values():
+            waiting.clear()
+
     # --- what is sent ---
 
     def make(self) -> list[tuple[MemoryPeer, Made]]:
@@ -288,3 +296,8 @@ class _Still(Simulator):
 
     def run(self, stream: Stream) -> None:
         return
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        # Simulators look often, because a test's clock may be faster than the loop's. Here the two
+        # are one, and virtual time would pass in very small steps.
+        super()._later(max(seconds, _LOOKS), action)

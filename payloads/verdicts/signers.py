@@ -50,9 +50,9 @@ class Signers:
         if not recovers_in_batches():
             return
         known = self._known
-        missing = [
-            each for each in dict.fromkeys(signatures) if each not in known and each[3] in (0, 1)
-        ]
+        missing = [each for each in dict.fromkeys(signatures) if each[3] in (0, 1)]
+        if known:
+            missing = [each for each in missing if each not in known]
         if len(missing) > 1:
             digests, rs, ss, vs = zip(*missing, strict=True)
             # A verdict ends at the first bad signature: flagged ones wait until it asks for them.

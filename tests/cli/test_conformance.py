@@ -25,7 +25,8 @@ def test_it_says_what_is_in_the_corpus() -> None:
     said = run()
     assert said.exit_code == 0
     assert f"corpus {CORPUS.version}: {len(CORPUS.cases)} cases" in said.output
-    assert json.loads(run("--json").output) == CORPUS.index
+    said = run("--json")
+    assert json.loads(said.output) == json.loads((folder() / "corpus.json").read_bytes())
 
 
 def test_it_writes_the_corpus(tmp_path: Path) -> None:
@@ -40,10 +41,9 @@ def test_it_writes_the_corpus(tmp_path: Path) -> None:
 
 
 def test_it_scores_answers(tmp_path: Path) -> None:
-    valid, invalid = (
-        "chainlink-report-001",
-        next(case.id for case in CORPUS.cases if case.decode_error == "0x"),
-    )
+    reports = list(CORPUS.cases_of("chainlink-report.jsonl"))
+    valid = next(case.id for case in reports if (case.decoded or {}).get("bid"))
+    invalid = next(case.id for case in reports if case.decode_error == "0x")
     lines = [{"decoder": "mine 1"}, {"id": valid, "decoded": {"bid": "1"}},
              {"id": invalid, "error": "no"}]  # fmt: skip
     text = "\n".join(map(json.dumps, lines))
@@ -61,8 +61,11 @@ def test_it_scores_answers(tmp_path: Path) -> None:
 
 
 def test_what_is_no_corpus_or_no_answer_is_said_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "corpus.json").write_text("{")
     for arguments in (
         ("--corpus", str(tmp_path)),
+        ("--corpus", str(tmp_path / "bad")),
         ("--score", str(tmp_path / "none")),
         ("--score", "-"),
     ):

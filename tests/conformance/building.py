@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
 from eth_abi.abi import encode as abi_encode
 
 from payloads.conformance import (
@@ -209,15 +210,30 @@ def _trails(blob: bytes) -> bool:
     return read_report(blob) is not None and len(blob) > 32 * len(layouts.LAYOUTS[blob[:2]][1])
 
 
+def question(case: Case) -> bytes:
+    """Four bytes of the hash of a case without its answers: the input, and the terms of its calls.
+
+    The same input may be called under other terms in another case.
+    """
+    asked: list[Any] = [case.form, case.input, case.repeated, case.layout]
+    for each in case.calls:
+        asked += [each.state, each.function, each.parameter, each.value, each.sender, each.now]
+    return keccak256(msgspec.json.encode(asked))[:4]
+
+
 # --- the corpus while it is made ------------------------------------------------------------------
 
 
 @dataclass
 class File:
-    """A file of cases. Ids are numbered in the order in which cases are added."""
+    """A file of cases. An id follows from what is asked, so it stays where others are added."""
 
     name: str
-    cases: list[Case] = field(default_factory=list)
+    by_id: dict[str, Case] = field(default_factory=dict)
+
+    @property
+    def cases(self) -> list[Case]:
+        return list(self.by_id.values())
 
     def add(self, flags: str, comment: str, **keys: Any) -> Case:
         """A case; `flags` are separated by spaces."""
@@ -225,10 +241,14 @@ class File:
         unknown = set(names) - set(FLAGS)
         assert names, comment
         assert not unknown, unknown
-        case = Case(
-            id=f"{self.name}-{len(self.cases) + 1:03}", flags=names, comment=comment, **keys
-        )
-        self.cases.append(case)
+        case = Case(id="", flags=names, comment=comment, **keys)
+        case = msgspec.structs.replace(case, id=f"{self.name}-{question(case).hex()}")
+        if (known := self.by_id.get(case.id)) is not None:
+            # The same question for the sake of another rule: the answer has to be the same, too.
+            both = tuple(dict.fromkeys(known.flags + names))
+            assert case == msgspec.structs.replace(known, flags=names, comment=comment), comment
+            case = msgspec.structs.replace(known, flags=both)
+        self.by_id[case.id] = case
         return case
 
     def payload(

@@ -232,19 +232,11 @@ def _add_into_head(file: File) -> None:
 
     Its length is the offset itself: 96 bytes, the words of the two other offsets and of rawVs.
     """
-    rs_at, ss_at = HEAD, HEAD + 96
-    for sequence in range(1_000):
-        for guess in (b"\0\0", b"\0\1", b"\1\0", b"\1\1"):
-            blob = layouts.word(rs_at) + layouts.word(ss_at) + layouts.word(guess)
-            made = signed(blob, sequence=sequence)
-            if made.vs == guess:
-                break
-        else:
-            continue
-        break
+    # The words say which recovery ids the signatures over them have: tried until they do.
+    made = next(filter(_says_its_vs, map(_over_the_head, itertools.count())))
     tails = [b"".join([layouts.word(2), *made.rs]), b"".join([layouts.word(2), *made.ss])]
-    raw = b"".join(made.context) + layouts.word(96) + blob + b"".join(tails)
-    calls = everywhere(v3=inactive_v3(blob[:32]), v4=EMPTY)
+    raw = b"".join(made.context) + layouts.word(96) + made.blob + b"".join(tails)
+    calls = everywhere(v3=inactive_v3(made.blob[:32]), v4=EMPTY)
     file.payload("OffsetIntoHead Overlap ReportUninspected",
                  "the report is the head's own words, and signed as such", raw, calls)  # fmt: skip
     good = signed().raw
@@ -253,6 +245,17 @@ def _add_into_head(file: File) -> None:
             made_up = with_word(good, at, offset)
             file.payload("OffsetIntoHead", f"the offset of {name} is {offset}, in the head",
                          made_up, _decoded_then_broken(made_up))  # fmt: skip
+
+
+def _over_the_head(number: int) -> b.Signed:
+    """The offsets of rs and ss and a rawVs, signed under a sequence of its own."""
+    guess = ((0, 0), (0, 1), (1, 0), (1, 1))[number % 4]
+    blob = layouts.word(HEAD) + layouts.word(HEAD + 96) + layouts.word(bytes(guess))
+    return signed(blob, sequence=number)
+
+
+def _says_its_vs(made: b.Signed) -> bool:
+    return made.blob[64:66] == made.vs
 
 
 def _decoded_then_broken(raw: bytes) -> b.Calls | bool:

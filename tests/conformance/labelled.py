@@ -24,6 +24,8 @@ from tests.conformance.building import File, hexed
 from tests.conformance.states import STATES, STORK_MANY, STORK_SIGNER
 from tests.conformance.states import STORK as STORK_ONE
 
+# The label that changes the frame and leaves the payload as it is.
+IN_THE_FRAME = "json-contradicts"
 # The rule that each label is about.
 _CHAINLINK_FLAGS = {
     "none": "Good", "missing-signature": "SignatureCount", "extra-signature": "SignatureCount",
@@ -45,7 +47,7 @@ _CHAINLINK_FLAGS = {
     "no-token": "ParameterPayload", "dirty-token": "ParameterPayload",
     "short-value": "InvalidDeposit", "stranger": "AccessForbidden",
     "value-on-view": "ValueOnView", "unknown-view": "NoSuchView",
-    "json-contradicts": "Good",
+    IN_THE_FRAME: "FrameContradicts",
 }  # fmt: skip
 _STORK_FLAGS = {
     "none": "StorkGood", "foreign-signer": "StorkSigner", "versioned": "StorkVersionedCall",
@@ -132,6 +134,14 @@ def _numbers(label: Label) -> tuple[Damage, ...]:
     return tuple(Damage(label.name, *pair) for pair in _NUMBERS[: 1 if label.name == NONE else 2])
 
 
+def _add_frame(file: File, label: Label, made: Submission) -> None:
+    """A frame that contradicts its payload, which is good."""
+    known = File("unused").payload("Good", label.meaning, bytes(made.payload))
+    file.add("FrameContradicts", f"{label.name}: {label.meaning}", form="frame", input=made.frame,
+             result=ACCEPTABLE, canonical=True, decoded=known.decoded,
+             signers=known.signers)  # fmt: skip
+
+
 def chainlink_damages() -> File:
     """The labels of Data Streams."""
     file = File("chainlink-damage")
@@ -141,6 +151,9 @@ def chainlink_damages() -> File:
             for damage in _numbers(label)
             for name in _names(CHAINLINK, label)
         ]
+        if label.name == IN_THE_FRAME:
+            _add_frame(file, label, made[0][1])
+            continue
         for raw, calls in _grouped(made).items():
             file.payload(_CHAINLINK_FLAGS[label.name], f"{label.name}: {label.meaning}", raw,
                          _given(calls))  # fmt: skip

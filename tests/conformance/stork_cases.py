@@ -200,41 +200,50 @@ def _size_cases(file: File) -> None:
 
 
 def _versioned_cases(file: File) -> None:
-    sizes_fit = {0: 9, 1: 9, 2: 6, 3: 18}
     for mask in range(4):
         for count in (0, 1, 3):
             content = versioned(mask, *[(at, at * 5 - 3, at) for at in range(count)])
-            fits = (len(content) - HEAD) % ASSET == 0
-            add(file, "StorkVersioned StorkMask StorkVersionedCall",
-                 f"mask {mask}, {count} assets", update(content),
-                 calls(GOOD if fits else both(INVALID_PAYLOAD), odd=True))  # fmt: skip
-        del count
+            _versioned(file, f"mask {mask}, {count} assets", content)
+    # Four more bytes of head: with these assets the whole is as long as a plain body.
+    for mask, count in ((0, 7), (3, 14)):
+        content = versioned(mask, *[(at, 1, 1) for at in range(count)])
+        assert _fits(content), mask
+        _versioned(file, f"mask {mask}, {count} assets: as long as a plain body", content)
     for status in (0, 1, 2, 3, 4, 0xFE, 0xFF):
         add(file, "StorkVersioned StorkStatus", f"a market status of 0x{status:02x}",
-             update(versioned(3, (7, 5, status))), None)  # fmt: skip
+            update(versioned(3, (7, 5, status))), None)  # fmt: skip
+    for taxonomy in (0xFF00, 0xFF02, 0xFFFF):
+        add(file, "StorkTaxonomy StorkPlain", f"a plain body with taxonomy 0x{taxonomy:04x}",
+            update(body(ONE, taxonomy=taxonomy)), calls(), layout="plain")  # fmt: skip
+    _refused_cases(file)
+
+
+def _fits(content: bytes) -> bool:
+    """Whether a body has a size that the contracts take."""
+    return (len(content) - HEAD) % ASSET == 0
+
+
+def _versioned(file: File, comment: str, content: bytes) -> None:
+    """A versioned body, which the contracts read as a plain one if its size allows that."""
+    answers = GOOD if _fits(content) else both(INVALID_PAYLOAD)
+    add(file, "StorkVersioned StorkMask StorkVersionedCall", comment, update(content),
+        calls(answers, odd=True))  # fmt: skip
+
+
+def _refused_cases(file: File) -> None:
+    """Versioned bodies that are none."""
     for version in (0, 1, 3, 0xFF):
         add(file, "StorkVersioned StorkUnknownVersion", f"version {version}",
-             update(versioned(1, (7, 5, None), version=version)), None)  # fmt: skip
+            update(versioned(1, (7, 5, None), version=version)), None)  # fmt: skip
     for mask in (4, 5, 0x8001, 0xFFFF):
         raw = update(b"\xff\x02" + mask.to_bytes(2, "big") + body(ONE))
         add(file, "StorkVersioned StorkUnknownVersion", f"mask 0x{mask:04x}", raw, None)
-    for spare in (-1, 1):
-        whole = update(versioned(3, (7, 5, 1))) + b"\0"
-        raw = whole[: len(whole) - 1 + spare]
-        add(file, "StorkVersioned StorkLength", f"{spare:+} bytes", raw, None)
+    whole = update(versioned(3, (7, 5, 1)))
+    for words, raw in (("a byte less", whole[:-1]), ("a byte more", whole + b"\0")):
+        add(file, "StorkVersioned StorkLength", words, raw, None)
     for size in (66, 69, 78):
         add(file, "StorkVersioned StorkLength", f"the first {size} bytes of a versioned update",
-             update(versioned(3))[:size], None)  # fmt: skip
-    # Four more bytes of head: with these assets the whole is as long as a plain body.
-    for mask, count in sizes_fit.items():
-        content = versioned(mask, *[(at, 1, 1) for at in range(count)])
-        if (len(content) - HEAD) % ASSET == 0:
-            add(file, "StorkVersionedCall StorkTaxonomy",
-                 f"mask {mask}, {count} assets: as long as a plain body", update(content),
-                 calls(GOOD, odd=True))  # fmt: skip
-    for taxonomy in (0xFF00, 0xFF02, 0xFFFF):
-        add(file, "StorkTaxonomy StorkPlain", f"a plain body with taxonomy 0x{taxonomy:04x}",
-             update(body(ONE, taxonomy=taxonomy)), calls(), layout="plain")  # fmt: skip
+            update(versioned(3))[:size], None)  # fmt: skip
 
 
 # --- the contracts --------------------------------------------------------------------------------

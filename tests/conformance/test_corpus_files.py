@@ -33,7 +33,7 @@ from payloads.conformance import (
 )
 from payloads.errors import Misuse
 from tests.conformance import archive, make
-from tests.conformance.building import File
+from tests.conformance.building import File, question
 from tests.conformance.flags import FLAGS
 from tests.conformance.layouts import INFERRED, LAYOUTS
 from tests.conformance.runners import ours
@@ -58,13 +58,16 @@ def test_the_files_are_what_the_script_makes() -> None:
 def test_every_rule_has_cases_and_every_flag_is_a_rule() -> None:
     used = Counter(flag for case in CORPUS.cases for flag in case.flags)
     assert set(used) == set(FLAGS)
-    assert [row["flag"] for row in CORPUS.index["flags"]] == list(FLAGS)
+    assert [row.flag for row in CORPUS.index.flags] == list(FLAGS)
     readme = (make.HOME / "README.md").read_text(encoding="utf-8")
     assert all(f"| `{flag}` |" in readme for flag in FLAGS)
 
 
 def test_every_case_is_of_one_piece() -> None:
     assert len({case.id for case in CORPUS.cases}) == len(CORPUS.cases)
+    for file in made():
+        for case in file.cases:
+            assert case.id == f"{file.name}-{question(case).hex()}"
     for case in CORPUS.cases:
         assert case.comment, case.id
         if case.form != "bulk":
@@ -192,7 +195,7 @@ def _scored(case: dict[str, Any], answer: dict[str, Any] | None) -> list[Mark]:
 def test_answers_that_are_none_are_named_by_their_line() -> None:
     name, answers = read_answers(['{"decoder": "mine"}', "", '{"id": "a", "skip": "b"}'])
     assert (name, set(answers)) == ("mine", {"a"})
-    for line in ("no JSON", "[]", '{"decoded": {}}', '{"id": "a", "verdicts": [5]}'):
+    for line in ("no JSON", "[]", '{"decoded": {}}', '{"id": "a", "verdicts": [5]}', "[" * 100_000):
         with pytest.raises(Misuse, match="line 2"):
             read_answers(["", line])
 
@@ -200,9 +203,19 @@ def test_answers_that_are_none_are_named_by_their_line() -> None:
 def test_a_corpus_of_another_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Misuse, match="no corpus"):
         corpus(tmp_path)
-    (tmp_path / "corpus.json").write_text('{"version": "2.0"}')
-    with pytest.raises(Misuse, match="another format"):
-        _ = corpus(tmp_path).cases
+    odd = {"id": "x", "flags": [], "comment": "", "form": "report", "input": "0x", "result": "?"}
+    (tmp_path / "odd.jsonl").write_bytes(msgspec.json.encode(odd))
+    for text, why in (
+        ('{"version": "2.0", "files": {}}', "another format"),
+        ('{"version": 1}', "no file of a corpus"),
+        ("\udcff{", "no file of a corpus"),
+        ('{"version": "1.0", "files": {"gone.jsonl": 1}}', "no file of a corpus"),
+        ('{"version": "1.0", "files": {"corpus.json": 1}}', "corpus.json, line 1"),
+        ('{"version": "1.0", "files": {"odd.jsonl": 1}}', "no such result"),
+    ):
+        (tmp_path / "corpus.json").write_text(text, errors="surrogateescape")
+        with pytest.raises(Misuse, match=why):
+            _ = corpus(tmp_path).cases
 
 
 # --- how it is delivered --------------------------------------------------------------------------
@@ -228,3 +241,14 @@ def test_the_wheel_has_it_where_the_package_looks() -> None:
     }
     assert "fixtures" in targets["sdist"]["include"]
     assert folder() == ROOT / "fixtures" / "conformance"
+
+
+def test_an_answer_of_any_depth_is_scored() -> None:
+    case = {"result": "valid", "decoded": {"a": "1"}}
+    for depth in (10, 300, 900):
+        deep: Any = "1"
+        for _ in range(depth):
+            deep = {"a": [deep]}
+        assert [mark.word for mark in _scored(case, {"decoded": {"a": [deep]}})] == [
+            "reads otherwise"
+        ]

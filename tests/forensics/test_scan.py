@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import fcntl
 import gzip
 import json
 import lzma
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -211,16 +213,29 @@ def test_a_scan_goes_on_where_it_stopped(
     kit.same_tables(again, whole)
 
 
+def _states(folder: Path) -> Path:
+    folder.mkdir()
+    for name, state in zip(("chainlink", "stork"), STATES, strict=True):
+        (folder / f"{name}.json").write_text(json.dumps(state.to_dict()))
+    return folder
+
+
+def _ledger(out: Path) -> dict[str, int]:
+    """The parts that are finished, and when they were."""
+    return {each.name: each.stat().st_mtime_ns for each in out.glob("parts/*.json")}
+
+
+def _same_but_for_names_of_states(found: forensics.Scan, whole: forensics.Scan) -> None:
+    for name in MAPPED:
+        mine, theirs = found.table(name), whole.table(name)
+        columns = [each for each in mine.schema.names if each != "state"]
+        assert mine.select(columns).equals(theirs.select(columns)), name
+
+
 def test_a_scan_that_is_killed_goes_on(
     capture: Path, whole: forensics.Scan, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
-    for name, state in zip(("chainlink", "stork"), STATES, strict=True):
-        (tmp_path / f"{name}.json").write_text(json.dumps(state.to_dict()))
-    states = tmp_path / "states"
-    states.mkdir()
-    for name in ("chainlink", "stork"):
-        (tmp_path / f"{name}.json").rename(states / f"{name}.json")
+    out, states = tmp_path / "out", _states(tmp_path / "states")
     code = (
         "import sys; from payloads import forensics; "
         "forensics.scan(sys.argv[1], state=sys.argv[2], out=sys.argv[3], jobs=2, part_bytes=15_000)"
@@ -229,21 +244,67 @@ def test_a_scan_that_is_killed_goes_on(
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=environment, start_new_session=True) as process:
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and len(list(out.glob("parts/*.json"))) < 3:
+        while time.monotonic() < deadline and len(_ledger(out)) < 3:
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
-    done = {each.name: each.stat().st_mtime_ns for each in out.glob("parts/*.json")}
+    done = _ledger(out)
     assert done
     assert not forensics.Scan(out).complete
     (out / "frames" / ".00000-00003.unfinished").write_bytes(b"half")
     found = forensics.scan(capture, state=states, out=out, jobs=1, part_bytes=15_000)
-    after = {each.name: each.stat().st_mtime_ns for each in out.glob("parts/*.json")}
-    assert done.items() <= after.items()
+    assert done.items() <= _ledger(out).items()
     assert not list(out.rglob(".*.unfinished"))
-    for name in MAPPED:
-        mine, theirs = found.table(name), whole.table(name)
-        columns = [each for each in mine.schema.names if each != "state"]
-        assert mine.select(columns).equals(theirs.select(columns)), name
+    _same_but_for_names_of_states(found, whole)
+
+
+# The command in small parts, each of which takes a moment, with this terminal as its own.
+SLOW_COMMAND = """
+import fcntl, termios, time
+from payloads.cli.main import main
+from payloads.forensics import run
+run.scan.__kwdefaults__["part_bytes"], run._EVERY, run._READ = 5_000, 0, 4_096
+told = run._Running._finished
+run._Running._finished = lambda self, done: (time.sleep(0.05), told(self, done))
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+main()
+"""
+BAR = re.compile(
+    rb"\[#*\.*\] +(\d+)%  [\d.]+ k?B of [\d.]+ kB, [\d,]+ frames, [\d,]+ a second, \d+:\d\d left"
+)
+
+
+def test_the_progress_on_a_terminal_and_ctrl_c(
+    capture: Path, whole: forensics.Scan, tmp_path: Path
+) -> None:
+    """Bytes, frames, rate and the time left; the same command goes on, and does no part twice."""
+    out, states = tmp_path / "out", _states(tmp_path / "states")
+    arguments = [str(capture), "--state", str(states), "-o", str(out), "--no-findings", "--no-page"]
+    controller, end = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW_COMMAND, "scan", *arguments, "-j", "2"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, start_new_session=True,
+        stdin=end, stdout=end, stderr=end,
+    ) as process:  # fmt: skip
+        os.close(end)
+        said, pressed = b"", False
+        with contextlib.suppress(OSError):  # nobody has the terminal any more
+            while piece := os.read(controller, 4096):
+                said += piece
+                if not pressed and len(set(BAR.findall(said))) >= 2:
+                    pressed = bool(os.write(controller, b"\x03"))
+        assert process.wait(20) == 130, said
+    os.close(controller)
+    assert said.rstrip().endswith(b"interrupted: the same command goes on from here"), said
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    done = _ledger(out)
+    whole_count = len(list(parts.cut(0, [capture.read_bytes()], False, 5_000)))
+    assert 2 <= len(done) < whole_count
+    found = forensics.scan(capture, state=states, out=out, jobs=1, part_bytes=5_000)
+    assert found.complete
+    assert done.items() <= _ledger(out).items()
+    assert len(_ledger(out)) == whole_count
+    _same_but_for_names_of_states(found, whole)
 
 
 def test_a_worker_that_dies_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,11 +21,12 @@ from click.testing import CliRunner, Result
 import payloads
 from payloads import PayloadError, State, simulators
 from payloads.capture.frames import Frame
-from payloads.capture.importers.any_file import import_records
+from payloads.capture.importers.any_file import import_frames, import_records
 from payloads.capture.writer import CaptureWriter
 from payloads.cli.main import main
 from payloads.live import connect
 from payloads.recognise import Decoded
+from tests.capture.packets import Packets, opened, websocket
 from tests.docs_code import ROOT
 
 SECONDS = 4.0
@@ -37,6 +38,9 @@ FAULTS: dict[str, dict[str, Any]] = {
     "qfex": {"rate": 10, "misbehave": "reorder@20"},
 }
 OTHERS = ("chrome.har", "mitmproxy.flow", "websocat.log")
+PACKETS: tuple[str, ...] = ("packets.pcapng",) if shutil.which("tshark") else ()
+# So many of Stork's updates were seen on the wire, too, a moment later.
+WIRETAPPED = 10
 
 
 async def capture_all(folder: Path) -> dict[str, State]:
@@ -71,9 +75,23 @@ class Trial:
             (self.states / f"{name}.json").write_text(json.dumps(state.to_dict()))
         for other in OTHERS:
             shutil.copy(ROOT / "tests" / "capture" / "fixtures" / other, self.captures)
+        for name in PACKETS:
+            (self.captures / name).write_bytes(wiretapped(self.captures / "stork.jsonl.gz"))
         self.scanned = run("scan", self.captures, "--state", self.states, "-o", self.out, "-j", "1")
         self.said = run("report", self.out, "--no-html")
         self.figures = json.loads(run("report", "--json", self.out).stdout)
+
+
+def wiretapped(capture: Path) -> bytes:
+    """Packets with the first updates of a capture, received again in two segments each."""
+    frames = (frame for frame in import_frames(capture) if frame.direction == "in")
+    first = [frame for frame in frames if b"signed_ecdsa" in frame.raw][:WIRETAPPED]
+    assert len(first) == WIRETAPPED
+    packets = Packets(first[-1].at)
+    tcp = opened(packets, host="fast.jp.stork-oracle.network")
+    for frame in first:
+        tcp.send(False, websocket(1, frame.raw), 100)
+    return packets.content
 
 
 def run(*arguments: Any) -> Result:
@@ -116,7 +134,7 @@ def plainly(trial: Trial) -> Iterator[Seen]:
 
 def test_everything_was_read(trial: Trial) -> None:
     inputs = {Path(each["path"]).name: each for each in trial.figures["scan"]["list"]}
-    assert set(inputs) == {*(f"{name}.jsonl.gz" for name in FAULTS), *OTHERS}
+    assert set(inputs) == {*(f"{name}.jsonl.gz" for name in FAULTS), *OTHERS, *PACKETS}
     for name, source in inputs.items():
         assert source["frames"] > 0, (name, source)
     venues = {row["venue"] for row in trial.figures["frames"]["venues"]}
@@ -173,6 +191,16 @@ def test_for_how_long_was_each_feed_silent(trial: Trial) -> None:
             assert row["silence_ns"] == max(b - a for a, b in itertools.pairwise(at))
     longest = max(row["silence_ns"] or 0 for row in trial.figures["feeds"]["list"])
     assert longest > 10**9, "the venue was silent for 1.2 s"
+
+
+@pytest.mark.skipif(not PACKETS, reason="tshark is not installed (Debian's package tshark)")
+def test_what_was_on_the_wire_was_relayed_twice(trial: Trial) -> None:
+    seen = list(plainly(trial))
+    wired = {each.key for each in seen if each.path == PACKETS[0]}
+    assert len(wired) > WIRETAPPED // 2, "damaged and doubled ones are among them"
+    assert wired <= {each.key for each in seen if each.path == "stork.jsonl.gz"}
+    ran = run("diff", "--json", trial.captures / "stork.jsonl.gz", trial.captures / PACKETS[0])
+    assert json.loads(ran.stdout)["both"]["count"] == len(wired)
 
 
 def test_the_planted_kinds_are_found(trial: Trial) -> None:

@@ -11,6 +11,7 @@ from hypothesis.errors import InvalidArgument
 from hypothesis.stateful import run_state_machine_as_test
 
 from payloads.capture.frames import Delivery
+from payloads.capture.writer import CaptureWriter
 from payloads.live import Connection
 from payloads.simulators.venues.chainlink import FEEDS
 from payloads.strategies import connection_machine
@@ -42,7 +43,7 @@ def run(machine: type[ConnectionMachine], how: settings = FIND) -> None:
 PRIVATE = Channel.of("accountPositionUpdate", "inclusionPreconf")
 
 
-class OfLogin(connection_machine("ethgas")):  # type: ignore[misc]
+class OfLogin(connection_machine("ethgas", lifetime=600)):  # type: ignore[misc]
     """A session that logs in over HTTP, and whose tokens end."""
 
     def make_session(self, simulator: Any) -> Session:
@@ -71,7 +72,7 @@ OURS: dict[str, type[ConnectionMachine]] = {
 
 @pytest.mark.parametrize("name", OURS)
 def test_our_sessions_hold(name: str) -> None:
-    run(OURS[name], settings(HOW, max_examples=15))
+    run(OURS[name], settings(HOW, max_examples=10))
 
 
 # --- planted bugs ---------------------------------------------------------------------------------
@@ -209,6 +210,16 @@ def test_a_connection_that_stops_without_a_word_is_found(
 
     with pytest.raises(AssertionError, match=f"^alive: {words}"):
         run(Machine)
+
+
+def test_a_capture_that_lacks_a_frame_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    write = CaptureWriter.frame
+    monkeypatch.setattr(
+        CaptureWriter, "frame",
+        lambda self, frame: write(self, frame) if frame.connection == 1 else None,
+    )  # fmt: skip
+    with pytest.raises(AssertionError, match=r"^frames: the capture does not have message "):
+        run(OURS["stork"])
 
 
 # --- its use --------------------------------------------------------------------------------------

@@ -141,11 +141,11 @@ def node_at(now: int) -> Any:
 
 @pytest.mark.parametrize("generation", ALL)
 def test_our_guard_is_a_careful_keeper(generation: str) -> None:
-    run(keeper_machine(Guarded, generation=generation), settings(HOW, max_examples=8))
+    run(keeper_machine(Guarded, generation=generation), settings(HOW, max_examples=6))
 
 
 def test_a_keeper_without_a_bug_passes() -> None:
-    run(keeper_machine(Careful), settings(HOW, max_examples=25))
+    run(keeper_machine(Careful), settings(HOW, max_examples=12))
 
 
 # --- planted bugs ---------------------------------------------------------------------------------
@@ -155,7 +155,6 @@ def test_a_keeper_without_a_bug_passes() -> None:
     ("bug", "generation", "check"),
     [
         ("a stale state", "v0.5.1", "reverts"),
-        ("a stale state", "v0.4.0", "reverts"),
         ("a stale state", STORK, "returned-false"),
         ("ignores the clock", "v0.5.0", "reverts"),
         ("has no margin", "v0.3.0", "reverts"),

@@ -56,7 +56,7 @@ def _outcome(call: Call, found: Outcome) -> tuple[str, str | None]:
     return ACCEPTED, None
 
 
-@pytest.mark.parametrize("name", CORPUS.index["files"])
+@pytest.mark.parametrize("name", CORPUS.index.files)
 def test_the_contracts_do_what_the_corpus_says(name: str) -> None:
     wrong = []
     for case in CORPUS.cases_of(name):

@@ -9,6 +9,7 @@ is its simulator, in memory: there is no socket, and the event loop's clock jump
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
 import re
@@ -21,11 +22,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from payloads import simulators
 from payloads.capture import redaction
-from payloads.capture.frames import Delivery, Frame, Incident, Retrying, Unreachable
+from payloads.capture.frames import Delivery, Frame, Retrying, Unreachable
+from payloads.capture.reader import read_frames
 from payloads.capture.writer import CaptureWriter
 from payloads.errors import Misuse, Refused, elide
 from payloads.live.connection import Connection
-from payloads.simulators.http import answer
 from payloads.simulators.in_memory import InMemory, Socket
 from payloads.strategies.arguments import check_choice, wrong
 from payloads.strategies.machines.virtual_time import VirtualLoop
@@ -43,7 +44,7 @@ CHECKS: dict[str, str] = {
 _BEGINNING = 1_700_000_000 * 10**9
 _CODES = (1000, 1001, 1008, 1011, 1012, 1013, 4000, 4001)
 _STATUSES = (503, 500, 502, 429, 404, 403, 401, 400)
-_WAITS = (1, 0.01, 5, 30, 60, 600, 3700)
+_WAITS = (1, 0.01, 5, 30, 60, 600)
 # Longer than every pause that a client makes before it dials again.
 _PATIENCE = 900
 # As many deliveries as wait for the reader, so that a slow reader stops the socket soon.
@@ -62,17 +63,14 @@ class KeptRecorder:
     def __init__(self, writer: CaptureWriter) -> None:
         self._writer = writer
         self.heard: list[tuple[str, bytes]] = []
-        self.last = ""
-        self.connection, self.learn = writer.connection, writer.learn
+        self.connection, self.learn, self.incident = (
+            writer.connection, writer.learn, writer.incident
+        )  # fmt: skip
 
     def frame(self, frame: Frame) -> None:
         if frame.direction == "in" and frame.is_message:
             self.heard.append((frame.opcode, frame.raw))
         self._writer.frame(frame)
-
-    def incident(self, incident: Incident) -> None:
-        self.last = incident.what
-        self._writer.incident(incident)
 
 
 class _Log(logging.Handler):
@@ -185,6 +183,7 @@ class ConnectionMachine(RuleBasedStateMachine):
         try:
             if not self._failed and hasattr(self, "connection"):
                 self.recover()
+                self._check_capture()
         finally:
             self._stop()
 
@@ -274,9 +273,7 @@ class ConnectionMachine(RuleBasedStateMachine):
     @rule(status=st.sampled_from(_STATUSES), times=st.integers(1, 3), requests=st.booleans())
     def refuse(self, status: int, times: int, requests: bool) -> None:
         """The next dials, or the next requests, are answered with a status."""
-        refusal = answer(status, {"error": "refused"})
-        what = "request" if requests else "dial"
-        self.simulator._refusals[what] += [refusal] * times
+        self._do(lambda: self.simulator.refuse(status, times=times, requests=requests))
 
     @rule(times=st.integers(1, 3))
     def vanish(self, times: int) -> None:
@@ -296,9 +293,7 @@ class ConnectionMachine(RuleBasedStateMachine):
     @rule()
     def recover(self) -> None:
         """Nothing is wrong any more: in the end the client is connected, or has stopped."""
-        for waiting in self.simulator._refusals.values():
-            waiting.clear()
-        self.world.unreachable = 0
+        self.world.heal()
         self._do(self.reading.set)
         self._do(lambda: None, _PATIENCE)
         if self.is_over:
@@ -365,6 +360,16 @@ class ConnectionMachine(RuleBasedStateMachine):
         reads = self.reading.is_set() or self.is_over
         if self._handled != (handed if reads else handed[: len(self._handled)]):
             self._fails("frames", "the handler did not get " + _difference(self._handled, handed))
+
+    def _check_capture(self) -> None:
+        self._file.seek(0)
+        frames = [frame for frame in read_frames(self._file) if frame.direction == "in"]
+        kept = [b"" if frame.redacted else frame.raw for frame in frames if frame.is_message]
+        # Credentials were taken out of the others.
+        pairs = itertools.zip_longest(kept, self.world.handed, fillvalue=None)
+        if any(one is None or two is None or one not in (b"", two[1]) for one, two in pairs):
+            handed = [data for _, data in self.world.handed]
+            self._fails("frames", "the capture does not have " + _difference(kept, handed))
 
     def _check_events(self) -> None:
         for raw, events in self._told:

@@ -184,6 +184,7 @@ class Redactor:
         self._given = dict.fromkeys(filter(None, map(_worth_hiding, secrets)))
         self._secrets: dict[Secret, None] = {}
         self._texts: dict[Secret, None] = {}
+        self._known: list[_Known] = []
         self._learn()
 
     def add(self, secret: Secret | str | None) -> None:
@@ -191,8 +192,11 @@ class Redactor:
         newest = self._secrets if isinstance(secret, Secret) else self._texts
         if hidden is None:
             return
+        is_known = hidden in newest
         newest.pop(hidden, None)
         newest[hidden] = None
+        if is_known:  # a connection adds what its session holds at every dial, request and incident
+            return
         if len(newest) > self.MOST:
             del newest[next(iter(newest))]
         self._learn()
@@ -201,7 +205,8 @@ class Redactor:
         values = [secret.reveal() for secret in self._given | self._secrets | self._texts]
         # As forms write it, a space is a plus.
         texts = dict.fromkeys(text for value in values for text in (value, value.replace(" ", "+")))
-        self._known = [_Known.of(text) for text in texts]
+        before = {known.text: known for known in self._known}
+        self._known = [before.get(text) or _Known.of(text) for text in texts]
         # Most backslashes are before quotes, which few credentials have.
         short = {_SHORT[char] for char in set().union(*values) if char in _SHORT}
         telling = ["\\u", *short] if values else []

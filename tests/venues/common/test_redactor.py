@@ -14,6 +14,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from payloads.venues.common import redactor as redactor_module
 from payloads.venues.common.redactor import LARGE, LAYERS, MOST, REDACTED, Redactor, Secret
 
 KEY = "KCn9rlqILiifROYfgpG+Rtvg/zSCJa"
@@ -256,3 +257,34 @@ def test_a_large_message_with_a_few_escapes_is_read() -> None:
     redactor, message = Redactor(Secret(KEY)), "x" * LARGE + "%41"
     assert redactor.clean(message) is message
     assert redactor.clean(message + quote(KEY, safe="")) == message + REDACTED
+
+
+def test_a_credential_that_is_known_costs_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection adds all that its session holds at every dial, request and incident."""
+    worked: list[str] = []
+    of = redactor_module._Known.of
+
+    def counted(text: str) -> redactor_module._Known:
+        worked.append(text)
+        return of(text)
+
+    monkeypatch.setattr(redactor_module._Known, "of", counted)
+    tokens = [f"token number {number} of a session" for number in range(20)]
+    redactor = Redactor(Secret("the password"))
+    for _ in range(10):
+        for token in tokens:
+            redactor.add(Secret(token))
+    assert sorted(worked) == sorted({*tokens, *(token.replace(" ", "+") for token in tokens),
+                                     "the password", "the+password"})  # fmt: skip
+    assert redactor.clean(f"not {tokens[3]}!") == "not [redacted]!"
+
+
+def test_a_credential_that_is_added_again_is_among_the_newest() -> None:
+    redactor = Redactor()
+    redactor.add(Secret("the first of many"))
+    for number in range(Redactor.MOST - 1):
+        redactor.add(Secret(f"one of many: {number}"))
+    redactor.add(Secret("the first of many"))
+    redactor.add(Secret("one too many"))
+    assert redactor.clean("the first of many") == "[redacted]"
+    assert redactor.clean("one of many: 0") == "one of many: 0"
