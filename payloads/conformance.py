@@ -98,12 +98,14 @@ class Index(Record, frozen=True):
 
 
 _Read = TypeVar("_Read")
+# What JSON can do wrong: its text, its shape, its depth.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 def _read(raw: bytes, kind: type[_Read], where: str) -> _Read:
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise Misuse("no file of a corpus", field=where, found=str(error)) from None
 
 
@@ -244,13 +246,13 @@ def _decoding(case: Case, answer: Answer) -> tuple[str, str]:
     return _compared(dict(_flat(case.decoded)), dict(_flat(answer.decoded)))
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Fields by their path; lists of records by index."""
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Fields by their path: those of a report are a record in the record."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from ((f"{name}.{inner}", each) for inner, each in value.items())
         else:
-            yield prefix + name, value
+            yield name, value
 
 
 def _compared(expected: dict[str, Any], found: dict[str, Any]) -> tuple[str, str]:
@@ -264,7 +266,10 @@ def _compared(expected: dict[str, Any], found: dict[str, Any]) -> tuple[str, str
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value)
+    try:
+        text = json.dumps(value)
+    except RecursionError:
+        return "too deep"
     return text if len(text) <= 40 else f"{text[:18]}…{text[-18:]}"
 
 
@@ -302,7 +307,7 @@ def read_answers(lines: Iterable[str]) -> tuple[str, dict[str, Answer]]:
                 name = str(record["decoder"])
                 continue
             answer = msgspec.convert(record, Answer)
-        except msgspec.MsgspecError as error:
+        except _UNREADABLE as error:
             raise Misuse("no answer", field=f"line {number}", expected="a JSON object with an id",
                          found=str(error)) from None  # fmt: skip
         answers[answer.id] = answer

@@ -283,6 +283,14 @@ def test_updates_without_assets_are_read_the_fast_way_if_they_are_named(
     assert len(singles) == 0
 
 
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 66, 67, 74, 75, 78, 79])
+def test_bytes_that_end_anywhere_are_updates_or_errors_both_ways(size: int) -> None:
+    for raw in (b"\1" * size, (b"\1" * 65 + b"\xff\2\0\1" + b"\1" * 10)[:size]):
+        assert_equal_tables(
+            *both_ways(lambda raw=raw: columns.decode([raw] * 2, form="signed_ecdsa"))
+        )
+
+
 @pytest.mark.parametrize("mask", [None, 0, 1, 2, 3])
 @pytest.mark.parametrize("form", [None, "signed_ecdsa"])
 def test_updates_with_a_part_of_an_asset_are_errors(mask: int | None, form: Any) -> None:

@@ -366,6 +366,27 @@ def test_the_first_item_of_a_slow_source_is_handed_over_when_it_comes() -> None:
     assert list(found) == []
 
 
+def test_an_item_waits_for_another_also_less_than_a_second() -> None:
+    def slow() -> Iterator[int]:
+        yield 1
+        time.sleep(0.02)
+        yield 2
+
+    # A busy machine may sleep too long, but not each time.
+    assert any(next(pieces(slow(), 100, max_wait=0.9)) == [1, 2] for _ in range(5))
+
+
+def test_a_stream_ends_with_its_source() -> None:
+    found: list[list[int]] = []
+    reading = threading.Thread(
+        target=lambda: found.extend(pieces([1, 2, 3], 2, max_wait=0.01)), daemon=True
+    )
+    reading.start()
+    reading.join(30)
+    assert not reading.is_alive()
+    assert [each for piece in found for each in piece] == [1, 2, 3]
+
+
 def test_a_quiet_source_does_not_hold_verdicts_back() -> None:
     more = threading.Event()
 

@@ -134,7 +134,7 @@ class Cluster:
 
 
 def _ray() -> Any:
-    # A worker imports what this process has, so that all have the same version of it.
+    # Otherwise Ray tells its makers that it is used.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray

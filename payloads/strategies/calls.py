@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
+from typing import Any
+
 from hypothesis import strategies as st
 
 from payloads.testing.damage import NONE, Damage
@@ -15,6 +18,13 @@ EXTRA = st.sampled_from((0, 1, 10**9))
 NUMBER = st.integers(0, 2**16 - 1)
 
 
+@lru_cache(maxsize=1024)
+def choice(values: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+    """One of these values. Hypothesis looks at each new strategy, so each is made once."""
+    return st.sampled_from(values)
+
+
+@cache
 def damage_named(name: str) -> st.SearchStrategy[Damage]:
     """A damage with this label, and any numbers."""
     if name == NONE:

@@ -41,4 +41,10 @@ def chain_states(
     fitting = [one for one in known if fees is None or fees in system_of(one).fees(one)]
     if not fitting:
         raise wrong("chain_states", "fees", fees, f"none, or another generation than {generation}")
-    return st.one_of([system_of(one).states(one, network, fees, "") for one in fitting])
+    return st.one_of([_states(one, network, fees) for one in fitting])
+
+
+@st.composite
+def _states(draw: st.DrawFn, generation: str, network: Network | None, fees: str | None) -> State:
+    state: State = system_of(generation).draw_state(draw, generation, network, fees, "")
+    return state

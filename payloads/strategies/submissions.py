@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from payloads.strategies.arguments import check_type, wrong
+from payloads.strategies.calls import choice
 from payloads.strategies.states import generations_for
 from payloads.strategies.systems import Network, system_of, trusts
 from payloads.testing.damage import NONE
@@ -39,18 +40,17 @@ def _submissions(
     good: tuple[_Choice, ...],
     bad: tuple[tuple[_Choice, ...], ...],
 ) -> Submission:
-    several = good if good and (not bad or draw(_OF_FIVE) < 2) else draw(st.sampled_from(bad))
+    several = good if good and (not bad or draw(_OF_FIVE) < 2) else draw(choice(bad))
     # The label before the state: otherwise a label that few states show would be rare.
-    name, generations = draw(st.sampled_from(several))
-    generation = draw(st.sampled_from(generations))
+    name, generations = draw(choice(several))
+    generation = draw(choice(generations))
     system = system_of(generation)
     signs: Any = network
     if state is None:
         signs = network or draw(system.networks())
         needs = system.labels.known[name].needs
-        state = draw(system.states(generation, signs, None, needs))
-    made: Submission = draw(system.submission(state, signs, name))
-    return made
+        state = system.draw_state(draw, generation, signs, None, needs)
+    return system.draw_submission(draw, state, signs, name)
 
 
 _OF_FIVE = st.integers(0, 4)

@@ -12,10 +12,10 @@ from payloads.chainlink.state import GENERATIONS
 from payloads.stork.state import STORK, STORK_MULTISIGNER
 from payloads.strategies.chainlink import calls as chainlink_calls
 from payloads.strategies.chainlink.signed import oracle_networks
-from payloads.strategies.chainlink.states import chainlink_states, fees_of
+from payloads.strategies.chainlink.states import chainlink_state, fees_of
 from payloads.strategies.stork import calls as stork_calls
 from payloads.strategies.stork.signed import stork_signers
-from payloads.strategies.stork.states import stork_states
+from payloads.strategies.stork.states import stork_state
 from payloads.testing.chainlink.damage import LABELS as CHAINLINK_LABELS
 from payloads.testing.damage import Labels
 from payloads.testing.networks import InsecureTestNetwork, InsecureTestStorkSigner
@@ -35,12 +35,13 @@ class SystemStrategies:
     labels: Labels
     signs: type[Any]
     networks: Callable[[], st.SearchStrategy[Any]]
-    # Of a generation, a network, a kind of fees or None, and what the state must have.
-    states: Callable[[str, Any, str | None, str], st.SearchStrategy[Any]]
+    # Of a generation, a network, a kind of fees or None, and what the state must have. These two
+    # draw, and are no strategies: a new strategy for each state and network would cost more.
+    draw_state: Callable[[st.DrawFn, str, Any, str | None, str], Any]
     # The kinds of fees that the contracts of a generation can have.
     fees: Callable[[str], tuple[str, ...]]
     # A call of a state's contract, signed by a network, with the label of this name.
-    submission: Callable[[Any, Any, str], st.SearchStrategy[Submission]]
+    draw_submission: Callable[[st.DrawFn, Any, Any, str], Submission]
     # The addresses that may sign, of a network and by a state.
     addresses: Callable[[Any], tuple[str, ...]]
     trusted: Callable[[Any], set[bytes]]
@@ -59,11 +60,9 @@ SYSTEMS = (
         labels=CHAINLINK_LABELS,
         signs=InsecureTestNetwork,
         networks=oracle_networks,
-        states=lambda generation, network, fees, need: chainlink_states(
-            network, generation, fees, need
-        ),
+        draw_state=chainlink_state,
         fees=fees_of,
-        submission=chainlink_calls.submission,
+        draw_submission=chainlink_calls.submission,
         addresses=lambda network: network.signers,
         trusted=_chainlink_trusted,
         world="payloads.strategies.chainlink.world:ChainlinkWorld",
@@ -74,9 +73,9 @@ SYSTEMS = (
         labels=STORK_LABELS,
         signs=InsecureTestStorkSigner,
         networks=stork_signers,
-        states=lambda generation, signer, fees, need: stork_states(signer, generation, need),
+        draw_state=stork_state,
         fees=lambda generation: (),
-        submission=stork_calls.submission,
+        draw_submission=stork_calls.submission,
         addresses=lambda signer: (signer.address,),
         trusted=lambda state: set(state.trusted),
         world="payloads.strategies.stork.world:StorkWorld",

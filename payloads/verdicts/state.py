@@ -113,6 +113,8 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
 
         Each on its own: what a key may hold depends on the contract, and on no other key.
         """
+        if not self.history:
+            return
         record = self.to_dict()
         bare = {key: record[key] for key in self._required()}
         state = self._read(bare)

@@ -195,7 +195,7 @@ def _scored(case: dict[str, Any], answer: dict[str, Any] | None) -> list[Mark]:
 def test_answers_that_are_none_are_named_by_their_line() -> None:
     name, answers = read_answers(['{"decoder": "mine"}', "", '{"id": "a", "skip": "b"}'])
     assert (name, set(answers)) == ("mine", {"a"})
-    for line in ("no JSON", "[]", '{"decoded": {}}', '{"id": "a", "verdicts": [5]}'):
+    for line in ("no JSON", "[]", '{"decoded": {}}', '{"id": "a", "verdicts": [5]}', "[" * 100_000):
         with pytest.raises(Misuse, match="line 2"):
             read_answers(["", line])
 
@@ -241,3 +241,14 @@ def test_the_wheel_has_it_where_the_package_looks() -> None:
     }
     assert "fixtures" in targets["sdist"]["include"]
     assert folder() == ROOT / "fixtures" / "conformance"
+
+
+def test_an_answer_of_any_depth_is_scored() -> None:
+    case = {"result": "valid", "decoded": {"a": "1"}}
+    for depth in (10, 300, 900):
+        deep: Any = "1"
+        for _ in range(depth):
+            deep = {"a": [deep]}
+        assert [mark.word for mark in _scored(case, {"decoded": {"a": [deep]}})] == [
+            "reads otherwise"
+        ]

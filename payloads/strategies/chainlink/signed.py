@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import product
 
 from hypothesis import strategies as st
 
 from payloads.chainlink.report import FullReport, decode
 from payloads.chainlink.schemas import Report
 from payloads.strategies.arguments import check_range, check_type, wrong
+from payloads.strategies.calls import choice
 from payloads.strategies.chainlink.reports import SchemaLike, reports, schemas_of
 from payloads.strategies.real import real_payloads
 from payloads.testing.networks import InsecureTestNetwork, network_of
@@ -26,9 +28,21 @@ def any_network(sizes: tuple[int, int]) -> st.SearchStrategy[InsecureTestNetwork
 @st.composite
 def _networks(draw: st.DrawFn, sizes: tuple[int, int]) -> InsecureTestNetwork:
     low, high = sizes
-    size = draw(st.sampled_from(sorted({low, *(n for n in (4, 7, 16, 31) if low <= n <= high)})))
-    f = draw(st.integers(1, (size - 1) // 3))
-    return network_of(draw(st.sampled_from(_SEEDS)), size, f, draw(st.sampled_from((1, 2, 1000))))
+    size = draw(choice(_sizes(low, high)))
+    f, seed, don_id = draw(_FACTS[(size - 1) // 3])
+    return network_of(seed, size, f, don_id)
+
+
+@cache
+def _sizes(low: int, high: int) -> tuple[int, ...]:
+    return tuple(sorted({low, *(n for n in (4, 7, 16, 31) if low <= n <= high)}))
+
+
+# Values of f, seeds and DON ids, by the largest f: one draw instead of three.
+_FACTS = {
+    most: st.sampled_from(tuple(product(range(1, most + 1), _SEEDS, (1, 2, 1000))))
+    for most in range(1, 11)
+}
 
 
 def oracle_networks(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
+from itertools import product
 from typing import Any
 
 from hypothesis import strategies as st
 
 from payloads.chainlink.state import NO_OP, SCALE, V03, V04, V05, V051, ChainlinkState
+from payloads.strategies.calls import choice
 from payloads.strategies.chainlink.reports import feed_ids
 from payloads.strategies.chainlink.signed import oracle_networks
 from payloads.strategies.made import made_state
@@ -26,46 +27,39 @@ def fees_of(generation: str) -> tuple[str, ...]:
     return FEES if generation in _WITH_NO_OP else FEES[:2]
 
 
-@cache
-def _terms(feeds: tuple[str, ...], everywhere: bool) -> st.SearchStrategy[dict[str, Any]]:
-    """The terms of a fee manager that charges. v0.3.0 has no discount for all feeds."""
-    discount = st.fixed_dictionaries(
-        {
-            "feed_id": st.sampled_from((*feeds, None) if everywhere else feeds),
-            "token": st.sampled_from(("link", "native")),
-            "discount": st.sampled_from(SHARES),
-        }
-    )
-    return st.fixed_dictionaries(
-        {
-            "native_surcharge": st.sampled_from(SHARES),
-            "discounts": st.lists(discount, max_size=2),
-        }
-    )
+# Whether a discount is for all feeds, its token, and its share.
+_DISCOUNTS = tuple(product((False, True), ("link", "native"), SHARES))
+_ANY_TERMS = st.tuples(choice(SHARES), st.lists(choice(_DISCOUNTS), max_size=2))
+# v0.3.0 has no discount for all feeds.
+_FEED_TERMS = st.tuples(
+    choice(SHARES), st.lists(choice(tuple(one for one in _DISCOUNTS if not one[0])), max_size=2)
+)
 
 
-@cache
-def chainlink_states(
-    network: InsecureTestNetwork | None, generation: str, fees: str | None, need: str = ""
-) -> st.SearchStrategy[ChainlinkState]:
-    """States of a generation. `need` is what they must have: see `Label.needs`."""
-    return _chainlink_states(network, generation, fees, need)
+def _terms(drawn: tuple[int, list[tuple[bool, str, int]]], feed: str) -> dict[str, Any]:
+    """The terms of a fee manager that charges."""
+    surcharge, discounts = drawn
+    listed = [
+        {"feed_id": None if everywhere else feed, "token": token, "discount": share}
+        for everywhere, token, share in discounts
+    ]
+    return {"native_surcharge": surcharge, "discounts": listed}
 
 
-@st.composite
-def _chainlink_states(
+def chainlink_state(
     draw: st.DrawFn,
-    network: InsecureTestNetwork | None,
     generation: str,
+    network: InsecureTestNetwork | None,
     fees: str | None,
     need: str,
 ) -> ChainlinkState:
+    """A state of a generation. `need` is what it must have: see `Label.needs`."""
     signs = network or draw(oracle_networks())
     keys: dict[str, Any] = {}
     feeds = ("0x" + bytes(draw(feed_ids())).hex(),)
-    kind = "charging" if need == "fees" else fees or draw(st.sampled_from(fees_of(generation)))
+    kind = "charging" if need == "fees" else fees or draw(choice(fees_of(generation)))
     if kind == "charging":
-        keys["fees"] = draw(_terms(feeds, generation != V03))
+        keys["fees"] = _terms(draw(_FEED_TERMS if generation == V03 else _ANY_TERMS), feeds[0])
     elif kind != "none":
         keys["fees"] = kind
     if need == "access" or draw(st.booleans()):
@@ -74,7 +68,7 @@ def _chainlink_states(
         keys["feeds"] = feeds
     if generation == V04:
         applies = ACTIVATIONS[1:] if need == "activation" else ACTIVATIONS
-        keys["configs"] = [config_of(signs) | {"activation_time": draw(st.sampled_from(applies))}]
+        keys["configs"] = [config_of(signs) | {"activation_time": draw(choice(applies))}]
     elif need in ("retired", "deactivated") or draw(st.booleans()):
         keys |= keys_with_past(signs, generation, feeds[0], need == "deactivated")
     found: ChainlinkState = made_state(signs, generation, keys)

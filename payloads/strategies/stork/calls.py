@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-import msgspec.structs
 from hypothesis import strategies as st
 
 from payloads.stork.state import StorkState
-from payloads.stork.update import PLAIN, SignedUpdate
+from payloads.stork.update import PLAIN, VALUE_BIT, SignedUpdate
 from payloads.strategies.calls import EXTRA, LAG, NOW, damage_named
-from payloads.strategies.stork.signed import stork_updates
+from payloads.strategies.stork.signed import assets
 from payloads.testing.networks import InsecureTestStorkSigner
 from payloads.testing.stork.damage import LABELS
 from payloads.testing.stork.draft import StorkDraft
 from payloads.testing.submission import Submission, finished
 
+# The taxonomy's id and the assets of an update.
+_CONTENT = st.tuples(st.integers(0, 2**16 - 1), st.lists(assets(), max_size=8))
 
-@st.composite
+
 def submission(
     draw: st.DrawFn, state: StorkState, signer: InsecureTestStorkSigner, name: str
 ) -> Submission:
+    """A call of a state's contract with the label of this name."""
     now = draw(NOW)
     timestamp = (now - draw(LAG)) * 10**9
-    update = draw(_updates_of(signer))
+    taxonomy, several = draw(_CONTENT)
+    update = SignedUpdate(
+        bytes(32), bytes(32), 0, PLAIN, VALUE_BIT, taxonomy, timestamp, tuple(several)
+    )
     draft = StorkDraft(
         state,
         signer,
-        msgspec.structs.replace(update, timestamp_ns=timestamp),
+        update,
         now=now,
         extra=draw(EXTRA),
         deserializes=draw(st.booleans()),
     )
     damage = draw(damage_named(name))
     return finished(draft, LABELS.known[name], damage)
-
-
-@cache
-def _updates_of(signer: InsecureTestStorkSigner) -> st.SearchStrategy[SignedUpdate]:
-    return stork_updates(signer=signer, layout=PLAIN)

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
 
 from payloads.stork.state import MAX_SIGNERS, STORK_MULTISIGNER, StorkState
+from payloads.strategies.calls import choice
 from payloads.strategies.made import made_state
 from payloads.strategies.stork.signed import stork_signers
 from payloads.testing.networks import InsecureTestStorkSigner, stork_signer_of
 
-
-@cache
-def stork_states(
-    signer: InsecureTestStorkSigner | None, generation: str, need: str = ""
-) -> st.SearchStrategy[StorkState]:
-    """States of a generation. `need` is `fee` where there must be one."""
-    return _stork_states(signer, generation, need)
+_FEES = (0, 1, 10**15, 2**128)
 
 
-@st.composite
-def _stork_states(
-    draw: st.DrawFn, signer: InsecureTestStorkSigner | None, generation: str, need: str
+def stork_state(
+    draw: st.DrawFn,
+    generation: str,
+    signer: InsecureTestStorkSigner | None,
+    fees: str | None,
+    need: str,
 ) -> StorkState:
+    """A state of a generation. `need` is `fee` where there must be one."""
     signs = signer or draw(stork_signers())
-    keys: dict[str, Any] = {"fee": draw(st.sampled_from((0, 1, 10**15, 2**128)[need == "fee" :]))}
+    keys: dict[str, Any] = {"fee": draw(choice(_FEES[need == "fee" :]))}
     if generation == STORK_MULTISIGNER:
         names = [f"another {index}" for index in range(draw(st.integers(0, MAX_SIGNERS - 1)))]
         keys["others"] = [stork_signer_of(name).address for name in names]
