@@ -27,7 +27,7 @@ class ConsumerCall(Record, frozen=True):
 def calldata(
     *, state: State | None = None, network: Network | None = None, generation: str | None = None
 ) -> st.SearchStrategy[HexBytes]:
-    """Calldata of the verifying functions, two of five with good payloads."""
+    """Calldata of the verifying functions, a third with good payloads."""
     made = submissions(state=state, network=network, generation=generation)
     return made.map(lambda submission: submission.calldata)
 

@@ -14,8 +14,18 @@ _FIRST, _LAST = 1_600_000_000, 4_102_444_800 - 1
 # The block's time, its distance to the payload's, the payment beyond the fee, and the numbers of a
 # damage.
 NOW, LAG = st.integers(_FIRST, _LAST), st.integers(0, 60)
-EXTRA = st.sampled_from((0, 1, 10**9))
+EXTRAS = (0, 1, 10**9)
+EXTRA = st.sampled_from(EXTRAS)
 NUMBER = st.integers(0, 2**16 - 1)
+
+
+def with_boundary(most: int) -> st.SearchStrategy[int]:
+    """Numbers up to `most`, one of eight of them zero: where the answer of a contract changes."""
+    spare = most // 7
+    return st.integers(0, most + spare).map(lambda number: max(0, number - spare))
+
+
+_AMOUNT = with_boundary(2**16 - 1)
 
 
 @lru_cache(maxsize=1024)
@@ -29,4 +39,4 @@ def damage_named(name: str) -> st.SearchStrategy[Damage]:
     """A damage with this label, and any numbers."""
     if name == NONE:
         return st.just(Damage(name))
-    return st.tuples(NUMBER, NUMBER).map(lambda numbers: Damage(name, *numbers))
+    return st.tuples(NUMBER, _AMOUNT).map(lambda numbers: Damage(name, *numbers))

@@ -5,7 +5,8 @@ Each says which verdict it must get under its state, revert data included.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from hypothesis import strategies as st
@@ -37,12 +38,10 @@ def _submissions(
     draw: st.DrawFn,
     state: State | None,
     network: Network | None,
-    good: tuple[_Choice, ...],
-    bad: tuple[tuple[_Choice, ...], ...],
+    labels: st.SearchStrategy[_Choice],
 ) -> Submission:
-    several = good if good and (not bad or draw(_OF_FIVE) < 2) else draw(choice(bad))
     # The label before the state: otherwise a label that few states show would be rare.
-    name, generations = draw(choice(several))
+    name, generations = draw(labels)
     generation = draw(choice(generations))
     system = system_of(generation)
     signs: Any = network
@@ -51,9 +50,6 @@ def _submissions(
         needs = system.labels.known[name].needs
         state = system.draw_state(draw, generation, signs, None, needs)
     return system.draw_submission(draw, state, signs, name)
-
-
-_OF_FIVE = st.integers(0, 4)
 
 
 def _choices(state: State | None, generations: tuple[str, ...]) -> tuple[_Choice, ...]:
@@ -90,18 +86,32 @@ def _strategy(
         if name not in known:
             raise wrong(function, "only", name, "labels among " + ", ".join(sorted(known)))
     chosen = [choice for choice in choices if only is None or choice[0] in only]
-    good = tuple(choice for choice in chosen if choice[0] == NONE)
-    bad = _by_stage(choice for choice in chosen if choice[0] != NONE)
-    return _submissions(state, network, good, bad)
+    return _submissions(state, network, st.sampled_from(_weighted(chosen)))
 
 
-def _by_stage(choices: Iterable[_Choice]) -> tuple[tuple[_Choice, ...], ...]:
-    """The labels of each stage: what is wrong with a call is as frequent as with signatures."""
-    found: dict[str, list[_Choice]] = {}
+# Hypothesis makes up to five examples of one by changing some of its numbers, so that 200 examples
+# have some 50 labels. A family of labels must be frequent enough to be among 50.
+_SMALLEST_FAMILY = 8
+
+
+def _weighted(choices: list[_Choice]) -> list[_Choice]:
+    """The choices, as often as they are to be drawn: a third of them good, those first.
+
+    Each label is as frequent as any other, but a family of few labels (the clock) is as frequent as
+    one of eight. A label that two systems have is half as frequent in each of them.
+    """
+    often = Counter(name for name, _ in choices)
+    families: dict[str, list[_Choice]] = {}
     for name, generations in choices:
-        stage = system_of(generations[0]).labels.known[name].stage
-        found.setdefault(stage, []).append((name, generations))
-    return tuple(map(tuple, found.values()))
+        label = system_of(generations[0]).labels.known[name]
+        family = NONE if name == NONE else label.family
+        families.setdefault(family, []).extend([(name, generations)] * (2 // often[name]))
+    good = families.pop(NONE, [])
+    bad = [
+        choice for family in families.values()
+        for choice in family * max(1, 2 * _SMALLEST_FAMILY // len(family))
+    ]  # fmt: skip
+    return good * max(1, len(bad) // (2 * len(good))) + bad if good else bad
 
 
 def submissions(
@@ -111,7 +121,7 @@ def submissions(
     generation: str | None = None,
     only: Collection[str] | None = None,
 ) -> st.SearchStrategy[Submission]:
-    """Calls of a contract that bring a payload, two of five of them good.
+    """Calls of a contract that bring a payload, a third of them good.
 
     `state` is the contract's: one that lists the signers of `network`, the default test network if
     none is given. Without it, states of the `generation`, or of any, are drawn. `only` are the

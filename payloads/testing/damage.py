@@ -32,7 +32,8 @@ class Damage(Record, frozen=True):
 class Label:
     """A kind of damage: what it is in words, when it is done, and what a state must have for it.
 
-    `needs` is a key of the system's `Needs`; "" means that any state will do.
+    `needs` is a key of the system's `Needs`; "" means that any state will do. `family` is what a
+    receiver checks to see the damage: the stage, or the payment or the clock.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Label:
     stage: str
     apply: Callable[[Any, Damage], Answer]
     needs: str
+    family: str
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,12 @@ class Labels:
         self.known: dict[str, Label] = {}
 
     def label(
-        self, name: str, stage: str, meaning: str, needs: str = ""
+        self, name: str, stage: str, meaning: str, needs: str = "", family: str = ""
     ) -> Callable[[Callable[[Any, Damage], Answer]], Callable[[Any, Damage], Answer]]:
         """Register a function as what the label of this name does."""
 
         def register(apply: Callable[[Any, Damage], Answer]) -> Callable[[Any, Damage], Answer]:
-            self.known[name] = Label(name, meaning, stage, apply, needs)
+            self.known[name] = Label(name, meaning, stage, apply, needs, family or stage)
             return apply
 
         return register

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, lru_cache
+from itertools import product
 from typing import Any
 
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from payloads.chainlink.checks import VERSION_1
 from payloads.chainlink.payment import WAYS
 from payloads.chainlink.schemas import SCHEMAS, Report, Schema
 from payloads.chainlink.state import V03, V04, V051, ChainlinkState
-from payloads.strategies.calls import EXTRA, LAG, NOW, NUMBER, choice, damage_named
+from payloads.strategies.calls import EXTRAS, LAG, NOW, NUMBER, choice, damage_named, with_boundary
 from payloads.strategies.chainlink.reports import feed_ids
 from payloads.strategies.values import values_of
 from payloads.testing.chainlink.damage import LABELS
@@ -20,9 +21,11 @@ from payloads.testing.chainlink.draft import ChainlinkDraft, claimed
 from payloads.testing.networks import InsecureTestNetwork
 from payloads.testing.submission import Submission, finished
 
-_LEFT = st.integers(0, 30 * 86_400)
+# The time that a report has left: none is the last second in which it is good.
+_LEFT = with_boundary(30 * 86_400)
 _SEQUENCE = st.integers(0, 2**40 - 1)
-_WAY = st.sampled_from(WAYS)
+# How the call pays, and the payment beyond the fee: one draw instead of two.
+_PAYMENT = st.sampled_from(tuple(product(WAYS, EXTRAS)))
 
 
 def submission(
@@ -35,6 +38,7 @@ def submission(
     times = (feed, observed, observed, now + draw(_LEFT))
     report = draw(_timed_reports(SCHEMAS[feed[:2]]))(*times)
     first = draw(NUMBER)
+    pay, extra = draw(_PAYMENT)
     draft = ChainlinkDraft(
         state,
         network,
@@ -43,8 +47,8 @@ def submission(
         now=now,
         oracles=[(first + step) % network.size for step in range(network.f + 1)],
         sequence=draw(_SEQUENCE),
-        pay=draw(_WAY),
-        extra=draw(EXTRA),
+        pay=pay,
+        extra=extra,
         is_view=state.contract == V051 and draw(st.booleans()),
     )
     damage = draw(damage_named(name))

@@ -157,7 +157,7 @@ def _other_feed(draft: ChainlinkDraft, damage: Damage) -> Answer:
 
 @_label(
     "before-activation", "report", "observed before the config applied",
-    "activation",
+    "activation", "clock",
 )  # fmt: skip
 def _too_early(draft: ChainlinkDraft, damage: Damage) -> Answer:
     before = int(draft.state.in_force[0].activation_time or 0) - 1
@@ -364,7 +364,7 @@ def _set_word_at(draft: ChainlinkDraft, start: int, value: int) -> None:
 # --- the call -------------------------------------------------------------------------------------
 
 
-@_label("expired", "call", "the block comes after the report expires")
+@_label("expired", "call", "the block comes after the report expires", family="clock")
 def _expired(draft: ChainlinkDraft, damage: Damage) -> Answer:
     expires = int.from_bytes(draft.blob[5 * WORD : 6 * WORD], "big")
     if draft.is_billed:
@@ -374,20 +374,20 @@ def _expired(draft: ChainlinkDraft, damage: Damage) -> Answer:
 
 @_label(
     "wrong-token", "call", "the call names a token that is neither LINK nor wrapped native",
-    "fees",
+    "fees", "payment",
 )  # fmt: skip
 def _wrong_token(draft: ChainlinkDraft, damage: Damage) -> Answer:
     draft.asked(pay=(damage.amount % 2**16).to_bytes(20, "big"))
     return draft.if_billed(INVALID_QUOTE.data())
 
 
-@_label("no-token", "call", "the call names no token", "fees")
+@_label("no-token", "call", "the call names no token", "fees", "payment")
 def _no_token(draft: ChainlinkDraft, damage: Damage) -> Answer:
     draft.asked()
     return draft.if_billed(EMPTY)
 
 
-@_label("dirty-token", "call", "the word with the token is no address", "fees")
+@_label("dirty-token", "call", "the word with the token is no address", "fees", "payment")
 def _dirty_token(draft: ChainlinkDraft, damage: Damage) -> Answer:
     fees = draft.state.charges
     assert fees is not None
@@ -396,7 +396,7 @@ def _dirty_token(draft: ChainlinkDraft, damage: Damage) -> Answer:
     return draft.if_billed(EMPTY)
 
 
-@_label("short-value", "call", "one wei less than the native fee", "fees")
+@_label("short-value", "call", "one wei less than the native fee", "fees", "payment")
 def _short_value(draft: ChainlinkDraft, damage: Damage) -> Answer:
     if (fee := draft.fee) > 1:
         draft.asked(pay="native", value=fee - 1)

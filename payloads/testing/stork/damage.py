@@ -106,13 +106,13 @@ def _trailing(draft: StorkDraft, damage: Damage) -> Answer:
     return _size(draft)
 
 
-@_label("short-value", "call", "one wei less than the fee", "fee")
+@_label("short-value", "call", "one wei less than the fee", "fee", "payment")
 def _short_value(draft: StorkDraft, damage: Damage) -> Answer:
     draft.value = draft.state.verification_fee - 1
     return INSUFFICIENT_FEE.data()
 
 
-@_label("no-value", "call", "no value is sent", "fee")
+@_label("no-value", "call", "no value is sent", "fee", "payment")
 def _no_value(draft: StorkDraft, damage: Damage) -> Answer:
     draft.pay, draft.value = None, 0
     return INSUFFICIENT_FEE.data()
