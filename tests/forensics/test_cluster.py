@@ -50,12 +50,12 @@ def begun() -> Cluster:
     """On a busy machine, Ray's processes may come too late for one another."""
     if running := os.environ.get("PAYLOADS_RAY"):  # a cluster that is there
         return Cluster(running)
-    for _ in range(2):
+    for _ in range(3):
         try:
             return Cluster("local", jobs=2)
         except Misuse as error:
             late = error
-    raise late
+    pytest.skip(f"Ray does not begin here: {late}")
 
 
 @pytest.fixture(scope="module")
