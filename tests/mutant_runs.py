@@ -86,6 +86,8 @@ OPTIONS = ("-x", "-qq", "--no-header", "--no-summary", "--assert=plain", "-p", "
 # some seconds for the imports: a busy machine makes no mutant slower by that measure.
 TIMES_SLOWER, IMPORTS = 5, 20
 MEMORY = 4 * 2**30
+# Seconds that a test takes at most which only compares constants.
+CHEAP = 0.05
 # Seconds by the clock after which a mutant that waits without working is given up. It survives.
 LONGEST = 3600
 
@@ -104,9 +106,19 @@ class Record:
         of_file = self.lines.get(path, {})
         found = {test for line in lines for test in of_file.get(line, ())}
         if "" in found:  # run when the module is imported, for whatever uses it then
-            found = {test for tests in of_file.values() for test in tests} or set(self.seconds)
-            found = found if found != {""} else set(self.seconds)
+            found = {test for tests in of_file.values() for test in tests} - {""}
+            found = found | self._of_constants(found) if found else set(self.seconds)
         return sorted(found & self.seconds.keys(), key=lambda test: (self.seconds[test], test))
+
+    def _of_constants(self, known: set[str]) -> set[str]:
+        """Tests beside the known ones, in their files, that only look at what an import made.
+
+        A test that compares a constant with a number runs no line.
+        """
+        files = {test.partition("::")[0] for test in known}
+        busy = {test for lines in self.lines.values() for tests in lines.values() for test in tests}
+        idle = {test for test in self.seconds.keys() - busy if self.seconds[test] < CHEAP}
+        return {test for test in idle if test.partition("::")[0] in files}
 
     def without_failed(self) -> Record:
         """The same without the tests that fail with no mutant: they cannot notice any."""

@@ -516,6 +516,19 @@ def test_native_with_a_value_that_is_given_goes_to_the_single_engine(single: lis
         columns.judge([signed()], state, now=1_500, pay="native", value=0)
 
 
+@pytest.mark.parametrize(("words", "accepted"), [(5, False), (6, True)])
+def test_a_report_is_judged_in_columns_from_its_common_head_on(
+    words: int, accepted: bool, single: list[Any]
+) -> None:
+    """Behind five words stands the number of signatures, which is no time of expiry."""
+    blob = b"".join(value.to_bytes(32, "big") for value in (1, 1, 0, 0, 9)[: words - 1])
+    raw = NETWORK.sign(FEED + blob, by=(0, 1, 2)).encode()
+    with worth(1):
+        found = columns.judge([raw], state_of("v0.5.0", fee_manager=FEES), now=1, pay=PARAMETER)
+    assert found["accepted"].to_pylist() == [accepted]
+    assert len(single) == (not accepted)
+
+
 def test_short_updates_are_judged_in_columns(single: list[Any]) -> None:
     signer = InsecureTestStorkSigner("short")
     items = [

@@ -102,7 +102,7 @@ def test_all_python_in_the_documentation_is_type_checked(tmp_path: Path) -> None
     for name in listed.stdout.split():
         assert ROOT / name in PAGES or not blocks(ROOT / name, "python"), name
     pages, docstrings = write(tmp_path / "pages"), write_snippets(tmp_path / "docstrings")
-    assert {"readme_page", "json_page", "venues_page"} <= {path.stem for path in pages}
+    assert {"readme_page", "docs_json_page", "docs_venues_page"} <= {path.stem for path in pages}
     assert "payloads___init___0" in {path.stem for path in docstrings}
     for path in (*pages, *docstrings):
         compile(path.read_text(encoding="utf-8"), path.name, "exec")

@@ -108,6 +108,15 @@ def test_a_test_that_fails_without_a_mutant_is_left_out() -> None:
     assert record.without_failed().seconds == {"a": 2.0, "c": 3.0}
 
 
+def test_a_constant_is_looked_at_by_tests_that_run_no_line() -> None:
+    """In a file with tests of the module, and quickly. A line of a function is not."""
+    seconds = {"a::runs": 2.0, "a::looks": 0.01, "a::slow": 3.0, "a::other": 0.02, "b::looks": 0.01}
+    lines = {"x": {1: [""], 2: ["a::runs"]}, "y": {1: ["", "a::other"]}}
+    record = mutant_runs.Record(seconds, lines)
+    assert record.tests_of("x", range(1, 2)) == ["a::looks", "a::runs"]
+    assert record.tests_of("x", range(2, 3)) == ["a::runs"]
+
+
 def test_tests_that_are_left_out_are_there_and_have_a_reason() -> None:
     for test, why in mutant_runs.HEAVY.items():
         path, _, name = test.partition("::")

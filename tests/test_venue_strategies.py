@@ -62,6 +62,14 @@ def test_a_signed_frame_is_decoded_without_a_note(frame: VenueFrame) -> None:
     assert not [note for note in found.notes if note.code == "frame-contradicts-payload"]
 
 
+def test_the_updates_in_frames_tell_their_layout() -> None:
+    """A plain update with a taxonomy of 0xff00 or above is taken for a versioned one."""
+    for frame in batch(frames(venue="stork"), 1, 400):
+        raw = bytes(frame.payload or b"")
+        assert payloads.decode(frame.message).value.encode() == raw
+        assert raw[65] != 0xFF or raw[66] == 2
+
+
 @pytest.mark.parametrize(("venue", "channels"), [("qfex", QFEX), ("ethgas", ETHGAS)])
 def test_every_kind_of_message_is_drawn(venue: str, channels: dict[str, Any]) -> None:
     kinds = {get_args(kind)[0] if get_args(kind) else kind for kind in channels.values()}

@@ -1,7 +1,8 @@
 """Whether a capture is as its writer left it, seen in passing: only lines with a hash are read.
 
     seals = Seals()
-    for piece in seals.watched(pieces): ...
+    with open("capture.jsonl", "rb") as file:
+        for line in seals.watched(file): ...
     seals.found.sound
 
 Where the hashes hold, nothing was changed. Where they do not, or not as the writer writes them,

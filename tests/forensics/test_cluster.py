@@ -22,9 +22,9 @@ from payloads import forensics
 from payloads.capture.writer import CaptureWriter
 from payloads.cli.main import main
 from payloads.errors import Misuse, Refused
-from payloads.forensics import run
 from payloads.forensics.cluster import Cluster
-from payloads.forensics.findings import find
+from payloads.forensics.examining.findings import find
+from payloads.forensics.scanning import run
 from tests.forensics import kit, planted
 from tests.forensics.planted import FAULTS, Stage
 
@@ -50,12 +50,12 @@ def begun() -> Cluster:
     """On a busy machine, Ray's processes may come too late for one another."""
     if running := os.environ.get("PAYLOADS_RAY"):  # a cluster that is there
         return Cluster(running)
-    for _ in range(2):
+    for _ in range(3):
         try:
             return Cluster("local", jobs=2)
         except Misuse as error:
             late = error
-    raise late
+    pytest.skip(f"Ray does not begin here: {late}")
 
 
 @pytest.fixture(scope="module")

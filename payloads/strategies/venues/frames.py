@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from payloads.abi.fields import Record, hexed
 from payloads.chainlink.report import FullReport
-from payloads.stork.update import SignedUpdate
+from payloads.stork.update import PLAIN, SignedUpdate
 from payloads.strategies.arguments import check_choice, check_type, wrong
 from payloads.strategies.chainlink.signed import full_reports
 from payloads.strategies.stork.signed import stork_updates
@@ -59,8 +59,13 @@ def _of_update(update: SignedUpdate) -> VenueFrame:
     return VenueFrame("stork", update_frame(raw), hexed(raw))
 
 
+def _tells_its_layout(update: SignedUpdate) -> bool:
+    """A frame cannot name the layout, and such a plain update is taken for a versioned one."""
+    return update.layout != PLAIN or update.taxonomy_id < 0xFF00
+
+
 def _stork(signer: Any) -> st.SearchStrategy[VenueFrame]:
-    return stork_updates(signer=signer).map(_of_update)
+    return stork_updates(signer=signer).filter(_tells_its_layout).map(_of_update)
 
 
 # --- venues that sign nothing ---------------------------------------------------------------------
