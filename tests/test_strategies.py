@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,9 @@ from payloads.strategies import (
     stork_updates,
     submissions,
 )
+from payloads.strategies.examples import batch
 from payloads.strategies.real import real_payloads
+from payloads.strategies.submissions import choices_for, weighted
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from payloads.verdicts.state import State
 from tests import corpus
@@ -83,6 +86,38 @@ def test_every_label_can_be_drawn_and_shrinks_to_the_smallest(system: str, name:
     assert found.damage == name
     assert found.meaning
     _kept(found)
+
+
+@pytest.mark.parametrize("generation", [None, *GENERATIONS, STORK, STORK_MULTISIGNER])
+def test_no_label_is_rare_and_the_clock_and_the_payment_are_frequent(generation: Any) -> None:
+    generations = (generation,) if generation else (*GENERATIONS, STORK, STORK_MULTISIGNER)
+    drawn = weighted(choices_for(None, generations))
+    shares = {name: often / len(drawn) for name, often in Counter(n for n, _ in drawn).items()}
+    known = labels_of("chainlink").known | labels_of("stork").known
+    assert 0.3 < shares["none"] < 0.36
+    assert min(shares.values()) > 0.008
+    assert {name for name in shares if known[name].family == "clock"} == (
+        set() if generation in (STORK, STORK_MULTISIGNER)
+        else {"expired", "before-activation"} if generation in (None, "v0.4.0")
+        else {"expired"}
+    )  # fmt: skip
+    for family in {known[name].family for name in shares if name != "none"}:
+        share = sum(shares[name] for name in shares if known[name].family == family)
+        assert share > 0.08, family
+
+
+def test_the_last_good_second_and_the_first_bad_one_are_drawn() -> None:
+    network = InsecureTestNetwork()
+    state = network.state("v0.5.0", fees=True)
+
+    def late(made: Submission) -> int | None:
+        report: Any = chainlink.decode(made.payload).report
+        expires = getattr(report, "expires_at", None)
+        return None if expires is None else made.now - expires
+
+    for name, seconds in (("none", 0), ("expired", 1)):
+        made = submissions(state=state, network=network, only=[name])
+        assert sum(late(one) == seconds for one in batch(made, 1, 100)) > 1, name
 
 
 def test_a_state_of_ones_own_is_taken() -> None:

@@ -6,7 +6,7 @@ Each says which verdict it must get under its state, revert data included.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -52,7 +52,7 @@ def _submissions(
     return system.draw_submission(draw, state, signs, name)
 
 
-def _choices(state: State | None, generations: tuple[str, ...]) -> tuple[_Choice, ...]:
+def choices_for(state: State | None, generations: tuple[str, ...]) -> tuple[_Choice, ...]:
     """Every label that there is for a state, or for states of these generations."""
     if state is not None:
         names = system_of(state.contract).labels.fitting(state)
@@ -80,25 +80,25 @@ def _strategy(
         if generation not in (None, state.contract):
             raise wrong(function, "generation", generation, f"{state.contract}, as the state has")
         network = _check_state(function, state, network)
-    choices = [choice for choice in _choices(state, generations) if not always or choice[0] != NONE]
-    known = {name for name, _ in choices}
+    choices = choices_for(state, generations)
+    known = {name for name, _ in choices if not always or name != NONE}
     for name in sorted(only or ()):
         if name not in known:
             raise wrong(function, "only", name, "labels among " + ", ".join(sorted(known)))
-    chosen = [choice for choice in choices if only is None or choice[0] in only]
-    return _submissions(state, network, st.sampled_from(_weighted(chosen)))
+    chosen = [one for one in choices if one[0] in (known if only is None else only)]
+    return _submissions(state, network, st.sampled_from(weighted(chosen)))
 
 
 # Hypothesis makes up to five examples of one by changing some of its numbers, so that 200 examples
 # have some 50 labels. A family of labels must be frequent enough to be among 50.
-_SMALLEST_FAMILY = 8
+_SMALLEST_FAMILY = 12
 
 
-def _weighted(choices: list[_Choice]) -> list[_Choice]:
+def weighted(choices: Sequence[_Choice]) -> list[_Choice]:
     """The choices, as often as they are to be drawn: a third of them good, those first.
 
     Each label is as frequent as any other, but a family of few labels (the clock) is as frequent as
-    one of eight. A label that two systems have is half as frequent in each of them.
+    one of twelve. A label that two systems have is half as frequent in each of them.
     """
     often = Counter(name for name, _ in choices)
     families: dict[str, list[_Choice]] = {}
@@ -108,8 +108,8 @@ def _weighted(choices: list[_Choice]) -> list[_Choice]:
         families.setdefault(family, []).extend([(name, generations)] * (2 // often[name]))
     good = families.pop(NONE, [])
     bad = [
-        choice for family in families.values()
-        for choice in family * max(1, 2 * _SMALLEST_FAMILY // len(family))
+        one for family in families.values()
+        for one in family * max(1, 2 * _SMALLEST_FAMILY // len(family))
     ]  # fmt: skip
     return good * max(1, len(bad) // (2 * len(good))) + bad if good else bad
 
