@@ -108,7 +108,7 @@ format: $(STAMP)-lint ## Format the code
 docs: $(STAMP)-test ## Regenerate the reference pages that follow from the tables
 	@$(BIN)/python -m payloads.reference docs/schemas.md docs/json.md
 	@$(BIN)/python -m payloads.forensics.tables docs/tables.md
-	@$(BIN)/python -m payloads.forensics.rules docs/findings.md
+	@$(BIN)/python -m payloads.forensics.examining.rules docs/findings.md
 
 corpus: $(STAMP)-test ## Pack the conformance corpus for decoders in any language, into dist/
 	@$(BIN)/python -m tests.conformance.archive dist

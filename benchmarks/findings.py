@@ -18,11 +18,11 @@ from pathlib import Path
 
 import duckdb
 
-from payloads.forensics.database import database
-from payloads.forensics.findings import MEMORY
-from payloads.forensics.policy import Policy
-from payloads.forensics.rules import ours
-from payloads.forensics.search import Search
+from payloads.forensics.examining.database import database
+from payloads.forensics.examining.findings import MEMORY
+from payloads.forensics.examining.policy import Policy
+from payloads.forensics.examining.rules import ours
+from payloads.forensics.examining.search import Search
 from payloads.forensics.tables import MAPPED, TABLES
 
 FEEDS = 500

@@ -25,8 +25,8 @@ import pyarrow.parquet as pq
 from benchmarks import findings
 from benchmarks.columns import reports
 from payloads.forensics import find
-from payloads.forensics.folder import Folder
-from payloads.forensics.page import write_page
+from payloads.forensics.showing.folder import Folder
+from payloads.forensics.showing.page import write_page
 from payloads.forensics.tables import MAPPED, TABLES
 
 _MORE = {

@@ -109,7 +109,7 @@ def module_of_snippet(source: Path, code: ast.Module) -> str:
     for name in _missing_names(code):
         if name in FREE:
             imports.append(f"{name}: Any")
-        elif name == "payloads" or source.parent.name == name:
+        elif name in _parts(source)[:-1]:
             package = dotted.split(f".{name}")[0]
             imports.append(
                 "import payloads" if name == "payloads" else f"from {package} import {name}"

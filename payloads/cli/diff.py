@@ -30,7 +30,7 @@ def diff(first: str, second: str, as_json: bool, colour: str) -> None:
       payloads diff frankfurt.jsonl.zst tokyo.jsonl.zst
       payloads diff --json scanned-a scanned-b | jq .both
     """
-    from payloads.forensics import diff as comparing
+    from payloads.forensics.showing import diff as comparing
 
     run = Run(as_json, colour)
     with scanned((first,), found=False) as (one, _), scanned((second,), found=False) as (other, _):
@@ -47,7 +47,7 @@ def diff(first: str, second: str, as_json: bool, colour: str) -> None:
 
 def _lines(figures: dict[str, Any], names: dict[str, str]) -> Iterator[str]:
     from payloads.errors import elide
-    from payloads.forensics.words import duration_ns, instant_ns, place_words
+    from payloads.forensics.showing.words import duration_ns, instant_ns, place_words
 
     def row(name: str, value: str) -> str:
         return f"  {terminal.style(name.ljust(_WIDTH), fg='cyan')} {value}"

@@ -14,8 +14,8 @@ from payloads.cli.run import guarded
 from payloads.errors import Misuse, elide
 
 if TYPE_CHECKING:
-    from payloads.forensics.findings import Findings
-    from payloads.forensics.records import Finding, Place
+    from payloads.forensics.examining.findings import Findings
+    from payloads.forensics.examining.records import Finding, Place
 
 _COLOURS = {"danger": "red", "warning": "yellow", "info": "blue"}
 # Findings of one code that the terminal shows; the files have all of them.
@@ -78,8 +78,8 @@ def findings(
     """
     import sys
 
-    from payloads.forensics.files import examine
-    from payloads.forensics.findings import check, find
+    from payloads.forensics.examining.findings import check, find
+    from payloads.forensics.scanning.files import examine
 
     if as_json and as_sarif:
         raise Misuse("cannot be both", field="--json", expected="--json or --sarif")

@@ -15,7 +15,7 @@ from payloads.cli.run import Run, guarded, output_options
 from payloads.errors import Misuse
 
 if TYPE_CHECKING:
-    from payloads.forensics.folder import Folder
+    from payloads.forensics.showing.folder import Folder
 
 
 @click.command(short_help="Summarise a scan, and make its page.")
@@ -58,7 +58,7 @@ def report(
       payloads report --html incident.html *.jsonl.zst
     """
     from payloads.cli.report_words import report_lines
-    from payloads.forensics.summary import summary
+    from payloads.forensics.showing.summary import summary
 
     run = Run(as_json, colour)
     with scanned(paths, state) as (folder, kept):
@@ -81,7 +81,7 @@ def scanned(
 
     `found`: with findings, which are looked for if nothing did so before.
     """
-    from payloads.forensics.folder import Folder, is_folder
+    from payloads.forensics.showing.folder import Folder, is_folder
 
     first, *others = paths
     if not others and is_folder(first):
@@ -103,7 +103,7 @@ def scanned(
 
 def _scan(paths: Sequence[str], home: str, state: str | None) -> None:
     """Read files into the tables of a folder, and say what is wrong with them."""
-    from payloads.forensics.run import scan
+    from payloads.forensics.scanning.run import scan
 
     made = scan(paths, out=home, state=state, say=lambda text: terminal.line(text, err=True))
     if not any(made.table("inputs")["read"].to_pylist()):
@@ -113,14 +113,14 @@ def _scan(paths: Sequence[str], home: str, state: str | None) -> None:
 
 
 def _find(folder: str) -> None:
-    from payloads.forensics.findings import find
+    from payloads.forensics.examining.findings import find
 
     find(folder).write(folder)
 
 
 def _write_page(folder: Folder, target: str, wanted: bool) -> None:
     """Write the page. A missing library is an error only where the page was `wanted`."""
-    from payloads.forensics.page import write_page
+    from payloads.forensics.showing.page import write_page
 
     try:
         path = write_page(folder, Path(target))

@@ -8,7 +8,7 @@ from typing import Any
 
 from payloads.cli import terminal
 from payloads.errors import elide
-from payloads.forensics.words import connection_words, duration_ns, instant_ns, place_words
+from payloads.forensics.showing.words import connection_words, duration_ns, instant_ns, place_words
 
 _WIDTH = 18
 _SHOWN = 12

@@ -16,7 +16,7 @@ from payloads.errors import Misuse
 
 if TYPE_CHECKING:
     from payloads.forensics.cluster import Cluster
-    from payloads.forensics.run import Progress, Scan
+    from payloads.forensics.scanning.run import Progress, Scan
 
 INTERRUPTED = 130
 _SECOND = 10**9
@@ -109,8 +109,8 @@ def scan(
       duckdb -c "select feed, count(*) from 'found/prices/*.parquet' group by 1"
     """
     from payloads.capture.importers.messages import ReadOptions
-    from payloads.forensics import run
-    from payloads.forensics.findings import check
+    from payloads.forensics.examining.findings import check
+    from payloads.forensics.scanning import run
 
     if no_recover and (state or signers):
         raise Misuse("verdicts and signers have to be recovered", field="--no-recover")
@@ -163,7 +163,7 @@ def _find(
     cluster: Cluster | None,
 ) -> bool:
     """Look for findings, and write and show them; whether the policy does not tolerate one."""
-    from payloads.forensics.findings import find
+    from payloads.forensics.examining.findings import find
 
     findings = find(found.folder, policy=policy, baseline=baseline, sql=sql, cluster=cluster)
     findings.write(found.folder)
@@ -173,8 +173,8 @@ def _find(
 
 
 def _write_page(found: Scan) -> None:
-    from payloads.forensics.folder import Folder
-    from payloads.forensics.page import write_page
+    from payloads.forensics.showing.folder import Folder
+    from payloads.forensics.showing.page import write_page
 
     try:
         with Folder(found.folder) as folder:
@@ -186,7 +186,7 @@ def _write_page(found: Scan) -> None:
 
 
 def _copies(found: Scan, as_csv: bool, as_json: bool) -> None:
-    from payloads.forensics.copies import write_copies
+    from payloads.forensics.scanning.copies import write_copies
 
     if as_csv:
         write_copies(found, "csv")

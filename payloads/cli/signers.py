@@ -13,7 +13,7 @@ from payloads.cli.report import scanned
 from payloads.cli.run import Run, guarded, output_options
 
 if TYPE_CHECKING:
-    from payloads.forensics.signers import Group, Inferred
+    from payloads.forensics.showing.signers import Group, Inferred
 
 
 @click.command(short_help="Infer who signs from traffic.")
@@ -44,7 +44,7 @@ def signers(
       payloads signers stork.jsonl.zst -o inferred/
       payloads verify --state inferred/ --brief later.jsonl
     """
-    from payloads.forensics.signers import infer
+    from payloads.forensics.showing.signers import infer
 
     run = Run(as_json, colour)
     with scanned(paths, found=False) as (folder, _):
@@ -58,7 +58,7 @@ def signers(
 
 
 def _write(found: Inferred, folder: Path) -> Iterator[str]:
-    from payloads.forensics.signers import toml
+    from payloads.forensics.showing.signers import toml
 
     folder.mkdir(parents=True, exist_ok=True)
     for system in found.states():

@@ -17,15 +17,16 @@ from payloads._late import late
 
 if TYPE_CHECKING:
     from payloads.forensics.cluster import Cluster
-    from payloads.forensics.findings import Findings, find
-    from payloads.forensics.run import Progress, Scan, scan
+    from payloads.forensics.examining.findings import Findings, find
+    from payloads.forensics.scanning.run import Progress, Scan, scan
     from payloads.forensics.tables import TABLES, TABLES_REVISION
 
 __all__ = ["TABLES", "TABLES_REVISION", "Cluster", "Findings", "Progress", "Scan", "find", "scan"]
 
 _MODULES = {
-    "TABLES": "tables", "TABLES_REVISION": "tables", "Progress": "run", "Scan": "run",
-    "scan": "run", "Cluster": "cluster", "Findings": "findings", "find": "findings",
+    "TABLES": "tables", "TABLES_REVISION": "tables", "Cluster": "cluster",
+    "Progress": "scanning.run", "Scan": "scanning.run", "scan": "scanning.run",
+    "Findings": "examining.findings", "find": "examining.findings",
 }  # fmt: skip
 
 __getattr__, __dir__ = late(__name__, _MODULES)

@@ -12,7 +12,7 @@ from payloads.capture.inputs import open_inputs
 from payloads.capture.integrity import check
 from payloads.capture.seals import Sealed, Seals
 from payloads.capture.writer import CaptureWriter
-from payloads.forensics.files import in_doubt
+from payloads.forensics.scanning.files import in_doubt
 from tests.forensics import kit
 
 

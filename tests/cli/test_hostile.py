@@ -163,7 +163,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
     from payloads.capture import inputs
     from payloads.chain import rpc
-    from payloads.forensics import run as scanning
+    from payloads.forensics.scanning import run as scanning
 
     monkeypatch.setattr(scanning, "_cores", lambda: 1)  # no processes
     monkeypatch.setattr(asyncio, "run", run)

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from payloads.cli.main import main
-from payloads.forensics.folder import Folder
-from payloads.forensics.page import chart_library
-from payloads.forensics.summary import summary
+from payloads.forensics.showing.folder import Folder
+from payloads.forensics.showing.page import chart_library
+from payloads.forensics.showing.summary import summary
 from tests.forensics import kit, made
 
 HOSTILE = "\x1b[31m\u202e\nred"

@@ -16,7 +16,7 @@ from payloads import State
 from payloads.capture.format import frame_line, header_line, incident_line
 from payloads.capture.frames import Frame, Incident
 from payloads.chainlink.schemas import SCHEMAS
-from payloads.forensics import shapes
+from payloads.forensics.scanning import shapes
 from payloads.forensics.tables import TABLES
 from payloads.stork import Asset
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner

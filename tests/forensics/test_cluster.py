@@ -22,9 +22,9 @@ from payloads import forensics
 from payloads.capture.writer import CaptureWriter
 from payloads.cli.main import main
 from payloads.errors import Misuse, Refused
-from payloads.forensics import run
 from payloads.forensics.cluster import Cluster
-from payloads.forensics.findings import find
+from payloads.forensics.examining.findings import find
+from payloads.forensics.scanning import run
 from tests.forensics import kit, planted
 from tests.forensics.planted import FAULTS, Stage
 

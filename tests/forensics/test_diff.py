@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 
 from payloads.cli.main import main
 from payloads.errors import Misuse
-from payloads.forensics import diff as comparing
-from payloads.forensics.diff import diff
-from payloads.forensics.folder import Folder
+from payloads.forensics.showing import diff as comparing
+from payloads.forensics.showing.diff import diff
+from payloads.forensics.showing.folder import Folder
 from tests.forensics import made
 from tests.forensics.made import BEGAN, SECOND, Made
 

@@ -22,13 +22,13 @@ from click.testing import CliRunner, Result
 
 from payloads.cli.main import main
 from payloads.errors import Malformed, Misuse
-from payloads.forensics import rules, search
-from payloads.forensics.files import examine
-from payloads.forensics.findings import Findings, find
-from payloads.forensics.folder import Folder
-from payloads.forensics.policy import Baseline, Policy
-from payloads.forensics.rules import SEVERITIES, Rule, load, ours, parse
-from payloads.forensics.run import Scan
+from payloads.forensics.examining import rules, search
+from payloads.forensics.examining.findings import Findings, find
+from payloads.forensics.examining.policy import Baseline, Policy
+from payloads.forensics.examining.rules import SEVERITIES, Rule, load, ours, parse
+from payloads.forensics.scanning.files import examine
+from payloads.forensics.scanning.run import Scan
+from payloads.forensics.showing.folder import Folder
 from payloads.forensics.tables import FINDINGS, TABLES
 from tests.forensics import planted, slow_mapper
 from tests.forensics.planted import Stage
@@ -658,7 +658,7 @@ def test_many_findings_of_a_code_are_summed_on_the_terminal(tmp_path: Path) -> N
 
 
 def test_the_rules_are_in_the_package() -> None:
-    code = "from payloads.forensics.rules import ours; print(len(ours()))"
+    code = "from payloads.forensics.examining.rules import ours; print(len(ours()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
     assert int(done.stdout) == 27
 

@@ -10,9 +10,9 @@ import pytest
 
 from payloads import forensics
 from payloads.capture.writer import CaptureWriter
-from payloads.forensics import run
-from payloads.forensics.findings import find
-from payloads.forensics.work import work
+from payloads.forensics.examining.findings import find
+from payloads.forensics.scanning import run
+from payloads.forensics.scanning.work import work
 from tests.forensics import kit
 
 FILES = {"altered-file", "incomplete-file"}

@@ -15,9 +15,10 @@ from payloads import recognise, systems
 from payloads.capture.format import record_of
 from payloads.capture.frames import Frame
 from payloads.errors import PayloadError
-from payloads.forensics import mapping, reading, tables
-from payloads.forensics.items import items_of
-from payloads.forensics.reading import Origin, Selection
+from payloads.forensics import tables
+from payloads.forensics.scanning import mapping, reading
+from payloads.forensics.scanning.items import items_of
+from payloads.forensics.scanning.reading import Origin, Selection
 from tests import corpus
 from tests.checks import outcome
 from tests.forensics import kit

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from payloads.forensics import run, work, writing
+from payloads.forensics import writing
+from payloads.forensics.scanning import run, work
 from tests.forensics import kit
 from tests.memory_limit import needs_measure, run_limited
 

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from payloads.forensics import bins
-from payloads.forensics.bins import page_data
-from payloads.forensics.folder import Folder
-from payloads.forensics.page import MOST_BYTES, page, write_page
+from payloads.forensics.showing import bins
+from payloads.forensics.showing.bins import page_data
+from payloads.forensics.showing.folder import Folder
+from payloads.forensics.showing.page import MOST_BYTES, page, write_page
 from payloads.forensics.tables import TABLES
 from tests.forensics import made
 from tests.forensics.made import BEGAN, SECOND

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from payloads.forensics.files import examine
-from payloads.forensics.findings import Findings, find
-from payloads.forensics.rules import ours
+from payloads.forensics.examining.findings import Findings, find
+from payloads.forensics.examining.rules import ours
+from payloads.forensics.scanning.files import examine
 from tests.forensics import planted, slow_mapper
 from tests.forensics.planted import FAULTS, Stage
 

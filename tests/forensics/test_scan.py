@@ -28,9 +28,9 @@ from payloads import forensics
 from payloads.capture.writer import CaptureWriter
 from payloads.cli.main import main
 from payloads.errors import Misuse, Refused
-from payloads.forensics import copies, parts, run, workers
+from payloads.forensics.scanning import copies, parts, run, workers
+from payloads.forensics.scanning.work import work
 from payloads.forensics.tables import MAPPED, TABLES
-from payloads.forensics.work import work
 from tests.docs_code import ROOT
 from tests.forensics import kit
 from tests.forensics.kit import BEGAN, SECOND
@@ -191,7 +191,7 @@ def worked_on(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(task.part.name)
         return before(task, *rest)
 
-    monkeypatch.setattr("payloads.forensics.run.work", counted)
+    monkeypatch.setattr("payloads.forensics.scanning.run.work", counted)
     return names
 
 
@@ -261,7 +261,7 @@ def test_a_scan_that_is_killed_goes_on(
 SLOW_COMMAND = """
 import fcntl, termios, time
 from payloads.cli.main import main
-from payloads.forensics import run
+from payloads.forensics.scanning import run
 run.scan.__kwdefaults__["part_bytes"], run._EVERY, run._READ = 5_000, 0, 4_096
 told = run._Running._finished
 run._Running._finished = lambda self, done: (time.sleep(0.05), told(self, done))

@@ -12,9 +12,9 @@ import pytest
 
 from payloads import forensics
 from payloads.errors import Misuse
-from payloads.forensics import shuffle
-from payloads.forensics.findings import Findings, find
-from payloads.forensics.rules import ours, parse
+from payloads.forensics.examining import shuffle
+from payloads.forensics.examining.findings import Findings, find
+from payloads.forensics.examining.rules import ours, parse
 from tests.forensics import planted
 from tests.forensics.planted import FAULTS, Stage
 

@@ -16,8 +16,8 @@ import payloads
 from payloads import State
 from payloads.cli.main import main
 from payloads.errors import Misuse
-from payloads.forensics.folder import Folder
-from payloads.forensics.signers import LEAST, infer, toml
+from payloads.forensics.showing.folder import Folder
+from payloads.forensics.showing.signers import LEAST, infer, toml
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from tests.forensics import made
 from tests.forensics.made import Made

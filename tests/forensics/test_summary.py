@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from payloads.errors import Misuse
-from payloads.forensics.folder import Folder, is_folder
-from payloads.forensics.summary import MOST, summary
+from payloads.forensics.showing.folder import Folder, is_folder
+from payloads.forensics.showing.summary import MOST, summary
 from tests.forensics import made
 from tests.forensics.made import BEGAN, SECOND
 

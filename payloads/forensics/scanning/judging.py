@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from payloads import columns, systems
 from payloads.arrays.types import hex_texts
 from payloads.errors import PayloadError
-from payloads.forensics.items import batch, concat
-from payloads.forensics.states import Held, StateBook
+from payloads.forensics.scanning.items import batch, concat
+from payloads.forensics.scanning.states import Held, StateBook
 from payloads.judging import Given, judge_given, opened
 from payloads.system import Terms
 

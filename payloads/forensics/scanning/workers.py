@@ -3,7 +3,7 @@
 So a worker ends with the process that began it, however that ends. It keeps the settings of the
 scan and its states, and nothing of a part.
 
-    python -m payloads.forensics.workers
+    python -m payloads.forensics.scanning.workers
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Worker:
     """A process that works on one task at a time."""
 
     def __init__(self, *settings: Any) -> None:
-        folder = str(Path(__file__).parents[2])
+        folder = str(Path(__file__).parents[3])
         paths = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__],
@@ -99,7 +99,7 @@ def main() -> None:
     os.dup2(2, 1)  # whatever is printed must not get among the results
     import pyarrow as pa
 
-    from payloads.forensics.work import work
+    from payloads.forensics.scanning.work import work
 
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)

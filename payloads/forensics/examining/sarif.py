@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 from payloads._version import __version__
-from payloads.forensics.records import FINGERPRINTS, Finding, Place
-from payloads.forensics.rules import Rule
+from payloads.forensics.examining.records import FINGERPRINTS, Finding, Place
+from payloads.forensics.examining.rules import Rule
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -15,7 +15,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from payloads.errors import Misuse
-from payloads.forensics.database import connected, selected, whole
+from payloads.forensics.examining.database import connected, selected, whole
 from payloads.forensics.tables import CONNECTION_BITS, OFFSET_BITS, TABLES
 from payloads.inputs import check_depth, to_path
 

@@ -22,7 +22,7 @@ from payloads.arrays.records import Mask, Matrix, every, packed
 from payloads.capture.format import LaterFormat, line_of, record_of
 from payloads.capture.frames import Frame
 from payloads.errors import PayloadError
-from payloads.forensics.opening import found_in, is_plain
+from payloads.forensics.scanning.opening import found_in, is_plain
 from payloads.system import Found
 
 # Different shapes of one length that are tried. Feeds and channels differ in length mostly.

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from payloads.errors import not_installed
-from payloads.forensics.bins import page_data
-from payloads.forensics.folder import Folder
+from payloads.forensics.showing.bins import page_data
+from payloads.forensics.showing.folder import Folder
 
 FILES = Path(__file__).parent / "page_files"
 # The page without its data.

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from payloads._version import __version__
-from payloads.forensics.folder import Folder, input_of, named_connection
+from payloads.forensics.showing.folder import Folder, input_of, named_connection
 
 # Rows of each list. The counts beside a list are full.
 MOST = {

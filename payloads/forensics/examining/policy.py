@@ -19,8 +19,8 @@ from msgspec.structs import replace
 
 from payloads.abi.fields import Record
 from payloads.errors import Misuse, elide, shown
-from payloads.forensics.records import FINGERPRINTS, Finding
-from payloads.forensics.rules import SEVERITIES, Rule, content_of
+from payloads.forensics.examining.records import FINGERPRINTS, Finding
+from payloads.forensics.examining.rules import SEVERITIES, Rule, content_of
 from payloads.inputs import check_depth, to_path
 from payloads.verdicts.state import parse_toml
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from payloads.errors import Misuse
-from payloads.forensics.folder import Folder
-from payloads.forensics.summary import places
+from payloads.forensics.showing.folder import Folder
+from payloads.forensics.showing.summary import places
 
 MOST = 20
 Figures = dict[str, Any]

@@ -26,13 +26,13 @@ except ImportError as error:
 from msgspec.structs import asdict
 
 from payloads.abi.fields import Record
-from payloads.forensics import sarif
-from payloads.forensics.database import database
-from payloads.forensics.policy import Baseline, Policy
-from payloads.forensics.records import FINGERPRINTS, Finding
-from payloads.forensics.rules import SEVERITIES, Rule, load
-from payloads.forensics.search import Search, placed
-from payloads.forensics.shuffle import Shuffle
+from payloads.forensics.examining import sarif
+from payloads.forensics.examining.database import database
+from payloads.forensics.examining.policy import Baseline, Policy
+from payloads.forensics.examining.records import FINGERPRINTS, Finding
+from payloads.forensics.examining.rules import SEVERITIES, Rule, load
+from payloads.forensics.examining.search import Search, placed
+from payloads.forensics.examining.shuffle import Shuffle
 from payloads.forensics.tables import FINDINGS, MAPPED
 from payloads.forensics.writing import write_text, write_whole
 from payloads.inputs import to_path

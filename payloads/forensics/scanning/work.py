@@ -16,9 +16,9 @@ from payloads.capture.format import BrokenLine, CaptureRecord
 from payloads.capture.importers.messages import ReadOptions
 from payloads.capture.inputs import Input
 from payloads.errors import Malformed
-from payloads.forensics import mapping
-from payloads.forensics.parts import Part
-from payloads.forensics.reading import (
+from payloads.forensics.scanning import mapping
+from payloads.forensics.scanning.parts import Part
+from payloads.forensics.scanning.reading import (
     BLOCK_BYTES,
     Origin,
     Read,
@@ -27,7 +27,7 @@ from payloads.forensics.reading import (
     read_block,
     read_records,
 )
-from payloads.forensics.states import StateBook
+from payloads.forensics.scanning.states import StateBook
 from payloads.forensics.writing import PartWriter
 
 _PIECE = 2**20

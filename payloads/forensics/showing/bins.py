@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from payloads.errors import PayloadError, elide
-from payloads.forensics.folder import Folder
-from payloads.forensics.summary import connections, places, summary
-from payloads.forensics.words import connection_words
+from payloads.forensics.showing.folder import Folder
+from payloads.forensics.showing.summary import connections, places, summary
+from payloads.forensics.showing.words import connection_words
 from payloads.inspection import inspect
 
 # The bounds of the page's data. They keep it under `MOST_BYTES`; a test fills all of them.

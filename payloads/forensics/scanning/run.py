@@ -36,10 +36,12 @@ from payloads.capture.importers.messages import ReadOptions
 from payloads.capture.inputs import Input, open_inputs
 from payloads.capture.seals import Sealed, Seals
 from payloads.errors import Misuse, Refused, shown
-from payloads.forensics import parts
-from payloads.forensics.files import in_doubt, wrong_with
-from payloads.forensics.reading import Origin, Selection
-from payloads.forensics.states import StateBook
+from payloads.forensics.scanning import parts
+from payloads.forensics.scanning.files import in_doubt, wrong_with
+from payloads.forensics.scanning.reading import Origin, Selection
+from payloads.forensics.scanning.states import StateBook
+from payloads.forensics.scanning.work import Done, Filters, Settings, Task, work
+from payloads.forensics.scanning.workers import Worker, WorkerEnded
 from payloads.forensics.tables import (
     INPUTS,
     MAPPED,
@@ -49,8 +51,6 @@ from payloads.forensics.tables import (
     batch_of_rows,
     empty,
 )
-from payloads.forensics.work import Done, Filters, Settings, Task, work
-from payloads.forensics.workers import Worker, WorkerEnded
 from payloads.forensics.writing import prepare, write_text, write_whole
 from payloads.inputs import check_depth, checked_text, to_path
 from payloads.verdicts.state import State

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from payloads.forensics.run import Scan
+from payloads.forensics.scanning.run import Scan
 from payloads.forensics.tables import TABLES
 
 Format = Literal["csv", "json"]

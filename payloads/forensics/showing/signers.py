@@ -18,9 +18,9 @@ from payloads.abi.fields import Record
 from payloads.chainlink.state import MAX_SIGNERS, V05, ChainlinkState, Config
 from payloads.crypto import checksum, keccak256
 from payloads.errors import Misuse, printable
-from payloads.forensics.folder import Folder
-from payloads.forensics.summary import places
-from payloads.forensics.words import instant_ns, place_words
+from payloads.forensics.showing.folder import Folder
+from payloads.forensics.showing.summary import places
+from payloads.forensics.showing.words import instant_ns, place_words
 from payloads.stork.state import MAX_SIGNERS as MAX_STORK_SIGNERS
 from payloads.stork.state import STORK, STORK_MULTISIGNER, StorkState
 from payloads.verdicts.state import State

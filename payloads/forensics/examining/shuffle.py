@@ -25,11 +25,11 @@ import duckdb
 
 from payloads.abi.fields import Record
 from payloads.errors import Misuse
-from payloads.forensics.database import Rows, database, whole
-from payloads.forensics.policy import Policy
+from payloads.forensics.examining.database import Rows, database, whole
+from payloads.forensics.examining.policy import Policy
+from payloads.forensics.examining.rules import WITHIN, Rule
+from payloads.forensics.examining.search import Search
 from payloads.forensics.quoting import literal, text
-from payloads.forensics.rules import WITHIN, Rule
-from payloads.forensics.search import Search
 from payloads.forensics.tables import MAPPED
 
 if TYPE_CHECKING:

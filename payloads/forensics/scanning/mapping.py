@@ -28,9 +28,9 @@ from payloads import columns, systems
 from payloads.arrays.reader import FACTS
 from payloads.arrays.records import bytes_of
 from payloads.arrays.types import hex_texts, spread
-from payloads.forensics.items import batch, concat
-from payloads.forensics.judging import judged, members
-from payloads.forensics.states import StateBook
+from payloads.forensics.scanning.items import batch, concat
+from payloads.forensics.scanning.judging import judged, members
+from payloads.forensics.scanning.states import StateBook
 from payloads.forensics.tables import NUMBER, PAYLOADS, PRICES, SIGNATURES, VERDICTS
 from payloads.inputs import hex_text
 from payloads.system import Claims, Options

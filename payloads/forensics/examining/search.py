@@ -18,10 +18,10 @@ import duckdb
 from msgspec.structs import replace
 
 from payloads.errors import Misuse, elide
-from payloads.forensics.policy import Policy
+from payloads.forensics.examining.policy import Policy
+from payloads.forensics.examining.records import Finding, Place
+from payloads.forensics.examining.rules import SHARED, Rule
 from payloads.forensics.quoting import name, text
-from payloads.forensics.records import Finding, Place
-from payloads.forensics.rules import SHARED, Rule
 from payloads.forensics.tables import OFFSET_BITS
 
 # Examples that a finding has.

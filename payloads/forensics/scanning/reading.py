@@ -28,10 +28,10 @@ from payloads.capture.format import (
 )
 from payloads.capture.frames import Frame, Incident
 from payloads.errors import Malformed, PayloadError
-from payloads.forensics.events import events_in
-from payloads.forensics.items import ITEMS, batch, concat
-from payloads.forensics.opening import content_of, found_in, is_plain, system_of
-from payloads.forensics.shapes import Shaped, shaped
+from payloads.forensics.scanning.events import events_in
+from payloads.forensics.scanning.items import ITEMS, batch, concat
+from payloads.forensics.scanning.opening import content_of, found_in, is_plain, system_of
+from payloads.forensics.scanning.shapes import Shaped, shaped
 from payloads.forensics.tables import (
     CONNECTION_BITS,
     EVENTS,

@@ -1,0 +1,1 @@
+"""What people look at: summary and page of a scan, its signers, and two scans side by side."""
