@@ -42,6 +42,7 @@ from payloads.stork.frames import EVIDENCE as STORK_EVIDENCE
 from payloads.stork.frames import plausible
 from payloads.stork.rows import rows as stork_rows
 from payloads.stork.update import Asset
+from payloads.system import Terms
 from payloads.verdicts import checks as verdict_checks
 from payloads.verdicts import state as states
 from payloads.verdicts.contract_errors import read_revert
@@ -995,6 +996,24 @@ def test_a_discount_by_name_holds_for_the_subscriber_of_the_state() -> None:
         quote = chainlink.quote(full_report(), state)
         assert quote.link is not None
         assert quote.link.fee == fee
+
+
+def test_the_value_sent_is_the_fee_of_the_sender() -> None:
+    fees = chainlink_state().to_dict()["fee_manager"]
+    feed = "0x" + chainlink.decode(full_report()).report.feed_id.hex()
+    free = {"feed_id": feed, "token": "native", "discount": str(10**18), "subscriber": OTHER}
+    state = chainlink_state(fee_manager=fees | {"discounts": [free]})
+    sent = systems.named("chainlink").value_sent
+    assert sent([full_report()], state, Terms(pay="native", sender=OTHER)) == 0
+    assert sent([full_report()], state, Terms(pay="native", sender=CALLER)) > 0
+    assert sent([full_report()], state, Terms(pay="native")) > 0
+
+
+def test_the_report_of_a_bare_report_is_itself() -> None:
+    whole = chainlink.decode(full_report())
+    bare = payloads.decode(whole.report_blob, form="report").value
+    report = systems.named("chainlink").encodings["report"]
+    assert report(bare) == report(whole) == whole.report_blob
 
 
 def test_an_update_may_end_with_the_calldata_it_stands_in() -> None:
