@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from payloads.abi.fields import Record
-from payloads.errors import Misuse
+from payloads.errors import Malformed, Misuse
+from payloads.inputs import check_depth
 
 # The first number changes with the format: a reader that knows 1 can read 1.4, but not 2.0.
 FORMAT = 1
@@ -99,11 +100,12 @@ class Index(Record, frozen=True):
 
 _Read = TypeVar("_Read")
 # What JSON can do wrong: its text, its shape, its depth.
-_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, Malformed)
 
 
 def _read(raw: bytes, kind: type[_Read], where: str) -> _Read:
     try:
+        check_depth(raw)
         return msgspec.json.decode(raw, type=kind)
     except _UNREADABLE as error:
         raise Misuse("no file of a corpus", field=where, found=str(error)) from None
@@ -302,6 +304,7 @@ def read_answers(lines: Iterable[str]) -> tuple[str, dict[str, Answer]]:
         if not line.strip():
             continue
         try:
+            check_depth(line)
             record = msgspec.json.decode(line)
             if isinstance(record, dict) and "decoder" in record:
                 name = str(record["decoder"])

@@ -14,7 +14,7 @@ from hexbytes import HexBytes
 import payloads
 from payloads import State, chainlink, stork, systems
 from payloads.abi import solidity
-from payloads.abi.fields import AbiType, Field, Record, hexed
+from payloads.abi.fields import WORDS, AbiType, Field, Record, Table, hexed
 from payloads.abi.solidity import MAX_ELEMENT_BYTES
 from payloads.abi.strictness import CANONICAL
 from payloads.abi.units import MILLISECONDS, PRICE
@@ -26,6 +26,7 @@ from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK
 from payloads.chainlink.compressed import compress, decompress, uncompressed_size
 from payloads.chainlink.errors import DIGEST_INACTIVE_V5, INCORRECT_SIGNATURE_COUNT
 from payloads.chainlink.findings import HAZARDS, OLD_SECONDS
+from payloads.chainlink.findings import _looked_at as looked_at
 from payloads.chainlink.frames import EVIDENCE, plain_report, snappy_evidence
 from payloads.chainlink.report import BareReport, UnknownReport, unknown_report
 from payloads.chainlink.rows import rows, title
@@ -41,6 +42,7 @@ from payloads.stork.frames import EVIDENCE as STORK_EVIDENCE
 from payloads.stork.frames import plausible
 from payloads.stork.rows import rows as stork_rows
 from payloads.stork.update import Asset
+from payloads.system import Terms
 from payloads.verdicts import checks as verdict_checks
 from payloads.verdicts import state as states
 from payloads.verdicts.contract_errors import read_revert
@@ -511,6 +513,15 @@ def test_a_finding_on_a_report_begins_with_the_first_value_beyond(known: Any) ->
             assert found({low: 5, high: 4}) == {"crossed"}
 
 
+def test_a_price_without_its_other_side_is_never_crossed() -> None:
+    """No published schema has a bid alone; one that a caller adds may."""
+    table = SCHEMAS[b"\x00\x03"].table
+    assert looked_at(table).books == (("bid", "ask"),)
+    for absent in ("bid", "ask"):
+        fields = tuple(row for row in table.fields if row.name != absent)
+        assert looked_at(Table("Alone", fields, WORDS)).books == ()
+
+
 def test_a_state_is_old_after_a_day_and_newer_after_a_second() -> None:
     for age, expected in (
         (86_400, None), (86_401, ("state-old", "86401 s")), (0, None),
@@ -862,6 +873,32 @@ def test_a_signature_with_ethereums_v_is_hinted_at(index: int) -> None:
     assert [hint.split(" gives")[0] for hint in hints(1 - v)] == [f"v flipped to {v}"]
 
 
+def test_a_signature_beyond_the_order_may_be_one_written_backwards() -> None:
+    """Its s is not taken from the order, which is less."""
+    digest, s = keccak256(b"digest"), b"\1" * 16 + b"\xff" * 16
+    r = next(r for r in (bytes([n]) * 32 for n in range(1, 99)) if recover(digest, r, s, 0))
+    signer = recover(digest, r, s, 0)
+    (hint,) = signature_hints(
+        digest, r[::-1], s[::-1], 1, lambda address: "wanted" if address == signer else ""
+    )
+    assert hint.startswith("the bytes of r and s reversed, v 0 gives")
+
+
+def test_half_the_order_is_not_high_where_a_signature_is_explained() -> None:
+    """The order minus it is the next number, which has the same signer with the other v."""
+    made = stork.decode(update(1))
+    half = (CURVE_ORDER // 2).to_bytes(32, "big")
+    signer = recover(made.signing_digest, made.r, half, 0)
+    assert signer is not None
+    state = stork_state(signer=checksum(signer))
+    raw = bytes(msgspec.structs.replace(made, s=half, v=1).encode())
+    verdict = stork.judge(raw, state)
+    assert not verdict.accepted
+    said = "; ".join(check.detail for check in verdict.why.checks)
+    assert "v flipped to 0" in said
+    assert "s is high" not in said
+
+
 def test_a_type_has_a_width() -> None:
     for name in ("bytes", "uint", "int", "bytes0", "bytes33", "int9", "uint264", "string1"):
         with pytest.raises(ValueError, match=name):
@@ -959,6 +996,24 @@ def test_a_discount_by_name_holds_for_the_subscriber_of_the_state() -> None:
         quote = chainlink.quote(full_report(), state)
         assert quote.link is not None
         assert quote.link.fee == fee
+
+
+def test_the_value_sent_is_the_fee_of_the_sender() -> None:
+    fees = chainlink_state().to_dict()["fee_manager"]
+    feed = "0x" + chainlink.decode(full_report()).report.feed_id.hex()
+    free = {"feed_id": feed, "token": "native", "discount": str(10**18), "subscriber": OTHER}
+    state = chainlink_state(fee_manager=fees | {"discounts": [free]})
+    sent = systems.named("chainlink").value_sent
+    assert sent([full_report()], state, Terms(pay="native", sender=OTHER)) == 0
+    assert sent([full_report()], state, Terms(pay="native", sender=CALLER)) > 0
+    assert sent([full_report()], state, Terms(pay="native")) > 0
+
+
+def test_the_report_of_a_bare_report_is_itself() -> None:
+    whole = chainlink.decode(full_report())
+    bare = payloads.decode(whole.report_blob, form="report").value
+    report = systems.named("chainlink").encodings["report"]
+    assert report(bare) == report(whole) == whole.report_blob
 
 
 def test_an_update_may_end_with_the_calldata_it_stands_in() -> None:
@@ -1211,7 +1266,7 @@ def test_an_unknown_error_has_a_selector_if_it_is_long_enough(size: int) -> None
 
 def test_the_arguments_of_an_error_have_their_types() -> None:
     digest = b"\7" * 32
-    for error, given in ((DIGEST_INACTIVE_V5, (digest,)), (INCORRECT_SIGNATURE_COUNT, (3, 4))):
+    for error, given in ((DIGEST_INACTIVE_V5, (digest,)), (INCORRECT_SIGNATURE_COUNT, (3, 2**255))):
         data = error.data(*given)
         found = read_revert(data)
         assert (found.error, found.args) == (error.name, given)

@@ -45,8 +45,9 @@ def signature_hints(
     for change, r_, s_, v_ in _variants(r, s, v):
         if (signer := recover(digest, r_, s_, v_)) and (name := wanted(signer)):
             hints.append(f"{change} gives {checksum(signer)}, {name}")
-    if v in (0, 1) and (high := int.from_bytes(s, "big")) > CURVE_ORDER // 2 and hints:
-        low = (CURVE_ORDER - high).to_bytes(32, "big")
+    number = int.from_bytes(s, "big")
+    if v in (0, 1) and CURVE_ORDER // 2 < number < CURVE_ORDER and hints:
+        low = (CURVE_ORDER - number).to_bytes(32, "big")
         if (signer := recover(digest, r, low, v)) and (name := wanted(signer)):
             hints.append(f"s replaced by the order minus s gives {checksum(signer)}, {name}")
     candidates = {"the digest with an EIP-191 prefix": keccak256(_ETHEREUM_PREFIX + digest)}
