@@ -124,7 +124,9 @@ def test_a_state_of_ones_own_is_taken() -> None:
     network = InsecureTestNetwork("mine", size=7, f=2)
     state = network.state("v0.5.1", fees=True)
     made = find(
-        damages(state=state, network=network, only=["expired"]), lambda one: not one.accepted
+        damages(state=state, network=network, only=["expired"]),
+        lambda one: not one.accepted,
+        settings=ANY,
     )
     assert made.state is state
     assert made.verdict == "ExpiredReport"
