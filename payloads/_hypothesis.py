@@ -8,6 +8,7 @@ not have it, the types are registered in the public way, and imported for that.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 # Every record of this library is made of this module's `Record`, or imports it.
@@ -16,9 +17,11 @@ _RECORDS = "payloads.abi.fields"
 
 def register() -> None:
     """Tell Hypothesis how to resolve the public records."""
-    from hypothesis.strategies._internal import types
+    lazy: dict[str, Any] | None = None
+    with suppress(ImportError):
+        from hypothesis.strategies._internal import types
 
-    lazy: dict[str, Any] | None = getattr(types, "_global_extra_lookup", None)
+        lazy = getattr(types, "_global_extra_lookup", None)
     if isinstance(lazy, dict):
         lazy[_RECORDS] = _strategy_of
         return

@@ -313,17 +313,37 @@ def test_a_type_of_another_library_is_not_resolved_here() -> None:
     assert find(st.from_type(dict[str, int]), lambda one: True) == {}
 
 
-def test_types_are_registered_in_the_public_way_where_there_is_no_lazy_one() -> None:
-    script = """from hypothesis import strategies as st
+@pytest.mark.parametrize(
+    "gone",
+    [
+        "types._global_extra_lookup = None",
+        "del types._global_extra_lookup",
+    ],
+)
+def test_types_are_registered_in_the_public_way_where_there_is_no_lazy_one(gone: str) -> None:
+    script = f"""from hypothesis import strategies as st
 from hypothesis.strategies._internal import types
 from payloads import _hypothesis, chainlink
-types._global_extra_lookup = None
+{gone}
 _hypothesis.register()
-types._global_extra_lookup = {}
+types._global_extra_lookup = {{}}
 report = chainlink.schema_named("v3").record
 assert report in types._global_type_lookup
 assert st.from_type(report).wrapped_strategy"""
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_hypothesis_can_be_imported_where_its_inner_modules_have_other_names() -> None:
+    script = """import sys
+from hypothesis.strategies import _internal
+from payloads import _hypothesis
+from payloads.strategies import registration
+registration.register_all = lambda: print("in the public way")
+vars(_internal).pop("types", None)
+sys.modules["hypothesis.strategies._internal.types"] = None
+_hypothesis.register()"""
+    ended = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    assert ended.stdout == b"in the public way\n"
 
 
 # --- what an import costs -------------------------------------------------------------------------
