@@ -154,7 +154,7 @@ def test_what_cannot_be_a_payload_is_misuse(value: Any) -> None:
 # --- decode and encode are inverse, whatever the layout -------------------------------------------
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=400)
 @given(damaged(FULL))
 def test_what_is_accepted_encodes_to_the_very_same_bytes(raw: bytes) -> None:
     """And the canonical profile refuses exactly what departs from the one encoding."""
