@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 from typing import Annotated, Any
 
@@ -353,6 +354,15 @@ def test_calldata_is_no_report_though_it_may_look_like_one() -> None:
     assert list(fast) == ["errors"]
     named = columns.decode(disguised, form="full_report")
     assert len(named["chainlink_v3"]) == len(disguised)
+
+
+@pytest.mark.parametrize("more", [-64, -1, 1, 32])
+def test_reports_that_are_longer_or_shorter_than_their_schema(more: int) -> None:
+    """What stands behind a report is signed, too; a report without its end is none."""
+    for each in SCHEMAS.values():
+        report = each.prefix + bytes(each.size + more - len(each.prefix))
+        raws = [NETWORK.sign(report, epoch=epoch).encode() for epoch in range(1, 4)]
+        assert_equal_tables(*both_ways(partial(columns.decode, raws)))
 
 
 def test_one_table_alone() -> None:
