@@ -125,23 +125,34 @@ def test_tests_that_are_left_out_are_there_and_have_a_reason() -> None:
         assert len(why) > 5, test
 
 
-def test_an_installed_entry_point_imports_nothing_before_a_line_is_changed(tmp_path: Path) -> None:
-    """Hypothesis imports what its entry points name: with that, most mutants changed nothing."""
-    about = tmp_path / "installed-1.0.dist-info"
+def _run_where_installed(script: str, folder: Path) -> None:
+    """Run code where the library is installed, with its entry point for Hypothesis."""
+    about = folder / "installed-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: installed\nVersion: 1.0\n")
     entry = "[hypothesis]\ninstalled = payloads._hypothesis:register\n"
     (about / "entry_points.txt").write_text(entry)
-    path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    target, wanted = "payloads/stork/columns.py", tmp_path / "record.json"
-    script = f"""import sys; from pathlib import Path; from tests import mutant_runs
-mutant_runs.preload()
-if early := [name for name in sys.modules if name.split(".")[0] == "payloads"]: sys.exit(str(early))
-mutant_runs.record(["tests/test_backing_off.py"], [{target!r}], Path({str(wanted)!r}))"""
+    path = os.pathsep.join([str(folder), str(ROOT)])
     subprocess.run(
         [sys.executable, "-c", script], stdout=subprocess.DEVNULL,
         check=True, env=os.environ | {"PYTHONPATH": path}, cwd=ROOT,
     )  # fmt: skip
-    # A module that a test imports late is not run by that test alone.
+
+
+def test_an_installed_entry_point_imports_nothing_before_a_line_is_changed(tmp_path: Path) -> None:
+    """Hypothesis imports what its entry points name: with that, most mutants changed nothing."""
+    script = """import sys; from tests import mutant_runs
+mutant_runs.preload()
+sys.exit(" ".join(name for name in sys.modules if name.split(".")[0] == "payloads") or None)"""
+    _run_where_installed(script, tmp_path)
+
+
+def test_a_module_that_a_test_imports_late_is_not_run_by_that_test_alone(tmp_path: Path) -> None:
+    pytest.importorskip("coverage")
+    target, wanted = "payloads/stork/columns.py", tmp_path / "record.json"
+    script = f"""from pathlib import Path; from tests import mutant_runs
+mutant_runs.preload()
+mutant_runs.record(["tests/test_backing_off.py"], [{target!r}], Path({str(wanted)!r}))"""
+    _run_where_installed(script, tmp_path)
     lines = mutant_runs.merged([wanted]).lines[target]
     assert {test for tests in lines.values() for test in tests} == {""}

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are f
 
 # Processes from the first item on, and few items for each.
 EAGER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from payloads.cli import shares
 from payloads.cli.main import main
 shares._FEW_SIZE, shares._BATCH_ITEMS = -1, 3
