@@ -5,6 +5,9 @@ BIN = $(VENV)/bin
 # Which extras are installed is remembered by an empty file each, older than pyproject.toml or not.
 STAMP = $(VENV)/.installed
 
+# Many tests wait for sockets and processes: one worker more than there are cores.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-onchain test-interop test-page test-engines fuzz mutants native test-native fuzz-native mutants-native lint format bench corpus docs build pins clean
 
@@ -37,7 +40,7 @@ test: $(STAMP)-test ## Run the tests (Python alone; under four minutes on two co
 	@echo "Under four minutes on two idle cores. Covered: decoding, verdicts against recorded calls of the" >&2
 	@echo "real contracts, five venues over real sockets on loopback, captures, the command line, the docs." >&2
 	@echo "Not covered: the contracts themselves (make test-onchain), vendors' clients (make test-interop)." >&2
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 test-onchain: $(STAMP)-onchain ## Compare with solc and the real contracts in an EVM (wants Node.js)
 	@$(BIN)/python -m tests.onchain.build >/dev/null && $(BIN)/python -m tests.onchain.rpcnode
