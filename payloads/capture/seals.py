@@ -49,8 +49,8 @@ class Seals:
         self._chain = Chain()
         self._header: Header | None = None
         self._end: Incident | None = None
-        # The bytes behind the last whole line.
-        self._kept = b""
+        # The bytes behind the last whole line, or whether they are of a line too long for a hash.
+        self._kept, self._inside = b"", False
         self._size = self._hashes = 0
         self._last, self._holds, self._watches, self._ended = "", True, True, False
 
@@ -66,7 +66,8 @@ class Seals:
     @property
     def found(self) -> Sealed:
         """What was found, when all has gone by."""
-        header, sound = self._header, self._holds and self._end is not None and not self._kept
+        header, whole = self._header, not self._kept and not self._inside
+        sound = self._holds and self._end is not None and whole
         if header is None:
             return Sealed(self._hashes)
         following = "" if self._end is None else str(self._end.detail.get("next", ""))
@@ -75,7 +76,7 @@ class Seals:
 
     def _see(self, piece: bytes) -> None:
         self._size += len(piece)
-        data = self._kept + piece if self._kept else piece
+        data = self._behind_the_line(self._kept + piece if self._kept else piece)
         at, end = self._begin(data), data.rfind(b"\n") + 1
         place = data.find(_MARK, at, end)
         while place >= 0:
@@ -89,8 +90,21 @@ class Seals:
             place = data.find(_MARK, stop, end)
         self._pass(data[at:end])
         self._kept = data[end:]
+        if self._header is not None and len(self._kept) > _LONGEST:
+            self._pass(self._kept)
+            self._kept, self._inside = b"", True
         if not self._hashes and self._size > _FIRST_WITHIN:
             self._watches, self._kept = False, b""
+
+    def _behind_the_line(self, data: bytes) -> bytes:
+        """What stands behind the long line that has begun, if one has."""
+        if not self._inside:
+            return data
+        end = data.find(b"\n") + 1
+        self._inside = not end
+        end = end or len(data)
+        self._pass(data[:end])
+        return data[end:]
 
     def _begin(self, data: bytes) -> int:
         """Take the header, with which the hashes begin, and return its size."""

@@ -116,3 +116,21 @@ def test_parts_follow_one_another(tmp_path: Path) -> None:
 
 def part_of(path: Path) -> int:
     return seen(path.read_bytes()).part
+
+
+def test_a_line_without_an_end_is_not_kept(whole: bytes) -> None:
+    """Nor is it put together again for each piece of it."""
+    found = Seals()
+    for _ in found.watched([whole, *[b"x" * 2**20] * 64]):
+        assert len(found._kept) <= 2**20
+    assert not found.found.sound
+
+
+def test_lines_too_long_for_a_hash_are_hashed_as_all_others(tmp_path: Path) -> None:
+    with CaptureWriter(tmp_path / "c.jsonl", venue="stork") as writer:
+        for number in range(3):
+            writer.frame(kit.stork_frame(b"b" * 200_000, number))
+    data = (tmp_path / "c.jsonl").read_bytes()
+    for size in (1000, 70_000, 2**20):
+        assert seen(data, size).sound
+    assert not seen(data.replace(b"626262", b"626362", 1), 1000).sound
