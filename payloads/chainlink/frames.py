@@ -57,7 +57,7 @@ MEMBERS = frozenset(PlainReport.__struct_fields__)
 _KEYS = frozenset({"report", "reports", "fullReport"})
 _decode_plain = msgspec.json.Decoder(_PlainFrame).decode
 # The statements of a frame about its payload, and the fields of the signed report they are about.
-_CLAIMS = {
+CLAIMS = {
     "feedID": "feed_id",
     "validFromTimestamp": "valid_from_timestamp",
     "observationsTimestamp": "observations_timestamp",
@@ -102,7 +102,7 @@ def payload_bytes(report: dict[str, Any], path: str) -> bytes:
 
 
 def _report(report: dict[str, Any], path: str, why: str) -> Found:
-    claims = tuple((name, report[name]) for name in _CLAIMS if name in report)
+    claims = tuple((name, report[name]) for name in CLAIMS if name in report)
     return Found(NAME, "full_report", why, payload_bytes(report, path), claims)
 
 
@@ -142,7 +142,7 @@ def _contradictions(claims: Claims, payload: FullReport) -> Iterator[Note]:
     """Where a frame says something else about its payload than the signed bytes do."""
     head = payload.report.head
     for name, claimed in claims:
-        signed = getattr(head, _CLAIMS[name], None)
+        signed = getattr(head, CLAIMS[name], None)
         if isinstance(signed, bytes):
             signed = "0x" + signed.hex()
             agrees = isinstance(claimed, str) and claimed.lower() == signed
