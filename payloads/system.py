@@ -185,12 +185,24 @@ class System:
     # A judgement of one call of a function with these payloads, or with whole calldata.
     judging: Callable[[Sequence[bytes], State, Terms, Signers], Judgement]
     judging_calldata: Callable[[bytes, State, Terms, Signers], Judgement]
+    # Judgements of many calls with a payload each, where they are begun faster side by side.
+    judging_each: Callable[[Sequence[bytes], State, Terms, Signers], Sequence[Judgement]] | None = (
+        None
+    )
     # The words for paying. A payload whose payment is not known is judged by the first.
     ways_to_pay: tuple[str, ...] = ("native",)
     # The wei that a call of these payloads sends on these terms.
     value_sent: Callable[[Sequence[bytes], State, Terms], int]
     # The cost of verifying a payload; None where every call costs the same.
     quote: Callable[[bytes, State, Terms], Any] | None = None
+
+    def judging_many(
+        self, payloads: Sequence[bytes], state: State, terms: Terms, signers: Signers
+    ) -> Sequence[Judgement]:
+        """A judgement of a call of its own for each payload."""
+        if self.judging_each is not None:
+            return self.judging_each(payloads, state, terms, signers)
+        return [self.judging([raw], state, terms, signers) for raw in payloads]
 
     def judge(self, payloads: Sequence[bytes], state: State, terms: Terms) -> Verdict:
         """The verdict on one call of a function with these payloads."""

@@ -77,6 +77,15 @@ def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signe
     return judging(payload, state, signers, call=function, **_how(terms))
 
 
+def _judging_each(
+    payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers
+) -> Sequence[Judgement]:
+    from payloads.stork.verifier import judging_each
+
+    function = function_named(FUNCTIONS, terms.function)
+    return judging_each(payloads, state, signers, call=function, **_how(terms))
+
+
 def _judging_calldata(calldata: bytes, state: Any, terms: Terms, signers: Signers) -> Judgement:
     from payloads.stork.verifier import judging_calldata
 
@@ -131,5 +140,6 @@ SYSTEM = System(
     state_class=_state_class,
     judging=_judging,
     judging_calldata=_judging_calldata,
+    judging_each=_judging_each,
     value_sent=_value_sent,
 )
