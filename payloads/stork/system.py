@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from payloads.abi.calldata import function_named
 from payloads.stork.calldata import FUNCTIONS, encode_calldata
-from payloads.stork.frames import EVIDENCE, NAME, SIGNED, UNSIGNED, is_frame, notes, open_frame
+from payloads.stork.frames import (
+    EVIDENCE,
+    NAME,
+    SIGNED,
+    UNSIGNED,
+    is_frame,
+    notes,
+    open_frame,
+    plain,
+)
 from payloads.stork.json_text import text_of, text_of_frame
 from payloads.stork.places import places
 from payloads.stork.rows import rows, title
@@ -119,6 +128,7 @@ SYSTEM = System(
     title=title,
     rows=rows,
     to_json=_to_json,
+    plain=plain,
     text_of_frame=text_of_frame,
     text_of=text_of,
     from_json=_from_json,
