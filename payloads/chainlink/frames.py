@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from payloads.abi.fields import WORD
-from payloads.chainlink.compressed import decompress, uncompressed_size
+from payloads.chainlink.compressed import begins_well, decompress, uncompressed_size
 from payloads.chainlink.report import (
     BareReport,
     FullReport,
@@ -207,6 +207,8 @@ def snappy_evidence(raw: bytes) -> str:
         size = uncompressed_size(raw)
         # Raw snappy makes at most 64 bytes out of 3, and never more than a sixth longer.
         if not len(raw) * 3 // 4 < size <= min(MAX_PAYLOAD_BYTES, 22 * len(raw)):
+            return ""
+        if not begins_well(raw):
             return ""
         decompress(raw)
     except Malformed:
