@@ -48,6 +48,11 @@ def given(value: Any) -> Iterator[Given]:
 
     Hex and bytes are taken as they are. JSON frames are opened.
     """
+    if isinstance(value, str | bytes) and value[:1] in ("{", b"{"):
+        for system in systems.SYSTEMS:
+            if (raw := system.plain(value)) is not None:
+                yield Given(raw, system.name)
+                return
     if isinstance(value, str | bytes | bytearray | memoryview):
         if isinstance(found := _frame(value), Found | Several):
             yield from _each(found)

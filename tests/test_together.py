@@ -291,7 +291,7 @@ def test_a_payload_that_cannot_begin_is_an_error_in_its_place(
     def none(*_: Any) -> Any:
         raise Malformed("one of them")
 
-    changed = (chainlinks, replace(storks, judging_each=none))
+    changed = (chainlinks, replace(storks, judging_batch=none))
     monkeypatch.setattr(systems, "SYSTEMS", changed)
     found = list(payloads.judge_stream([update(1), b"", full_report()], [STORK, STATES["v0.5.0"]]))
     assert found == [stork.judge(update(1), STORK), stork.judge(b"", STORK), found[2]]

@@ -93,7 +93,7 @@ def judging(
     return (yield from _judging(Call(raw, state, _function(call), sent, now, signers)))
 
 
-def judging_each(
+def judging_batch(
     payloads: Sequence[bytes],
     state: StorkState,
     signers: Signers,
@@ -191,7 +191,7 @@ def judge_many(
     raws, signers = [raw_of(payload) for payload in payloads], Signers()
     how: dict[str, Any] = {"call": call, "pay": pay, "value": value, "now": now}
     start = partial(judging, state=state, signers=signers, **how)
-    start_all = partial(judging_each, state=state, signers=signers, **how)
+    start_all = partial(judging_batch, state=state, signers=signers, **how)
     return judge_together(start, raws, signers, workers, start_all)
 
 

@@ -39,7 +39,9 @@ class Signers:
         if found is _UNKNOWN:
             found = recover(digest, r, s, v)
             if v in (0, 1):
-                self.keep([(signature, found)])
+                self._known[signature] = found
+                if len(self._known) > self._most:
+                    self._forget()
         return found  # type: ignore[return-value]
 
     def known(self, signatures: Iterable[Signature]) -> list[bytes | None] | None:
@@ -73,9 +75,12 @@ class Signers:
 
     def keep(self, found: Iterable[tuple[Signature, bytes | None]]) -> None:
         """Remember signers that were recovered elsewhere."""
+        self._known.update(found)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop the oldest beyond the bound. What is asked again is recovered again."""
         known = self._known
-        known.update(found)
         if (over := len(known) - self._most) > 0:
-            # The oldest go. What is asked again is recovered again.
             for signature in list(islice(known, over)):
                 known.pop(signature, None)
