@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from payloads.abi.fields import WORD
-from payloads.chainlink.compressed import decompress, uncompressed_size
+from payloads.chainlink.compressed import begins_well, decompress, uncompressed_size
 from payloads.chainlink.report import (
     BareReport,
     FullReport,
@@ -22,7 +22,7 @@ from payloads.chainlink.report import (
 )
 from payloads.chainlink.schemas import SCHEMAS
 from payloads.errors import Malformed, shown
-from payloads.inputs import MAX_PAYLOAD_BYTES, to_bytes
+from payloads.inputs import MAX_PAYLOAD_BYTES, to_bytes, unhex
 from payloads.system import (
     Claims,
     Evidence,
@@ -54,6 +54,8 @@ class _PlainFrame(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=T
 
 
 MEMBERS = frozenset(PlainReport.__struct_fields__)
+# No usual payload has more.
+_MOST_HEX = 2**16
 _KEYS = frozenset({"report", "reports", "fullReport"})
 _decode_plain = msgspec.json.Decoder(_PlainFrame).decode
 # The statements of a frame about its payload, and the fields of the signed report they are about.
@@ -88,6 +90,17 @@ def plain_report(frame: bytes | str) -> PlainReport | None:
     try:
         return _decode_plain(frame).report
     except (msgspec.MsgspecError, ValueError):
+        return None
+
+
+def plain(frame: bytes | str) -> bytes | None:
+    """The payload's bytes in such a frame, if they are plain hex."""
+    report = plain_report(frame)
+    if report is None or not 0 < len(report.fullReport) < _MOST_HEX:
+        return None
+    try:
+        return unhex(report.fullReport) or None
+    except ValueError:
         return None
 
 
@@ -194,6 +207,8 @@ def snappy_evidence(raw: bytes) -> str:
         size = uncompressed_size(raw)
         # Raw snappy makes at most 64 bytes out of 3, and never more than a sixth longer.
         if not len(raw) * 3 // 4 < size <= min(MAX_PAYLOAD_BYTES, 22 * len(raw)):
+            return ""
+        if not begins_well(raw):
             return ""
         decompress(raw)
     except Malformed:
