@@ -88,7 +88,7 @@ impl<'a> Shape<'a> {
                     cell.copy_from_slice(text);
                     text.iter().all(u8::is_ascii_hexdigit)
                 }
-                // Two digits more could be taken for the sign of hex in front of the others.
+                // A 0x in front is not skipped: too few digits would be left.
                 Held::Bytes => const_hex::decode_to_slice(text, cell).is_ok(),
             }
         })
@@ -114,7 +114,13 @@ pub fn line_ends(data: &[u8]) -> impl Iterator<Item = usize> {
     memchr::memchr_iter(b'\n', data)
 }
 
-/// SHA-256 of each piece of the data between two offsets that follow each other.
+/// Where these bytes begin first.
+pub fn find(data: &[u8], wanted: &[u8]) -> Option<usize> {
+    memchr::memmem::find(data, wanted)
+}
+
+/// SHA-256 of each piece of the data between two offsets that follow each other; None for offsets
+/// that are not in it.
 pub fn sha256_many(data: &[u8], offsets: &[i64]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(32 * offsets.len().saturating_sub(1));
     for pair in offsets.windows(2) {

@@ -65,6 +65,13 @@ pub fn count_lines(block: &[u8]) -> usize {
     lines::line_ends(block).count()
 }
 
+/// Where these bytes begin first between two places, or -1, as `bytes.find` has it.
+#[pyfunction]
+pub fn find(data: &[u8], wanted: &[u8], begin: usize, end: usize) -> isize {
+    let found = data.get(begin..end.min(data.len())).and_then(|part| lines::find(part, wanted));
+    found.map_or(-1, |place| (begin + place) as isize)
+}
+
 /// SHA-256 of each piece of the data between two offsets that follow each other.
 #[pyfunction]
 pub fn sha256_many<'py>(

@@ -12,16 +12,20 @@ Where the hashes hold, nothing was changed. Where they do not, or not as the wri
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import import_module
+from typing import Any
 
 from payloads.abi.fields import Record
 from payloads.capture.chain import Chain
 from payloads.capture.format import Header, LaterFormat, record_of
 from payloads.capture.frames import Incident
+from payloads.crypto import has_simd
 
 # As the writer has it. A hash that stands otherwise is missed, so that the next one does not hold.
 _MARK = b',"conn":0,"what":"'
-# Its end has no zeros, of which payloads are full: so it is found several times faster.
-_WHAT = b',"what":"'
+# It begins within so much of its line: of long lines, no more is looked at.
+_BEGINS_WITHIN, _LONG_LINE = 128, 1024
 # The writer puts a hash after each second. Without one in so many bytes, there are none.
 _FIRST_WITHIN = 16 * 2**20
 # A line with a hash is shorter.
@@ -146,8 +150,18 @@ class Seals:
 
 def _marked(data: bytes, begin: int, end: int) -> int:
     """Where the first mark begins between these places; -1 where none is."""
-    before = len(_MARK) - len(_WHAT)
-    place = data.find(_WHAT, begin + before, end)
-    while place >= 0 and not data.startswith(_MARK, place - before):
-        place = data.find(_WHAT, place + 1, end)
-    return place - before if place >= 0 else -1
+    if has_simd():
+        return int(_simd().find(data, _MARK, begin, end))
+    if data.find(b"\n", begin, begin + _LONG_LINE) >= 0:
+        return data.find(_MARK, begin, end)
+    while 0 <= begin < end:
+        place = data.find(_MARK, begin, min(end, begin + _BEGINS_WITHIN))
+        if place >= 0:
+            return place
+        begin = data.find(b"\n", begin, end) + 1 or end
+    return -1
+
+
+@cache
+def _simd() -> Any:
+    return import_module("payloads_simd")
