@@ -5,6 +5,10 @@ BIN = $(VENV)/bin
 # Which extras are installed is remembered by an empty file each, older than pyproject.toml or not.
 STAMP = $(VENV)/.installed
 
+# Containers often set it. Each of the hundreds of processes that tests start would then compile the
+# package anew, and each worker the tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Many tests wait for sockets and processes: one worker more than there are cores.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 

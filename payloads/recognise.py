@@ -18,7 +18,8 @@ from payloads.abi.calldata import Call, decode_call
 from payloads.abi.fields import Record
 from payloads.abi.strictness import AS_CONTRACT, Profile
 from payloads.errors import Malformed, Misuse, PayloadError, elide, shown
-from payloads.inputs import MAX_TEXT_CHARACTERS, hex_text, json_text, parse_json, to_bytes
+from payloads.inputs import MAX_TEXT_CHARACTERS, hex_text, parse_json, to_bytes, unhex
+from payloads.inputs import json_text as text_in
 from payloads.signatures import Recovered
 from payloads.system import Claims, Found, Note, Options, Several
 
@@ -78,6 +79,22 @@ def to_dict(decoded: Decoded, *, signers: bool = True) -> dict[str, Any]:
     return record
 
 
+def json_text(value: str | bytes, *, signers: bool = True) -> str | None:
+    """The record of `to_dicts` as JSON text, for an input with one usual payload without notes.
+
+    It is made in one pass, some times as fast. None for any other input.
+    """
+    if (text := text_in(value)) is not None:
+        return next(filter(None, (s.text_of_frame(text, signers) for s in systems.SYSTEMS)), None)
+    try:
+        raw = unhex(hex_text(value)) if isinstance(value, str) else to_bytes(hex_text(value))
+        name, form, _ = form_of(raw)
+    except (PayloadError, ValueError):
+        return None
+    system = systems.named(name) if name else None
+    return None if system is None or form != system.forms[0] else system.text_of(raw, signers)
+
+
 def to_dicts(decoded: Decoded, *, signers: bool = True) -> Iterator[tuple[Decoded, dict[str, Any]]]:
     """Every payload of an input with its record. A payload in a container has the path to it."""
     if not decoded.inner:
@@ -134,7 +151,7 @@ def find(value: Any, options: Options) -> Found | Several:
         return _counted(_open(value), MAX_TEXT_CHARACTERS)
     if not isinstance(value, str | bytes | bytearray | memoryview):
         return _find_decoded(value)
-    if options.form in (None, "frame") and (text := json_text(value)) is not None:
+    if options.form in (None, "frame") and (text := text_in(value)) is not None:
         return _counted(_open(parse_json(text)), len(text))
     raw = to_bytes(hex_text(value))
     form = options.form

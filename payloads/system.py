@@ -159,6 +159,10 @@ class System:
     rows: Callable[[Any, int | None], Iterable[Row]]
 
     to_json: Callable[[Any, bool], dict[str, Any]]
+    # The same as JSON text in one pass, for usual payloads without notes: out of a frame's text,
+    # or out of the payload's bytes. None for any other.
+    text_of_frame: Callable[[str | bytes, bool], str | None] = lambda frame, signers: None
+    text_of: Callable[[bytes, bool], str | None] = lambda raw, signers: None
     # The payload that such an object describes; None if the object is not of this system.
     from_json: Callable[[dict[str, Any]], Any]
     # For the forms without a signature: how to make them of the payload that an object describes.

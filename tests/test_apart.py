@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,39 @@ def test_a_list_of_one_layout_is_taken_apart_where_it_is(
     monkeypatch.delattr(inputs, "read")  # which copies
     assert_equal_tables(columns.decode(items), wanted)
     assert_equal_tables(columns.decode(items, form="full_report"), wanted)
+
+
+def test_a_list_of_updates_is_taken_apart_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, by_numpy: Any
+) -> None:
+    """Whatever their signatures begin with: like text, or like the size of something compressed."""
+    random, end = Random(6), MANY[-1][65:]
+    starts = [bytes([first]) for first in b"{[0 \t\n\r\v\f\xff"]
+    items = [(random.choice(starts) + random.randbytes(65))[:65] + end for _ in range(300)]
+    items += [random.randbytes(65) + end for _ in range(300)]
+    wanted = by_numpy(lambda: columns.decode(items))
+    monkeypatch.delattr(inputs, "read")
+    assert_equal_tables(columns.decode(items), wanted)
+    assert_equal_tables(columns.decode(items, form="signed_ecdsa"), wanted)
+
+
+@pytest.mark.parametrize("text", [b"{", b"0", b" ", b"{}", b"0x", b"\n0x12", b"[1]", b"  ", b"00"])
+def test_short_text_is_no_payload(by_numpy: Any, text: bytes) -> None:
+    for form in (None, "signed_ecdsa", "full_report"):
+        found = columns.decode([text] * 30, form=form)
+        assert_equal_tables(
+            found, by_numpy(lambda form=form: columns.decode([text] * 30, form=form))
+        )
+    assert found["errors"].num_rows == 30
+
+
+def test_an_update_that_is_text_is_read_as_text(by_numpy: Any) -> None:
+    """As JSON it is no frame, though it has the size of an update."""
+    text = b'{"a": "' + b"7" * (len(MANY[-1]) - 9) + b'"}'
+    for items in ([text] * 30, [*MANY[-29:], text]):
+        found = columns.decode(items, form="signed_ecdsa")
+        slow = by_numpy(lambda i=items: columns.decode(i, form="signed_ecdsa"))
+        assert_equal_tables(found, slow)
 
 
 @pytest.mark.parametrize("form", [None, "full_report", "report", "signed_ecdsa"])

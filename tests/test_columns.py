@@ -667,6 +667,55 @@ def test_every_price_has_a_row() -> None:
     assert columns.prices({"errors": tables["errors"]}).num_rows == 0
 
 
+# --- some columns ---------------------------------------------------------------------------------
+
+
+def assert_selected(found: dict[str, Any], whole: dict[str, Any], only: set[str]) -> None:
+    assert list(found) == list(whole)
+    assert found["errors"].equals(whole["errors"])
+    for name in found.keys() - {"errors"}:
+        names = [each for each in whole[name].schema.names if each in {"row", *only}]
+        assert found[name].equals(whole[name].select(names)), name
+        assert found[name].schema.names == names
+
+
+_NAMES = sorted({name for each in columns.schemas().values() for name in each.names})
+
+
+@given(st.sets(st.sampled_from(_NAMES), max_size=5))
+@settings(max_examples=15)
+def test_some_columns_are_those_of_the_whole_tables(only: set[str]) -> None:
+    mixed: list[Any] = [entry.raw for entry in corpus.entries()]
+    reports_, updates = MANY[:30], MANY[-30:]
+    for items in (mixed, reports_, updates, [raw.hex() for raw in reports_], pa.array(updates)):
+        assert_selected(columns.decode(items, only=only), columns.decode(items), only)
+
+
+def test_some_columns_of_times_that_no_timestamp_shows(singles: list[Any]) -> None:
+    """They are null, and their rows keep their bytes, for whoever asks for them."""
+    made = [SIGNER.sign([Asset(1, 5)], timestamp_ns=2**63 + n).encode() for n in range(30)]
+    for only in ({"raw"}, {"r"}, {"raw", "r"}, {"timestamp_ns"}, {"assets"}, set[str]()):
+        whole = columns.decode(made, form="signed_ecdsa")
+        assert_selected(columns.decode(made, form="signed_ecdsa", only=only), whole, only)
+    assert whole["stork_updates"]["raw"].to_pylist() == made
+    assert len(singles) == 0
+
+
+@pytest.mark.parametrize("only", [["bid", "worth"], ["r", "worth"], "worth", ["chainlink_v3"], [7]])
+def test_columns_that_no_table_has_are_misuse(only: Any) -> None:
+    with pytest.raises(Misuse, match="no such column"):
+        columns.decode(MANY, only=only)
+
+
+def test_a_table_without_some_of_its_columns_is_not_taken_for_the_whole() -> None:
+    tables = columns.decode(MANY, only=["bid", "ask", "feed_id"])
+    with pytest.raises(Misuse, match="not a batch of a table of payloads"):
+        columns.encode(tables["chainlink_v3"])
+    for work in (columns.facts, columns.prices):
+        with pytest.raises(Misuse, match="a table without some of its columns"):
+            work(tables)
+
+
 # --- large batches --------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec.structs
@@ -23,7 +24,12 @@ from payloads.chainlink import places as chainlink_places
 from payloads.chainlink import report as report_module
 from payloads.chainlink import state as chainlink_states
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK
-from payloads.chainlink.compressed import compress, decompress, uncompressed_size
+from payloads.chainlink.compressed import (
+    begins_well,
+    compress,
+    decompress,
+    uncompressed_size,
+)
 from payloads.chainlink.errors import DIGEST_INACTIVE_V5, INCORRECT_SIGNATURE_COUNT
 from payloads.chainlink.findings import HAZARDS, OLD_SECONDS
 from payloads.chainlink.findings import _looked_at as looked_at
@@ -1171,6 +1177,51 @@ def test_snappy_of_short_pieces_is_no_evidence(each: int, evident: bool) -> None
         data += bytes([(len(piece) - 1) << 2]) + piece
     assert decompress(data) == raw
     assert bool(snappy_evidence(data)) is evident
+
+
+_LITERAL = b"\x0cabcd"
+_LONG = 300
+
+
+@pytest.mark.parametrize(
+    ("elements", "well"),
+    [
+        (_LITERAL + bytes([0 << 2 | 1, 4]), True),
+        (_LITERAL + bytes([0 << 2 | 1, 5]), False),
+        (_LITERAL + bytes([1 << 5 | 1, 4]), False),
+        (_LITERAL + bytes([63 << 2 | 2, 4, 0]), True),
+        (_LITERAL + bytes([63 << 2 | 2, 4, 1]), False),
+        (_LITERAL + bytes([63 << 2 | 2, 0, 0]), False),
+        (_LITERAL + bytes([9 << 2 | 3, 4, 0, 0, 0]), True),
+        (_LITERAL + bytes([9 << 2 | 3, 4, 0, 0, 1]), False),
+        (bytes([0 << 2 | 1, 1]), False),
+        (bytes([61 << 2]) + (_LONG - 1).to_bytes(2, "little") + bytes(_LONG), True),
+        (bytes([61 << 2]) + (_LONG - 1).to_bytes(2, "little") + bytes(_LONG - 1), False),
+        (bytes([61 << 2]) + b"\x2b\x01" + bytes(_LONG) + bytes([63 << 2 | 2, 44, 1]), True),
+        (bytes([61 << 2]) + b"\x2b\x01" + bytes(_LONG) + bytes([63 << 2 | 2, 45, 1]), False),
+    ],
+)
+def test_what_cannot_be_snappy_is_not_decompressed(elements: bytes, well: bool) -> None:
+    import cramjam
+
+    sizes = [*range(4, 15), 64, 68, _LONG, _LONG + 64]
+    found = False
+    for size in sizes:
+        data = bytes([size & 0x7F | 0x80, size >> 7]) + elements
+        assert begins_well(data) is well
+        try:
+            found = found or len(cramjam.snappy.decompress_raw(data)) == size
+        except cramjam.DecompressionError:
+            continue
+    assert found is well
+
+
+def test_snappy_begins_well_whatever_is_in_it() -> None:
+    random = Random(8)
+    for _ in range(300):
+        alphabet = bytes(range(random.choice((1, 2, 4, 200))))
+        raw = bytes(random.choices(alphabet, k=random.randrange(600)))
+        assert begins_well(compress(raw))
 
 
 def test_wrapped_native_is_paid_without_value() -> None:

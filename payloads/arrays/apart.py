@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from typing import Any
 
@@ -16,12 +16,46 @@ import numpy as np
 import pyarrow as pa
 
 from payloads.abi.fields import WORD, WORDS, Field, Table
-from payloads.arrays.records import Mask, Matrix, filled, memory, places, zeros
+from payloads.arrays.records import Mask, Matrix, filled, memory, packed, places, zeros
 from payloads.arrays.types import is_time
 from payloads.crypto import has_simd
 
 # Payloads of one size: the rows of a matrix, or a list of bytes.
 Payloads = Matrix | list[bytes]
+# What a payload is taken for depends on no byte beyond, except for snappy's.
+_HEAD = 128
+
+
+class Alike:
+    """Payloads of one size, which are still where they were given."""
+
+    def __init__(self, payloads: Payloads) -> None:
+        self.payloads = payloads
+        self.size = len(payloads[0])
+
+    def __len__(self) -> int:
+        return len(self.payloads)
+
+    def payload(self, index: int) -> bytes:
+        return bytes(self.payloads[index])
+
+    @cached_property
+    def heads(self) -> Matrix | None:
+        """The first bytes of each, side by side: they are looked at more than once.
+
+        None for a list whose items are not all bytes of one size.
+        """
+        count = min(self.size, _HEAD)
+        if isinstance(self.payloads, list):
+            return first_bytes(self.payloads, count)
+        return packed(self.payloads[:, :count])
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        """All of their bytes, which a list has to be copied for."""
+        if not isinstance(self.payloads, list):
+            return self.payloads
+        return np.frombuffer(b"".join(self.payloads), np.uint8).reshape(-1, self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,33 +127,39 @@ class Shape:
         if row.type.signed and row.type.size < WORD:
             self._signs.append((at, WORD - row.type.size))
 
-    def columns(self, payloads: Payloads) -> tuple[dict[str, pa.Array], Mask | None] | None:
-        """As `records.columns_of`; None if a record differs from what is demanded, or if
-        payloads-simd is not there."""
+    def columns(
+        self, payloads: Payloads, only: frozenset[str] | None = None
+    ) -> tuple[dict[str, pa.Array], Mask | None] | None:
+        """As `records.columns_of`, of some columns or all; None if a record differs from what is
+        demanded, or if payloads-simd is not there."""
         simd = _simd()
         if simd is None or not len(payloads) or not self.each:
             return None
         total = len(payloads) * self.each
-        outs = [pa.allocate_buffer(total * cell.width) for cell in self._cells]
+        cells = [cell for cell in self._cells if only is None or cell.name in only]
+        outs = [pa.allocate_buffer(total * cell.width) for cell in cells]
         wanted = [
             (cell.at, cell.size, cell.width, cell.letter, out)
-            for cell, out in zip(self._cells, outs, strict=True)
+            for cell, out in zip(cells, outs, strict=True)
         ]
         where = len(payloads[0]), self.begin, self.size, self.each
         same = (bytes(self._template), bytes(self._mask)) if any(self._mask) else (b"", b"")
         demands = *same, self._signs
         if not simd.take_apart(payloads, *where, *demands, wanted):
             return None
-        return self._arrays(outs, total)
+        return _arrays(cells, outs, total)
 
-    def _arrays(self, outs: list[pa.Buffer], total: int) -> tuple[dict[str, pa.Array], Mask | None]:
-        columns: dict[str, pa.Array] = {}
-        lost: Mask | None = None
-        for cell, out in zip(self._cells, outs, strict=True):
-            columns[cell.name], beyond = cell.array(out, total)
-            if beyond is not None:
-                lost = beyond if lost is None else lost | beyond
-        return columns, lost
+
+def _arrays(
+    cells: list[Cell], outs: list[pa.Buffer], total: int
+) -> tuple[dict[str, pa.Array], Mask | None]:
+    columns: dict[str, pa.Array] = {}
+    lost: Mask | None = None
+    for cell, out in zip(cells, outs, strict=True):
+        columns[cell.name], beyond = cell.array(out, total)
+        if beyond is not None:
+            lost = beyond if lost is None else lost | beyond
+    return columns, lost
 
 
 def joined(items: list[Any]) -> Matrix | None:
@@ -160,6 +200,11 @@ def _joined_texts(simd: Any, items: list[Any]) -> Matrix | None:
         return None
     out = memory(np.uint8, len(items), size)
     return out if simd.unhex_many(items, size, out.reshape(-1)) else None
+
+
+def is_available() -> bool:
+    """Whether columns can be made in one pass."""
+    return _simd() is not None
 
 
 @cache

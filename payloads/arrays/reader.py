@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from payloads.arrays.apart import Alike
 from payloads.arrays.records import Mask, Matrix
 from payloads.arrays.types import PLACE, table_schema
 
@@ -40,11 +41,15 @@ FACTS = table_schema(
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Rows of one table: which rows of the matrix, and their columns by name."""
+    """Rows of one table: which rows of the matrix, and their columns by name.
+
+    `heads` are the first bytes of each, where a column has them.
+    """
 
     table: str
     rows: NDArray[np.int64]
     columns: Mapping[str, pa.Array]
+    heads: Matrix | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +86,14 @@ class Columns:
     # if they are read; and which may have stronger evidence than so much for a form of this system.
     form: str
     strength: int
-    recognised: Callable[[Matrix], Mask]
-    may_be: Callable[[Matrix, int], Mask]
+    recognised: Callable[[Alike], Mask]
+    may_be: Callable[[Alike, int], Mask]
     # The tables by name, and the pieces of them in rows of one size.
     tables: Callable[[], dict[str, pa.Schema]]
     read: Callable[[Matrix], Iterable[Piece]]
-    # All of a list of bytes of one size as one piece, without a copy of them in between. None if
-    # one of them is not proven, or would not be recognised for certain.
-    whole: Callable[[list[bytes]], Piece | None] | None = None
+    # All payloads as one piece, in one pass over them where they are, with these columns of the
+    # table at least (all, if None). None if they are not proven to be of one layout.
+    whole: Callable[[Alike, frozenset[str] | None], Piece | None] | None = None
     # For one decoded payload and its bytes: the table, and a value for each column.
     row: Callable[[Any, bytes], tuple[str, dict[str, Any]]]
     # The payloads' bytes from a table's batch; None for a row without them.

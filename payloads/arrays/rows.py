@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from payloads.arrays.apart import joined
+from payloads.arrays.apart import Alike, joined
 from payloads.arrays.records import Mask, Matrix
 from payloads.errors import Misuse, shown
 from payloads.inputs import MAX_PAYLOAD_BYTES, hex_text, json_text, unhex
@@ -25,7 +26,10 @@ WORTH_AN_ARRAY = 24
 # Bytes that are looked at in one go: so the memory beside the tables is bounded.
 _GO = 2**28
 # First bytes of text: JSON, hex, and white space in front of them.
-MAY_BE_TEXT = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\f"))
+_OPENS_JSON = frozenset(b"{[")
+_MAY_BE_TEXT = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\f"))
+# What follows white space or a zero there.
+_SECOND = frozenset(b"{[0 \t\n\r\v\fxX")
 
 
 def alike(values: NDArray[Any]) -> Iterator[tuple[int, Positions]]:
@@ -39,6 +43,21 @@ def alike(values: NDArray[Any]) -> Iterator[tuple[int, Positions]]:
     for positions in groups:
         if len(positions) >= WORTH_AN_ARRAY:
             yield int(values[positions[0]]), positions
+
+
+def no_text(alike: Alike) -> Mask:
+    """Which payloads are neither JSON nor hex."""
+    if alike.heads is None:
+        return np.zeros(len(alike), np.bool_)
+    good = ~_MAY_BE_TEXT[alike.heads[:, 0]]
+    suspects = np.flatnonzero(~good)
+    for index, begin in zip(suspects.tolist(), alike.heads[suspects, :2].tolist(), strict=True):
+        if len(begin) > 1 and begin[0] not in _OPENS_JSON and begin[1] not in _SECOND:
+            good[index] = True  # as most bytes that begin so by chance
+            continue
+        raw = alike.payload(index)
+        good[index] = json_text(raw) is None and hex_text(raw) is raw
+    return good
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +85,7 @@ class Rows:
         count = len(self)
         if count < WORTH_AN_ARRAY:
             return
-        size = int(self.sizes[0])
-        if (self.sizes == size).all() and self._adjoin(size):
-            first = int(self.starts[0])
-            matrix = self.data[first : first + count * size].reshape(count, size)
+        if (matrix := self.matrix) is not None:
             yield from self._parts(np.arange(count), matrix)
             return
         for size, positions in alike(self.sizes):
@@ -78,9 +94,17 @@ class Rows:
                 data = np.frombuffer(taken.buffers()[2], np.uint8, len(positions) * size)
                 yield from self._parts(positions, data.reshape(-1, size))
 
-    def _adjoin(self, size: int) -> bool:
-        whole = (len(self) - 1) * size
-        return size > 0 and bool(self.starts[-1] - self.starts[0] == whole)
+    @cached_property
+    def matrix(self) -> Matrix | None:
+        """All payloads, if they have one size and stand one after the other."""
+        count = len(self)
+        size = int(self.sizes[0]) if count else 0
+        if not size or not (self.sizes == size).all():
+            return None
+        first = int(self.starts[0])
+        if self.starts[-1] - first != (count - 1) * size:
+            return None
+        return self.data[first : first + count * size].reshape(count, size)
 
     def _parts(self, positions: Positions, matrix: Matrix) -> Iterator[tuple[Positions, Matrix]]:
         if (size := matrix.shape[1]) > MAX_PAYLOAD_BYTES:
@@ -89,13 +113,9 @@ class Rows:
         for at in range(0, len(positions), step):
             yield positions[at : at + step], matrix[at : at + step]
 
-    def no_text(self, positions: Positions, matrix: Matrix) -> Mask:
+    def no_text(self, positions: Positions, alike: Alike) -> Mask:
         """Which payloads are the bytes that they are: no JSON and no hex that came as bytes."""
-        suspect = MAY_BE_TEXT[matrix[:, 0]] & self.as_bytes[positions]
-        for index in np.flatnonzero(suspect):
-            raw = matrix[index].tobytes()
-            suspect[index] = json_text(raw) is not None or hex_text(raw) is not raw
-        return np.asarray(~suspect)
+        return ~self.as_bytes[positions] | no_text(alike)
 
 
 def read(payloads: Any, column: str = "payload") -> Rows:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from payloads.abi.calldata import Function, function_named
 from payloads.abi.fields import WORD, Field, Table
 from payloads.abi.solidity import decode, encode
-from payloads.arrays.apart import Payloads, Shape
+from payloads.arrays.apart import Alike, Payloads, Shape
 from payloads.arrays.reader import Columns, Piece, Signed, Signers
 from payloads.arrays.records import (
     Mask,
@@ -204,7 +204,7 @@ def _by_schema(envelope: Envelope) -> Iterator[tuple[Schema, Envelope]]:
 
 def read(matrix: Matrix) -> Iterator[Piece]:
     """The tables' rows in payloads of one size."""
-    if (like_first := _all_like_first(matrix)) is not None:
+    if (like_first := whole(Alike(matrix), None)) is not None:
         yield like_first
         return
     for envelope in _envelopes(matrix):
@@ -212,9 +212,13 @@ def read(matrix: Matrix) -> Iterator[Piece]:
             yield Piece(_name(schema), found.rows, _columns(schema, found))
 
 
-def _all_like_first(payloads: Payloads) -> Piece | None:
+# A column whose bytes come first in a payload.
+_FIRST = CONTEXT.fields[0].name
+
+
+def whole(alike: Alike, only: frozenset[str] | None) -> Piece | None:
     """All rows as one piece, if all have the schema and the number of signatures of the first."""
-    first = bytes(payloads[0])
+    first, payloads = alike.payload(0), alike.payloads
     if not _size_fits(len(first)):
         return None
     prefix, blob = first[_BLOB : _BLOB + 2], int.from_bytes(first[_BLOB - WORD : _BLOB], "big")
@@ -222,11 +226,13 @@ def _all_like_first(payloads: Payloads) -> Piece | None:
     count = _signatures_in(len(first), blob)
     if schema is None or schema.size != blob or not count:
         return None
-    found = _shape(schema.table, prefix, count).columns(payloads)
+    needed = None if only is None else only | {_FIRST}
+    found = _shape(schema.table, prefix, count).columns(payloads, needed)
     if found is None:
         return None
+    heads = bytes_of(found[0][_FIRST], WORD)
     columns = _finished(schema, count, payloads, *found)
-    return Piece(_name(schema), np.arange(len(payloads)), columns)
+    return Piece(_name(schema), np.arange(len(payloads)), columns, heads)
 
 
 def _columns(schema: Schema, envelope: Envelope) -> dict[str, pa.Array]:
@@ -264,7 +270,7 @@ def _finished(
 ) -> dict[str, pa.Array]:
     """The columns with signatures as lists, and with what a row has beside its fields."""
     total = len(payloads)
-    for name in ("rs", "ss"):
+    for name in {"rs", "ss"} & columns.keys():
         words = pa.Array.from_buffers(pa.binary(WORD), total * count, columns[name].buffers())
         columns[name] = lists(words, count, total)
     if schema.inferred:
@@ -614,46 +620,65 @@ def member(state: ChainlinkState, signer: str, network: str) -> str | None:
 _LOOSE = max(each.strength for each in EVIDENCE if each.form == "report" and each.doubtful)
 
 
-def may_be(matrix: Matrix, strength: int) -> Mask:
+def may_be(alike: Alike, strength: int) -> Mask:
     """Which rows may have stronger evidence than that for one of Chainlink's forms.
 
     All of it but snappy's wants the fourth word's first 28 bytes to be zero, or the exact size of a
     report.
     """
-    size = matrix.shape[1]
-    if strength < _LOOSE or any(size == schema.size for schema in SCHEMAS.values()):
-        return every(len(matrix))
+    heads, size = alike.heads, alike.size
+    if heads is None or strength < _LOOSE or any(size == each.size for each in SCHEMAS.values()):
+        return every(len(alike))
+    found = ~every(len(alike))
     # A payload without signatures, the shortest of them, has five words before its report.
-    long = size >= 5 * WORD
-    found = np.asarray(~matrix[:, 96:124].any(axis=1)) if long else ~every(len(matrix))
-    for index in np.flatnonzero(_may_be_snappy(matrix)):
-        found[index] = found[index] or bool(snappy_evidence(matrix[index].tobytes()))
+    if size >= 5 * WORD:
+        rows = np.flatnonzero(numbers(heads, 96, 8) == 0)
+        found[rows] = ~heads[rows, 104:124].any(axis=1)
+    for index in _may_be_snappy(heads, size):
+        found[index] = found[index] or bool(snappy_evidence(alike.payload(index)))
     return found
 
 
-def _may_be_snappy(matrix: Matrix) -> Mask:
-    """Which rows begin with a size that fits, and then with bytes as they are and not a copy."""
-    count, width = matrix.shape
-    sizes, going, at = np.zeros(count, np.int64), every(count), np.zeros(count, np.int64)
-    for index in range(min(5, width)):
-        byte = matrix[:, index].astype(np.int64)
-        sizes += np.where(going, (byte & 127) << (7 * index), 0)
-        at += going
-        going &= byte >= 128
-    most = min(MAX_PAYLOAD_BYTES, 22 * width)
-    fits = ~going & (width * 3 // 4 < sizes) & (sizes <= most)
-    first = np.take_along_axis(matrix, np.minimum(at, width - 1)[:, None], axis=1)[:, 0]
-    return np.asarray(fits & (first & 3 == 0))
+def _may_be_snappy(heads: Matrix, size: int) -> list[int]:
+    """Which rows begin with a size that fits, and then as raw snappy may begin."""
+    least, most = size * 3 // 4, min(MAX_PAYLOAD_BYTES, 22 * size)
+    first = numbers(heads, 0, 8)
+    found: list[int] = []
+    for length in range(1, 6):
+        if 1 << 7 * length <= least or most < 1 << 7 * (length - 1):
+            continue
+        # All bytes of the size but its last have their highest bit.
+        highest = int.from_bytes(b"\x80" * length, "big") << 8 * (8 - length)
+        on = highest - (0x80 << 8 * (8 - length))
+        rows = np.flatnonzero(first & np.uint64(highest) == np.uint64(on))
+        sizes = np.zeros(len(rows), np.int64)
+        for index in range(length):
+            sizes |= (heads[rows, index] & 127).astype(np.int64) << (7 * index)
+        rows = rows[(least < sizes) & (sizes <= most)]
+        found += rows[_begin_well(heads, rows, length)].tolist()
+    return found
+
+
+def _begin_well(heads: Matrix, rows: NDArray[np.int64], at: int) -> Mask:
+    """Which rows have a literal there, and after it no copy from beyond its bytes."""
+    first = heads[rows, at]
+    good = first & 3 == 0
+    sure = np.flatnonzero(good & (first < 60 << 2))  # of others the length is further on
+    rows, second = rows[sure], at + 2 + (first[sure] >> 2).astype(np.int64)
+    tag, high = heads[rows, second], heads[rows, second + 2]
+    kind = tag & 3
+    good[sure] = (kind == 0) | np.where(kind == 1, tag < 1 << 5, high == 0)
+    return np.asarray(good)
 
 
 COLUMNS = Columns(
     form="full_report",
     strength=80,
-    recognised=lambda matrix: every(len(matrix)),
+    recognised=lambda alike: every(len(alike)),
     may_be=may_be,
     tables=tables,
     read=read,
-    whole=_all_like_first,
+    whole=whole,
     row=row,
     encode=encode_rows,
     prices=prices,

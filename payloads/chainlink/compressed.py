@@ -19,6 +19,37 @@ def uncompressed_size(data: bytes) -> int:
     raise _malformed("no snappy header: its size does not end", 0, "at most 5 bytes", data[:5])
 
 
+# The elements that are looked at before anything is decompressed.
+_LOOK = 8
+# The bytes of a copy's offset, by the kind of element.
+_OFFSETS = {1: 1, 2: 2, 3: 4}
+
+
+def begins_well(data: bytes) -> bool:
+    """Whether the first elements may be raw snappy: no copy is of bytes that are not there yet."""
+    at, made = 1, 0
+    while data[at - 1] >= 0x80:
+        at += 1
+    for _ in range(_LOOK):
+        if at >= len(data):
+            break
+        kind, high = data[at] & 3, data[at] >> 2
+        at += 1
+        if kind:
+            width = _OFFSETS[kind]
+            offset = int.from_bytes(data[at : at + width], "little")
+            if kind == 1:
+                offset, high = offset | high >> 3 << 8, (high & 7) + 3
+            if not 0 < offset <= made:
+                return False
+        else:
+            width = max(0, high - 59)  # from 60 on, so many bytes have the length
+            high = int.from_bytes(data[at : at + width], "little") if width else high
+            at += high + 1
+        at, made = at + width, made + high + 1
+    return at <= len(data)
+
+
 def decompress(data: bytes) -> bytes:
     """The bytes inside raw snappy."""
     import cramjam

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from payloads.abi.fields import WORD
-from payloads.chainlink.compressed import decompress, uncompressed_size
+from payloads.chainlink.compressed import begins_well, decompress, uncompressed_size
 from payloads.chainlink.report import (
     BareReport,
     FullReport,
@@ -57,7 +57,7 @@ MEMBERS = frozenset(PlainReport.__struct_fields__)
 _KEYS = frozenset({"report", "reports", "fullReport"})
 _decode_plain = msgspec.json.Decoder(_PlainFrame).decode
 # The statements of a frame about its payload, and the fields of the signed report they are about.
-_CLAIMS = {
+CLAIMS = {
     "feedID": "feed_id",
     "validFromTimestamp": "valid_from_timestamp",
     "observationsTimestamp": "observations_timestamp",
@@ -102,7 +102,7 @@ def payload_bytes(report: dict[str, Any], path: str) -> bytes:
 
 
 def _report(report: dict[str, Any], path: str, why: str) -> Found:
-    claims = tuple((name, report[name]) for name in _CLAIMS if name in report)
+    claims = tuple((name, report[name]) for name in CLAIMS if name in report)
     return Found(NAME, "full_report", why, payload_bytes(report, path), claims)
 
 
@@ -142,7 +142,7 @@ def _contradictions(claims: Claims, payload: FullReport) -> Iterator[Note]:
     """Where a frame says something else about its payload than the signed bytes do."""
     head = payload.report.head
     for name, claimed in claims:
-        signed = getattr(head, _CLAIMS[name], None)
+        signed = getattr(head, CLAIMS[name], None)
         if isinstance(signed, bytes):
             signed = "0x" + signed.hex()
             agrees = isinstance(claimed, str) and claimed.lower() == signed
@@ -194,6 +194,8 @@ def snappy_evidence(raw: bytes) -> str:
         size = uncompressed_size(raw)
         # Raw snappy makes at most 64 bytes out of 3, and never more than a sixth longer.
         if not len(raw) * 3 // 4 < size <= min(MAX_PAYLOAD_BYTES, 22 * len(raw)):
+            return ""
+        if not begins_well(raw):
             return ""
         decompress(raw)
     except Malformed:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from hexbytes import HexBytes
 
@@ -23,6 +23,7 @@ from payloads.abi.fields import (
     READING,
     WORD,
     Record,
+    Source,
     Table,
     field,
     hexed,
@@ -135,8 +136,7 @@ class FullReport(Record, frozen=True, gc=False):
     @property
     def don_id(self) -> int | None:
         """The network's number, where the extra hash has the form `id << 32 | 1`."""
-        value = int.from_bytes(self.extra_hash, "big")
-        return value >> 32 if value & 0xFFFFFFFF == 1 and value < 2**64 else None
+        return don_id(self.extra_hash)
 
     @property
     def schema_version(self) -> int | None:
@@ -191,6 +191,12 @@ class FullReport(Record, frozen=True, gc=False):
             return canonical
         parts = self.parts
         return _encode_over(self, parts) if departures(parts, self.raw) else canonical
+
+
+def don_id(extra_hash: bytes) -> int | None:
+    """The network's number in an extra hash of the form `id << 32 | 1`."""
+    value = int.from_bytes(extra_hash, "big")
+    return value >> 32 if value & 0xFFFFFFFF == 1 and value < 2**64 else None
 
 
 _CONTEXT = struct.Struct(">" + "".join(CONTEXT.source().codes))
@@ -322,12 +328,22 @@ def _context_fields(context: bytes) -> tuple[HexBytes, bytes, int, int, bytes]:
     return head.config_digest, head.context_padding, head.epoch, head.round, head.extra_hash
 
 
-@lru_cache(maxsize=1024)
-def _whole(size: int, length: bytes, table: Table | None) -> WholeReader | None:
-    """A reader of canonical payloads of this size, with a report of this length and table.
+class WholeSource(NamedTuple):
+    """The pieces of code that takes a canonical payload apart, report and all."""
 
-    It is generated code, as the tables' own readers are, and takes both apart at once. Where it is
-    in doubt it answers None.
+    # The first lines of a function of `raw`, which returns None where it is in doubt; its names.
+    code: str
+    scope: dict[str, Any]
+    context: Source
+    report: Source
+    rs: list[str]
+    ss: list[str]
+
+
+def whole_source(size: int, length: bytes, table: Table | None) -> WholeSource | None:
+    """For payloads of this size, with a report of this length and table, if there are any.
+
+    Of the other fields, `vs` is the word of raw_vs, and `blob` the bytes of the report.
     """
     shape = _shape(size, length)
     if shape is None or table is None or table.size != int.from_bytes(length, "big"):
@@ -339,18 +355,13 @@ def _whole(size: int, length: bytes, table: Table | None) -> WholeReader | None:
     layout = (*context.codes, "96s32s32x", *report.codes, f"{len(between)}s{words}32s{words}")
     names = (*context.names, "heads", "vs", *report.names, "between", *rs, "counted", *ss, "")
     code = f"""
-def read(raw):
     {", ".join(names)} = unpack(raw)
     if heads != HEADS or between != BETWEEN or counted != COUNTED:
         return None
     {"; ".join(report.steps) or "pass"}
     if {report.doubt}:
         return None
-    return FullReport(
-        {context.arguments(CONTEXT)}, raw[{_FIRST_TAIL}:{_FIRST_TAIL + table.size}],
-        ({", ".join((*rs, ""))}), ({", ".join((*ss, ""))}), vs,
-        Report({report.arguments(table)}), "", raw,
-    )
+    blob = raw[{_FIRST_TAIL}:{_FIRST_TAIL + table.size}]
 """
     scope: dict[str, Any] = {
         **READING,
@@ -358,12 +369,37 @@ def read(raw):
         "HEADS": heads,
         "BETWEEN": between,
         "COUNTED": counted,
-        "Report": table.make,
-        "FullReport": FullReport,
     }
+    return WholeSource(code, scope, context, report, rs, ss)
+
+
+@lru_cache(maxsize=1024)
+def _whole(size: int, length: bytes, table: Table | None) -> WholeReader | None:
+    """A reader of canonical payloads of this size, with a report of this length and table.
+
+    It is generated code, as the tables' own readers are, and takes both apart at once. Where it is
+    in doubt it answers None.
+    """
+    if table is None or (source := whole_source(size, length, table)) is None:
+        return None
+    code = f"""
+def read(raw):
+    {source.code}
+    return FullReport(
+        {source.context.arguments(CONTEXT)}, blob,
+        ({", ".join((*source.rs, ""))}), ({", ".join((*source.ss, ""))}), vs,
+        Report({source.report.arguments(table)}), "", raw,
+    )
+"""
+    scope = source.scope | {"Report": table.make, "FullReport": FullReport}
     exec(code, scope)
     read: WholeReader = scope["read"]
     return read
+
+
+def usual_shape(raw: bytes) -> tuple[int, bytes, Table | None]:
+    """The size, the length and the table that `whole_source` takes, as the bytes have them."""
+    return len(raw), raw[_LENGTH], PUBLISHED_TABLES.get(raw[_VERSION])
 
 
 def _numbered(name: str, count: int) -> list[str]:
@@ -439,8 +475,7 @@ def decode(
     raw = to_bytes(value)
     payload = None
     if schema is None:
-        table = PUBLISHED_TABLES.get(raw[_VERSION])
-        if (read := _whole(len(raw), raw[_LENGTH], table)) is not None:
+        if (read := _whole(*usual_shape(raw))) is not None:
             payload = read(raw)
     if payload is None:
         payload = decode_in_parts(raw, schema)

@@ -16,6 +16,7 @@ from payloads.chainlink.frames import (
     open_frame,
     without_signatures,
 )
+from payloads.chainlink.json_text import text_of, text_of_frame
 from payloads.chainlink.payment import WAYS
 from payloads.chainlink.places import places
 from payloads.chainlink.report import BareReport, FullReport, decode, decode_report
@@ -166,6 +167,8 @@ SYSTEM = System(
     title=title,
     rows=rows,
     to_json=_to_json,
+    text_of_frame=text_of_frame,
+    text_of=text_of,
     from_json=_from_json,
     encodings={"report": _report_bytes, "snappy": _compressed},
     calldata_functions=FUNCTIONS,

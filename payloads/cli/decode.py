@@ -9,7 +9,7 @@ from payloads.cli import show
 from payloads.cli.run import Run, command_options, form_options, guarded, jobs_option
 from payloads.cli.sources import Item
 from payloads.recognise import decode as decode_any
-from payloads.recognise import to_dicts
+from payloads.recognise import json_text, to_dicts
 
 
 @click.command()
@@ -54,7 +54,12 @@ def decode(
     """
     run = Run(as_json, colour, messages=True)
 
+    as_it_is = as_json and form is None and schema is None and layout is None and not run.numbers
+
     def act(item: Item) -> None:
+        if as_it_is and (text := json_text(item.value, signers=signers)) is not None:
+            run.record_text(text, item.origin)
+            return
         found = decode_any(
             item.value, profile=profile(strictness), form=form, schema=schema, layout=layout
         )

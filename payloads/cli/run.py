@@ -47,6 +47,8 @@ class Run:
         self.reading, self.lists_others = given_reading(messages=messages), _given(_OTHERS)
         self.done = self.failed = 0
         self.others: Counter[str] = Counter()
+        # Only where a person watches, and the results go elsewhere.
+        self.watched = sys.stderr.isatty() and not sys.stdout.isatty()
         self.shown = time.monotonic()
 
     def each(self, sources: Iterable[str], act: Callable[[Item], None], jobs: int = 1) -> None:
@@ -176,21 +178,22 @@ class Run:
         """One JSON object on a line of its own."""
         terminal.json_line(with_numbers(record) if self.numbers else record, later=True)
 
+    def record_text(self, text: str, more: dict[str, Any]) -> None:
+        """The same for an object that is text already, and more members behind its own."""
+        terminal.json_text(text, more, later=True)
+
     def finish(self) -> None:
         """Leave with the exit code that the run deserves."""
         if self.failed:
             raise SystemExit(1)
 
     def _progress(self) -> None:
-        # Only where a person watches, and the results go elsewhere.
-        if not sys.stderr.isatty() or sys.stdout.isatty():
-            return
-        if time.monotonic() - self.shown > _PROGRESS_EVERY:
+        if self.watched and time.monotonic() - self.shown > _PROGRESS_EVERY:
             self.shown = time.monotonic()
             terminal.status(f"{self.done:,} payloads, {self.failed:,} broken")
 
     def _clear(self) -> None:
-        if sys.stderr.isatty() and not sys.stdout.isatty():
+        if self.watched:
             terminal.status()
 
 

@@ -13,6 +13,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
@@ -211,4 +212,10 @@ def _answered(
             error = problem
         except Exception as problem:
             return problem
-    return Answer(printed, counts.done, counts.failed, counts.others, error)
+    return Answer(_joined(printed), counts.done, counts.failed, counts.others, error)
+
+
+def _joined(printed: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
+    """Lines to the same stream as one text: that is less to send."""
+    runs = groupby(printed, key=lambda each: each[1])
+    return [("\n".join([text for text, _ in run]), err) for err, run in runs]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import glob
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,8 +56,7 @@ class Reading(Record, frozen=True):
 PLAIN = Reading()
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Record, frozen=True):
     """A payload as it came in, or the error of reading it, with its place.
 
     `other` says what it is if it is no payload: a `message`, or what was `sent`, a `ping` and so
@@ -70,7 +68,7 @@ class Item:
     line: int | None = None
     error: PayloadError | None = None
     # What else is known of where it is from.
-    more: dict[str, Any] = field(default_factory=dict)
+    more: dict[str, Any] = msgspec.field(default_factory=dict)
     other: str = ""
     events: tuple[Event, ...] = ()
 
@@ -320,12 +318,12 @@ def _whole(found: Input, name: _Name) -> Item:
         for piece in found.content:
             data += piece
             if len(data) > MAX_TEXT_CHARACTERS:
-                return Item(where, b"", error=_too_large(), more={**name.more})
+                return Item(where, b"", error=_too_large(), more=name.more)
     except Malformed as error:
-        return Item(where, b"", error=error, more={**name.more})
+        return Item(where, b"", error=error, more=name.more)
     # Some editors put a byte order mark before text.
     value = data.decode("utf-8-sig", "replace") if found.kind == "document" else bytes(data)
-    return Item(where, value, more={**name.more})
+    return Item(where, value, more=name.more)
 
 
 def _too_large() -> Malformed:
@@ -341,22 +339,23 @@ def _lines(found: Input, name: _Name) -> Iterator[Item]:
         for number, (_, line, _) in enumerate(split_lines(found.content, MAX_TEXT_CHARACTERS), 1):
             where = f"{name.prefix}line {number}"
             if line is None:
-                yield Item(where, "", number, _too_large(), {**name.more})
+                yield Item(where, "", number, _too_large(), name.more)
                 continue
             text = line.decode(errors="replace")
             if (text := text.removeprefix("\ufeff") if number == 1 else text).strip():
                 yield from _line(text, where, number, name)
     except Malformed as error:  # of the compression
-        yield Item(f"{name.prefix}line {number + 1}", "", number + 1, error, {**name.more})
+        yield Item(f"{name.prefix}line {number + 1}", "", number + 1, error, name.more)
 
 
 def _line(text: str, where: str, number: int, name: _Name) -> Iterator[Item]:
     """The item on a line, without the time and the colours that tools add; none for their words."""
+    if text.lstrip()[:1] in "{[":
+        yield _of_record(text) or Item(where, text, number, more=name.more)
+        return
     from payloads.capture.importers.text import message_in
 
-    if text.lstrip()[:1] in "{[":
-        yield _of_record(text) or Item(where, text, number, more={**name.more})
-    elif (found := message_in(text)) is not None:
+    if (found := message_in(text)) is not None:
         at, message = found
         more = name.more | ({"received_at": Digits(at)} if at else {})
         yield Item(where, message, number, more=more)

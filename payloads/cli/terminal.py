@@ -116,6 +116,11 @@ def json_line(
         _put(_json(text), err, later)
 
 
+def json_text(text: str, more: dict[str, Any], *, later: bool = False) -> None:
+    """A line of JSON that is printable text already, with more members."""
+    _put(f"{text[:-1]},{_compact(more)[1:]}", False, later)
+
+
 def _compact(record: Any) -> str:
     """JSON on one line. What msgspec does not write (text that is no UTF-8), `json` does."""
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from payloads import recognise
 from payloads.arrays import rows as inputs
-from payloads.arrays.reader import FACTS, Columns
+from payloads.arrays.reader import FACTS, Columns, Piece
 from payloads.arrays.records import Matrix
 from payloads.arrays.types import PRICES, table_of
-from payloads.columns.fast import Positions, offer, whole_list
+from payloads.columns.fast import Positions, offer, whole
 from payloads.columns.schemas import ERRORS, readers, schema, schemas
-from payloads.errors import Misuse, PayloadError
+from payloads.errors import Misuse, PayloadError, shown
 from payloads.recognise import Decoded, checked_form
 
 # For each table: places in the input with columns, and rows that were decoded one by one.
@@ -26,18 +26,48 @@ Singles = dict[str, list[dict[str, Any]]]
 
 
 def decode(
-    payloads: Any, *, column: str = "payload", form: str | None = None
+    payloads: Any,
+    *,
+    column: str = "payload",
+    form: str | None = None,
+    only: Iterable[str] | None = None,
 ) -> dict[str, pa.RecordBatch]:
     """The tables of many payloads by name; those without rows are left out, except `errors`.
 
     `payloads` is a list or Arrow array of hex or bytes, or a batch with that `column`. What
     `payloads.decode` takes besides (frames, calldata) is taken, too: every payload inside is a row,
     and `row` is the place of the input. `form` names the form, as for `payloads.decode`.
+
+    `only` names the columns that are wanted beside `row`, of any tables: no others are made, where
+    payloads-simd takes the payloads apart. Everything is checked all the same.
     """
-    pieces, singles = _pieces(payloads, column, checked_form(form))
     known = schemas()
+    wanted = None if only is None else _checked_names(only, known)
+    pieces, singles = _pieces(payloads, column, checked_form(form), wanted)
     names = [name for name in known if name in pieces or name in singles or name == "errors"]
-    return {name: _batch(known[name], pieces[name], singles[name]) for name in names}
+    return {
+        name: _batch(_with_only(known[name], wanted), pieces[name], singles[name]) for name in names
+    }
+
+
+def _checked_names(only: Iterable[str], known: Mapping[str, pa.Schema]) -> frozenset[str]:
+    """The names of columns, all of which a table has."""
+    wanted = frozenset([only] if isinstance(only, str) else only)
+    unknown = wanted
+    for table in known.values():
+        if not unknown:
+            break
+        unknown = unknown.difference(table.names)
+    if unknown:
+        raise Misuse("no such column", field="only", found=shown(min(map(str, unknown))))
+    return wanted
+
+
+def _with_only(table: pa.Schema, wanted: frozenset[str] | None) -> pa.Schema:
+    """The schema without the columns that are not wanted. It is not that of the table any more."""
+    if wanted is None or table is ERRORS:
+        return table
+    return pa.schema([each for each in table if each.name == "row" or each.name in wanted])
 
 
 def decode_table(
@@ -49,12 +79,20 @@ def decode_table(
     return pa.RecordBatch.from_pylist([], schema=wanted) if found is None else found
 
 
-def _pieces(payloads: Any, column: str, form: str | None) -> tuple[Pieces, Singles]:
+def _pieces(
+    payloads: Any, column: str, form: str | None, wanted: frozenset[str] | None
+) -> tuple[Pieces, Singles]:
     pieces: Pieces = defaultdict(list)
-    if (whole := whole_list(payloads, form)) is not None:
-        pieces[whole.table].append((whole.rows, whole.columns))
+    # Whether a row has its bytes in `raw` depends on its other columns.
+    only = None if wanted is None or "raw" in wanted else wanted
+    found = _whole_list(payloads, form, only)
+    if found is None:
+        rows = inputs.read(payloads, column)
+        if len(rows) >= inputs.WORTH_AN_ARRAY and rows.matrix is not None:
+            found = whole(rows.matrix, form, only)
+    if found is not None:
+        pieces[found.table].append((found.rows, found.columns))
         return pieces, defaultdict(list)
-    rows = inputs.read(payloads, column)
 
     def take(_: str, reader: Columns, positions: Positions, matrix: Matrix) -> Iterator[Positions]:
         for piece in reader.read(matrix):
@@ -66,6 +104,13 @@ def _pieces(payloads: Any, column: str, form: str | None) -> tuple[Pieces, Singl
     for index in np.flatnonzero(left).tolist():
         _add_single(singles, index, rows.item(index), form)
     return pieces, singles
+
+
+def _whole_list(payloads: Any, form: str | None, only: frozenset[str] | None) -> Piece | None:
+    """All payloads of a list of bytes where they are, without a copy of them in between."""
+    if type(payloads) is not list or len(payloads) < inputs.WORTH_AN_ARRAY:
+        return None
+    return whole(payloads, form, only) if type(payloads[0]) is bytes else None
 
 
 # --- one by one -----------------------------------------------------------------------------------
@@ -151,6 +196,7 @@ def prices(tables: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
     They are in the order of the payloads. `feed` is the feed id as hex, or Stork's taxonomy and
     asset; `observed` the time of the observations. Values are not scaled.
     """
+    _check_complete(tables)
     found = [
         part
         for batch in tables.values()
@@ -166,6 +212,7 @@ def facts(tables: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
 
     They are in the order of the payloads. `guess` and `raw` are those of the payload's table.
     """
+    _check_complete(tables)
     found = [
         _filled(FACTS, batch["row"], _facts(system, reader, batch))
         for name, batch in tables.items()
@@ -173,6 +220,14 @@ def facts(tables: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
         if name in reader.tables()
     ]
     return _in_order(FACTS, found)
+
+
+def _check_complete(tables: Mapping[str, pa.RecordBatch]) -> None:
+    known = schemas()
+    for name, batch in tables.items():
+        if name in known and batch.schema.names != known[name].names:
+            expected = "all columns of the table"
+            raise Misuse("a table without some of its columns", field=name, expected=expected)
 
 
 def _in_order(wanted: pa.Schema, batches: list[pa.RecordBatch]) -> pa.RecordBatch:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from payloads import systems
 from payloads.arrays import rows as inputs
-from payloads.arrays.apart import first_bytes
+from payloads.arrays.apart import Alike, Payloads, is_available
 from payloads.arrays.reader import Columns, Piece
 from payloads.arrays.records import Mask, Matrix, every
 from payloads.arrays.rows import Rows
@@ -35,17 +34,16 @@ def offer(
     """
     left = every(len(rows))
     known = readers()
-    # Strongest evidence first: what one reader took is not looked at again.
-    names = sorted(known, key=lambda name: -known[name].strength)
     for positions, matrix in rows.groups():
-        good = rows.no_text(positions, matrix)
+        alike = Alike(matrix)
+        good = rows.no_text(positions, alike)
         if form is None:
-            good &= ~_calls(matrix)
-        for name in names:
+            good &= ~_calls(alike)
+        for name in _strongest_first(known):
             reader = known[name]
             if form not in (None, reader.form) or (of is not None and name not in of):
                 continue
-            certain = good if form else _certain(good, matrix, name, reader, known)
+            certain = good if form else _certain(good, alike, name, known)
             if certain.all():
                 places, part = positions, matrix
             elif certain.any():
@@ -60,48 +58,64 @@ def offer(
     return left
 
 
-def whole_list(items: Any, form: str | None) -> Piece | None:
-    """All payloads of a list as one piece, if they are proven to be of one layout.
+def whole(payloads: Payloads, form: str | None, only: frozenset[str] | None) -> Piece | None:
+    """All payloads of one size as one piece, if they are proven to be of one layout.
 
-    That needs payloads-simd, and a reader with the strongest evidence of all. No payload is copied
-    before it is taken apart.
+    That needs payloads-simd. No payload is copied before it is taken apart, and only columns that
+    are wanted are made.
     """
-    if type(items) is not list or len(items) < inputs.WORTH_AN_ARRAY:
+    alike, known = Alike(payloads), readers()
+    if not is_available() or not 0 < alike.size <= MAX_PAYLOAD_BYTES:
         return None
-    known = readers()
-    name = max(known, key=lambda name: known[name].strength)
+    for name in _strongest_first(known):
+        reader = known[name]
+        if reader.whole is None or form not in (None, reader.form):
+            continue
+        if not _stronger(name, reader):
+            # What nothing outranks needs a look at its first bytes only, which are in a column.
+            piece = reader.whole(alike, only)
+            if piece is None:
+                continue
+            alike.heads = piece.heads
+            return piece if _plain(alike, form).all() else None
+        if (good := _plain(alike, form)).all() and form is None:
+            good = _certain(good, alike, name, known)
+        if good.all():
+            return reader.whole(alike, only)
+    return None
+
+
+def _strongest_first(known: dict[str, Columns]) -> list[str]:
+    """The systems' names. What one reader took is not looked at again."""
+    return sorted(known, key=lambda name: -known[name].strength)
+
+
+def _plain(alike: Alike, form: str | None) -> Mask:
+    """Which payloads are no text, and no call where those are looked for."""
+    good = inputs.no_text(alike)
+    return good if form else good & ~_calls(alike)
+
+
+def _calls(alike: Alike) -> Mask:
+    """Which payloads begin with the selector of a contract's function."""
+    if alike.heads is None or alike.size < _SELECTOR:
+        return ~every(len(alike))
+    selectors = [function.selector for function in systems.functions()]
+    first = np.ascontiguousarray(alike.heads[:, :_SELECTOR]).view(np.uint32)[:, 0]
+    if (first == first[0]).all():  # as where payloads begin with the digest of one config
+        return every(len(alike)) & (first[0].tobytes() in selectors)
+    return np.isin(first, np.frombuffer(b"".join(selectors), np.uint32))
+
+
+def _certain(good: Mask, alike: Alike, name: str, known: dict[str, Columns]) -> Mask:
+    """Which payloads the recogniser takes for the reader's form, if the reader can read them."""
     reader = known[name]
-    if reader.whole is None or form not in (None, reader.form) or _stronger(name, reader):
-        return None
-    heads = first_bytes(items, _SELECTOR)
-    if heads is None or len(items[0]) > MAX_PAYLOAD_BYTES or inputs.MAY_BE_TEXT[heads[:, 0]].any():
-        return None
-    if form is None and _calls(heads).any():
-        return None
-    return reader.whole(items)
-
-
-def _calls(matrix: Matrix) -> Mask:
-    """Which rows begin with the selector of a contract's function."""
-    found = np.zeros(len(matrix), np.bool_)
-    if matrix.shape[1] < _SELECTOR:
-        return ~found
-    first = np.ascontiguousarray(matrix[:, :_SELECTOR].view(np.uint32)[:, 0])
-    for function in systems.functions():
-        found |= first == np.frombuffer(function.selector, np.uint32)[0]
-    return found
-
-
-def _certain(
-    good: Mask, matrix: Matrix, name: str, reader: Columns, known: dict[str, Columns]
-) -> Mask:
-    """Which rows the recogniser takes for the reader's form, if the reader can read them."""
-    good = good & reader.recognised(matrix)
+    good = good & reader.recognised(alike)
     for other in _stronger(name, reader):
         if other not in known:
-            return ~every(len(matrix))
+            return ~every(len(alike))
         if good.any():
-            good = good & ~known[other].may_be(matrix, reader.strength)
+            good = good & ~known[other].may_be(alike, reader.strength)
     return good
 
 

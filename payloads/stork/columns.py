@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from payloads.abi.calldata import function_named
 from payloads.abi.fields import Table
-from payloads.arrays.apart import Shape
+from payloads.arrays.apart import Alike, Shape
 from payloads.arrays.reader import Columns, Piece, Signed, Signers
 from payloads.arrays.records import (
     Mask,
@@ -88,76 +88,91 @@ def tables() -> dict[str, pa.Schema]:
 # --- the fast way ---------------------------------------------------------------------------------
 
 
-def _layouts(matrix: Matrix) -> Iterator[tuple[NDArray[np.int64], str, int]]:
-    """The rows that decode, by layout and mask."""
-    versioned = matrix[:, BODY : BODY + 1] == 0xFF
-    if matrix.shape[1] <= BODY:
+def _layouts(heads: Matrix, size: int) -> Iterator[tuple[NDArray[np.int64], str, int]]:
+    """The rows that decode, by layout and mask: from the first bytes of payloads of this size."""
+    if size <= BODY:
         return
-    rows = np.flatnonzero(~versioned[:, 0])
-    if len(rows) and _count(matrix, PLAIN, VALUE_BIT) is not None:
+    versioned = heads[:, BODY] == 0xFF
+    rows = np.flatnonzero(~versioned)
+    if len(rows) and _count(size, PLAIN, VALUE_BIT) is not None:
         yield rows, PLAIN, VALUE_BIT
-    if not versioned.any() or matrix.shape[1] < BODY + BODIES[VERSIONED].size:
+    if not versioned.any() or size < BODY + BODIES[VERSIONED].size:
         return
-    marked = (matrix[:, BODY : BODY + 2] == np.frombuffer(_VERSIONED_MARK, np.uint8)).all(axis=1)
-    masks = numbers(matrix, BODY + 2, 2)
+    marked = (heads[:, BODY : BODY + 2] == np.frombuffer(_VERSIONED_MARK, np.uint8)).all(axis=1)
+    masks = numbers(heads, BODY + 2, 2)
     for mask in ASSETS:
         rows = np.flatnonzero(marked & (masks == mask))
-        if len(rows) and _count(matrix, VERSIONED, mask) is not None:
+        if len(rows) and _count(size, VERSIONED, mask) is not None:
             yield rows, VERSIONED, mask
 
 
-def _count(matrix: Matrix, layout: str, mask: int) -> int | None:
+def _count(size: int, layout: str, mask: int) -> int | None:
     """How many assets payloads of this size carry; None if they are no payloads."""
-    count, rest = divmod(matrix.shape[1] - BODY - BODIES[layout].size, ASSETS[mask].size)
+    count, rest = divmod(size - BODY - BODIES[layout].size, ASSETS[mask].size)
     return None if rest or count < 0 else count
 
 
 def read(matrix: Matrix) -> Iterator[Piece]:
     """The table's rows in payloads of one size."""
-    for rows, layout, mask in _layouts(matrix):
+    for rows, layout, mask in _layouts(matrix, matrix.shape[1]):
         part = matrix if len(rows) == len(matrix) else matrix[rows]
-        yield Piece(UPDATES, rows, _columns(part, layout, mask))
+        yield Piece(UPDATES, rows, _columns(Alike(part), layout, mask))
 
 
-def _columns(matrix: Matrix, layout: str, mask: int) -> dict[str, pa.Array]:
-    total = len(matrix)
-    columns, lost = _heads(matrix, layout)
+def whole(alike: Alike, only: frozenset[str] | None) -> Piece | None:
+    """All rows as one piece, if all have one layout and one mask."""
+    if alike.heads is None:
+        return None
+    for rows, layout, mask in _layouts(alike.heads, alike.size):
+        if len(rows) == len(alike):
+            return Piece(UPDATES, rows, _columns(alike, layout, mask, only))
+    return None
+
+
+def _columns(
+    alike: Alike, layout: str, mask: int, only: frozenset[str] | None = None
+) -> dict[str, pa.Array]:
+    total = len(alike)
+    columns, lost = _heads(alike, layout, only)
     columns["layout"] = pa.repeat(layout, total)
     columns["mask"] = pa.array(np.full(total, mask, np.uint16))
-    found, count = _assets(matrix, layout, mask)
-    size = count * total
-    arrays = [found.get(field.name, None) for field in _ASSET]
-    arrays = [
-        pa.nulls(size, field.type) if array is None else array
-        for field, array in zip(_ASSET, arrays, strict=True)
-    ]
-    columns["assets"] = lists(pa.StructArray.from_arrays(arrays, fields=list(_ASSET)), count, total)
-    if layout == VERSIONED and (guess := decode(matrix[0].tobytes()).guess):
+    if only is None or "assets" in only:
+        columns["assets"] = _assets(alike, layout, mask)
+    if layout == VERSIONED and (guess := decode(alike.payload(0)).guess):
         columns["guess"] = pa.repeat(guess, total)
     if lost is not None:
-        raws = [row.tobytes() if gone else None for row, gone in zip(matrix, lost, strict=True)]
+        raws = [alike.payload(index) if gone else None for index, gone in enumerate(lost)]
         columns["raw"] = pa.array(raws, pa.large_binary())
     return columns
 
 
-def _heads(matrix: Matrix, layout: str) -> tuple[dict[str, pa.Array], Mask | None]:
+def _heads(
+    alike: Alike, layout: str, only: frozenset[str] | None
+) -> tuple[dict[str, pa.Array], Mask | None]:
     """The columns before the assets, and which rows have a time that is null there."""
-    found = _head_shape(layout).columns(matrix)
+    found = _head_shape(layout).columns(alike.payloads, only)
     if found is None:
-        columns, _ = columns_of(matrix, 0, SIGNATURE)
-        head, lost = columns_of(matrix, BODY, BODIES[layout])
+        columns, _ = columns_of(alike.matrix, 0, SIGNATURE)
+        head, lost = columns_of(alike.matrix, BODY, BODIES[layout])
         found = columns | head, lost
     return found
 
 
-def _assets(matrix: Matrix, layout: str, mask: int) -> tuple[dict[str, pa.Array], int]:
-    """The columns of the assets of all rows, and how many a row has."""
+def _assets(alike: Alike, layout: str, mask: int) -> pa.ListArray:
+    """The assets of each row."""
     table, start = ASSETS[mask], BODY + BODIES[layout].size
-    count = (matrix.shape[1] - start) // table.size
-    found = _asset_shape(layout, mask, count).columns(matrix)
+    count = (alike.size - start) // table.size
+    found = _asset_shape(layout, mask, count).columns(alike.payloads)
     if found is None:
-        found = columns_of(packed(matrix[:, start:]).reshape(-1, table.size), 0, table)
-    return found[0], count
+        found = columns_of(packed(alike.matrix[:, start:]).reshape(-1, table.size), 0, table)
+    columns, total = found[0], count * len(alike)
+    arrays = [columns.get(field.name) for field in _ASSET]
+    arrays = [
+        pa.nulls(total, field.type) if array is None else array
+        for field, array in zip(_ASSET, arrays, strict=True)
+    ]
+    structs = pa.StructArray.from_arrays(arrays, fields=list(_ASSET))
+    return lists(structs, count, len(alike))
 
 
 @lru_cache
@@ -279,7 +294,7 @@ def facts(batch: pa.RecordBatch) -> dict[str, pa.Array]:
 def signed(matrix: Matrix, decodes: bool) -> Iterator[Signed]:
     """The signatures of payloads: of those that decode, or of any that the contract reads."""
     if decodes:
-        groups = [rows for rows, _, _ in _layouts(matrix)]
+        groups = [rows for rows, _, _ in _layouts(matrix, matrix.shape[1])]
     elif matrix.shape[1] >= HEAD_SIZE and (matrix.shape[1] - HEAD_SIZE) % ASSET_SIZE == 0:
         groups = [np.arange(len(matrix))]
     else:
@@ -335,20 +350,20 @@ def member(state: StorkState, signer: str, network: str) -> str | None:
 # --- recognising ----------------------------------------------------------------------------------
 
 
-def may_be(matrix: Matrix, strength: int) -> Mask:
+def may_be(alike: Alike, strength: int) -> Mask:
     """No row is known not to be of this system."""
-    return every(len(matrix))
+    return every(len(alike))
 
 
-def recognised(matrix: Matrix) -> Mask:
+def recognised(alike: Alike) -> Mask:
     """Which rows have a time where Stork has it, and cannot be taken for calldata."""
-    if matrix.shape[1] % 32 == 4 or matrix.shape[1] < HEAD_SIZE + 4:
-        return ~every(len(matrix))
-    times = np.where(
-        (matrix[:, BODY : BODY + 2] == np.frombuffer(_VERSIONED_MARK, np.uint8)).all(axis=1),
-        numbers(matrix, BODY + 6, 8),
-        numbers(matrix, BODY + 2, 8),
-    )
+    heads, size = alike.heads, alike.size
+    if heads is None or size % 32 == 4 or size < HEAD_SIZE + 4:
+        return ~every(len(alike))
+    times = numbers(heads, BODY + 2, 8)
+    versioned = numbers(heads, BODY, 2) == int.from_bytes(_VERSIONED_MARK, "big")
+    if versioned.any():
+        times = np.where(versioned, numbers(heads, BODY + 6, 8), times)
     return np.asarray((times >= np.uint64(_FIRST_TIME)) & (times < np.uint64(_LAST_TIME)))
 
 
@@ -359,6 +374,7 @@ COLUMNS = Columns(
     may_be=may_be,
     tables=tables,
     read=read,
+    whole=whole,
     row=row,
     encode=encode_rows,
     prices=prices,

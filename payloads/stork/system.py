@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from payloads.abi.calldata import function_named
 from payloads.stork.calldata import FUNCTIONS, encode_calldata
 from payloads.stork.frames import EVIDENCE, NAME, SIGNED, UNSIGNED, is_frame, notes, open_frame
+from payloads.stork.json_text import text_of, text_of_frame
 from payloads.stork.places import places
 from payloads.stork.rows import rows, title
 from payloads.stork.signers import expect_signers, recover
@@ -118,6 +119,8 @@ SYSTEM = System(
     title=title,
     rows=rows,
     to_json=_to_json,
+    text_of_frame=text_of_frame,
+    text_of=text_of,
     from_json=_from_json,
     bare={UNSIGNED: _without_signature},
     calldata_functions=FUNCTIONS,

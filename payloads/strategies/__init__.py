@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from payloads.strategies.machines.keeper import keeper_machine
     from payloads.strategies.machines.world import Arrival
     from payloads.strategies.venues.captures import CaptureFile, captures
-    from payloads.strategies.venues.frames import VenueFrame, frames
-    from payloads.strategies.venues.rest_replies import RestReply, rest_replies
+    from payloads.strategies.venues.frames import frames
+    from payloads.strategies.venues.message import VenueFrame
+    from payloads.strategies.venues.reply import RestReply
+    from payloads.strategies.venues.rest_replies import rest_replies
 
 __all__ = [
     "Arrival", "CaptureFile", "ConsumerCall", "Damage", "RestReply", "Submission", "VenueFrame",
@@ -46,8 +48,10 @@ __all__ = [
 # Imported when first asked for: machines need the simulators, and frames the venues' records.
 _MODULES = {
     **dict.fromkeys(("CaptureFile", "captures"), "venues.captures"),
-    **dict.fromkeys(("VenueFrame", "frames"), "venues.frames"),
-    **dict.fromkeys(("RestReply", "rest_replies"), "venues.rest_replies"),
+    "VenueFrame": "venues.message",
+    "frames": "venues.frames",
+    "RestReply": "venues.reply",
+    "rest_replies": "venues.rest_replies",
     "Arrival": "machines.world",
     "connection_machine": "machines.connection",
     "keeper_machine": "machines.keeper",

@@ -39,6 +39,7 @@ from tests.conformance.building import (
 )
 from tests.conformance.envelopes import inactive_v3
 from tests.conformance.layouts import word
+from tests.conformance.memory import add_memory
 
 OLD = (V03, V05, V051)
 V5 = (V05, V051)
@@ -511,4 +512,5 @@ def contract_calls() -> File:
                 add_terms, add_expiry, add_heads, add_amounts, add_bulk, add_views,
                 add_no_op):  # fmt: skip
         add(file)
+    add_memory(file, PAY_LINK)
     return file

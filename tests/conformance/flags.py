@@ -13,6 +13,8 @@ OLD = "Data Streams: v0.3.0, v0.5.0 and v0.5.1"
 V4 = "Data Streams: v0.4.0"
 FEES = "Data Streams: the fee manager"
 TODAY = "Data Streams: no-op fee managers and views"
+ARGUMENTS = "Calls: how Solidity decodes the arguments"
+MEMORY = "Data Streams: the limits of memory"
 CONFIG = "Data Streams: configs"
 STORK = "Stork Fast: the signed update"
 STORK_CALL = "Stork Fast: the contracts"
@@ -141,6 +143,38 @@ RULES: dict[str, dict[str, str]] = {
         "View": "v0.5.1 has verifyView: it asks the access controller and does not bill.",
         "ValueOnView": "A view takes no value: empty revert.",
         "NoSuchView": "Older proxies have no views: empty revert.",
+    },
+    ARGUMENTS: {
+        "CallGood": "An honest encoder writes the selector, the offsets, and the arguments behind "
+        "them in turn, padded with zeros, and nothing behind them.",
+        "CallSelector": "Fewer than four bytes, or the selector of no function of the contract, "
+        "revert with empty data.",
+        "ArgumentHead": "Calldata that ends before the offsets do reverts with empty data.",
+        "ArgumentOffset": "An offset of 2^64 or more, or one that leaves fewer than 32 bytes, "
+        "reverts with empty data. It counts from behind the selector.",
+        "ArgumentOffsetInside": "An offset may lead into the head, or into another argument.",
+        "ArgumentUnaligned": "An offset need not be a multiple of 32.",
+        "ArgumentLength": "A length that reaches past the end reverts with empty data. Nothing is "
+        "allocated, so no length is a panic.",
+        "ArgumentOrder": "Arguments may stand in another order than their offsets.",
+        "ArgumentGap": "Bytes that nothing reads may stand between the offsets and the arguments.",
+        "ArgumentOverlap": "Two arguments may have bytes in common.",
+        "ArgumentPadding": "Padding need not be zero, and the last argument needs none.",
+        "ArgumentTrailing": "Bytes behind the last argument are accepted.",
+        "ArgumentsFirst": "Arguments are decoded before the access controller and the fee.",
+        "ElementOffset": "Offsets of elements of bytes[] count from behind its length and are "
+        "signed: an element may stand before the array, and before all calldata it is empty.",
+        "ElementLength": "An element that reaches past the end reverts with empty data.",
+        "ElementOrder": "v0.4.0, and a fee manager, need all elements first. Otherwise an element "
+        "is read when the payload before it was verified.",
+    },
+    MEMORY: {
+        "MemoryAccess": "v0.4.0: the answer of an access controller takes 32 bytes before the "
+        "payload is decoded, so shorter lengths are Panic(0x41).",
+        "MemoryFees": "v0.3.0, v0.5.0 and v0.5.1: a fee manager decodes the report first, with less"
+        " free memory, and in bulk with less for each payload that it has billed.",
+        "MemoryBulk": "v0.4.0: in bulk, each payload leaves less memory to the next. The other "
+        "generations call the verifier anew for each payload.",
     },
     CONFIG: {
         "ConfigSize": "0 < f and 3f < signers <= 31, in this order: FaultToleranceMustBePositive, "

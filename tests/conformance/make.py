@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from payloads.conformance import ACCEPTABLE, INVALID, VALID, Case
+from tests.conformance.arguments import chainlink_calldata, stork_calldata
 from tests.conformance.building import File
 from tests.conformance.configs import configs
 from tests.conformance.contract_calls import contract_calls
@@ -27,14 +28,14 @@ from tests.conformance.states import STATES
 from tests.conformance.stork_cases import stork_cases
 
 # The first number: the format. The second: cases were added, removed, or changed.
-VERSION = "1.0"
+VERSION = "1.1"
 HOME = Path(__file__).resolve().parents[2] / "fixtures" / "conformance"
 
 
 def files() -> list[File]:
     """Every file of cases."""
-    makers = (envelopes, reports, contract_calls, chainlink_damages, configs, stork_cases,
-              stork_damages)  # fmt: skip
+    makers = (envelopes, reports, contract_calls, chainlink_calldata, chainlink_damages, configs,
+              stork_cases, stork_calldata, stork_damages)  # fmt: skip
     return [make() for make in makers]
 
 

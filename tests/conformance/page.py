@@ -23,7 +23,7 @@ from payloads.conformance import (
     read_answers,
     score,
 )
-from tests.conformance.flags import ABI, ENVELOPE, REPORT, RULES
+from tests.conformance.flags import ABI, ARGUMENTS, ENVELOPE, REPORT, RULES
 from tests.conformance.runners import ours
 
 HERE = Path(__file__).resolve().parent
@@ -115,11 +115,15 @@ _NOTES = {
         "schemas 1 and 14."
     ),
     "ethers": (
-        "The types are given to it. It cuts numbers to their types instead of refusing them."
+        "The types are given to it, and the functions whose arguments it is to read. It cuts "
+        "numbers to their types instead of refusing them."
     ),
-    "go-ethereum": "The types are given to it. The vendor's Go SDK decodes through it.",
-    "eth-abi-strict": "The types are given to it.",
-    "eth-abi-loose": "The types are given to it.",
+    "go-ethereum": (
+        "The types are given to it, and the functions whose arguments it is to read. The vendor's "
+        "Go SDK decodes through it."
+    ),
+    "eth-abi-strict": "The types are given to it. It reads arguments, and no selectors.",
+    "eth-abi-loose": "The types are given to it. It reads arguments, and no selectors.",
 }
 
 
@@ -149,13 +153,14 @@ def _decoders(columns: Results) -> str:
 
 
 _HOW = """`3 of 14` are wrong: refused, accepted, read otherwise, or broken down. A dash: no answer.
-Rules of Stork Fast, and rules that only decide a call, are left out: no other decoder is for them.
+Rules of Stork Fast's payload, and rules that only decide a call, are left out: no other decoder is
+for them.
 """
 
 
 def _sections(columns: Results) -> Iterator[str]:
     others = [one for key, one in columns.items() if key != OURS]
-    for section in (ENVELOPE, REPORT, ABI):
+    for section in (ENVELOPE, REPORT, ABI, ARGUMENTS):
         rows = [flag for flag in RULES[section] if any(_cell(one, flag) != "—" for one in others)]
         yield f"### {section}\n"
         yield "| rule | " + " | ".join(f"{key}" for key in columns) + " |"

@@ -75,7 +75,7 @@ def test_every_case_is_of_one_piece() -> None:
             assert (case.decoded is None) == (case.result == INVALID), case.id
             is_config = case.form in ours.NO_PAYLOAD
             assert case.canonical or case.result != VALID or is_config, case.id
-            unsigned = case.decoded is None or case.form == "report" or is_config
+            unsigned = case.decoded is None or case.form in ("report", "calldata") or is_config
             assert (case.signers is None) == unsigned, case.id
         for call in case.calls:
             assert (call.outcome == ACCEPTED) == (call.result != INVALID), case.id

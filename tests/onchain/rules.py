@@ -174,6 +174,12 @@ def bulk_args(calldata: bytes) -> tuple[int, int, bytes]:
     return base, count, _argument(calldata, 1)
 
 
+def bulk_view_args(calldata: bytes) -> tuple[int, int]:
+    """`verifyBulkView(bytes[])`: where the elements' offsets begin, and how many."""
+    _need_head(calldata, 1)
+    return _place(calldata, 0, 32)
+
+
 def element(calldata: bytes, base: int, index: int) -> bytes:
     """`payloads[index]`, and each element alike when the array is passed on to another contract."""
     offset = _signed(word(calldata, base + 32 * index))

@@ -14,7 +14,8 @@ from payloads.capture.format import Header, line_of
 from payloads.capture.frames import Frame, Incident
 from payloads.strategies.arguments import check_choice, check_range, check_type, wrong
 from payloads.strategies.systems import Network
-from payloads.strategies.venues.frames import FRAMES, VenueFrame, frames
+from payloads.strategies.venues.frames import FRAMES, frames
+from payloads.strategies.venues.message import VenueFrame
 from payloads.testing.networks import InsecureTestNetwork, InsecureTestStorkSigner
 
 _FORMAT = 1

@@ -269,3 +269,10 @@ REPLIES: dict[str, Any] = {
     "user_leverage_response": tuple[Leverage, ...],
     "available_leverage_levels_response": tuple[Leverage, ...],
 }
+# The older envelope's names, and the channel and the reply that they stand for.
+OLDER: dict[str, tuple[str, str]] = {
+    "v4_positions": ("positions", "position_response"),
+    "v4_balances": ("balances", "balance_response"),
+    "position_update": ("positions", "position_response"),
+    "balance_update": ("balances", "balance_response"),
+}

@@ -38,7 +38,7 @@ from payloads.venues.common.subscriptions import HELD, IN_FORCE, Subscriptions
 from payloads.venues.common.timers import Timeout
 from payloads.venues.qfex import codes
 from payloads.venues.qfex.auth import Credentials, Login
-from payloads.venues.qfex.records import REPLIES, Fill, read
+from payloads.venues.qfex.records import OLDER, REPLIES, Fill, read
 from payloads.venues.qfex.requests import (
     CancelOnDisconnect,
     GetUserOrders,
@@ -63,13 +63,6 @@ _OF_CHANNELS = ("subscribe", "unsubscribe")
 _PAUSE = SECOND
 # The requests that the session makes again on every connection.
 _TOLD = ("subscribe", "cancel_on_disconnect")
-# The older envelope's names, and the channel and the reply that they stand for.
-_OLDER = {
-    "v4_positions": ("positions", "position_response"),
-    "v4_balances": ("balances", "balance_response"),
-    "position_update": ("positions", "position_response"),
-    "balance_update": ("balances", "balance_response"),
-}
 
 
 class Acknowledged(Event, frozen=True):
@@ -397,7 +390,7 @@ class QfexTradeSession(QfexSession):
         channel = content.get("channel", name)
         if not isinstance(name, str) or not isinstance(channel, str):
             return []
-        channel, key = _OLDER.get(channel, (channel, ""))
+        channel, key = OLDER.get(channel, (channel, ""))
         # Every message of the channel says that it is subscribed.
         again = name == "subscribed" and self._channels.state(channel) is IN_FORCE
         change = name in ("subscribed", "unsubscribed") and not again

@@ -39,15 +39,39 @@ def report(raw: bytes, schemas: Record, strict: bool) -> Record:
     return {"schema": schema["schema"]} | dict(zip(names, plain, strict=True))
 
 
+# By the selector, in hex.
+FUNCTIONS = {
+    "f7e83aee": "verify(bytes,bytes)",
+    "f873a61c": "verifyBulk(bytes[],bytes)",
+    "51b34c90": "verifyView(bytes)",
+    "665bc7a3": "verifyBulkView(bytes[])",
+    "17e84a8d": "verifySignedECDSAPayload(bytes)",
+    "3d5c76ae": "verifyAndDeserializeSignedECDSAPayload(bytes)",
+}
+
+
+def arguments(raw: bytes, function: str, strict: bool) -> Record:
+    types = function.partition("(")[2][:-1].split(",")
+    first, *rest = decode(types, raw[4:], strict=strict)
+    many = types[0] == "bytes[]"
+    decoded: Record = {"function": function}
+    decoded |= {"payloads": list(map(hexed, first))} if many else {"payload": hexed(first)}
+    return decoded | ({"parameter": hexed(rest[0])} if rest else {})
+
+
 def answer(case: Record, schemas: Record, strict: bool) -> Record:
-    if case["form"] not in ("full_report", "envelope", "report"):
+    if case["form"] not in ("full_report", "envelope", "report", "calldata"):
         return {"skip": "no bytes of an ABI encoding"}
     raw = bytes.fromhex(case["input"][2:])
+    if case["form"] == "calldata" and raw[:4].hex() not in FUNCTIONS:
+        return {"skip": "it does not look at selectors"}
     if case["form"] == "report" and raw[:2].hex() not in schemas:
         return {"skip": "no types to decode by"}
     try:
         if case["form"] == "report":
             return {"decoded": report(raw, schemas, strict)}
+        if case["form"] == "calldata":
+            return {"decoded": arguments(raw, FUNCTIONS[raw[:4].hex()], strict)}
         return {"decoded": envelope(raw, strict)}
     except DecodingError as error:
         return {"error": f"{type(error).__name__}: {error}"[:200]}

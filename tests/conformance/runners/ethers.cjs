@@ -6,7 +6,7 @@ const { createRequire } = require("node:module");
 
 const [folder, project, which] = process.argv.slice(2);
 const load = createRequire(path.resolve(project, "package.json"));
-const { AbiCoder } = load("ethers");
+const { AbiCoder, Interface } = load("ethers");
 const coder = AbiCoder.defaultAbiCoder();
 const read = (name) => fs.readFileSync(path.join(folder, name), "utf8");
 const index = JSON.parse(read("corpus.json"));
@@ -28,7 +28,29 @@ function report(hex) {
   return { schema, ...Object.fromEntries(fields.map(([name], at) => [name, plain(values[at])])) };
 }
 
+const functions = new Interface([
+  "function verify(bytes,bytes)",
+  "function verifyBulk(bytes[],bytes)",
+  "function verifyView(bytes)",
+  "function verifyBulkView(bytes[])",
+  "function verifySignedECDSAPayload(bytes)",
+  "function verifyAndDeserializeSignedECDSAPayload(bytes)",
+]);
+
+function call(hex) {
+  const found = functions.parseTransaction({ data: hex });
+  if (found === null) throw Object.assign(new Error("no such function"), { code: "NONE" });
+  const [first, parameter] = found.args;
+  const many = typeof first !== "string";
+  return {
+    function: found.signature,
+    ...(many ? { payloads: [...first] } : { payload: first }),
+    ...(parameter === undefined ? {} : { parameter }),
+  };
+}
+
 function byEthers({ form, input }) {
+  if (form === "calldata") return { decoded: call(input) };
   if (form === "report") {
     return schemaOf(input) ? { decoded: report(input) } : { skip: "no types to decode by" };
   }

@@ -12,12 +12,14 @@ import msgspec
 import payloads
 from payloads import State, chainlink, stork
 from payloads._version import __version__
+from payloads.abi.calldata import decode_call
 from payloads.conformance import Call, Case, Corpus, corpus
 from payloads.errors import Malformed, Misuse
 from tests.conformance.calldata import calldata
 
 # Forms that are no payload of their own.
 NO_PAYLOAD = ("bulk", "config", "config_with_origin")
+FUNCTIONS = (*chainlink.calldata.FUNCTIONS, *stork.calldata.FUNCTIONS)
 
 
 def _fields(record: Any) -> dict[str, Any]:
@@ -88,7 +90,19 @@ def _of_config(case: Case) -> dict[str, Any]:
     return {"decoded": {"don_config_id": _plain(bytes(configs[0].don_config_id))}}
 
 
+def _of_call(case: Case) -> dict[str, Any]:
+    call = decode_call(FUNCTIONS, case.raw)
+    several = [_plain(bytes(each)) for each in call.payloads]
+    decoded: dict[str, Any] = {"function": call.function.signature}
+    decoded |= {"payloads": several} if call.function.takes_many else {"payload": several[0]}
+    if call.parameter_payload is not None:
+        decoded["parameter"] = _plain(bytes(call.parameter_payload))
+    return {"decoded": decoded}
+
+
 def _decoded(case: Case) -> dict[str, Any]:
+    if case.form == "calldata":
+        return _of_call(case)
     if case.form == "config":
         return _of_config(case)
     if case.form == "config_with_origin":
@@ -106,6 +120,8 @@ def canonical(case: Case) -> bool | None:
     """Whether the input is what an honest encoder writes; None where that is no question."""
     if case.decoded is None or case.form in NO_PAYLOAD:
         return None
+    if case.form == "calldata":
+        return not decode_call(FUNCTIONS, case.raw).departures
     if case.form == "report":
         return not chainlink.decode_report(case.raw).departures
     if case.form == "signed_ecdsa":

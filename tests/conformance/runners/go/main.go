@@ -3,6 +3,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -88,13 +89,43 @@ func report(known schema, raw []byte) (record, error) {
 	return out, err
 }
 
+var functions = map[string]abi.Arguments{
+	"verify(bytes,bytes)":                           arguments("bytes", "bytes"),
+	"verifyBulk(bytes[],bytes)":                     arguments("bytes[]", "bytes"),
+	"verifyView(bytes)":                             arguments("bytes"),
+	"verifyBulkView(bytes[])":                       arguments("bytes[]"),
+	"verifySignedECDSAPayload(bytes)":               arguments("bytes"),
+	"verifyAndDeserializeSignedECDSAPayload(bytes)": arguments("bytes"),
+}
+
+// call finds the function by its selector, and decodes its arguments.
+func call(raw []byte) (record, error) {
+	for signature, types := range functions {
+		method := abi.NewMethod(signature, signature[:strings.Index(signature, "(")],
+			abi.Function, "", false, false, types, nil)
+		if !bytes.HasPrefix(raw, method.ID) {
+			continue
+		}
+		names := []string{"payload", "parameter"}
+		if strings.Contains(signature, "[]") {
+			names[0] = "payloads"
+		}
+		out, err := named(types, names, raw[4:])
+		if err == nil {
+			out["function"] = method.Sig
+		}
+		return out, err
+	}
+	return nil, fmt.Errorf("no such function")
+}
+
 func answer(form, input string, schemas map[string]schema) (out record) {
 	defer func() {
 		if broken := recover(); broken != nil {
 			out = record{"crash": fmt.Sprint(broken)}
 		}
 	}()
-	if form != "full_report" && form != "envelope" && form != "report" {
+	if form != "full_report" && form != "envelope" && form != "report" && form != "calldata" {
 		return record{"skip": "no bytes of an ABI encoding"}
 	}
 	raw, err := hex.DecodeString(input[2:])
@@ -106,6 +137,8 @@ func answer(form, input string, schemas map[string]schema) (out record) {
 			return record{"skip": "no types to decode by"}
 		}
 		decoded, err = report(known, raw)
+	} else if form == "calldata" {
+		decoded, err = call(raw)
 	} else {
 		decoded, err = named(full, parts, raw)
 	}
