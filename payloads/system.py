@@ -159,8 +159,10 @@ class System:
     rows: Callable[[Any, int | None], Iterable[Row]]
 
     to_json: Callable[[Any, bool], dict[str, Any]]
-    # The same as JSON text in one pass, for usual payloads without notes: out of a frame's text,
-    # or out of the payload's bytes. None for any other.
+    # The payload's bytes out of the text of a usual frame, in one pass; None for any other text.
+    plain: Callable[[str | bytes], bytes | None] = lambda frame: None
+    # The JSON text of the same object in one pass, for usual payloads without notes: out of a
+    # frame's text, or out of the payload's bytes. None for any other.
     text_of_frame: Callable[[str | bytes, bool], str | None] = lambda frame, signers: None
     text_of: Callable[[bytes, bool], str | None] = lambda raw, signers: None
     # The payload that such an object describes; None if the object is not of this system.
@@ -185,12 +187,27 @@ class System:
     # A judgement of one call of a function with these payloads, or with whole calldata.
     judging: Callable[[Sequence[bytes], State, Terms, Signers], Judgement]
     judging_calldata: Callable[[bytes, State, Terms, Signers], Judgement]
+    # Judgements of many calls with a payload each, where they are begun faster side by side.
+    judging_batch: (
+        Callable[[Sequence[bytes], State, Terms, Signers], Sequence[Judgement]] | None
+    ) = None
+    # A function that makes judgements of one payload each, on terms that it looks at once; None
+    # where `judging` looks at them each time.
+    judging_each: Callable[[State, Terms, Signers], Callable[[bytes], Judgement]] | None = None
     # The words for paying. A payload whose payment is not known is judged by the first.
     ways_to_pay: tuple[str, ...] = ("native",)
     # The wei that a call of these payloads sends on these terms.
     value_sent: Callable[[Sequence[bytes], State, Terms], int]
     # The cost of verifying a payload; None where every call costs the same.
     quote: Callable[[bytes, State, Terms], Any] | None = None
+
+    def judging_many(
+        self, payloads: Sequence[bytes], state: State, terms: Terms, signers: Signers
+    ) -> Sequence[Judgement]:
+        """A judgement of a call of its own for each payload."""
+        if self.judging_batch is not None:
+            return self.judging_batch(payloads, state, terms, signers)
+        return [self.judging([raw], state, terms, signers) for raw in payloads]
 
     def judge(self, payloads: Sequence[bytes], state: State, terms: Terms) -> Verdict:
         """The verdict on one call of a function with these payloads."""

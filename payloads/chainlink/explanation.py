@@ -7,14 +7,16 @@ signer belongs to another config, and what would have repaired it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from hexbytes import HexBytes
 
+from payloads.abi.fields import hexed
 from payloads.chainlink.call import Call, Item
 from payloads.chainlink.checks import MEMBERS, SIGNATURES, stages
 from payloads.chainlink.findings import findings, good_until
 from payloads.chainlink.state import ChainlinkState, Config
-from payloads.crypto import keccak256
+from payloads.crypto import checksum, keccak256
 from payloads.signatures import recovered_as
 from payloads.verdicts import checks
 from payloads.verdicts.checks import Bill, Check, Explanation
@@ -27,10 +29,15 @@ _MOST_DIGESTS = 16
 def explain(call: Call) -> Explanation:
     """All checks of a call, and the findings on it."""
     call = call.again()
-    details = dict.fromkeys((SIGNATURES.name, MEMBERS.name), _with_each_signature)
-    found = checks.explain(stages(call), call, details)
+    found = checks.explain(stages(call), call, _DETAILS)
     accepted = not any(check.decided for check in found)
     return Explanation(found, tuple(findings(call, accepted)), _bills(call), good_until(call))
+
+
+def explain_accepted(call: Call) -> Explanation:
+    """The same of a call whose checks all passed."""
+    found = checks.explain_passed(stages(call), call, _DETAILS)
+    return Explanation(found, tuple(findings(call, True)), _bills(call), good_until(call))
 
 
 def brief(call: Call) -> Explanation:
@@ -64,33 +71,48 @@ def _with_each_signature(item: Item, check: Check) -> Iterator[Check]:
         item.signers = _recover_each(item)
     signers, members = item.signers, config.members
     others = {} if any(signer in members for signer in signers) else _other_digests(item)
-    triples = zip(item.rs, item.ss, item.vs, strict=False)
+    twice = len(set(signers)) < len(signers)
 
     def member(address: bytes) -> str:
         return f"signer {members[address]} of this config" if address in members else ""
 
-    for index, (r, s, v) in enumerate(triples):
-        signer = item.call.signers.recover(item.hash(), r, s, v)
-        found = recovered_as(index, item.hash(), r, s, v, signer)
+    words_of = zip(item.rs, item.ss, item.vs, signers, strict=False)
+    for index, (r, s, v, signer) in enumerate(words_of):
+        address: str | None
         passed = signer in members
-        words = _named(item.call.state, config, signer) or found.why or "not a known signer"
-        detail = [f"{found.address or 'nobody'}: {words}"]
-        if signer in signers[:index]:
-            detail.append(f"signed already as signature {signers.index(signer)}")
+        if passed and signer is not None:
+            address, detail = _member(signer, members[signer])
+        else:
+            address = None if signer is None else checksum(signer)
+            words = _named(item.call.state, config, signer)
+            if not words:
+                found = recovered_as(index, item.hash(), r, s, v, signer)
+                words = found.why or "not a known signer"
+            detail = f"{address or 'nobody'}: {words}"
+        if twice and (first := signers.index(signer)) < index:
+            detail += f"; signed already as signature {first}"
         if not passed:
-            detail += signature_hints(item.hash(), r, s, v, member, others)
-        inputs = {"r": found.r, "s": found.s, "v": v, "recovered": found.address}
-        rule = "must be by a signer of the config"
+            detail = "; ".join([detail, *signature_hints(item.hash(), r, s, v, member, others)])
+        inputs = {"r": hexed(r), "s": hexed(s), "v": v, "recovered": address}
         name = f"signature {index}"
-        yield Check(name, rule, inputs, passed, "; ".join(detail), payload=item.index)
+        yield Check(name, _BY_SIGNER, inputs, passed, detail, payload=item.index)
+
+
+@lru_cache(maxsize=1024)
+def _member(signer: bytes, number: int) -> tuple[str, str]:
+    """The address of a signer of a config, and the words about it."""
+    address = checksum(signer)
+    return address, f"{address}: signer {number} of this config"
+
+
+_BY_SIGNER = "must be by a signer of the config"
+_DETAILS = dict.fromkeys((SIGNATURES.name, MEMBERS.name), _with_each_signature)
 
 
 def _named(state: ChainlinkState, config: Config, signer: bytes | None) -> str:
     """Where a signer belongs: in this config, or in others."""
     if signer is None:
         return ""
-    if signer in config.members:
-        return f"signer {config.members[signer]} of this config"
     places = [
         f"signer {other.members[signer]} of {describe(state, other)}"
         for other in state.configs

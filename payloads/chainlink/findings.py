@@ -16,9 +16,9 @@ from payloads.chainlink.call import Call, Item
 from payloads.chainlink.report import (
     BareReport,
     UnknownReport,
+    canonical_parts,
     decode_envelope,
     decode_report,
-    split_canonical,
 )
 from payloads.chainlink.schemas import Report
 from payloads.chainlink.state import V04, V05, V051
@@ -352,7 +352,7 @@ def _of_encoding(item: Item) -> Iterator[tuple[str, str]]:
     if max(item.ss, default=b"") > _HALF_ORDER:
         high = [str(at) for at, s in enumerate(item.ss) if s > _HALF_ORDER]
         yield "high-s", f"signatures {', '.join(high)}"
-    if len(item.rs) == len(item.ss) <= len(item.vs) and split_canonical(item.raw):
+    if len(item.rs) == len(item.ss) <= len(item.vs) and canonical_parts(item.raw) is not None:
         return  # as nearly always
     covered = ("report-trailing", "unsigned-bytes")  # by findings of their own
     found = [

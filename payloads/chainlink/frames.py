@@ -22,7 +22,7 @@ from payloads.chainlink.report import (
 )
 from payloads.chainlink.schemas import SCHEMAS
 from payloads.errors import Malformed, shown
-from payloads.inputs import MAX_PAYLOAD_BYTES, to_bytes
+from payloads.inputs import MAX_PAYLOAD_BYTES, to_bytes, unhex
 from payloads.system import (
     Claims,
     Evidence,
@@ -54,6 +54,8 @@ class _PlainFrame(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=T
 
 
 MEMBERS = frozenset(PlainReport.__struct_fields__)
+# No usual payload has more.
+_MOST_HEX = 2**16
 _KEYS = frozenset({"report", "reports", "fullReport"})
 _decode_plain = msgspec.json.Decoder(_PlainFrame).decode
 # The statements of a frame about its payload, and the fields of the signed report they are about.
@@ -88,6 +90,17 @@ def plain_report(frame: bytes | str) -> PlainReport | None:
     try:
         return _decode_plain(frame).report
     except (msgspec.MsgspecError, ValueError):
+        return None
+
+
+def plain(frame: bytes | str) -> bytes | None:
+    """The payload's bytes in such a frame, if they are plain hex."""
+    report = plain_report(frame)
+    if report is None or not 0 < len(report.fullReport) < _MOST_HEX:
+        return None
+    try:
+        return unhex(report.fullReport) or None
+    except ValueError:
         return None
 
 

@@ -29,7 +29,7 @@ from payloads.abi.solidity import decode_bulk_calldata, decode_calldata
 from payloads.chainlink.call import Call, hash_together, split_arguments
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK_VIEW, VERIFY_VIEW, VIEWS
 from payloads.chainlink.checks import stages
-from payloads.chainlink.explanation import brief, explain
+from payloads.chainlink.explanation import brief, explain, explain_accepted
 from payloads.chainlink.frames import Payload, raw_of
 from payloads.chainlink.payment import Pay, parameter, value_sent
 from payloads.chainlink.quotes import native_fee
@@ -102,9 +102,9 @@ def _judging(call: Call) -> Judgement:
     if call.is_view and view not in functions:
         return undecodable_call(no_function(functions, view.selector), call.state, call.now)
     data = yield from running(stages(call), call)
-    why = partial(explain, call)
     if data is not None:
-        return Reverted(None, data, call.state, call.now, why)
+        return Reverted(None, data, call.state, call.now, partial(explain, call))
+    why = partial(explain_accepted, call)
     if call.bulk:
         reports = tuple(hexed(item.report or b"") for item in call.items)
         return Accepted(reports, None, call.state, call.now, why, partial(brief, call))
@@ -129,6 +129,41 @@ def judging(
     """A judgement of one payload, or (`bulk`) of several in one call, that asks these signers."""
     how = (state, pay, value, sender, origin, now, at)
     return _judging(_calls(*how, bulk, signers, view)(payloads))
+
+
+def judging_batch(
+    payloads: Sequence[bytes],
+    state: ChainlinkState,
+    signers: Signers,
+    *,
+    pay: Pay | None = None,
+    value: int | None = None,
+    sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
+    now: int | None = None,
+    bulk: bool = False,
+    view: bool = False,
+) -> list[Judgement]:
+    """A judgement of a call of its own for each payload; the payloads are hashed together."""
+    call = _calls(state, pay, value, sender, origin, now, None, bulk, signers, view)
+    calls = [call([raw]) for raw in payloads]
+    hash_together([made.items[0] for made in calls])
+    return [_judging(made) for made in calls]
+
+
+def judging_each(
+    state: ChainlinkState,
+    signers: Signers,
+    pay: Pay | None,
+    value: int | None,
+    sender: str | bytes | None,
+    origin: str | bytes | None,
+    now: int | None,
+    view: bool,
+) -> Callable[[bytes], Judgement]:
+    """A function that makes judgements of one payload each, on the same terms."""
+    call = _calls(state, pay, value, sender, origin, now, None, False, signers, view)
+    return lambda payload: _judging(call((payload,)))
 
 
 def judge(
@@ -250,14 +285,13 @@ def judge_many(
     """
     state, now = state_and_time(state, ChainlinkState, now, at)
     raws, signers = [raw_of(payload) for payload in payloads], Signers()
-    call = _calls(state, pay, value, sender, origin, now, None, False, signers)
+    how: dict[str, Any] = {"pay": pay, "value": value, "sender": sender, "origin": origin}
+    start_all = partial(judging_batch, state=state, signers=signers, now=now, **how)
 
-    def start_all(batch: Sequence[bytes]) -> list[Judgement]:
-        calls = [call([raw]) for raw in batch]
-        hash_together([made.items[0] for made in calls])
-        return [_judging(made) for made in calls]
+    def start(raw: bytes) -> Judgement:
+        return judging([raw], state, signers, now=now, **how)
 
-    return judge_together(lambda raw: _judging(call([raw])), raws, signers, workers, start_all)
+    return judge_together(start, raws, signers, workers, start_all)
 
 
 # --- raising --------------------------------------------------------------------------------------

@@ -10,11 +10,13 @@ from payloads.cli.sources import Item
 from payloads.errors import PayloadError
 from payloads.verdicts.signers import Signature, Signers
 
-# What is done with an item. It pauses once, with the signatures whose signers it is going to ask
-# for, and prints nothing before: so results keep the order of the items.
+# What is done with an item. It pauses with the signatures whose signers it is going to ask for, and
+# once more when it has asked; it prints nothing before: so results keep the order of the items.
 Act = Callable[[Item], Iterator[Iterable[Signature]]]
 
-_MOST_ITEMS, _MOST_SIZE = 256, 2**22
+Begun = tuple[Item, Iterator[object]]
+
+_MOST_ITEMS, _MOST_SIZE = 64, 2**22
 
 
 class Batch:
@@ -24,13 +26,13 @@ class Batch:
         self, act: Act, one: Callable[[Item, Callable[[Item], None]], None], signers: Signers
     ) -> None:
         self._act, self._one, self._signers = act, one, signers
-        self._begun: list[tuple[Item, Iterable[object]]] = []
+        self._begun: list[Begun] = []
         self._asked: list[Signature] = []
         self._size = 0
 
     def take(self, item: Item) -> None:
         """Begin with an item; go on with all if enough of them wait."""
-        begun: Iterable[object] = ()
+        begun: Iterator[object] = iter(())
         if item.error is None and not item.other:
             begun = self._act(item)
             try:
@@ -47,8 +49,19 @@ class Batch:
         begun, asked = self._begun, self._asked
         self._begun, self._asked, self._size = [], [], 0
         self._signers.learn(asked)
-        for item, rest in begun:
+        # Recoveries drive all else out of the processor's caches, so they come one after the other.
+        asked_all = [self._gone_on(item, rest) for item, rest in begun]
+        for item, rest in asked_all:
             self._one(item, lambda _, rest=rest: _run(rest))  # type: ignore[misc]
+
+    @staticmethod
+    def _gone_on(item: Item, rest: Iterator[object]) -> Begun:
+        """An item that has asked for its signers, or the error of that."""
+        try:
+            next(rest, None)
+        except PayloadError as error:  # to be told when it is this item's turn
+            return replace(item, error=error), rest
+        return item, rest
 
 
 def _run(rest: Iterable[object]) -> None:

@@ -28,7 +28,7 @@ _CLEAR = "\r\033[K"
 # Results that are written together, up to about so many characters and lines: a system call for
 # each would take as long as decoding.
 _waiting: list[str] = []
-_BATCH, _BATCH_LINES = 2**20, 256
+_BATCH, _BATCH_LINES = 2**17, 256
 _unfinished: list[Callable[[], None]] = []
 # In a process whose output another one prints: the lines, and whether to standard error.
 _kept: list[tuple[str, bool]] | None = None
@@ -117,7 +117,9 @@ def json_line(
 
 
 def json_text(text: str, more: dict[str, Any], *, later: bool = False) -> None:
-    """A line of JSON that is printable text already, with more members."""
+    """A line of JSON that is text already, with more members."""
+    if not text.isascii() or "\x7f" in text:
+        text = _json(text)
     _put(f"{text[:-1]},{_compact(more)[1:]}", False, later)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 import click
@@ -10,12 +11,13 @@ import msgspec.structs
 
 from payloads import systems
 from payloads.abi.calldata import decode_call, function_named
-from payloads.abi.fields import Record, json_object
+from payloads.abi.fields import json_object
 from payloads.chain.reading.states import States
 from payloads.cli import terminal
 from payloads.cli.chain_options import load_states_then, pay_option, state_options
 from payloads.cli.run import Run, command_options, guarded, jobs_option
 from payloads.cli.sources import Item
+from payloads.cli.verdict_text import VerdictTexts
 from payloads.errors import Malformed, Misuse, PayloadError, elide
 from payloads.inputs import to_bytes
 from payloads.judging import Given, given, judging_given, system_for
@@ -24,7 +26,7 @@ from payloads.verdicts import words
 from payloads.verdicts.checks import Check
 from payloads.verdicts.signers import Signature, Signers
 from payloads.verdicts.state import State
-from payloads.verdicts.together import Asking, begun, finish
+from payloads.verdicts.together import Asking, Judgement, begun, finish
 from payloads.verdicts.verdict import Verdict
 
 _MARKS = {True: ("ok  ", "green"), False: ("FAIL", "red"), None: ("-   ", "bright_black")}
@@ -107,6 +109,7 @@ def verify(
     states, time = load_states_then(state_path, at, now)
 
     calls: dict[int, _Call] = {}
+    signers = Signers()
 
     def call_of(state: State) -> _Call:
         if id(state) not in calls:
@@ -123,13 +126,11 @@ def verify(
             origin=origin,
             now=time,
         )
-        return _Call(state, system, terms)
+        return _Call(state, system, terms, signers)
 
     if isinstance(states, State):
         call_of(states)
     together: list[tuple[_Call, bytes]] = []
-
-    signers = Signers()
 
     def act(item: Item) -> Iterator[Iterable[Signature]]:
         going: list[tuple[Given, Asking[Verdict] | None]] = []
@@ -145,25 +146,36 @@ def verify(
         except PayloadError as error:  # to be told behind the verdicts on payloads before it
             failed = error
         yield asked
-        for found, judgement in going:
+        verdicts: list[tuple[Given, Verdict | None]] = []
+        try:
+            for found, judgement in going:
+                verdict = None if judgement is None else finish(judgement, signers)
+                verdicts.append((found, verdict))
+        except PayloadError as error:
+            failed = error
+        yield ()
+        for found, verdict in verdicts:
             if found.error is not None:
                 run.fail_at(item, found.error)
-            elif judgement is not None:
-                show.verdict(finish(judgement, signers), item, {"hex": found.raw})
+            elif verdict is not None:
+                show.verdict(verdict, item, {"hex": found.raw})
         if failed is not None:
             raise failed
 
     def begin(found: Given, item: Item) -> Asking[Verdict] | None:
         """The judgement of a payload; None if it is one of several of a call."""
         judged = call_of(_state_of(found, states))
-        system = system_for(found, judged.state)
+        if found.system not in ("", judged.system.name):
+            system_for(found, judged.state)  # which refuses it
         if judged.takes_many and not found.is_call:
             together.append((judged, found.raw))
             return None
         terms = _with_parameter(judged.terms, found, item)
         if found.is_call:  # calldata names its function itself
             terms = msgspec.structs.replace(terms, function=None)
-        return judging_given(found, system, judged.state, terms, signers)
+        elif terms is judged.terms and (each := judged.each) is not None:
+            return each(found.raw)
+        return judging_given(found, judged.system, judged.state, terms, signers)
 
     # Payloads of one call are judged together, here.
     run.each_together(sources, act, signers, jobs if call is None else 1)
@@ -185,16 +197,18 @@ def _with_parameter(terms: Terms, found: Given, item: Item) -> Terms:
     return msgspec.structs.replace(terms, pay=to_bytes(parameter, name="parameter_payload"))
 
 
-class _Call(Record, frozen=True):
+class _Call:
     """The terms of a call to the contract of a state."""
 
-    state: State
-    system: System
-    terms: Terms
+    def __init__(self, state: State, system: System, terms: Terms, signers: Signers) -> None:
+        self.state, self.system, self.terms, self._signers = state, system, terms, signers
+        self.takes_many = function_named(system.calldata_functions, terms.function).takes_many
 
-    @property
-    def takes_many(self) -> bool:
-        return function_named(self.system.calldata_functions, self.terms.function).takes_many
+    @cached_property
+    def each(self) -> Callable[[bytes], Judgement] | None:
+        """A function that makes judgements of one payload each, where the system has one."""
+        start = self.system.judging_each
+        return None if start is None else start(self.state, self.terms, self._signers)
 
 
 def _state_of(found: Given, states: State | States) -> State:
@@ -224,6 +238,7 @@ class _Show:
 
     def __init__(self, run: Run, brief: bool, only_refused: bool) -> None:
         self._run, self._brief, self._only_refused = run, brief, only_refused
+        self._texts = VerdictTexts()
 
     def verdict(self, verdict: Verdict, item: Item, judged: dict[str, Any]) -> None:
         """A verdict on what was judged, which JSON has, too."""
@@ -232,8 +247,12 @@ class _Show:
         if verdict.accepted and self._only_refused:
             return
         if run.as_json:
-            found = verdict.to_dict(brief=self._brief) | {"passed": verdict.passed}
-            run.record(found | json_object(judged) | item.origin)
+            more = {"passed": verdict.passed} | json_object(judged) | item.origin
+            text = None if self._brief or run.numbers else self._texts.text(verdict)
+            if text is None:
+                run.record(verdict.to_dict(brief=self._brief) | more)
+            else:
+                run.record_text(text, more)
         elif self._brief:
             run.lines([headline(verdict, item.place)])
         else:

@@ -7,11 +7,13 @@ update out and carries no signature.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from payloads.crypto import CURVE_ORDER
 from payloads.errors import Malformed, Misuse, shown
-from payloads.inputs import to_bytes
+from payloads.inputs import to_bytes, unhex
 from payloads.stork.update import (
     Input,
     SignedUpdate,
@@ -49,6 +51,27 @@ def open_frame(message: dict[str, Any]) -> Found | Several | None:
         update = decode_unsigned(message)
         return Found(NAME, UNSIGNED, "an unsigned frame of Stork", value=update)
     return None
+
+
+class _PlainFrame(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A frame with the members that the service is known to send, and no others."""
+
+    type: Literal["signed_ecdsa"]
+    p: str
+
+
+_decode_plain = msgspec.json.Decoder(_PlainFrame).decode
+# No usual payload has more.
+_MOST_HEX = 2**16
+
+
+def plain(frame: bytes | str) -> bytes | None:
+    """The payload's bytes in such a frame, read in one pass; None for any other message."""
+    try:
+        text = _decode_plain(frame).p
+        return unhex(text) or None if len(text) < _MOST_HEX else None
+    except (msgspec.MsgspecError, ValueError):
+        return None
 
 
 def payload_bytes(message: dict[str, Any]) -> bytes:

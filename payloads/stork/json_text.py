@@ -8,40 +8,22 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from functools import cache
-from typing import Literal
-
-import msgspec
 
 from payloads.abi.fields import READING
 from payloads.crypto import checksum, keccak256, recover
-from payloads.inputs import unhex
+from payloads.stork.frames import plain
 from payloads.stork.update import ASSETS, BODIES, PLAIN, SIGNATURE, VERSIONED, fits_plain
 
-# A frame with more characters is no usual one.
-_MOST = 2**16
 _BODY = SIGNATURE.size
 _PLAIN_HEAD = struct.Struct(">HQ")
 _VERSIONED_HEAD = struct.Struct(">HHQ")
 _NO_ASSETS = {layout: _BODY + table.size for layout, table in BODIES.items()}
 
 
-class _PlainFrame(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    type: Literal["signed_ecdsa"]
-    p: str
-
-
-_decode_plain = msgspec.json.Decoder(_PlainFrame).decode
-
-
 def text_of_frame(frame: str | bytes, signers: bool) -> str | None:
     """The JSON object of the update in a frame with the usual members."""
-    if len(frame) > _MOST:
-        return None
-    try:
-        raw = unhex(_decode_plain(frame).p)
-    except (msgspec.MsgspecError, ValueError):
-        return None
-    return text_of(raw, signers)
+    raw = plain(frame)
+    return None if raw is None else text_of(raw, signers)
 
 
 def text_of(raw: bytes, signers: bool) -> str | None:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from payloads.abi.calldata import function_named
 from payloads.stork.calldata import FUNCTIONS, encode_calldata
-from payloads.stork.frames import EVIDENCE, NAME, SIGNED, UNSIGNED, is_frame, notes, open_frame
+from payloads.stork.frames import (
+    EVIDENCE,
+    NAME,
+    SIGNED,
+    UNSIGNED,
+    is_frame,
+    notes,
+    open_frame,
+    plain,
+)
 from payloads.stork.json_text import text_of, text_of_frame
 from payloads.stork.places import places
 from payloads.stork.rows import rows, title
@@ -77,6 +86,15 @@ def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signe
     return judging(payload, state, signers, call=function, **_how(terms))
 
 
+def _judging_batch(
+    payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers
+) -> Sequence[Judgement]:
+    from payloads.stork.verifier import judging_batch
+
+    function = function_named(FUNCTIONS, terms.function)
+    return judging_batch(payloads, state, signers, call=function, **_how(terms))
+
+
 def _judging_calldata(calldata: bytes, state: Any, terms: Terms, signers: Signers) -> Judgement:
     from payloads.stork.verifier import judging_calldata
 
@@ -119,6 +137,7 @@ SYSTEM = System(
     title=title,
     rows=rows,
     to_json=_to_json,
+    plain=plain,
     text_of_frame=text_of_frame,
     text_of=text_of,
     from_json=_from_json,
@@ -131,5 +150,6 @@ SYSTEM = System(
     state_class=_state_class,
     judging=_judging,
     judging_calldata=_judging_calldata,
+    judging_batch=_judging_batch,
     value_sent=_value_sent,
 )

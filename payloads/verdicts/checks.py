@@ -9,6 +9,7 @@ says what each saw.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec.structs
@@ -208,6 +209,36 @@ def explain(stages: Iterable[Stage], call: Any, details: Mapping[str, Detail]) -
     return tuple(found)
 
 
+def explain_passed(
+    stages: Iterable[Stage], call: Any, details: Mapping[str, Detail]
+) -> tuple[Check, ...]:
+    """The same of a call that passed all checks, from what they found: none is made again."""
+    found: list[Check] = []
+    for stage in stages:
+        for subject in islice(stage.subjects(call), MOST_EXPLAINED):
+            index = subject.index if stage.each else None
+            for step in stage.steps:
+                if step.needs and (check := _not_asked(step, subject, index)) is not None:
+                    found.append(check)
+                    continue
+                inputs = step.inputs(subject)
+                check = Check(step.name, step.rule, inputs, True, payload=index)
+                if step.name in details:
+                    found += details[step.name](subject, check)
+                else:
+                    found.append(check)
+    return tuple(found)
+
+
+def _not_asked(step: Step, subject: Any, index: int | None) -> Check | None:
+    """The check that cannot be made, because something that it needs is missing."""
+    missing = [name for name in step.needs if getattr(subject, name) is None]
+    if not missing:
+        return None
+    detail = f"not asked: there is no {' and no '.join(missing)}"
+    return Check(step.name, step.rule, {}, None, detail, payload=index)
+
+
 def _passes(step: Step, subject: Any) -> bool:
     try:
         step.run(subject)
@@ -218,10 +249,8 @@ def _passes(step: Step, subject: Any) -> bool:
 
 def _check(stage: Stage, step: Step, subject: Any) -> Check:
     index = subject.index if stage.each else None
-    missing = [name for name in step.needs if getattr(subject, name) is None]
-    if missing:
-        detail = f"not asked: there is no {' and no '.join(missing)}"
-        return Check(step.name, step.rule, {}, None, detail, payload=index)
+    if (check := _not_asked(step, subject, index)) is not None:
+        return check
     passed, detail, revert = _outcome(stage, step, subject)
     if not passed and not stage.each:
         index = step.blames(subject)

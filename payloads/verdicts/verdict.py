@@ -217,7 +217,13 @@ class Verdict:
             return record
         record["checks"] = self.checks
         record["findings"] = self.findings
-        record["state"] = {
+        record["state"] = self.state_to_dict()
+        found: dict[str, Any] = jsonable(record)
+        return found
+
+    def state_to_dict(self) -> dict[str, Any]:
+        """The state that was judged with, and when, as `to_dict` has it."""
+        return {
             "described": self.state.described(),
             "contract": self.state.contract,
             "source": self.state.source,
@@ -227,8 +233,6 @@ class Verdict:
             "judged_at_its_own_time": self.at_state_time,
             "age": self.age,
         }
-        found: dict[str, Any] = jsonable(record)
-        return found
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name})"

@@ -166,7 +166,7 @@ class Notes:
         return [incident.what for incident in self.incidents]
 
 
-def run(work: Awaitable[Any], within: float = 20) -> Any:
+def run(work: Awaitable[Any], within: float = 120) -> Any:
     """Run a coroutine in real time, within so many seconds."""
 
     async def bounded() -> Any:

@@ -32,7 +32,7 @@ VENUES = (ChainlinkSession, EthgasSession, FinerySession, QfexMarketSession, Qfe
 # Methods that change nothing.
 _LOOKS = {"book"}
 # Much longer than anything takes here, and shorter than anything else that would wake a driver.
-SOON = 10
+SOON = 60
 
 
 class Asking(Numbered):

@@ -25,7 +25,7 @@ Headers = Iterable[tuple[str, str]]
 QUICK = Backoff(first=0.02, most=0.1, lasted=0.5)
 
 
-def run(work: Awaitable[T], seconds: float = 20) -> T:
+def run(work: Awaitable[T], seconds: float = 120) -> T:
     """Run a test's coroutine; one that hangs fails."""
 
     async def bounded() -> T:
@@ -61,7 +61,7 @@ def dial_of(session: Session, venue: Simulator) -> Dial:
     return session.dial(venue.now())
 
 
-async def received(socket: ClientConnection, seconds: float = 5) -> Any:
+async def received(socket: ClientConnection, seconds: float = 30) -> Any:
     """The JSON of the next message."""
     async with asyncio.timeout(seconds):
         return json.loads(await socket.recv())
@@ -71,7 +71,7 @@ async def ask(method: str, url: str, headers: Headers = (), body: bytes = b"") -
     return await perform(Request(method, url, tuple(headers), body, "test"), proxy=False)
 
 
-async def until(condition: Callable[[], Any], seconds: float = 5) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
@@ -97,7 +97,7 @@ async def keep(events: list[Event], connection: Connection | GroupConnection) ->
 async def collect(
     connection: Connection | GroupConnection,
     enough: Callable[[list[Event]], bool],
-    seconds: float = 10,
+    seconds: float = 60,
 ) -> list[Event]:
     """The events until there are enough."""
     events: list[Event] = []
