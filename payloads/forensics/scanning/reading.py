@@ -8,7 +8,6 @@ record is lost: what cannot be read is a row of `frames` with its offset and the
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -30,7 +29,15 @@ from payloads.errors import Malformed, PayloadError
 from payloads.forensics.scanning.events import events_in
 from payloads.forensics.scanning.items import ITEMS, batch, concat
 from payloads.forensics.scanning.native import line_ends
-from payloads.forensics.scanning.opening import content_of, found_in, is_plain, system_of
+from payloads.forensics.scanning.opening import (
+    CLAIMED,
+    content_of,
+    facts_claimed,
+    found_in,
+    is_plain,
+    stated,
+    system_of,
+)
 from payloads.forensics.scanning.shapes import Lines, Shaped, Shapes, joined
 from payloads.forensics.tables import (
     CONNECTION_BITS,
@@ -42,18 +49,12 @@ from payloads.forensics.tables import (
 )
 from payloads.inputs import to_bytes
 from payloads.recognise import Decoded, decode, to_dict
-from payloads.system import Claims, Found
-from payloads.systems import SYSTEMS
+from payloads.system import Found
 
 # Lines that are read together: they stay in the cache of a core meanwhile.
 BLOCK_BYTES = 2**20
 # Records of other kinds that are read together.
 BLOCK_RECORDS = 4096
-_CLAIMED = {
-    "feed": "claimed_feed",
-    "valid_from": "claimed_valid_from",
-    "observed": "claimed_observed",
-}
 
 
 class Origin(Record, frozen=True):
@@ -263,10 +264,10 @@ def _binary(rows: NDArray[np.uint8]) -> pa.Array:
 
 def _claimed(system: str, claims: dict[str, NDArray[Any]]) -> dict[str, Any]:
     """The statements of frames by the facts that they are about."""
-    names = _facts_claimed(system)
+    names = facts_claimed(system)
     found: dict[str, Any] = {}
     for name, values in claims.items():
-        column = _CLAIMED[names[name]]
+        column = CLAIMED[names[name]]
         found[column] = _hex_of_digits(values) if values.ndim == 2 else pa.array(values)
     return found
 
@@ -275,11 +276,6 @@ def _hex_of_digits(digits: NDArray[np.uint8]) -> pa.Array:
     encoded = pa.array(digits.view(f"S{digits.shape[1]}")[:, 0]).dictionary_encode()
     words = ["0x" + word.decode() for word in encoded.dictionary.to_pylist()]
     return pa.array(words, pa.string()).take(encoded.indices)
-
-
-def _facts_claimed(system: str) -> dict[str, str]:
-    found = next(each for each in SYSTEMS if each.name == system).columns()
-    return {} if found is None else dict(found.claims)
 
 
 def connection_of(origin: Origin, number: int) -> int:
@@ -461,26 +457,7 @@ def _leaf(leaf: Decoded, frame: Frame) -> dict[str, Any]:
     if not leaf.raw:  # spelled out, and not signed
         text = frame.raw.decode() if not leaf.path else json.dumps(to_dict(leaf, signers=False))
         return item | {"message": text}
-    return item | _stated(leaf.system, leaf.claims)
-
-
-def _stated(system: str, claims: Claims) -> dict[str, Any]:
-    """The statements of a frame: plain ones by the fact, and all of them if one is not plain."""
-    names = _facts_claimed(system)
-    found: dict[str, Any] = {}
-    for name, value in claims:
-        is_feed = names[name] == "feed"
-        if is_feed and isinstance(value, str) and _is_word(value):
-            found["claimed_feed"] = value
-        elif not is_feed and type(value) is int and 0 <= value < 2**63:
-            found[_CLAIMED[names[name]]] = value
-        else:
-            return {"claims": json.dumps(dict(claims), default=str)}
-    return found
-
-
-def _is_word(text: str) -> bool:
-    return re.fullmatch("0[xX][0-9a-fA-F]{64}", text) is not None
+    return item | stated(leaf.system, leaf.claims)
 
 
 def _joined(reads: list[Read]) -> Read:

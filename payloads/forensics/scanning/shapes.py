@@ -25,7 +25,7 @@ from payloads.capture.format import LaterFormat, line_of, record_of
 from payloads.capture.frames import Frame
 from payloads.errors import PayloadError
 from payloads.forensics.scanning.native import simd
-from payloads.forensics.scanning.opening import found_in, is_plain
+from payloads.forensics.scanning.opening import found_in, is_plain, stated
 from payloads.system import Found
 
 # Different shapes of one length that are tried. Feeds and channels differ in length mostly.
@@ -182,6 +182,8 @@ def _shape(line: bytes) -> Shape | None:
         return None
     if not isinstance(found, Found) or not found.raw or not is_plain(found):
         return None
+    if "claims" in stated(found.system, found.claims):
+        return None  # of another type, or a feed of another length
     at = Span("at", *head.span(1), False)
     return _with_spans(line, frame, found, at)
 
