@@ -118,7 +118,7 @@ NO_BOUNDS = {
     "payloads.forensics.tables.MOST_INPUTS": "a fact about the numbers of frames",
     "payloads.forensics.writing._MOST_BYTES": "a size of work; forensics/test_memory.py",
     "payloads.strategies.chainlink.signed._MOST_ORACLES": "a rule of the contract",
-    "payloads.strategies.machines.connection._PATIENCE": "virtual time in a test",
+    "payloads.strategies.machines.connection.PATIENCE": "virtual time in a test",
     "payloads.strategies.machines.keeper._MAX_BLOCK": "for a number that the user gives",
     "payloads.strategies.machines.world.MOST_CONFIGS": "how many networks a test has",
 }
