@@ -126,7 +126,7 @@ def test_columns_are_measured_in_turns_with_and_without_the_wheel(
     monkeypatch.setattr(columns, "KINDS", {"columns-verdicts": lambda: ways})
     without: Any = SimpleNamespace(timed=lambda kind, name: 7.0)
     best = columns.least("columns-verdicts", 3, without)
-    assert len(done) == 3
+    assert len(done) in range(3, 3 * columns.WARM + 1)
     assert best["`judge`"][1] == 7.0
     table = columns.table("columns-verdicts", {"loop": [90.0, 90.0], **best}, "here")
     assert table.columns[-1] == "µs each without payloads-simd"
