@@ -88,7 +88,7 @@ def _reports_alone() -> Strategy:
 
 
 def _unknown_reports() -> Strategy:
-    """Reports of a schema that nobody has; some would have the shape of an old one."""
+    """Reports of a schema that does not exist; some would have the shape of an old one."""
     made = reports().map(lambda report: decode_report(b"\xff\xfe" + report.encode()[2:]).report)
     return made.filter(lambda report: hasattr(report, "words"))
 
@@ -120,7 +120,7 @@ def _damages() -> Strategy:
     return st.builds(Damage, st.sampled_from(labels))
 
 
-# What follows from the strategies above.
+# Records that follow from the strategies above.
 _BY_TYPE |= {
     BareReport: lambda _: _reports_alone(),
     UnknownReport: lambda _: _unknown_reports(),
@@ -182,7 +182,7 @@ def strategy_of(kind: type) -> Strategy | None:
 # --- records of which nothing is asked but that their fields are of their types ------------------
 
 _BYTES = st.binary(max_size=64).map(hexed)
-# What stands in a message, where a record keeps it as it came.
+# A value in a message, where a record keeps it as it came.
 _CONTENT = st.none() | st.booleans() | st.integers() | st.text(max_size=20)
 
 
