@@ -11,7 +11,6 @@ docs/performance.md shows the table.
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Callable, Mapping
 from time import perf_counter, process_time
@@ -101,7 +100,7 @@ def loop(raws: list[bytes]) -> list[bool]:
 
 def measured() -> page.Table:
     """Every input on one core; on two, where a second one was free before and after."""
-    watch, found = Watch(), {}
+    run, watch, found = page.Run(), Watch(), {}
     for name, raws in inputs().items():
         expected = loop(raws)
         ways = {"loop": loop, "one": bulk(1), "two": bulk(2), "any": of_any, "stream": stream}
@@ -113,7 +112,7 @@ def measured() -> page.Table:
         assert [each.accepted for each in chainlink.judge_many(raws, STATE)] == expected
         found[name] = best
     watch.look()
-    return table(found, watch)
+    return table(found, watch, run)
 
 
 def bulk(workers: int) -> Callable[[list[bytes]], object]:
@@ -133,7 +132,7 @@ def met(best: Mapping[str, float], way: str) -> str:
     return f"{'met' if ratio >= GOAL else '**missed**'}, {ratio:.1f}"
 
 
-def table(found: Mapping[str, Mapping[str, float]], watch: Watch) -> page.Table:
+def table(found: Mapping[str, Mapping[str, float]], watch: Watch, run: page.Run) -> page.Table:
     ways = {"one": "one core: times the loop"} | ({"two": "two cores"} if watch.free else {})
     ways |= {"any": "`payloads.judge_many`", "stream": "`judge_stream`"}
     rows = [
@@ -148,7 +147,7 @@ def table(found: Mapping[str, Mapping[str, float]], watch: Watch) -> page.Table:
         "the loop, µs",
     ]
     fastest_of = f"the fastest of {ROUNDS} rounds, in processor time"
-    how = f"{page.machine()}; {fastest_of}; {crypto.recover_many_by()}"
+    how = run.how(fastest_of, crypto.recover_many_by())
     names = {"one": "`chainlink.judge_many`", "any": ways["any"], "stream": ways["stream"]}
     notes = [
         f"at least {GOAL} times for fresh reports, {name}: {met(found[FRESH], way)}"
@@ -160,17 +159,8 @@ def table(found: Mapping[str, Mapping[str, float]], watch: Watch) -> page.Table:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.verdicts",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--save", action="store_true", help="write docs/performance.md, too")
-    options = parser.parse_args()
-    found = measured()
-    print(found.markdown)
-    if options.save:
-        page.save({"judge-many": found})
+    options = page.parser("verdicts", __doc__).parse_args()
+    page.finish({"judge-many": measured()}, options.save)
 
 
 if __name__ == "__main__":
