@@ -8,7 +8,6 @@ docs/performance.md shows the tables.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import shutil
@@ -201,7 +200,7 @@ def steps_table(best: Sequence[float], how: str) -> page.Table:
 
 
 def measured(rounds: int) -> dict[str, page.Table]:
-    child, watch = crate(), Watch()
+    child, run, watch = crate(), page.Run(), Watch()
     found = {batch: fastest(ways(batch, child), rounds) for batch in BATCHES}
     watch.look()
     # A loop does not know batches: the fastest that was seen of it counts for all of them.
@@ -210,7 +209,7 @@ def measured(rounds: int) -> dict[str, page.Table]:
     for best in found.values():
         best |= {"loop": alone, "crate's loop": crates}
     fastest_of = f"the fastest of {rounds} interleaved rounds, in processor time"
-    how = f"{page.machine()}; {fastest_of}; {recover_many_by()}"
+    how = run.how(fastest_of, recover_many_by())
     tables = {"recover-many-python": pythons_table(found, how, watch)}
     if child is not None:
         steps = [min(turn) for turn in zip(*(child.steps() for _ in range(rounds)), strict=True)]
@@ -220,19 +219,10 @@ def measured(rounds: int) -> dict[str, page.Table]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.many",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = page.parser("many", __doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--save", action="store_true", help="write docs/performance.md, too")
     options = parser.parse_args()
-    tables = measured(options.rounds)
-    for table in tables.values():
-        print(table.markdown)
-    if options.save:
-        page.save(tables)
+    page.finish(measured(options.rounds), options.save)
 
 
 COLUMNS = columns()

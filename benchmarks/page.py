@@ -1,7 +1,7 @@
 """The tables of docs/performance.md, from the results of the last runs.
 
     python -m benchmarks --save           # measures, keeps the results, writes their tables anew
-    python -m benchmarks.many --save      # recover_many; so do benchmarks.verdicts and .columns
+    python -m benchmarks.many --save      # recover_many; likewise benchmarks.verdicts and .columns
     python -m benchmarks.page             # writes all tables from the results that are kept
 
 The results are in benchmarks/results.json: tables by name, each with the machine and how it was
@@ -11,11 +11,12 @@ prose around them is written by hand.
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -60,6 +61,40 @@ def _cpuinfo() -> str:
         return Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return ""
+
+
+class Run:
+    """A run of a benchmark: how busy the machine was, from its beginning to when it is asked."""
+
+    def __init__(self, load: Callable[[], tuple[float, ...]] = os.getloadavg) -> None:
+        self._load = load
+        self._loads = [load()[0]]
+
+    def how(self, *facts: str) -> str:
+        """The machine, its load, and further facts, as a table states them."""
+        self._loads.append(self._load()[0])
+        least, most = min(self._loads), max(self._loads)
+        load = f"a load of {least:.1f} to {most:.1f} (1.0 is a core in use, this run among them)"
+        return "; ".join((machine(), load, *facts))
+
+
+def parser(name: str, about: str | None) -> argparse.ArgumentParser:
+    """The options of a benchmark whose tables the page has a place for."""
+    made = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}",
+        description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--save", action="store_true", help="write docs/performance.md, too")
+    return made
+
+
+def finish(tables: Mapping[str, Table], keep: bool) -> None:
+    """Prints the tables of a run, and keeps them if that is asked for."""
+    for table in tables.values():
+        print(table.markdown)
+    if keep:
+        save(tables)
 
 
 def load() -> dict[str, Table]:

@@ -1,5 +1,8 @@
 """`python -m benchmarks.verdicts`: `judge_many` against the loop over `judge`, in one run.
 
+`payloads.judge_many` and `judge_stream`, which take payloads of all systems, are measured beside
+`chainlink.judge_many`.
+
 The loop recovers by libsecp256k1, one signature after the other, as it does without payloads-simd.
 All rows are for reports of six signatures; rounds take turns, and a figure is the fastest of its
 rounds. Two cores are spoken of only if a second core proves to be free. With `--save`,
@@ -8,7 +11,6 @@ docs/performance.md shows the table.
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Callable, Mapping
 from time import perf_counter, process_time
@@ -16,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+import payloads
 from benchmarks import page
 from benchmarks.cores import BUSY, Watch
 from payloads import chainlink, crypto
@@ -81,43 +84,57 @@ Clock = Callable[[], float]
 
 
 def microseconds(
-    work: Callable[[list[bytes]], object], payloads: list[bytes], clock: Clock = process_time
+    work: Callable[[list[bytes]], object], raws: list[bytes], clock: Clock = process_time
 ) -> float:
     begun = clock()
-    work(payloads)
-    return (clock() - begun) * 1e6 / len(payloads)
+    work(raws)
+    return (clock() - begun) * 1e6 / len(raws)
 
 
-def loop(payloads: list[bytes]) -> list[bool]:
+def loop(raws: list[bytes]) -> list[bool]:
     os.environ["PAYLOADS_RECOVER"] = "libsecp256k1"
-    found = [chainlink.judge(payload, STATE).accepted for payload in payloads]
+    found = [chainlink.judge(raw, STATE).accepted for raw in raws]
     del os.environ["PAYLOADS_RECOVER"]
     return found
 
 
 def measured() -> page.Table:
     """Every input on one core; on two, where a second one was free before and after."""
-    watch, found = Watch(), {}
-    for name, payloads in inputs().items():
-        expected = loop(payloads)
-        ways = {"loop": loop, "one": bulk(1), "two": bulk(2)}
+    run, watch, found = page.Run(), Watch(), {}
+    for name, raws in inputs().items():
+        expected = loop(raws)
+        ways = {"loop": loop, "one": bulk(1), "two": bulk(2), "any": of_any, "stream": stream}
         best = dict.fromkeys(ways, float("inf"))
         for _ in range(ROUNDS):
             for way, work in ways.items():
                 clock = perf_counter if way == "two" else process_time
-                best[way] = min(best[way], microseconds(work, payloads, clock))
-        assert [each.accepted for each in chainlink.judge_many(payloads, STATE)] == expected
+                best[way] = min(best[way], microseconds(work, raws, clock))
+        assert [each.accepted for each in chainlink.judge_many(raws, STATE)] == expected
         found[name] = best
     watch.look()
-    return table(found, watch)
+    return table(found, watch, run)
 
 
 def bulk(workers: int) -> Callable[[list[bytes]], object]:
-    return lambda payloads: chainlink.judge_many(payloads, STATE, workers=workers)
+    return lambda raws: chainlink.judge_many(raws, STATE, workers=workers)
 
 
-def table(found: Mapping[str, Mapping[str, float]], watch: Watch) -> page.Table:
+def of_any(raws: list[bytes]) -> object:
+    return payloads.judge_many(raws, STATE, workers=1)
+
+
+def stream(raws: list[bytes]) -> object:
+    return list(payloads.judge_stream(raws, STATE, workers=1))
+
+
+def met(best: Mapping[str, float], way: str) -> str:
+    ratio = best["loop"] / best[way]
+    return f"{'met' if ratio >= GOAL else '**missed**'}, {ratio:.1f}"
+
+
+def table(found: Mapping[str, Mapping[str, float]], watch: Watch, run: page.Run) -> page.Table:
     ways = {"one": "one core: times the loop"} | ({"two": "two cores"} if watch.free else {})
+    ways |= {"any": "`payloads.judge_many`", "stream": "`judge_stream`"}
     rows = [
         [name, *(f"{best['loop'] / best[way]:.1f}" for way in ways),
          f"{best['one']:.1f}", f"{best['loop']:.0f}"]
@@ -130,26 +147,20 @@ def table(found: Mapping[str, Mapping[str, float]], watch: Watch) -> page.Table:
         "the loop, µs",
     ]
     fastest_of = f"the fastest of {ROUNDS} rounds, in processor time"
-    how = f"{page.machine()}; {fastest_of}; {crypto.recover_many_by()}"
-    fresh = found[FRESH]["loop"] / found[FRESH]["one"]
-    notes = [f"at least {GOAL} times for fresh reports: {'met' if fresh >= GOAL else '**missed**'}"]
+    how = run.how(fastest_of, crypto.recover_many_by())
+    names = {"one": "`chainlink.judge_many`", "any": ways["any"], "stream": ways["stream"]}
+    notes = [
+        f"at least {GOAL} times for fresh reports, {name}: {met(found[FRESH], way)}"
+        for way, name in names.items()
+    ]
     if not watch.free:
         notes.append(f"two cores: {BUSY} ({watch.said})")
     return page.Table(columns, rows, how, notes)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.verdicts",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--save", action="store_true", help="write docs/performance.md, too")
-    options = parser.parse_args()
-    found = measured()
-    print(found.markdown)
-    if options.save:
-        page.save({"judge-many": found})
+    options = page.parser("verdicts", __doc__).parse_args()
+    page.finish({"judge-many": measured()}, options.save)
 
 
 if __name__ == "__main__":

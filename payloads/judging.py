@@ -10,7 +10,7 @@ raised only for text that is neither hex nor a frame, and for more bytes than an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec.structs
@@ -25,7 +25,7 @@ from payloads.system import Found, Options, Several, System, Terms, undecoded
 if TYPE_CHECKING:
     from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
-    from payloads.verdicts.together import Judgement
+    from payloads.verdicts.together import Asking, Judgement
     from payloads.verdicts.verdict import Verdict
 
 
@@ -224,7 +224,31 @@ def judge_many(
     def start(item: Given) -> Judgement:
         return judging_given(item, *states.of_item(item), terms, signers)
 
-    return judge_together(start, items, signers, workers)
+    def start_all(batch: Sequence[Given]) -> list[Judgement]:
+        return _started([(item, terms) for item in batch], states, signers)
+
+    return judge_together(start, items, signers, workers, start_all)
+
+
+def _started(
+    items: Sequence[tuple[Given, Terms]], states: States, signers: Signers
+) -> list[Judgement]:
+    """Judgements of payloads and calls: those of a system at one time are begun together."""
+    found: dict[int, Judgement] = {}
+    alike: dict[tuple[str, type, int | None], list[int]] = {}
+    for index, (item, terms) in enumerate(items):
+        system, state = states.of_item(item)
+        if item.is_call:
+            found[index] = judging_given(item, system, state, terms, signers)
+        else:
+            alike.setdefault((system.name, type(terms.now), terms.now), []).append(index)
+    for indices in alike.values():
+        item, terms = items[indices[0]]
+        system, state = states.of_item(item)
+        raws = [items[index][0].raw for index in indices]
+        begun = system.judging_many(raws, state, terms, signers)
+        found.update(zip(indices, begun, strict=True))
+    return [found[index] for index in range(len(items))]
 
 
 def judge_stream(
@@ -285,26 +309,41 @@ def judge_opened(
     workers: int | None,
 ) -> list[Verdict | PayloadError]:
     """A verdict for each payload at its time, or the error of a payload that has none."""
-    from payloads.verdicts.signers import Signature
     from payloads.verdicts.together import judge_together
 
-    def start(
-        timed: tuple[Given, int | None],
-    ) -> Generator[Iterable[Signature], None, Verdict | PayloadError]:
+    def start(timed: tuple[Given, int | None]) -> Asking[Verdict | PayloadError]:
         item, now = timed
-        if item.error is not None:
-            return item.error
-        try:
-            system, state = states.of_item(item)
-        except Misuse as error:
+        if (error := states.refuses(item)) is not None:
             return error
         then = msgspec.structs.replace(terms, now=now)
         try:
-            return (yield from judging_given(item, system, state, then, signers))
-        except Malformed as error:
-            return error
+            return (yield from judging_given(item, *states.of_item(item), then, signers))
+        except Malformed as malformed:
+            return malformed
 
-    return judge_together(start, items, signers, workers)
+    def start_all(
+        batch: Sequence[tuple[Given, int | None]],
+    ) -> list[Asking[Verdict | PayloadError]]:
+        at = {now: msgspec.structs.replace(terms, now=now) for _, now in batch}
+        refused = [states.refuses(item) is not None for item, _ in batch]
+        left = [(item, at[now]) for (item, now), out in zip(batch, refused, strict=True) if not out]
+        try:
+            begun = iter(_started(left, states, signers))
+        except Malformed:  # by a payload, which says so in its place
+            return [start(timed) for timed in batch]
+        return [
+            start(timed) if out else _or_error(next(begun))
+            for timed, out in zip(batch, refused, strict=True)
+        ]
+
+    return judge_together(start, items, signers, workers, start_all)
+
+
+def _or_error(judgement: Judgement) -> Asking[Verdict | PayloadError]:
+    try:
+        return (yield from judgement)
+    except Malformed as error:
+        return error
 
 
 def opened(payload: Any) -> Given:
@@ -341,6 +380,16 @@ class States:
         several = state if isinstance(state, list | tuple) else (state,)
         then = [_state_then(each, now, at) for each in several]
         return cls([each for each, _ in then]), then[0][1] if then else now
+
+    def refuses(self, item: Given) -> PayloadError | None:
+        """Why an item has no verdict: its own error, or no state of its system."""
+        if item.error is not None:
+            return item.error
+        try:
+            self.of_item(item)
+        except Misuse as error:
+            return error
+        return None
 
     def of_item(self, item: Given) -> tuple[System, State]:
         """The system and the state to judge a payload with."""

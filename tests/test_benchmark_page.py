@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -89,3 +91,55 @@ def test_no_goal_for_two_cores_is_missed_on_a_busy_machine(
     assert said in text
     table = report.tables([many, loop], 1)["bulk"]
     assert any(cores.BUSY in note for note in table.notes) is (met is None)
+
+
+def test_a_run_states_how_busy_the_machine_was() -> None:
+    loads = iter([(2.04, 0.0), (9.5, 0.0), (3.0, 0.0)])
+    run = page.Run(lambda: next(loads))
+    assert run.how("fast").endswith(
+        "; a load of 2.0 to 9.5 (1.0 is a core in use, this run among them); fast"
+    )
+    assert "a load of 2.0 to 9.5 " in run.how()
+
+
+def test_a_benchmark_keeps_its_tables_if_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(page, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(page, "RESULTS", tmp_path / "results.json")
+    page.PAGE.write_text("<!-- measured: a -->\n<!-- end -->\n", encoding="utf-8")
+    table = page.Table(["what"], [["new"]], "here")
+    for keep in (False, True):
+        page.finish({"a": table}, page.parser("a", "what it is").parse_args(["--save"] * keep).save)
+        assert capsys.readouterr().out == table.markdown + "\n"
+        assert ("new" in page.PAGE.read_text(encoding="utf-8")) is keep
+
+
+def test_columns_are_measured_in_turns_with_and_without_the_wheel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("pyarrow")
+    from benchmarks import columns
+
+    done: list[str] = []
+    ways = {"`judge`": (1, lambda: done.append("judge")), "`columns.judge`": (1, lambda: None)}
+    monkeypatch.setattr(columns, "KINDS", {"columns-verdicts": lambda: ways})
+    without: Any = SimpleNamespace(timed=lambda kind, name: 7.0)
+    best = columns.least("columns-verdicts", 3, without)
+    assert len(done) in range(3, 3 * columns.WARM + 1)
+    assert best["`judge`"][1] == 7.0
+    table = columns.table("columns-verdicts", {"loop": [90.0, 90.0], **best}, "here")
+    assert table.columns[-1] == "µs each without payloads-simd"
+    assert [row[0] for row in table.rows] == ["loop", "`judge`", "`columns.judge`"]
+
+
+@pytest.mark.parametrize(("each", "word"), [(10.0, "met, 9.0"), (10.1, "**missed**, 8.9")])
+def test_goals_of_columns_are_named_with_what_was_reached(each: float, word: str) -> None:
+    pytest.importorskip("pyarrow")
+    from benchmarks import columns
+
+    (said,) = columns.goals({"loop": [90.0], "`columns.judge`": [each]})
+    assert said == f"`columns.judge` at least 9 times as fast as the loop: {word}"
+    fast, slow = columns.goals({"a list of hex": [1.5], "a list of bytes": [0.11]})
+    assert "from a list of hex: met" in fast
+    assert "from a list of bytes: **missed**, 0.11" in slow

@@ -497,6 +497,32 @@ def test_updates_that_are_snappy_are_taken_for_snappy(assets_: int) -> None:
     assert_equal_tables(*both_ways(lambda: columns.decode(raws)))
 
 
+@pytest.mark.parametrize(
+    "copy",
+    [b"", b"\x01\x14", b"\xfe\x14\0", b"\xff\x14\0\0\0", b"\0\x07", b"\x10abcde"],
+    ids=["none", "near", "far", "farther", "one byte", "five bytes"],
+)
+def test_updates_that_are_snappy_of_many_elements(copy: bytes) -> None:
+    """A literal of 20 bytes, an element that may be a copy, and a literal with all the rest."""
+    made: list[bytes] = []
+    for number in range(30):
+        listed = [Asset(0x1234, -5)] * 40
+        raw = SIGNER.sign(listed, timestamp_ns=10**18 + number).encode()
+        begin = bytes([19 << 2]) + raw[3:23] + copy
+        rest = raw[2 + len(begin) + 3 :]
+        begin += bytes([61 << 2]) + (len(rest) - 1).to_bytes(2, "little")
+        content = begin + rest
+        for more in (0, 1, 4, 5, 64):
+            size = 20 + more + len(rest)
+            data = bytes([size & 0x7F | 0x80, size >> 7]) + content
+            if isinstance(outcome(decompress, data), bytes):
+                made.append(data)
+    assert len(made) == 30
+    found, slow = both_ways(lambda: columns.decode(made))
+    assert_equal_tables(found, slow)
+    assert "stork_updates" not in found
+
+
 # --- schemas from the field tables ----------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count, islice
 from time import monotonic
 from typing import Any
@@ -20,6 +21,7 @@ from payloads.chainlink import call
 from payloads.chainlink.call import Item, hash_together
 from payloads.crypto import CURVE_ORDER, recover, recover_many
 from payloads.errors import Malformed, Misuse
+from payloads.stork import call as stork_call
 from payloads.system import Terms
 from payloads.verdicts import signers, together
 from payloads.verdicts.pieces import pieces
@@ -235,6 +237,65 @@ def test_judge_many_hashes_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(call, "keccak256")  # by which one report is hashed
     verdicts = chainlink.judge_many([full_report(native) for native in (1, 2)], STATES["v0.5.0"])
     assert all(verdict.accepted for verdict in verdicts)
+
+
+_ALIKE = [UPDATES[1]["none"], UPDATES[1]["a bit of the assets"], UPDATES[1]["s is high"]]
+
+
+@pytest.mark.parametrize(
+    "judged",
+    [
+        lambda raws, states: payloads.judge_many(raws, states),
+        lambda raws, states: list(payloads.judge_stream(raws, states)),
+        lambda raws, states: list(payloads.judge_stream(raws, states, now=lambda: NOW)),
+        lambda raws, states: (
+            chainlink.judge_many(raws[::2], states[0]),
+            stork.judge_many(raws[1::2], states[1]),
+        ),
+    ],
+)
+def test_payloads_of_both_systems_are_hashed_together(
+    monkeypatch: pytest.MonkeyPatch, judged: Callable[[Any, Any], Any]
+) -> None:
+    reports = [full_report(native) for native in range(3)]
+    mixed = [raw for pair in zip(reports, _ALIKE, strict=True) for raw in pair]
+    for module in (signers, together):
+        monkeypatch.setattr(module, "recovers_in_batches", lambda: False)
+    alone = judged(mixed, [STATES["v0.5.0"], STORK])
+    for module in (signers, together):
+        monkeypatch.setattr(module, "recovers_in_batches", lambda: True)
+    for one_by_one in (call, stork_call):
+        monkeypatch.delattr(one_by_one, "keccak256")
+    assert judged(mixed, [STATES["v0.5.0"], STORK]) == alone
+
+
+def test_updates_of_one_size_are_hashed_together() -> None:
+    raws = [*_ALIKE, *UPDATES[0].values(), b""]
+    none: Any = None
+    calls, others = (
+        [stork_call.Call(raw, STORK, none, 0, None, none) for raw in raws] for _ in range(2)
+    )
+    stork_call.hash_together(calls)
+    assert [made.hash() for made in calls] == [alone.hash() for alone in others]
+    assert sum(made.hashed is not None for made in calls) >= 3 + 6
+    assert all(made.fits for made in calls if made.hashed is not None)
+
+
+def test_a_payload_that_cannot_begin_is_an_error_in_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (signers, together):
+        monkeypatch.setattr(module, "recovers_in_batches", lambda: True)
+    chainlinks, storks = systems.SYSTEMS
+
+    def none(*_: Any) -> Any:
+        raise Malformed("one of them")
+
+    changed = (chainlinks, replace(storks, judging_batch=none))
+    monkeypatch.setattr(systems, "SYSTEMS", changed)
+    found = list(payloads.judge_stream([update(1), b"", full_report()], [STORK, STATES["v0.5.0"]]))
+    assert found == [stork.judge(update(1), STORK), stork.judge(b"", STORK), found[2]]
+    assert found[2] == chainlink.judge(full_report(), STATES["v0.5.0"])
 
 
 def test_a_bulk_call_asks_for_some_payloads_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
 //! Each file is a layer, and uses those before it: `lanes` (eight words at once), `limbs` (numbers in
 //! limbs), `field` (modulo p), `inverse`, `inversions`, `scalar` (modulo n), `digits`, `points`,
 //! `tables` (of G), `keccak`, `engine` (up to 128 signatures), `dispatch` (implementations and
-//! threads), and `python`. `records` stands alone: it takes payloads apart into columns.
+//! threads), and `python`. Two stand alone: `records` takes payloads apart into columns, and `lines`
+//! reads lines of text that differ in digits.
 //!
 //! All inputs are public, so nothing here tries to take the same time for different values.
 
@@ -21,6 +22,7 @@ pub mod inversions;
 pub mod keccak;
 pub mod lanes;
 pub mod limbs;
+pub mod lines;
 pub mod points;
 pub mod records;
 pub mod scalar;
@@ -28,5 +30,7 @@ pub mod tables;
 
 #[cfg(feature = "python")]
 mod python;
+#[cfg(feature = "python")]
+mod python_lines;
 #[cfg(feature = "python")]
 mod python_records;

@@ -7,6 +7,7 @@ use pyo3::types::{PyBool, PyBytes, PyList, PySequence};
 
 use crate::dispatch::{Flagged, Implementation, answers, fastest, has_vectors, hashes, recover};
 use crate::engine::{Address, Answer, Signatures};
+use crate::python_lines::{count_lines, find, hex_words, line_ends, read_lines, sha256_many};
 use crate::python_records::{take_apart, unhex_many};
 
 /// "portable" is for tests.
@@ -153,5 +154,11 @@ fn payloads_simd(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(unhex, module)?)?;
     module.add_function(wrap_pyfunction!(take_apart, module)?)?;
     module.add_function(wrap_pyfunction!(unhex_many, module)?)?;
+    module.add_function(wrap_pyfunction!(read_lines, module)?)?;
+    module.add_function(wrap_pyfunction!(line_ends, module)?)?;
+    module.add_function(wrap_pyfunction!(count_lines, module)?)?;
+    module.add_function(wrap_pyfunction!(find, module)?)?;
+    module.add_function(wrap_pyfunction!(sha256_many, module)?)?;
+    module.add_function(wrap_pyfunction!(hex_words, module)?)?;
     module.add_function(wrap_pyfunction!(instructions, module)?)
 }

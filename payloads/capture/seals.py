@@ -12,14 +12,20 @@ Where the hashes hold, nothing was changed. Where they do not, or not as the wri
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import import_module
+from typing import Any
 
 from payloads.abi.fields import Record
 from payloads.capture.chain import Chain
 from payloads.capture.format import Header, LaterFormat, record_of
 from payloads.capture.frames import Incident
+from payloads.crypto import has_simd
 
 # As the writer has it. A hash that stands otherwise is missed, so that the next one does not hold.
 _MARK = b',"conn":0,"what":"'
+# It begins within so much of its line: of long lines, no more is looked at.
+_BEGINS_WITHIN, _LONG_LINE = 128, 1024
 # The writer puts a hash after each second. Without one in so many bytes, there are none.
 _FIRST_WITHIN = 16 * 2**20
 # A line with a hash is shorter.
@@ -59,7 +65,7 @@ class Seals:
         for piece in pieces:
             if self._watches:
                 self._see(piece)
-            elif _MARK in piece:
+            elif _marked(piece, 0, len(piece)) >= 0:
                 self._hashes, self._holds = self._hashes + 1, False
             yield piece
 
@@ -78,7 +84,7 @@ class Seals:
         self._size += len(piece)
         data = self._behind_the_line(self._kept + piece if self._kept else piece)
         at, end = self._begin(data), data.rfind(b"\n") + 1
-        place = data.find(_MARK, at, end)
+        place = _marked(data, at, end)
         while place >= 0:
             start = data.rfind(b"\n", at, place) + 1 or at
             stop = data.index(b"\n", place) + 1
@@ -87,7 +93,7 @@ class Seals:
                 self._pass(data[at:start])
                 self._stated(record, data[start:stop])
                 at = stop
-            place = data.find(_MARK, stop, end)
+            place = _marked(data, stop, end)
         self._pass(data[at:end])
         self._kept = data[end:]
         if self._header is not None and len(self._kept) > _LONGEST:
@@ -140,3 +146,22 @@ class Seals:
         self._chain.add(line)
         self._last = stated
         self._end = record if record.what == "end" else None
+
+
+def _marked(data: bytes, begin: int, end: int) -> int:
+    """Where the first mark begins between these places; -1 where none is."""
+    if has_simd():
+        return int(_simd().find(data, _MARK, begin, end))
+    if data.find(b"\n", begin, begin + _LONG_LINE) >= 0:
+        return data.find(_MARK, begin, end)
+    while 0 <= begin < end:
+        place = data.find(_MARK, begin, min(end, begin + _BEGINS_WITHIN))
+        if place >= 0:
+            return place
+        begin = data.find(b"\n", begin, end) + 1 or end
+    return -1
+
+
+@cache
+def _simd() -> Any:
+    return import_module("payloads_simd")

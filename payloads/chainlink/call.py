@@ -72,7 +72,8 @@ class Item:
     @property
     def config_digest(self) -> bytes:
         """The first word, as the proxy reads it: zeros stand for what is missing."""
-        return self.raw[:WORD].ljust(WORD, b"\0")
+        first = self.raw[:WORD]
+        return first if len(first) == WORD else first.ljust(WORD, b"\0")
 
     def decode(self, free: int) -> None:
         """Decode all five parts as `abi.decode` would with this free memory pointer."""
@@ -96,7 +97,7 @@ class Item:
     def signatures(self) -> list[Signature]:
         """The signatures that have an r, an s and a recovery id."""
         if self.listed is None:
-            digest = self.hash()
+            digest = self.digest or self.hash()
             words = zip(self.rs, self.ss, self.vs, strict=False)
             self.listed = [(digest, r, s, v) for r, s, v in words]
         return self.listed

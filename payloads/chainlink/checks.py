@@ -364,7 +364,10 @@ def _signatures(item: Item) -> None:
 
 
 def _distinct(item: Item) -> None:
-    signers = [signer for signer in item.signers or () if signer is not None]
+    signers = item.signers or ()
+    if len(set(signers)) == len(signers):
+        return
+    signers = [signer for signer in signers if signer is not None]
     if len(set(signers)) != len(signers):
         raise Stop(BAD, "a signer signed twice")
 

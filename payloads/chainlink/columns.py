@@ -620,6 +620,10 @@ def member(state: ChainlinkState, signer: str, network: str) -> str | None:
 _LOOSE = max(each.strength for each in EVIDENCE if each.form == "report" and each.doubtful)
 
 
+# Bytes in which snappy has its size, a short literal, and the beginning of what follows.
+_LOOKED_AT = 72
+
+
 def may_be(alike: Alike, strength: int) -> Mask:
     """Which rows may have stronger evidence than that for one of Chainlink's forms.
 
@@ -627,7 +631,9 @@ def may_be(alike: Alike, strength: int) -> Mask:
     report.
     """
     heads, size = alike.heads, alike.size
-    if heads is None or strength < _LOOSE or any(size == each.size for each in SCHEMAS.values()):
+    if heads is None or size < _LOOKED_AT or strength < _LOOSE:
+        return every(len(alike))
+    if any(size == each.size for each in SCHEMAS.values()):
         return every(len(alike))
     found = ~every(len(alike))
     # A payload without signatures, the shortest of them, has five words before its report.

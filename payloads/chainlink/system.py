@@ -110,14 +110,25 @@ def _columns() -> Columns:
 def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers) -> Judgement:
     from payloads.chainlink.verifier import judging
 
-    how: dict[str, Any] = {"value": terms.value, "sender": terms.sender, "now": terms.now}
-    how["origin"] = terms.origin
-    how["pay"] = terms.pay
-    function = function_named(FUNCTIONS, terms.function)
-    if not function.takes_many:
+    how = _how(terms)
+    if not how["bulk"]:
         (_,) = payloads
-    how |= {"bulk": function.takes_many, "view": function in VIEWS}
     return judging(payloads, state, signers, **how)
+
+
+def _judging_batch(
+    payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers
+) -> Sequence[Judgement]:
+    from payloads.chainlink.verifier import judging_batch
+
+    return judging_batch(payloads, state, signers, **_how(terms))
+
+
+def _how(terms: Terms) -> dict[str, Any]:
+    function = function_named(FUNCTIONS, terms.function)
+    paid = {"pay": terms.pay, "value": terms.value}
+    who = {"sender": terms.sender, "origin": terms.origin, "now": terms.now}
+    return {**paid, **who, "bulk": function.takes_many, "view": function in VIEWS}
 
 
 def _judging_each(state: Any, terms: Terms, signers: Signers) -> Callable[[bytes], Judgement]:
@@ -190,6 +201,7 @@ SYSTEM = System(
     refund_errors=("InvalidReceivingAddress", "RefundFailed"),
     judging=_judging,
     judging_calldata=_judging_calldata,
+    judging_batch=_judging_batch,
     judging_each=_judging_each,
     ways_to_pay=WAYS,
     value_sent=_value_sent,

@@ -131,6 +131,26 @@ def judging(
     return _judging(_calls(*how, bulk, signers, view)(payloads))
 
 
+def judging_batch(
+    payloads: Sequence[bytes],
+    state: ChainlinkState,
+    signers: Signers,
+    *,
+    pay: Pay | None = None,
+    value: int | None = None,
+    sender: str | bytes | None = None,
+    origin: str | bytes | None = None,
+    now: int | None = None,
+    bulk: bool = False,
+    view: bool = False,
+) -> list[Judgement]:
+    """A judgement of a call of its own for each payload; the payloads are hashed together."""
+    call = _calls(state, pay, value, sender, origin, now, None, bulk, signers, view)
+    calls = [call([raw]) for raw in payloads]
+    hash_together([made.items[0] for made in calls])
+    return [_judging(made) for made in calls]
+
+
 def judging_each(
     state: ChainlinkState,
     signers: Signers,
@@ -265,14 +285,13 @@ def judge_many(
     """
     state, now = state_and_time(state, ChainlinkState, now, at)
     raws, signers = [raw_of(payload) for payload in payloads], Signers()
-    call = _calls(state, pay, value, sender, origin, now, None, False, signers)
+    how: dict[str, Any] = {"pay": pay, "value": value, "sender": sender, "origin": origin}
+    start_all = partial(judging_batch, state=state, signers=signers, now=now, **how)
 
-    def start_all(batch: Sequence[bytes]) -> list[Judgement]:
-        calls = [call([raw]) for raw in batch]
-        hash_together([made.items[0] for made in calls])
-        return [_judging(made) for made in calls]
+    def start(raw: bytes) -> Judgement:
+        return judging([raw], state, signers, now=now, **how)
 
-    return judge_together(lambda raw: _judging(call([raw])), raws, signers, workers, start_all)
+    return judge_together(start, raws, signers, workers, start_all)
 
 
 # --- raising --------------------------------------------------------------------------------------

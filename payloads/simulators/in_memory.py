@@ -189,6 +189,8 @@ class InMemory:
         self.handed: list[tuple[Opcode, bytes]] = []
         self.dials: list[asked.Dial] = []
         self.requests: list[tuple[asked.Request, asked.Reply]] = []
+        # Every message that a stream has made, for however many clients.
+        self.made: list[Message] = []
         # So many dials and requests find nothing that answers.
         self.unreachable = 0
 
@@ -287,6 +289,7 @@ class InMemory:
         for stream in [*self.simulator._streams.values()]:
             if stream.peers or stream.lasts:
                 made = list(stream.make())
+                self.made += [one.message for one in made]
                 found += [(peer, one) for one in made for peer in stream.peers]
         return found
 

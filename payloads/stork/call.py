@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 
 from payloads.abi.calldata import Function
 from payloads.abi.fields import Record
-from payloads.crypto import keccak256
+from payloads.crypto import keccak256, keccak_many
 from payloads.stork.calldata import DESERIALIZE
 from payloads.stork.state import StorkState
 from payloads.verdicts.signers import Signers
@@ -31,7 +32,8 @@ class Call:
     """A call of either function. `digest` and `signer` are not known before the recovery."""
 
     __slots__ = (
-        "digest", "function", "now", "raw", "signature", "signer", "signers", "state", "value",
+        "digest", "function", "hashed", "now", "raw", "signature", "signer", "signers", "state",
+        "value",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +52,8 @@ class Call:
         self.signature: bytes | None = None
         self.signer = ZERO
         self.digest = b""
+        # The digest, where it was made together with others.
+        self.hashed: bytes | None = None
 
     def again(self) -> Call:
         """The same call, of which nothing is known yet."""
@@ -94,10 +98,23 @@ class Call:
 
     def hash(self) -> bytes:
         """The digest that is signed."""
-        return keccak256(self.raw[BODY:])
+        return keccak256(self.raw[BODY:]) if self.hashed is None else self.hashed
 
     def assets(self) -> tuple[StoredAsset, ...]:
         """The assets as the contract returns them."""
         time = self.time
         entries = _ASSET.iter_unpack(self.raw[HEAD_SIZE:])
         return tuple(StoredAsset(id_, time, high << 64 | low) for id_, high, low in entries)
+
+
+def hash_together(calls: Iterable[Call]) -> None:
+    """The digests of calls, those with payloads of one size at once."""
+    by_size: dict[int, list[Call]] = {}
+    for call in calls:
+        if call.fits:
+            by_size.setdefault(len(call.raw), []).append(call)
+    for size, same in by_size.items():
+        if len(same) > 1:
+            digests = keccak_many(b"".join([call.raw[BODY:] for call in same]), size - BODY)
+            for index, call in enumerate(same):
+                call.hashed = digests[32 * index : 32 * index + 32]

@@ -86,6 +86,15 @@ def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signe
     return judging(payload, state, signers, call=function, **_how(terms))
 
 
+def _judging_batch(
+    payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers
+) -> Sequence[Judgement]:
+    from payloads.stork.verifier import judging_batch
+
+    function = function_named(FUNCTIONS, terms.function)
+    return judging_batch(payloads, state, signers, call=function, **_how(terms))
+
+
 def _judging_calldata(calldata: bytes, state: Any, terms: Terms, signers: Signers) -> Judgement:
     from payloads.stork.verifier import judging_calldata
 
@@ -141,5 +150,6 @@ SYSTEM = System(
     state_class=_state_class,
     judging=_judging,
     judging_calldata=_judging_calldata,
+    judging_batch=_judging_batch,
     value_sent=_value_sent,
 )

@@ -11,14 +11,14 @@ The contract knows the plain layout only, keeps any over-payment, and looks at n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from payloads.abi.calldata import Function
 from payloads.abi.solidity import decode_calldata
 from payloads.errors import Malformed, Misuse
-from payloads.stork.call import Call
+from payloads.stork.call import Call, hash_together
 from payloads.stork.calldata import FUNCTIONS, OTHERS, OTHERS_OF_MULTISIGNER, VERIFY, check_pay
 from payloads.stork.checks import STAGES
 from payloads.stork.explanation import brief, explain
@@ -90,7 +90,29 @@ def judging(
     """A judgement of a payload that asks these signers."""
     state, now = state_and_time(state, StorkState, now, at)
     sent = value_sent(pay, value, state)
-    made = Call(raw, state, _function(call), sent, now, signers)
+    return (yield from _judging(Call(raw, state, _function(call), sent, now, signers)))
+
+
+def judging_batch(
+    payloads: Sequence[bytes],
+    state: StorkState,
+    signers: Signers,
+    *,
+    call: str | Function = VERIFY,
+    pay: str | bytes | None = None,
+    value: int | None = None,
+    now: int | None = None,
+) -> list[Judgement]:
+    """A judgement of a call of its own for each payload; the payloads are hashed together."""
+    state, now = state_and_time(state, StorkState, now, None)
+    function, sent = _function(call), value_sent(pay, value, state)
+    calls = [Call(raw, state, function, sent, now, signers) for raw in payloads]
+    hash_together(calls)
+    return [_judging(made) for made in calls]
+
+
+def _judging(made: Call) -> Judgement:
+    state, now = made.state, made.now
     data = yield from running(STAGES, made)
     why = partial(explain, made)
     if data is not None:
@@ -168,7 +190,9 @@ def judge_many(
     state, now = state_and_time(state, StorkState, now, at)
     raws, signers = [raw_of(payload) for payload in payloads], Signers()
     how: dict[str, Any] = {"call": call, "pay": pay, "value": value, "now": now}
-    return judge_together(lambda raw: judging(raw, state, signers, **how), raws, signers, workers)
+    start = partial(judging, state=state, signers=signers, **how)
+    start_all = partial(judging_batch, state=state, signers=signers, **how)
+    return judge_together(start, raws, signers, workers, start_all)
 
 
 verify = raising(

@@ -29,7 +29,7 @@ from payloads.testing.damage import Damage
 from payloads.testing.submission import Submission
 
 if TYPE_CHECKING:
-    from payloads.strategies.machines.connection import connection_machine
+    from payloads.strategies.machines.connections import connection_machine
     from payloads.strategies.machines.keeper import keeper_machine
     from payloads.strategies.machines.world import Arrival
     from payloads.strategies.venues.captures import CaptureFile, captures
@@ -53,7 +53,7 @@ _MODULES = {
     "RestReply": "venues.reply",
     "rest_replies": "venues.rest_replies",
     "Arrival": "machines.world",
-    "connection_machine": "machines.connection",
+    "connection_machine": "machines.connections",
     "keeper_machine": "machines.keeper",
 }
 

@@ -7,7 +7,7 @@ are judged together. `learn` recovers many signatures in one `crypto.recover_man
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import Any
 
@@ -19,6 +19,8 @@ Signature = tuple[bytes, bytes, bytes, int]
 # As many are kept, some 7 MB: an endless stream must not fill the memory.
 MOST_KEPT = 1 << 14
 _UNKNOWN = object()
+# Recovery ids with which there may be a signer.
+_IDS = frozenset((0, 1))
 
 
 class Signers:
@@ -44,19 +46,26 @@ class Signers:
 
     def known(self, signatures: Iterable[Signature]) -> list[bytes | None] | None:
         """The signers of signatures that are all known already; None if one is not."""
-        found = [self._known.get(signature, _UNKNOWN) for signature in signatures]
-        return None if _UNKNOWN in found else found  # type: ignore[return-value]
+        try:
+            return list(map(self._known.__getitem__, signatures))
+        except KeyError:
+            return None
 
     def learn(self, signatures: Iterable[Signature], workers: int | None = None) -> None:
         """Recover the unknown ones in one call, if that is faster than one by one when asked."""
         if not recovers_in_batches():
             return
         known = self._known
-        missing = [each for each in dict.fromkeys(signatures) if each[3] in (0, 1)]
+        missing: Collection[Signature] = dict.fromkeys(signatures)
         if known:
             missing = [each for each in missing if each not in known]
+        if len(missing) < 2:
+            return
+        digests, rs, ss, vs = zip(*missing, strict=True)
+        if not _IDS.issuperset(vs):
+            missing = [each for each in missing if each[3] in _IDS]
+            digests, rs, ss, vs = zip(*missing, strict=True) if missing else ((), (), (), ())
         if len(missing) > 1:
-            digests, rs, ss, vs = zip(*missing, strict=True)
             # A verdict ends at the first bad signature: flagged ones wait until it asks for them.
             found = recover_many(digests, rs, ss, bytes(vs), workers=workers, leave_flagged=True)
             answers: Any = zip(missing, found, strict=True)

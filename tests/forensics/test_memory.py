@@ -20,6 +20,7 @@ SMALL = 125
 def scan_in_small_blocks(path: str, out: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(work, "BLOCK_BYTES", 2**18)
+        patch.setattr(work, "MOST_BYTES", 2**18)
         patch.setattr(writing, "_MOST_BYTES", 2**20)
         run.scan(path, out=out, jobs=1, recovers=False, part_bytes=2**21)
 

@@ -16,10 +16,15 @@ from payloads.live import Connection
 from payloads.simulators.venues.chainlink import FEEDS
 from payloads.strategies import connection_machine
 from payloads.strategies.machines.connection import ConnectionMachine
+from payloads.strategies.machines.group import GroupMachine
 from payloads.testing import InsecureTestNetwork
 from payloads.venues import Channel
+from payloads.venues.chainlink.dedupe import SdkDeduplicator
+from payloads.venues.chainlink.group import HighAvailability
+from payloads.venues.chainlink.session import ChainlinkSession
+from payloads.venues.chainlink.stream import Stream
 from payloads.venues.common.redactor import Message
-from payloads.venues.common.session import Broken, Closed, Data, Event, Session
+from payloads.venues.common.session import Broken, Closed, Data, Event, Reply, Session
 from payloads.venues.stork.session import StorkSession
 
 # The same examples in every run.
@@ -222,6 +227,95 @@ def test_a_capture_that_lacks_a_frame_is_found(monkeypatch: pytest.MonkeyPatch) 
         run(OURS["stork"])
 
 
+# --- groups ---------------------------------------------------------------------------------------
+
+ORIGINS = ("001", "002", "003")
+GROUP: Any = connection_machine("chainlink", group=True, **CHAINLINK)
+THREE: Any = connection_machine("chainlink", group=True, origins=ORIGINS, **CHAINLINK)
+
+
+@pytest.mark.parametrize("machine", [GROUP, THREE])
+def test_our_group_holds(machine: type[GroupMachine]) -> None:
+    run(machine, settings(HOW, max_examples=8))
+
+
+def with_group(**options: Any) -> type[GroupMachine]:
+    class Machine(GROUP):  # type: ignore[misc]
+        def make_session(self, simulator: Any) -> Any:
+            return simulator.high_availability(**options)
+
+    return Machine
+
+
+class Apart(HighAvailability):
+    """A group whose sessions do not know of each other."""
+
+    def replied(self, reply: Reply, now: int) -> list[Event]:
+        events = super().replied(reply, now)
+        for session in self.sessions:
+            session.stream = Stream(self.stream.feeds)
+        return events
+
+
+class OneFallsSilent(HighAvailability):
+    """A group of which only the first session says anything."""
+
+    def replied(self, reply: Reply, now: int) -> list[Event]:
+        events = super().replied(reply, now)
+        for session in self.sessions[1:]:
+            session.__class__ = type("Silent", (ChainlinkSession,), {"received": lambda *_: []})
+        return events
+
+
+def with_kind(kind: type[HighAvailability]) -> type[GroupMachine]:
+    class Machine(GROUP):  # type: ignore[misc]
+        def make_session(self, simulator: Any) -> Any:
+            group = simulator.high_availability()
+            group.__class__ = kind
+            return group
+
+    return Machine
+
+
+@pytest.mark.parametrize(
+    ("machine", "words"),
+    [
+        (with_kind(Apart), "events: Data twice over the group"),
+        (with_kind(OneFallsSilent), "events: no event"),
+        (with_group(deduplicator=SdkDeduplicator()), "events: Duplicate, and it came first"),
+        (with_group(backfill=False), "frames: lost over the group"),
+    ],
+)
+def test_a_bug_in_a_group_is_found(machine: type[GroupMachine], words: str) -> None:
+    with pytest.raises(AssertionError, match=f"^{words}"):
+        run(machine)
+
+
+@pytest.mark.parametrize("kind", [GivesUp, Hangs])
+def test_a_member_that_stops_without_a_word_is_found(
+    kind: type[Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("payloads.live.group.Connection", kind)
+    with pytest.raises(AssertionError, match=r"^alive: "):
+        run(GROUP)
+
+
+def test_a_slow_member_costs_nothing() -> None:
+    """What the others bring is delivered at once, and what comes late is dropped."""
+    state = GROUP()
+    try:
+        state.connect()
+        state.wait(1)
+        state.slow_member(0, 15)
+        state.send(3)
+        assert len(state._delivered) == 6
+        state.wait(30)
+        assert len(state._delivered) == 6
+        assert state.session.stats.duplicates == 6
+    finally:
+        state.teardown()
+
+
 # --- its use --------------------------------------------------------------------------------------
 
 
@@ -241,6 +335,8 @@ def test_a_failure_shrinks_to_the_few_steps_that_show_it() -> None:
         ({"venue": None}, "venue=None"),
         ({"venue": "stork", "checks": "frames"}, "checks='frames'"),
         ({"venue": "stork", "checks": ["framed"]}, "checks='framed'"),
+        ({"venue": "stork", "group": True}, "venue='stork'"),
+        ({"venue": "chainlink", "group": "yes"}, "group='yes'"),
         ({"venue": "stork", "rate": -1}, "options={'rate': -1}"),
         ({"venue": "stork", "colour": "red"}, "options={'colour': 'red'}"),
     ],

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from hashlib import sha256
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,6 +28,7 @@ from payloads.arrays.records import bytes_of
 from payloads.arrays.types import hex_texts, spread
 from payloads.forensics.scanning.items import batch, concat
 from payloads.forensics.scanning.judging import judged, members
+from payloads.forensics.scanning.native import hex_words, sha256_many
 from payloads.forensics.scanning.states import StateBook
 from payloads.forensics.tables import NUMBER, PAYLOADS, PRICES, SIGNATURES, VERDICTS
 from payloads.inputs import hex_text
@@ -230,8 +229,8 @@ def _as_bytes(raws: pa.Array) -> Any:
     first = np.frombuffer(raws.buffers()[2] or b"", np.uint8)
     starts = np.frombuffer(raws.buffers()[1], np.int64, len(raws) + 1, 8 * raws.offset)
     filled = starts[1:] > starts[:-1]
-    begins = first[starts[:-1][filled]]
-    suspects = np.flatnonzero(filled)[_TEXT[begins]]
+    begins = starts[:-1][filled]
+    suspects = np.flatnonzero(filled)[_may_be_hex(first, begins)]
     for row in suspects.tolist():
         raw = raws[row].as_py()
         if hex_text(raw) is not raw:
@@ -239,7 +238,16 @@ def _as_bytes(raws: pa.Array) -> Any:
     return raws
 
 
-_TEXT = np.isin(np.arange(256), list(b"0123456789abcdefABCDEF \t\n\r\v\f"))
+def _may_be_hex(data: NDArray[np.uint8], begins: Rows) -> NDArray[np.bool_]:
+    """Which of these bytes are white space, or the 0 of 0x."""
+    found = _SPACE[data[begins]]
+    zeros = np.flatnonzero(data[begins] == ord("0"))
+    followers = data[np.minimum(begins[zeros] + 1, len(data) - 1)]
+    found[zeros] = (followers | 0x20) == ord("x")
+    return np.asarray(found)
+
+
+_SPACE = np.isin(np.arange(256), list(b" \t\n\r\v\f"))
 
 
 # --- columns --------------------------------------------------------------------------------------
@@ -292,9 +300,8 @@ def _filled(array: pa.Array, value: Any) -> NDArray[Any]:
 def _hashes(raws: pa.Array) -> pa.Array:
     """The hash of each payload, as text."""
     offsets = np.frombuffer(raws.buffers()[1] or bytes(8), np.int64)
-    ends = offsets[raws.offset : raws.offset + len(raws) + 1].tolist()
-    content = memoryview(raws.buffers()[2] or b"")
-    digests = b"".join([sha256(content[a:b]).digest() for a, b in pairwise(ends)])
+    ends = offsets[raws.offset : raws.offset + len(raws) + 1]
+    digests = sha256_many(raws.buffers()[2] or b"", ends)
     valid = None
     if raws.null_count:
         valid = pa.py_buffer(np.packbits(_mask(raws.is_valid()), bitorder="little"))
@@ -302,15 +309,10 @@ def _hashes(raws: pa.Array) -> pa.Array:
     return _hex_column(pa.Array.from_buffers(pa.binary(32), len(raws), buffers))
 
 
-_DIGITS = np.frombuffer(b"".join(b"%02x" % each for each in range(256)), np.uint16)
-
-
 def _hex_column(words: pa.Array) -> pa.Array:
     """Byte strings of one length as text: 0x and hex."""
     size = words.type.byte_width
-    text = np.empty((len(words), 1 + size), np.uint16)
-    text[:, 0] = np.frombuffer(b"0x", np.uint16)
-    text[:, 1:] = _DIGITS[bytes_of(words, size)]
+    text = hex_words(bytes_of(words, size))
     offsets = np.arange(len(words) + 1, dtype=np.int32) * np.int32(2 + 2 * size)
     buffers = [pa.py_buffer(offsets), pa.py_buffer(text)]
     valid = None

@@ -6,14 +6,22 @@ a payload, and a message of a system's own venue only for a payload of that syst
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from payloads import recognise, systems, venues
 from payloads.capture.frames import Frame
 from payloads.inputs import json_text, parse_json
-from payloads.system import Found, Options, Several
+from payloads.system import Claims, Found, Options, Several
 from payloads.venues.common.json_text import parse_json as exact_json
 
+# The columns of items for what frames state.
+CLAIMED = {
+    "feed": "claimed_feed",
+    "valid_from": "claimed_valid_from",
+    "observed": "claimed_observed",
+}
 _SYSTEMS = tuple(system.name for system in systems.SYSTEMS)
 
 
@@ -61,3 +69,28 @@ def found_in(frame: Frame, content: Any = None) -> Found | Several | None:
 def _may_hold(message: dict[str, Any]) -> bool:
     """Whether an object may be a frame, or is what this library printed of a payload."""
     return recognise.may_hold_payload(message) or "hex" in message or "system" in message
+
+
+def facts_claimed(system: str) -> dict[str, str]:
+    """The statements of a system's frames, and the facts that they are about."""
+    found = next(each for each in systems.SYSTEMS if each.name == system).columns()
+    return {} if found is None else dict(found.claims)
+
+
+def stated(system: str, claims: Claims) -> dict[str, Any]:
+    """The statements of a frame: plain ones by the fact, and all of them if one is not plain."""
+    names = facts_claimed(system)
+    found: dict[str, Any] = {}
+    for name, value in claims:
+        is_feed = names[name] == "feed"
+        if is_feed and isinstance(value, str) and _is_word(value):
+            found["claimed_feed"] = value
+        elif not is_feed and type(value) is int and 0 <= value < 2**63:
+            found[CLAIMED[names[name]]] = value
+        else:
+            return {"claims": json.dumps(dict(claims), default=str)}
+    return found
+
+
+def _is_word(text: str) -> bool:
+    return re.fullmatch("0[xX][0-9a-fA-F]{64}", text) is not None

@@ -1,6 +1,6 @@
 """A part of an input, read: a row for each record, and the payloads and typed messages in it.
 
-`read_block` reads whole lines of a capture. Lines of one shape are read together; all others, and
+`LineReader` reads whole lines of a capture. Lines of one shape are read together; all others, and
 the records of every other kind of file (`read_records`), one by one. Both give the same rows. No
 record is lost: what cannot be read is a row of `frames` with its offset and the reason.
 """
@@ -8,7 +8,6 @@ record is lost: what cannot be read is a row of `frames` with its offset and the
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -18,7 +17,6 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from payloads.abi.fields import Record
-from payloads.arrays.rows import alike
 from payloads.capture.format import (
     MAX_LINE_BYTES,
     BrokenLine,
@@ -30,8 +28,17 @@ from payloads.capture.frames import Frame, Incident
 from payloads.errors import Malformed, PayloadError
 from payloads.forensics.scanning.events import events_in
 from payloads.forensics.scanning.items import ITEMS, batch, concat
-from payloads.forensics.scanning.opening import content_of, found_in, is_plain, system_of
-from payloads.forensics.scanning.shapes import Shaped, shaped
+from payloads.forensics.scanning.native import line_ends
+from payloads.forensics.scanning.opening import (
+    CLAIMED,
+    content_of,
+    facts_claimed,
+    found_in,
+    is_plain,
+    stated,
+    system_of,
+)
+from payloads.forensics.scanning.shapes import Lines, Shaped, Shapes, joined
 from payloads.forensics.tables import (
     CONNECTION_BITS,
     EVENTS,
@@ -42,20 +49,12 @@ from payloads.forensics.tables import (
 )
 from payloads.inputs import to_bytes
 from payloads.recognise import Decoded, decode, to_dict
-from payloads.system import Claims, Found
-from payloads.systems import SYSTEMS
+from payloads.system import Found
 
-# Lines that are read together. Each block costs some milliseconds, whatever it holds.
-BLOCK_BYTES = 16 * 2**20
-# From this length on, lines are looked for one by one.
-_LONG_LINE = 1024
+# Lines that are read together: they stay in the cache of a core meanwhile.
+BLOCK_BYTES = 2**20
 # Records of other kinds that are read together.
 BLOCK_RECORDS = 4096
-_CLAIMED = {
-    "feed": "claimed_feed",
-    "valid_from": "claimed_valid_from",
-    "observed": "claimed_observed",
-}
 
 
 class Origin(Record, frozen=True):
@@ -92,8 +91,6 @@ class Read(NamedTuple):
     events: pa.RecordBatch
     # The records that were read, those that were not wanted included.
     records: int
-    # The ends of lines among them, where lines were read.
-    lines: int = 0
 
 
 # --- the lines of a capture -----------------------------------------------------------------------
@@ -126,69 +123,98 @@ def blocks(pieces: Iterable[bytes], size: int) -> Iterator[bytes | int]:
         yield skipped or bytes(kept)
 
 
+class LineReader:
+    """Reads the lines of a capture, block by block, until their rows are asked for."""
+
+    def __init__(self, origin: Origin, wanted: Selection = EVERYTHING) -> None:
+        self._origin, self._wanted = origin, wanted
+        self._shapes = Shapes()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._found: dict[int, list[_InFile]] = {}
+        self._rest = _Rows(self._origin, self._wanted)
+        # The bytes of all lines since the last rows.
+        self.size = 0
+
+    def add(self, block: bytes, offset: int, line: int) -> int:
+        """Whole lines, the first of which is this line and stands at this offset.
+
+        Returned is how many lines end in them.
+        """
+        self.size += len(block)
+        starts, ends = _lines(block)
+        left = np.ones(len(starts), np.bool_)
+        last = len(starts) - 1 if not block.endswith(b"\n") else -1
+        for size, places in _of_length(starts, ends if last < 0 else ends[:last]):
+            for found in self._shapes.shaped(Lines(block, starts[places], size)):
+                rows = places[found.rows]
+                left[rows] = False
+                mine = self._found.setdefault(id(found.shape), [])
+                mine.append(_InFile(found, starts[rows] + offset, rows + line))
+        for index in np.flatnonzero(left).tolist():
+            text = block[starts[index] : ends[index]]
+            if index == 0 and line == 1:
+                text = text.removeprefix(b"\xef\xbb\xbf")
+            if text.strip():
+                record = _record(text, line + index, index != last)
+                self._rest.add(record, line + index, offset + int(starts[index]))
+        return len(starts) - (last >= 0)
+
+    def read(self) -> Read:
+        """The rows of all lines since they were asked for last."""
+        reads = [_of_shape(_joined_in_file(each), self._origin, self._wanted)
+                 for each in self._found.values()]  # fmt: skip
+        if len(self._rest) or not reads:
+            reads.append(self._rest.read())
+        self._begin()
+        return _joined(reads)
+
+
+class _InFile(NamedTuple):
+    """Lines of one shape, with their offsets and numbers."""
+
+    lines: Shaped
+    offsets: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+
+
+def _joined_in_file(found: list[_InFile]) -> _InFile:
+    if len(found) == 1:
+        return found[0]
+    lines, offsets, numbers = zip(*found, strict=True)
+    return _InFile(joined(lines), np.concatenate(offsets), np.concatenate(numbers))
+
+
 def read_block(
     block: bytes, origin: Origin, offset: int, line: int, wanted: Selection = EVERYTHING
 ) -> Read:
     """The records in whole lines, the first of which is this line and stands at this offset."""
-    starts, ends = _lines(block)
-    left = np.ones(len(starts), np.bool_)
-    reads = []
-    for places, matrix in _matrices(block, starts, ends):
-        for found in shaped(matrix):
-            rows = places[found.rows]
-            left[rows] = False
-            reads.append(_of_shape(found, starts[rows] + offset, rows + line, origin, wanted))
-    rest = _Rows(origin, wanted)
-    last = len(starts) - 1 if not block.endswith(b"\n") else -1
-    for index in np.flatnonzero(left).tolist():
-        text = block[starts[index] : ends[index]]
-        if index == 0 and line == 1:
-            text = text.removeprefix(b"\xef\xbb\xbf")
-        if text.strip():
-            record = _record(text, line + index, index != last)
-            rest.add(record, line + index, offset + int(starts[index]))
-    return _joined([*reads, rest.read()])._replace(lines=len(starts) - (last >= 0))
+    reader = LineReader(origin, wanted)
+    reader.add(block, offset, line)
+    return reader.read()
 
 
 def _lines(block: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Where the lines begin and end."""
-    if block.find(b"\n", 0, _LONG_LINE) < 0:
-        ends = np.fromiter(_found(block), np.int64)
-    else:
-        ends = np.flatnonzero(np.frombuffer(block, np.uint8) == 10)
+    ends = line_ends(block)
     if not block.endswith(b"\n"):
         ends = np.append(ends, len(block))
     return np.concatenate((np.zeros(1, np.int64), ends[:-1] + 1)), ends
 
 
-def _found(block: bytes) -> Iterator[int]:
-    """The ends of lines, one after the other: of long lines, that is faster than a whole mask."""
-    at = block.find(b"\n")
-    while at >= 0:
-        yield at
-        at = block.find(b"\n", at + 1)
-
-
-def _matrices(
-    block: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-    """The lines of each length that several have, as a matrix, with their places."""
-    if not block.endswith(b"\n"):
-        starts, ends = starts[:-1], ends[:-1]
-    flat = np.frombuffer(block, np.uint8)
-    offsets = pa.py_buffer(np.append(starts, ends[-1:] + 1))
-    lines = pa.Array.from_buffers(
-        pa.large_binary(), len(starts), [None, offsets, pa.py_buffer(block)]
-    )
-    for size, places in alike(ends - starts):
-        width = size + 1
-        if int(starts[places[-1]] - starts[places[0]]) == (len(places) - 1) * width:
-            first = int(starts[places[0]])
-            cells = flat[first : first + len(places) * width]
-        else:
-            cells = np.frombuffer(lines.take(pa.array(places)).buffers()[2], np.uint8)
-            cells = cells[: len(places) * width]
-        yield places, cells.reshape(-1, width)[:, :size]
+def _of_length(
+    starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Each length of lines, with the places of those."""
+    sizes = ends - starts[: len(ends)]
+    if len(sizes) and (sizes == sizes[0]).all():
+        yield int(sizes[0]), np.arange(len(sizes))
+        return
+    order = np.argsort(sizes, kind="stable")
+    begins = np.flatnonzero(np.diff(sizes[order])) + 1
+    for places in np.split(order, begins) if len(order) else ():
+        yield int(sizes[places[0]]), places
 
 
 def _record(text: bytes, number: int, whole: bool) -> CaptureRecord:
@@ -198,14 +224,9 @@ def _record(text: bytes, number: int, whole: bool) -> CaptureRecord:
         return BrokenLine(number, error.why)
 
 
-def _of_shape(
-    found: Shaped,
-    offsets: NDArray[np.int64],
-    lines: NDArray[np.int64],
-    origin: Origin,
-    wanted: Selection,
-) -> Read:
+def _of_shape(placed: _InFile, origin: Origin, wanted: Selection) -> Read:
     """The rows of lines of one shape."""
+    found, offsets, lines = placed
     shape, count = found.shape, len(found.rows)
     frame = shape.frame
     at, payloads = found.at, found.payloads
@@ -243,10 +264,10 @@ def _binary(rows: NDArray[np.uint8]) -> pa.Array:
 
 def _claimed(system: str, claims: dict[str, NDArray[Any]]) -> dict[str, Any]:
     """The statements of frames by the facts that they are about."""
-    names = _facts_claimed(system)
+    names = facts_claimed(system)
     found: dict[str, Any] = {}
     for name, values in claims.items():
-        column = _CLAIMED[names[name]]
+        column = CLAIMED[names[name]]
         found[column] = _hex_of_digits(values) if values.ndim == 2 else pa.array(values)
     return found
 
@@ -255,11 +276,6 @@ def _hex_of_digits(digits: NDArray[np.uint8]) -> pa.Array:
     encoded = pa.array(digits.view(f"S{digits.shape[1]}")[:, 0]).dictionary_encode()
     words = ["0x" + word.decode() for word in encoded.dictionary.to_pylist()]
     return pa.array(words, pa.string()).take(encoded.indices)
-
-
-def _facts_claimed(system: str) -> dict[str, str]:
-    found = next(each for each in SYSTEMS if each.name == system).columns()
-    return {} if found is None else dict(found.claims)
 
 
 def connection_of(origin: Origin, number: int) -> int:
@@ -308,6 +324,9 @@ class _Rows:
                 self._frames.append(row | _incident(record) | self._reply(record, row))
             else:
                 self._frames.append(row | self._frame(record, row))
+
+    def __len__(self) -> int:
+        return self._count
 
     def read(self) -> Read:
         return Read(
@@ -438,31 +457,12 @@ def _leaf(leaf: Decoded, frame: Frame) -> dict[str, Any]:
     if not leaf.raw:  # spelled out, and not signed
         text = frame.raw.decode() if not leaf.path else json.dumps(to_dict(leaf, signers=False))
         return item | {"message": text}
-    return item | _stated(leaf.system, leaf.claims)
-
-
-def _stated(system: str, claims: Claims) -> dict[str, Any]:
-    """The statements of a frame: plain ones by the fact, and all of them if one is not plain."""
-    names = _facts_claimed(system)
-    found: dict[str, Any] = {}
-    for name, value in claims:
-        is_feed = names[name] == "feed"
-        if is_feed and isinstance(value, str) and _is_word(value):
-            found["claimed_feed"] = value
-        elif not is_feed and type(value) is int and 0 <= value < 2**63:
-            found[_CLAIMED[names[name]]] = value
-        else:
-            return {"claims": json.dumps(dict(claims), default=str)}
-    return found
-
-
-def _is_word(text: str) -> bool:
-    return re.fullmatch("0[xX][0-9a-fA-F]{64}", text) is not None
+    return item | stated(leaf.system, leaf.claims)
 
 
 def _joined(reads: list[Read]) -> Read:
     """The rows of several reads, in the order of the frames."""
-    frames, items, events, counts, _ = zip(*reads, strict=True)
+    frames, items, events, counts = zip(*reads, strict=True)
     return Read(
         _sorted(concat(FRAMES, [each for each in frames if len(each)])),
         _sorted(concat(ITEMS, [each for each in items if len(each)])),

@@ -11,28 +11,36 @@ from __future__ import annotations
 
 import re
 from binascii import unhexlify
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from payloads.arrays.records import Mask, Matrix, every, packed
+from payloads.arrays import rows
+from payloads.arrays.records import Mask, Matrix, every, memory, packed
 from payloads.capture.format import LaterFormat, line_of, record_of
 from payloads.capture.frames import Frame
 from payloads.errors import PayloadError
-from payloads.forensics.scanning.opening import found_in, is_plain
+from payloads.forensics.scanning.native import simd
+from payloads.forensics.scanning.opening import found_in, is_plain, stated
 from payloads.system import Found
 
 # Different shapes of one length that are tried. Feeds and channels differ in length mostly.
 _MOST_SHAPES = 8
-# A shape that fits fewer lines costs more than it saves.
+# A shape that fits fewer lines costs more than it saves, unless it fits all of a length.
 _FEW = 8
+# After so many exemplars of a length that were like no other line, only many lines are tried.
+_MOST_ALONE = 16
+# Lengths that are remembered, and the longest line that is.
+_MOST_LENGTHS, _LONGEST = 1024, 2**16
 
 _AT = re.compile(rb'\{"at":([1-9][0-9]{0,18}),')
 # The members of the message, which stands in the line as a JSON text: quotes have a backslash.
 _MEMBER = re.compile(rb'\\"(\w+)\\":(?:\\"0x([0-9a-fA-F]+)\\"|([1-9][0-9]{0,17})(?=[,}]))')
+_POWERS = 10 ** np.arange(18, -1, -1)
 _NOT_HEX = 0x100
 _HEX = np.full(65536, _NOT_HEX, np.uint16)
 for _high in "0123456789abcdefABCDEF":
@@ -75,26 +83,84 @@ class Shaped:
     claims: Mapping[str, NDArray[Any]]
 
 
-def shaped(matrix: Matrix) -> Iterator[Shaped]:
-    """The lines of one length that have a shape in common. The matrix is without line ends."""
-    left = np.arange(len(matrix))
-    for _ in range(_MOST_SHAPES):
-        if len(left) < _FEW:
-            return
-        shape = _shape(matrix[left[0]].tobytes())
-        if shape is None:
-            left = left[1:]
-            continue
-        part = matrix if len(left) == len(matrix) else matrix[left]
-        good = _same(part, shape)
-        rows = left[good]
-        if len(rows) >= _FEW:
-            found = _read(part if good.all() else part[good], shape, rows)
+def joined(found: Sequence[Shaped]) -> Shaped:
+    """Lines of one shape in several blocks; their places are in their blocks."""
+    rows, at, payloads = (
+        np.concatenate([getattr(each, name) for each in found])
+        for name in ("rows", "at", "payloads")
+    )
+    first = found[0]
+    claims = {name: np.concatenate([each.claims[name] for each in found]) for name in first.claims}
+    return Shaped(first.shape, rows, at, payloads, claims)
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Lines of one length in a block: where each begins."""
+
+    block: bytes
+    starts: NDArray[np.int64]
+    size: int
+
+    def text(self, index: int) -> bytes:
+        """A line, without its end."""
+        return self.block[self.starts[index] : self.starts[index] + self.size]
+
+    def matrix(self, rows: NDArray[np.int64]) -> Matrix:
+        """Some of the lines, each a row."""
+        starts, count, size = self.starts[rows], len(rows), self.size
+        if int(starts[-1] - starts[0]) == (count - 1) * (size + 1):
+            return np.ndarray((count, size), np.uint8, self.block, int(starts[0]), (size + 1, 1))
+        whole = np.ndarray((len(self.block) - size + 1,), f"V{size}", self.block, 0, (1,))
+        return whole[starts].view(np.uint8).reshape(count, size)
+
+
+class Shapes:
+    """The shapes of lines that were read, by length: a shape that came once is tried first."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, list[Shape]] = {}
+        # How often lines of a length came, and how often an exemplar of them was like no other.
+        self._seen: Counter[int] = Counter()
+        self._alone: Counter[int] = Counter()
+
+    def shaped(self, lines: Lines) -> Iterator[Shaped]:
+        """The lines that have a shape in common."""
+        self._seen[lines.size] += len(lines.starts)
+        left = np.arange(len(lines.starts))
+        for shape in reversed(self._known.get(lines.size, ())):
+            if not len(left):
+                return
+            good, found = _read(lines, left, shape)
             if found is not None:
                 yield found
-                left = left[~np.isin(left, found.rows)]
-                continue
-        left = left[1:] if good.all() else left[~good]
+                left = left[~good]
+        if self._seen[lines.size] < rows.WORTH_AN_ARRAY:
+            return
+        for _ in range(_MOST_SHAPES):
+            enough = min(_FEW, len(left)) if self._alone[lines.size] < _MOST_ALONE else _FEW
+            if not 0 < enough <= len(left):
+                return
+            good = np.zeros(len(left), np.bool_)
+            if (new := _shape(lines.text(int(left[0])))) is not None:
+                good, found = _read(lines, left, new)
+                if found is not None and len(found.rows) >= enough:
+                    self._keep(new)
+                    yield found
+                    left = left[~good]
+                    continue
+            self._alone[lines.size] += 1
+            good[0] = True
+            left = left[~good]
+
+    def _keep(self, shape: Shape) -> None:
+        if len(self._seen) > _MOST_LENGTHS or len(shape.line) > _LONGEST:
+            self._known.clear()
+            self._seen.clear()
+            self._alone.clear()
+        known = self._known.setdefault(len(shape.line), [])
+        known.append(shape)
+        del known[:-_MOST_SHAPES]
 
 
 def _shape(line: bytes) -> Shape | None:
@@ -116,6 +182,8 @@ def _shape(line: bytes) -> Shape | None:
         return None
     if not isinstance(found, Found) or not found.raw or not is_plain(found):
         return None
+    if "claims" in stated(found.system, found.claims):
+        return None  # of another type, or a feed of another length
     at = Span("at", *head.span(1), False)
     return _with_spans(line, frame, found, at)
 
@@ -129,7 +197,7 @@ def _with_spans(line: bytes, frame: Frame, found: Found, at: Span) -> Shape | No
     payload = "0x" + found.raw.hex()
     same = [s for s in spans if s.is_hex and line[s.begin - 2 : s.end].lower() == payload.encode()]
     claims = dict(found.claims)
-    if len(names) < len(spans) or len(same) != 1 or not claims.keys() <= names.keys():
+    if len({at.name, *names}) <= len(spans) or len(same) != 1 or not claims.keys() <= names.keys():
         return None
     for name, value in claims.items():
         text = line[names[name].begin : names[name].end].decode()
@@ -137,6 +205,59 @@ def _with_spans(line: bytes, frame: Frame, found: Found, at: Span) -> Shape | No
             return None
     stated = {name: names[name] for name in claims}
     return Shape(line, frame, found, at, same[0], stated, (at, *spans))
+
+
+def _read(lines: Lines, left: NDArray[np.int64], shape: Shape) -> tuple[Mask, Shaped | None]:
+    """Which of the lines have the shape, and what differs in them; None if none has."""
+    good, values = (_by_numpy if simd() is None else _by_simd)(lines, left, shape)
+    if not good.any():
+        return good, None
+    claims = {name: values[name] for name in shape.claims}
+    found = left if good.all() else left[good]
+    return good, Shaped(shape, found, values["at"], values[shape.payload.name], claims)
+
+
+Values = dict[str, NDArray[Any]]
+
+
+def _by_simd(lines: Lines, left: NDArray[np.int64], shape: Shape) -> tuple[Mask, Values]:
+    good = np.empty(len(left), np.uint8)
+    values: Values = {}
+    wanted = []
+    for span in shape.spans:
+        kind = "n" if not span.is_hex else "b" if span is shape.payload else "d"
+        width = {"n": 8, "d": span.end - span.begin, "b": (span.end - span.begin) // 2}[kind]
+        cells = memory(np.uint8, len(left), width)
+        values[span.name] = cells.view(np.int64)[:, 0] if kind == "n" else cells
+        wanted.append((span.begin, span.end, kind, cells.reshape(-1)))
+    simd().read_lines(lines.block, lines.starts[left], shape.line, wanted, good)
+    return good.view(np.bool_), _only(good.view(np.bool_), values)
+
+
+def _by_numpy(lines: Lines, left: NDArray[np.int64], shape: Shape) -> tuple[Mask, Values]:
+    matrix = lines.matrix(left)
+    same = _same(matrix, shape)
+    if not same.any():
+        return same, {}
+    if not same.all():
+        matrix = matrix[same]
+    good = every(len(matrix))
+    values: Values = {}
+    for span in shape.spans:
+        cells = matrix[:, span.begin : span.end]
+        if not span.is_hex:
+            values[span.name] = _numbers(cells, good)
+        elif span is shape.payload:
+            values[span.name] = _unhexed(cells, good)
+        else:
+            values[span.name] = packed(cells)
+            good &= _are_hex(cells)
+    same[same] = good
+    return same, _only(good, values)
+
+
+def _only(good: Mask, values: Values) -> Values:
+    return values if good.all() else {name: each[good] for name, each in values.items()}
 
 
 def _same(matrix: Matrix, shape: Shape) -> Mask:
@@ -154,36 +275,12 @@ def _equal(cells: Matrix, wanted: bytes) -> Mask:
     return np.asarray(cells.view(kind)[:, 0] == np.frombuffer(wanted, kind)[0])
 
 
-def _read(matrix: Matrix, shape: Shape, rows: NDArray[np.int64]) -> Shaped | None:
-    """What differs in lines that fit; a line with something else than digits is left out."""
-    good = every(len(matrix))
-    values: dict[str, NDArray[Any]] = {}
-    for span in shape.spans:
-        cells = matrix[:, span.begin : span.end]
-        if not span.is_hex:
-            values[span.name] = _numbers(cells, good)
-        elif span is shape.payload:
-            values[span.name] = _unhexed(cells, good)
-        else:
-            values[span.name] = packed(cells)
-            good &= _are_hex(cells)
-    if not good.all():
-        if np.count_nonzero(good) < _FEW:
-            return None
-        values = {name: value[good] for name, value in values.items()}
-    claims = {name: values[name] for name in shape.claims}
-    return Shaped(shape, rows[good], values["at"], values[shape.payload.name], claims)
-
-
 def _numbers(cells: Matrix, good: Mask) -> NDArray[np.int64]:
     """The numbers that digits spell; `good` becomes false where they spell none."""
     digits = cells - np.uint8(48)
     bad = (digits > 9).any(axis=1)
     bad |= digits[:, 0] == 0
-    found = np.zeros(len(cells), np.int64)
-    for index in range(digits.shape[1]):
-        found *= 10
-        found += digits[:, index]
+    found = digits.astype(np.int64) @ _POWERS[-digits.shape[1] :]
     good &= ~bad & (found > 0)  # negative beyond 63 bits
     return found
 

@@ -20,17 +20,19 @@ from payloads.forensics.scanning import mapping
 from payloads.forensics.scanning.parts import Part
 from payloads.forensics.scanning.reading import (
     BLOCK_BYTES,
+    LineReader,
     Origin,
     Read,
     Selection,
     blocks,
-    read_block,
     read_records,
 )
 from payloads.forensics.scanning.states import StateBook
 from payloads.forensics.writing import PartWriter
 
 _PIECE = 2**20
+# Lines whose rows are made together. Each time costs some milliseconds.
+MOST_BYTES = 32 * 2**20
 
 
 class Filters(Record, frozen=True):
@@ -111,15 +113,20 @@ def _reads(task: Task, selection: Selection, problems: list[str]) -> Iterator[Re
         return
     part = task.part
     offset, line = part.first, part.line
+    reader = LineReader(task.origin, selection)
     for block in blocks(_content(task), BLOCK_BYTES):
         if isinstance(block, int):
+            yield reader.read()
             limit = Malformed("longer than any line", field="line", found=f"{block} bytes")
             yield from _unread(limit, line, offset, task.origin)
             offset, line = offset + block, line + 1
             continue
-        read = read_block(block, task.origin, offset, line, selection)
-        offset, line = offset + len(block), line + read.lines
-        yield read
+        line += reader.add(block, offset, line)
+        offset += len(block)
+        if reader.size >= MOST_BYTES:
+            yield reader.read()
+    if reader.size:
+        yield reader.read()
     if task.error is not None:
         yield from _unread(task.error, line, offset, task.origin)
 

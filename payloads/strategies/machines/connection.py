@@ -1,7 +1,5 @@
 """A state machine in which a venue fails in any order, and a client has to live with it.
 
-    TestConnection = connection_machine("stork").TestCase
-
 The client is this library's `Connection` with the venue's session, or a subclass's own. The venue
 is its simulator, in memory: there is no socket, and the event loop's clock jumps to the next timer.
 """
@@ -14,21 +12,19 @@ import logging
 import random
 import re
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from payloads import simulators
 from payloads.capture import redaction
 from payloads.capture.frames import Delivery, Frame, Retrying, Unreachable
 from payloads.capture.reader import read_frames
 from payloads.capture.writer import CaptureWriter
-from payloads.errors import Misuse, Refused, elide
+from payloads.errors import Refused, elide
 from payloads.live.connection import Connection
 from payloads.simulators.in_memory import InMemory, Socket
-from payloads.strategies.arguments import check_choice, wrong
 from payloads.strategies.machines.virtual_time import VirtualLoop
 from payloads.venues.common.dedupe import Duplicate
 from payloads.venues.common.redactor import Message
@@ -42,11 +38,11 @@ CHECKS: dict[str, str] = {
 }
 # The time of day when a machine begins, in nanoseconds.
 _BEGINNING = 1_700_000_000 * 10**9
-_CODES = (1000, 1001, 1008, 1011, 1012, 1013, 4000, 4001)
+CODES = (1000, 1001, 1008, 1011, 1012, 1013, 4000, 4001)
 _STATUSES = (503, 500, 502, 429, 404, 403, 401, 400)
 _WAITS = (1, 0.01, 5, 30, 60, 600)
 # Longer than every pause that a client makes before it dials again.
-_PATIENCE = 900
+PATIENCE = 900
 # As many deliveries as wait for the reader, so that a slow reader stops the socket soon.
 _QUEUE = 4
 # So long that all is done that is to be done at once.
@@ -245,7 +241,7 @@ class ConnectionMachine(RuleBasedStateMachine):
         """The connection is gone without a close frame."""
         self._on_each(lambda socket: socket.end(1006, ""))
 
-    @rule(code=st.sampled_from(_CODES))
+    @rule(code=st.sampled_from(CODES))
     def close(self, code: int) -> None:
         """The venue closes the connection."""
         self._on_each(lambda socket: socket.bring_end(code, "as it is"))
@@ -295,15 +291,22 @@ class ConnectionMachine(RuleBasedStateMachine):
         """Nothing is wrong any more: in the end the client is connected, or has stopped."""
         self.world.heal()
         self._do(self.reading.set)
-        self._do(lambda: None, _PATIENCE)
-        if self.is_over:
-            return
+        self._do(lambda: None, PATIENCE)
+        if not self.is_over:
+            self._check_recovered()
+
+    def _check_recovered(self) -> None:
+        """Nothing has been wrong for a long time."""
         if not self.world.open:
-            self._fails("alive", f"it was not connected again within {_PATIENCE} s")
+            self._fails("alive", f"it was not connected again within {PATIENCE} s")
         before = len(self._handled)
         self._do(lambda: self._send(1))
-        if len(self._handled) == before and not self.session.refused:
+        if len(self._handled) == before and not self._refused():
             self._fails("alive", "it is connected, and gets nothing")
+
+    def _refused(self) -> bool:
+        """Whether the venue refused a subscription, so that nothing need come."""
+        return bool(self.session.refused)
 
     def _send(self, times: int) -> None:
         for peer, made in self.world.make():
@@ -311,7 +314,7 @@ class ConnectionMachine(RuleBasedStateMachine):
                 self._send_one(peer, made.message)
 
     def _send_one(self, peer: Any, message: Message) -> None:
-        self._streamed.add(_raw(message))
+        self._streamed.add(raw_of(message))
         peer.send(message)
 
     # --- the checks -------------------------------------------------------------------------------
@@ -335,7 +338,7 @@ class ConnectionMachine(RuleBasedStateMachine):
         self.deliveries.append(delivery)
         for event in delivery.events:
             self._state = _STATES.get(type(event), self._state)
-        self._handled += map(_raw, self.handle(delivery))
+        self._handled += map(raw_of, self.handle(delivery))
         frame = delivery.frame
         if frame is None:
             payloads = (getattr(event, "payload", None) for event in delivery.events)
@@ -442,7 +445,8 @@ class ConnectionMachine(RuleBasedStateMachine):
             raise AssertionError(f"{check}: {words}; a good client: {CHECKS[check]}")
 
 
-def _raw(message: Message) -> bytes:
+def raw_of(message: Message) -> bytes:
+    """A message as bytes."""
     return message.encode("utf-8", "surrogatepass") if isinstance(message, str) else message
 
 
@@ -456,30 +460,3 @@ def _difference(found: list[bytes], wanted: list[bytes]) -> str:
     at = next((at for at, (one, two) in pairs if one != two), min(len(found), len(wanted)))
     want, got = (elide(str(each[at])) if at < len(each) else "nothing" for each in (wanted, found))
     return f"message {at + 1} as it came: {want}, but {got}"
-
-
-def connection_machine(
-    venue: str,
-    *,
-    checks: Collection[str] = tuple(CHECKS),
-    **options: Any,
-) -> type[ConnectionMachine]:
-    """A state machine for a client of a venue: run its `TestCase`, or make a subclass.
-
-    A subclass may have its own session, connection or handler: see `ConnectionMachine`. `checks`
-    are names of `ConnectionMachine.CHECKS`, and `options` are those of the venue's simulator.
-    """
-    name = "connection_machine"
-    check_choice(name, "venue", venue, simulators.names())
-    if venue is None:
-        raise wrong(name, "venue", venue, "one of " + ", ".join(simulators.names()))
-    if isinstance(checks, str):
-        raise wrong(name, "checks", checks, "a list of names")
-    for check in checks:
-        check_choice(name, "checks", check, tuple(CHECKS))
-    try:
-        simulators.make(venue, **options)
-    except (Misuse, TypeError) as error:
-        raise wrong(name, "options", options, f"options of the simulator: {error}") from None
-    members = {"venue": venue, "options": options, "checks": frozenset(checks)}
-    return type("ConnectionMachine", (ConnectionMachine,), members)

@@ -1,0 +1,76 @@
+"""Work on many lines and words at once, by payloads-simd where it is installed.
+
+Each function gives what Python gives without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from hashlib import sha256
+from importlib import import_module
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from payloads.arrays.records import Matrix
+from payloads.crypto import has_simd
+
+# From this length on, lines are looked for one by one.
+_LONG_LINE = 512
+_DIGITS = np.frombuffer(b"".join(b"%02x" % each for each in range(256)), np.uint16)
+
+
+@cache
+def simd() -> Any:
+    """payloads-simd; None where it is not installed."""
+    return import_module("payloads_simd") if has_simd() else None
+
+
+def line_ends(data: bytes) -> NDArray[np.int64]:
+    """Where lines end."""
+    if (module := simd()) is not None:
+        return np.frombuffer(module.line_ends(data), np.int64)
+    if data.find(b"\n", 0, _LONG_LINE) < 0:
+        return np.fromiter(_found(data), np.int64)
+    return np.flatnonzero(np.frombuffer(data, np.uint8) == 10)
+
+
+def count_lines(data: bytes) -> int:
+    """How many lines end in this: `bytes.count` takes several times as long."""
+    if (module := simd()) is not None:
+        return int(module.count_lines(data))
+    if data.find(b"\n", 0, _LONG_LINE) < 0:
+        return sum(1 for _ in _found(data))
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == 10))
+
+
+def _found(data: bytes) -> Iterator[int]:
+    """The ends of lines, one after the other: of long lines, that is faster than a whole mask."""
+    find = data.find
+    at = find(b"\n")
+    while at >= 0:
+        yield at
+        at = find(b"\n", at + 1)
+
+
+def sha256_many(data: Any, ends: NDArray[np.int64]) -> bytes:
+    """SHA-256 of each piece of the data between two ends that follow each other."""
+    if (module := simd()) is not None:
+        found: bytes = module.sha256_many(np.frombuffer(data, np.uint8), ends)
+        return found
+    content = memoryview(data)
+    return b"".join([sha256(content[a:b]).digest() for a, b in pairwise(ends.tolist())])
+
+
+def hex_words(words: Matrix) -> Any:
+    """Byte strings of one length as texts, one after the other: 0x and hex."""
+    count, size = words.shape
+    if size and (module := simd()) is not None:
+        return module.hex_words(np.ascontiguousarray(words).reshape(-1), size)
+    text = np.empty((count, 1 + size), np.uint16)
+    text[:, 0] = np.frombuffer(b"0x", np.uint16)
+    text[:, 1:] = _DIGITS[words]
+    return text
