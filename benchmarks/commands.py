@@ -1,8 +1,8 @@
 """`python -m benchmarks.commands`: `decode --json` and `verify --json` against a short script.
 
 Every way reads the same frames of Chainlink's, six signatures each, from a file. A figure is the
-processor time of the whole process beyond that for ten frames, so that starting does not count; it
-is the least of several rounds in which all ways take turns.
+processor time of a core: the least of several runs in which all ways take turns, and without
+starting. On all cores, it is the time on the clock.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.columns import reports, state
+from benchmarks.cores import BUSY, Watch
 from benchmarks.kits import ROOT
 from payloads.crypto import recover_many_by
 
-ROUNDS, FRAMES, FEW = 5, 1_500, 10
-SCRIPT = ("-m", "benchmarks.runners.script")
-COMMAND = ("-m", "payloads")
+ROUNDS, TIMES, FRAMES, MANY = 7, 3, 300, 6_000
+ALONE = ("--jobs", "1")
 WITHOUT = {"PAYLOADS_RECOVER": "libsecp256k1"}
+Way = tuple[tuple[str, ...], dict[str, str]]
 
 
 def frame(raw: bytes) -> str:
@@ -37,20 +40,23 @@ def frame(raw: bytes) -> str:
     return json.dumps({"report": report})
 
 
-def seconds(arguments: tuple[str, ...], frames: Path, environment: dict[str, str]) -> float:
-    """The processor time of a process."""
+def seconds(way: Way, frames: Path) -> float:
+    """The least processor time of a few runs in one process."""
+    arguments, environment = way
+    found = subprocess.run(
+        [sys.executable, "-m", "benchmarks.runners.steady", str(frames), str(TIMES), *arguments],
+        check=True, capture_output=True, cwd=ROOT, env=os.environ | environment,
+    )  # fmt: skip
+    return float(found.stdout)
+
+
+def on_the_clock(arguments: tuple[str, ...], frames: Path) -> float:
+    """The time that a command takes, with its start."""
+    began = time.perf_counter()
     with frames.open("rb") as stream:
-        child = subprocess.Popen(
-            [sys.executable, *arguments],
-            stdin=stream,
-            stdout=subprocess.DEVNULL,
-            cwd=ROOT,
-            env=os.environ | environment,
-        )
-        _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode == 0, arguments
-    return usage.ru_utime + usage.ru_stime
+        command = [sys.executable, "-m", "payloads", *arguments]
+        subprocess.run(command, stdin=stream, stdout=subprocess.DEVNULL, check=True, cwd=ROOT)
+    return time.perf_counter() - began
 
 
 def main() -> None:
@@ -60,43 +66,52 @@ def main() -> None:
 
 def measure(folder: Path) -> None:
     lines = [frame(raw) + "\n" for raw in reports(FRAMES)]
-    many, few = folder / "many.jsonl", folder / "few.jsonl"
-    many.write_text("".join(lines))
-    few.write_text("".join(lines[:FEW]))
+    few, many = folder / "few.jsonl", folder / "many.jsonl"
+    few.write_text("".join(lines))
+    many.write_text("".join(lines * (MANY // FRAMES)))
     known = folder / "state.json"
     known.write_text(json.dumps(state().to_dict()))
-    verify = (*COMMAND, "verify", "--state", str(known))
-    tables: dict[str, dict[str, tuple[tuple[str, ...], dict[str, str]]]] = {
+    verify, decode = ("payloads", "verify", "--state", str(known)), ("payloads", "decode", "--json")
+    tables: dict[str, dict[str, Way]] = {
         "without signers": {
-            "the script": (SCRIPT, {}),
-            "decode --json --no-signers": ((*COMMAND, "decode", "--json", "--no-signers"), {}),
+            "the script": (("script",), {}),
+            "decode --json --no-signers": ((*decode, "--no-signers", *ALONE), {}),
         },
         "with signers": {
-            "the script": ((*SCRIPT, "signers"), {}),
-            "decode --json": ((*COMMAND, "decode", "--json"), {}),
-            "decode --json, by libsecp256k1": ((*COMMAND, "decode", "--json"), WITHOUT),
+            "the script": (("script", "signers"), {}),
+            "decode --json": ((*decode, *ALONE), {}),
+            "decode --json, by libsecp256k1": ((*decode, *ALONE), WITHOUT),
         },
         "verdicts": {
-            "six recoveries by libsecp256k1": ((*SCRIPT, "recoveries"), WITHOUT),
-            "verify --json": ((*verify, "--json"), {}),
-            "verify --json, by libsecp256k1": ((*verify, "--json"), WITHOUT),
-            "verify --brief": ((*verify, "--brief"), {}),
-            "verify --brief, by libsecp256k1": ((*verify, "--brief"), WITHOUT),
+            "six recoveries by libsecp256k1": (("script", "recoveries"), WITHOUT),
+            "verify --json": ((*verify, "--json", *ALONE), {}),
+            "verify --json, by libsecp256k1": ((*verify, "--json", *ALONE), WITHOUT),
+            "verify --brief": ((*verify, "--brief", *ALONE), {}),
+            "verify --brief, by libsecp256k1": ((*verify, "--brief", *ALONE), WITHOUT),
         },
     }
-    print(f"recover_many runs {recover_many_by()}")
+    print(f"recover_many runs {recover_many_by()}; load {os.getloadavg()[0]:.1f}")
     for title, ways in tables.items():
         best = dict.fromkeys(ways, float("inf"))
-        start = dict.fromkeys(ways, float("inf"))
         for _ in range(ROUNDS):
-            for name, (arguments, environment) in ways.items():
-                start[name] = min(start[name], seconds(arguments, few, environment))
-                best[name] = min(best[name], seconds(arguments, many, environment))
-        each = {name: (best[name] - start[name]) * 1e6 / (FRAMES - FEW) for name in ways}
-        first = next(iter(each.values()))
+            for name, way in ways.items():
+                best[name] = min(best[name], seconds(way, few) * 1e6 / FRAMES)
+        first = next(iter(best.values()))
         print(f"\n| {title} | µs a frame | times as fast as the first |\n|---|---:|---:|")
-        for name, time in each.items():
-            print(f"| {name} | {time:.0f} | {first / time:.2f} |", flush=True)
+        for name, took in best.items():
+            print(f"| {name} | {took:.0f} | {first / took:.2f} |", flush=True)
+    on_all_cores(decode[1:], many)
+
+
+def on_all_cores(decode: tuple[str, ...], frames: Path) -> None:
+    """How much sooner all cores are done; only of use where they have nothing else to do."""
+    watch, gains = Watch(), []
+    if watch.free:
+        for _ in range(ROUNDS):
+            gains.append(on_the_clock((*decode, *ALONE), frames) / on_the_clock(decode, frames))
+        watch.look()
+    found = f"{median(gains):.2f} times as fast" if watch.free else f"{BUSY} ({watch.said})"
+    print(f"\ndecode --json on all cores: {found}")
 
 
 if __name__ == "__main__":

@@ -39,14 +39,14 @@ def read(frame: str | bytes | dict[str, Any]) -> list[Given] | str:
 
 
 def slowly(verdict: Verdict) -> str:
-    return terminal._compact(verdict.to_dict())
+    return terminal._compact(verdict.to_dict() | {"passed": verdict.passed, "hex": "0xab"})
 
 
 @given(submissions())
 @settings(max_examples=60)
 def test_any_call(submission: Submission) -> None:
     texts, verdict = VerdictTexts(), submission.judge()
-    assert printed(texts.text(verdict)) == slowly(verdict)
+    assert printed(texts.text(verdict, b"\xab")) == slowly(verdict)
     assert read(submission.frame) == read(json.loads(submission.frame))
     if submission.payload:  # bytes that are no frame are a payload
         assert read(submission.frame.encode()) == read(submission.frame)
@@ -69,15 +69,15 @@ def test_words_that_need_escapes(text: str) -> None:
         (Finding("code", "note", text, text, text),),
     )
     verdict = Accepted(b"\x02", None, STATE, 1, lambda: explanation)
-    found = printed(VerdictTexts().text(verdict))
+    found = printed(VerdictTexts().text(verdict, b"\xab"))
     assert found == slowly(verdict) if text != "\ud800" else found is None
     listed: dict[str, Any] = {"values": [b"\x03", 2**60, True, None]}
     plain = Accepted(True, None, STATE, 1, lambda: Explanation((Check("a", "b", listed, True),)))
-    assert VerdictTexts().text(plain) == slowly(plain)
+    assert VerdictTexts().text(plain, b"\xab") == slowly(plain)
 
 
 def test_each_state_has_its_own_words() -> None:
     texts, none = VerdictTexts(), Explanation()
     for now in (1, 2, None, 1):
         verdict = Accepted(True, None, STATE, now, lambda: none)
-        assert texts.text(verdict) == slowly(verdict)
+        assert texts.text(verdict, b"\xab") == slowly(verdict)

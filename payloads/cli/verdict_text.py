@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from hexbytes import HexBytes
+from msgspec.structs import replace
 
 from payloads.abi.fields import Digits, Wide, json_object, jsonable
 from payloads.verdicts.checks import Check, Finding
@@ -20,37 +21,17 @@ from payloads.verdicts.verdict import Verdict
 _WRITTEN = frozenset({str, int, bool, type(None), HexBytes, Wide, Digits})
 
 
-class _Check(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A check as it is written: what is None is left out."""
-
-    name: str
-    rule: str
-    inputs: dict[str, Any]
-    passed: bool | None = None
-    detail: str | None = None
-    revert: str | None = None
-    decided: bool | None = None
-    payload: int | None = None
-
-
-class _Finding(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    code: str
-    severity: str
-    sentence: str
-    reference: str
-    detail: str | None = None
-    payload: int | None = None
-
-
 class _Verdict(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     accepted: bool
     verdict: str
     returned: Any = msgspec.UNSET
     payload: int | None = None
     revert: Any = msgspec.UNSET
-    checks: list[_Check] | None = None
-    findings: list[_Finding] | None = None
+    checks: tuple[Check, ...] | None = None
+    findings: tuple[Finding, ...] | None = None
     state: msgspec.Raw | None = None
+    passed: bool | None = None
+    hex: str | None = None
 
 
 class VerdictTexts:
@@ -61,24 +42,25 @@ class VerdictTexts:
         self._judged_at: tuple[int | None, bool] = (None, False)
         self._words = msgspec.Raw(b"")
 
-    def text(self, verdict: Verdict) -> str | None:
-        """The JSON object of a verdict. None where JSON has it in a way that msgspec does not."""
-        checks, findings = list(map(_check, verdict.checks)), list(map(_finding, verdict.findings))
+    def text(self, verdict: Verdict, raw: bytes) -> str | None:
+        """The JSON object of a verdict on a payload, which it has as well.
+
+        None for a text that UTF-8 cannot hold, or for an integer that msgspec does not write.
+        """
+        revert = verdict.revert
         try:
-            state = self._state_of(verdict)
-            if verdict.revert_data is None:
-                returned = jsonable(verdict.returned)
-                found = _Verdict(
-                    verdict.accepted, verdict.name, returned, None, msgspec.UNSET,
-                    checks, findings, state,
-                )  # fmt: skip
-            else:
-                assert verdict.revert is not None
-                revert = jsonable(verdict.revert.to_json())
-                found = _Verdict(
-                    verdict.accepted, verdict.name, msgspec.UNSET, verdict.payload, revert,
-                    checks, findings, state,
-                )  # fmt: skip
+            found = _Verdict(
+                verdict.accepted,
+                verdict.name,
+                msgspec.UNSET if revert is not None else jsonable(verdict.returned),
+                None if revert is None else verdict.payload,
+                msgspec.UNSET if revert is None else jsonable(revert.to_json()),
+                tuple(map(_written, verdict.checks)),
+                verdict.findings,
+                self._state_of(verdict),
+                verdict.passed,
+                "0x" + raw.hex(),
+            )
             return _encode(found).decode()
         except (OverflowError, UnicodeError):
             return None
@@ -101,17 +83,8 @@ def _form(value: Any) -> str:
 _encode = msgspec.json.Encoder(enc_hook=_form).encode
 
 
-def _check(check: Check) -> _Check:
-    inputs = check.inputs
-    if not _WRITTEN.issuperset(map(type, inputs.values())):
-        inputs = json_object(inputs)
-    return _Check(
-        check.name, check.rule, inputs, check.passed, check.detail, check.revert, check.decided,
-        check.payload,
-    )  # fmt: skip
-
-
-def _finding(found: Finding) -> _Finding:
-    return _Finding(
-        found.code, found.severity, found.sentence, found.reference, found.detail, found.payload
-    )
+def _written(check: Check) -> Check:
+    """A check whose inputs msgspec writes as they are."""
+    if _WRITTEN.issuperset(map(type, check.inputs.values())):
+        return check
+    return replace(check, inputs=json_object(check.inputs))

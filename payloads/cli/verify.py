@@ -158,7 +158,7 @@ def verify(
             if found.error is not None:
                 run.fail_at(item, found.error)
             elif verdict is not None:
-                show.verdict(verdict, item, {"hex": found.raw})
+                show.verdict(verdict, item, found.raw)
         if failed is not None:
             raise failed
 
@@ -230,7 +230,7 @@ def _judge_together(show: _Show, together: list[tuple[_Call, bytes]]) -> None:
     where = f"{judged.terms.function} of {len(together)} payloads"
     raws = [raw for _, raw in together]
     verdict = judged.system.judge(raws, judged.state, judged.terms)
-    show.verdict(verdict, Item(where, ""), {"payloads": raws})
+    show.verdict(verdict, Item(where, ""), raws)
 
 
 class _Show:
@@ -240,23 +240,29 @@ class _Show:
         self._run, self._brief, self._only_refused = run, brief, only_refused
         self._texts = VerdictTexts()
 
-    def verdict(self, verdict: Verdict, item: Item, judged: dict[str, Any]) -> None:
+    def verdict(self, verdict: Verdict, item: Item, judged: bytes | list[bytes]) -> None:
         """A verdict on what was judged, which JSON has, too."""
         run = self._run
         run.failed += not verdict.accepted
         if verdict.accepted and self._only_refused:
             return
         if run.as_json:
-            more = {"passed": verdict.passed} | json_object(judged) | item.origin
-            text = None if self._brief or run.numbers else self._texts.text(verdict)
-            if text is None:
-                run.record(verdict.to_dict(brief=self._brief) | more)
-            else:
-                run.record_text(text, more)
+            self._json(verdict, item, judged)
         elif self._brief:
             run.lines([headline(verdict, item.place)])
         else:
             run.lines(verdict_lines(verdict, item.place))
+
+    def _json(self, verdict: Verdict, item: Item, judged: bytes | list[bytes]) -> None:
+        run = self._run
+        if isinstance(judged, bytes) and not self._brief and not run.numbers:
+            text = self._texts.text(verdict, judged)
+            if text is not None:
+                run.record_text(text, item.origin)
+                return
+        record = verdict.to_dict(brief=self._brief) | {"passed": verdict.passed}
+        name = "hex" if isinstance(judged, bytes) else "payloads"
+        run.record(record | json_object({name: judged}) | item.origin)
 
 
 # --- words for a person ---------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec.structs
 from hexbytes import HexBytes
+from msgspec import field
 
 from payloads.abi.fields import Record
 from payloads.errors import Malformed
@@ -96,20 +97,22 @@ def running(
 # --- the explanation ------------------------------------------------------------------------------
 
 
-class Check(Record, frozen=True):
+class Check(Record, frozen=True, omit_defaults=True):
     """A check that the contract makes: the rule, what it was applied to, and how it went.
 
     `passed` is None where the contract could not have asked, because something it needs is missing.
     `decided` marks the check that the chain stops at; `payload` is the index in a bulk call.
+
+    msgspec writes one as `jsonable` does: what is None is left out, and `field` keeps all else.
     """
 
     name: str
     rule: str
     inputs: dict[str, Any]
-    passed: bool | None
-    detail: str = ""
-    revert: str = ""
-    decided: bool = False
+    passed: bool | None = None
+    detail: str = field(default_factory=str)
+    revert: str = field(default_factory=str)
+    decided: bool = field(default_factory=bool)
     payload: int | None = None
 
     def __str__(self) -> str:
@@ -120,14 +123,14 @@ class Check(Record, frozen=True):
         return f"{mark} {which}{self.name}{detail}{revert}"
 
 
-class Finding(Record, frozen=True):
+class Finding(Record, frozen=True, omit_defaults=True):
     """A fact that a user must hear whatever the verdict; `code` is stable."""
 
     code: str
     severity: str
     sentence: str
     reference: str
-    detail: str = ""
+    detail: str = field(default_factory=str)
     payload: int | None = None
 
     def __str__(self) -> str:
@@ -218,11 +221,10 @@ def explain_passed(
         for subject in islice(stage.subjects(call), MOST_EXPLAINED):
             index = subject.index if stage.each else None
             for step in stage.steps:
-                if step.needs and (check := _not_asked(step, subject, index)) is not None:
-                    found.append(check)
+                if step.needs and _lacks(step, subject):
+                    found.append(_not_asked(step, subject, index))
                     continue
-                inputs = step.inputs(subject)
-                check = Check(step.name, step.rule, inputs, True, payload=index)
+                check = Check(step.name, step.rule, step.inputs(subject), True, payload=index)
                 if step.name in details:
                     found += details[step.name](subject, check)
                 else:
@@ -230,11 +232,16 @@ def explain_passed(
     return tuple(found)
 
 
-def _not_asked(step: Step, subject: Any, index: int | None) -> Check | None:
+def _lacks(step: Step, subject: Any) -> bool:
+    for name in step.needs:  # noqa: SIM110  # which takes half the time of `any`
+        if getattr(subject, name) is None:
+            return True
+    return False
+
+
+def _not_asked(step: Step, subject: Any, index: int | None) -> Check:
     """The check that cannot be made, because something that it needs is missing."""
     missing = [name for name in step.needs if getattr(subject, name) is None]
-    if not missing:
-        return None
     detail = f"not asked: there is no {' and no '.join(missing)}"
     return Check(step.name, step.rule, {}, None, detail, payload=index)
 
@@ -249,8 +256,8 @@ def _passes(step: Step, subject: Any) -> bool:
 
 def _check(stage: Stage, step: Step, subject: Any) -> Check:
     index = subject.index if stage.each else None
-    if (check := _not_asked(step, subject, index)) is not None:
-        return check
+    if step.needs and _lacks(step, subject):
+        return _not_asked(step, subject, index)
     passed, detail, revert = _outcome(stage, step, subject)
     if not passed and not stage.each:
         index = step.blames(subject)
