@@ -41,8 +41,9 @@ def damaged(
 
     The payload is one that `by` signed, decoded or as bytes. `damage` is a label
     (`payloads.strategies.labels_of` lists them, docs/fuzzing.md has their table); `at` and `amount`
-    say where and how much, as each label reads them. The state is one that accepts the payload: by default one with fees and an access
-    list. `now` is the block's time, by default the payload's own.
+    say where and how much, as each label reads them. The state is one that accepts the payload: by
+    default one with fees and an access list. `now` is the block's time, by default the payload's
+    own.
     """
     signs = isinstance(by, InsecureTestNetwork)
     if not signs and not isinstance(by, InsecureTestStorkSigner):
