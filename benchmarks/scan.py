@@ -4,6 +4,9 @@ The script reads the lines with `json`, decodes with `eth_abi` (Chainlink) or `s
 finds signers with `coincurve` where that is asked, and writes a row of CSV a price. The scan writes
 all of its tables, and hashes its input. Both are measured in one run, in rounds that take turns. A
 figure is the least processor time of its rounds, on one core.
+
+That is done with payloads-simd, where it is installed, and without it. Then comes the peak of
+memory, for an input and for one a hundred times as large.
 """
 
 from __future__ import annotations
@@ -11,25 +14,29 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import struct
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from time import process_time
 from typing import Any
 
 from benchmarks.columns import SIGNER, reports, state
+from benchmarks.cores import BUSY, Watch
 from benchmarks.runners.python_rivals import BODY, OUTER
-from payloads import State, forensics, stork
+from payloads import State, columns, forensics, stork
 from payloads.capture.format import frame_line, header_line
 from payloads.capture.frames import Frame
-from payloads.crypto import recover_many_by
+from payloads.crypto import recover, recover_many_by
 
-ROUNDS = 3
+ROUNDS = 4
 _BEGAN = 1_700_000_000 * 10**9
 
 
@@ -144,20 +151,75 @@ def row(what: str, count: int, first: Callable[[], None], second: Callable[[], N
     print(f"| {what} | {script:.1f} | {ours:.1f} | {script / ours:.1f} |", flush=True)
 
 
+def recoveries(path: Path) -> float:
+    """The least µs a frame of the recoveries alone, one after the other by libsecp256k1."""
+    batch = columns.recover([bytes.fromhex(raw[2:]) for raw in payloads_in(path)], workers=1)
+    words = [batch[name].to_pylist() for name in ("digest", "r", "s", "v")]
+    frames = len(set(batch["row"].to_pylist()))
+    best = float("inf")
+    for _ in range(ROUNDS):
+        begun = process_time()
+        for digest, r, s, v in zip(*words, strict=True):
+            recover(digest, r, s, v % 27)
+        best = min(best, process_time() - begun)
+    return best * 1e6 / frames
+
+
+def payloads_in(path: Path, most: int = 500) -> Iterator[str]:
+    for _, (_, message) in zip(range(most), messages(path), strict=False):
+        yield message["p"] if "p" in message else message["report"]["fullReport"]
+
+
 def on_two_cores(path: Path, folder: Path, count: int) -> None:
     """The time of one process and of two; only of use where two cores have nothing else to do."""
+    watch = Watch()
+    if not watch.free:
+        print(f"\none process against two: {BUSY} ({watch.said})", flush=True)
+        return
     took = []
     for jobs in (1, 2):
         begun = time.perf_counter()
         out = Path(tempfile.mkdtemp(dir=folder))
         forensics.scan(path, out=out, jobs=jobs, part_bytes=8 * 2**20)
         took.append(time.perf_counter() - begun)
-    load = os.getloadavg()[0]
+    watch.look()
+    said = f"{took[0] / took[1]:.2f} times" if watch.free else BUSY
     print(f"\n{count:,} frames, recovered: {took[0]:.1f} s in one process, {took[1]:.1f} s in two: "
-          f"{took[0] / took[1]:.2f} times (load {load:.1f} before the end)")  # fmt: skip
+          f"{said} ({watch.said})", flush=True)  # fmt: skip
 
 
-def main(count: int) -> None:
+def peak(path: Path, folder: Path) -> int:
+    """The megabytes that a process has at most while it scans."""
+    code = (
+        "import sys; from payloads import forensics; "
+        "forensics.scan(sys.argv[1], out=sys.argv[2], jobs=1, recovers=False); "
+        "print(next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])"
+    )
+    out = tempfile.mkdtemp(dir=folder)
+    command = [sys.executable, "-c", code, str(path), out]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    shutil.rmtree(out)
+    return int(done.stdout) // 1024
+
+
+def memory(folder: Path) -> None:
+    """Peaks at a whole part, and at a hundred times that. Files that are so large take a minute."""
+    found = []
+    one = chainlink(folder / "one.jsonl", 14_500).read_bytes()
+    head, frames = one[: one.index(b"\n") + 1], one[one.index(b"\n") + 1 :]
+    for times in (1, 100):
+        path = folder / "times.jsonl"
+        with path.open("wb") as stream:
+            stream.write(head)
+            for _ in range(times):
+                stream.write(frames)
+        found.append(f"{peak(path, folder)} MB for {path.stat().st_size / 1e6:,.0f} MB")
+        path.unlink()
+    print("peak memory: " + ", ".join(found), flush=True)
+
+
+def measure(count: int) -> None:
+    """The table, by what this process can import."""
     print(f"signers by {recover_many_by()}; {count:,} frames\n")
     print("| µs of a core a frame | script | scan | times |\n|---|---:|---:|---:|")
     trusted = State.from_dict({"contract": "stork-fast-1.0.0", "signer": SIGNER.address, "now": 1})
@@ -166,18 +228,34 @@ def main(count: int) -> None:
         folder = Path(scratch)
         table = folder / "script.csv"
         forensics.scan(stork_updates(folder / "warm", 100, 1), out=folder / "warmed", jobs=1)
-        for what, make, script, states in (
-            ("Chainlink", chainlink, script_chainlink, state()),
-            ("Stork, 1 asset", partial(stork_updates, assets=1), script_stork, trusted),
-            ("Stork, 20 assets", partial(stork_updates, assets=20), script_stork, trusted),
+        # About as many bytes of each.
+        for what, make, script, states, times in (
+            ("Chainlink", chainlink, script_chainlink, state(), 1),
+            ("Stork, 1 asset", partial(stork_updates, assets=1), script_stork, trusted, 4),
+            ("Stork, 20 assets", partial(stork_updates, assets=20), script_stork, trusted, 2),
         ):
             many, some = folder / f"{what}.jsonl", folder / f"{what} few.jsonl"
-            make(many, count)
+            total = count * times
+            make(many, total)
             make(some, few)
-            row(what, count, partial(script, many, table, False), partial(scan, many, folder, None))
+            row(what, total, partial(script, many, table, False), partial(scan, many, folder, None))
             row(f"{what}, verified", few, partial(script, some, table, True),
                 partial(scan, some, folder, states))  # fmt: skip
+            print(f"| {what}, the recoveries alone | | {recoveries(some):.1f} | |", flush=True)
         on_two_cores(folder / "Chainlink few.jsonl", folder, few)
+
+
+def main(count: int) -> None:
+    # Each way in a process of its own: what was imported once stays.
+    ways = ["sys.modules['payloads_simd'] = None"]
+    if find_spec("payloads_simd") is not None:
+        ways.insert(0, "pass")
+    for way in ways:
+        code = f"import sys; {way}; from benchmarks.scan import measure; measure({count})"
+        subprocess.run([sys.executable, "-c", code], check=True)
+        print(f"(a load of {os.getloadavg()[0]:.0f})\n", flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        memory(Path(scratch))
 
 
 if __name__ == "__main__":

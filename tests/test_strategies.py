@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -49,6 +50,7 @@ from payloads.strategies.real import real_payloads
 from payloads.strategies.submissions import choices_for, weighted
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from payloads.verdicts.state import State
+from payloads.verdicts.verdict import Verdict
 from tests import corpus
 
 ALL_GENERATIONS = (*GENERATIONS, STORK, STORK_MULTISIGNER)
@@ -236,6 +238,14 @@ NO_STATE: Any = 3
         (lambda: full_reports(network=NO_NETWORK), "full_reports: network="),
         (lambda: full_reports(report=NO_STATE), "full_reports: report=3"),
         (lambda: full_reports(min_signatures=2, max_signatures=1), "max_signatures=1"),
+        (lambda: full_reports(max_signatures=-1), "full_reports: max_signatures=-1"),
+        (lambda: full_reports(schema=[]), "full_reports: schema=[]"),
+        (lambda: feed_ids(schema=[]), "feed_ids: schema=[]"),
+        (lambda: stork_updates(assets=NO_STATE), "stork_updates: assets=3"),
+        (lambda: stork_updates(assets=[1]), "stork_updates: assets=[1]"),
+        (lambda: submissions(only=[]), "submissions: only=[]"),
+        (lambda: submissions(only=NO_STATE), "submissions: only=3"),
+        (lambda: submissions(only="expired"), "submissions: only='expired'"),
         (lambda: stork_updates(layout="flat"), "stork_updates: layout='flat'"),
         (lambda: stork_updates(min_assets=-1), "stork_updates: min_assets=-1"),
         (lambda: stork_updates(timestamp_ns=2**64), "stork_updates: timestamp_ns="),
@@ -258,6 +268,13 @@ def test_a_wrong_argument_is_named(make: Any, words: str) -> None:
 
 
 # --- shrinking ------------------------------------------------------------------------------------
+
+
+def test_only_an_upper_bound_of_signatures_is_one() -> None:
+    for one in batch(
+        full_reports(network=InsecureTestNetwork(), schema="v3", max_signatures=1), 1, 60
+    ):
+        assert len(one.rs) <= 1
 
 
 def test_a_planted_decoder_bug_shrinks_to_one_signature_and_minimal_fields() -> None:
@@ -301,6 +318,30 @@ def test_the_type_of_every_public_record_has_usable_values(kind: type) -> None:
         assert repr(value)
 
     run()
+
+
+PACKAGES = (
+    "payloads", "payloads.chainlink", "payloads.stork", "payloads.venues", "payloads.live",
+    "payloads.capture", "payloads.chain", "payloads.testing", "payloads.strategies",
+    "payloads.simulators",
+)  # fmt: skip
+
+
+def exported_records() -> list[type]:
+    """Every record that a package exports."""
+    modules = map(importlib.import_module, PACKAGES)
+    found = [getattr(module, name) for module in modules for name in module.__all__]
+    kinds = [one for one in found if isinstance(one, type) and issubclass(one, Record | Verdict)]
+    return list(dict.fromkeys(kinds))
+
+
+def test_the_type_of_every_record_that_a_package_exports_is_resolved() -> None:
+    kinds = exported_records()
+    assert len(kinds) > 60
+    for kind in kinds:
+        found: list[Any] = batch(st.from_type(kind), 1, 3)
+        assert found, kind
+        assert all(isinstance(one, kind) and repr(one) for one in found), kind
 
 
 def test_a_type_of_another_library_is_not_resolved_here() -> None:

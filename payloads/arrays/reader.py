@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from payloads.abi.fields import WORD
 from payloads.arrays.apart import Alike
-from payloads.arrays.records import Mask, Matrix
+from payloads.arrays.records import Mask, Matrix, packed
 from payloads.arrays.types import PLACE, table_schema
 
 # Facts that every system states in columns of its own. A column that is left out is null.
@@ -57,17 +59,33 @@ class Signed:
     """The signatures of rows with as many signatures each: `count`.
 
     `digests` has a word for each row, `rs` and `ss` a word and `vs` a byte for each signature.
-    `payloads` are the rows' bytes. `facts` is for the system that made this.
+    `payloads` are the rows' bytes, and `places` where `rs`, `ss` and `vs` begin in them. `facts` is
+    for the system that made this.
     """
 
     rows: NDArray[np.int64]
     count: int
     digests: Matrix
-    rs: Matrix
-    ss: Matrix
-    vs: NDArray[np.uint8]
     payloads: Matrix
+    places: tuple[int, int, int]
     facts: Any = None
+
+    # They are copied when they are asked for: a digest wants none of them.
+
+    @cached_property
+    def rs(self) -> Matrix:
+        return self._column(self.places[0], WORD)
+
+    @cached_property
+    def ss(self) -> Matrix:
+        return self._column(self.places[1], WORD)
+
+    @cached_property
+    def vs(self) -> NDArray[np.uint8]:
+        return self._column(self.places[2], 1).reshape(-1)
+
+    def _column(self, at: int, size: int) -> Matrix:
+        return packed(self.payloads[:, at : at + size * self.count]).reshape(-1, size)
 
 
 @dataclass(frozen=True, eq=False)

@@ -455,12 +455,8 @@ def _signed(envelope: Envelope) -> Signed:
     matrix, count = envelope.matrix, envelope.count
     hashes = _hashes(matrix[:, _BLOB : _BLOB + envelope.blob])
     digests = _hashes(np.hstack([hashes, matrix[:, :_CONTEXT]]))
-    rs, ss = (
-        np.ascontiguousarray(matrix[:, first : first + WORD * count]).reshape(-1, WORD)
-        for first in (envelope.first_r, envelope.first_s)
-    )
-    vs = np.ascontiguousarray(matrix[:, _VS : _VS + count]).reshape(-1)
-    return Signed(envelope.rows, count, digests, rs, ss, vs, matrix, envelope)
+    places = (envelope.first_r, envelope.first_s, _VS)
+    return Signed(envelope.rows, count, digests, matrix, places, envelope)
 
 
 def _hashes(matrix: Matrix) -> Matrix:

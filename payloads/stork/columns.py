@@ -303,9 +303,7 @@ def signed(matrix: Matrix, decodes: bool) -> Iterator[Signed]:
         part = matrix if len(rows) == len(matrix) else matrix[rows]
         digests = keccak_many(part[:, BODY:].tobytes(), part.shape[1] - BODY)
         words = np.frombuffer(digests, np.uint8).reshape(-1, 32)
-        rs, ss = (np.ascontiguousarray(part[:, at : at + 32]) for at in (0, 32))
-        vs = np.ascontiguousarray(part[:, 64])
-        yield Signed(rows, 1, words, rs, ss, vs, part)
+        yield Signed(rows, 1, words, part, (0, 32, 64))
 
 
 def signers(raw: bytes) -> list[bytes | None] | None:

@@ -23,6 +23,16 @@ def check_choice(function: str, name: str, found: Any, known: Collection[str]) -
         raise wrong(function, name, found, "one of " + ", ".join(known))
 
 
+def check_names(function: str, name: str, found: Any, known: Collection[str]) -> None:
+    """Raise `InvalidArgument` unless the argument is None or a list of some of these words."""
+    if found is None:
+        return
+    if not isinstance(found, list | tuple | set | frozenset):
+        raise wrong(function, name, found, "a list of names")
+    for each in sorted(found, key=str):
+        check_choice(function, name, each if isinstance(each, str) else str(each), known)
+
+
 def check_type(function: str, name: str, found: Any, *kinds: type) -> None:
     """Raise `InvalidArgument` unless the argument is None or of one of these types."""
     if found is not None and not isinstance(found, kinds):

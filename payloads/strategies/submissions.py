@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from payloads.strategies.arguments import check_type, wrong
+from payloads.strategies.arguments import check_names, check_type, wrong
 from payloads.strategies.calls import choice
 from payloads.strategies.states import generations_for
 from payloads.strategies.systems import Network, system_of, trusts
@@ -82,9 +82,9 @@ def _strategy(
         network = _check_state(function, state, network)
     choices = choices_for(state, generations)
     known = {name for name, _ in choices if not always or name != NONE}
-    for name in sorted(only or ()):
-        if name not in known:
-            raise wrong(function, "only", name, "labels among " + ", ".join(sorted(known)))
+    check_names(function, "only", only, sorted(known))
+    if only is not None and not only:
+        raise wrong(function, "only", only, "at least one label")
     chosen = [one for one in choices if one[0] in (known if only is None else only)]
     return _submissions(state, network, st.sampled_from(weighted(chosen)))
 

@@ -85,13 +85,12 @@ class Shaped:
 
 def joined(found: Sequence[Shaped]) -> Shaped:
     """Lines of one shape in several blocks; their places are in their blocks."""
-    rows, at, payloads = (
-        np.concatenate([getattr(each, name) for each in found])
-        for name in ("rows", "at", "payloads")
-    )
-    first = found[0]
-    claims = {name: np.concatenate([each.claims[name] for each in found]) for name in first.claims}
-    return Shaped(first.shape, rows, at, payloads, claims)
+    rows, at = (np.concatenate([getattr(each, name) for each in found]) for name in ("rows", "at"))
+    shape = found[0].shape
+    payloads = memory(np.uint8, len(rows), found[0].payloads.shape[1])
+    np.concatenate([each.payloads for each in found], out=payloads)
+    claims = {name: np.concatenate([each.claims[name] for each in found]) for name in shape.claims}
+    return Shaped(shape, rows, at, payloads, claims)
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,8 @@ def schemas_of(function: str, schema: SchemaLike | Sequence[SchemaLike] | None) 
     if schema is None:
         return list(SCHEMAS.values())
     named = schema if isinstance(schema, list | tuple) else [schema]
+    if not named:
+        raise wrong(function, "schema", schema, "at least one schema")
     return [_schema_of(function, one) for one in named]
 
 

@@ -78,7 +78,7 @@ def full_reports(
     schema: SchemaLike | Sequence[SchemaLike] | None = None,
     report: Report | st.SearchStrategy[Report] | None = None,
     min_signatures: int | None = None,
-    max_signatures: int = 31,
+    max_signatures: int | None = None,
 ) -> st.SearchStrategy[FullReport]:
     """Payloads that f + 1 oracles of a network signed, or as many as `min_signatures` and
     `max_signatures` say: for a decoder, which asks for no quorum.
@@ -87,10 +87,12 @@ def full_reports(
     that is signed, or a strategy for it.
     """
     counts = None
-    if min_signatures is not None:
-        check_range("full_reports", "min_signatures", min_signatures, 0, 31)
-        check_range("full_reports", "max_signatures", max_signatures, min_signatures, 31)
-        counts = (min_signatures, max_signatures)
+    if min_signatures is not None or max_signatures is not None:
+        low = 0 if min_signatures is None else min_signatures
+        high = 31 if max_signatures is None else max_signatures
+        check_range("full_reports", "min_signatures", low, 0, 31)
+        check_range("full_reports", "max_signatures", high, low, 31)
+        counts = (low, high)
     check_type("full_reports", "network", network, InsecureTestNetwork)
     if report is not None and schema is not None:
         raise wrong("full_reports", "schema", schema, "none, because the report is given")

@@ -11,7 +11,7 @@ from typing import Any
 
 from payloads import simulators
 from payloads.errors import Misuse
-from payloads.strategies.arguments import check_choice, wrong
+from payloads.strategies.arguments import check_choice, check_names, wrong
 from payloads.strategies.machines.connection import CHECKS, ConnectionMachine
 from payloads.strategies.machines.group import GroupMachine, venues_with_groups
 
@@ -34,10 +34,7 @@ def connection_machine(
     check_choice(name, "venue", venue, simulators.names())
     if venue is None:
         raise wrong(name, "venue", venue, "one of " + ", ".join(simulators.names()))
-    if isinstance(checks, str):
-        raise wrong(name, "checks", checks, "a list of names")
-    for check in checks:
-        check_choice(name, "checks", check, tuple(CHECKS))
+    check_names(name, "checks", checks, tuple(CHECKS))
     if not isinstance(group, bool):
         raise wrong(name, "group", group, "True or False")
     if group and venue not in venues_with_groups():

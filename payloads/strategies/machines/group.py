@@ -127,7 +127,7 @@ class GroupMachine(ConnectionMachine):
     # --- what is owed -----------------------------------------------------------------------------
 
     def _send(self, times: int) -> None:
-        """Everyone gets these messages, so they are owed, even if all connections are gone."""
+        """All connections get these messages, so they are owed, even if all of them are gone."""
         before, ever_open = len(self.world.made), "opened" in self._words.values()
         super()._send(times)
         if ever_open or self.world.open:

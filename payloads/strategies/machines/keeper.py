@@ -25,7 +25,7 @@ from payloads.abi.fields import Record
 from payloads.errors import PayloadError, shown
 from payloads.inputs import to_bytes
 from payloads.judging import judge
-from payloads.strategies.arguments import check_choice, check_range, wrong
+from payloads.strategies.arguments import check_names, check_range, wrong
 from payloads.strategies.calls import NUMBER
 from payloads.strategies.machines.world import (
     TERMS,
@@ -308,10 +308,7 @@ def keeper_machine(
     check_range(name, "max_fee", max_fee, 0, 2**128)
     check_range(name, "min_block", min_block, 0, _MAX_BLOCK)
     check_range(name, "max_block", max_block, min_block, _MAX_BLOCK)
-    if isinstance(checks, str):
-        raise wrong(name, "checks", checks, "a list of names")
-    for check in checks:
-        check_choice(name, "checks", check, tuple(CHECKS))
+    check_names(name, "checks", checks, tuple(CHECKS))
     members = {
         "make_keeper": None if keeper is None else staticmethod(keeper),
         "generations": generations_for(name, network, generation),

@@ -92,6 +92,9 @@ def stork_updates(
     check_range("stork_updates", "max_assets", max_assets, min_assets, 65_535)
     given = fixed.pop("assets", None)
     if given is not None and not isinstance(given, st.SearchStrategy):
+        is_list = isinstance(given, list | tuple)
+        if not is_list or not all(isinstance(each, Asset) for each in given):
+            raise wrong("stork_updates", "assets", given, "a list of Asset, or a strategy for it")
         given = st.just(tuple(given))
     try:
         head = values_of_table(BODIES[PLAIN], **fixed)
