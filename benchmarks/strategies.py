@@ -37,6 +37,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "consumer_calldata": strategies.consumer_calldata(),
     **{f"frames({venue})": strategies.frames(venue=venue) for venue in FRAMES},
     "rest_replies": strategies.rest_replies(),
+    "rest_replies(damaged)": strategies.rest_replies(damaged=True),
     "captures": strategies.captures(),
 }
 

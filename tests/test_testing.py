@@ -113,6 +113,28 @@ def test_damage_that_cannot_be_shown_is_refused_in_words() -> None:
             damaged(payload, name, **options)
 
 
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("by", {"by": "me"}), ("at", {"at": -1}), ("amount", {"amount": "5"}),
+        ("now", {"now": 1.5}), ("damage", {"damage": 3}), ("payload", {"payload": 3}),
+        ("payload", {"payload": UPDATE}),
+    ],
+)  # fmt: skip
+def test_a_wrong_argument_of_damaged_is_named(field: str, given: dict[str, Any]) -> None:
+    good: dict[str, Any] = {"payload": PAYLOAD, "damage": "bit-flip", "by": NETWORK}
+    with pytest.raises(Misuse) as caught:
+        damaged(**good | given)
+    assert caught.value.field == field
+
+
+def test_a_payload_may_be_damaged_as_bytes() -> None:
+    made = damaged(bytes(PAYLOAD.raw), "bit-flip", by=NETWORK)
+    assert made == damaged(PAYLOAD, "bit-flip", by=NETWORK)
+    raw = UPDATE.encode()
+    assert damaged(raw.hex(), "none", by=SIGNER).payload == raw
+
+
 # --- wrappings and costs --------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from payloads import chainlink, stork
 from payloads.errors import Misuse, shown
+from payloads.recognise import decode
 from payloads.stork.calldata import DESERIALIZE
 from payloads.testing.chainlink.damage import LABELS as CHAINLINK_LABELS
 from payloads.testing.chainlink.draft import ChainlinkDraft, claimed
@@ -38,13 +39,23 @@ def damaged(
 ) -> Submission:
     """The call that brings a payload, damaged, to a contract; with the verdict that it must get.
 
-    The payload is one that `by` signed. `damage` is a label (`payloads.strategies.labels_of` lists
-    them, docs/fuzzing.md has their table); `at` and `amount` say where and how much, as each label
-    reads them. The state is one that accepts the payload: by default one with fees and an access
-    list. `now` is the block's time, by default the payload's own.
+    The payload is one that `by` signed, decoded or as bytes. `damage` is a label
+    (`payloads.strategies.labels_of` lists them, docs/fuzzing.md has their table); `at` and `amount`
+    say where and how much, as each label reads them. The state is one that accepts the payload: by
+    default one with fees and an access list. `now` is the block's time, by default the payload's
+    own.
     """
-    labels, make, states = _REPORTS if isinstance(by, InsecureTestNetwork) else _UPDATES
-    if damage not in labels.known:
+    signs = isinstance(by, InsecureTestNetwork)
+    if not signs and not isinstance(by, InsecureTestStorkSigner):
+        expected = "an InsecureTestNetwork or InsecureTestStorkSigner"
+        raise Misuse("signs nothing", field="by", expected=expected, found=type(by).__name__)
+    for name, value in (("at", at), ("amount", amount), ("now", 0 if now is None else now)):
+        if type(value) is not int or value < 0:
+            raise Misuse("no such number", field=name, expected="an integer from 0",
+                         found=shown(value))  # fmt: skip
+    labels, make, states = _REPORTS if signs else _UPDATES
+    payload = _payload(payload, "report_blob" if signs else "signed_bytes")
+    if not isinstance(damage, str) or damage not in labels.known:
         expected = "one of " + ", ".join(labels.known)
         raise Misuse("no such damage", field="damage", expected=expected, found=shown(damage))
     label = labels.known[damage]
@@ -63,6 +74,17 @@ def damaged(
                      found=state.described())  # fmt: skip
     draft = make(payload, by, state, now, pay, function)
     return finished(draft, label, Damage(damage, at, amount))
+
+
+def _payload(given: Any, part: str) -> Any:
+    """The payload, decoded; `part` is what a payload that `by` may have signed has."""
+    found = given
+    if isinstance(given, bytes | bytearray | memoryview | str | dict):
+        found = decode(given).value
+    if not hasattr(found, part):
+        raise Misuse("not a payload that it signed", field="payload", expected="one of by's system",
+                     found=type(found).__name__)  # fmt: skip
+    return found
 
 
 # --- reports --------------------------------------------------------------------------------------
