@@ -46,7 +46,7 @@ test: $(STAMP)-test ## Run the tests (Python alone; under four minutes on two co
 	@echo "Not covered: the contracts themselves (make test-onchain), vendors' clients (make test-interop)." >&2
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-test-onchain: $(STAMP)-onchain ## Compare with solc and the real contracts in an EVM (wants Node.js)
+test-onchain: $(STAMP)-test-onchain ## Compare with solc and the real contracts in an EVM (wants Node.js)
 	@$(BIN)/python -m tests.onchain.build >/dev/null && $(BIN)/python -m tests.onchain.rpcnode
 	@PAYLOADS_ONCHAIN=1 $(BIN)/python -m pytest -q -n auto --dist loadfile tests/onchain
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from payloads.simulators.base import Simulator
     from payloads.testing.clock import ClockNode, SettableClock
     from payloads.testing.networks import InsecureTestNetwork, InsecureTestStorkSigner
+    from payloads.testing.onchain.building import Artifact
+    from payloads.testing.onchain.contract import DeployedContract
     from payloads.verdicts.state import State
 
 SEED = "payloads_seed"
@@ -81,7 +83,7 @@ def stork_signer(payloads_seed: str) -> InsecureTestStorkSigner:
 
 @pytest.fixture
 def clock() -> SettableClock:
-    """The time of `chain_state`, `simulator` and `chain_node`: set it, and all of them move."""
+    """The time of `chain_state`, `simulator`, `chain_node` and `onchain`: set it, and all move."""
     from payloads.testing.clock import SettableClock
 
     return SettableClock()
@@ -165,6 +167,41 @@ def capture_file(tmp_path: Path, clock: SettableClock) -> Callable[..., Path]:
         return written[-1]
 
     return write
+
+
+@pytest.fixture(scope="session")
+def onchain_artifacts() -> dict[str, Artifact]:
+    """The contracts of `onchain` by name, compiled; fetched and compiled once for a user's machine.
+
+    The test is skipped where pyrevm, Node.js or npm is missing.
+    """
+    from payloads.testing.onchain.building import BuildError, MissingTool, artifacts
+    from payloads.testing.onchain.contract import check_installed
+
+    try:
+        check_installed()
+        return artifacts()
+    except MissingTool as missing:
+        pytest.skip(f"onchain: {missing}")
+    except BuildError as error:
+        pytest.fail(f"onchain: {error}", pytrace=False)
+
+
+@pytest.fixture
+def onchain(
+    onchain_artifacts: dict[str, Artifact], clock: SettableClock
+) -> Callable[[State], DeployedContract]:
+    """A function that sets up a state's contract in an EVM: `contract = onchain(chain_state)`.
+
+    Chainlink's contracts are the published ones, and Stork's are models. Calls are made at the time
+    of `clock`.
+    """
+    from payloads.testing.onchain.contract import deployed
+
+    def deploy(state: State) -> DeployedContract:
+        return deployed(state, clock=clock, compiled=onchain_artifacts)
+
+    return deploy
 
 
 def _marked(request: pytest.FixtureRequest, name: str) -> tuple[tuple[Any, ...], dict[str, Any]]:

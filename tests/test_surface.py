@@ -119,7 +119,8 @@ EXPORTS: dict[str, set[str]] = {
         *("stork_updates", "submissions"),
     },
     "payloads.testing": {
-        *("LINK", "NATIVE", "SUBSCRIBER", "ClockNode", "Cost", "InsecureTestNetwork"),
+        *("LINK", "NATIVE", "SUBSCRIBER", "CallOutcome", "ClockNode", "Cost"),
+        *("DeployedContract", "InsecureTestNetwork", "deployed"),
         *("InsecureTestStorkSigner", "SettableClock", "Submission", "Wrapped", "cost", "damaged"),
         *("signed_insecurely", "wrapped"),
     },

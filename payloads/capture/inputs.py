@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from itertools import chain, groupby, islice
 from pathlib import Path
+from threading import get_ident
 from typing import IO, Any, cast
 
 from msgspec.structs import replace
@@ -132,7 +133,8 @@ class Input:
             return
         try:
             with self._opened() as content:
-                yield from any_file.records_of(self.kind, content.pieces, self.options)
+                options = replace(self.options, waiting=self._waiting)
+                yield from any_file.records_of(self.kind, content.pieces, options)
                 if (grew := content.stream.grew()) is not None:
                     yield Placed("the end", BrokenLine(0, grew))
         except Malformed as error:
@@ -234,12 +236,14 @@ class _Content:
 class _Stream:
     """Bytes of a file up to the size that it had, or of a pipe as they come.
 
-    A read returns what there is. `waiting` is called before a read that may have to wait.
+    A read returns what there is. `waiting` is called before a read that may have to wait, but not
+    in a thread that feeds another program: what it does is for the thread that opened the stream.
     """
 
     def __init__(self, raw: Any, size: int | None, waiting: Waiting | None) -> None:
         self._raw, self._size, self._waiting = raw, size, waiting
         self._read = getattr(raw, "read1", raw.read)
+        self._thread = get_ident()
         self._left, self._at, self._taken = b"", 0, 0
 
     def read(self, size: int) -> bytes:
@@ -249,7 +253,7 @@ class _Stream:
         return self._left[self._at - size : self._at]
 
     def _more(self) -> bytes:
-        if self._waiting is not None:
+        if self._waiting is not None and get_ident() == self._thread:
             self._waiting()  # its errors are those of the output
         most = _READ if self._size is None else min(_READ, self._size - self._taken)
         try:

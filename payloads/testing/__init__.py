@@ -9,6 +9,7 @@ worth anything. They exist for tests, simulators and strategies; they cannot hol
     wrapped(payload)                             # its frame, REST reply and calldata
     cost(payload, state)                         # fee, value and gas of the call
     damaged(payload, "bit-flip", by=network)     # the same call, broken, and its verdict
+    deployed(state).verify(payload)              # the real contracts' answer, in an EVM
 
 `InsecureTestStorkSigner` does the same for Stork Fast. A `SettableClock` is the time of states,
 simulators and the guard. Nothing here needs Hypothesis: `payloads.strategies` draws such values.
@@ -32,13 +33,14 @@ if TYPE_CHECKING:
         InsecureTestStorkSigner,
         signed_insecurely,
     )
+    from payloads.testing.onchain.contract import CallOutcome, DeployedContract, deployed
     from payloads.testing.submission import Submission
     from payloads.testing.wrapping import Wrapped, wrapped
 
 __all__ = [
-    "LINK", "NATIVE", "SUBSCRIBER", "ClockNode", "Cost", "InsecureTestNetwork",
-    "InsecureTestStorkSigner", "SettableClock", "Submission", "Wrapped", "cost", "damaged",
-    "signed_insecurely", "wrapped",
+    "LINK", "NATIVE", "SUBSCRIBER", "CallOutcome", "ClockNode", "Cost", "DeployedContract",
+    "InsecureTestNetwork", "InsecureTestStorkSigner", "SettableClock", "Submission", "Wrapped",
+    "cost", "damaged", "deployed", "signed_insecurely", "wrapped",
 ]  # fmt: skip
 
 _MODULES = {
@@ -47,6 +49,7 @@ _MODULES = {
     **dict.fromkeys(("Cost", "cost"), "costs"),
     **dict.fromkeys(("LINK", "NATIVE", "SUBSCRIBER", "InsecureTestNetwork"), "networks"),
     **dict.fromkeys(("InsecureTestStorkSigner", "signed_insecurely"), "networks"),
+    **dict.fromkeys(("CallOutcome", "DeployedContract", "deployed"), "onchain.contract"),
     **dict.fromkeys(("Wrapped", "wrapped"), "wrapping"),
     "Submission": "submission",
 }

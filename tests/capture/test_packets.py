@@ -9,6 +9,7 @@ import shutil
 import ssl
 from contextlib import suppress
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import pytest
@@ -225,3 +226,18 @@ def test_what_tshark_prints_may_be_anything(tmp_path: Path) -> None:
     )
     (incident,) = _Conversations(ReadOptions()).packet(odd)
     assert isinstance(incident, Incident)
+
+
+@wants_tshark
+def test_what_is_done_while_waiting_is_done_in_the_readers_thread(tmp_path: Path) -> None:
+    """Another thread feeds tshark; printing in it would mix up the order of results."""
+    packets = Packets(AT)
+    tcp = opened(packets)
+    for _ in range(40):
+        tcp.send(False, websocket(1, b"x" * 8_000))
+    path = tmp_path / "x.pcapng"
+    path.write_bytes(packets.content)
+    threads: set[int] = set()
+    (each,) = open_inputs([path], waiting=lambda: threads.add(get_ident()))
+    assert sum(isinstance(placed.record, Frame) for placed in each.records()) == 40
+    assert threads == {get_ident()}

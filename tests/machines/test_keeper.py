@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec.structs
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.errors import InvalidArgument
@@ -54,12 +55,16 @@ class Careful:
         self.bug, self.sent = bug, set[bytes]()
         self.values: dict[Any, int] = {}
         self.first: Arrival | None = None
+        # Whether access was ever refused.
+        self.gone = False
 
     def __call__(self, arrival: Arrival) -> dict[str, Any] | None:
         self.first = self.first or arrival
         state, now = arrival.state, arrival.now
         if self.bug == "a stale state":
             state = self.first.state
+        if self.bug == "ignores the access list":
+            state = msgspec.structs.replace(state, access_controller=None)
         if self.bug == "ignores the clock":
             now = self.first.now
         try:
@@ -81,7 +86,8 @@ class Careful:
             passes = all(verdict.revert_data is None for verdict in verdicts)
         else:
             passes = all(verdicts)
-        if not passes:
+        self.gone |= any(verdict.error == "AccessForbidden" for verdict in verdicts)
+        if not passes or (self.gone and self.bug == "does not come back"):
             return None
         self.take(arrival, early=False)
         if self.bug != "forgets":
@@ -144,6 +150,21 @@ def test_our_guard_is_a_careful_keeper(generation: str) -> None:
     run(keeper_machine(Guarded, generation=generation), settings(HOW, max_examples=6))
 
 
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_the_guard_knows_who_may_call(generation: str) -> None:
+    """The same good report while access is granted and withdrawn; the machine agrees each time."""
+    machine = keeper_machine(Guarded, generation=generation)()
+    machine.begin(generation, "plain")
+    sent = []
+    for access in ("open", "withdrawn", "granted", "withdrawn", "open"):
+        machine.change_access(access)
+        machine.publish(feed=0, price=1, fee=1, lifetime=3600, late=False, block=1)
+        verdict = judge(machine.arrivals[-1].transaction()["data"], machine.world.state, value=1)
+        assert (verdict.error == "AccessForbidden") is (access == "withdrawn")
+        sent.append(len(machine.submitted))
+    assert sent == [1, 1, 2, 2, 3]
+
+
 def test_a_keeper_without_a_bug_passes() -> None:
     run(keeper_machine(Careful), settings(HOW, max_examples=12))
 
@@ -166,6 +187,9 @@ def test_a_keeper_without_a_bug_passes() -> None:
         ("takes refused values", "v0.5.0", "refused-values"),
         ("takes refused values", STORK, "refused-values"),
         ("is asleep", "v0.3.0", "missed"),
+        ("ignores the access list", "v0.3.0", "reverts"),
+        ("ignores the access list", "v0.4.0", "reverts"),
+        ("does not come back", "v0.5.1", "missed"),
     ],
 )
 def test_a_planted_bug_is_found(bug: str, generation: str, check: str) -> None:
@@ -220,7 +244,7 @@ def test_a_keeper_may_make_its_own_calldata() -> None:
             taken = judge(call["data"], arrival.state, value=10**18, now=arrival.now)
             return call if taken else None
 
-    run(Own, settings(HOW, max_examples=5))
+    run(Own, settings(HOW, max_examples=20))
     assert max(seen) > 0
 
 

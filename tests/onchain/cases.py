@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from payloads.crypto import CURVE_ORDER, address_of, sign
 from payloads.errors import elide
+from payloads.testing.onchain.encoding import keccak256, selector
 from tests.onchain.mutate import mutate, mutate_calldata
 from tests.onchain.oracle import (
     STORK_DESERIALIZE,
@@ -24,8 +25,6 @@ from tests.onchain.oracle import (
     VERIFY_BULK,
     VERIFY_BULK_VIEW,
     VERIFY_VIEW,
-    keccak256,
-    selector,
 )
 
 NOW: Final = 1_700_000_000

@@ -14,8 +14,9 @@ from hexbytes import HexBytes
 
 from payloads.chainlink.schemas import ReportV3
 from payloads.testing import InsecureTestNetwork
+from payloads.testing.onchain.encoding import calldata
 from tests.onchain.build import ensure_artifacts
-from tests.onchain.rpcnode import HardhatNode, calldata
+from tests.onchain.rpcnode import HardhatNode
 
 NOWHERE: Final = "0x" + "00" * 20
 LINK, NATIVE = "0x" + "1c" * 20, "0x" + "2d" * 20
@@ -125,7 +126,7 @@ def _fee_steps(deployment: Deployment) -> None:
 
 
 def _access_steps(deployment: Deployment, set_access: Callable[..., Any]) -> None:
-    book = deployment.node.deploy("Guestbook")
+    book = deployment.node.deploy("SimpleReadAccessController")
     set_access("setAccessController(address)", book)
     deployment.done("access controlled")
     deployment.node.send(book, "addAccess(address)", deployment.node.accounts[7])

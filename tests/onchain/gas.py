@@ -4,8 +4,7 @@
     python -m tests.onchain.gas --write    # and put it into payloads/chainlink/gas.py
 
 A whole transaction is measured: the 21,000 it begins with, its calldata, and every account and slot
-cold, as in a block of its own. pyrevm never ends a transaction, so the state that setting up leaves
-behind is copied into a fresh EVM first, where nothing has been touched. One fee was paid before, as
+cold, as in a block of its own. One fee was paid before, as
 a first one writes slots that are empty. 31 signers, a version 3 report of a new epoch, paid in
 LINK, in the native token as value, or wrapped. A fee manager that is paid in native pays the reward
 in LINK if it holds enough (`…_with_link`); if it does not, it notes a deficit. The tokens are our
@@ -14,18 +13,16 @@ stand-ins (`Token.sol`).
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Any, Final
 
-import pyrevm
 from eth_abi.abi import encode
 
 from payloads.crypto import sign
+from payloads.testing.onchain.encoding import keccak256, selector
 from tests.onchain.cases import DIGESTS, FULL, KEYS, LINK, NATIVE, NOW, SIGNERS, SUBSCRIBER, word
-from tests.onchain.evm import Chain
-from tests.onchain.oracle import VERIFY, keccak256, selector
+from tests.onchain.oracle import VERIFY
 from tests.onchain.worlds import RealChainlink
 
 MODULE: Final = Path(__file__).resolve().parents[2] / "payloads" / "chainlink" / "gas.py"
@@ -37,9 +34,6 @@ WAYS: Final = (
 )  # fmt: skip
 FEED: Final = b"\0\3" + b"\x5a" * 30
 FEE: Final = 10**15
-
-_ACCOUNT = re.compile(r"(0x[0-9a-f]{40}): Account \{.*?storage: \{(.*?)\}, status:", re.DOTALL)
-_SLOT = re.compile(r"(\d+): StorageSlot \{[^}]*present_value: (\d+)")
 
 
 def _world(generation: str, signatures: int, way: str) -> dict[str, Any]:
@@ -84,21 +78,6 @@ def _calldata(signatures: int, way: str, epoch: int) -> bytes:
     return selector(VERIFY) + encode(["bytes", "bytes"], [raw, parameter])
 
 
-def _cold(chain: Chain) -> pyrevm.EVM:
-    """The same accounts and storage, none of it touched."""
-    used = chain._evm
-    fresh = Chain(now=NOW)._evm
-    for address, info in used.journal_state.items():
-        fresh.insert_account_info(address, info)
-    for address, slots in _ACCOUNT.findall(used.journal_str):
-        for slot, value in _SLOT.findall(slots):
-            # Only into an account that is not loaded does a slot go without being touched.
-            before = fresh.snapshot()
-            fresh.insert_account_storage(address, int(slot), int(value))
-            fresh.revert(before)
-    return fresh
-
-
 def _give_link(built: RealChainlink) -> None:
     """LINK for the fee manager, so that it can pay rewards on."""
     holder = built.verifier if built.generation == "v0.4.0" else built.proxy
@@ -115,16 +94,16 @@ def measure(generation: str, signatures: int, way: str) -> int | None:
         way == "view" and generation != GENERATIONS[3]
     ):
         return None
-    built = RealChainlink(_world(generation, signatures, way))  # type: ignore[arg-type]
+    built = RealChainlink(_world(generation, signatures, way))
     if way.endswith(WITH_LINK):
         _give_link(built)
     value = FEE if way.startswith("native") else 0
     first, calldata = (_calldata(signatures, way, epoch) for epoch in (0x0123456701, 0x0123456801))
     built.chain.transact(built.proxy, first, sender=built.subscriber, value=value)
-    evm = _cold(built.chain)
-    evm.message_call(built.subscriber, built.proxy, calldata=calldata, value=value, gas=2**31)
-    assert evm.result is not None
-    return int(evm.result.gas_used)
+    cold = built.chain.untouched()
+    outcome = cold.call(built.proxy, calldata, sender=built.subscriber, value=value)
+    assert outcome.ok
+    return outcome.gas
 
 
 def table() -> dict[str, dict[str, dict[int, int]]]:

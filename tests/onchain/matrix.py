@@ -23,15 +23,16 @@ from payloads.chainlink.calldata import encode_calldata
 from payloads.stork import Asset
 from payloads.stork.calldata import DESERIALIZE, VERIFY
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
+from payloads.testing.onchain.encoding import calldata, keccak256
 from payloads.verdicts.state import State
 from payloads.verdicts.verdict import ContractRefusal
 from tests.onchain.deployed import LINK, NATIVE, NOWHERE, Deployment, proxy_and_verifier, report
-from tests.onchain.oracle import keccak256
-from tests.onchain.rpcnode import Failed, HardhatNode, calldata
+from tests.onchain.rpcnode import Failed, HardhatNode
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "keepers.md"
 BEGIN, END = "<!-- matrix: begin -->\n", "<!-- matrix: end -->\n"
 
+READ, WRITE = "SimpleReadAccessController", "SimpleWriteAccessController"
 NETWORK = InsecureTestNetwork("matrix", 7, 2)
 STRANGERS = InsecureTestNetwork("strangers", 7, 2)
 SIGNER, STRANGER = InsecureTestStorkSigner("matrix"), InsecureTestStorkSigner("stranger")
@@ -450,22 +451,26 @@ def _access(world: str) -> Iterator[Case]:
 
         return first
 
-    yield case("access by origin", lambda w: w.straight(w.good()), control("Guestbook"))
-    yield case("access by list, not listed", lambda w: w.straight(w.good()), control("Guestlist"))
+    yield case("access by origin", lambda w: w.straight(w.good()), control(READ))
+    yield case(
+        "access by list, not listed",
+        lambda w: w.straight(w.good()),
+        control(WRITE),
+    )
     yield case("access by list, listed", lambda w: w.straight(w.good()),
-               control("Guestlist", "keeper"))  # fmt: skip
+               control(WRITE, "keeper"))  # fmt: skip
     yield case("through a consumer, access by origin", lambda w: w.pull(w.good()),
-               control("Guestbook"))  # fmt: skip
+               control(READ))  # fmt: skip
     yield case("through a consumer, the keeper is listed", lambda w: w.pull(w.good()),
-               control("Guestlist", "keeper"))  # fmt: skip
+               control(WRITE, "keeper"))  # fmt: skip
     yield case("through a consumer that is listed", lambda w: w.pull(w.good()),
-               control("Guestbook", "consumer"))  # fmt: skip
+               control(READ, "consumer"))  # fmt: skip
     yield case("through a consumer that the state was fetched for", lambda w: w.pull(w.good()),
                lambda w: w.read(w.consumer))  # fmt: skip
     yield case("the same, access by origin", lambda w: w.pull(w.good()),
-               control("Guestbook", subscriber="consumer"))  # fmt: skip
+               control(READ, subscriber="consumer"))  # fmt: skip
     yield case("the same, listed", lambda w: w.pull(w.good()),
-               control("Guestbook", "consumer", subscriber="consumer"))  # fmt: skip
+               control(READ, "consumer", subscriber="consumer"))  # fmt: skip
 
 
 def _given_back(world: str) -> Iterator[Case]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from Crypto.Hash import keccak
-
+from payloads.testing.onchain.encoding import selector
+from payloads.testing.onchain.evm import Chain, Outcome
 from tests.onchain.build import ensure_artifacts
-from tests.onchain.evm import Chain, Outcome
 
 SCHEMAS: Final = (*(f"schema{number}" for number in range(1, 14)), "schemaHighFrequency")
 FUNCTIONS: Final = ("full", "pair", "quote", "head", "times", *SCHEMAS)
@@ -23,15 +22,6 @@ VERIFY_BULK_VIEW: Final = "verifyBulkView(bytes[])"
 FORWARD_BULK: Final = "forwardBulk(bytes[],bytes)"
 STORK_VERIFY: Final = "verifySignedECDSAPayload(bytes)"
 STORK_DESERIALIZE: Final = "verifyAndDeserializeSignedECDSAPayload(bytes)"
-
-
-def keccak256(data: bytes) -> bytes:
-    """pycryptodome's, on purpose not the library's own: the harness shares nothing with it."""
-    return keccak.new(digest_bits=256, data=data).digest()
-
-
-def selector(signature: str) -> bytes:
-    return keccak256(signature.encode())[:4]
 
 
 class DecoderOracle:

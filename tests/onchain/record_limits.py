@@ -18,9 +18,10 @@ from typing import Any
 from eth_abi.abi import encode
 
 from payloads import chainlink
+from payloads.testing.onchain.encoding import selector
+from payloads.testing.onchain.evm import Outcome
 from tests.onchain import rules
-from tests.onchain.evm import Outcome
-from tests.onchain.oracle import VERIFY, VERIFY_BULK, selector
+from tests.onchain.oracle import VERIFY, VERIFY_BULK
 from tests.onchain.worlds import RealChainlink
 from tests.test_limits import LINK, NATIVE, NETWORK, chainlink_state, full_report
 
@@ -60,7 +61,7 @@ def _world(contract: str, fees: bool) -> dict[str, Any]:
 
 
 def _calls(world: dict[str, Any]) -> Iterator[tuple[bytes, Outcome]]:
-    built, fees = RealChainlink(world), world["fee_manager"]  # type: ignore[arg-type]
+    built, fees = RealChainlink(world), world["fee_manager"]
     for token in (LINK, NATIVE) if fees else (None,):
         parameter = b"" if token is None else bytes(12) + bytes.fromhex(token[2:])
         for before in _before(world["contract"], bool(fees)):

@@ -22,16 +22,9 @@ from typing import Any, Final
 import msgspec
 from eth_abi.abi import decode, encode
 
-from tests.onchain.build import (
-    CACHE,
-    INSTALL,
-    INSTALL_SECONDS,
-    _require,
-    _run,
-    _say,
-    ensure_artifacts,
-)
-from tests.onchain.oracle import keccak256
+from payloads.testing.onchain.building import install
+from payloads.testing.onchain.encoding import calldata
+from tests.onchain.build import CACHE, ensure_artifacts
 
 HERE: Final = Path(__file__).resolve().parent / "node"
 STARTED_IN_SECONDS: Final = 60
@@ -42,15 +35,8 @@ _WORKER: Final = os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 def ensure_hardhat() -> Path:
     """The folder that Hardhat is installed in."""
-    folder, done = CACHE / "node", CACHE / "node" / "installed.json"
-    wanted = (HERE / "package.json").read_bytes()
-    if not done.exists() or done.read_bytes() != wanted:
-        _require("npm")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "package.json").write_bytes(wanted)
-        _say("installing a JSON-RPC node")
-        _run(INSTALL, cwd=folder, seconds=INSTALL_SECONDS)
-        done.write_bytes(wanted)
+    folder = CACHE / "node"
+    install(HERE / "package.json", folder)
     config, scratch = folder / "hardhat.config.cjs", folder / f"{_WORKER}.cjs"
     # Renamed into place: a node that starts for another worker never sees half of it.
     shutil.copy(HERE / config.name, scratch)
@@ -175,14 +161,6 @@ class HardhatNode:
 
     def place(self, address: str, runtime: str) -> None:
         self.ask("hardhat_setCode", address, "0x" + runtime)
-
-
-def calldata(signature: str, *args: object) -> bytes:
-    types = signature[signature.index("(") :]
-    encoded = encode([types], [args]) if args else b""
-    # encode() puts a dynamic tuple behind one offset; a call's arguments stand bare.
-    dynamic = "[]" in types or "bytes," in types or "bytes)" in types
-    return keccak256(signature.encode())[:4] + encoded[32 if dynamic else 0 :]
 
 
 def returned(types: list[str], data: bytes) -> Any:

@@ -5,6 +5,8 @@ Each generation is asked by accounts, and through a contract. The verdict is its
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from eth_abi.abi import encode
 
@@ -12,15 +14,16 @@ from payloads.chainlink.calldata import encode_calldata
 from payloads.chainlink.state import ChainlinkState
 from payloads.chainlink.verifier import judge_calldata
 from payloads.testing import InsecureTestNetwork
+from payloads.testing.onchain.encoding import selector
 from payloads.verdicts.state import State
 from tests.onchain.build import ensure_artifacts
 from tests.onchain.deployed import report
-from tests.onchain.oracle import selector
 from tests.onchain.worlds import RealChainlink, World
 
 pytestmark = pytest.mark.onchain
 
 NOW = 1_800_000_000
+READ, WRITE = "SimpleReadAccessController", "SimpleWriteAccessController"
 KEEPER, OTHER, OWNER = ("0x" + pair * 20 for pair in ("b1", "b2", "b3"))
 NETWORK = InsecureTestNetwork("access", 4, 1)
 PULL = "pull(bytes,bytes)"
@@ -35,11 +38,11 @@ def _world(generation: str) -> World:
     payload_feed = "0x" + report(NOW).feed_id.hex()
     if generation == "v0.3.0":
         config["feed_id"] = payload_feed
-    return World(contract=generation, now=NOW, subscriber=KEEPER, configs=[config])
+    return {"contract": generation, "now": NOW, "subscriber": KEEPER, "configs": [config]}
 
 
 @pytest.mark.parametrize("generation", ["v0.3.0", "v0.4.0", "v0.5.0", "v0.5.1"])
-@pytest.mark.parametrize("controller", ["Guestbook", "Guestlist"])
+@pytest.mark.parametrize("controller", [READ, WRITE])
 def test_the_sender_and_the_origin(generation: str, controller: str) -> None:
     world = _world(generation)
     real = RealChainlink(world)
@@ -60,11 +63,9 @@ def test_the_sender_and_the_origin(generation: str, controller: str) -> None:
         for enabled in (True, False):
             switch = "enable" if enabled else "disable"
             real.chain.transact(book, selector(f"{switch}AccessCheck()"))
-            access = {"allowed": list(listed) if enabled else None}
-            record = world | {
-                "access_controller": access | {"admits_origins": controller == "Guestbook"},
-            }
-            state = State.from_dict(dict(record))
+            access: dict[str, Any] = {"allowed": list(listed) if enabled else None}
+            access["admits_origins"] = controller == READ
+            state = State.from_dict({**world, "access_controller": access})
             assert isinstance(state, ChainlinkState)
             for sender, origin in ((KEEPER, KEEPER), (OTHER, OTHER), (consumer, KEEPER)):
                 to, data = (real.proxy, direct) if sender == origin else (consumer, through)
@@ -74,4 +75,4 @@ def test_the_sender_and_the_origin(generation: str, controller: str) -> None:
                 assert verdict.accepted is outcome.ok, (case, verdict.explanation)
                 assert outcome.ok or verdict.revert_data == outcome.data
                 seen.add((sender == origin, outcome.ok))
-    assert len(seen) == (4 if controller == "Guestlist" else 3)
+    assert len(seen) == (4 if controller == WRITE else 3)

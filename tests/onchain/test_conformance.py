@@ -13,11 +13,12 @@ import pytest
 from eth_abi.abi import encode
 
 from payloads.conformance import ACCEPTED, RETURNS_FALSE, REVERTS, Call, Case, corpus
+from payloads.testing.onchain.encoding import keccak256, selector
+from payloads.testing.onchain.evm import Chain, Outcome
 from tests.conformance.calldata import calldata
 from tests.conformance.configs import origin_values
 from tests.conformance.layouts import INFERRED, LAYOUTS
-from tests.onchain.evm import Chain, Outcome
-from tests.onchain.oracle import DecoderOracle, keccak256, selector
+from tests.onchain.oracle import DecoderOracle
 from tests.onchain.worlds import RealChainlink, StorkWorld
 
 pytestmark = pytest.mark.onchain
@@ -28,9 +29,7 @@ _ECRECOVER = "0x" + "00" * 19 + "01"
 
 @cache
 def _chainlink(state: str) -> RealChainlink:
-    # Late: a config of v0.4.0 cannot be set before it applies.
-    world: Any = CORPUS.states[state] | {"now": 2_000_000_000}
-    return RealChainlink(world, allowed=True if "access_controller" in world else None)
+    return RealChainlink(CORPUS.states[state] | {"now": 2_000_000_000})
 
 
 @cache

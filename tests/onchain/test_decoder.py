@@ -30,8 +30,8 @@ from payloads.chainlink.schemas import COMMON_HEAD, Schema, schema_named
 from payloads.errors import Malformed
 from payloads.stork.calldata import DESERIALIZE
 from payloads.stork.calldata import VERIFY as STORK_VERIFY
+from payloads.testing.onchain.evm import Outcome
 from tests import corpus
-from tests.onchain.evm import Outcome
 from tests.onchain.mutate import calldata_mutations, mutate, mutate_calldata, mutations, splice
 from tests.onchain.oracle import SCHEMAS, DecoderOracle
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.onchain.evm import Chain, Halted, Outcome
+from payloads.testing.onchain.evm import Chain, Halted, Outcome
 
 pytestmark = pytest.mark.onchain
 

@@ -16,8 +16,9 @@ from payloads.errors import Misuse
 from payloads.stork import Asset
 from payloads.stork.calldata import DESERIALIZE, VERIFY
 from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
+from payloads.testing.onchain.encoding import calldata
 from tests.onchain.deployed import FAR, FEED, LINK, NATIVE, Deployment, proxy_and_verifier, report
-from tests.onchain.rpcnode import GAS, Failed, HardhatNode, calldata
+from tests.onchain.rpcnode import GAS, Failed, HardhatNode
 
 NETWORK = InsecureTestNetwork("explained", 4, 1)
 CONFIGS = {

@@ -27,8 +27,9 @@ from web3.middleware import SignAndSendRawMiddlewareBuilder
 from docs.examples import pull, push, several_chains, stork, with_asyncio
 from payloads.chain import aio
 from payloads.chain.middleware import GuardMiddlewareBuilder
+from payloads.testing.onchain.encoding import calldata
 from tests.onchain.deployed import Deployment, addresses, proxy_and_verifier, report
-from tests.onchain.rpcnode import HardhatNode, calldata
+from tests.onchain.rpcnode import HardhatNode
 
 pytestmark = pytest.mark.onchain
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from eth_abi.abi import decode
 
+from payloads.testing.onchain.encoding import keccak256
+from payloads.testing.onchain.evm import Outcome
 from tests.onchain import recorded
-from tests.onchain.evm import Outcome
-from tests.onchain.oracle import keccak256
 from tests.onchain.worlds import RealChainlink, StorkWorld
 
 pytestmark = [
@@ -60,7 +60,7 @@ def test_chainlink_gives_what_was_recorded(generation: str) -> None:
     for world, cases in recorded.cases():
         if world["contract"] != generation:
             continue
-        built = RealChainlink(world)  # type: ignore[arg-type]  # as read from JSON
+        built = RealChainlink(world)
         for case in cases:
             assert _replay_chainlink(built, case) == _expected(case), case["id"]
         replayed += len(cases)
@@ -109,7 +109,7 @@ NOT_MODELLED = (
 def test_order_of_calls_does_not_matter() -> None:
     """Each call starts from the same state, so a case gives the same alone and after others."""
     world, cases = next(iter(recorded.cases()))
-    built = RealChainlink(world)  # type: ignore[arg-type]
+    built = RealChainlink(world)
     forth = [_replay_chainlink(built, case) for case in cases]
     back = [_replay_chainlink(built, case) for case in reversed(cases)]
     assert forth == back[::-1]

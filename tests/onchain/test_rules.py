@@ -9,8 +9,9 @@ from random import Random
 import pytest
 from eth_abi.abi import encode
 
+from payloads.testing.onchain.encoding import selector
+from payloads.testing.onchain.evm import Outcome
 from tests.onchain import recorded, rules
-from tests.onchain.evm import Outcome
 from tests.onchain.mutate import calldata_mutations, mutate, mutate_calldata, mutations
 from tests.onchain.oracle import (
     FORWARD_BULK,
@@ -19,7 +20,6 @@ from tests.onchain.oracle import (
     VERIFY,
     VERIFY_BULK,
     DecoderOracle,
-    selector,
 )
 from tests.onchain.worlds import RealChainlink, World
 
@@ -172,7 +172,7 @@ def _world(generation: str, fee: bool) -> World:
     name = f"{generation}-{'fee' if fee else 'nofee'}-0"
     for world, _ in recorded.cases():
         if world["world"] == name:
-            return world  # type: ignore[return-value]  # as read from JSON
+            return world  # as read from JSON
     raise LookupError(name)
 
 
@@ -261,7 +261,7 @@ def test_memory_limit_in_bulk_v4() -> None:
         good = [_hex(case["payload"]) for case in cases if case["outcome"]["status"] == "return"]
         if not good:
             continue
-        built = RealChainlink(world)  # type: ignore[arg-type]
+        built = RealChainlink(world)
         before = [rng.choice(good) for _ in range(rng.randrange(1, 5))]
         used = tuple(rules.used_by_v4(*_sizes(payload)) for payload in before)
         free = rules.free_in_verifier(
@@ -343,7 +343,7 @@ def _accepting_world(generation: str, fee: bool) -> tuple[World, list[dict[str, 
             continue
         good = [case for case in cases if case["outcome"]["status"] == "return"]
         if len(good) >= 3:
-            return world, good  # type: ignore[return-value]
+            return world, good
     raise LookupError(generation)
 
 

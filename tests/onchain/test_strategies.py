@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -15,8 +14,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from payloads.chainlink.state import GENERATIONS
 from payloads.stork.state import STORK, STORK_MULTISIGNER
 from payloads.strategies import Submission, damages, labels_of, submissions
-from tests.onchain.evm import Outcome
-from tests.onchain.worlds import RealChainlink, StorkWorld
+from payloads.testing import deployed
 
 pytestmark = pytest.mark.onchain
 
@@ -30,27 +28,9 @@ _QUICK = settings(
 )
 
 
-def _of_chainlink(made: Submission) -> Outcome:
-    world: Any = made.state.to_dict() | {"now": made.now}
-    built = RealChainlink(world, allowed=True if "access_controller" in world else None)
-    built.chain.give(made.sender, 2**200)
-    return built.chain.call(built.proxy, bytes(made.calldata), sender=made.sender, value=made.value)
-
-
-def _of_stork(made: Submission) -> Outcome:
-    return StorkWorld(made.state.to_dict()).raw(bytes(made.calldata), made.value)
-
-
-def _agrees(made: Submission, outcome: Outcome) -> None:
-    shown = (made.damage, made.state.contract, made.verdict, outcome)
-    if made.revert_data is not None:
-        assert (outcome.ok, outcome.data) == (False, made.revert_data), shown
-        return
-    assert outcome.ok, shown
-    if made.function == "verifySignedECDSAPayload":
-        assert bool(int.from_bytes(outcome.data, "big")) is made.accepted, shown
-    else:
-        assert made.accepted, shown
+def _agrees(made: Submission) -> None:
+    outcome = deployed(made.state).submit(made)
+    assert outcome.agrees(made), (made.damage, made.state.contract, made.verdict, outcome)
 
 
 ALL = [*GENERATIONS, STORK, STORK_MULTISIGNER]
@@ -67,7 +47,7 @@ def test_every_label_promises_what_the_contracts_do(generation: str) -> None:
         @settings(_QUICK)
         @given(submissions(generation=generation, only=[name]))
         def run(made: Submission) -> None:
-            _agrees(made, _of_stork(made) if is_stork else _of_chainlink(made))
+            _agrees(made)
             held[made.damage] += 1
 
         run()
@@ -76,12 +56,10 @@ def test_every_label_promises_what_the_contracts_do(generation: str) -> None:
 
 @pytest.mark.parametrize("generation", ALL)
 def test_every_drawn_damage_is_answered_as_it_promises(generation: str) -> None:
-    is_stork = generation in (STORK, STORK_MULTISIGNER)
-
     @seed(20261130)
     @settings(_QUICK, max_examples=10 * EXAMPLES)
     @given(damages(generation=generation))
     def run(made: Submission) -> None:
-        _agrees(made, _of_stork(made) if is_stork else _of_chainlink(made))
+        _agrees(made)
 
     run()

@@ -25,11 +25,11 @@ from payloads.chainlink.verifier import judge, judge_bulk, judge_calldata
 from payloads.errors import Malformed, panic
 from payloads.stork.calldata import DESERIALIZE, VERIFY
 from payloads.stork.state import StorkState
+from payloads.testing.onchain.evm import Halted, Outcome
 from payloads.verdicts.checks import Step, Stop
 from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Verdict
 from tests.onchain.cases import Case, Example, chainlink, stork
-from tests.onchain.evm import Halted, Outcome
 from tests.onchain.worlds import RealChainlink, StorkWorld
 
 pytestmark = pytest.mark.onchain
@@ -110,7 +110,7 @@ def _lane(generation: str, worlds: int, explained: bool = True) -> None:
     @settings(_QUICK, max_examples=worlds)
     @given(chainlink(generation))
     def run(made: Example) -> None:
-        built = RealChainlink(made.world, allowed=made.allowed)  # type: ignore[arg-type]
+        built = RealChainlink(made.world, allowed=made.allowed)
         state = _state(made.world, made.allowed)
         for case in made.cases:
             _compare(built, state, case, explained)

@@ -25,7 +25,8 @@ class ReadOptions(Record, frozen=True):
     `kind` is taken instead of the one that the content shows. `venue` is for frames whose file
     names none, and `hosts` has venues by their hosts, with or without a port. The fields name the
     members of a JSON line that have the message, the time, and whether the message is binary.
-    `keylog` is a file of TLS secrets, for packets.
+    `keylog` is a file of TLS secrets, for packets. `waiting` is called before another program's
+    output is awaited.
     """
 
     kind: str | None = None
@@ -35,6 +36,7 @@ class ReadOptions(Record, frozen=True):
     time_field: str = ""
     binary_field: str = ""
     keylog: str = ""
+    waiting: Callable[[], object] | None = None
 
 
 _OPCODES: dict[int, Opcode] = {1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}

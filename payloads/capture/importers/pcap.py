@@ -16,6 +16,7 @@ from binascii import unhexlify
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from ipaddress import ip_address
+from select import select
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -126,7 +127,14 @@ class _Feeder:
 def _packets(process: subprocess.Popen[bytes], options: ReadOptions) -> Iterator[Placed]:
     conversations = _Conversations(options)
     output: Any = process.stdout  # which is buffered
-    printed = iter(lambda: output.read1(_READ), b"")
+
+    def printed_next() -> bytes:
+        if options.waiting is not None and not select([output], [], [], 0)[0]:
+            options.waiting()
+        found: bytes = output.read1(_READ)
+        return found
+
+    printed = iter(printed_next, b"")
     number = 0
     for _, line, _ in split_lines(printed, MAX_PACKET_BYTES):
         try:

@@ -17,7 +17,7 @@ from payloads.strategies.chainlink.states import fees_of
 from payloads.strategies.machines.world import Facts, Parts, World
 from payloads.testing.chainlink.damage import LABELS
 from payloads.testing.chainlink.draft import ChainlinkDraft, claimed
-from payloads.testing.networks import InsecureTestNetwork, network_of
+from payloads.testing.networks import SUBSCRIBER, InsecureTestNetwork, network_of
 
 # The schemas of the feeds of a world: those that most keepers read.
 _SCHEMAS = ("v3", "v8")
@@ -36,7 +36,11 @@ class ChainlinkWorld(World):
     # --- the contract -----------------------------------------------------------------------------
 
     def keys(self) -> dict[str, Any]:
-        keys = {"configs": [one for config in self._configs for one in self._entries(*config)]}
+        keys: dict[str, Any] = {
+            "configs": [one for config in self._configs for one in self._entries(*config)]
+        }
+        if self.access != "open":
+            keys["allowed"] = [SUBSCRIBER] if self.access == "granted" else []
         return keys | {"feeds": [_feed(index) for index in range(len(_SCHEMAS))]} | self._fees()
 
     def _entries(

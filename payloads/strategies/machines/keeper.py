@@ -5,9 +5,10 @@
 
     TestKeeper = keeper_machine(Keeper, generation="v0.5.0").TestCase
 
-Frames arrive late, twice and out of order, good and damaged; signers rotate; fees change; the clock
-jumps; blocks take 1 to 12 seconds. The keeper is shown each frame with the contract's state as of
-the newest block, and answers with a transaction, or None. The next block takes what it sends.
+Frames arrive late, twice and out of order, good and damaged; signers rotate; fees change; access is
+granted and withdrawn; the clock jumps; blocks take 1 to 12 seconds. The keeper is shown each frame
+with the contract's state as of the newest block, and answers with a transaction, or None. The next
+block takes what it sends.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from payloads.judging import judge
 from payloads.strategies.arguments import check_names, check_range, wrong
 from payloads.strategies.calls import NUMBER
 from payloads.strategies.machines.world import (
+    ACCESS,
     TERMS,
     Arrival,
     Facts,
@@ -184,6 +186,11 @@ class KeeperMachine(RuleBasedStateMachine):
     def change_fees(self, terms: str) -> None:
         """The contract charges otherwise."""
         self.world.terms = terms
+
+    @rule(access=st.sampled_from(ACCESS))
+    def change_access(self, access: str) -> None:
+        """The contract gets an access list, with the keeper or without, or is open to everyone."""
+        self.world.access = access
 
     @rule(seconds=BLOCK | st.sampled_from(_JUMPS))
     def wait(self, seconds: int) -> None:

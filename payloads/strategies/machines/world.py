@@ -26,6 +26,9 @@ PROXY, CHAIN_ID, BEGINNING = "0x" + "44" * 20, 1, 1_700_000_000
 # The terms that a contract may charge by, in the order in which they shrink. A system reads them as
 # it can: `no-op` is none where there is no such fee manager.
 TERMS = ("none", "plain", "surcharge", "discount", "no-op")
+# Who may call: everyone, listed accounts with the keeper among them, or listed accounts without it.
+# A system whose contracts have no access list does not look at it.
+ACCESS = ("open", "granted", "withdrawn")
 # As many sets of signers as a contract knows at once.
 MOST_CONFIGS = 4
 
@@ -91,6 +94,8 @@ class World(ABC):
     labels: Labels
     # What the contract charges by, at first.
     terms = "none"
+    # Who may call it, at first.
+    access = "open"
 
     def __init__(self, generation: str, network: Any, max_fee: int) -> None:
         self.generation, self.networks, self.max_fee = generation, [network], max_fee
