@@ -50,6 +50,13 @@ class Alike:
             return first_bytes(self.payloads, count)
         return packed(self.payloads[:, :count])
 
+    @property
+    def begins(self) -> Matrix | None:
+        """As `heads` or more, and no copy of them if there is none yet."""
+        if isinstance(self.payloads, list) or "heads" in self.__dict__:
+            return self.heads
+        return self.payloads
+
     @cached_property
     def matrix(self) -> Matrix:
         """All of their bytes, which a list has to be copied for."""

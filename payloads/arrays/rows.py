@@ -47,11 +47,11 @@ def alike(values: NDArray[Any]) -> Iterator[tuple[int, Positions]]:
 
 def no_text(alike: Alike) -> Mask:
     """Which payloads are neither JSON nor hex."""
-    if alike.heads is None:
+    if (begins := alike.begins) is None:
         return np.zeros(len(alike), np.bool_)
-    good = ~_MAY_BE_TEXT[alike.heads[:, 0]]
+    good = ~_MAY_BE_TEXT[begins[:, 0]]
     suspects = np.flatnonzero(~good)
-    for index, begin in zip(suspects.tolist(), alike.heads[suspects, :2].tolist(), strict=True):
+    for index, begin in zip(suspects.tolist(), begins[suspects, :2].tolist(), strict=True):
         if len(begin) > 1 and begin[0] not in _OPENS_JSON and begin[1] not in _SECOND:
             good[index] = True  # as most bytes that begin so by chance
             continue

@@ -98,10 +98,10 @@ def _plain(alike: Alike, form: str | None) -> Mask:
 
 def _calls(alike: Alike) -> Mask:
     """Which payloads begin with the selector of a contract's function."""
-    if alike.heads is None or alike.size < _SELECTOR:
+    if (begins := alike.begins) is None or alike.size < _SELECTOR:
         return ~every(len(alike))
     selectors = [function.selector for function in systems.functions()]
-    first = np.ascontiguousarray(alike.heads[:, :_SELECTOR]).view(np.uint32)[:, 0]
+    first = np.ascontiguousarray(begins[:, :_SELECTOR]).view(np.uint32)[:, 0]
     if (first == first[0]).all():  # as where payloads begin with the digest of one config
         return every(len(alike)) & (first[0].tobytes() in selectors)
     return np.isin(first, np.frombuffer(b"".join(selectors), np.uint32))
