@@ -16,7 +16,7 @@ import payloads
 from payloads import State, capture, chainlink, stork
 from payloads.chain import save_state
 from payloads.errors import PayloadError
-from payloads.testing import InsecureTestNetwork
+from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from tests import corpus
 from tests.checks import assert_sound
 
@@ -69,6 +69,11 @@ MISTAKES: dict[str, Callable[[], Any]] = {
     "a venue that is no text": lambda: capture.CaptureWriter("a", venue="\udcff"),
     "an imported venue that is no text": lambda: list(capture.import_records("a", venue="\udcff")),
     "a seed that is no text": lambda: InsecureTestNetwork("\udcff"),
+    "a number signed": lambda: InsecureTestNetwork().sign(3),  # type: ignore[arg-type]
+    "signed by an oracle that is none": lambda: InsecureTestNetwork().sign(b"", by=[16]),
+    "signed by the last oracle from behind": lambda: InsecureTestNetwork().sign(b"", by=[-1]),
+    "signed by a number": lambda: InsecureTestNetwork().sign(b"", by=3),  # type: ignore[arg-type]
+    "assets that are none": lambda: InsecureTestStorkSigner().sign([5], timestamp_ns=1),  # type: ignore[list-item]
     "a numeral with an underscore": lambda: judge("0x1_0", STATE),
     "a negative hex number": lambda: judge("-0x5", STATE),
     "a quote for no time": lambda: chainlink.quote(REPORT, STATE, now="x"),  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from payloads.chainlink.report import AnyReport, FullReport, UnknownReport
 from payloads.chainlink.schemas import Report
 from payloads.chainlink.state import GENERATIONS, NO_OP, V03, V04, V05, ChainlinkState
 from payloads.crypto import address_of, checksum, keccak256, sign
-from payloads.errors import Misuse
+from payloads.errors import Misuse, shown
 from payloads.inputs import checked_text
 from payloads.stork.state import STORK, STORK_MULTISIGNER, StorkState
 from payloads.stork.update import PLAIN, VALUE_BIT, VERSIONED, Asset, SignedUpdate
@@ -76,8 +76,11 @@ class InsecureTestNetwork:
         if isinstance(report, bytes | bytearray | memoryview):
             blob = bytes(report)
             read = UnknownReport(None, None, (), hexed(blob), "given as bytes")
-        else:
+        elif isinstance(report, Report):
             blob, read = report.encode(), report
+        else:
+            raise Misuse("not a report", field="report", expected="a report, or its bytes",
+                         found=type(report).__name__)  # fmt: skip
         payload = FullReport(
             hexed(self.config_digest),
             context_padding,
@@ -90,7 +93,20 @@ class InsecureTestNetwork:
             bytes(32),
             read,
         )
-        return self._with_signatures(payload, list(range(self.f + 1) if by is None else by))
+        return self._with_signatures(payload, self._oracles(by))
+
+    def _oracles(self, by: Iterable[int] | None) -> Sequence[int]:
+        if by is None:
+            return range(self.f + 1)
+        if not isinstance(by, Iterable):
+            raise Misuse("not a list of oracles", field="by", expected="indices of oracles",
+                         found=shown(by))  # fmt: skip
+        oracles = list(by)
+        for index in oracles:
+            if not isinstance(index, int) or not 0 <= index < self.size:
+                raise Misuse("no such oracle", field="by", expected=f"0 to {self.size - 1}",
+                             found=shown(index))  # fmt: skip
+        return oracles
 
     def state(
         self,
@@ -215,10 +231,14 @@ class InsecureTestStorkSigner:
         mask: int | None = None,
     ) -> SignedUpdate:
         """A signed update in the plain layout or, with a mask, in the versioned layout."""
+        for asset in (assets := tuple(assets)):
+            if not isinstance(asset, Asset):
+                raise Misuse("not an asset", field="assets", expected="Asset",
+                             found=type(asset).__name__)  # fmt: skip
         layout = PLAIN if mask is None else VERSIONED
         mask = VALUE_BIT if mask is None else mask
         update = SignedUpdate(
-            bytes(32), bytes(32), 0, layout, mask, taxonomy_id, timestamp_ns, tuple(assets)
+            bytes(32), bytes(32), 0, layout, mask, taxonomy_id, timestamp_ns, assets
         )
         r, s, v = sign(self.key, update.signing_digest)
         return msgspec.structs.replace(update, r=r, s=s, v=v)
