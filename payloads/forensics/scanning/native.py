@@ -5,7 +5,8 @@ Each function gives what Python gives without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from binascii import hexlify
+from collections.abc import Iterable, Iterator
 from functools import cache
 from hashlib import sha256
 from importlib import import_module
@@ -20,7 +21,6 @@ from payloads.crypto import has_simd
 
 # From this length on, lines are looked for one by one.
 _LONG_LINE = 512
-_DIGITS = np.frombuffer(b"".join(b"%02x" % each for each in range(256)), np.uint16)
 
 
 @cache
@@ -61,8 +61,19 @@ def sha256_many(data: Any, ends: NDArray[np.int64]) -> bytes:
     if (module := simd()) is not None:
         found: bytes = module.sha256_many(np.frombuffer(data, np.uint8), ends)
         return found
+    return b"".join([sha256(piece).digest() for piece in _pieces(data, ends)])
+
+
+def _pieces(data: Any, ends: NDArray[np.int64]) -> Iterable[Any]:
+    """The pieces as bytes, made in one call where all have one length."""
+    sizes = np.diff(ends)
+    if len(sizes) and sizes[0] > 0 and (sizes == sizes[0]).all():
+        first = int(ends[0])
+        content = np.frombuffer(data, np.uint8)[first : int(ends[-1])]
+        found: list[bytes] = content.view(f"V{sizes[0]}").tolist()
+        return found
     content = memoryview(data)
-    return b"".join([sha256(content[a:b]).digest() for a, b in pairwise(ends.tolist())])
+    return (content[a:b] for a, b in pairwise(ends.tolist()))
 
 
 def hex_words(words: Matrix) -> Any:
@@ -70,7 +81,9 @@ def hex_words(words: Matrix) -> Any:
     count, size = words.shape
     if size and (module := simd()) is not None:
         return module.hex_words(np.ascontiguousarray(words).reshape(-1), size)
-    text = np.empty((count, 1 + size), np.uint16)
-    text[:, 0] = np.frombuffer(b"0x", np.uint16)
-    text[:, 1:] = _DIGITS[words]
+    text = np.empty((count, 2 + 2 * size), np.uint8)
+    text[:, :2] = np.frombuffer(b"0x", np.uint8)
+    if size:
+        digits = np.frombuffer(hexlify(words), f"V{2 * size}")
+        text[:, 2:].view(f"V{2 * size}")[:, 0] = digits
     return text
