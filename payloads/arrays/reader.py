@@ -58,10 +58,9 @@ class Piece:
 class Signed:
     """The signatures of rows with as many signatures each: `count`.
 
-    `hashed` makes `digests`: a word for each row. `rs` and `ss` have a word and `vs` a byte for each
-    signature.
-    `payloads` are the rows' bytes, and `places` where `rs`, `ss` and `vs` begin in them. `facts` is
-    for the system that made this.
+    `hashed` makes `digests`: a word for each row. `rs` and `ss` have a word for each signature, and
+    `vs` a byte. `payloads` are the rows' bytes, and `places` where `rs`, `ss` and `vs` begin in
+    them. `facts` is for the system that made this.
     """
 
     rows: NDArray[np.int64]
@@ -71,7 +70,7 @@ class Signed:
     places: tuple[int, int, int]
     facts: Any = None
 
-    # They are made when they are asked for: known signatures want no digest, a digest none of them.
+    # They are made when they are asked for: not all are wanted where signatures are known.
 
     @cached_property
     def digests(self) -> Matrix:

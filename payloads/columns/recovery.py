@@ -113,8 +113,8 @@ def recover_all(found: list[Signed], workers: int | None) -> list[Signers]:
 class KnownSignatures:
     """The signers in a batch of `recover`, to be looked up by the place of the payload.
 
-    `certain` says that the batch is of the same payloads as the same systems read them. No digest
-    is then made again.
+    `certain` says that the batch has what the same systems read in the same payloads: no digest is
+    made again to compare it.
     """
 
     def __init__(self, batch: pa.RecordBatch, certain: bool = False) -> None:

@@ -211,9 +211,7 @@ def members(
         reader = systems.of_state(each.state).columns()
         if reader is None:
             continue
-        known = np.array(
-            [reader.member(each.state, *pair) for pair in pairs] + [None], object
-        )
+        known = np.array([reader.member(each.state, *pair) for pair in pairs] + [None], object)
         mine = np.isin(numbers, rows) & (found == None)  # noqa: E711
         found[mine] = known[codes[mine]]
     return pa.array(found.tolist(), pa.string())
@@ -222,7 +220,7 @@ def members(
 def _signers_by_network(
     signatures: pa.RecordBatch, payloads: pa.RecordBatch
 ) -> tuple[NDArray[np.int64], list[tuple[str, str]]]:
-    """The different pairs of a signer and a network; which each signature has, -1 without signer."""
+    """Which pair of a signer and a network each signature has (-1: no signer), and the pairs."""
     signers = signatures["signer"].dictionary_encode()
     networks = payloads["network"].fill_null("").dictionary_encode()
     texts, names = hex_texts(signers.dictionary).to_pylist(), networks.dictionary.to_pylist()

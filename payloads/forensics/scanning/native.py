@@ -6,7 +6,7 @@ Each function gives what Python gives without it.
 from __future__ import annotations
 
 from binascii import hexlify
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 from importlib import import_module
@@ -21,6 +21,8 @@ from payloads.crypto import has_simd
 
 # From this length on, lines are looked for one by one.
 _LONG_LINE = 512
+# Pieces that are made in one call. Their memory is used again.
+_AT_ONCE = 1024
 
 
 @cache
@@ -64,16 +66,17 @@ def sha256_many(data: Any, ends: NDArray[np.int64]) -> bytes:
     return b"".join([sha256(piece).digest() for piece in _pieces(data, ends)])
 
 
-def _pieces(data: Any, ends: NDArray[np.int64]) -> Iterable[Any]:
-    """The pieces as bytes, made in one call where all have one length."""
+def _pieces(data: Any, ends: NDArray[np.int64]) -> Iterator[Any]:
+    """The pieces one after the other; of one length, many in a call, as bytes."""
     sizes = np.diff(ends)
     if len(sizes) and sizes[0] > 0 and (sizes == sizes[0]).all():
-        first = int(ends[0])
-        content = np.frombuffer(data, np.uint8)[first : int(ends[-1])]
-        found: list[bytes] = content.view(f"V{sizes[0]}").tolist()
-        return found
-    content = memoryview(data)
-    return (content[a:b] for a, b in pairwise(ends.tolist()))
+        content = np.frombuffer(data, np.uint8)[int(ends[0]) : int(ends[-1])]
+        rows = content.view(f"V{sizes[0]}")
+        for begin in range(0, len(rows), _AT_ONCE):
+            yield from rows[begin : begin + _AT_ONCE].tolist()
+        return
+    view = memoryview(data)
+    yield from (view[a:b] for a, b in pairwise(ends.tolist()))
 
 
 def hex_words(words: Matrix) -> Any:
@@ -84,6 +87,6 @@ def hex_words(words: Matrix) -> Any:
     text = np.empty((count, 2 + 2 * size), np.uint8)
     text[:, :2] = np.frombuffer(b"0x", np.uint8)
     if size:
-        digits = np.frombuffer(hexlify(words), f"V{2 * size}")
+        digits = np.frombuffer(hexlify(words.tobytes()), f"V{2 * size}")
         text[:, 2:].view(f"V{2 * size}")[:, 0] = digits
     return text
