@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -95,11 +96,12 @@ def fails(keeper: Keeper, which: int, how: How) -> bool:
     return False
 
 
-# `python -m benchmarks.strategies` counts 30 runs.
-@pytest.mark.parametrize("number", range(3))
+# `python -m benchmarks.strategies` counts 30 runs. A run in some sixty misses a bug. Which one that
+# is depends on the modules that are loaded, from which Hypothesis takes constants.
 @pytest.mark.parametrize("bug", BUGS)
-def test_a_planted_bug_is_found_within_200_examples(bug: str, number: int) -> None:
-    assert fails(Keeper(bug), BUGS[bug], seeded(number))
+def test_a_planted_bug_is_found_within_200_examples(bug: str) -> None:
+    runs = (fails(Keeper(bug), BUGS[bug], seeded(number)) for number in range(5))
+    assert sum(islice(filter(None, runs), 3)) == 3, "found in three of five runs"
 
 
 @pytest.mark.parametrize("which", range(3))

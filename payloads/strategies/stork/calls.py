@@ -13,6 +13,8 @@ from payloads.testing.stork.damage import LABELS
 from payloads.testing.stork.draft import StorkDraft
 from payloads.testing.submission import Submission, finished
 
+# The other function is called twice as often: its false is missed more easily than a revert.
+_DESERIALIZES = st.sampled_from((False, False, True))
 # The taxonomy's id and the assets of an update.
 _CONTENT = st.tuples(st.integers(0, 2**16 - 1), st.lists(assets(), max_size=8))
 
@@ -33,7 +35,7 @@ def submission(
         update,
         now=now,
         extra=draw(EXTRA),
-        deserializes=draw(st.booleans()),
+        deserializes=draw(_DESERIALIZES),
     )
     damage = draw(damage_named(name))
     return finished(draft, LABELS.known[name], damage)
