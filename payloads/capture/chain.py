@@ -17,7 +17,7 @@ class Chain:
         self._hash = hashlib.sha256(previous.encode())
         self.lines = self._sealed = 0
 
-    def add(self, lines: bytes, count: int = 1) -> None:
+    def add(self, lines: bytes | memoryview, count: int = 1) -> None:
         """Take in lines with their ends."""
         self._hash.update(lines)
         self.lines += count

@@ -94,7 +94,7 @@ class Seals:
                 self._stated(record, data[start:stop])
                 at = stop
             place = _marked(data, stop, end)
-        self._pass(data[at:end])
+        self._pass(memoryview(data)[at:end])
         self._kept = data[end:]
         if self._header is not None and len(self._kept) > _LONGEST:
             self._pass(self._kept)
@@ -128,7 +128,7 @@ class Seals:
         self._watches = False
         return 0
 
-    def _pass(self, lines: bytes) -> None:
+    def _pass(self, lines: bytes | memoryview) -> None:
         """Lines without a hash. There are none after the end."""
         self._holds &= not lines or self._end is None
         self._chain.add(lines)

@@ -16,9 +16,10 @@ from payloads.capture.format import record_of
 from payloads.capture.frames import Frame
 from payloads.errors import PayloadError
 from payloads.forensics import tables
-from payloads.forensics.scanning import mapping, reading
+from payloads.forensics.scanning import judging, mapping, reading
 from payloads.forensics.scanning.items import items_of
 from payloads.forensics.scanning.reading import Origin, Selection
+from payloads.forensics.scanning.states import StateBook
 from payloads.inputs import hex_text
 from tests import corpus
 from tests.checks import outcome
@@ -238,6 +239,27 @@ def test_digests_are_known_only_where_the_systems_agree(form: str | None) -> Non
         items = items_of(raws, system=system, form=form, at=BEGAN * SECOND)
         found = mapping._Found(items)
         assert found.agree(found.payloads(found.recovered())) is agree
+
+
+def test_members_are_named_by_the_first_state_that_lists_them() -> None:
+    items = read(kit.content(kit.mixed(25, 5))).items
+    found = mapping._Found(items)
+    signatures = found.recovered()
+    rows = found.payloads(signatures)
+    _, held = judging.judged(items, rows, StateBook.of(STATES), None, signatures)
+    networks = rows["network"].to_pylist()
+    wanted = []
+    for row, signer in zip(*(signatures[n].to_pylist() for n in ("row", "signer")), strict=True):
+        listed: list[str | None] = [None]
+        for each, mine in held if signer is not None else ():
+            reader = systems.of_state(each.state).columns()
+            if reader is not None and row in mine:
+                listed.append(reader.member(each.state, "0x" + signer.hex(), networks[row] or ""))
+        wanted.append(next((name for name in listed if name is not None), None))
+    assert len(set(wanted)) > 2
+    members = judging.members(signatures, rows, held)
+    assert members is not None
+    assert members.to_pylist() == wanted
 
 
 def test_a_frame_of_one_system_is_judged_as_that() -> None:

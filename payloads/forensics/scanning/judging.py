@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from payloads import columns, systems
-from payloads.arrays.types import hex_texts
+from payloads.arrays.types import hex_texts, spread
 from payloads.columns.recovery import KnownSignatures
 from payloads.errors import PayloadError
 from payloads.forensics.scanning.items import batch, concat
@@ -206,15 +206,21 @@ def members(
         return None
     numbers = signatures["row"].to_numpy()
     codes, pairs = _signers_by_network(signatures, payloads)
-    found = np.full(len(signatures), None, object)
+    found = np.full(len(signatures), -1)
+    names: list[str] = []
     for each, rows in held:
         reader = systems.of_state(each.state).columns()
         if reader is None:
             continue
-        known = np.array([reader.member(each.state, *pair) for pair in pairs] + [None], object)
-        mine = np.isin(numbers, rows) & (found == None)  # noqa: E711
+        # The last is for signatures without signer.
+        known = np.full(len(pairs) + 1, -1)
+        for place, pair in enumerate(pairs):
+            if (name := reader.member(each.state, *pair)) is not None:
+                known[place] = len(names)
+                names.append(name)
+        mine = np.isin(numbers, rows) & (found < 0)
         found[mine] = known[codes[mine]]
-    return pa.array(found.tolist(), pa.string())
+    return spread(pa.array(names, pa.string()), pa.array(found, mask=found < 0))
 
 
 def _signers_by_network(
