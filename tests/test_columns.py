@@ -15,6 +15,7 @@ from random import Random
 from typing import Annotated, Any
 
 import msgspec.structs
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -25,11 +26,13 @@ from payloads import chainlink, columns, recognise, stork, systems
 from payloads.abi.fields import field
 from payloads.abi.units import MILLISECONDS, NANOSECONDS, PRICE, SECONDS
 from payloads.arrays import rows as inputs
+from payloads.arrays.apart import Alike
 from payloads.chainlink import calldata as chainlink_calls
 from payloads.chainlink.compressed import decompress
 from payloads.chainlink.schemas import PUBLISHED_TABLES, SCHEMAS, ReportHead, schema
 from payloads.columns import decoding
 from payloads.errors import Misuse, PayloadError
+from payloads.inputs import hex_text, json_text
 from payloads.stork import calldata as stork_calls
 from payloads.stork.update import Asset
 from payloads.strategies import assets, reports
@@ -809,3 +812,21 @@ def test_facts_and_digests_are_those_of_the_single_decoder() -> None:
         if schema is not None or layout is not None:
             assert facts["schema"].as_py() == (layout or schema.key)
         assert facts["signatures"].as_py() == len(systems.named(leaf.system).recover(leaf.value))
+
+
+# Bytes with which text begins or goes on, and bytes that no text has there.
+_TEXTUAL = b"{[0xX \t\n\r\v\f1a}\x7f\x80\xbf\xc3\xe2\xf0\xff\x00"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 64, 65, 66, 200])
+def test_text_is_told_from_bytes_as_each_alone_is(size: int) -> None:
+    source = Random(size)
+    rests = [b"a" * size, "é".encode() * size, "a€".encode() * size, source.randbytes(size)]
+    raws = [
+        (bytes([first, second]) + rest)[:size]
+        for first in (*_TEXTUAL, ord("z"))
+        for second in _TEXTUAL
+        for rest in (*rests, b"a" * 62 + source.randbytes(size))
+    ]
+    found = inputs.no_text(Alike(np.frombuffer(b"".join(raws), np.uint8).reshape(-1, size)))
+    assert found.tolist() == [json_text(raw) is None and hex_text(raw) is raw for raw in raws]

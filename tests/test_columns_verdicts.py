@@ -18,6 +18,7 @@ from payloads.chainlink import columns as chainlink_columns
 from payloads.chainlink.frames import snappy_evidence
 from payloads.chainlink.report import FULL_REPORT, decode_envelope
 from payloads.chainlink.schemas import SCHEMAS
+from payloads.columns.recovery import KnownSignatures
 from payloads.errors import Misuse, PayloadError
 from payloads.judging import opened
 from payloads.stork import columns as stork_columns
@@ -452,6 +453,40 @@ def test_signatures_that_are_given_are_not_recovered_again(
     changed = signatures.set_column(6, "v", pa.array([9] * len(signatures), pa.uint8()))
     with worth(1), pytest.raises(AssertionError, match="again"):
         columns.judge(items, state, now=1, signatures=changed)
+
+
+@pytest.mark.parametrize("system", ["chainlink", "stork"])
+def test_digests_that_are_known_are_not_made_again(
+    system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = InsecureTestNetwork("given")
+    config = {"config_digest": network.config_digest, "signers": list(network.signers), "f": 5}
+    made: dict[str, tuple[list[bytes], dict[str, Any]]] = {
+        "chainlink": (
+            [bytes(network.sign(bytes(31) + bytes([n]) * 257).encode()) for n in range(5)],
+            {"contract": "v0.5.0", "configs": [config]},
+        ),
+        "stork": (
+            [SIGNER.sign([Asset(n, 5)], timestamp_ns=10**18).encode() for n in range(5)],
+            {"contract": "stork-fast-1.0.0", "signer": SIGNER.address},
+        ),
+    }
+    items, facts = made[system]
+    state, signatures = State.from_dict(facts), columns.recover(items)
+    want = columns.judge(items, state, now=10**9)
+    assert want["accepted"].to_pylist() == [True] * 5
+
+    def none(*_: Any) -> Any:
+        raise AssertionError("a digest was made again")
+
+    monkeypatch.setattr(chainlink_columns, "keccak_many", none)
+    monkeypatch.setattr(stork_columns, "keccak_many", none)
+    with worth(1):
+        known = KnownSignatures(signatures, certain=True)
+        found = columns.judge(items, state, now=10**9, signatures=known)
+        assert found.drop_columns(["signers"]).equals(want.drop_columns(["signers"]))
+        with pytest.raises(AssertionError, match="digest"):
+            columns.judge(items, state, now=10**9, signatures=signatures)
 
 
 def test_the_contract_or_the_config_that_lists_a_signer_is_named() -> None:

@@ -58,19 +58,23 @@ class Piece:
 class Signed:
     """The signatures of rows with as many signatures each: `count`.
 
-    `digests` has a word for each row, `rs` and `ss` a word and `vs` a byte for each signature.
-    `payloads` are the rows' bytes, and `places` where `rs`, `ss` and `vs` begin in them. `facts` is
-    for the system that made this.
+    `hashed` makes `digests`: a word for each row. `rs` and `ss` have a word for each signature, and
+    `vs` a byte. `payloads` are the rows' bytes, and `places` where `rs`, `ss` and `vs` begin in
+    them. `facts` is for the system that made this.
     """
 
     rows: NDArray[np.int64]
     count: int
-    digests: Matrix
+    hashed: Callable[[], Matrix]
     payloads: Matrix
     places: tuple[int, int, int]
     facts: Any = None
 
-    # They are copied when they are asked for: a digest wants none of them.
+    # They are made when they are asked for: not all are wanted where signatures are known.
+
+    @cached_property
+    def digests(self) -> Matrix:
+        return self.hashed()
 
     @cached_property
     def rs(self) -> Matrix:

@@ -26,10 +26,12 @@ WORTH_AN_ARRAY = 24
 # Bytes that are looked at in one go: so the memory beside the tables is bounded.
 _GO = 2**28
 # First bytes of text: JSON, hex, and white space in front of them.
-_OPENS_JSON = frozenset(b"{[")
+_OPENS_JSON = np.isin(np.arange(256), list(b"{["))
 _MAY_BE_TEXT = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\f"))
 # What follows white space or a zero there.
-_SECOND = frozenset(b"{[0 \t\n\r\v\fxX")
+_SECOND = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\fxX"))
+# So many bytes show nearly always that they are no UTF-8.
+_LOOKED_AT = 64
 
 
 def alike(values: NDArray[Any]) -> Iterator[tuple[int, Positions]]:
@@ -51,13 +53,24 @@ def no_text(alike: Alike) -> Mask:
         return np.zeros(len(alike), np.bool_)
     good = ~_MAY_BE_TEXT[begins[:, 0]]
     suspects = np.flatnonzero(~good)
-    for index, begin in zip(suspects.tolist(), begins[suspects, :2].tolist(), strict=True):
-        if len(begin) > 1 and begin[0] not in _OPENS_JSON and begin[1] not in _SECOND:
-            good[index] = True  # as most bytes that begin so by chance
-            continue
+    if begins.shape[1] > 1 and len(suspects):
+        good[suspects] = _begin_so_by_chance(begins[suspects, :_LOOKED_AT])
+        suspects = suspects[~good[suspects]]
+    for index in suspects.tolist():
         raw = alike.payload(index)
         good[index] = json_text(raw) is None and hex_text(raw) is raw
     return good
+
+
+def _begin_so_by_chance(begins: Matrix) -> Mask:
+    """Which bytes are no text for certain, as most that begin like text.
+
+    In UTF-8, no byte below 0x80 has one from 0x80 to 0xbf behind it.
+    """
+    opens_json = _OPENS_JSON[begins[:, 0]]
+    is_continued = (begins[:, 1:] & 0xC0) == 0x80
+    is_no_utf8 = (is_continued & (begins[:, :-1] < 0x80)).any(axis=1)
+    return np.where(opens_json, is_no_utf8, ~_SECOND[begins[:, 1]])
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -452,11 +452,15 @@ def signed(matrix: Matrix, decodes: bool) -> Iterator[Signed]:
 
 
 def _signed(envelope: Envelope) -> Signed:
-    matrix, count = envelope.matrix, envelope.count
-    hashes = _hashes(matrix[:, _BLOB : _BLOB + envelope.blob])
-    digests = _hashes(np.hstack([hashes, matrix[:, :_CONTEXT]]))
     places = (envelope.first_r, envelope.first_s, _VS)
-    return Signed(envelope.rows, count, digests, matrix, places, envelope)
+    hashed = partial(_digests, envelope)
+    return Signed(envelope.rows, envelope.count, hashed, envelope.matrix, places, envelope)
+
+
+def _digests(envelope: Envelope) -> Matrix:
+    matrix = envelope.matrix
+    hashes = _hashes(matrix[:, _BLOB : _BLOB + envelope.blob])
+    return _hashes(np.hstack([hashes, matrix[:, :_CONTEXT]]))
 
 
 def _hashes(matrix: Matrix) -> Matrix:

@@ -46,7 +46,7 @@ def judge(
     origin: str | bytes | None = None,
     now: Any = None,
     workers: int | None = None,
-    signatures: pa.RecordBatch | None = None,
+    signatures: pa.RecordBatch | KnownSignatures | None = None,
 ) -> pa.RecordBatch:
     """A row for each payload with the verdict of the state's contract, as `payloads.judge_many`.
 
@@ -64,7 +64,9 @@ def judge(
     for _, each in states.pairs:  # terms that no payload can be judged by are said at once
         judge_given(Given(b""), each, msgspec.structs.replace(terms, now=first))
     found = _Verdicts(rows, states, terms, times)
-    found.judge_groups(workers, None if signatures is None else KnownSignatures(signatures))
+    if isinstance(signatures, pa.RecordBatch):
+        signatures = KnownSignatures(signatures)
+    found.judge_groups(workers, signatures)
     found.judge_singles(workers)
     return found.batch()
 

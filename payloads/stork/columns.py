@@ -6,7 +6,7 @@ The layouts leave an encoder no choice, so there is little to prove: the size, a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -301,9 +301,12 @@ def signed(matrix: Matrix, decodes: bool) -> Iterator[Signed]:
         return
     for rows in groups:
         part = matrix if len(rows) == len(matrix) else matrix[rows]
-        digests = keccak_many(part[:, BODY:].tobytes(), part.shape[1] - BODY)
-        words = np.frombuffer(digests, np.uint8).reshape(-1, 32)
-        yield Signed(rows, 1, words, part, (0, 32, 64))
+        yield Signed(rows, 1, partial(_digests, part), part, (0, 32, 64))
+
+
+def _digests(matrix: Matrix) -> Matrix:
+    digests = keccak_many(matrix[:, BODY:].tobytes(), matrix.shape[1] - BODY)
+    return np.frombuffer(digests, np.uint8).reshape(-1, 32)
 
 
 def signers(raw: bytes) -> list[bytes | None] | None:

@@ -19,6 +19,7 @@ from payloads.forensics import tables
 from payloads.forensics.scanning import mapping, reading
 from payloads.forensics.scanning.items import items_of
 from payloads.forensics.scanning.reading import Origin, Selection
+from payloads.inputs import hex_text
 from tests import corpus
 from tests.checks import outcome
 from tests.forensics import kit
@@ -217,6 +218,26 @@ def test_bytes_that_look_like_hex_are_bytes() -> None:
     assert found["payloads"]["error"].to_pylist() == [error] * 3
     single = payloads.judge(frame.data, kit.stork_state(), now=frame.at // SECOND)
     assert found["verdicts"]["verdict"].to_pylist() == [single.name] * 3
+
+
+def test_every_payload_that_hex_could_be_read_from_is_handed_on_as_hex() -> None:
+    begins = [bytes([first, second]) for first in b"0 \n\fz" for second in b"0xX \v1\x80"]
+    for begin in begins:
+        for rest in (b"ab", b"0x12", b"x12", b"\xff"):
+            raws = [b"\x01", begin + rest, b""]
+            hexed = hex_text(raws[1]) is not raws[1]
+            found = mapping._as_bytes(pa.array(raws, pa.large_binary()))
+            wanted = ["0x" + raw.hex() for raw in raws] if hexed else raws
+            assert (found if isinstance(found, list) else found.to_pylist()) == wanted
+
+
+@pytest.mark.parametrize("form", ["signed_ecdsa", None])
+def test_digests_are_known_only_where_the_systems_agree(form: str | None) -> None:
+    raws = [kit.update(number) for number in range(3)]
+    for system, agree in (("stork", True), ("chainlink", False), (None, True)):
+        items = items_of(raws, system=system, form=form, at=BEGAN * SECOND)
+        found = mapping._Found(items)
+        assert found.agree(found.payloads(found.recovered())) is agree
 
 
 def test_a_frame_of_one_system_is_judged_as_that() -> None:

@@ -184,6 +184,14 @@ def test_hashes_and_their_texts(way: str) -> None:
     assert bytes(native.hex_words(words[:0])) == b""
 
 
+@pytest.mark.parametrize("size", [0, 1, 31, 64])
+def test_hashes_of_pieces_of_one_length(size: int, way: str) -> None:
+    data, count = random.Random(size).randbytes(2 + size * 3000), 3000
+    digests = native.sha256_many(data, np.arange(count + 1) * size + 2)
+    pieces = [data[2 + size * at : 2 + size * (at + 1)] for at in range(count)]
+    assert digests == b"".join(hashlib.sha256(each).digest() for each in pieces)
+
+
 def test_simd_refuses_memory_that_does_not_fit() -> None:
     simd: Any = pytest.importorskip("payloads_simd")
     block, starts, good = b"ab12\nab34\n", np.array([0, 5]), np.zeros(2, np.uint8)

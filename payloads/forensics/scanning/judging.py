@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from payloads import columns, systems
 from payloads.arrays.types import hex_texts
+from payloads.columns.recovery import KnownSignatures
 from payloads.errors import PayloadError
 from payloads.forensics.scanning.items import batch, concat
 from payloads.forensics.scanning.states import Held, StateBook
@@ -39,16 +40,18 @@ def judged(
     book: StateBook,
     now: int | None,
     signatures: pa.RecordBatch | None,
+    agree: bool = False,
 ) -> tuple[pa.RecordBatch, Holding]:
     """A row for each item and each state that holds for it; and those states.
 
-    `row` is the item's. An item that no state judges has a row that says why.
+    `row` is the item's. An item that no state judges has a row that says why. `agree` says that
+    the signatures were read by the systems that the payloads are of.
     """
     if not book:
         return batch(VERDICTS, {}, 0), []
     times = _seconds(items["at"], now)
     held, alone = _held(items, payloads, book, times)
-    found = [_judge(items, each, rows, times, signatures) for each, rows in held]
+    found = [_judge(items, each, rows, times, signatures, agree) for each, rows in held]
     if len(alone):
         missing = items["raw"].is_null().take(pa.array(alone))
         broken = payloads["error"].is_valid().take(pa.array(alone))
@@ -126,6 +129,7 @@ def _judge(
     rows: NDArray[np.int64],
     times: Any,
     signatures: pa.RecordBatch | None,
+    agree: bool,
 ) -> pa.RecordBatch:
     """The verdicts of one state on some items."""
     whole = len(rows) == len(items)
@@ -134,7 +138,8 @@ def _judge(
         times[rows] if isinstance(times, np.ndarray) else [times[row] for row in rows.tolist()]
     )
     now = None if len(now) and now[0] is None else now
-    known = signatures if whole or signatures is None else _of_rows(signatures, rows)
+    mine = signatures if whole or signatures is None else _of_rows(signatures, rows)
+    known = None if mine is None else KnownSignatures(mine, agree)
     verdicts = columns.judge(raws, held.state, now=now, signatures=known, workers=1)
     found = {name: verdicts[name] for name in VERDICTS.names if name in verdicts.schema.names}
     found |= {"row": pa.array(rows), "state": held.name}
@@ -200,19 +205,28 @@ def members(
     if signatures is None or not held:
         return None
     numbers = signatures["row"].to_numpy()
-    signers = hex_texts(signatures["signer"])
-    networks = payloads["network"].take(signatures["row"]).fill_null("")
-    pairs = pc.binary_join_element_wise(signers, networks, "/").dictionary_encode()
-    codes = pairs.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    words = pairs.dictionary.to_pylist()
+    codes, pairs = _signers_by_network(signatures, payloads)
     found = np.full(len(signatures), None, object)
     for each, rows in held:
         reader = systems.of_state(each.state).columns()
         if reader is None:
             continue
-        known = np.array(
-            [reader.member(each.state, *word.split("/")) for word in words] + [None], object
-        )
+        known = np.array([reader.member(each.state, *pair) for pair in pairs] + [None], object)
         mine = np.isin(numbers, rows) & (found == None)  # noqa: E711
         found[mine] = known[codes[mine]]
     return pa.array(found.tolist(), pa.string())
+
+
+def _signers_by_network(
+    signatures: pa.RecordBatch, payloads: pa.RecordBatch
+) -> tuple[NDArray[np.int64], list[tuple[str, str]]]:
+    """Which pair of a signer and a network each signature has (-1: no signer), and the pairs."""
+    signers = signatures["signer"].dictionary_encode()
+    networks = payloads["network"].fill_null("").dictionary_encode()
+    texts, names = hex_texts(signers.dictionary).to_pylist(), networks.dictionary.to_pylist()
+    places = networks.indices.take(signatures["row"]).cast(pa.int64())
+    both = pc.add(pc.multiply(signers.indices.cast(pa.int64()), len(names)), places)
+    encoded = both.dictionary_encode()
+    pairs = [divmod(number, len(names)) for number in encoded.dictionary.to_pylist()]
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes, [(texts[signer], names[name]) for signer, name in pairs]

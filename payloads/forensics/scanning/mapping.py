@@ -74,7 +74,7 @@ def tables(
     found = _Found(items)
     signatures = found.recovered() if recovers or book else None
     payloads = found.payloads(signatures)
-    verdicts, held = judged(items, payloads, book, now, signatures)
+    verdicts, held = judged(items, payloads, book, now, signatures, found.agree(payloads))
     passed = _passed(verdicts, len(items)) if book else None
     return {
         "payloads": payloads,
@@ -119,6 +119,11 @@ class _Found:
         found |= self._errors_of(items)
         found |= self._oddities(facts)
         return batch(PAYLOADS, found, count)
+
+    def agree(self, payloads: pa.RecordBatch) -> bool:
+        """Whether all payloads are of the systems that decoded them, whatever their frames say."""
+        facts = _spread(self._facts, len(self.items))
+        return bool(pc.all(pc.equal(payloads["system"], facts["system"])).as_py())
 
     def _digests(self, signatures: pa.RecordBatch | None) -> pa.Array:
         """What was signed, as text: from the signatures, where they were recovered."""
@@ -239,15 +244,17 @@ def _as_bytes(raws: pa.Array) -> Any:
 
 
 def _may_be_hex(data: NDArray[np.uint8], begins: Rows) -> NDArray[np.bool_]:
-    """Which of these bytes are white space, or the 0 of 0x."""
-    found = _SPACE[data[begins]]
-    zeros = np.flatnonzero(data[begins] == ord("0"))
-    followers = data[np.minimum(begins[zeros] + 1, len(data) - 1)]
-    found[zeros] = (followers | 0x20) == ord("x")
+    """Which of these bytes may be hex behind 0x, perhaps with white space in front."""
+    first = data[begins]
+    found = _SPACE[first] | (first == ord("0"))
+    # Most bytes that begin so are no text: it goes on with more white space, 0, or the x of 0x.
+    suspects = np.flatnonzero(found)
+    found[suspects] = _FOLLOWS[data[np.minimum(begins[suspects] + 1, len(data) - 1)]]
     return np.asarray(found)
 
 
 _SPACE = np.isin(np.arange(256), list(b" \t\n\r\v\f"))
+_FOLLOWS = _SPACE | np.isin(np.arange(256), list(b"0xX"))
 
 
 # --- columns --------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Each function gives what Python gives without it.
 
 from __future__ import annotations
 
+from binascii import hexlify
 from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
@@ -20,7 +21,8 @@ from payloads.crypto import has_simd
 
 # From this length on, lines are looked for one by one.
 _LONG_LINE = 512
-_DIGITS = np.frombuffer(b"".join(b"%02x" % each for each in range(256)), np.uint16)
+# Pieces that are made in one call. Their memory is used again.
+_AT_ONCE = 1024
 
 
 @cache
@@ -61,8 +63,20 @@ def sha256_many(data: Any, ends: NDArray[np.int64]) -> bytes:
     if (module := simd()) is not None:
         found: bytes = module.sha256_many(np.frombuffer(data, np.uint8), ends)
         return found
-    content = memoryview(data)
-    return b"".join([sha256(content[a:b]).digest() for a, b in pairwise(ends.tolist())])
+    return b"".join([sha256(piece).digest() for piece in _pieces(data, ends)])
+
+
+def _pieces(data: Any, ends: NDArray[np.int64]) -> Iterator[Any]:
+    """The pieces one after the other; of one length, many in a call, as bytes."""
+    sizes = np.diff(ends)
+    if len(sizes) and sizes[0] > 0 and (sizes == sizes[0]).all():
+        content = np.frombuffer(data, np.uint8)[int(ends[0]) : int(ends[-1])]
+        rows = content.view(f"V{sizes[0]}")
+        for begin in range(0, len(rows), _AT_ONCE):
+            yield from rows[begin : begin + _AT_ONCE].tolist()
+        return
+    view = memoryview(data)
+    yield from (view[a:b] for a, b in pairwise(ends.tolist()))
 
 
 def hex_words(words: Matrix) -> Any:
@@ -70,7 +84,9 @@ def hex_words(words: Matrix) -> Any:
     count, size = words.shape
     if size and (module := simd()) is not None:
         return module.hex_words(np.ascontiguousarray(words).reshape(-1), size)
-    text = np.empty((count, 1 + size), np.uint16)
-    text[:, 0] = np.frombuffer(b"0x", np.uint16)
-    text[:, 1:] = _DIGITS[words]
+    text = np.empty((count, 2 + 2 * size), np.uint8)
+    text[:, :2] = np.frombuffer(b"0x", np.uint8)
+    if size:
+        digits = np.frombuffer(hexlify(words.tobytes()), f"V{2 * size}")
+        text[:, 2:].view(f"V{2 * size}")[:, 0] = digits
     return text
