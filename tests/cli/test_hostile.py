@@ -197,7 +197,7 @@ def test_no_argument_and_no_file_ends_a_command_with_a_traceback(
     if path[0] in ("capture", "generate"):  # they read no payload, and have many options
         values = values[:10]
     if path[0] in SCANNING:
-        values = values[:: 30 if path[0] == "scan" else 8]
+        values = values[:: {"scan": 30, "report": 16}.get(path[0], 8)]
     for value in values:
         for arguments in shapes(path, COMMANDS[path], value, folder):
             check(arguments)
