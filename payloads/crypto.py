@@ -316,6 +316,8 @@ def recover_packed(
 
 Bytes = bytes | bytearray | memoryview
 _NO_SIGNER = bytes(20)
+# Messages that are hashed before their memory is used again.
+_AT_ONCE = 1024
 
 
 def keccak_many(data: Bytes, size: int) -> bytes:
@@ -330,7 +332,9 @@ def keccak_many(data: Bytes, size: int) -> bytes:
     if has_simd():
         digests: bytes = _simd().keccak_many(raw, size)
         return digests
-    return b"".join(map(keccak256, _pieces(raw, size)))
+    step = size * _AT_ONCE
+    parts = (raw[at : at + step] for at in range(0, len(raw), step))
+    return b"".join([b"".join(map(keccak256, _pieces(part, size))) for part in parts])
 
 
 def recovers_in_batches() -> bool:

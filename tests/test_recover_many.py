@@ -135,7 +135,7 @@ def test_another_length_is_misuse(implementation: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 32, 128, 135, 136, 137, 288, 1810])
-@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 20])
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 20, 2050])
 @pytest.mark.parametrize("simd", [False, True])
 def test_messages_of_one_size_are_hashed_as_one_by_one(
     simd: bool, count: int, size: int, monkeypatch: pytest.MonkeyPatch

@@ -192,6 +192,14 @@ def test_hashes_of_pieces_of_one_length(size: int, way: str) -> None:
     assert digests == b"".join(hashlib.sha256(each).digest() for each in pieces)
 
 
+def test_hashes_of_many_pieces_of_different_lengths(way: str) -> None:
+    source = random.Random(1)
+    pieces = [source.randbytes(source.randrange(4)) for _ in range(3000)]
+    ends = np.cumsum([2, *map(len, pieces)])
+    digests = native.sha256_many(b"ab" + b"".join(pieces), ends)
+    assert digests == b"".join(hashlib.sha256(each).digest() for each in pieces)
+
+
 def test_simd_refuses_memory_that_does_not_fit() -> None:
     simd: Any = pytest.importorskip("payloads_simd")
     block, starts, good = b"ab12\nab34\n", np.array([0, 5]), np.zeros(2, np.uint8)

@@ -21,7 +21,7 @@ from payloads.crypto import has_simd
 
 # From this length on, lines are looked for one by one.
 _LONG_LINE = 512
-# Pieces that are made in one call. Their memory is used again.
+# Pieces that are hashed before their memory is used again.
 _AT_ONCE = 1024
 
 
@@ -63,20 +63,23 @@ def sha256_many(data: Any, ends: NDArray[np.int64]) -> bytes:
     if (module := simd()) is not None:
         found: bytes = module.sha256_many(np.frombuffer(data, np.uint8), ends)
         return found
-    return b"".join([sha256(piece).digest() for piece in _pieces(data, ends)])
+    hashed = (b"".join([sha256(each).digest() for each in some]) for some in _pieces(data, ends))
+    return b"".join(hashed)
 
 
-def _pieces(data: Any, ends: NDArray[np.int64]) -> Iterator[Any]:
-    """The pieces one after the other; of one length, many in a call, as bytes."""
+def _pieces(data: Any, ends: NDArray[np.int64]) -> Iterator[list[Any]]:
+    """The pieces, some at a time; those of one length are made in one call."""
     sizes = np.diff(ends)
+    begins = range(0, len(sizes), _AT_ONCE)
     if len(sizes) and sizes[0] > 0 and (sizes == sizes[0]).all():
         content = np.frombuffer(data, np.uint8)[int(ends[0]) : int(ends[-1])]
         rows = content.view(f"V{sizes[0]}")
-        for begin in range(0, len(rows), _AT_ONCE):
-            yield from rows[begin : begin + _AT_ONCE].tolist()
+        yield from (rows[begin : begin + _AT_ONCE].tolist() for begin in begins)
         return
     view = memoryview(data)
-    yield from (view[a:b] for a, b in pairwise(ends.tolist()))
+    for begin in begins:
+        some = ends[begin : begin + _AT_ONCE + 1].tolist()
+        yield [view[a:b] for a, b in pairwise(some)]
 
 
 def hex_words(words: Matrix) -> Any:
