@@ -23,6 +23,7 @@ from payloads.chainlink import checks as chainlink_checks
 from payloads.chainlink import places as chainlink_places
 from payloads.chainlink import report as report_module
 from payloads.chainlink import state as chainlink_states
+from payloads.chainlink.call import split
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY_BULK
 from payloads.chainlink.compressed import (
     begins_well,
@@ -46,6 +47,7 @@ from payloads.stork import places as stork_places
 from payloads.stork import state as stork_states
 from payloads.stork.frames import EVIDENCE as STORK_EVIDENCE
 from payloads.stork.frames import plausible
+from payloads.stork.json_text import text_of
 from payloads.stork.rows import rows as stork_rows
 from payloads.stork.update import Asset
 from payloads.system import Terms
@@ -56,6 +58,7 @@ from payloads.verdicts.signature_hints import signature_hints
 from payloads.verdicts.signers import Signers
 from payloads.verdicts.together import judge_together
 from payloads.verdicts.words import duration
+from tests import corpus
 from tests.test_limits import (
     LINK,
     NATIVE,
@@ -1457,3 +1460,18 @@ def test_a_frame_of_the_usual_members_is_read_in_one_pass(key: str) -> None:
     for time in (0, 1, 2**63 - 1):
         assert getattr(read(time), key) == time
     assert read(-1) is read(2**63) is None
+
+
+@pytest.mark.parametrize("at", [96, 128, 160])
+def test_the_first_byte_of_an_offset_counts(at: int) -> None:
+    raw = corpus.entry("cl-001").raw
+    # A spare byte at the end, so that no encoder would have written it.
+    odd = raw + b"\0"
+    assert split(odd) is not None
+    assert split(odd[:at] + b"\1" + odd[at + 1 :]) is None
+
+
+def test_an_update_that_is_cut_in_its_head_has_no_text() -> None:
+    head = bytes(65) + b"\xff\x02\x00\x01" + bytes(10)
+    assert all(text_of(head[:size], signers=False) is None for size in range(len(head)))
+    assert text_of(head, signers=False) is not None

@@ -401,7 +401,9 @@ def test_a_full_piece_does_not_wait_for_its_time() -> None:
     seen = threading.Event()
 
     def source() -> Iterator[int]:
-        yield from (1, 2)
+        yield 1
+        time.sleep(0.05)  # until the second is waited for
+        yield 2
         if not seen.wait(5):
             raise OSError("two were wanted, and two were not handed over")
         yield 3
