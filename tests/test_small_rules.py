@@ -47,7 +47,6 @@ from payloads.stork import places as stork_places
 from payloads.stork import state as stork_states
 from payloads.stork.frames import EVIDENCE as STORK_EVIDENCE
 from payloads.stork.frames import plausible
-from payloads.stork.json_text import text_of
 from payloads.stork.rows import rows as stork_rows
 from payloads.stork.update import Asset
 from payloads.system import Terms
@@ -1469,9 +1468,3 @@ def test_the_first_byte_of_an_offset_counts(at: int) -> None:
     odd = raw + b"\0"
     assert split(odd) is not None
     assert split(odd[:at] + b"\1" + odd[at + 1 :]) is None
-
-
-def test_an_update_that_is_cut_in_its_head_has_no_text() -> None:
-    head = bytes(65) + b"\xff\x02\x00\x01" + bytes(10)
-    assert all(text_of(head[:size], signers=False) is None for size in range(len(head)))
-    assert text_of(head, signers=False) is not None

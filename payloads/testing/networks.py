@@ -76,11 +76,11 @@ class InsecureTestNetwork:
         if isinstance(report, bytes | bytearray | memoryview):
             blob = bytes(report)
             read = UnknownReport(None, None, (), hexed(blob), "given as bytes")
-        elif isinstance(report, Report):
-            blob, read = report.encode(), report
-        else:
+        elif getattr(report, "schema", None) is None:
             raise Misuse("not a report", field="report", expected="a report, or its bytes",
                          found=type(report).__name__)  # fmt: skip
+        else:
+            blob, read = report.encode(), report
         payload = FullReport(
             hexed(self.config_digest),
             context_padding,
@@ -232,7 +232,7 @@ class InsecureTestStorkSigner:
     ) -> SignedUpdate:
         """A signed update in the plain layout or, with a mask, in the versioned layout."""
         for asset in (assets := tuple(assets)):
-            if not isinstance(asset, Asset):
+            if not hasattr(asset, "asset_id"):
                 raise Misuse("not an asset", field="assets", expected="Asset",
                              found=type(asset).__name__)  # fmt: skip
         layout = PLAIN if mask is None else VERSIONED
