@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, settings
 # No deadline: one slow example on a busy machine is no finding.
 settings.register_profile("dev", deadline=None, max_examples=100)
 settings.register_profile(
-    "ci", deadline=None, max_examples=150, derandomize=True, print_blob=True,
+    "ci", deadline=None, max_examples=100, derandomize=True, print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip
 settings.register_profile("thorough", deadline=None, max_examples=5_000)
