@@ -49,6 +49,7 @@ MISTAKES: dict[str, Callable[[], Any]] = {
     "a time with a fraction": lambda: judge(REPORT, STATE, now=1.5),
     "a past time in words": lambda: judge(REPORT, STATE, at="then"),
     "a value in words": lambda: judge(REPORT, STATE, value="1"),
+    "a value in words for no payload": lambda: chainlink.judge_many([], STATE, value="1"),  # type: ignore[arg-type]
     "a value too large": lambda: judge(REPORT, STATE, value=2**256),
     "a sender that is none": lambda: judge(REPORT, STATE, sender="me"),
     "a function that is none": lambda: judge(REPORT, STATE, function=5),

@@ -287,10 +287,7 @@ def judge_many(
     raws, signers = [raw_of(payload) for payload in payloads], Signers()
     how: dict[str, Any] = {"pay": pay, "value": value, "sender": sender, "origin": origin}
     start_all = partial(judging_batch, state=state, signers=signers, now=now, **how)
-
-    def start(raw: bytes) -> Judgement:
-        return judging([raw], state, signers, now=now, **how)
-
+    start = judging_each(state, signers, pay, value, sender, origin, now, view=False)
     return judge_together(start, raws, signers, workers, start_all)
 
 
