@@ -1,12 +1,19 @@
 //! `records` for Python. The interpreter's lock is held: a call takes microseconds, and nothing else
 //! may change a list or a buffer meanwhile.
 
+use std::ops::Range;
+use std::ptr::null_mut;
+
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::PyValueError;
+use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString};
+use pyo3::types::{PyList, PyString};
 
-use crate::records::{BLOCK, Column, Demands, Kind, Places, take_block};
+use crate::records::{Column, Demands, Kind, Layout, Way};
+
+/// The bytes of a block, about: a sixth of the nearest cache, where its columns are, too.
+const BLOCK: usize = 8192;
 
 /// Where a column is in a record, its width, its kind (`b`, `u` or `i`), and its memory, which is a
 /// buffer of Arrow: those say that their bytes have signs.
@@ -16,6 +23,14 @@ type Wanted = (usize, usize, usize, char, PyBuffer<i8>);
 enum Payloads<'py> {
     Buffer(PyBuffer<u8>),
     List(Bound<'py, PyList>),
+}
+
+/// Where the records are in each payload: `each` of `record` bytes, from `begin` on.
+#[derive(Clone, Copy)]
+struct Places {
+    begin: usize,
+    record: usize,
+    each: usize,
 }
 
 /// Takes apart records of payloads, and says whether all of them are as demanded. If not, the memory
@@ -34,26 +49,26 @@ pub fn take_apart(
     template: &[u8],
     mask: &[u8],
     signs: Vec<(usize, usize)>,
-    columns: Vec<Wanted>,
+    mut columns: Vec<Wanted>,
 ) -> PyResult<bool> {
+    let places = Places { begin, record, each };
     let demands = Demands { template, mask, signs: &signs };
-    let places = Places { begin, size: record, each };
     if !places.fit(size) || !demands.fit(record) {
         return Err(PyValueError::new_err("no such records in payloads of this size"));
     }
     let payloads = Payloads::of(payloads)?;
     let count = payloads.count(size);
-    if count == 0 {
-        return Ok(true);
-    }
-    let mut filled = filled(&columns, &payloads, record, count * each)?;
-    let together = (BLOCK / each).max(1);
+    let taken = columns.iter().map(column_of).collect::<PyResult<Vec<_>>>()?;
+    let layout = Layout::of(record, &demands, taken).ok_or_else(no_fit)?;
+    let mut memory = memory_of(&mut columns, &payloads, count * each)?;
+    let (way, together) = (Way::all()[0], (BLOCK / size).max(1));
+    let mut records = Vec::with_capacity(together * each);
     for first in (0..count).step_by(together) {
-        let last = count.min(first + together);
-        let taken = payloads.with(size, first, last, |payloads| {
-            take_block(payloads, places, &demands, &mut filled, first)
-        });
-        if !taken {
+        records.clear();
+        let block = first..count.min(first + together);
+        if !payloads.records(size, block, places, &mut records)
+            || !layout.take(way, &records, &mut memory, first * each)
+        {
             return Ok(false);
         }
     }
@@ -105,64 +120,100 @@ impl<'py> Payloads<'py> {
         }
     }
 
-    /// Calls `take` with some of the payloads; false if one is not bytes, or of another size.
-    fn with(
-        &self,
+    /// Adds the records of some payloads; false if one is not bytes, or of another size.
+    fn records<'a>(
+        &'a self,
         size: usize,
-        first: usize,
-        last: usize,
-        take: impl FnOnce(&[&[u8]]) -> bool,
+        block: Range<usize>,
+        places: Places,
+        records: &mut Vec<&'a [u8]>,
     ) -> bool {
         match self {
             Self::Buffer(buffer) => {
-                let all = bytes_of(buffer);
-                take(&all[first * size..last * size].chunks_exact(size).collect::<Vec<_>>())
+                let payloads = &bytes_of(buffer)[block.start * size..block.end * size];
+                payloads.chunks_exact(size).for_each(|payload| places.add(payload, records));
+                true
             }
-            Self::List(list) => {
-                let items: Vec<_> = (first..last).map_while(|i| list.get_item(i).ok()).collect();
-                let rows: Vec<&[u8]> = items
-                    .iter()
-                    .filter_map(|item| item.cast_exact::<PyBytes>().ok())
-                    .map(|bytes| bytes.as_bytes())
-                    .filter(|bytes| bytes.len() == size)
-                    .collect();
-                rows.len() == last - first && take(&rows)
-            }
+            Self::List(list) => block.into_iter().all(|index| {
+                let payload = item_of(list, index).filter(|bytes| bytes.len() == size);
+                payload.map(|payload| places.add(payload, records)).is_some()
+            }),
         }
+    }
+}
+
+impl Places {
+    /// Whether payloads of this size have all of the records.
+    fn fit(self, payload: usize) -> bool {
+        let end = self.record.checked_mul(self.each).and_then(|all| all.checked_add(self.begin));
+        self.record > 0 && self.each > 0 && end.is_some_and(|end| end <= payload)
+    }
+
+    #[inline]
+    fn add<'a>(self, payload: &'a [u8], records: &mut Vec<&'a [u8]>) {
+        for index in 0..self.each {
+            let at = self.begin + index * self.record;
+            records.push(&payload[at..at + self.record]);
+        }
+    }
+}
+
+/// The bytes that stand in a list, None for anything else.
+///
+/// Counting references, as a `Bound` does, would write to each payload's memory.
+#[inline]
+fn item_of<'a>(list: &'a Bound<'_, PyList>, index: usize) -> Option<&'a [u8]> {
+    let (mut bytes, mut size) = (null_mut(), 0);
+    // SAFETY: the list is borrowed and the lock held, so that its items stay. The index is within
+    // the list, since nothing else may change it. Only objects of the type itself are read.
+    unsafe {
+        let item = ffi::PyList_GetItem(list.as_ptr(), index as ffi::Py_ssize_t);
+        if ffi::PyBytes_CheckExact(item) == 0 {
+            return None;
+        }
+        ffi::PyBytes_AsStringAndSize(item, &raw mut bytes, &raw mut size);
+        Some(std::slice::from_raw_parts(bytes.cast(), size as usize))
     }
 }
 
 fn bytes_of(buffer: &PyBuffer<u8>) -> &[u8] {
     // SAFETY: the memory is contiguous, of bytes, and stays while the buffer is borrowed. Nothing
-    // writes to it: the lock is held, and `filled` makes sure that no column is there.
+    // writes to it: the lock is held, and `memory_of` makes sure that no column is there.
     unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast(), buffer.item_count()) }
 }
 
-/// The columns with their memory, which fits: none is read-only, too small, or in another's.
-fn filled<'a>(
-    columns: &'a [Wanted],
+fn column_of((at, size, width, kind, _): &Wanted) -> PyResult<Column> {
+    let kind = match kind {
+        'b' => Kind::Bytes,
+        'u' => Kind::Unsigned,
+        'i' => Kind::Signed,
+        _ => return Err(no_fit()),
+    };
+    Ok(Column { at: *at, size: *size, width: *width, kind })
+}
+
+/// The columns' memory, which fits: none is read-only, too small, or in another's.
+fn memory_of<'a>(
+    columns: &'a mut [Wanted],
     payloads: &Payloads<'_>,
-    record: usize,
     count: usize,
-) -> PyResult<Vec<(Column, &'a mut [u8])>> {
+) -> PyResult<Vec<&'a mut [u8]>> {
     let mut taken = vec![match payloads {
         Payloads::Buffer(buffer) => place_of(buffer),
         Payloads::List(_) => (0, 0),
     }];
     let mut found = Vec::with_capacity(columns.len());
-    for (at, size, width, kind, memory) in columns {
-        let column = Column { at: *at, size: *size, width: *width, kind: kind_of(*kind)? };
+    for (_, _, width, _, memory) in columns {
         let room = width.checked_mul(count) == Some(memory.item_count());
         let (begin, end) = place_of(memory);
         let apart = taken.iter().all(|&(from, to)| end <= from || to <= begin);
-        let usable = !memory.readonly() && memory.is_c_contiguous() && apart;
-        if !(column.fits(record) && room && usable) {
-            return Err(PyValueError::new_err("a column that does not fit"));
+        if !room || !apart || memory.readonly() || !memory.is_c_contiguous() {
+            return Err(no_fit());
         }
         taken.push((begin, end));
         // SAFETY: as above; and no other slice is of this memory.
         let bytes = unsafe { std::slice::from_raw_parts_mut(memory.buf_ptr().cast(), end - begin) };
-        found.push((column, bytes));
+        found.push(bytes);
     }
     Ok(found)
 }
@@ -172,11 +223,6 @@ fn place_of<T: Element>(buffer: &PyBuffer<T>) -> (usize, usize) {
     (begin, begin + buffer.item_count())
 }
 
-fn kind_of(kind: char) -> PyResult<Kind> {
-    match kind {
-        'b' => Ok(Kind::Bytes),
-        'u' => Ok(Kind::Unsigned),
-        'i' => Ok(Kind::Signed),
-        _ => Err(PyValueError::new_err("unknown kind of column")),
-    }
+fn no_fit() -> PyErr {
+    PyValueError::new_err("a column that does not fit")
 }

@@ -24,6 +24,8 @@ from payloads.crypto import has_simd
 Payloads = Matrix | list[bytes]
 # What a payload is taken for depends on no byte beyond, except for snappy's.
 _HEAD = 128
+# So many first bytes are compared as one number.
+START = 8
 
 
 class Alike:
@@ -58,6 +60,17 @@ class Alike:
         return self.payloads
 
     @cached_property
+    def start(self) -> bytes:
+        """The first eight bytes, if all have the same, as reports of one network do; else none."""
+        begins = self.begins
+        if begins is None or self.size < START:
+            return b""
+        numbers = begins[:, :START].view(np.uint64)[:, 0]
+        first = numbers[0]
+        is_same = first == numbers[-1] and (numbers == first).all()
+        return first.tobytes() if is_same else b""
+
+    @cached_property
     def matrix(self) -> Matrix:
         """All of their bytes, which a list has to be copied for."""
         if not isinstance(self.payloads, list):
@@ -67,7 +80,7 @@ class Alike:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A column: its bytes in each record, and its type. `row` is the field, if it is of a table."""
+    """A column: its bytes in each record, and its type."""
 
     name: str
     at: int
@@ -76,26 +89,23 @@ class Cell:
     # What payloads-simd knows it by: the width of a value, and the letter of its kind.
     width: int
     letter: str
-    row: Field | None = None
+    # The field, if its number may be null: it stands for nothing, or is a time of no timestamp.
+    nullable: Field | None = None
 
     @classmethod
     def of(cls, name: str, at: int, size: int, kind: pa.DataType, row: Field | None) -> Cell:
-        is_bytes = row is None or pa.types.is_fixed_size_binary(kind)
-        letter = "b" if is_bytes or row is None else "i" if row.type.signed else "u"
-        return cls(name, at, size, kind, kind.bit_width // 8, letter, row)
-
-    @property
-    def has_nulls(self) -> bool:
-        """Whether a number may be null: it stands for nothing, or is a time of no timestamp."""
-        if self.row is None or self.letter == "b" or self.size > 8:
-            return False
-        return self.row.none is not None or (is_time(self.row) and self.size == 8)
+        width = kind.bit_width // 8
+        if row is None or pa.types.is_fixed_size_binary(kind):
+            return cls(name, at, size, kind, width, "b")
+        has_nulls = size <= 8 and (row.none is not None or (is_time(row) and size == 8))
+        letter = "i" if row.type.signed else "u"
+        return cls(name, at, size, kind, width, letter, row if has_nulls else None)
 
     def array(self, out: pa.Buffer, total: int) -> tuple[pa.Array, Mask | None]:
         """The column in its memory, and which rows have a time that is null there."""
-        if self.row is None or not self.has_nulls:
+        if self.nullable is None:
             return pa.Array.from_buffers(self.type, total, [None, out]), None
-        return filled(np.frombuffer(out, f"{self.letter}{self.width}"), self.row, self.type)
+        return filled(np.frombuffer(out, f"{self.letter}{self.width}"), self.nullable, self.type)
 
 
 class Shape:
@@ -135,10 +145,10 @@ class Shape:
             self._signs.append((at, WORD - row.type.size))
 
     def columns(
-        self, payloads: Payloads, only: frozenset[str] | None = None
+        self, payloads: Payloads, only: frozenset[str] | None = None, start: bytes = b""
     ) -> tuple[dict[str, pa.Array], Mask | None] | None:
         """As `records.columns_of`, of some columns or all; None if a record differs from what is
-        demanded, or if payloads-simd is not there."""
+        demanded, or if payloads-simd is not there. `start` is demanded of each record, too."""
         simd = _simd()
         if simd is None or not len(payloads) or not self.each:
             return None
@@ -150,11 +160,17 @@ class Shape:
             for cell, out in zip(cells, outs, strict=True)
         ]
         where = len(payloads[0]), self.begin, self.size, self.each
-        same = (bytes(self._template), bytes(self._mask)) if any(self._mask) else (b"", b"")
-        demands = *same, self._signs
-        if not simd.take_apart(payloads, *where, *demands, wanted):
+        template, mask = self._same
+        if start:
+            template = start + template[len(start) :]
+            mask = b"\xff" * len(start) + mask[len(start) :]
+        if not simd.take_apart(payloads, *where, template, mask, self._signs, wanted):
             return None
         return _arrays(cells, outs, total)
+
+    @cached_property
+    def _same(self) -> tuple[bytes, bytes]:
+        return (bytes(self._template), bytes(self._mask)) if any(self._mask) else (b"", b"")
 
 
 def _arrays(

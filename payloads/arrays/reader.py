@@ -43,15 +43,11 @@ FACTS = table_schema(
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Rows of one table: which rows of the matrix, and their columns by name.
-
-    `heads` are the first bytes of each, where a column has them.
-    """
+    """Rows of one table: which rows of the matrix, and their columns by name."""
 
     table: str
     rows: NDArray[np.int64]
     columns: Mapping[str, pa.Array]
-    heads: Matrix | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -230,9 +230,25 @@ def _widened(matrix: Matrix, at: int, row: Field) -> Matrix:
     return words
 
 
+# Zeros for all arrays of nulls. Nothing is written there, so that they are one page of memory.
+_ZEROS = pa.py_buffer(np.zeros(2**20, np.uint8))
+# The bytes of an offset.
+_OFFSETS = {pa.string(): 4, pa.large_binary(): 8}
+
+
+def nulls(count: int, kind: pa.DataType) -> pa.Array:
+    """As `pa.nulls`, and without memory of their own if they are texts or byte strings."""
+    size = _OFFSETS.get(kind, 0) * (count + 1)
+    if not 0 < size <= _ZEROS.size:
+        return pa.nulls(count, kind)
+    bits, offsets = _ZEROS.slice(0, (count + 7) // 8), _ZEROS.slice(0, size)
+    return pa.Array.from_buffers(kind, count, [bits, offsets, _ZEROS.slice(0, 0)], count)
+
+
 def lists(values: pa.Array, each: int, count: int) -> pa.Array:
     """`count` lists of `each` values."""
-    offsets = np.arange(count + 1, dtype=np.int32) * np.int32(each)
+    offsets = np.arange(count + 1, dtype=np.int32)
+    offsets *= np.int32(each)
     return pa.ListArray.from_arrays(array_of(offsets, pa.int32()), values)
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from payloads.arrays.apart import Alike, joined
-from payloads.arrays.records import Mask, Matrix
+from payloads.arrays.apart import Alike, Payloads, joined
+from payloads.arrays.records import Mask, Matrix, every
 from payloads.errors import Misuse, shown
 from payloads.inputs import MAX_PAYLOAD_BYTES, hex_text, json_text, unhex
 
@@ -27,7 +27,8 @@ WORTH_AN_ARRAY = 24
 _GO = 2**28
 # First bytes of text: JSON, hex, and white space in front of them.
 _OPENS_JSON = np.isin(np.arange(256), list(b"{["))
-_MAY_BE_TEXT = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\f"))
+_STARTS_OF_TEXT = b"{[0 \t\n\r\v\f"
+_MAY_BE_TEXT = np.isin(np.arange(256), list(_STARTS_OF_TEXT))
 # What follows white space or a zero there.
 _SECOND = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\fxX"))
 # So many bytes show nearly always that they are no UTF-8.
@@ -49,6 +50,8 @@ def alike(values: NDArray[Any]) -> Iterator[tuple[int, Positions]]:
 
 def no_text(alike: Alike) -> Mask:
     """Which payloads are neither JSON nor hex."""
+    if is_no_text(alike.start):
+        return every(len(alike))
     if (begins := alike.begins) is None:
         return np.zeros(len(alike), np.bool_)
     good = ~_MAY_BE_TEXT[begins[:, 0]]
@@ -60,6 +63,11 @@ def no_text(alike: Alike) -> Mask:
         raw = alike.payload(index)
         good[index] = json_text(raw) is None and hex_text(raw) is raw
     return good
+
+
+def is_no_text(start: bytes) -> bool:
+    """Whether payloads with these first bytes are no text for certain."""
+    return bool(start) and start[0] not in _STARTS_OF_TEXT
 
 
 def _begin_so_by_chance(begins: Matrix) -> Mask:
@@ -131,8 +139,8 @@ class Rows:
         return ~self.as_bytes[positions] | no_text(alike)
 
 
-def read(payloads: Any, column: str = "payload") -> Rows:
-    """The rows of a list, an Arrow array, or this column of a batch or table."""
+def column_of(payloads: Any, column: str) -> Any:
+    """The column with the payloads, if they are in a batch or table; an Arrow array in one piece."""
     if isinstance(payloads, pa.RecordBatch | pa.Table):
         if column not in payloads.schema.names:
             found = shown(payloads.schema.names, 200)
@@ -140,6 +148,36 @@ def read(payloads: Any, column: str = "payload") -> Rows:
         payloads = payloads.column(column)
     if isinstance(payloads, pa.ChunkedArray):
         payloads = payloads.combine_chunks()
+    return payloads
+
+
+def in_place(payloads: Any) -> Payloads | None:
+    """Payloads of one size where they are, without a copy: those of a list or an Arrow array.
+
+    A list may have other items behind the first.
+    """
+    if type(payloads) is list:
+        return payloads if payloads and type(payloads[0]) is bytes else None
+    if not isinstance(payloads, pa.Array) or payloads.null_count or not len(payloads):
+        return None
+    *_, places, data = payloads.buffers()
+    kind, count, offset = payloads.type, len(payloads), payloads.offset
+    if pa.types.is_fixed_size_binary(kind):
+        begin, size = offset * kind.byte_width, kind.byte_width
+    elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        wide = 4 if pa.types.is_binary(kind) else 8
+        ends = np.frombuffer(places, f"i{wide}", count + 1, wide * offset)
+        begin, size = int(ends[0]), int(ends[1]) - int(ends[0])
+        if (ends[1:] - ends[:-1] != size).any():
+            return None
+    else:
+        return None
+    return np.frombuffer(data, np.uint8, count * size, begin).reshape(count, size) if size else None
+
+
+def read(payloads: Any, column: str = "payload") -> Rows:
+    """The rows of a list, an Arrow array, or this column of a batch or table."""
+    payloads = column_of(payloads, column)
     if isinstance(payloads, pa.Array):
         return _of_array(payloads)
     if isinstance(payloads, str | bytes | dict) or not isinstance(payloads, Sequence):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from payloads.abi.calldata import Function, function_named
 from payloads.abi.fields import WORD, Field, Table
 from payloads.abi.solidity import decode, encode
-from payloads.arrays.apart import Alike, Payloads, Shape
+from payloads.arrays.apart import START, Alike, Payloads, Shape, is_available
 from payloads.arrays.reader import Columns, Piece, Signed, Signers
 from payloads.arrays.records import (
     Mask,
@@ -95,21 +95,21 @@ def _name(schema: Schema) -> str:
 
 def tables() -> dict[str, pa.Schema]:
     """The tables: of each report schema, and of reports that no schema fits."""
-    known = {_name(schema): _table(schema) for schema in SCHEMAS.values()}
-    return known | {UNKNOWN: _UNKNOWN}
+    return {**dict(map(_table, SCHEMAS.values())), UNKNOWN: _UNKNOWN}
 
 
-# The tables that were made already, each with the schema that it is of.
-_MADE: dict[str, tuple[Schema, pa.Schema]] = {}
+# The tables that were made already with their names, each with the schema that it is of.
+_MADE: dict[str, tuple[Schema, tuple[str, pa.Schema]]] = {}
 
 
-def _table(schema: Schema) -> pa.Schema:
+def _table(schema: Schema) -> tuple[str, pa.Schema]:
+    """The name of the schema's table, and its columns."""
     made = _MADE.get(schema.key)
     if made is None or made[0] is not schema:
-        names = _names(schema.table)
+        name, names = _name(schema), _names(schema.table)
         fields = [arrow_field(row, names[row.name]) for row in schema.table.fields]
         columns = (*PLACE, *_ENVELOPE, *fields, *_SIGNATURES)
-        made = schema, table_schema(_name(schema), columns, title=schema.title)
+        made = schema, (name, table_schema(name, columns, title=schema.title))
         _MADE[schema.key] = made
     return made[1]
 
@@ -212,27 +212,26 @@ def read(matrix: Matrix) -> Iterator[Piece]:
             yield Piece(_name(schema), found.rows, _columns(schema, found))
 
 
-# A column whose bytes come first in a payload.
-_FIRST = CONTEXT.fields[0].name
-
-
 def whole(alike: Alike, only: frozenset[str] | None) -> Piece | None:
     """All rows as one piece, if all have the schema and the number of signatures of the first."""
     first, payloads = alike.payload(0), alike.payloads
-    if not _size_fits(len(first)):
+    if not is_available() or not _size_fits(len(first)):
         return None
     prefix, blob = first[_BLOB : _BLOB + 2], int.from_bytes(first[_BLOB - WORD : _BLOB], "big")
     schema = SCHEMAS.get(prefix)
     count = _signatures_in(len(first), blob)
     if schema is None or schema.size != blob or not count:
         return None
-    needed = None if only is None else only | {_FIRST}
-    found = _shape(schema.table, prefix, count).columns(payloads, needed)
+    shape, start = _shape(schema.table, prefix, count), first[:START]
+    # Nearly always, all begin with the digest of one config. That is known for nothing, then.
+    if (found := shape.columns(payloads, only, start)) is not None:
+        alike.start = start
+    elif alike.begins is not None and not alike.start:
+        found = shape.columns(payloads, only)
     if found is None:
         return None
-    heads = bytes_of(found[0][_FIRST], WORD)
     columns = _finished(schema, count, payloads, *found)
-    return Piece(_name(schema), np.arange(len(payloads)), columns, heads)
+    return Piece(_name(schema), np.arange(len(payloads)), columns)
 
 
 def _columns(schema: Schema, envelope: Envelope) -> dict[str, pa.Array]:

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from payloads import recognise
 from payloads.arrays import rows as inputs
-from payloads.arrays.reader import FACTS, Columns, Piece
-from payloads.arrays.records import Matrix
+from payloads.arrays.reader import FACTS, Columns
+from payloads.arrays.records import Matrix, array_of, nulls
 from payloads.arrays.types import PRICES, table_of
 from payloads.columns.fast import Positions, offer, whole
 from payloads.columns.schemas import ERRORS, readers, schema, schemas
@@ -85,14 +85,15 @@ def _pieces(
     pieces: Pieces = defaultdict(list)
     # Whether a row has its bytes in `raw` depends on its other columns.
     only = None if wanted is None or "raw" in wanted else wanted
-    found = _whole_list(payloads, form, only)
-    if found is None:
-        rows = inputs.read(payloads, column)
-        if len(rows) >= inputs.WORTH_AN_ARRAY and rows.matrix is not None:
-            found = whole(rows.matrix, form, only)
-    if found is not None:
-        pieces[found.table].append((found.rows, found.columns))
-        return pieces, defaultdict(list)
+    given, rows = inputs.column_of(payloads, column), None
+    if (alike := inputs.in_place(given)) is None:
+        rows = inputs.read(given)
+        alike = rows.matrix
+    if alike is not None and len(alike) >= inputs.WORTH_AN_ARRAY:
+        if (found := whole(alike, form, only)) is not None:
+            pieces[found.table].append((found.rows, found.columns))
+            return pieces, defaultdict(list)
+    rows = inputs.read(given) if rows is None else rows
 
     def take(_: str, reader: Columns, positions: Positions, matrix: Matrix) -> Iterator[Positions]:
         for piece in reader.read(matrix):
@@ -104,13 +105,6 @@ def _pieces(
     for index in np.flatnonzero(left).tolist():
         _add_single(singles, index, rows.item(index), form)
     return pieces, singles
-
-
-def _whole_list(payloads: Any, form: str | None, only: frozenset[str] | None) -> Piece | None:
-    """All payloads of a list of bytes where they are, without a copy of them in between."""
-    if type(payloads) is not list or len(payloads) < inputs.WORTH_AN_ARRAY:
-        return None
-    return whole(payloads, form, only) if type(payloads[0]) is bytes else None
 
 
 # --- one by one -----------------------------------------------------------------------------------
@@ -156,7 +150,7 @@ def _batch(
     batches = [_filled(wanted, places, columns) for places, columns in pieces]
     if singles:
         batches.append(pa.RecordBatch.from_pylist(singles, schema=wanted))
-    return _in_order(wanted, batches)
+    return batches[0] if len(batches) == 1 else _in_order(wanted, batches)
 
 
 @cache
@@ -165,10 +159,10 @@ def _no_errors() -> pa.RecordBatch:
 
 
 def _filled(wanted: pa.Schema, places: Positions, columns: Any) -> pa.RecordBatch:
-    given = {"row": pa.array(places), **columns}
+    given = {"row": array_of(places, pa.int64()), **columns}
     arrays = [
-        given[field.name] if field.name in given else pa.nulls(len(places), field.type)
-        for field in wanted
+        given[name] if name in given else nulls(len(places), wanted.field(name).type)
+        for name in wanted.names
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=wanted)
 

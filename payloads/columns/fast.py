@@ -72,12 +72,11 @@ def whole(payloads: Payloads, form: str | None, only: frozenset[str] | None) -> 
         if reader.whole is None or form not in (None, reader.form):
             continue
         if not _stronger(name, reader):
-            # What nothing outranks needs a look at its first bytes only, which are in a column.
+            # What nothing outranks needs a look at its first bytes only.
             piece = reader.whole(alike, only)
             if piece is None:
                 continue
-            alike.heads = piece.heads
-            return piece if _plain(alike, form).all() else None
+            return piece if _all_plain(alike, form) else None
         if (good := _plain(alike, form)).all() and form is None:
             good = _certain(good, alike, name, known)
         if good.all():
@@ -96,15 +95,24 @@ def _plain(alike: Alike, form: str | None) -> Mask:
     return good if form else good & ~_calls(alike)
 
 
+def _all_plain(alike: Alike, form: str | None) -> bool:
+    if inputs.is_no_text(alike.start):
+        return form is not None or alike.start[:_SELECTOR] not in _selectors()
+    return bool(_plain(alike, form).all())
+
+
+def _selectors() -> list[bytes]:
+    return [function.selector for function in systems.functions()]
+
+
 def _calls(alike: Alike) -> Mask:
     """Which payloads begin with the selector of a contract's function."""
     if (begins := alike.begins) is None or alike.size < _SELECTOR:
         return ~every(len(alike))
-    selectors = [function.selector for function in systems.functions()]
+    if alike.start:
+        return np.full(len(alike), alike.start[:_SELECTOR] in _selectors())
     first = np.ascontiguousarray(begins[:, :_SELECTOR]).view(np.uint32)[:, 0]
-    if (first == first[0]).all():  # as where payloads begin with the digest of one config
-        return every(len(alike)) & (first[0].tobytes() in selectors)
-    return np.isin(first, np.frombuffer(b"".join(selectors), np.uint32))
+    return np.isin(first, np.frombuffer(b"".join(_selectors()), np.uint32))
 
 
 def _certain(good: Mask, alike: Alike, name: str, known: dict[str, Columns]) -> Mask:
