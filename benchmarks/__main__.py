@@ -11,7 +11,6 @@ from pathlib import Path
 
 import benchmarks
 from benchmarks import page, report
-from benchmarks.cores import Watch
 from benchmarks.kits import say
 from benchmarks.measure import Result, measure_group
 from benchmarks.rows import SECTIONS, Row, all_rows
@@ -52,13 +51,7 @@ def measure(rows: Sequence[Row], rounds: int, target: float) -> list[Result]:
     results: list[Result] = []
     for group, members in groupby(rows, key=lambda row: row.group):
         say(f"benchmarks: {group} ...")
-        watch = Watch() if group == "bulk" else None
-        found = measure_group(list(members), rounds, target)
-        if watch is not None:
-            watch.look()
-            for result in found:
-                result.cores = watch.least
-        results += found
+        results += measure_group(list(members), rounds, target, two_cores=group == "bulk")
     return results
 
 

@@ -1,8 +1,9 @@
 """`python -m benchmarks.cluster`: a scan by one process, and by one and two workers of Ray.
 
 The three take turns, in rounds on one local cluster; a figure is the least of its rounds. Where
-other work runs on the machine, two workers gain less, and the load says so. Processor time is that
-of this process and of the workers, so it can be compared on a busy machine, too.
+other work runs on the machine, two workers gain less, so one and two are compared once more in
+windows in which the second core proves to be free. Processor time is that of this process and of
+the workers, so it can be compared on a busy machine, too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import cores
 from benchmarks.columns import state
 from benchmarks.scan import chainlink
 from payloads import forensics
@@ -68,12 +70,14 @@ def main(count: int, address: str = "local") -> None:
         }
         scan(cluster=two)  # the workers have begun, and have imported everything
         found = measured(kinds)
+        gained = cores.gain(kinds["one worker"], kinds["two workers"])
     plain = found["one process"]
     print(f"{count:,} reports of Chainlink, judged; load {os.getloadavg()[0]:.1f}\n")
     print("| | seconds | times one process | processor time, times one process |")
     print("|---|---:|---:|---:|")
     for kind, (seconds, used) in found.items():
         print(f"| {kind} | {seconds:.1f} | {seconds / plain[0]:.2f} | {used / plain[1]:.2f} |")
+    print(f"\ntwo workers, times as fast as one: {gained.said}")
 
 
 if __name__ == "__main__":

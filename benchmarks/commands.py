@@ -11,13 +11,12 @@ import json
 import os
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
+from benchmarks import cores
 from benchmarks.columns import reports, state
-from benchmarks.cores import BUSY, Watch
 from benchmarks.kits import ROOT
 from payloads.crypto import recover_many_by
 
@@ -50,13 +49,11 @@ def seconds(way: Way, frames: Path) -> float:
     return float(found.stdout)
 
 
-def on_the_clock(arguments: tuple[str, ...], frames: Path) -> float:
-    """The time that a command takes, with its start."""
-    began = time.perf_counter()
+def once(arguments: tuple[str, ...], frames: Path) -> None:
+    """A run of the command in a process of its own."""
     with frames.open("rb") as stream:
         command = [sys.executable, "-m", "payloads", *arguments]
         subprocess.run(command, stdin=stream, stdout=subprocess.DEVNULL, check=True, cwd=ROOT)
-    return time.perf_counter() - began
 
 
 def main() -> None:
@@ -104,14 +101,9 @@ def measure(folder: Path) -> None:
 
 
 def on_all_cores(decode: tuple[str, ...], frames: Path) -> None:
-    """How much sooner all cores are done; only of use where they have nothing else to do."""
-    watch, gains = Watch(), []
-    if watch.free:
-        for _ in range(ROUNDS):
-            gains.append(on_the_clock((*decode, *ALONE), frames) / on_the_clock(decode, frames))
-        watch.look()
-    found = f"{median(gains):.2f} times as fast" if watch.free else f"{BUSY} ({watch.said})"
-    print(f"\ndecode --json on all cores: {found}")
+    """How much sooner all cores are done, the start of a process included."""
+    found = cores.gain(partial(once, (*decode, *ALONE), frames), partial(once, decode, frames))
+    print(f"\ndecode --json on all cores, times as fast as on one: {found.said}")
 
 
 if __name__ == "__main__":

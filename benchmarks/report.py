@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from benchmarks.cores import BUSY, FREE
 from benchmarks.measure import Result, expected, ratio, seconds_more
 from benchmarks.page import Table, machine
 from benchmarks.rows import CORES, GOALS, SECTIONS, Goal
@@ -76,7 +75,7 @@ def verdict(goal: Goal, by_key: dict[str, Result]) -> tuple[str, bool | None]:
     rival, stand_in = ran(goal.rival.format(library=over)), ran(goal.stand_in)
     if goal.cores > CORES:
         return f"not measured  {goal.text}: it takes {goal.cores}", None
-    if goal.cores > 1 and ours is not None and ours.cores is not None and ours.cores < FREE:
+    if goal.cores > 1 and ours is not None and ours.windows is not None and not ours.windows.kept:
         return f"not measured  {goal.text}: the second core was busy", None
     if ours is not None and rival is not None and goal.seconds_more is not None:
         more = seconds_more(ours, rival)
@@ -164,6 +163,6 @@ def _table(group: str, results: Sequence[Result], rounds: int) -> Table:
             cells.append("" if result is floor else duration(seconds_more(result, floor)))
         rows.append(cells)
     notes = [" ".join(said.split()) for said, _ in verdicts(results)]
-    if any(result.cores is not None and result.cores < FREE for result in results):
-        notes.append(f"two cores: {BUSY} (two processes had {base.cores:.2f})")
+    if base.windows is not None:
+        notes.append(f"two cores: {base.windows.which}")
     return Table(columns, rows, f"{machine()}; medians of {rounds} interleaved rounds", notes)
