@@ -14,7 +14,9 @@ FROM problems p
 WHERE p.problem LIKE 'incomplete:%' OR p.problem LIKE 'unreadable:%'
 UNION ALL
 SELECT i.input::BIGINT << 44, NULL, i.created, i.path,
-       CASE WHEN i.read THEN 'it has no end record' ELSE 'it could not be read to its end' END,
+       CASE WHEN i.read THEN 'it has no end record'
+            ELSE coalesce(regexp_replace(i.problems[1], '^file: ', ''), 'it could not be read to its end')
+       END,
        concat_ws(' ', coalesce(i.capture, i.sha256), i.part, 'end')
 FROM inputs i
 WHERE (NOT i.read OR i.complete IS FALSE)
