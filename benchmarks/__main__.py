@@ -59,13 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments(argv)
     rounds, target = QUICK if options.quick else FULL
     rounds = options.rounds or rounds
+    run = page.Run()
     results = measure(chosen(options), rounds, target)
     print(report.text(results, rounds))
     if options.json is not None:
         text = json.dumps(report.record(results, rounds), indent=1, ensure_ascii=False)
         options.json.write_text(text + "\n", encoding="utf-8")
     if options.save:
-        page.save(report.tables(results, rounds))
+        page.save(report.tables(results, rounds, run))
     missed = any(met is False for _, met in report.verdicts(results))
     wrong = any(result.wrong for result in results)
     return 1 if wrong or (options.check and missed) else 0

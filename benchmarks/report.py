@@ -7,8 +7,9 @@ from itertools import groupby
 from typing import Any
 
 from benchmarks.measure import Result, expected, ratio, seconds_more
-from benchmarks.page import Table, machine
+from benchmarks.page import Run, Table, machine
 from benchmarks.rows import CORES, GOALS, SECTIONS, Goal
+from payloads.crypto import has_simd, recover_many_by
 
 GROUPS = {
     "recover:one": "one signature",
@@ -137,17 +138,18 @@ def record(results: Sequence[Result], rounds: int) -> dict[str, Any]:
     return {"machine": machine(), "rounds": rounds, "rows": rows, "goals": goals}
 
 
-def tables(results: Sequence[Result], rounds: int) -> dict[str, Table]:
-    """A table for each group that ran: for docs/performance.md."""
-    found = {}
+def tables(results: Sequence[Result], rounds: int, run: Run) -> dict[str, Table]:
+    """A table for each group that ran: for docs/performance.md. Those with the wheel say so."""
+    found, which = {}, "-simd" if has_simd() else ""
+    how = run.how(f"medians of {rounds} interleaved rounds", recover_many_by())
     for group, members in groupby(results, key=lambda result: result.row.group):
         same = [result for result in members if result.seconds]
         if same:
-            found[group.replace(":", "-")] = _table(group, same, rounds)
+            found[group.replace(":", "-") + which] = _table(group, same, how)
     return found
 
 
-def _table(group: str, results: Sequence[Result], rounds: int) -> Table:
+def _table(group: str, results: Sequence[Result], how: str) -> Table:
     base = results[0]
     floor = {result.row.key: result for result in results}.get(FLOORS.get(group, ""))
     columns = [SECTIONS[base.row.section], "ratio", "time"]
@@ -165,4 +167,4 @@ def _table(group: str, results: Sequence[Result], rounds: int) -> Table:
     notes = [" ".join(said.split()) for said, _ in verdicts(results)]
     if base.windows is not None:
         notes.append(f"two cores: {base.windows.which}")
-    return Table(columns, rows, f"{machine()}; medians of {rounds} interleaved rounds", notes)
+    return Table(columns, rows, how, notes)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from benchmarks import cores, measure, page, report
+from benchmarks import all as all_of_them
+from benchmarks import cores, kits, measure, page, report
 from benchmarks.measure import Result
 from benchmarks.rows import all_rows
 
@@ -22,6 +28,86 @@ def test_the_page_shows_the_saved_results() -> None:
 
 def test_every_saved_table_has_its_place() -> None:
     assert sorted(page.places(PAGE)) == sorted(page.load())
+
+
+SCAN = "a scan, µs of a core a frame"  # not yet made by its benchmark
+
+
+def test_every_table_stands_in_its_place() -> None:
+    """A table that was written by hand would be of another run, or of none."""
+    rest = page.written(PAGE, defaultdict(lambda: page.Table([], [], "")))
+    tables = re.findall(r"^\|(.*)\|\n\|[-:| ]+\|$", rest, re.MULTILINE)
+    assert [head for head in tables if SCAN not in head and head.strip()] == []
+
+
+def test_every_table_says_which_benchmark_makes_it() -> None:
+    made = [name for names in page.MAKERS.values() for name in names]
+    assert sorted(made) == sorted(page.places(PAGE))
+    for maker, names in page.MAKERS.items():
+        assert PAGE.count(f"; `python -m {maker}`.\n<!-- end -->") == len(names)
+
+
+def test_the_benchmarks_make_the_tables_that_are_theirs() -> None:
+    groups = {row.group.replace(":", "-") for row in all_rows()}
+    for maker, names in page.MAKERS.items():
+        if maker == "benchmarks":
+            assert groups >= {name.removesuffix("-simd") for name in names}
+            continue
+        source = (page.ROOT / f"{maker.replace('.', '/')}.py").read_text(encoding="utf-8")
+        named = {name for name in names if f'"{name}"' in source}
+        named |= {name for name in names if f'f"{name.partition("-")[0]}-{{' in source}
+        assert named == set(names), maker
+
+
+def test_one_command_runs_every_benchmark_that_makes_a_table() -> None:
+    run = {step.arguments[0] for step in all_of_them.STEPS if step.saves}
+    assert run == set(page.MAKERS)
+
+
+def test_a_failure_ends_no_other_benchmark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(all_of_them, "OUTPUT", tmp_path)
+    monkeypatch.setattr(
+        all_of_them,
+        "STEPS",
+        (
+            all_of_them.Step("broken", ("no_such_benchmark",)),
+            all_of_them.Step("elsewhere", ("this",), ("no_such_package",)),
+            all_of_them.Step("good", ("this",), saves=False),
+        ),
+    )
+    assert all_of_them.main(["--save"]) == 1
+    said = capsys.readouterr().out
+    assert f"failed with status 1: see {tmp_path / 'broken.txt'}" in said
+    assert "not run: no_such_package not in the environment" in said
+    assert "not done: broken, elsewhere, 0 minutes" in said
+    assert "Zen of Python" in (tmp_path / "good.txt").read_text(encoding="utf-8")
+    assert all_of_them.main(["--only", "good"]) == 0
+    with pytest.raises(SystemExit):
+        all_of_them.main(["--python", "other=python"])
+
+
+def test_a_process_may_do_without_payloads_simd() -> None:
+    code = "from payloads.crypto import has_simd; print(has_simd())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=page.ROOT, env={**os.environ, **kits.WITHOUT},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "False\n"
+
+
+def test_commands_are_compared_with_the_first_of_their_group() -> None:
+    pytest.importorskip("pyarrow")
+    from benchmarks import commands
+
+    found = {"a script": [(100.0, 1.0)], "`decode --json`": [(50.0, 2.0), (25.0, 4.0)]}
+    names = dict.fromkeys(commands.GOALS, [(80.0, 0.5)])
+    table = commands.table(names | found, "here", "1.9, the median of 5 of 5 windows")
+    assert table.rows[-1] == ["a script", "100", "1.00", "", ""]
+    assert ["`decode --json`", "50", "2.00", "25", "4.00"] in table.rows
+    assert "`decode --json` at least 1.20 times as fast: met, 2.00" in table.notes
+    assert "`verify --json` at least 0.67 times as fast: **missed**, 0.50" in table.notes
 
 
 def test_a_table_names_its_machine_and_keeps_the_prose_around_it() -> None:
@@ -126,9 +212,10 @@ def test_no_goal_for_two_cores_is_missed_on_a_busy_machine(
     ((text, found),) = report.verdicts([many, loop])
     assert found is met
     assert said in text
-    table = report.tables([many, loop], 1)["bulk"]
-    assert f"two cores: {windows.which}" in table.notes
-    assert any(cores.BUSY in note for note in table.notes) is (met is None)
+    table = report.tables([many, loop], 1, page.Run())
+    (bulk,) = table.values()
+    assert f"two cores: {windows.which}" in bulk.notes
+    assert any(cores.BUSY in note for note in bulk.notes) is (met is None)
 
 
 @pytest.mark.parametrize(
