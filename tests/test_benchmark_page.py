@@ -102,7 +102,7 @@ def test_commands_are_compared_with_the_first_of_their_group() -> None:
     from benchmarks import commands
 
     found = {"a script": [(100.0, 1.0)], "`decode --json`": [(50.0, 2.0), (25.0, 4.0)]}
-    names = dict.fromkeys(commands.GOALS, [(80.0, 0.5)])
+    names = {name: [(80.0, 0.5)] for name in commands.GOALS}
     table = commands.table(names | found, "here", "1.9, the median of 5 of 5 windows")
     assert table.rows[-1] == ["a script", "100", "1.00", "", ""]
     assert ["`decode --json`", "50", "2.00", "25", "4.00"] in table.rows
