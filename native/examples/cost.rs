@@ -40,7 +40,7 @@ impl<L: Lanes> Phase<Work<L>> for Products {
     fn run(work: &mut Work<L>) {
         for _ in 0..TURNS {
             for point in &mut work.0 {
-                point.x = point.x.times(&point.y);
+                point.x = point.x.times_loosely(&point.y);
             }
         }
     }
@@ -52,7 +52,7 @@ impl<L: Lanes> Phase<Work<L>> for Squares {
     fn run(work: &mut Work<L>) {
         for _ in 0..TURNS {
             for point in &mut work.0 {
-                point.x = point.x.square();
+                point.x = point.x.square_loosely();
             }
         }
     }
@@ -77,7 +77,7 @@ impl<L: Lanes> Phase<Sums<L>> for Additions {
     fn run(work: &mut Sums<L>) {
         for _ in 0..TURNS {
             for point in &mut work.0.0 {
-                *point = point.minus_sum(&work.1.x, &work.1.y);
+                *point = point.minus_sum::<2>(&work.1.x, &work.1.y);
             }
         }
     }

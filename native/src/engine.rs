@@ -386,10 +386,10 @@ impl<L: Lanes> Phase<Run<'_, L>> for Rounds {
         }
         for (group, tables) in groups.iter().zip(tables) {
             for class in 0..CLASSES.len() {
-                // The loop wants -x: that of w^2 times the point is x + w x.
+                // The loop wants -x and 2y: -x of w^2 times the point is x + w x.
                 let point = &group.points[R + class];
                 let wx = times_w(point);
-                let y = point.y.below_2_256();
+                let y = point.y.plus(&point.y).below_2_256();
                 for (power, x) in
                     [point.x.negated(), wx.negated(), point.x.plus(&wx)].into_iter().enumerate()
                 {
@@ -435,16 +435,16 @@ impl<L: Lanes> Phase<Run<'_, L>> for Walk {
                         std::array::from_fn(|lane| &tables[lane][usize::from(digit.rows[lane])]);
                     let Point { x, y } = Point::load(rows);
                     let minus_y = y.negated_where(!(digit.negative ^ group.opposite));
-                    let sum = group.sum.minus_sum(&x, &minus_y);
+                    let sum = group.sum.minus_sum::<2>(&x, &minus_y);
                     group.sum = Jacobian::pick(digit.nonzero, &sum, &group.sum);
                     group.opposite ^= digit.nonzero;
                 }
             }
-            // Slot 0 holds the sum of the comb's points.
+            // Slot 0 holds the sum of the comb's points. This addition is the last one: Y is plain.
             for group in groups.iter_mut() {
                 let Point { x, y } = &group.points[0];
-                let minus_y = y.negated_where(!group.opposite);
-                group.sum = group.sum.minus_sum(&x.negated(), &minus_y);
+                let minus_two_y = y.plus(y).negated_where(!group.opposite);
+                group.sum = group.sum.minus_sum::<1>(&x.negated(), &minus_two_y);
                 group.opposite = !group.opposite;
             }
         }
