@@ -73,40 +73,77 @@ impl<L: Lanes> Jacobian<L> {
         Self { x: point.x.loose(), y: point.y.plus(&point.y).loose(), z }
     }
 
-    /// The opposite of the double. With M = 3X^2 and S = X Y^2: X3 = M^2 - 2S,
+    /// The opposites of the doubles. With M = 3X^2 and S = X Y^2: X3 = M^2 - 2S,
     /// -Y3 = 2M (X3 - S) + Y^4, Z3 = YZ. (M^2 - 2S is 2 (2p - S) + M^2.)
+    ///
+    /// All points go through a step before any goes through the next, and the compiler must leave
+    /// it so: within one point, too many steps wait for the one before.
     #[inline(always)]
-    pub fn minus_double(&self) -> Self {
-        let yy = self.y.square_loosely();
-        let m = self.x.wide_square().loosely::<3>();
-        let minus_s = self.x.wide(&yy).fold::<1>().opposite();
-        let x = Wide::of(minus_s).twice_and_square(&m).fold::<1>();
-        let y = m.wide(&x.plus(&minus_s)).twice_and_square(&yy).loosely::<1>();
-        Self { x: x.loose(), y, z: self.y.times_loosely(&self.z) }
+    pub fn minus_doubles<const N: usize>(points: &[Self; N]) -> [Self; N] {
+        let m = each!(i < N, points[i].x.wide_square().loosely::<3>());
+        L::barrier();
+        let yy = each!(i < N, points[i].y.square_loosely());
+        L::barrier();
+        let minus_s = each!(i < N, points[i].x.wide(&yy[i]).fold::<1>().opposite());
+        L::barrier();
+        let x = each!(i < N, Wide::of(minus_s[i]).twice_and_square(&m[i]).fold::<1>());
+        L::barrier();
+        let z = each!(i < N, points[i].y.times_loosely(&points[i].z));
+        L::barrier();
+        let y = each!(
+            i < N,
+            m[i].wide(&x[i].plus(&minus_s[i])).twice_and_square(&yy[i]).loosely::<1>()
+        );
+        L::barrier();
+        each!(i < N, Self { x: x[i].loose(), y: y[i], z: z[i] })
     }
 
-    /// The opposite of the sum with a point (x, y), from -x and -2y. With TIMES = 1 it has the
+    /// The opposites of the sums with points (x, y), from -x and -2y. With TIMES = 1 they have the
     /// plain Y, as Jacobian coordinates have it, else (TIMES = 2) twice that.
     ///
     /// With H = X - x Z^2, R = Y - 2y Z^3, V = 4 X H^2 and J = 4 H^3: X3 = R^2 + J - 2V, half of Y3
     /// is R (X3 - V) + Y J, and 2 Z H is -Z3. For equal or opposite points H is 0, and so is Z3; it
     /// then stays 0 whatever is added.
+    ///
+    /// The steps are taken in turns, as in `minus_doubles`.
     #[inline(always)]
-    pub fn minus_sum<const TIMES: u64>(
-        &self,
-        minus_x: &impl Factor<L>,
-        minus_two_y: &impl Factor<L>,
-    ) -> Self {
-        let zz = self.z.square_loosely();
-        let h = Wide::of(self.x.limbs_to_add()).plus(minus_x, &zz).loosely::<1>();
-        let zzz = self.z.times_loosely(&zz);
-        let r = Wide::of(self.y.limbs_to_add()).plus(minus_two_y, &zzz).loosely::<1>();
-        let hh = h.wide_square().loosely::<4>();
-        let j = h.wide(&hh).fold::<1>();
-        let minus_v = self.x.wide(&hh).fold::<1>().opposite();
-        let x = Wide::of(minus_v).twice_and_square(&r).plus_folded(&j).fold::<1>();
-        let y = self.y.wide(&j.loose()).plus(&r, &x.plus(&minus_v)).loosely::<TIMES>();
-        Self { x: x.loose(), y, z: self.z.wide(&h).loosely::<2>() }
+    pub fn minus_sums<const TIMES: u64, const N: usize>(
+        sums: &[Self; N],
+        minus_x: &[Field<L>; N],
+        minus_two_y: &[Loose<L>; N],
+    ) -> [Self; N] {
+        let zz = each!(i < N, sums[i].z.square_loosely());
+        L::barrier();
+        let h = each!(
+            i < N,
+            Wide::of(sums[i].x.limbs_to_add()).plus(&minus_x[i], &zz[i]).loosely::<1>()
+        );
+        L::barrier();
+        let zzz = each!(i < N, sums[i].z.times_loosely(&zz[i]));
+        L::barrier();
+        let hh = each!(i < N, h[i].wide_square().loosely::<4>());
+        L::barrier();
+        let r = each!(
+            i < N,
+            Wide::of(sums[i].y.limbs_to_add()).plus(&minus_two_y[i], &zzz[i]).loosely::<1>()
+        );
+        L::barrier();
+        let minus_v = each!(i < N, sums[i].x.wide(&hh[i]).fold::<1>().opposite());
+        L::barrier();
+        let j = each!(i < N, h[i].wide(&hh[i]).fold::<1>());
+        L::barrier();
+        let x = each!(
+            i < N,
+            Wide::of(minus_v[i]).twice_and_square(&r[i]).plus_folded(&j[i]).fold::<1>()
+        );
+        L::barrier();
+        let z = each!(i < N, sums[i].z.wide(&h[i]).loosely::<2>());
+        L::barrier();
+        let y = each!(
+            i < N,
+            sums[i].y.wide(&j[i].loose()).plus(&r[i], &x[i].plus(&minus_v[i])).loosely::<TIMES>()
+        );
+        each!(i < N, Self { x: x[i].loose(), y: y[i], z: z[i] })
     }
 
     #[inline(always)]

@@ -172,12 +172,9 @@ impl<L: Lanes> Phase<Work<L>> for Functions {
         let ([a, b, c], [e, f]) = (work.numbers, work.factors);
         let point = Jacobian { x: a.loose(), y: b.loose(), z: e };
         let other = Jacobian { x: e, y: f, z: a.loose() };
-        let points = [
-            point.minus_double(),
-            point.minus_sum::<1>(&c, &f),
-            other.minus_double(),
-            other.minus_sum::<2>(&b, &c),
-        ];
+        let doubles = Jacobian::minus_doubles(&[point, other]);
+        let ones = Jacobian::minus_sums::<1, 1>(&[point], &[c], &[f]);
+        let sums = Jacobian::minus_sums::<2, 2>(&[point, other], &[c, b], &[f, c.loose()]);
         work.fields = vec![
             a.times(&b),
             a.square(),
@@ -218,7 +215,8 @@ impl<L: Lanes> Phase<Work<L>> for Functions {
             e.wide(&f).fold::<1>().loose(),
             a.wide(&e).fold::<4>().plus(&e.wide(&f).fold::<1>().opposite()),
         ];
-        work.looses.extend(points.iter().flat_map(|point| [point.x, point.y, point.z]));
+        let points = doubles.iter().chain(&ones).chain(&sums);
+        work.looses.extend(points.flat_map(|point| [point.x, point.y, point.z]));
         work.opposite = a.opposite();
         work.canonical = a.canonical();
         work.below = a.below_2_256();
@@ -268,17 +266,19 @@ pub fn check<L: Lanes>(inputs: &Inputs) {
             [double, 2 * minus_y, two_y * z]
         };
         // With (-minus_x, -minus_two_y / 2), Z = 2 Z H, and Y TIMES.
-        let sum = |[x, two_y, z]: [&BigInt; 3], [minus_x, minus_two_y]: [&BigInt; 2], times: i32| {
-            let (h, r) = (x + minus_x * z * z, (two_y + minus_two_y * z * z * z) * &half);
-            let v = x * &h * &h % &signed;
-            let sum = &r * &r + &h * &h * &h - 2 * &v;
-            let minus_y = &r * (&sum - &v) + two_y * &half * &h * &h * &h;
-            [4 * sum, times * 8 * minus_y, 2 * z * h]
-        };
+        let sum =
+            |[x, two_y, z]: [&BigInt; 3], [minus_x, minus_two_y]: [&BigInt; 2], times: i32| {
+                let (h, r) = (x + minus_x * z * z, (two_y + minus_two_y * z * z * z) * &half);
+                let v = x * &h * &h % &signed;
+                let sum = &r * &r + &h * &h * &h - 2 * &v;
+                let minus_y = &r * (&sum - &v) + two_y * &half * &h * &h * &h;
+                [4 * sum, times * 8 * minus_y, 2 * z * h]
+            };
         let points = [
             double(&a, &b, &e),
-            sum([&a, &b, &e], [&c, &f], 1),
             double(&e, &f, &a),
+            sum([&a, &b, &e], [&c, &f], 1),
+            sum([&a, &b, &e], [&c, &f], 2),
             sum([&e, &f, &a], [&b, &c], 2),
         ];
         let wanted = [
