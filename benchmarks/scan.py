@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
@@ -29,8 +27,8 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
+from benchmarks import cores
 from benchmarks.columns import SIGNER, reports, state
-from benchmarks.cores import BUSY, Watch
 from benchmarks.runners.python_rivals import BODY, OUTER
 from payloads import State, columns, forensics, stork
 from payloads.capture.format import frame_line, header_line
@@ -172,22 +170,14 @@ def payloads_in(path: Path, most: int = 500) -> Iterator[str]:
 
 
 def on_two_cores(path: Path, folder: Path, count: int) -> None:
-    """The time of one process and of two; only of use where two cores have nothing else to do."""
-    watch = Watch()
-    if not watch.free:
-        print(f"\none process against two: {BUSY} ({watch.said})", flush=True)
-        return
-    took = [math.inf, math.inf]
-    for _ in range(ROUNDS):
-        for jobs in (1, 2):
-            begun = time.perf_counter()
-            out = Path(tempfile.mkdtemp(dir=folder))
-            forensics.scan(path, out=out, jobs=jobs, part_bytes=2**20)
-            took[jobs - 1] = min(took[jobs - 1], time.perf_counter() - begun)
-    watch.look()
-    said = f"{took[0] / took[1]:.2f} times" if watch.free else BUSY
-    print(f"\n{count:,} frames, recovered: {took[0]:.1f} s in one process, {took[1]:.1f} s in two: "
-          f"{said} ({watch.said})", flush=True)  # fmt: skip
+    """One process against two."""
+
+    def work(jobs: int) -> None:
+        out = Path(tempfile.mkdtemp(dir=folder))
+        forensics.scan(path, out=out, jobs=jobs, part_bytes=2**20)
+
+    found = cores.gain(partial(work, 1), partial(work, 2))
+    print(f"\n{count:,} frames, recovered: two processes, times as fast as one: {found.said}")
 
 
 def peak(path: Path, folder: Path) -> int:
