@@ -44,7 +44,7 @@ STEPS = (
     Step("columns", ("benchmarks.columns",), ("pyarrow",)),
     Step("main", ("benchmarks",), environment=WITHOUT),
     Step("guards", ("benchmarks", "--only", "guard"), ("payloads_simd",)),
-    Step("scan", ("benchmarks.scan", "40000"), ("duckdb",), saves=False),
+    Step("scan", ("benchmarks.scan",), ("duckdb",)),
     Step("commands", ("benchmarks.commands",)),
     Step("cluster", ("benchmarks.cluster",), ("ray",)),
     Step("soak", ("benchmarks.soak",)),

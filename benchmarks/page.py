@@ -31,6 +31,7 @@ MAKERS = {
     "benchmarks.verdicts": ("judge-many",),
     "benchmarks.columns": ("columns-verdicts", "columns-reports", "columns-updates"),
     "benchmarks.commands": ("commands",),
+    "benchmarks.scan": ("scan",),
     "benchmarks.soak": ("soak-chainlink", "soak-stork"),
     "benchmarks.cluster": ("cluster",),
 }
