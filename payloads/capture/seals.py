@@ -61,6 +61,8 @@ class Seals:
         # The bytes behind the last whole line, or whether they are of a line too long for a hash.
         self._kept, self._inside = b"", False
         self._size = self._hashes = 0
+        # Before the first hash: of a file without any, nothing need be hashed.
+        self._waiting: list[bytes | memoryview] = []
         self._last, self._holds, self._watches, self._ended = "", True, True, False
 
     def watched(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -108,6 +110,7 @@ class Seals:
             self._kept, self._inside = b"", True
         if not self._hashes and self._size > _FIRST_WITHIN:
             self._watches, self._kept = False, b""
+            self._waiting.clear()
 
     def _behind_the_line(self, data: bytes) -> bytes:
         """What stands behind the long line that has begun, if one has."""
@@ -138,7 +141,10 @@ class Seals:
     def _pass(self, lines: bytes | memoryview) -> None:
         """Lines without a hash. There are none after the end."""
         self._holds &= not lines or self._end is None
-        self._chain.add(lines)
+        if self._hashes:
+            self._chain.add(lines)
+        else:
+            self._waiting.append(lines)
 
     def _stated(self, record: Incident, line: bytes) -> None:
         """A hash, as a record states it. Another one may follow, but for the end's."""
@@ -148,6 +154,9 @@ class Seals:
             self._pass(line)
             return
         self._hashes += 1
+        for lines in self._waiting:
+            self._chain.add(lines)
+        self._waiting.clear()
         self._holds &= self._end is None and stated == self._chain.state["hash"]
         self._chain.sealed(stated)
         self._chain.add(line)

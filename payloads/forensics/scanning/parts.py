@@ -16,16 +16,15 @@ from payloads.forensics.scanning.native import count_lines
 
 # A worker has a part's lines in memory, and then its tables.
 PART_BYTES = 32 * 2**20
-# What is left is cut into smaller and smaller parts, so that all workers end at about the same
-# time: each is a third of it, but no less than this. A part costs ten milliseconds by itself, which
-# is little beside recoveries.
-_SHARE, _LEAST, _LEAST_RECOVERED = 3, 8 * 2**20, 2 * 2**20
+# Where signers are recovered, what is left is cut into smaller and smaller parts, so that all
+# workers end at about the same time: each is a third of it, but no less than this. A part costs ten
+# milliseconds by itself, which is little beside recoveries, and much beside all else.
+_SHARE, _LEAST_RECOVERED = 3, 2 * 2**20
 
 
 def size_of_next(left: int, most: int, recovers: bool) -> int:
     """The size of a part, if so many bytes of all inputs are left, its own included."""
-    least = _LEAST_RECOVERED if recovers else _LEAST
-    return min(most, max(least, left // _SHARE))
+    return min(most, max(_LEAST_RECOVERED, left // _SHARE)) if recovers else most
 
 
 class Part(Record, frozen=True):

@@ -1,10 +1,6 @@
 """Workers beside this process: each is led by a thread, and takes the next part when it is free.
 
-    with Team(1, settings, book) as team:
-        team.grow(1)
-        for task in tasks:
-            if not team.takes(task): ...  # this process works on it itself
-
+`Team.takes` says whether one is free for a part; if not, this process works on the part itself.
 No part waits for a worker that has not started yet, so a scan is never slower than without any.
 """
 
