@@ -246,9 +246,7 @@ def table(found: list[Any], count: int, peaks: str, run: page.Run) -> page.Table
             cells.setdefault(what, []).extend(values)
         notes.append(f"{by}: two processes, times as fast as one: {gained}")
     how = run.how(f"the least of {ROUNDS} interleaved rounds, in processor time")
-    return page.Table(
-        head, [[what, *values] for what, values in cells.items()], how, [*notes, peaks]
-    )
+    return page.Table(head, [[what, *values] for what, values in cells.items()], how, notes)
 
 
 def measured(count: int) -> page.Table:
