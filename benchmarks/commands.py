@@ -68,6 +68,8 @@ def ways(known: Path) -> dict[str, dict[str, tuple[str, ...]]]:
         "script with signers": {
             "the script, with coincurve": ("script", "signers"),
             "`decode --json`": (*decode, *ALONE),
+            "`recover --json`": ("payloads", "recover", "--json", *ALONE),
+            "`inspect --json`": ("payloads", "inspect", "--json", *ALONE),
         },
         "recoveries": {
             "six recoveries by libsecp256k1": ("script", "recoveries"),
