@@ -88,6 +88,7 @@ const MINUS_TWO_WR: usize = MINUS_WR + 1;
 const SLOTS: usize = MINUS_WR + 2;
 
 /// slot `to` = slot `a` + slot `b`.
+#[derive(Clone, Copy)]
 struct Step {
     to: usize,
     a: usize,
@@ -99,7 +100,7 @@ const fn class(to: usize, a: usize, b: usize) -> Step {
 }
 
 /// How the classes come from others, by round: 2 and 1-w, then seven, then 3-2w.
-const CLASS_STEPS: [&[Step]; 3] = [
+const CLASS_STEPS: [&[Step]; ROUNDS] = [
     &[class(2, R, R), class(1, R, MINUS_WR)],
     &[
         class(3, TWO_R, MINUS_WR),
@@ -111,7 +112,12 @@ const CLASS_STEPS: [&[Step]; 3] = [
         class(9, TWO_R, TWO_R),
     ],
     &[class(10, R + 5, MINUS_TWO_WR)],
+    &[],
+    &[],
 ];
+
+/// The comb's points are summed in pairs, so often.
+const ROUNDS: usize = POSITIONS.ilog2() as usize;
 
 /// One digit of eight signatures: rows of the tables of R, and a bit for each lane.
 #[derive(Clone, Copy, Default)]
@@ -343,6 +349,60 @@ impl<L: Lanes> Phase<Run<'_, L>> for Scalars {
     }
 }
 
+/// What each group sums in a round: so many pairs of the comb, and then classes.
+struct Steps {
+    round: usize,
+    comb: usize,
+}
+
+impl Steps {
+    fn count(&self) -> usize {
+        self.comb + CLASS_STEPS[self.round].len()
+    }
+
+    /// Of step i of all groups' steps: the group, and its step.
+    #[inline(always)]
+    fn at(&self, i: usize) -> (usize, Step) {
+        let (group, i) = (i / self.count(), i % self.count());
+        let comb = Step { to: i, a: i, b: i + self.comb };
+        (group, if i < self.comb { comb } else { CLASS_STEPS[self.round][i - self.comb] })
+    }
+
+    /// Asks for the inverses that N steps from the i-th need.
+    #[inline(always)]
+    fn push<L: Lanes, const N: usize>(
+        &self,
+        groups: &[Group<L>],
+        inversions: &mut Inversions<L>,
+        i: usize,
+    ) {
+        inversions.push::<N>(each!(k < N, {
+            let (group, Step { a, b, .. }) = self.at(i + k);
+            let points = &groups[group].points;
+            points[a].denominator(&points[b], a == b)
+        }));
+    }
+
+    /// Takes the steps.
+    #[inline(always)]
+    fn take<L: Lanes, const N: usize>(
+        &self,
+        groups: &mut [Group<L>],
+        inversions: &mut Inversions<L>,
+        i: usize,
+    ) {
+        let steps: [(usize, Step); N] = each!(k < N, self.at(i + k));
+        let inverses = inversions.pop();
+        let a = each!(k < N, groups[steps[k].0].points[steps[k].1.a]);
+        let b = each!(k < N, groups[steps[k].0].points[steps[k].1.b]);
+        let double = each!(k < N, steps[k].1.a == steps[k].1.b);
+        let sums = Point::sums(&a, &b, double, &inverses);
+        for k in 0..N {
+            groups[steps[k].0].points[steps[k].1.to] = sums[k];
+        }
+    }
+}
+
 /// The comb's points summed in pairs, and the table of R.
 struct Rounds;
 
@@ -361,35 +421,27 @@ impl<L: Lanes> Phase<Run<'_, L>> for Rounds {
             let r = group.points[R];
             group.points[MINUS_WR] = Point { x: times_w(&r), y: r.y.negated() };
         }
-        for round in 0..5 {
-            let half = POSITIONS >> (round + 1);
-            let classes = if round < 3 { CLASS_STEPS[round] } else { &[] };
+        for round in 0..ROUNDS {
+            let steps = Steps { round, comb: POSITIONS >> (round + 1) };
+            let count = groups.len() * steps.count();
             inversions.clear();
-            for group in groups.iter() {
-                let points = &group.points;
-                for i in 0..half {
-                    inversions.push(points[i].denominator(&points[i + half], false));
-                }
-                for step in classes {
-                    inversions.push(points[step.a].denominator(&points[step.b], step.a == step.b));
-                }
+            for i in 0..count / 2 {
+                steps.push::<L, 2>(groups, inversions, 2 * i);
             }
-            let steps = half + classes.len();
-            inversions.invert(|i, lanes| groups[i / steps].flagged |= lanes);
-            for group in groups.iter_mut().rev() {
-                let points = &mut group.points;
-                for step in classes.iter().rev() {
-                    let inverse = inversions.pop();
-                    let (a, b) = (points[step.a], points[step.b]);
-                    points[step.to] = a.sum(&b, step.a == step.b, &inverse);
-                }
-                for i in (0..half).rev() {
-                    let inverse = inversions.pop();
-                    points[i] = points[i].sum(&points[i + half], false, &inverse);
-                }
-                if round == 0 {
-                    let two = points[TWO_R];
-                    points[MINUS_TWO_WR] = Point { x: times_w(&two), y: two.y.negated() };
+            if count % 2 == 1 {
+                steps.push::<L, 1>(groups, inversions, count - 1);
+            }
+            inversions.invert(|i, lanes| groups[i / steps.count()].flagged |= lanes);
+            if count % 2 == 1 {
+                steps.take::<L, 1>(groups, inversions, count - 1);
+            }
+            for i in (0..count / 2).rev() {
+                steps.take::<L, 2>(groups, inversions, 2 * i);
+            }
+            if round == 0 {
+                for group in groups.iter_mut() {
+                    let two = group.points[TWO_R];
+                    group.points[MINUS_TWO_WR] = Point { x: times_w(&two), y: two.y.negated() };
                 }
             }
         }
@@ -477,11 +529,11 @@ impl<L: Lanes> Phase<Run<'_, L>> for Finish {
         let groups = &mut groups[..*count];
         inversions.clear();
         for group in groups.iter() {
-            inversions.push(group.sum.z);
+            inversions.push([group.sum.z]);
         }
         inversions.invert(|i, lanes| groups[i].flagged |= lanes);
         for group in groups.iter_mut().rev() {
-            let inverse = inversions.pop();
+            let [inverse] = inversions.pop();
             let square = inverse.square_loosely();
             let x = group.sum.x.times(&square).canonical();
             let y = group.sum.y.times(&square.times_loosely(&inverse));

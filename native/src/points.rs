@@ -52,17 +52,38 @@ impl<L: Lanes> Point<L> {
         if double { self.y.plus(&self.y).loose() } else { other.x.less(&self.x) }
     }
 
-    /// The sum, from the denominator's inverse: the line through both, or the tangent, has the
-    /// slope m, and x3 = m^2 - x1 - x2, y3 = m (x1 - x3) - y1.
+    /// The sums, from the denominators' inverses: the line through both, or the tangent, has the
+    /// slope m, and x3 = m^2 - x1 - x2, y3 = m (x1 - x3) - y1. The steps are taken in turns, as in
+    /// `Jacobian::minus_doubles`.
     #[inline(always)]
-    pub fn sum(&self, other: &Self, double: bool, inverse: &Loose<L>) -> Self {
-        let numerator =
-            if double { self.x.wide_square().loosely::<3>() } else { other.y.less(&self.y) };
-        let slope = numerator.times_loosely(inverse);
-        let square = slope.wide_square();
-        let x = square.plus_limbs(&self.x.opposite()).plus_limbs(&other.x.opposite()).reduce::<1>();
-        let y = Wide::of(self.y.opposite()).plus(&slope, &self.x.less(&x)).reduce::<1>();
-        Self { x, y }
+    pub fn sums<const N: usize>(
+        a: &[Self; N],
+        b: &[Self; N],
+        double: [bool; N],
+        inverses: &[Loose<L>; N],
+    ) -> [Self; N] {
+        let numerators = each!(
+            i < N,
+            if double[i] { a[i].x.wide_square().loosely::<3>() } else { b[i].y.less(&a[i].y) }
+        );
+        L::barrier();
+        let slopes = each!(i < N, numerators[i].times_loosely(&inverses[i]));
+        L::barrier();
+        let x = each!(
+            i < N,
+            slopes[i]
+                .wide_square()
+                .plus_limbs(&a[i].x.opposite())
+                .plus_limbs(&b[i].x.opposite())
+                .reduce::<1>()
+        );
+        L::barrier();
+        let y = each!(
+            i < N,
+            Wide::of(a[i].y.opposite()).plus(&slopes[i], &a[i].x.less(&x[i])).reduce::<1>()
+        );
+        L::barrier();
+        each!(i < N, Self { x: x[i], y: y[i] })
     }
 }
 
