@@ -139,7 +139,8 @@ class _Verdicts:
             listed = lists(addresses_of(signers), signed.count, len(places))
             self.listed.append((places, listed))
             if not good.all():
-                self.signers.keep(_answers(signed, signers, ~good))
+                for known in _answers(signed, signers, ~good):
+                    self.signers.keep(*known)
 
     def _times_under(self, state: State, places: Positions) -> Times | None:
         if self.times is None:
@@ -216,13 +217,14 @@ class _Verdicts:
 
 def _answers(
     signed: Signed, signers: Signers, which: Mask
-) -> Iterator[tuple[Signature, bytes | None]]:
+) -> Iterator[tuple[bytes, Signature, bytes | None]]:
     """The signatures of some rows with their signers, for the single engine."""
     for row in np.flatnonzero(which).tolist():
         digest = signed.digests[row].tobytes()
         for at in range(row * signed.count, (row + 1) * signed.count):
-            signature = (digest, bytes(signed.rs[at]), bytes(signed.ss[at]), int(signed.vs[at]))
-            yield signature, bytes(signers.addresses[at]) if signers.found[at] else None
+            signature = (bytes(signed.rs[at]), bytes(signed.ss[at]), int(signed.vs[at]))
+            signer = bytes(signers.addresses[at]) if signers.found[at] else None
+            yield digest, signature, signer
 
 
 def _problem(error: PayloadError) -> dict[str, Any]:
