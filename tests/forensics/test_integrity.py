@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from payloads import forensics
+from payloads.capture.frames import Frame, Incident
 from payloads.capture.writer import CaptureWriter
 from payloads.forensics.examining.findings import find
 from payloads.forensics.scanning import run
@@ -33,6 +34,12 @@ def findings_of(scan: forensics.Scan) -> list[tuple[str, str]]:
     """The findings about files, by code and sentence."""
     found = [each for each in find(scan.folder).findings if each.code in FILES]
     return sorted((each.code, each.sentence) for each in found)
+
+
+def frames(count: int) -> list[Frame | Incident]:
+    """Updates and an end record."""
+    updates = [kit.stork_frame(kit.update(number), number) for number in range(count)]
+    return [*updates, kit.opened("stork", count, "end")]
 
 
 def altered(data: bytes) -> bytes:
@@ -75,7 +82,7 @@ def test_captures_that_are_sound_are_not_read_again(
 ) -> None:
     monkeypatch.setattr(run, "wrong_with", None)
     (tmp_path / "a.jsonl").write_bytes(capture)
-    kit.write(tmp_path / "b.jsonl", kit.mixed(30))  # without any hash
+    kit.write(tmp_path / "b.jsonl", frames(30))  # without any hash
     paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
     scan = forensics.scan(paths, out=tmp_path / "out", jobs=1)
     assert scan.facts["inputs"][0]["sealed"]["sound"]
@@ -92,6 +99,19 @@ def test_parts_that_are_missing_are_told(tmp_path: Path) -> None:
     ((code, sentence),) = findings_of(scan)
     assert code == "incomplete-file"
     assert "part 2 is not here" in sentence
+
+
+def test_a_record_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """In a log without hashes, too. The rest of the file comes out."""
+    path = tmp_path / "log.jsonl"
+    kit.write(path, frames(30))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:10], b'{"text": \n', *lines[10:]]))
+    scan = forensics.scan(path, out=tmp_path / "out", jobs=1)
+    (found,) = (each for each in find(scan.folder).findings if each.code in FILES)
+    assert (found.code, found.count) == ("incomplete-file", 1)
+    assert "a record cannot be read: line: not a line of a capture" in found.sentence
+    assert [row.line for row in found.rows] == [11]
 
 
 def test_a_scan_that_goes_on_has_the_same_findings(
