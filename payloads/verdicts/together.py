@@ -29,8 +29,8 @@ Judgement = Asking[Verdict]
 _TOGETHER = 256
 # Below this many payloads a thread, starting it costs more than it saves.
 _WORTH_A_THREAD = 16
-# So many threads that recover have their fill from one that does all else.
-_MOST_RECOVERING = 4
+# One thread that does all else keeps as many busy that recover.
+_KEPT_BUSY = 4
 
 
 def finish(judgement: Asking[V], signers: Signers, workers: int | None = None) -> V:
@@ -88,7 +88,7 @@ def judge_together(
     workers = min(workers or os.cpu_count() or 1, max(1, len(distinct) // _WORTH_A_THREAD))
     if recovers_in_batches():
         started = start_all or (lambda batch: side_by_side([start(each) for each in batch]))
-        found = list(_in_batches(started, distinct, signers, min(workers, _MOST_RECOVERING)))
+        found = list(_in_batches(started, distinct, signers, min(workers, _KEPT_BUSY)))
     else:
         found = _in_threads(lambda each: finish(start(each), signers), distinct, workers)
     if len(distinct) == len(given):
