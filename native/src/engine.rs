@@ -10,7 +10,10 @@
 //! end, where Z is inverted. Such lanes are flagged and go to libsecp256k1. The loop starts at a
 //! fixed multiple of G, START, instead of at infinity, and the comb takes START * 2^126 away again.
 
+use std::array;
+
 use crate::digits::{self, CLASSES, COUNT, NEGATIVE, NONZERO};
+use crate::each;
 use crate::field::{Factor, Field, roots};
 use crate::inversions::Inversions;
 use crate::keccak;
@@ -22,8 +25,6 @@ use crate::tables::{Comb, POSITIONS, comb};
 
 /// The most signatures of a run: their tables and points stay in the second cache.
 pub const CHUNK: usize = 128;
-/// How many groups of eight take turns in the loop, so that none waits for its own products.
-const TURNS: usize = 4;
 /// How many groups' square roots take turns.
 const ROOTS: usize = 4;
 
@@ -118,6 +119,14 @@ struct Digit {
     rows: [u8; 8],
     negative: u8,
     nonzero: u8,
+}
+
+impl Digit {
+    /// (-x, 2y) of the digit's class and power of w.
+    #[inline(always)]
+    fn row<L: Lanes>(&self, tables: &[Table; 8]) -> Point<L> {
+        Point::load(array::from_fn(|lane| &tables[lane][usize::from(self.rows[lane])]))
+    }
 }
 
 struct Group<L> {
@@ -386,10 +395,10 @@ impl<L: Lanes> Phase<Run<'_, L>> for Rounds {
         }
         for (group, tables) in groups.iter().zip(tables) {
             for class in 0..CLASSES.len() {
-                // The loop wants -x: that of w^2 times the point is x + w x.
+                // The loop wants -x and 2y: -x of w^2 times the point is x + w x.
                 let point = &group.points[R + class];
                 let wx = times_w(point);
-                let y = point.y.below_2_256();
+                let y = point.y.plus(&point.y).below_2_256();
                 for (power, x) in
                     [point.x.negated(), wx.negated(), point.x.plus(&wx)].into_iter().enumerate()
                 {
@@ -413,41 +422,47 @@ impl<L: Lanes> Phase<Run<'_, L>> for Walk {
         let Run { engine, comb, count, .. } = work;
         let Engine { groups, tables, .. } = &mut **engine;
         let start = Jacobian::from_point(&Point::load([&comb.start; 8]));
-        let turns = groups[..*count].chunks_mut(TURNS).zip(tables.chunks(TURNS));
-        for (groups, tables) in turns {
-            for group in groups.iter_mut() {
-                (group.sum, group.opposite) = (start, 0);
-            }
-            for at in (0..COUNT).rev() {
-                if at != COUNT - 1 {
-                    for _ in 0..3 {
-                        for group in groups.iter_mut() {
-                            group.sum = group.sum.minus_double();
-                        }
-                    }
-                    for group in groups.iter_mut() {
-                        group.opposite = !group.opposite;
-                    }
-                }
-                for (group, tables) in groups.iter_mut().zip(tables) {
-                    let digit = &group.digits[at];
-                    let rows =
-                        std::array::from_fn(|lane| &tables[lane][usize::from(digit.rows[lane])]);
-                    let Point { x, y } = Point::load(rows);
-                    let minus_y = y.negated_where(!(digit.negative ^ group.opposite));
-                    let sum = group.sum.minus_sum(&x, &minus_y);
-                    group.sum = Jacobian::pick(digit.nonzero, &sum, &group.sum);
-                    group.opposite ^= digit.nonzero;
-                }
-            }
-            // Slot 0 holds the sum of the comb's points.
-            for group in groups.iter_mut() {
-                let Point { x, y } = &group.points[0];
-                let minus_y = y.negated_where(!group.opposite);
-                group.sum = group.sum.minus_sum(&x.negated(), &minus_y);
-                group.opposite = !group.opposite;
-            }
+        let (groups, tables) = (&mut groups[..*count], &tables[..*count]);
+        let (pairs, single) = groups.as_chunks_mut::<2>();
+        for (pair, [a, b]) in pairs.iter_mut().zip(tables.as_chunks().0) {
+            walk(pair, [a, b], &start);
         }
+        if let [group] = single {
+            walk(array::from_mut(group), [&tables[*count - 1]], &start);
+        }
+    }
+}
+
+/// Groups whose turns alternate, so that none waits for its own products.
+#[inline(always)]
+fn walk<L: Lanes, const N: usize>(
+    groups: &mut [Group<L>; N],
+    tables: [&[Table; 8]; N],
+    start: &Jacobian<L>,
+) {
+    let (mut sums, mut opposite) = ([*start; N], [0; N]);
+    for at in (0..COUNT).rev() {
+        if at != COUNT - 1 {
+            for _ in 0..3 {
+                sums = Jacobian::minus_doubles(&sums);
+            }
+            opposite = each!(i < N, !opposite[i]);
+        }
+        let digits = each!(i < N, groups[i].digits[at]);
+        let points = each!(i < N, digits[i].row(tables[i]));
+        let minus_x = each!(i < N, points[i].x);
+        let minus_y = each!(i < N, points[i].y.negated_where(!(digits[i].negative ^ opposite[i])));
+        let added = Jacobian::minus_sums::<2, N>(&sums, &minus_x, &minus_y);
+        sums = each!(i < N, Jacobian::pick(digits[i].nonzero, &added[i], &sums[i]));
+        opposite = each!(i < N, opposite[i] ^ digits[i].nonzero);
+    }
+    // Slot 0 holds the sum of the comb's points. This addition is the last one: Y is plain.
+    let points = each!(i < N, groups[i].points[0]);
+    let minus_x = each!(i < N, points[i].x.negated());
+    let minus_y = each!(i < N, points[i].y.plus(&points[i].y).negated_where(!opposite[i]));
+    let added = Jacobian::minus_sums::<1, N>(&sums, &minus_x, &minus_y);
+    for i in 0..N {
+        (groups[i].sum, groups[i].opposite) = (added[i], !opposite[i]);
     }
 }
 

@@ -35,7 +35,8 @@ _LONGEST = 64 * 2**10
 class Sealed(Record, frozen=True):
     """What the hashes of a file say. `sound`: they hold to its last byte, the end record's.
 
-    `ended`: there is an end record, with a hash or without.
+    `ended`: there is an end record, with a hash or without. It states `lines` before it in the
+    file, and `frames` of the capture.
     """
 
     hashes: int = 0
@@ -46,6 +47,8 @@ class Sealed(Record, frozen=True):
     previous: str = ""
     last: str = ""
     next: str = ""
+    lines: int | None = None
+    frames: int | None = None
 
 
 class Seals:
@@ -76,9 +79,13 @@ class Seals:
         sound = self._holds and self._end is not None and whole
         if header is None:
             return Sealed(self._hashes)
-        following = "" if self._end is None else str(self._end.detail.get("next", ""))
-        return Sealed(self._hashes, sound, self._ended, header.id,
-                      header.part, header.previous, self._last, following)  # fmt: skip
+        detail = {} if self._end is None else self._end.detail
+        lines, frames = (
+            stated if type(stated := detail.get(name)) is int and abs(stated) < 2**53 else None
+            for name in ("lines", "frames")
+        )
+        return Sealed(self._hashes, sound, self._ended, header.id, header.part, header.previous,
+                      self._last, str(detail.get("next", "")), lines, frames)  # fmt: skip
 
     def _see(self, piece: bytes) -> None:
         self._size += len(piece)

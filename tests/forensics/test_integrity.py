@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,34 @@ def test_findings_about_files_come_with_the_scan(capture: bytes, tmp_path: Path)
         # What could be read was read.
         assert kit.rows(scan.table("inputs"))[1]["read"]
         assert scan.problems == []
+
+
+@pytest.mark.parametrize("name", ["lines", "frames"])
+@pytest.mark.parametrize("part", [1, 2])
+def test_forged_counts_behind_intact_hashes_are_told(name: str, part: int, tmp_path: Path) -> None:
+    """No hash covers the end record, so that its counts can be changed. Frames that a filter leaves
+    out are counted, too."""
+    path = tmp_path / "in" / "stork.jsonl"
+    path.parent.mkdir()
+    with CaptureWriter(path, venue="stork", max_bytes=20_000, flush_every=0) as writer:
+        for number in range(150):
+            writer.frame(kit.stork_frame(kit.update(number), number))
+    files = sorted(path.parent.iterdir(), key=lambda each: (len(each.name), each.name))
+    assert len(files) > 2
+    sound = forensics.scan(path.parent, out=tmp_path / "sound", jobs=1, part_bytes=20_000)
+    assert not any(row["problems"] for row in kit.rows(sound.table("inputs")))
+    *lines, end = files[part - 1].read_bytes().splitlines(keepends=True)
+    record = json.loads(end)
+    record["detail"][name] += 1
+    forged = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+    files[part - 1].write_bytes(b"".join([*lines, forged]))
+    scan = forensics.scan(path.parent, out=tmp_path / "out", jobs=1, venues=["qfex"],
+                          part_bytes=20_000)  # fmt: skip
+    found = findings_of(scan)
+    assert {code for code, _ in found} == {"altered-file"}
+    problems = [" ".join(row["problems"]) for row in kit.rows(scan.table("inputs"))]
+    assert [bool(each) for each in problems].index(True) == part - 1
+    assert "1 frames are missing" in problems[part - 1] or "1 line is missing" in problems[part - 1]
 
 
 def test_captures_that_are_sound_are_not_read_again(

@@ -47,11 +47,15 @@ class Part(Record, frozen=True):
 
 
 class Cut(NamedTuple):
-    """A part with its content, if that was kept, and what is wrong behind it."""
+    """A part with its content, if that was kept, and what is wrong behind it.
+
+    `lines` are those that end in the input up to the end of the part.
+    """
 
     part: Part
     content: bytes | None
     error: Malformed | None
+    lines: int
 
 
 def cut(
@@ -97,13 +101,13 @@ def cut(
             at += stop
             piece = piece[stop:]
             if closes:
-                yield Cut(
-                    Part(number, parts, first, at, line), bytes(kept) if keeps else None, None
-                )
+                content = bytes(kept) if keeps else None
+                part = Part(number, parts, first, at, line)
+                yield Cut(part, content, None, line + lines - 1)
                 first, parts, line, lines = at, parts + 1, line + lines, 0
                 kept.clear()
                 most = size if isinstance(size, int) else size(first)
     last = at if error is None else max(end, first)
     if last > first or not parts or error is not None:
         content = bytes(kept[: last - first]) if keeps else None
-        yield Cut(Part(number, parts, first, last, line), content, error)
+        yield Cut(Part(number, parts, first, last, line), content, error, line + lines - 1)

@@ -36,7 +36,7 @@ from payloads.capture.seals import Sealed, Seals
 from payloads.crypto import has_simd
 from payloads.errors import Misuse, shown
 from payloads.forensics.scanning import parts
-from payloads.forensics.scanning.files import in_doubt, wrong_with
+from payloads.forensics.scanning.files import Counted, in_doubt, miscounted, wrong_with
 from payloads.forensics.scanning.reading import Origin, Selection
 from payloads.forensics.scanning.states import StateBook
 from payloads.forensics.scanning.team import Team
@@ -224,6 +224,8 @@ class _Known(msgspec.Struct):
     # What its hashes say, if it is a capture, and what is wrong where they do not hold.
     sealed: Sealed | None = None
     integrity: list[str] = []
+    # The lines that end in it, if it is a capture.
+    lines: int = 0
 
 
 class _Running:
@@ -349,6 +351,7 @@ class _Running:
                 now.sha256, now.parts = before.get("sha256"), before.get("parts")
                 now.problems = list(before.get("problems", ()))
                 now.sealed = msgspec.convert(before.get("sealed"), Sealed | None)
+                now.lines = before.get("lines", 0)
                 continue
             mine = [name for name, done in self.done.items() if done.part.input == number]
             if mine:
@@ -458,7 +461,7 @@ class _Running:
                 left = stream.size - (stream.taken if packed else first) + later
                 return parts.size_of_next(left, self.part_bytes, self._recovers)
 
-            for part, kept, error in parts.cut(number, pieces, packed, most):
+            for part, kept, error, known.lines in parts.cut(number, pieces, packed, most):
                 size, taken = stream.taken - taken, stream.taken
                 if error is not None:
                     known.problems.append(str(error))
@@ -589,12 +592,17 @@ class _Running:
         for _, found in groupby(numbers, key=lambda each: self.inputs[each].group):
             members = [each for each in found if self.known[each].kind == "capture"]
             sealed = [each for number in members if (each := self.known[number].sealed)]
-            if not sealed or not in_doubt(sealed):
+            counted = [self._counted(number) for number in members if self.known[number].sealed]
+            if not sealed or not (in_doubt(sealed) or miscounted(sealed, counted)):
                 continue
             self.say(f"{self.known[members[0]].path}: its lines are compared with their hashes")
             group = [self.copies.get(number, self.inputs[number]) for number in members]
             for number, problems in zip(members, wrong_with(group), strict=True):
                 self.known[number].integrity = problems
+
+    def _counted(self, number: int) -> Counted:
+        sent = (done.sent for done in self.done.values() if done.part.input == number)
+        return Counted(self.known[number].lines, sum(sent))
 
     def close(self) -> None:
         """Let others write to the folder."""
