@@ -115,7 +115,7 @@ def recover_all(found: list[Signed], workers: int | None) -> list[Signers]:
 
 def _joined(columns: list[NDArray[np.uint8]]) -> memoryview:
     """The bytes of all columns, one after the other."""
-    return memoryview(columns[0] if len(columns) == 1 else np.concatenate(columns))
+    return (columns[0] if len(columns) == 1 else np.concatenate(columns)).data
 
 
 class KnownSignatures:
@@ -168,7 +168,7 @@ def recovered_with(
 
 
 def _recovered(found: list[Signed], workers: int) -> Iterator[Signers]:
-    """The signers of all signatures. A thread recovers its share while those of another are used."""
+    """The signers of all signatures. Threads recover some while those of others are used."""
     total = sum(map(_size, found))
     if workers == 1 or total < workers * WORTH_A_THREAD:
         yield from recover_all(found, 1)

@@ -264,7 +264,7 @@ from payloads.cli.main import main
 from payloads.forensics.scanning import run
 run.scan.__kwdefaults__["part_bytes"], run._EVERY, run._READ = 5_000, 0, 4_096
 told = run._Running._finished
-run._Running._finished = lambda self, done: (time.sleep(0.05), told(self, done))
+run._Running._finished = lambda self, done: (time.sleep(0.2), told(self, done))
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 main()
 """
