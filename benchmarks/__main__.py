@@ -11,7 +11,6 @@ from pathlib import Path
 
 import benchmarks
 from benchmarks import page, report
-from benchmarks.cores import Watch
 from benchmarks.kits import say
 from benchmarks.measure import Result, measure_group
 from benchmarks.rows import SECTIONS, Row, all_rows
@@ -52,13 +51,7 @@ def measure(rows: Sequence[Row], rounds: int, target: float) -> list[Result]:
     results: list[Result] = []
     for group, members in groupby(rows, key=lambda row: row.group):
         say(f"benchmarks: {group} ...")
-        watch = Watch() if group == "bulk" else None
-        found = measure_group(list(members), rounds, target)
-        if watch is not None:
-            watch.look()
-            for result in found:
-                result.cores = watch.least
-        results += found
+        results += measure_group(list(members), rounds, target, two_cores=group == "bulk")
     return results
 
 
@@ -66,13 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments(argv)
     rounds, target = QUICK if options.quick else FULL
     rounds = options.rounds or rounds
+    run = page.Run()
     results = measure(chosen(options), rounds, target)
     print(report.text(results, rounds))
     if options.json is not None:
         text = json.dumps(report.record(results, rounds), indent=1, ensure_ascii=False)
         options.json.write_text(text + "\n", encoding="utf-8")
     if options.save:
-        page.save(report.tables(results, rounds))
+        page.save(report.tables(results, rounds, run))
     missed = any(met is False for _, met in report.verdicts(results))
     wrong = any(result.wrong for result in results)
     return 1 if wrong or (options.check and missed) else 0

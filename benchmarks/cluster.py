@@ -1,23 +1,26 @@
 """`python -m benchmarks.cluster`: a scan by one process, and by one and two workers of Ray.
 
 The three take turns, in rounds on one local cluster; a figure is the least of its rounds. Where
-other work runs on the machine, two workers gain less, and the load says so. Processor time is that
-of this process and of the workers, so it can be compared on a busy machine, too.
+other work runs on the machine, two workers gain less, so one and two are compared once more in
+windows in which the second core proves to be free. Processor time is that of this process and of
+the workers, so it can be compared on a busy machine, too. With `--save`, docs/performance.md shows
+the table.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import cores, page
 from benchmarks.columns import state
 from benchmarks.scan import chainlink
 from payloads import forensics
+from payloads.crypto import recover_many_by
 from payloads.forensics.cluster import Cluster
 
 ROUNDS = 3
@@ -51,7 +54,8 @@ def measured(kinds: dict[str, Callable[[], Any]]) -> dict[str, tuple[float, floa
     return best
 
 
-def main(count: int, address: str = "local") -> None:
+def compared(count: int, address: str) -> page.Table:
+    run = page.Run()
     with tempfile.TemporaryDirectory() as scratch, Cluster(address, 2) as two:
         folder = Path(scratch)
         path, one = folder / "chainlink.jsonl", Cluster(address, 1)
@@ -63,18 +67,36 @@ def main(count: int, address: str = "local") -> None:
 
         kinds: dict[str, Callable[[], Any]] = {
             "one process": lambda: scan(jobs=1),
-            "one worker": lambda: scan(cluster=one),
-            "two workers": lambda: scan(cluster=two),
+            "one worker of Ray": lambda: scan(cluster=one),
+            "two workers of Ray": lambda: scan(cluster=two),
         }
         scan(cluster=two)  # the workers have begun, and have imported everything
         found = measured(kinds)
+        gained = cores.gain(kinds["one worker of Ray"], kinds["two workers of Ray"])
+    how = run.how(f"the least of {ROUNDS} interleaved rounds", recover_many_by())
+    return table(count, found, how, gained)
+
+
+def table(
+    count: int, found: dict[str, tuple[float, float]], how: str, gained: cores.Gain
+) -> page.Table:
     plain = found["one process"]
-    print(f"{count:,} reports of Chainlink, judged; load {os.getloadavg()[0]:.1f}\n")
-    print("| | seconds | times one process | processor time, times one process |")
-    print("|---|---:|---:|---:|")
-    for kind, (seconds, used) in found.items():
-        print(f"| {kind} | {seconds:.1f} | {seconds / plain[0]:.2f} | {used / plain[1]:.2f} |")
+    head = [f"{count:,} judged reports of Chainlink", "seconds", "times one process",
+            "processor time, times one process"]  # fmt: skip
+    rows = [
+        [kind, f"{took:.1f}", f"{took / plain[0]:.2f}", f"{used / plain[1]:.2f}"]
+        for kind, (took, used) in found.items()
+    ]
+    return page.Table(head, rows, how, [f"two workers, times as fast as one: {gained.said}"])
+
+
+def main() -> None:
+    parser = page.parser("cluster", __doc__)
+    parser.add_argument("count", type=int, nargs="?", default=30_000, help="%(default)s reports")
+    parser.add_argument("address", nargs="?", default="local", help="of a cluster")
+    options = parser.parse_args()
+    page.finish({"cluster": compared(options.count, options.address)}, options.save)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 30_000, *sys.argv[2:])
+    main()

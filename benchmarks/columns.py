@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from benchmarks import page
+from benchmarks import cores, page
 from benchmarks.runners.python_rivals import BODY, OUTER
 from payloads import State, chainlink, columns, stork
 from payloads.chainlink.schemas import SCHEMAS
@@ -40,7 +40,7 @@ WITHOUT = "without payloads-simd"
 # At most so many microseconds each.
 GOALS = {"a list of hex": 1.5, "a list of bytes": 0.1, "an Arrow array of bytes": 0.1}
 GOALS |= {"an Arrow array, form named": 1.0, "an Arrow array, recognised": 1.0}
-GOAL_OF_VERDICTS = 9
+GOAL_OF_VERDICTS, GOAL_OF_TWO = 9, 1.9
 _CHILD = """\
 import sys
 sys.modules["payloads_simd"] = None
@@ -255,7 +255,18 @@ def measured(rounds: int) -> dict[str, page.Table]:
         best = least(kind, rounds, without)
         fastest_of = f"the least of {rounds} interleaved rounds, in processor time"
         found[kind] = table(kind, best, run.how(fastest_of, recover_many_by()))
+    found["columns-verdicts"].notes.append(on_two_cores())
     return found
+
+
+def on_two_cores() -> str:
+    known, fresh = state(), reports(1_000)
+
+    def judge(workers: int) -> object:
+        return columns.judge(fresh, known, workers=workers)
+
+    found = cores.gain(partial(judge, 1), partial(judge, 2)).goal(GOAL_OF_TWO)
+    return f"`columns.judge` on two cores at least {GOAL_OF_TWO} times as fast as on one: {found}"
 
 
 def main() -> None:

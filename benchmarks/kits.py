@@ -24,6 +24,9 @@ ROOT = HERE.parent
 CACHE = ROOT / ".cache" / "bench"
 INPUTS = HERE / "inputs.json"
 RUNNERS = HERE / "runners"
+# The environment in which processes do without payloads-simd.
+_PATH = [str(HERE / "without"), *filter(None, [os.environ.get("PYTHONPATH")])]
+WITHOUT = {"PYTHONPATH": os.pathsep.join(_PATH)}
 INSTALL_SECONDS = 900
 
 

@@ -8,9 +8,11 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from statistics import median, quantiles
 from typing import Any
 
+from benchmarks import cores
 from benchmarks.kits import INPUTS, ROOT, Command, Missing, say
 from benchmarks.rows import Row
 from benchmarks.runners.loop import MANY, fingerprint_of, many_reports
@@ -97,8 +99,8 @@ class Result:
     wrong: bool = False
     turns: int = 0
     fields: int = 0
-    # How much of two cores there was meanwhile, where that was measured.
-    cores: float | None = None
+    # Of a row that speaks of two cores: the windows that its rounds were measured in.
+    windows: cores.Windows[None] | None = None
     seconds: list[float] = field(default_factory=list)
 
     @property
@@ -193,23 +195,40 @@ def start(row: Row, target: float) -> tuple[Result, Runner | None]:
     return result, runner
 
 
-def take_turns(runners: Sequence[Runner], rounds: int) -> None:
-    """A B C A B C ...: whatever slows the machine down meets everybody alike."""
-    for _ in range(rounds):
-        for runner in runners:
-            if runner.result.note:
-                continue
-            try:
-                runner.measure()
-            except (Broken, Wrong) as reason:
-                give_up(runner.result, str(reason), isinstance(reason, Wrong))
+def take_turns(runners: Sequence[Runner]) -> None:
+    """A round, A B C: whatever slows the machine down meets everybody alike."""
+    for runner in runners:
+        if runner.result.note:
+            continue
+        try:
+            runner.measure()
+        except (Broken, Wrong) as reason:
+            give_up(runner.result, str(reason), isinstance(reason, Wrong))
 
 
-def measure_group(rows: Sequence[Row], rounds: int, target: float) -> list[Result]:
+def take_turns_on_two_cores(runners: Sequence[Runner], rounds: int) -> None:
+    """Rounds in windows. If the second core was free in some of them, only those count."""
+    found = cores.windows(lambda: take_turns(runners), wanted=rounds, most=3 * rounds)
+    if not found.tries:
+        take_turns(runners)
+    for runner in runners:
+        result = runner.result
+        result.windows = found
+        if found.kept:
+            result.seconds = list(compress(result.seconds, found.free))
+
+
+def measure_group(
+    rows: Sequence[Row], rounds: int, target: float, two_cores: bool = False
+) -> list[Result]:
     started = [start(row, target) for row in rows]
     runners = [runner for _, runner in started if runner is not None]
     try:
-        take_turns(runners, rounds)
+        if two_cores:
+            take_turns_on_two_cores(runners, rounds)
+        else:
+            for _ in range(rounds):
+                take_turns(runners)
     finally:
         for runner in runners:
             runner.child.close()

@@ -1,12 +1,12 @@
 """The tables of docs/performance.md, from the results of the last runs.
 
-    python -m benchmarks --save           # measures, keeps the results, writes their tables anew
-    python -m benchmarks.many --save      # recover_many; likewise benchmarks.verdicts and .columns
+    python -m benchmarks.many --save      # measures, keeps the results, writes their tables anew
+    python -m benchmarks.all --save       # the same with all benchmarks, one after the other
     python -m benchmarks.page             # writes all tables from the results that are kept
 
-The results are in benchmarks/results.json: tables by name, each with the machine and how it was
-measured. The page has a place for each, between `<!-- measured: NAME -->` and `<!-- end -->`; the
-prose around them is written by hand.
+`MAKERS` says which benchmark makes which tables. The results are in benchmarks/results.json: tables
+by name, each with the machine and how it was measured. The page has a place for each, between
+`<!-- measured: NAME -->` and `<!-- end -->`; the prose around them is written by hand.
 """
 
 from __future__ import annotations
@@ -24,6 +24,17 @@ import msgspec
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results.json"
 PAGE = ROOT / "docs" / "performance.md"
+# The tables of the page, by the benchmark that makes them.
+MAKERS = {
+    "benchmarks": ("decode", "recover-one", "verdict", "bulk", "import", "guard", "guard-simd"),
+    "benchmarks.many": ("recover-many", "recover-many-python", "recover-steps"),
+    "benchmarks.verdicts": ("judge-many",),
+    "benchmarks.columns": ("columns-verdicts", "columns-reports", "columns-updates"),
+    "benchmarks.commands": ("commands",),
+    "benchmarks.scan": ("scan",),
+    "benchmarks.soak": ("soak-chainlink", "soak-stork"),
+    "benchmarks.cluster": ("cluster",),
+}
 _PLACE = re.compile(r"(<!-- measured: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -107,9 +118,15 @@ def load() -> dict[str, Table]:
 def written(page: str, tables: Mapping[str, Table]) -> str:
     """The page with each of its places filled. A place without a table is an error."""
 
+    makers = {name: maker for maker, names in MAKERS.items() for name in names}
+
     def fill(place: re.Match[str]) -> str:
         begin, name, end = place.groups()
-        return f"{begin}{tables[name].markdown}{end}"
+        table = tables[name]
+        if name in makers:
+            how = f"{table.how}; `python -m {makers[name]}`"
+            table = msgspec.structs.replace(table, how=how)
+        return f"{begin}{table.markdown}{end}"
 
     return _PLACE.sub(fill, page)
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from benchmarks.cores import BUSY, FREE
 from benchmarks.measure import Result, expected, ratio, seconds_more
-from benchmarks.page import Table, machine
+from benchmarks.page import Run, Table, machine
 from benchmarks.rows import CORES, GOALS, SECTIONS, Goal
+from payloads.crypto import has_simd, recover_many_by
 
 GROUPS = {
     "recover:one": "one signature",
@@ -76,7 +76,7 @@ def verdict(goal: Goal, by_key: dict[str, Result]) -> tuple[str, bool | None]:
     rival, stand_in = ran(goal.rival.format(library=over)), ran(goal.stand_in)
     if goal.cores > CORES:
         return f"not measured  {goal.text}: it takes {goal.cores}", None
-    if goal.cores > 1 and ours is not None and ours.cores is not None and ours.cores < FREE:
+    if goal.cores > 1 and ours is not None and ours.windows is not None and not ours.windows.kept:
         return f"not measured  {goal.text}: the second core was busy", None
     if ours is not None and rival is not None and goal.seconds_more is not None:
         more = seconds_more(ours, rival)
@@ -138,17 +138,18 @@ def record(results: Sequence[Result], rounds: int) -> dict[str, Any]:
     return {"machine": machine(), "rounds": rounds, "rows": rows, "goals": goals}
 
 
-def tables(results: Sequence[Result], rounds: int) -> dict[str, Table]:
-    """A table for each group that ran: for docs/performance.md."""
-    found = {}
+def tables(results: Sequence[Result], rounds: int, run: Run) -> dict[str, Table]:
+    """A table for each group that ran: for docs/performance.md. Those with the wheel say so."""
+    found, which = {}, "-simd" if has_simd() else ""
+    how = run.how(f"medians of {rounds} interleaved rounds", recover_many_by())
     for group, members in groupby(results, key=lambda result: result.row.group):
         same = [result for result in members if result.seconds]
         if same:
-            found[group.replace(":", "-")] = _table(group, same, rounds)
+            found[group.replace(":", "-") + which] = _table(group, same, how)
     return found
 
 
-def _table(group: str, results: Sequence[Result], rounds: int) -> Table:
+def _table(group: str, results: Sequence[Result], how: str) -> Table:
     base = results[0]
     floor = {result.row.key: result for result in results}.get(FLOORS.get(group, ""))
     columns = [SECTIONS[base.row.section], "ratio", "time"]
@@ -164,6 +165,6 @@ def _table(group: str, results: Sequence[Result], rounds: int) -> Table:
             cells.append("" if result is floor else duration(seconds_more(result, floor)))
         rows.append(cells)
     notes = [" ".join(said.split()) for said, _ in verdicts(results)]
-    if any(result.cores is not None and result.cores < FREE for result in results):
-        notes.append(f"two cores: {BUSY} (two processes had {base.cores:.2f})")
-    return Table(columns, rows, f"{machine()}; medians of {rounds} interleaved rounds", notes)
+    if base.windows is not None:
+        notes.append(f"two cores: {base.windows.which}")
+    return Table(columns, rows, how, notes)

@@ -13,14 +13,11 @@ from __future__ import annotations
 
 import csv
 import json
-import math
-import os
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
@@ -29,8 +26,8 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
+from benchmarks import cores, page
 from benchmarks.columns import SIGNER, reports, state
-from benchmarks.cores import BUSY, Watch
 from benchmarks.runners.python_rivals import BODY, OUTER
 from payloads import State, columns, forensics, stork
 from payloads.capture.format import frame_line, header_line
@@ -38,6 +35,7 @@ from payloads.capture.frames import Frame
 from payloads.crypto import recover, recover_many_by
 
 ROUNDS = 4
+Row = tuple[str, list[str]]
 _BEGAN = 1_700_000_000 * 10**9
 
 
@@ -141,15 +139,14 @@ def scan(path: Path, folder: Path, states: Any) -> None:
     forensics.scan(path, out=out, state=states, recovers=states is not None, jobs=1)
 
 
-def row(what: str, count: int, first: Callable[[], None], second: Callable[[], None]) -> None:
+def row(what: str, count: int, first: Callable[[], None], second: Callable[[], None]) -> Row:
     best = [float("inf")] * 2
     for _ in range(ROUNDS):
         for index, work in enumerate((first, second)):
             begun = process_time()
             work()
             best[index] = min(best[index], (process_time() - begun) * 1e6 / count)
-    script, ours = best
-    print(f"| {what} | {script:.1f} | {ours:.1f} | {script / ours:.1f} |", flush=True)
+    return what, [f"{best[0]:.1f}", f"{best[1]:.1f}", f"{best[0] / best[1]:.1f}"]
 
 
 def recoveries(path: Path) -> float:
@@ -171,23 +168,14 @@ def payloads_in(path: Path, most: int = 500) -> Iterator[str]:
         yield message["p"] if "p" in message else message["report"]["fullReport"]
 
 
-def on_two_cores(path: Path, folder: Path, count: int) -> None:
-    """The time of one process and of two; only of use where two cores have nothing else to do."""
-    watch = Watch()
-    if not watch.free:
-        print(f"\none process against two: {BUSY} ({watch.said})", flush=True)
-        return
-    took = [math.inf, math.inf]
-    for _ in range(ROUNDS):
-        for jobs in (1, 2):
-            begun = time.perf_counter()
-            out = Path(tempfile.mkdtemp(dir=folder))
-            forensics.scan(path, out=out, jobs=jobs, part_bytes=2**20)
-            took[jobs - 1] = min(took[jobs - 1], time.perf_counter() - begun)
-    watch.look()
-    said = f"{took[0] / took[1]:.2f} times" if watch.free else BUSY
-    print(f"\n{count:,} frames, recovered: {took[0]:.1f} s in one process, {took[1]:.1f} s in two: "
-          f"{said} ({watch.said})", flush=True)  # fmt: skip
+def on_two_cores(path: Path, folder: Path) -> str:
+    """One process against two."""
+
+    def work(jobs: int) -> None:
+        out = Path(tempfile.mkdtemp(dir=folder))
+        forensics.scan(path, out=out, jobs=jobs, part_bytes=2**20)
+
+    return cores.gain(partial(work, 1), partial(work, 2)).said
 
 
 def peak(path: Path, folder: Path) -> int:
@@ -204,7 +192,7 @@ def peak(path: Path, folder: Path) -> int:
     return int(done.stdout) // 1024
 
 
-def memory(folder: Path) -> None:
+def memory(folder: Path) -> str:
     """Peaks at a whole part, and at a hundred times that. Files that are so large take a minute."""
     found = []
     one = chainlink(folder / "one.jsonl", 14_500).read_bytes()
@@ -217,18 +205,16 @@ def memory(folder: Path) -> None:
                 stream.write(frames)
         found.append(f"{peak(path, folder)} MB for {path.stat().st_size / 1e6:,.0f} MB")
         path.unlink()
-    print("peak memory: " + ", ".join(found), flush=True)
+    return "peak memory: " + ", ".join(found)
 
 
-def measure(count: int) -> None:
-    """The table, by what this process can import."""
-    print(f"signers by {recover_many_by()}; {count:,} frames\n")
-    print("| µs of a core a frame | script | scan | times |\n|---|---:|---:|---:|")
+def measure(count: int, to: str) -> None:
+    """The rows, and the gain of a second process, by what this process can import."""
     trusted = State.from_dict({"contract": "stork-fast-1.0.0", "signer": SIGNER.address, "now": 1})
-    few = max(1_000, count // 5)
+    few, rows = max(1_000, count // 5), []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        table = folder / "script.csv"
+        csv_file = folder / "script.csv"
         forensics.scan(stork_updates(folder / "warm", 100, 1), out=folder / "warmed", jobs=1)
         # About as many bytes of each.
         for what, make, script, states, times in (
@@ -240,25 +226,52 @@ def measure(count: int) -> None:
             total = count * times
             make(many, total)
             make(some, few)
-            row(what, total, partial(script, many, table, False), partial(scan, many, folder, None))
-            row(f"{what}, verified", few, partial(script, some, table, True),
-                partial(scan, some, folder, states))  # fmt: skip
-            print(f"| {what}, the recoveries alone | | {recoveries(some):.1f} | |", flush=True)
-        on_two_cores(folder / "Chainlink few.jsonl", folder, few)
+            rows.append(row(what, total, partial(script, many, csv_file, False),
+                            partial(scan, many, folder, None)))  # fmt: skip
+            rows.append(row(f"{what}, verified", few, partial(script, some, csv_file, True),
+                            partial(scan, some, folder, states)))  # fmt: skip
+            alone = f"{recoveries(some):.1f}"
+            rows.append((f"{what}, the recoveries alone", ["", alone, ""]))
+        gained = on_two_cores(folder / "Chainlink few.jsonl", folder)
+    Path(to).write_text(json.dumps([rows, recover_many_by(), gained]), encoding="utf-8")
 
 
-def main(count: int) -> None:
+def table(found: list[Any], count: int, peaks: str, run: page.Run) -> page.Table:
+    """Of each way, beside each other: the script and the scan, and how many times as fast it is."""
+    head, notes = [f"a scan of {count:,} frames, µs of a core a frame"], [peaks]
+    cells: dict[str, list[str]] = {}
+    for rows, by, gained in found:
+        head += [f"a script ({by})", "the scan", "times as fast"]
+        for what, values in rows:
+            cells.setdefault(what, []).extend(values)
+        notes.append(f"{by}: two processes, times as fast as one: {gained}")
+    how = run.how(f"the least of {ROUNDS} interleaved rounds, in processor time")
+    return page.Table(head, [[what, *values] for what, values in cells.items()], how, notes)
+
+
+def measured(count: int) -> page.Table:
     # Each way in a process of its own: what was imported once stays.
     ways = ["sys.modules['payloads_simd'] = None"]
     if find_spec("payloads_simd") is not None:
         ways.insert(0, "pass")
-    for way in ways:
-        code = f"import sys; {way}; from benchmarks.scan import measure; measure({count})"
-        subprocess.run([sys.executable, "-c", code], check=True)
-        print(f"(a load of {os.getloadavg()[0]:.0f})\n", flush=True)
+    run, found = page.Run(), []
     with tempfile.TemporaryDirectory() as scratch:
-        memory(Path(scratch))
+        for way in ways:
+            to = Path(scratch) / "found.json"
+            call = f"measure({count}, {str(to)!r})"
+            code = f"import sys; {way}; from benchmarks.scan import measure; {call}"
+            subprocess.run([sys.executable, "-c", code], check=True)
+            found.append(json.loads(to.read_text(encoding="utf-8")))
+        peaks = memory(Path(scratch))
+    return table(found, count, peaks, run)
+
+
+def main() -> None:
+    parser = page.parser("scan", __doc__)
+    parser.add_argument("count", type=int, nargs="?", default=40_000, help="%(default)s frames")
+    options = parser.parse_args()
+    page.finish({"scan": measured(options.count)}, options.save)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 30_000)
+    main()

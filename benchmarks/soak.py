@@ -3,7 +3,8 @@
 First a minute at 10,000 frames a second: nothing lost, nothing doubled, memory bounded, and the
 capture holds exactly what was sent. Then as fast as it goes, which is this machine's ceiling. Then
 frames per second and latency of our client against a bare loop over the `websockets` library. See
-benchmarks/README.md for how to read what is printed.
+benchmarks/README.md for how to read what is printed. With `--save`, docs/performance.md shows the
+last table.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 
 from websockets.asyncio.client import connect as bare_connect
 
+from benchmarks import page
 from benchmarks.soak_server import FEED, POOL, STORK_ASSETS, STORK_BEGAN
 from payloads import chainlink, stork
 from payloads.capture.frames import Frame
@@ -472,6 +474,27 @@ def table_lines(rows: list[Row], rate: float) -> list[str]:
     return lines
 
 
+def table(
+    venue: str, size: float, rows: list[Row], goals: list[tuple[str, bool]], how: str
+) -> page.Table:
+    """For docs/performance.md."""
+    floor, reading = rows[:2]
+    head = [
+        f"frames over a real websocket, {venue}'s of {size / 1e3:.1f} kB",
+        "a second, times a bare loop that receives", "that reads JSON and hex", "a second",
+        "µs later than the bare loop (median, at 1,000 a second)",
+        "processor there, µs a frame (the least)",
+    ]  # fmt: skip
+    lines = []
+    for row in rows:
+        added = median(a - b for a, b in zip(row.latencies, floor.latencies, strict=True))
+        cells = f"{ratio(row, floor):.2f}", f"{ratio(row, reading):.2f}"
+        more = f"{median(row.rates):,.0f}", f"{added:+.0f}", f"{min(row.costs):.1f}"
+        lines.append([row.label, *cells, *more])
+    notes = [f"{text}: {'met' if met else '**missed**'}" for text, met in goals]
+    return page.Table(head, lines, how, notes)
+
+
 def verdicts(soak: Soak, ceiling: Soak, rows: list[Row]) -> list[tuple[str, bool]]:
     assert soak.asked is not None
     more = f"{soak.rate:,.0f} arrived; the ceiling is {ceiling.rate:,.0f}"
@@ -488,11 +511,7 @@ def verdicts(soak: Soak, ceiling: Soak, rows: list[Row]) -> list[tuple[str, bool
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.soak",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = page.parser("soak", __doc__)
     parser.add_argument("--rate", type=float, default=10_000, help="frames a second; %(default)s")
     parser.add_argument("--seconds", type=float, default=60, help="of the soak; %(default)s")
     parser.add_argument("--venue", choices=("chainlink", "stork"), default="chainlink")
@@ -505,6 +524,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if options.rate <= 0 or options.seconds <= 0:
         parser.error("--rate and --seconds must be more than 0")
+    if options.save and options.quick:
+        parser.error("--save wants a result, and --quick is a look")
     return options
 
 
@@ -513,6 +534,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     quick = options.quick
     seconds = min(options.seconds, 5.0) if quick else options.seconds
     count = max(2, int(options.rate * seconds))
+    run = page.Run()
     rounds, frames, most = (3, 5_000, 20_000) if quick else (9, 20_000, 200_000)
     SCRATCH.mkdir(parents=True, exist_ok=True)
     say("soak: signing the frames ...")
@@ -537,6 +559,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     goals = verdicts(soak, ceiling, rows)
     for text, met in goals:
         print(f"{'met   ' if met else 'MISSED'}  {text}")
+    if options.save:
+        facts = f"medians of {rounds} interleaved rounds of {frames:,} frames"
+        made = table(options.venue, about["frame_bytes"], rows, goals, run.how(facts))
+        page.save({f"soak-{options.venue}": made})
     if options.json is not None:
         record = {
             "server": about,

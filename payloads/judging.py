@@ -43,6 +43,12 @@ class Given(Record, frozen=True):
     perhaps: str = ""
 
 
+# Bytes that begin otherwise are no JSON and no hex; these are, or are empty.
+_BEGINS_TEXT = frozenset((b"", b"{", b"[", b"0", b" ", b"\t", b"\n", b"\r", b"\v", b"\f"))
+# No bound is near.
+_SMALL = 2**16
+
+
 def given(value: Any) -> Iterator[Given]:
     """The payloads in an input, undecoded: bad payloads must reach the contract's own checks.
 
@@ -143,6 +149,8 @@ def _state_then(state: State, now: int | None, at: int | None) -> tuple[State, i
 
 
 def _one(payload: Any) -> Given:
+    if type(payload) is bytes and payload[:1] not in _BEGINS_TEXT and len(payload) < _SMALL:
+        return _of_bytes(payload)
     found = list(given(payload))
     if len(found) != 1:
         raise Misuse(
@@ -224,31 +232,38 @@ def judge_many(
     def start(item: Given) -> Judgement:
         return judging_given(item, *states.of_item(item), terms, signers)
 
-    def start_all(batch: Sequence[Given]) -> list[Judgement]:
-        return _started([(item, terms) for item in batch], states, signers)
+    def start_all(batch: Sequence[Given]) -> Asking[list[Verdict]]:
+        return _judging_all([(item, terms) for item in batch], states, signers)
 
     return judge_together(start, items, signers, workers, start_all)
 
 
-def _started(
+def _judging_all(
     items: Sequence[tuple[Given, Terms]], states: States, signers: Signers
-) -> list[Judgement]:
-    """Judgements of payloads and calls: those of a system at one time are begun together."""
-    found: dict[int, Judgement] = {}
-    alike: dict[tuple[str, type, int | None], list[int]] = {}
+) -> Asking[list[Verdict]]:
+    """A judgement of payloads and calls: a system's payloads on the same terms are one."""
+    from payloads.verdicts.together import side_by_side
+
+    places: dict[tuple[str, int], list[int]] = {}
     for index, (item, terms) in enumerate(items):
-        system, state = states.of_item(item)
-        if item.is_call:
-            found[index] = judging_given(item, system, state, terms, signers)
-        else:
-            alike.setdefault((system.name, type(terms.now), terms.now), []).append(index)
-    for indices in alike.values():
+        system, _ = states.of_item(item)
+        # The terms of the same time are the same object.
+        key = ("call", index) if item.is_call else (system.name, id(terms))
+        places.setdefault(key, []).append(index)
+
+    def start(indices: Sequence[int]) -> Asking[Sequence[Verdict]]:
         item, terms = items[indices[0]]
         system, state = states.of_item(item)
+        if item.is_call:
+            return side_by_side([judging_given(item, system, state, terms, signers)])
         raws = [items[index][0].raw for index in indices]
-        begun = system.judging_many(raws, state, terms, signers)
-        found.update(zip(indices, begun, strict=True))
-    return [found[index] for index in range(len(items))]
+        return system.judging_many(raws, state, terms, signers)
+
+    found = yield from side_by_side(list(map(start, places.values())))
+    verdicts: dict[int, Verdict] = {}
+    for indices, several in zip(places.values(), found, strict=True):
+        verdicts.update(zip(indices, several, strict=True))
+    return [verdicts[index] for index in range(len(items))]
 
 
 def judge_stream(
@@ -309,7 +324,7 @@ def judge_opened(
     workers: int | None,
 ) -> list[Verdict | PayloadError]:
     """A verdict for each payload at its time, or the error of a payload that has none."""
-    from payloads.verdicts.together import judge_together
+    from payloads.verdicts.together import judge_together, side_by_side
 
     def start(timed: tuple[Given, int | None]) -> Asking[Verdict | PayloadError]:
         item, now = timed
@@ -323,27 +338,23 @@ def judge_opened(
 
     def start_all(
         batch: Sequence[tuple[Given, int | None]],
-    ) -> list[Asking[Verdict | PayloadError]]:
-        at = {now: msgspec.structs.replace(terms, now=now) for _, now in batch}
-        refused = [states.refuses(item) is not None for item, _ in batch]
-        left = [(item, at[now]) for (item, now), out in zip(batch, refused, strict=True) if not out]
-        try:
-            begun = iter(_started(left, states, signers))
-        except Malformed:  # by a payload, which says so in its place
-            return [start(timed) for timed in batch]
-        return [
-            start(timed) if out else _or_error(next(begun))
-            for timed, out in zip(batch, refused, strict=True)
+    ) -> Asking[list[Verdict | PayloadError]]:
+        # A state's own time is equal to the same time as a number, and not the same.
+        kinds = {(type(now), now) for _, now in batch}
+        at = {kind: msgspec.structs.replace(terms, now=kind[1]) for kind in kinds}
+        found = [states.refuses(item) for item, _ in batch]
+        left = [
+            (item, at[type(now), now])
+            for (item, now), error in zip(batch, found, strict=True)
+            if error is None
         ]
+        try:
+            verdicts = iter((yield from _judging_all(left, states, signers)))
+        except Malformed:  # by a payload, which says so in its place
+            return (yield from side_by_side([start(timed) for timed in batch]))
+        return [next(verdicts) if error is None else error for error in found]
 
     return judge_together(start, items, signers, workers, start_all)
-
-
-def _or_error(judgement: Judgement) -> Asking[Verdict | PayloadError]:
-    try:
-        return (yield from judgement)
-    except Malformed as error:
-        return error
 
 
 def opened(payload: Any) -> Given:

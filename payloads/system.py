@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from payloads.arrays.reader import Columns
     from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
-    from payloads.verdicts.together import Judgement
+    from payloads.verdicts.together import Asking, Judgement
     from payloads.verdicts.verdict import Verdict
 
 Claims = tuple[tuple[str, Any], ...]
@@ -187,9 +187,9 @@ class System:
     # A judgement of one call of a function with these payloads, or with whole calldata.
     judging: Callable[[Sequence[bytes], State, Terms, Signers], Judgement]
     judging_calldata: Callable[[bytes, State, Terms, Signers], Judgement]
-    # Judgements of many calls with a payload each, where they are begun faster side by side.
+    # A judgement of many calls with a payload each, where that is faster than one for each.
     judging_batch: (
-        Callable[[Sequence[bytes], State, Terms, Signers], Sequence[Judgement]] | None
+        Callable[[Sequence[bytes], State, Terms, Signers], Asking[Sequence[Verdict]]] | None
     ) = None
     # A function that makes judgements of one payload each, on terms that it looks at once; None
     # where `judging` looks at them each time.
@@ -203,11 +203,13 @@ class System:
 
     def judging_many(
         self, payloads: Sequence[bytes], state: State, terms: Terms, signers: Signers
-    ) -> Sequence[Judgement]:
-        """A judgement of a call of its own for each payload."""
+    ) -> Asking[Sequence[Verdict]]:
+        """A judgement of each payload as a call of its own."""
+        from payloads.verdicts.together import side_by_side
+
         if self.judging_batch is not None:
             return self.judging_batch(payloads, state, terms, signers)
-        return [self.judging([raw], state, terms, signers) for raw in payloads]
+        return side_by_side([self.judging([raw], state, terms, signers) for raw in payloads])
 
     def judge(self, payloads: Sequence[bytes], state: State, terms: Terms) -> Verdict:
         """The verdict on one call of a function with these payloads."""

@@ -66,12 +66,16 @@ def functions() -> tuple[Function, ...]:
 
 def called(calldata: bytes) -> tuple[System, Function] | None:
     """The system and its function whose selector the calldata starts with."""
-    selector = calldata[:4]
-    for system in SYSTEMS:
+    return _by_selector(SYSTEMS).get(calldata[:4])
+
+
+@lru_cache(8)
+def _by_selector(systems: tuple[System, ...]) -> dict[bytes, tuple[System, Function]]:
+    found: dict[bytes, tuple[System, Function]] = {}
+    for system in systems:
         for function in system.calldata_functions:
-            if function.selector == selector:
-                return system, function
-    return None
+            found.setdefault(function.selector, (system, function))
+    return found
 
 
 # --- states ---------------------------------------------------------------------------------------

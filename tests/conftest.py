@@ -6,6 +6,9 @@ import os
 
 from hypothesis import HealthCheck, Phase, settings
 
+# Tests start many processes, and each would compile the library anew. `make test` does the same.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # No deadline: one slow example on a busy machine is no finding.
 settings.register_profile("dev", deadline=None, max_examples=100)
 settings.register_profile(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from benchmarks import cores, page, report
+from benchmarks import all as all_of_them
+from benchmarks import cores, kits, measure, page, report
 from benchmarks.measure import Result
 from benchmarks.rows import all_rows
 
@@ -22,6 +28,83 @@ def test_the_page_shows_the_saved_results() -> None:
 
 def test_every_saved_table_has_its_place() -> None:
     assert sorted(page.places(PAGE)) == sorted(page.load())
+
+
+def test_every_table_stands_in_its_place() -> None:
+    """A table that was written by hand would be of another run, or of none."""
+    rest = page.written(PAGE, defaultdict(lambda: page.Table([], [], "")))
+    tables = re.findall(r"^\|(.*)\|\n\|[-:| ]+\|$", rest, re.MULTILINE)
+    assert [head for head in tables if head.strip()] == []
+
+
+def test_every_table_says_which_benchmark_makes_it() -> None:
+    made = [name for names in page.MAKERS.values() for name in names]
+    assert sorted(made) == sorted(page.places(PAGE))
+    for maker, names in page.MAKERS.items():
+        assert PAGE.count(f"; `python -m {maker}`.\n<!-- end -->") == len(names)
+
+
+def test_the_benchmarks_make_the_tables_that_are_theirs() -> None:
+    groups = {row.group.replace(":", "-") for row in all_rows()}
+    for maker, names in page.MAKERS.items():
+        if maker == "benchmarks":
+            assert groups >= {name.removesuffix("-simd") for name in names}
+            continue
+        source = (page.ROOT / f"{maker.replace('.', '/')}.py").read_text(encoding="utf-8")
+        named = {name for name in names if f'"{name}"' in source}
+        named |= {name for name in names if f'f"{name.partition("-")[0]}-{{' in source}
+        assert named == set(names), maker
+
+
+def test_one_command_runs_every_benchmark_that_makes_a_table() -> None:
+    run = {step.arguments[0] for step in all_of_them.STEPS if step.saves}
+    assert run == set(page.MAKERS)
+
+
+def test_a_failure_ends_no_other_benchmark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(all_of_them, "OUTPUT", tmp_path)
+    monkeypatch.setattr(
+        all_of_them,
+        "STEPS",
+        (
+            all_of_them.Step("broken", ("no_such_benchmark",)),
+            all_of_them.Step("elsewhere", ("this",), ("no_such_package",)),
+            all_of_them.Step("good", ("this",), saves=False),
+        ),
+    )
+    assert all_of_them.main(["--save"]) == 1
+    said = capsys.readouterr().out
+    assert f"failed with status 1: see {tmp_path / 'broken.txt'}" in said
+    assert "not run: no_such_package not in the environment" in said
+    assert "not done: broken, elsewhere, 0 minutes" in said
+    assert "Zen of Python" in (tmp_path / "good.txt").read_text(encoding="utf-8")
+    assert all_of_them.main(["--only", "good"]) == 0
+    with pytest.raises(SystemExit):
+        all_of_them.main(["--python", "other=python"])
+
+
+def test_a_process_may_do_without_payloads_simd() -> None:
+    code = "from payloads.crypto import has_simd; print(has_simd())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=page.ROOT, env={**os.environ, **kits.WITHOUT},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "False\n"
+
+
+def test_commands_are_compared_with_the_first_of_their_group() -> None:
+    pytest.importorskip("pyarrow")
+    from benchmarks import commands
+
+    found = {"a script": [(100.0, 1.0)], "`decode --json`": [(50.0, 2.0), (25.0, 4.0)]}
+    names = {name: [(80.0, 0.5)] for name in commands.GOALS}
+    table = commands.table(names | found, "here", "1.9, the median of 5 of 5 windows")
+    assert table.rows[-1] == ["a script", "100", "1.00", "", ""]
+    assert ["`decode --json`", "50", "2.00", "25", "4.00"] in table.rows
+    assert "`decode --json` at least 1.20 times as fast: met, 2.00" in table.notes
+    assert "`verify --json` at least 0.67 times as fast: **missed**, 0.50" in table.notes
 
 
 def test_a_table_names_its_machine_and_keeps_the_prose_around_it() -> None:
@@ -48,34 +131,70 @@ def test_a_run_renews_its_own_tables(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert text == page.written(places, {"a": old, "b": new})
 
 
-@pytest.mark.parametrize(
-    ("alone", "both", "free"), [(1.0, 1.0, True), (1.0, 1.04, True), (1.0, 1.3, False)]
-)
-def test_a_second_core_is_free_if_two_spins_take_as_long_as_one(
-    alone: float, both: float, free: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-    watch = cores.Watch(lambda count: both if count == 2 else alone)
-    assert watch.free is free
-    assert watch.least == pytest.approx(2 * alone / both)
-
-
-def test_a_core_that_was_taken_meanwhile_was_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What others take of two cores, each time that two processes spin."""
     taken: list[float] = []
-    watch = cores.Watch(lambda count: 1.0 + sum(taken) * (count - 1))
-    assert watch.free
-    taken.append(0.5)
-    watch.look()
-    assert not watch.free
-    taken.clear()
-    watch.look()
-    assert not watch.free
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(
+        cores, "spin", lambda count: 100.0 if count == 1 else 200.0 - 100 * taken.pop(0)
+    )
+    return taken
+
+
+def test_windows_count_if_the_second_core_was_free_before_and_after_them(
+    two_cores: list[float],
+) -> None:
+    two_cores += [0.5, 0.05, 0.1, 0.11, 0.0, 0.0]
+    numbers = iter(range(9))
+    found = cores.windows(lambda: next(numbers), wanted=2)
+    assert not two_cores
+    assert found.free == [False, True, False, False, True]
+    assert found.kept == [1, 4]
+    assert found.which == "the median of 2 of 5 windows"
+
+
+def test_nothing_is_said_of_two_cores_where_no_window_counts(two_cores: list[float]) -> None:
+    two_cores += [0.3, 0.29, 0.4, 0.0]
+    found = cores.gain(lambda: None, lambda: None, most=3)
+    assert (len(found.tries), found.kept, found.median) == (3, [], None)
+    said = "not measured: the second core was busy (two processes had 1.70 cores at best)"
+    assert (found.which, found.said, found.goal(1.9)) == (said,) * 3
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_a_process_alone_that_was_disturbed_proves_no_second_core(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone = iter([50.0, 100.0])
+    monkeypatch.setattr(cores, "spin", lambda count: next(alone) if count == 1 else 100.0)
+    found = cores.windows(lambda: None, most=1)
+    assert found.best == 1.0
+    assert not found.kept
+
+
+def test_the_gain_of_two_cores_is_the_median_of_the_windows_that_count(
+    two_cores: list[float],
+) -> None:
+    found = cores.Gain([(1.95, 1.8), (1.2, 9.0), (2.0, 1.94), (1.9, 1.92)])
+    assert found.median == 1.92
+    assert found.goal(1.9) == "met, 1.92, the median of 3 of 4 windows"
+    assert found.goal(1.93) == "**missed**, 1.92, the median of 3 of 4 windows"
+    done: list[int] = []
+    two_cores += [0.0] * 3
+    measured = cores.gain(lambda: done.append(1), lambda: done.append(2), wanted=2)
+    assert len(measured.kept) == 2
+    assert set(done) == {1, 2}
 
 
 def test_one_core_is_never_two(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    assert cores.had(lambda count: 1.0) == 1.0
+    found = cores.gain(lambda: None, lambda: None)
+    assert found.said == found.goal(1.9) == "not measured: this machine has one core"
+
+
+def test_spins_hash_so_many_megabytes_a_second() -> None:
+    assert cores.spin(1) > 1
 
 
 @pytest.mark.parametrize(("had", "said", "met"), [(2.0, "met", True), (1.5, "busy", None)])
@@ -84,13 +203,31 @@ def test_no_goal_for_two_cores_is_missed_on_a_busy_machine(
 ) -> None:
     monkeypatch.setattr(report, "CORES", 2)
     rows = {row.key: row for row in all_rows()}
-    many = Result(rows["bulk-many"], seconds=[1.0], cores=had)
-    loop = Result(rows["bulk-loop"], seconds=[1.8], cores=had)
+    windows = cores.Windows([(had, None), (1.0, None)])
+    many = Result(rows["bulk-many"], seconds=[1.0], windows=windows)
+    loop = Result(rows["bulk-loop"], seconds=[1.8], windows=windows)
     ((text, found),) = report.verdicts([many, loop])
     assert found is met
     assert said in text
-    table = report.tables([many, loop], 1)["bulk"]
-    assert any(cores.BUSY in note for note in table.notes) is (met is None)
+    table = report.tables([many, loop], 1, page.Run())
+    (bulk,) = table.values()
+    assert f"two cores: {windows.which}" in bulk.notes
+    assert any(cores.BUSY in note for note in bulk.notes) is (met is None)
+
+
+@pytest.mark.parametrize(
+    ("taken", "kept"), [([0.5, 0.0, 0.0], [2.0]), ([0.5] * 4, [1.0, 2.0, 3.0])]
+)
+def test_rounds_on_two_cores_count_if_the_second_one_was_free(
+    taken: list[float], kept: list[float], two_cores: list[float]
+) -> None:
+    two_cores += taken
+    result, times = Result(all_rows()[0]), iter([1.0, 2.0, 3.0])
+    runner: Any = SimpleNamespace(result=result, measure=lambda: result.seconds.append(next(times)))
+    measure.take_turns_on_two_cores([runner], 1)
+    assert result.seconds == kept
+    assert result.windows is not None
+    assert len(result.windows.tries) == len(taken) - 1
 
 
 def test_a_run_states_how_busy_the_machine_was() -> None:

@@ -18,7 +18,6 @@ from payloads.chainlink.report import FullReport
 from payloads.chainlink.schemas import PUBLISHED_TABLES, Report
 from payloads.errors import PayloadError
 from payloads.recognise import json_text, to_dicts
-from payloads.stork import json_text as json_text_of_updates
 from payloads.stork.update import ASSETS, fits_plain
 from payloads.strategies import Submission, full_reports, stork_updates, submissions
 from payloads.testing import InsecureTestNetwork
@@ -26,13 +25,6 @@ from tests import corpus
 
 V3 = corpus.entry("cl-001")
 UPDATE = corpus.entry("st-001")
-
-
-@pytest.fixture(autouse=True)
-def generated_anew() -> None:
-    """Each test runs what generates the code, and not the first one alone."""
-    json_text_of_reports._writer.cache_clear()
-    json_text_of_updates._assets.cache_clear()
 
 
 def slowly(value: Any, signers: bool) -> str | None:

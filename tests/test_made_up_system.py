@@ -141,7 +141,7 @@ def judging(raws: Sequence[bytes], state: State, terms: Terms, signers: Signers)
     except Malformed as error:
         return Reverted(None, error.revert_data, state, now, Explanation)
     signature = (number.signing_digest, number.r, number.s, number.v)
-    yield [signature]
+    yield [(number.signing_digest, (number.r,), (number.s,), bytes([number.v]))]
     if signers.recover(*signature) != state.signer:
         return Reverted(None, b"", state, now, Explanation)
     return Accepted(number.number.to_bytes(32, "big", signed=True), None, state, now, Explanation)

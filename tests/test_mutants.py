@@ -156,3 +156,31 @@ mutant_runs.record(["tests/test_backing_off.py"], [{target!r}], Path({str(wanted
     _run_where_installed(script, tmp_path)
     lines = mutant_runs.merged([wanted]).lines[target]
     assert {test for tests in lines.values() for test in tests} == {""}
+
+
+def test_what_is_kept_counts_as_run_by_each_test_that_uses_it(tmp_path: Path) -> None:
+    """A reader that was generated once was recorded for the first test, which noticed nothing."""
+    pytest.importorskip("coverage")
+    source = """from payloads import chainlink, columns
+from tests import corpus
+RAW = corpus.entry("cl-001").raw
+def test_a(): chainlink.decode(RAW)
+def test_b(): chainlink.decode(RAW)
+def test_c(): columns.decode([RAW] * 9)
+def test_d(): columns.decode([RAW] * 9)
+"""
+    (tmp_path / "test_kept.py").write_text(source, encoding="utf-8")
+    wanted, packages = tmp_path / "record.json", ["payloads/abi", "payloads/chainlink"]
+    script = f"""from pathlib import Path; from tests import mutant_runs
+mutant_runs.preload()
+mutant_runs.record([{str(tmp_path / "test_kept.py")!r}], {packages!r}, Path({str(wanted)!r}))"""
+    _run_where_installed(script, tmp_path)
+    record = mutant_runs.merged([wanted])
+    for path, made, by in (
+        ("payloads/chainlink/report.py", "exec(code, scope)", "ab"),
+        ("payloads/chainlink/columns.py", "_MADE[schema.key] = made", "cd"),
+        ("payloads/chainlink/columns.py", "return column_names(table.fields, _TAKEN)", "cd"),
+    ):
+        lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+        (number,) = [at for at, line in enumerate(lines, 1) if line.strip() == made]
+        assert {test[-1] for test in record.lines[path][number]} >= set(by), made

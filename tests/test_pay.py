@@ -275,3 +275,12 @@ def test_quote_in_a_shell() -> None:
     refused = run("quote", "--state", STORK_STATE, "--pay", "link", UPDATE)
     assert refused.exit_code == 2
     assert "paid in native only" in refused.stderr
+
+
+def test_calldata_is_sent_without_value_unless_one_is_given() -> None:
+    raw, known = costly()
+    data = chainlink.encode_calldata(raw, pay=NATIVE)
+    unpaid = chainlink.judge_calldata(data, known)
+    paid = chainlink.judge_calldata(data, known, value=1000)
+    assert check(unpaid, "deposit").inputs["value"] == 0
+    assert check(paid, "deposit").inputs["value"] == 1000

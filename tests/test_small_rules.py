@@ -15,7 +15,7 @@ from hexbytes import HexBytes
 import payloads
 from payloads import State, chainlink, stork, systems
 from payloads.abi import solidity
-from payloads.abi.fields import WORDS, AbiType, Field, Record, Table, hexed
+from payloads.abi.fields import WORDS, AbiType, Field, Record, Table, hexed, json_fields
 from payloads.abi.solidity import MAX_ELEMENT_BYTES
 from payloads.abi.strictness import CANONICAL
 from payloads.abi.units import MILLISECONDS, PRICE
@@ -1468,3 +1468,21 @@ def test_the_first_byte_of_an_offset_counts(at: int) -> None:
     odd = raw + b"\0"
     assert split(odd) is not None
     assert split(odd[:at] + b"\1" + odd[at + 1 :]) is None
+
+
+@pytest.mark.parametrize("v", [0, 1])
+def test_a_signature_with_a_high_s_is_told_the_low_one(v: int) -> None:
+    """The order minus s, with the other v, has the same signer."""
+    signed = (stork.decode(update(count)) for count in range(1, 50))
+    made = next(each for each in signed if each.v == v)
+    high = (CURVE_ORDER - int.from_bytes(made.s, "big")).to_bytes(32, "big")
+    raw = bytes(msgspec.structs.replace(made, s=high, v=1 - v).encode())
+    checks = stork.judge(raw, stork_state()).why.checks
+    said = f"s is high, which this contract refuses: with v {v}, low s is good"
+    assert any(said in check.detail for check in checks)
+
+
+def test_a_field_that_is_absent_is_null_whatever_its_type() -> None:
+    """A wide field has a string in JSON, and `None` would be one."""
+    assert json_fields(Asset(1)) == {"asset_id": 1, "value": None, "market_status": None}
+    assert json_fields(Asset(1, 2, 3)) == {"asset_id": 1, "value": "2", "market_status": 3}

@@ -339,13 +339,17 @@ def test_the_oldest_signers_are_forgotten(recovering: str, recovered: Counter[An
     kept = Signers(most=4)
     signatures = [(bytes([i]) * 32, b"\x01" * 32, b"\x02" * 32, 0) for i in range(6)]
     for _ in range(2):
-        kept.learn(signatures)
+        kept.learn([(digest, [r], [s], bytes([v])) for digest, r, s, v in signatures])
         assert [kept.recover(*one) for one in signatures] == [recover(*one) for one in signatures]
-        assert len(kept._known) == 4
+        assert len(kept) == len(kept._known) == 4
     assert Signers()._most == signers.MOST_KEPT
-    kept.learn([(b"\x01" * 32, b"\x01" * 32, b"\x02" * 32, v) for v in (2, 27, 28, 255)])
+    kept = Signers()
+    for ids in ((27, 28), (2, 255), (2, 27, 28, 255)):
+        kept.learn(
+            [(b"\x01" * 32, [b"\x01" * 32] * len(ids), [b"\x02" * 32] * len(ids), bytes(ids))]
+        )
     assert kept.recover(b"\x01" * 32, b"\x01" * 32, b"\x02" * 32, 27) is None
-    assert all(v in (0, 1) for *_, v in kept._known)
+    assert len(kept) == len(kept._known) == 0
 
 
 # --- states ---------------------------------------------------------------------------------------

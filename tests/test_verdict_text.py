@@ -52,7 +52,7 @@ def test_any_call(submission: Submission) -> None:
         assert read(submission.frame.encode()) == read(submission.frame)
     if isinstance(verdict, Accepted) and submission.system == "chainlink":
         # What its checks found explains a call that passed them all.
-        call = verdict._explain.args[0]  # type: ignore[attr-defined]
+        call = verdict._call
         assert verdict.why == explain(call)
     system, terms = systems.named(submission.system), Terms(**submission.terms)
     if system.judging_each is not None and not submission.function.startswith("verifyBulk"):

@@ -40,7 +40,7 @@ impl<L: Lanes> Phase<Work<L>> for Products {
     fn run(work: &mut Work<L>) {
         for _ in 0..TURNS {
             for point in &mut work.0 {
-                point.x = point.x.times(&point.y);
+                point.x = point.x.times_loosely(&point.y);
             }
         }
     }
@@ -52,7 +52,7 @@ impl<L: Lanes> Phase<Work<L>> for Squares {
     fn run(work: &mut Work<L>) {
         for _ in 0..TURNS {
             for point in &mut work.0 {
-                point.x = point.x.square();
+                point.x = point.x.square_loosely();
             }
         }
     }
@@ -63,8 +63,8 @@ impl<L: Lanes> Phase<Work<L>> for Doublings {
     #[inline(always)]
     fn run(work: &mut Work<L>) {
         for _ in 0..TURNS {
-            for point in &mut work.0 {
-                *point = point.minus_double();
+            for pair in work.0.as_chunks_mut().0 {
+                *pair = Jacobian::minus_doubles::<2>(pair);
             }
         }
     }
@@ -76,8 +76,9 @@ impl<L: Lanes> Phase<Sums<L>> for Additions {
     #[inline(always)]
     fn run(work: &mut Sums<L>) {
         for _ in 0..TURNS {
-            for point in &mut work.0.0 {
-                *point = point.minus_sum(&work.1.x, &work.1.y);
+            let (x, y) = ([work.1.x; 2], [work.1.y.loose(); 2]);
+            for pair in work.0.0.as_chunks_mut().0 {
+                *pair = Jacobian::minus_sums::<2, 2>(pair, &x, &y);
             }
         }
     }

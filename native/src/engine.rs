@@ -10,7 +10,10 @@
 //! end, where Z is inverted. Such lanes are flagged and go to libsecp256k1. The loop starts at a
 //! fixed multiple of G, START, instead of at infinity, and the comb takes START * 2^126 away again.
 
+use std::array;
+
 use crate::digits::{self, CLASSES, COUNT, NEGATIVE, NONZERO};
+use crate::each;
 use crate::field::{Factor, Field, roots};
 use crate::inversions::Inversions;
 use crate::keccak;
@@ -22,8 +25,6 @@ use crate::tables::{Comb, POSITIONS, comb};
 
 /// The most signatures of a run: their tables and points stay in the second cache.
 pub const CHUNK: usize = 128;
-/// How many groups of eight take turns in the loop, so that none waits for its own products.
-const TURNS: usize = 4;
 /// How many groups' square roots take turns.
 const ROOTS: usize = 4;
 
@@ -87,6 +88,7 @@ const MINUS_TWO_WR: usize = MINUS_WR + 1;
 const SLOTS: usize = MINUS_WR + 2;
 
 /// slot `to` = slot `a` + slot `b`.
+#[derive(Clone, Copy)]
 struct Step {
     to: usize,
     a: usize,
@@ -98,7 +100,7 @@ const fn class(to: usize, a: usize, b: usize) -> Step {
 }
 
 /// How the classes come from others, by round: 2 and 1-w, then seven, then 3-2w.
-const CLASS_STEPS: [&[Step]; 3] = [
+const CLASS_STEPS: [&[Step]; ROUNDS] = [
     &[class(2, R, R), class(1, R, MINUS_WR)],
     &[
         class(3, TWO_R, MINUS_WR),
@@ -110,7 +112,12 @@ const CLASS_STEPS: [&[Step]; 3] = [
         class(9, TWO_R, TWO_R),
     ],
     &[class(10, R + 5, MINUS_TWO_WR)],
+    &[],
+    &[],
 ];
+
+/// The comb's points are summed in pairs, so often.
+const ROUNDS: usize = POSITIONS.ilog2() as usize;
 
 /// One digit of eight signatures: rows of the tables of R, and a bit for each lane.
 #[derive(Clone, Copy, Default)]
@@ -118,6 +125,14 @@ struct Digit {
     rows: [u8; 8],
     negative: u8,
     nonzero: u8,
+}
+
+impl Digit {
+    /// (-x, 2y) of the digit's class and power of w.
+    #[inline(always)]
+    fn row<L: Lanes>(&self, tables: &[Table; 8]) -> Point<L> {
+        Point::load(array::from_fn(|lane| &tables[lane][usize::from(self.rows[lane])]))
+    }
 }
 
 struct Group<L> {
@@ -334,6 +349,60 @@ impl<L: Lanes> Phase<Run<'_, L>> for Scalars {
     }
 }
 
+/// What each group sums in a round: so many pairs of the comb, and then classes.
+struct Steps {
+    round: usize,
+    comb: usize,
+}
+
+impl Steps {
+    fn count(&self) -> usize {
+        self.comb + CLASS_STEPS[self.round].len()
+    }
+
+    /// Of step i of all groups' steps: the group, and its step.
+    #[inline(always)]
+    fn at(&self, i: usize) -> (usize, Step) {
+        let (group, i) = (i / self.count(), i % self.count());
+        let comb = Step { to: i, a: i, b: i + self.comb };
+        (group, if i < self.comb { comb } else { CLASS_STEPS[self.round][i - self.comb] })
+    }
+
+    /// Asks for the inverses that N steps from the i-th need.
+    #[inline(always)]
+    fn push<L: Lanes, const N: usize>(
+        &self,
+        groups: &[Group<L>],
+        inversions: &mut Inversions<L>,
+        i: usize,
+    ) {
+        inversions.push::<N>(each!(k < N, {
+            let (group, Step { a, b, .. }) = self.at(i + k);
+            let points = &groups[group].points;
+            points[a].denominator(&points[b], a == b)
+        }));
+    }
+
+    /// Takes the steps.
+    #[inline(always)]
+    fn take<L: Lanes, const N: usize>(
+        &self,
+        groups: &mut [Group<L>],
+        inversions: &mut Inversions<L>,
+        i: usize,
+    ) {
+        let steps: [(usize, Step); N] = each!(k < N, self.at(i + k));
+        let inverses = inversions.pop();
+        let a = each!(k < N, groups[steps[k].0].points[steps[k].1.a]);
+        let b = each!(k < N, groups[steps[k].0].points[steps[k].1.b]);
+        let double = each!(k < N, steps[k].1.a == steps[k].1.b);
+        let sums = Point::sums(&a, &b, double, &inverses);
+        for k in 0..N {
+            groups[steps[k].0].points[steps[k].1.to] = sums[k];
+        }
+    }
+}
+
 /// The comb's points summed in pairs, and the table of R.
 struct Rounds;
 
@@ -352,44 +421,36 @@ impl<L: Lanes> Phase<Run<'_, L>> for Rounds {
             let r = group.points[R];
             group.points[MINUS_WR] = Point { x: times_w(&r), y: r.y.negated() };
         }
-        for round in 0..5 {
-            let half = POSITIONS >> (round + 1);
-            let classes = if round < 3 { CLASS_STEPS[round] } else { &[] };
+        for round in 0..ROUNDS {
+            let steps = Steps { round, comb: POSITIONS >> (round + 1) };
+            let count = groups.len() * steps.count();
             inversions.clear();
-            for group in groups.iter() {
-                let points = &group.points;
-                for i in 0..half {
-                    inversions.push(points[i].denominator(&points[i + half], false));
-                }
-                for step in classes {
-                    inversions.push(points[step.a].denominator(&points[step.b], step.a == step.b));
-                }
+            for i in 0..count / 2 {
+                steps.push::<L, 2>(groups, inversions, 2 * i);
             }
-            let steps = half + classes.len();
-            inversions.invert(|i, lanes| groups[i / steps].flagged |= lanes);
-            for group in groups.iter_mut().rev() {
-                let points = &mut group.points;
-                for step in classes.iter().rev() {
-                    let inverse = inversions.pop();
-                    let (a, b) = (points[step.a], points[step.b]);
-                    points[step.to] = a.sum(&b, step.a == step.b, &inverse);
-                }
-                for i in (0..half).rev() {
-                    let inverse = inversions.pop();
-                    points[i] = points[i].sum(&points[i + half], false, &inverse);
-                }
-                if round == 0 {
-                    let two = points[TWO_R];
-                    points[MINUS_TWO_WR] = Point { x: times_w(&two), y: two.y.negated() };
+            if count % 2 == 1 {
+                steps.push::<L, 1>(groups, inversions, count - 1);
+            }
+            inversions.invert(|i, lanes| groups[i / steps.count()].flagged |= lanes);
+            if count % 2 == 1 {
+                steps.take::<L, 1>(groups, inversions, count - 1);
+            }
+            for i in (0..count / 2).rev() {
+                steps.take::<L, 2>(groups, inversions, 2 * i);
+            }
+            if round == 0 {
+                for group in groups.iter_mut() {
+                    let two = group.points[TWO_R];
+                    group.points[MINUS_TWO_WR] = Point { x: times_w(&two), y: two.y.negated() };
                 }
             }
         }
         for (group, tables) in groups.iter().zip(tables) {
             for class in 0..CLASSES.len() {
-                // The loop wants -x: that of w^2 times the point is x + w x.
+                // The loop wants -x and 2y: -x of w^2 times the point is x + w x.
                 let point = &group.points[R + class];
                 let wx = times_w(point);
-                let y = point.y.below_2_256();
+                let y = point.y.plus(&point.y).below_2_256();
                 for (power, x) in
                     [point.x.negated(), wx.negated(), point.x.plus(&wx)].into_iter().enumerate()
                 {
@@ -413,41 +474,47 @@ impl<L: Lanes> Phase<Run<'_, L>> for Walk {
         let Run { engine, comb, count, .. } = work;
         let Engine { groups, tables, .. } = &mut **engine;
         let start = Jacobian::from_point(&Point::load([&comb.start; 8]));
-        let turns = groups[..*count].chunks_mut(TURNS).zip(tables.chunks(TURNS));
-        for (groups, tables) in turns {
-            for group in groups.iter_mut() {
-                (group.sum, group.opposite) = (start, 0);
-            }
-            for at in (0..COUNT).rev() {
-                if at != COUNT - 1 {
-                    for _ in 0..3 {
-                        for group in groups.iter_mut() {
-                            group.sum = group.sum.minus_double();
-                        }
-                    }
-                    for group in groups.iter_mut() {
-                        group.opposite = !group.opposite;
-                    }
-                }
-                for (group, tables) in groups.iter_mut().zip(tables) {
-                    let digit = &group.digits[at];
-                    let rows =
-                        std::array::from_fn(|lane| &tables[lane][usize::from(digit.rows[lane])]);
-                    let Point { x, y } = Point::load(rows);
-                    let minus_y = y.negated_where(!(digit.negative ^ group.opposite));
-                    let sum = group.sum.minus_sum(&x, &minus_y);
-                    group.sum = Jacobian::pick(digit.nonzero, &sum, &group.sum);
-                    group.opposite ^= digit.nonzero;
-                }
-            }
-            // Slot 0 holds the sum of the comb's points.
-            for group in groups.iter_mut() {
-                let Point { x, y } = &group.points[0];
-                let minus_y = y.negated_where(!group.opposite);
-                group.sum = group.sum.minus_sum(&x.negated(), &minus_y);
-                group.opposite = !group.opposite;
-            }
+        let (groups, tables) = (&mut groups[..*count], &tables[..*count]);
+        let (pairs, single) = groups.as_chunks_mut::<2>();
+        for (pair, [a, b]) in pairs.iter_mut().zip(tables.as_chunks().0) {
+            walk(pair, [a, b], &start);
         }
+        if let [group] = single {
+            walk(array::from_mut(group), [&tables[*count - 1]], &start);
+        }
+    }
+}
+
+/// Groups whose turns alternate, so that none waits for its own products.
+#[inline(always)]
+fn walk<L: Lanes, const N: usize>(
+    groups: &mut [Group<L>; N],
+    tables: [&[Table; 8]; N],
+    start: &Jacobian<L>,
+) {
+    let (mut sums, mut opposite) = ([*start; N], [0; N]);
+    for at in (0..COUNT).rev() {
+        if at != COUNT - 1 {
+            for _ in 0..3 {
+                sums = Jacobian::minus_doubles(&sums);
+            }
+            opposite = each!(i < N, !opposite[i]);
+        }
+        let digits = each!(i < N, groups[i].digits[at]);
+        let points = each!(i < N, digits[i].row(tables[i]));
+        let minus_x = each!(i < N, points[i].x);
+        let minus_y = each!(i < N, points[i].y.negated_where(!(digits[i].negative ^ opposite[i])));
+        let added = Jacobian::minus_sums::<2, N>(&sums, &minus_x, &minus_y);
+        sums = each!(i < N, Jacobian::pick(digits[i].nonzero, &added[i], &sums[i]));
+        opposite = each!(i < N, opposite[i] ^ digits[i].nonzero);
+    }
+    // Slot 0 holds the sum of the comb's points. This addition is the last one: Y is plain.
+    let points = each!(i < N, groups[i].points[0]);
+    let minus_x = each!(i < N, points[i].x.negated());
+    let minus_y = each!(i < N, points[i].y.plus(&points[i].y).negated_where(!opposite[i]));
+    let added = Jacobian::minus_sums::<1, N>(&sums, &minus_x, &minus_y);
+    for i in 0..N {
+        (groups[i].sum, groups[i].opposite) = (added[i], !opposite[i]);
     }
 }
 
@@ -462,11 +529,11 @@ impl<L: Lanes> Phase<Run<'_, L>> for Finish {
         let groups = &mut groups[..*count];
         inversions.clear();
         for group in groups.iter() {
-            inversions.push(group.sum.z);
+            inversions.push([group.sum.z]);
         }
         inversions.invert(|i, lanes| groups[i].flagged |= lanes);
         for group in groups.iter_mut().rev() {
-            let inverse = inversions.pop();
+            let [inverse] = inversions.pop();
             let square = inverse.square_loosely();
             let x = group.sum.x.times(&square).canonical();
             let y = group.sum.y.times(&square.times_loosely(&inverse));

@@ -8,6 +8,9 @@
 //! were not cleared, which an instruction is spared for, since a multiplication does not look at
 //! them. Its limb 4 has no such bits, and is below 2^50. A `Factor` is either of the two.
 //!
+//! A `Folded` is for sums only: what a reduction has before it carries. A value that is never
+//! multiplied stays so, and one that is both multiplied and added is carried for the product alone.
+//!
 //! **Products.** A product is ten columns of weight 2^(52 k), a `Wide`. A column gets at most five
 //! low and five high halves, so it stays below 10 * 2^52 < 2^56, and column 9 below 2^48. Sums of
 //! products and linear terms are made on columns, before the reduction: that saves their own
@@ -15,7 +18,8 @@
 //! the time in which each waits for the one before belongs to another group (`points.rs`).
 //!
 //! **Differences.** Columns must not become negative. A value is taken away by adding 2p - value,
-//! whose limbs are all at least 0: `opposite`. No product is ever taken away.
+//! whose limbs are all at least 0: `opposite`. A folded value has larger limbs, and so has its
+//! multiple of p. No product is ever taken away.
 
 use crate::each;
 use crate::lanes::{LIMB, Lanes};
@@ -30,12 +34,26 @@ pub const P: [u64; 5] = [0xF_FFFE_FFFF_FC2F, LIMB, LIMB, LIMB, LIMB >> 4];
 /// 2p limb by limb: each limb is at least that of any carried value.
 const TWO_P: [u64; 5] = [2 * P[0], 2 * P[1], 2 * P[2], 2 * P[3], 2 * P[4]];
 
+/// 2p, too, with 16 taken from each limb but the lowest for the limb below: limbs 0 to 3 are above
+/// 17 * 2^52, and limb 4 is 2^49 - 18.
+const TWO_P_LIFTED: [u64; 5] = [
+    TWO_P[0] + (16 << 52),
+    TWO_P[1] + (16 << 52) - 16,
+    TWO_P[2] + (16 << 52) - 16,
+    TWO_P[3] + (16 << 52) - 16,
+    TWO_P[4] - 16,
+];
+
 #[derive(Clone, Copy)]
 pub struct Field<L>(pub [L; 5]);
 
 /// A factor whose limbs were carried and not cleared.
 #[derive(Clone, Copy)]
 pub struct Loose<L>(pub [L; 5]);
+
+/// Five columns below 2^60, the last below 2^48.
+#[derive(Clone, Copy)]
+pub struct Folded<L>([L; 5]);
 
 /// Ten columns, not reduced.
 #[derive(Clone, Copy)]
@@ -91,6 +109,17 @@ impl<L: Lanes> Factor<L> for Loose<L> {
 }
 
 impl<L: Lanes> Loose<L> {
+    /// The limbs without the bits that mean nothing, to be added to columns.
+    #[inline(always)]
+    pub fn limbs_to_add(&self) -> [L; 5] {
+        cleared(self.0)
+    }
+
+    #[inline(always)]
+    pub fn pick(mask: u8, yes: &Self, no: &Self) -> Self {
+        Self(each!(k < 5, L::pick(mask, yes.0[k], no.0[k])))
+    }
+
     /// The same value, carried.
     #[inline(always)]
     pub fn tight(&self) -> Field<L> {
@@ -211,8 +240,35 @@ impl<L: Lanes> Field<L> {
     }
 }
 
+impl<L: Lanes> Folded<L> {
+    #[inline(always)]
+    pub fn tight(self) -> Field<L> {
+        Field(self.0).tightly_rippled()
+    }
+
+    /// The same as a factor.
+    #[inline(always)]
+    pub fn loose(&self) -> Loose<L> {
+        Loose(rippled(self.0))
+    }
+
+    /// 2p - self, for a value that is one product, once. Column 4 of it is at most nine halves, and
+    /// the fold adds less than two to each: limbs 0 to 3 are below 11 * 2^52. What comes out is from
+    /// 0 to below 18 * 2^52, limb 4 below 2^49.
+    #[inline(always)]
+    pub fn opposite(&self) -> [L; 5] {
+        each!(k < 5, L::splat(TWO_P_LIFTED[k]).sub(self.0[k]))
+    }
+
+    /// The sum with such an `opposite`, as a factor. Limb 4 is below 2^48 + 2^49 and a carry.
+    #[inline(always)]
+    pub fn plus(&self, opposite: &[L; 5]) -> Loose<L> {
+        Loose(rippled(each!(k < 5, self.0[k].add(opposite[k]))))
+    }
+}
+
 impl<L: Lanes> Wide<L> {
-    /// A value in columns 0 to 4, not necessarily carried: limbs below 2^56.
+    /// A value in columns 0 to 4, not necessarily carried: limbs below 2^57.
     #[inline(always)]
     pub fn of(limbs: [L; 5]) -> Self {
         let [a, b, c, d, e] = limbs;
@@ -253,7 +309,7 @@ impl<L: Lanes> Wide<L> {
         self
     }
 
-    /// Adds limbs to columns 0 to 4.
+    /// Adds limbs to columns 0 to 4. They are below 2^57.
     #[inline(always)]
     pub fn plus_limbs(mut self, limbs: &[L; 5]) -> Self {
         for k in 0..5 {
@@ -262,25 +318,24 @@ impl<L: Lanes> Wide<L> {
         self
     }
 
-    /// Eight times: columns of a product are then below 2^59.
     #[inline(always)]
-    pub fn eightfold(self) -> Self {
-        Self(each!(k < 10, self.0[k].shl::<3>()))
+    pub fn plus_folded(self, value: &Folded<L>) -> Self {
+        self.plus_limbs(&value.0)
     }
 
     /// TIMES (1 to 4) times the value, modulo p, carried.
     #[inline(always)]
     pub fn reduce<const TIMES: u64>(self) -> Field<L> {
-        Field(self.folded::<TIMES>()).tightly_rippled()
+        self.fold::<TIMES>().tight()
     }
 
     /// The same as a factor.
     #[inline(always)]
     pub fn loosely<const TIMES: u64>(self) -> Loose<L> {
-        Loose(rippled(self.folded::<TIMES>()))
+        self.fold::<TIMES>().loose()
     }
 
-    /// Five columns below 2^60, the last below 2^48.
+    /// TIMES the value, not carried.
     ///
     /// Column 5 + k has the weight 2^260 * 2^(52 k), so it is multiplied by 2^260 mod p (37 bits,
     /// 39 with TIMES) and added to column k. An instruction multiplies 52 bits of it; the bits above
@@ -289,7 +344,7 @@ impl<L: Lanes> Wide<L> {
     /// 2^13 from column 4, below 2^43 from column 5) is folded by 2^256 mod p. The carries of the
     /// ripple that follows are below 2^9.
     #[inline(always)]
-    fn folded<const TIMES: u64>(self) -> [L; 5] {
+    pub fn fold<const TIMES: u64>(self) -> Folded<L> {
         let c = self.0;
         let fold = L::splat(TIMES * FOLD_260);
         let mut low = [c[0], c[1], c[2], c[3], c[4], L::splat(0)];
@@ -311,13 +366,13 @@ impl<L: Lanes> Wide<L> {
         }
         let top = low[4].shr::<48>().add(low[5].shl::<4>());
         let fold = L::splat(FOLD_256);
-        [
+        Folded([
             low[0].mad_low(top, fold),
             low[1].mad_high(top, fold),
             low[2],
             low[3],
             low[4].and(L::splat(LIMB >> 4)),
-        ]
+        ])
     }
 }
 

@@ -1,9 +1,10 @@
 //! Many inverses modulo p for the price of one: Montgomery's trick, in four chains and eight lanes.
 //!
-//! Numbers are pushed, all are inverted together, and the inverses are popped in reverse order. The
-//! four chains do not wait for each other's products. A zero would spoil the product of all, so
+//! Numbers are pushed, up to four at once, all are inverted together, and the inverses are popped in
+//! reverse order. The four chains do not wait for each other's products. A zero would spoil the product of all, so
 //! then (and only then) each number is looked at: zeros become ones, and their lanes are reported.
 
+use crate::each;
 use crate::field::{Factor, Field, Loose};
 use crate::inverse::{self, inverse};
 use crate::lanes::Lanes;
@@ -60,11 +61,15 @@ impl<L: Lanes> Inversions<L> {
     }
 
     #[inline(always)]
-    pub fn push(&mut self, number: Loose<L>) {
-        let chain = &mut self.chains[self.numbers.len() % 4];
-        self.numbers.push(number);
-        self.prefixes.push(*chain);
-        *chain = chain.times_loosely(&number);
+    pub fn push<const N: usize>(&mut self, numbers: [Loose<L>; N]) {
+        let at = self.numbers.len();
+        let prefixes = each!(i < N, self.chains[(at + i) % 4]);
+        self.numbers.extend_from_slice(&numbers);
+        self.prefixes.extend_from_slice(&prefixes);
+        for i in 0..N {
+            self.chains[(at + i) % 4] = prefixes[i].times_loosely(&numbers[i]);
+        }
+        L::barrier();
     }
 
     /// Inverts all. `zero(i, lanes)` hears of the numbers that have no inverse.
@@ -81,7 +86,7 @@ impl<L: Lanes> Inversions<L> {
             if zeros != 0 {
                 zero(i, zeros);
             }
-            self.push(Field::pick(zeros, &Field::one(), &number).loose());
+            self.push([Field::pick(zeros, &Field::one(), &number).loose()]);
         }
         self.try_invert();
     }
@@ -108,14 +113,19 @@ impl<L: Lanes> Inversions<L> {
         true
     }
 
-    /// The inverse of the last number.
+    /// The inverses of the last numbers, in the order in which these were pushed.
     #[inline(always)]
-    pub fn pop(&mut self) -> Loose<L> {
-        let number = self.numbers.pop().expect("as many pops as pushes");
-        let prefix = self.prefixes.pop().expect("as many pops as pushes");
-        let chain = &mut self.chains[self.numbers.len() % 4];
-        let inverse = chain.times_loosely(&prefix);
-        *chain = chain.times_loosely(&number);
-        inverse
+    pub fn pop<const N: usize>(&mut self) -> [Loose<L>; N] {
+        let at = self.numbers.len() - N;
+        let chains = each!(i < N, self.chains[(at + i) % 4]);
+        let inverses = each!(i < N, chains[i].times_loosely(&self.prefixes[at + i]));
+        L::barrier();
+        for i in 0..N {
+            self.chains[(at + i) % 4] = chains[i].times_loosely(&self.numbers[at + i]);
+        }
+        L::barrier();
+        self.numbers.truncate(at);
+        self.prefixes.truncate(at);
+        inverses
     }
 }

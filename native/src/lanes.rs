@@ -10,15 +10,16 @@
 /// The bits of a limb, of which a multiplication takes the product.
 pub const LIMB: u64 = (1 << 52) - 1;
 
-/// An array of lanes, from an expression of the index.
+/// An array from an expression of the index.
 ///
 /// `std::array::from_fn` would do, but it is a function without target features, and so is its
 /// closure: instructions in it would become calls. That makes everything thirty times as slow.
 #[macro_export]
 macro_rules! each {
-    ($k:ident < $count:literal, $value:expr) => {{
-        let mut out = [$crate::lanes::Lanes::splat(0); $count];
+    ($k:ident < $count:expr, $value:expr) => {{
         let mut $k = 0;
+        let mut out = [$value; $count];
+        $k += 1;
         while $k < $count {
             out[$k] = $value;
             $k += 1;
@@ -37,6 +38,9 @@ pub trait Lanes: Copy + Send + Sync + 'static {
     fn available() -> bool;
     /// Run a phase with the instructions of these lanes. Panics where they are not available.
     fn run<T, P: Phase<T>>(work: &mut T);
+
+    /// The compiler moves no computation across this.
+    fn barrier();
 
     fn splat(word: u64) -> Self;
     fn load(words: &[u64; 8]) -> Self;
@@ -105,6 +109,9 @@ impl Lanes for Portable {
     fn run<T, P: Phase<T>>(work: &mut T) {
         P::run(work);
     }
+
+    #[inline(always)]
+    fn barrier() {}
 
     #[inline(always)]
     fn splat(word: u64) -> Self {
@@ -198,6 +205,7 @@ pub use avx512::Avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use super::{Lanes, Phase};
+    use std::arch::asm;
     use std::arch::x86_64::*;
 
     /// The lanes of one 512-bit register. Values exist only where `run` found the instructions.
@@ -223,6 +231,12 @@ mod avx512 {
             }
             assert!(Self::available());
             unsafe { with_instructions::<T, P>(work) }
+        }
+
+        /// No instruction, but for all that the compiler knows, a jump.
+        #[inline(always)]
+        fn barrier() {
+            unsafe { asm!("/* {} */", label {}, options(nomem, nostack, preserves_flags)) }
         }
 
         #[inline(always)]

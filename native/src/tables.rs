@@ -68,11 +68,12 @@ fn build() -> Comb {
 fn sums(a: &[Point<Portable>], b: &[Point<Portable>], double: bool) -> Vec<Point<Portable>> {
     let mut inversions = Inversions::new();
     for (a, b) in a.iter().zip(b) {
-        inversions.push(a.denominator(b, double));
+        inversions.push([a.denominator(b, double)]);
     }
     inversions.invert(|_, _| unreachable!("no two of these multiples are equal or opposite"));
+    let pairs = a.iter().zip(b).rev();
     let mut out: Vec<_> =
-        a.iter().zip(b).rev().map(|(a, b)| a.sum(b, double, &inversions.pop())).collect();
+        pairs.flat_map(|(a, b)| Point::sums(&[*a], &[*b], [double], &inversions.pop())).collect();
     out.reverse();
     out
 }

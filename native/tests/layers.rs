@@ -53,13 +53,22 @@ impl<L: Lanes> Phase<ManyWork<L>> for ManyCheck {
     #[inline(always)]
     fn run(work: &mut ManyWork<L>) {
         let mut inversions = Inversions::new();
-        for number in &work.numbers {
-            inversions.push(*number);
+        // In pairs, as far as they go.
+        let (pairs, single) = work.numbers.as_chunks::<2>();
+        for pair in pairs {
+            inversions.push(*pair);
+        }
+        if let [number] = single {
+            inversions.push([*number]);
         }
         inversions.invert(|i, lanes| work.zeros.push((i, lanes)));
-        for _ in 0..work.numbers.len() {
-            work.inverses.insert(0, inversions.pop());
+        let last = single.iter().flat_map(|_| inversions.pop::<1>());
+        let mut inverses: Vec<_> = last.collect();
+        for _ in pairs {
+            let [a, b] = inversions.pop();
+            inverses.extend([b, a]);
         }
+        work.inverses = inverses.into_iter().rev().collect();
     }
 }
 

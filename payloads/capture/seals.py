@@ -35,7 +35,8 @@ _LONGEST = 64 * 2**10
 class Sealed(Record, frozen=True):
     """What the hashes of a file say. `sound`: they hold to its last byte, the end record's.
 
-    `ended`: there is an end record, with a hash or without.
+    `ended`: there is an end record, with a hash or without. It states `lines` before it in the
+    file, and `frames` of the capture.
     """
 
     hashes: int = 0
@@ -46,6 +47,8 @@ class Sealed(Record, frozen=True):
     previous: str = ""
     last: str = ""
     next: str = ""
+    lines: int | None = None
+    frames: int | None = None
 
 
 class Seals:
@@ -58,6 +61,8 @@ class Seals:
         # The bytes behind the last whole line, or whether they are of a line too long for a hash.
         self._kept, self._inside = b"", False
         self._size = self._hashes = 0
+        # Before the first hash: of a file without any, nothing need be hashed.
+        self._waiting: list[bytes | memoryview] = []
         self._last, self._holds, self._watches, self._ended = "", True, True, False
 
     def watched(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -76,9 +81,13 @@ class Seals:
         sound = self._holds and self._end is not None and whole
         if header is None:
             return Sealed(self._hashes)
-        following = "" if self._end is None else str(self._end.detail.get("next", ""))
-        return Sealed(self._hashes, sound, self._ended, header.id,
-                      header.part, header.previous, self._last, following)  # fmt: skip
+        detail = {} if self._end is None else self._end.detail
+        lines, frames = (
+            stated if type(stated := detail.get(name)) is int and abs(stated) < 2**53 else None
+            for name in ("lines", "frames")
+        )
+        return Sealed(self._hashes, sound, self._ended, header.id, header.part, header.previous,
+                      self._last, str(detail.get("next", "")), lines, frames)  # fmt: skip
 
     def _see(self, piece: bytes) -> None:
         self._size += len(piece)
@@ -101,6 +110,7 @@ class Seals:
             self._kept, self._inside = b"", True
         if not self._hashes and self._size > _FIRST_WITHIN:
             self._watches, self._kept = False, b""
+            self._waiting.clear()
 
     def _behind_the_line(self, data: bytes) -> bytes:
         """What stands behind the long line that has begun, if one has."""
@@ -131,7 +141,10 @@ class Seals:
     def _pass(self, lines: bytes | memoryview) -> None:
         """Lines without a hash. There are none after the end."""
         self._holds &= not lines or self._end is None
-        self._chain.add(lines)
+        if self._hashes:
+            self._chain.add(lines)
+        else:
+            self._waiting.append(lines)
 
     def _stated(self, record: Incident, line: bytes) -> None:
         """A hash, as a record states it. Another one may follow, but for the end's."""
@@ -141,6 +154,9 @@ class Seals:
             self._pass(line)
             return
         self._hashes += 1
+        for lines in self._waiting:
+            self._chain.add(lines)
+        self._waiting.clear()
         self._holds &= self._end is None and stated == self._chain.state["hash"]
         self._chain.sealed(stated)
         self._chain.add(line)

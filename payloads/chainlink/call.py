@@ -14,7 +14,7 @@ from payloads.chainlink.report import FULL_REPORT, canonical_parts
 from payloads.chainlink.state import V04, ChainlinkState, Config
 from payloads.crypto import keccak256, keccak_many
 from payloads.errors import Malformed
-from payloads.verdicts.signers import Signature, Signers
+from payloads.verdicts.signers import Asked, Signers
 
 # What a fee manager decodes of a payload.
 PAIR = FULL_REPORT[:2]
@@ -50,8 +50,8 @@ class Item:
     config: Config | None
     digest: bytes | None
     # The signatures, once they were asked for.
-    listed: list[Signature] | None
-    signers: list[bytes | None] | None
+    listed: Asked | None
+    signers: Sequence[bytes | None] | None
     observed: int | None
     feed_id: bytes | None
     # The token that the parameter payload names, and the same once the fee manager takes it.
@@ -62,7 +62,9 @@ class Item:
     # The report as findings read it.
     bare: Any
 
-    def __init__(self, call: Call, raw: bytes, index: int | None, fault: Malformed | None) -> None:
+    def __init__(
+        self, call: Call, raw: bytes, index: int | None = None, fault: Malformed | None = None
+    ) -> None:
         self.call, self.raw, self.index, self.fault = call, raw, index, fault
         self.whole = self.token = self.listed = None
         self.report = self.config = self.digest = self.signers = self.observed = None
@@ -94,25 +96,23 @@ class Item:
             self.digest = keccak256(keccak256(self.report) + self.context)
         return self.digest
 
-    def signatures(self) -> list[Signature]:
+    def signatures(self) -> Asked:
         """The signatures that have an r, an s and a recovery id."""
         if self.listed is None:
-            digest = self.digest or self.hash()
-            words = zip(self.rs, self.ss, self.vs, strict=False)
-            self.listed = [(digest, r, s, v) for r, s, v in words]
+            rs, ss, vs = self.rs, self.ss, self.vs
+            count = min(len(rs), len(ss), len(vs))
+            if not count == len(rs) == len(ss):
+                rs, ss = rs[:count], ss[:count]
+            self.listed = (self.digest or self.hash(), rs, ss, vs[:count])
         return self.listed
 
-    def asked(self) -> list[Signature]:
+    def asked(self) -> Sequence[Asked]:
         """These, and in a bulk call those of the payloads behind it, some at a time."""
-        found = self.signatures()
-        if self.index is not None and self.index % AHEAD == 0:
-            found = found.copy()
-            ahead = self.call.items[self.index + 1 : self.index + AHEAD]
-            hash_together(ahead)
-            for item in ahead:
-                if item.whole:
-                    found += item.signatures()
-        return found
+        if self.index is None or self.index % AHEAD:
+            return (self.signatures(),)
+        ahead = self.call.items[self.index : self.index + AHEAD]
+        hash_together(ahead)
+        return [item.signatures() for item in ahead if item.whole]
 
     def splits(self) -> bool:
         """Take the five parts already, if it is certain that the contract will find them."""
@@ -171,16 +171,20 @@ class Call:
         self.value, self.sender, self.origin = value, sender, origin
         self.now, self.bulk = now, bulk
         self.signers, self.is_view = signers, is_view
-        self.items = [
-            Item(self, payload, index if bulk else None, None)
-            if isinstance(payload, bytes)
-            else Item(self, b"", index, payload)
-            for index, payload in enumerate(payloads)
-        ]
+        if bulk:
+            self.items = [
+                Item(self, payload, index)
+                if isinstance(payload, bytes)
+                else Item(self, b"", index, payload)
+                for index, payload in enumerate(payloads)
+            ]
+        else:
+            (payload,) = payloads
+            assert isinstance(payload, bytes)
+            self.items = [Item(self, payload)]
         # What earlier payloads of a bulk call leave in memory: v0.4.0's verifier, fee managers.
-        self.free = self._free_in_verifier()
-        self.earlier = 0
-        self.native_total = 0
+        self.free = FREE_MEMORY if state.contract != V04 else self._free_in_verifier()
+        self.earlier = self.native_total = 0
 
     def again(self) -> Call:
         """The same call, of which nothing is known yet."""
@@ -192,8 +196,6 @@ class Call:
     def _free_in_verifier(self) -> int:
         """Where free memory starts when v0.4.0's verifier decodes. The others are called anew for
         each payload, so that theirs is the usual start."""
-        if self.state.contract != V04:
-            return FREE_MEMORY
         answer = WORD if self.state.access_controller is not None else 0
         # Two arrays are laid out before the first payload is looked at.
         arrays = 2 * (WORD + WORD * len(self.items)) if self.bulk else 0

@@ -348,8 +348,8 @@ def _signatures(item: Item) -> None:
     assert item.config is not None
     members = item.config.members
     known = item.call.signers.known(item.signatures())
-    if known is not None and all(map(members.__contains__, known)):
-        item.signers = known
+    if all(map(members.__contains__, known)):
+        item.signers = known  # type: ignore[assignment]
         return
     digest, recover = item.hash(), item.call.signers.recover
     signers: list[bytes | None] = []
@@ -412,6 +412,10 @@ def _any_signature(item: Item) -> None:
 
 
 def _recover_all(item: Item) -> None:
+    known = item.call.signers.known(item.signatures())
+    if False not in known and len(known) == len(item.rs):
+        item.signers = known  # type: ignore[assignment]
+        return
     digest, recover = item.hash(), item.call.signers.recover
     signers: list[bytes | None] = []
     for index, (r, s) in enumerate(zip(item.rs, item.ss, strict=False)):

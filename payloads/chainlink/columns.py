@@ -596,12 +596,18 @@ def _config(key: bytes, state: ChainlinkState) -> Config | None:
 
 def _members(signers: Signers, count: int, config: Config) -> Mask:
     """Which rows are signed by members of the config, all of them different."""
-    addresses = np.frombuffer(b"".join(config.members), np.uint8).reshape(-1, 20)
-    same = signers.addresses[:, None, :8].view(np.uint64) == addresses[None, :, :8].view(np.uint64)
-    index = np.argmax(same[:, :, 0], axis=1)
-    good = signers.found & (signers.addresses == addresses[index]).all(axis=1)
-    places = np.sort(index.reshape(-1, count), axis=1)
-    distinct = (places[:, 1:] != places[:, :-1]).all(axis=1)
+    # Five numbers each: the first finds the only member that it may be.
+    members = np.frombuffer(b"".join(config.members), np.uint32).reshape(-1, 5)
+    order = np.argsort(members[:, 0])
+    members, addresses = members[order], signers.addresses.view(np.uint32)
+    index = np.searchsorted(members[:, 0], addresses[:, 0])
+    index[index == len(members)] = 0
+    good = signers.found
+    for at in range(5):
+        good = good & (addresses[:, at] == members[index, at])
+    # There are 31 at most. Of bits that differ, the sum is what has all of them.
+    bits = np.left_shift(np.int64(1), index).reshape(-1, count)
+    distinct = bits.sum(axis=1) == np.bitwise_or.reduce(bits, axis=1)
     return np.asarray(good.reshape(-1, count).all(axis=1) & distinct)
 
 

@@ -58,9 +58,10 @@ def _bills(call: Call) -> tuple[Bill, ...]:
 
 
 def _recover_each(item: Item) -> list[bytes | None]:
-    signers, signatures = item.call.signers, item.signatures()
-    signers.learn(signatures)
-    return [signers.recover(*signature) for signature in signatures]
+    signers, asked = item.call.signers, item.signatures()
+    signers.learn([asked])
+    digest, *signatures = asked
+    return [signers.recover(digest, *each) for each in zip(*signatures, strict=True)]
 
 
 def _with_each_signature(item: Item, check: Check) -> Iterator[Check]:

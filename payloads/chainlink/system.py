@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from payloads.chainlink.quotes import Quote
     from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
-    from payloads.verdicts.together import Judgement
+    from payloads.verdicts.together import Asking, Judgement
+    from payloads.verdicts.verdict import Verdict
 
 # The contracts' generations, as states name them.
 CONTRACTS = ("v0.3.0", "v0.4.0", "v0.5.0", "v0.5.1")
@@ -118,7 +119,7 @@ def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signe
 
 def _judging_batch(
     payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers
-) -> Sequence[Judgement]:
+) -> Asking[Sequence[Verdict]]:
     from payloads.chainlink.verifier import judging_batch
 
     return judging_batch(payloads, state, signers, **_how(terms))

@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from hexbytes import HexBytes
+
 from payloads.abi.calldata import Function
 from payloads.abi.fields import hexed
 from payloads.abi.solidity import decode_bulk_calldata, decode_calldata
@@ -45,9 +47,9 @@ from payloads.verdicts.calls import (
     state_and_time,
     undecodable_call,
 )
-from payloads.verdicts.checks import running
+from payloads.verdicts.checks import running, running_together
 from payloads.verdicts.signers import Signers
-from payloads.verdicts.together import Judgement, finish, judge_together
+from payloads.verdicts.together import Asking, Judgement, finish, judge_together
 from payloads.verdicts.verdict import Accepted, Reverted, Verdict
 
 
@@ -77,13 +79,18 @@ def _calls(
     if is_view and pay:
         raise Misuse("a view pays nothing", field="pay", expected="none")
     signed = _default_origin(state, caller) if origin is None else address_bytes(origin, "origin")
+    how = (caller, signed, now, bulk, signers, is_view)
     named = parameter(pay, state)
 
     def call(payloads: Sequence[bytes | Malformed]) -> Call:
         sent = value_sent(pay, value, lambda: native_fee(payloads, state, caller))
-        return Call(state, payloads, named, sent, caller, signed, now, bulk, signers, is_view)
+        return Call(state, payloads, named, sent, *how)
 
-    return call
+    if pay == "native":
+        return call
+    # In any other way the value does not depend on the payload.
+    sent = value_sent(pay, value, lambda: 0)
+    return lambda payloads: Call(state, payloads, named, sent, *how)
 
 
 def _default_origin(state: ChainlinkState, caller: bytes | None) -> bytes | None:
@@ -97,19 +104,41 @@ def _functions(state: ChainlinkState) -> tuple[Function, ...]:
 
 
 def _judging(call: Call) -> Judgement:
+    if (refused := _unknown_view(call)) is not None:
+        return refused
+    data = yield from running(stages(call), call)
+    return _verdict(call, data)
+
+
+def _judging_together(calls: Sequence[Call]) -> Asking[list[Verdict]]:
+    """The verdicts on calls of one function with a payload each, on the same terms."""
+    first = calls[0]
+    if _unknown_view(first) is not None:
+        return [found for call in calls if (found := _unknown_view(call)) is not None]
+    answers = yield from running_together(stages(first), calls)
+    return list(map(_verdict, calls, answers))
+
+
+def _unknown_view(call: Call) -> Verdict | None:
+    """The verdict on a view that the contract does not have; None for any other call."""
+    if not call.is_view:
+        return None
     functions = _functions(call.state)
     view = VERIFY_BULK_VIEW if call.bulk else VERIFY_VIEW
-    if call.is_view and view not in functions:
-        return undecodable_call(no_function(functions, view.selector), call.state, call.now)
-    data = yield from running(stages(call), call)
+    if view in functions:
+        return None
+    return undecodable_call(no_function(functions, view.selector), call.state, call.now)
+
+
+def _verdict(call: Call, data: bytes | None) -> Verdict:
     if data is not None:
-        return Reverted(None, data, call.state, call.now, partial(explain, call))
-    why = partial(explain_accepted, call)
-    if call.bulk:
-        reports = tuple(hexed(item.report or b"") for item in call.items)
-        return Accepted(reports, None, call.state, call.now, why, partial(brief, call))
-    report = hexed(call.items[0].report or b"")
-    return Accepted(report, None, call.state, call.now, why, partial(brief, call))
+        return Reverted(None, data, call.state, call.now, explain, None, call)
+    report: Any = hexed(call.items[0].report or b"") if not call.bulk else _reports(call)
+    return Accepted(report, None, call.state, call.now, explain_accepted, brief, call)
+
+
+def _reports(call: Call) -> tuple[HexBytes, ...]:
+    return tuple(hexed(item.report or b"") for item in call.items)
 
 
 def judging(
@@ -143,12 +172,12 @@ def judging_batch(
     now: int | None = None,
     bulk: bool = False,
     view: bool = False,
-) -> list[Judgement]:
-    """A judgement of a call of its own for each payload; the payloads are hashed together."""
+) -> Asking[list[Verdict]]:
+    """A judgement of each payload as a call of its own; the payloads are hashed together."""
     call = _calls(state, pay, value, sender, origin, now, None, bulk, signers, view)
     calls = [call([raw]) for raw in payloads]
     hash_together([made.items[0] for made in calls])
-    return [_judging(made) for made in calls]
+    return _judging_together(calls)
 
 
 def judging_each(

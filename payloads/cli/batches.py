@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from payloads.cli.sources import Item
 from payloads.errors import PayloadError
-from payloads.verdicts.signers import Signature, Signers
+from payloads.verdicts.signers import Asked, Signers
 
 # What is done with an item. It pauses with the signatures whose signers it is going to ask for, and
 # once more when it has asked; it prints nothing before: so results keep the order of the items.
-Act = Callable[[Item], Iterator[Iterable[Signature]]]
+Act = Callable[[Item], Iterator[Iterable[Asked]]]
 
 Begun = tuple[Item, Iterator[object]]
 
@@ -27,7 +27,7 @@ class Batch:
     ) -> None:
         self._act, self._one, self._signers = act, one, signers
         self._begun: list[Begun] = []
-        self._asked: list[Signature] = []
+        self._asked: list[Asked] = []
         self._size = 0
 
     def take(self, item: Item) -> None:

@@ -111,9 +111,8 @@ def finding_lines(found: Findings, everything: bool = False) -> Iterator[str]:
             yield from _lines(finding)
         if rest := same[_MOST_SHOWN:]:
             count = sum(finding.count for finding in rest)
-            yield terminal.style(
-                f"         and {len(rest):,} more of {code}: {count:,} in all", dim=True
-            )
+            more = f"         and {len(rest):,} more findings of {code}, with a count of {count:,}"
+            yield terminal.style(more, dim=True)
     yield _summary(found)
     for suppression in found.policy.expired:
         yield f"no longer suppressed since {suppression.until}: {suppression.reason}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from payloads.cli import show
-from payloads.cli.run import Run, command_options, form_options, guarded
+from payloads.cli.run import Run, command_options, form_options, guarded, jobs_option
 from payloads.cli.sources import Item
 from payloads.inspection import inspect_each
 
@@ -14,6 +14,7 @@ from payloads.inspection import inspect_each
 @command_options
 @form_options
 @click.option("--full-hex", is_flag=True, help="Show every byte, also in runs of 00 and ff.")
+@jobs_option
 @guarded
 def inspect(
     sources: tuple[str, ...],
@@ -23,6 +24,7 @@ def inspect(
     schema: str | None,
     layout: str | None,
     full_hex: bool,
+    jobs: int,
 ) -> None:
     """Show every byte of payloads: offset, raw hex, name, value, unit and meaning.
 
@@ -46,5 +48,5 @@ def inspect(
             if view.error is not None:
                 run.fail_at(item, view.error)
 
-    run.each(sources, act)
+    run.each(sources, act, jobs)
     run.finish()

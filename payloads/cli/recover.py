@@ -7,7 +7,7 @@ import click
 from payloads import systems
 from payloads.abi.fields import json_object
 from payloads.cli import show
-from payloads.cli.run import Run, command_options, form_options, guarded
+from payloads.cli.run import Run, command_options, form_options, guarded, jobs_option
 from payloads.cli.sources import Item
 from payloads.errors import Malformed
 from payloads.recognise import Decoded, is_signed
@@ -25,6 +25,7 @@ from payloads.signatures import address_bytes
     metavar="ADDRESS",
     help="Refuse payloads with a signature by anybody else. May be repeated.",
 )
+@jobs_option
 @guarded
 def recover(
     sources: tuple[str, ...],
@@ -34,6 +35,7 @@ def recover(
     schema: str | None,
     layout: str | None,
     expected: tuple[str, ...],
+    jobs: int,
 ) -> None:
     """Say who signed payloads, over which digest, and what was hashed for it.
 
@@ -55,7 +57,7 @@ def recover(
             else:
                 _recover(run, leaf, item, expected)
 
-    run.each(sources, act)
+    run.each(sources, act, jobs)
     run.finish()
 
 

@@ -96,12 +96,16 @@ def _bad(bad: Figures, answers: Figures) -> Iterator[tuple[str, str]]:
         yield "signed by", f"{each['signer'] or 'no address'}{_member(each, answers['judged'])}"
     if not bad["signers"]:
         yield "signed by", "no signer can be recovered"
-    yield "received", "once" if bad["times"] == 1 else f"{bad['times']:,} times"
+    yield "received", _times(bad["times"])
     if bad["times"] > 1:
         for copy in bad["copies"]:
             yield "", f"{instant_ns(copy['at'])}  {place_words(copy['place'])}"
     for silence in bad["silences"]:
         yield "feed's silence", _silence_words(silence)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def _member(row: Figures, judged: bool) -> str:
@@ -123,13 +127,9 @@ def _findings(part: Figures) -> Iterator[tuple[str, str]]:
         colour = _COLOURS.get(each["severity"], "white")
         known = f", {each['known']:,} known" if each["known"] else ""
         severity = terminal.style(each["severity"].ljust(7), fg=colour)
-        yield (
-            each["code"],
-            (
-                f"{severity}  {each['occurrences']:,} times{known}, "
-                f"first {instant_ns(each['first'])}: {elide(each['example'], 120)}"
-            ),
-        )
+        first = "" if each["first"] is None else f", first {instant_ns(each['first'])}"
+        count = f"{_times(each['occurrences'])}{known}{first}"
+        yield each["code"], f"{severity}  {count}: {elide(each['example'], 120)}"
     if part["suppressed"]:
         yield "suppressed", f"{part['suppressed']:,} by the policy"
 

@@ -51,7 +51,12 @@ def _kinds() -> tuple[str, ...]:
     help="The block time to judge at: frame (when each was received, the default), unix seconds, "
     "ISO, or now. The state is the one that held then.",
 )
-@click.option("-j", "--jobs", type=click.IntRange(1), help="Processes (default: one a core).")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    help="Processes at most, where there is enough to do (default: one a core).",
+)
 @click.option(
     "--ray", "address", metavar="ADDRESS",
     help="Work on a Ray cluster: local (begun here, with --jobs workers), auto, or HOST:PORT. All "

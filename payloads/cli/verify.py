@@ -24,7 +24,7 @@ from payloads.judging import Given, given, judging_given, system_for
 from payloads.system import System, Terms
 from payloads.verdicts import words
 from payloads.verdicts.checks import Check
-from payloads.verdicts.signers import Signature, Signers
+from payloads.verdicts.signers import Asked, Signers
 from payloads.verdicts.state import State
 from payloads.verdicts.together import Asking, Judgement, begun, finish
 from payloads.verdicts.verdict import Verdict
@@ -132,9 +132,9 @@ def verify(
         call_of(states)
     together: list[tuple[_Call, bytes]] = []
 
-    def act(item: Item) -> Iterator[Iterable[Signature]]:
+    def act(item: Item) -> Iterator[Iterable[Asked]]:
         going: list[tuple[Given, Asking[Verdict] | None]] = []
-        asked: list[Signature] = []
+        asked: list[Asked] = []
         failed: PayloadError | None = None
         try:
             for found in given(item.value):

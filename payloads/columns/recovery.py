@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from payloads import systems
 from payloads.arrays import rows as inputs
@@ -20,6 +23,8 @@ from payloads.recognise import checked_form, is_signed
 from payloads.signatures import Recovered, recovered
 
 _HALF_ORDER = CURVE_ORDER // 2
+# So many signatures are worth a thread of their own.
+WORTH_A_THREAD = 256
 
 
 def recover(
@@ -98,16 +103,19 @@ def recover_all(found: list[Signed], workers: int | None) -> list[Signers]:
     """The signers of all signatures, recovered in one call."""
     if not found:
         return []
-    digests = b"".join([np.repeat(each.digests, each.count, axis=0).tobytes() for each in found])
-    rs, ss, vs = (
-        b"".join([getattr(each, name).tobytes() for each in found]) for name in ("rs", "ss", "vs")
-    )
+    digests = _joined([np.repeat(each.digests, each.count, axis=0) for each in found])
+    rs, ss, vs = (_joined([getattr(each, name) for each in found]) for name in ("rs", "ss", "vs"))
     addresses, valid = recover_packed(digests, rs, ss, vs, workers=workers)
     whole = np.frombuffer(addresses, np.uint8).reshape(-1, 20)
     is_valid = np.frombuffer(valid, np.uint8) == 1
     ends = np.cumsum([len(each.vs) for each in found])[:-1]
     pairs = zip(np.split(whole, ends), np.split(is_valid, ends), strict=True)
     return [Signers(*pair) for pair in pairs]
+
+
+def _joined(columns: list[NDArray[np.uint8]]) -> memoryview:
+    """The bytes of all columns, one after the other."""
+    return (columns[0] if len(columns) == 1 else np.concatenate(columns)).data
 
 
 class KnownSignatures:
@@ -149,13 +157,34 @@ class KnownSignatures:
 
 
 def recovered_with(
-    given: KnownSignatures | None, found: list[tuple[Positions, Signed]], workers: int | None
-) -> list[Signers]:
-    """The signers of all signatures: those that are given, and the others recovered in one call."""
+    given: KnownSignatures | None, found: list[tuple[Positions, Signed]], workers: int
+) -> Iterator[Signers]:
+    """The signers of all signatures in turn: those that are given, and the others recovered."""
     known = [None if given is None else given.of(*each) for each in found]
     missing = [signed for (_, signed), signers in zip(found, known, strict=True) if signers is None]
-    recovered = iter(recover_all(missing, workers))
-    return [next(recovered) if signers is None else signers for signers in known]
+    recovered = _recovered(missing, workers)
+    for signers in known:
+        yield next(recovered) if signers is None else signers
+
+
+def _recovered(found: list[Signed], workers: int) -> Iterator[Signers]:
+    """The signers of all signatures. Threads recover some while those of others are used."""
+    total = sum(map(_size, found))
+    if workers == 1 or total < workers * WORTH_A_THREAD:
+        yield from recover_all(found, 1)
+        return
+    shares: list[list[Signed]] = [[]]
+    for signed in found:
+        if sum(map(_size, shares[-1])) >= total / workers:
+            shares.append([])
+        shares[-1].append(signed)
+    with ThreadPoolExecutor(workers) as executor:
+        for signers in executor.map(partial(recover_all, workers=1), shares):
+            yield from signers
+
+
+def _size(signed: Signed) -> int:
+    return len(signed.rows) * signed.count
 
 
 def addresses_of(signers: Signers) -> pa.Array:

@@ -6,6 +6,7 @@ number, and the time. All others, refused ones among them, are judged by the sin
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,12 @@ from payloads.arrays.reader import Columns, Signed, Signers
 from payloads.arrays.records import Mask, Matrix, lists
 from payloads.arrays.rows import Rows
 from payloads.columns.fast import Positions, offer
-from payloads.columns.recovery import KnownSignatures, addresses_of, recovered_with
+from payloads.columns.recovery import (
+    WORTH_A_THREAD,
+    KnownSignatures,
+    addresses_of,
+    recovered_with,
+)
 from payloads.columns.schemas import VERDICTS
 from payloads.errors import Misuse, PayloadError, shown
 from payloads.judging import Given, States, judge_given, judge_opened, opened
@@ -119,13 +125,17 @@ class _Verdicts:
         """Find the rows that are accepted for certain, and the signers of all that can be read."""
         states = {system.name: state for system, state in self.states.pairs}
         found: list[tuple[State, Columns, Positions, Signed]] = []
+        workers = workers or os.cpu_count() or 1
 
         def take(
             name: str, reader: Columns, positions: Positions, matrix: Matrix
         ) -> Iterator[Positions]:
-            for signed in reader.signed(matrix, False):
-                found.append((states[name], reader, positions[signed.rows], signed))
-                yield signed.rows
+            # A piece for each thread: while one is judged, another is recovered.
+            step = max(WORTH_A_THREAD, -(-len(matrix) // workers))
+            for at in range(0, len(matrix), step):
+                for signed in reader.signed(matrix[at : at + step], False):
+                    found.append((states[name], reader, positions[at:][signed.rows], signed))
+                    yield signed.rows + at
 
         offer(self.rows, take, of=states)
         recovered = recovered_with(
@@ -139,7 +149,8 @@ class _Verdicts:
             listed = lists(addresses_of(signers), signed.count, len(places))
             self.listed.append((places, listed))
             if not good.all():
-                self.signers.keep(_answers(signed, signers, ~good))
+                for known in _answers(signed, signers, ~good):
+                    self.signers.keep(*known)
 
     def _times_under(self, state: State, places: Positions) -> Times | None:
         if self.times is None:
@@ -151,6 +162,8 @@ class _Verdicts:
     def judge_singles(self, workers: int | None) -> None:
         """Judge all other rows by the single engine; signers that are known are looked up."""
         left = np.flatnonzero(~self.accepted).tolist()
+        if not left:
+            return
         items = [opened(self.rows.item(index)) for index in left]
         times = [None if self.times is None else int(self.times[index]) for index in left]
         pairs = list(zip(items, times, strict=True))
@@ -204,10 +217,13 @@ class _Verdicts:
         """Those of whole groups, and of the single rows between them."""
         if not self.listed:
             return singles
+        kind = VERDICTS.field("signers").type
+        places, listed = self.listed[0]
+        if len(places) == len(self.rows):  # nearly always
+            return listed.cast(kind)
         others = np.flatnonzero(~self.known)
         places = np.concatenate([*(places for places, _ in self.listed), others])
         arrays = [*(listed for _, listed in self.listed), singles.take(pa.array(others))]
-        kind = VERDICTS.field("signers").type
         whole = pa.concat_arrays([array.cast(kind) for array in arrays])
         if (places[1:] > places[:-1]).all():
             return whole
@@ -216,13 +232,14 @@ class _Verdicts:
 
 def _answers(
     signed: Signed, signers: Signers, which: Mask
-) -> Iterator[tuple[Signature, bytes | None]]:
+) -> Iterator[tuple[bytes, Signature, bytes | None]]:
     """The signatures of some rows with their signers, for the single engine."""
     for row in np.flatnonzero(which).tolist():
         digest = signed.digests[row].tobytes()
         for at in range(row * signed.count, (row + 1) * signed.count):
-            signature = (digest, bytes(signed.rs[at]), bytes(signed.ss[at]), int(signed.vs[at]))
-            yield signature, bytes(signers.addresses[at]) if signers.found[at] else None
+            signature = (bytes(signed.rs[at]), bytes(signed.ss[at]), int(signed.vs[at]))
+            signer = bytes(signers.addresses[at]) if signers.found[at] else None
+            yield digest, signature, signer
 
 
 def _problem(error: PayloadError) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Each is a `Step` of the engine in `payloads.verdicts.checks`, with the `Call` as
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 from payloads.abi.fields import Wide
@@ -15,7 +15,7 @@ from payloads.stork.call import Call
 from payloads.stork.calldata import FORGOTTEN
 from payloads.stork.errors import INSUFFICIENT_FEE, INVALID_PAYLOAD, INVALID_SIGNATURE
 from payloads.verdicts.checks import Stage, Step, Stop
-from payloads.verdicts.signers import Signature
+from payloads.verdicts.signers import Asked
 from payloads.verdicts.state import ZERO
 
 # OpenZeppelin's ECDSA takes no s above half the order.
@@ -46,16 +46,19 @@ def overflows(v: int) -> bool:
 def _recovery(call: Call) -> None:
     if overflows(call.v):
         raise Stop(panic(0x11), f"v is {call.v}, and 27 more is no uint8")
-    for signature in _signatures(call):
-        # What cannot be recovered is address zero, and no error.
-        call.signer = call.signers.recover(*signature) or ZERO
-
-
-def _signatures(call: Call) -> Iterator[Signature]:
-    """The signature, unless its s is high: then the contract does not ask for a signer."""
     call.digest = call.hash()
-    if int.from_bytes(call.s, "big") <= HALF_ORDER:
-        yield call.digest, call.r, call.s, call.v
+    if _asks(call):
+        # What cannot be recovered is address zero, and no error.
+        call.signer = call.signers.recover(call.digest, call.r, call.s, call.v) or ZERO
+
+
+def _asks(call: Call) -> bool:
+    """Whether the contract asks for a signer: it does not where s is high."""
+    return int.from_bytes(call.s, "big") <= HALF_ORDER
+
+
+def _signatures(call: Call) -> Sequence[Asked]:
+    return [(call.hash(), (call.r,), (call.s,), call.raw[64:65])] if _asks(call) else ()
 
 
 def _signature(call: Call) -> None:

@@ -96,10 +96,10 @@ Payload = SignedUpdate | Input | dict[str, Any]
 
 def raw_of(payload: Payload, name: str = "payload") -> bytes:
     """The bytes of a payload in any form. No bytes at all are a payload, too: a bad one."""
-    if isinstance(payload, SignedUpdate):
-        return payload.encode()
     if type(payload) is bytes and 0 < len(payload) < 2**16:
         return payload
+    if isinstance(payload, SignedUpdate):
+        return payload.encode()
     found = payload if isinstance(payload, UnsignedUpdate) else None
     if found is None and (frame := framed(payload, open_frame)) is not None:
         if frame.value is None:

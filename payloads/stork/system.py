@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from payloads.arrays.reader import Columns
     from payloads.verdicts.signers import Signers
     from payloads.verdicts.state import State
-    from payloads.verdicts.together import Judgement
+    from payloads.verdicts.together import Asking, Judgement
+    from payloads.verdicts.verdict import Verdict
 
 # The contracts, as states name them.
 CONTRACTS = ("stork-fast-1.0.0", "stork-fast-1.0.0-multisigner")
@@ -88,7 +89,7 @@ def _judging(payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signe
 
 def _judging_batch(
     payloads: Sequence[bytes], state: Any, terms: Terms, signers: Signers
-) -> Sequence[Judgement]:
+) -> Asking[Sequence[Verdict]]:
     from payloads.stork.verifier import judging_batch
 
     function = function_named(FUNCTIONS, terms.function)

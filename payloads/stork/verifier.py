@@ -32,9 +32,9 @@ from payloads.verdicts.calls import (
     state_and_time,
     undecodable_call,
 )
-from payloads.verdicts.checks import running
+from payloads.verdicts.checks import running, running_together
 from payloads.verdicts.signers import Signers
-from payloads.verdicts.together import Judgement, finish, judge_together
+from payloads.verdicts.together import Asking, Judgement, finish, judge_together
 from payloads.verdicts.verdict import Accepted, ReturnsFalse, Reverted, Verdict
 
 
@@ -102,25 +102,29 @@ def judging_batch(
     pay: str | bytes | None = None,
     value: int | None = None,
     now: int | None = None,
-) -> list[Judgement]:
-    """A judgement of a call of its own for each payload; the payloads are hashed together."""
+) -> Asking[list[Verdict]]:
+    """A judgement of each payload as a call of its own; the payloads are hashed together."""
     state, now = state_and_time(state, StorkState, now, None)
     function, sent = _function(call), value_sent(pay, value, state)
     calls = [Call(raw, state, function, sent, now, signers) for raw in payloads]
     hash_together(calls)
-    return [_judging(made) for made in calls]
+    answers = yield from running_together(STAGES, calls)
+    return list(map(_verdict, calls, answers))
 
 
 def _judging(made: Call) -> Judgement:
-    state, now = made.state, made.now
     data = yield from running(STAGES, made)
-    why = partial(explain, made)
+    return _verdict(made, data)
+
+
+def _verdict(made: Call, data: bytes | None) -> Verdict:
+    state, now = made.state, made.now
     if data is not None:
-        return Reverted(None, data, state, now, why)
+        return Reverted(None, data, state, now, explain, None, made)
     if made.deserializes:
-        return Accepted(made.assets(), None, state, now, why, partial(brief, made))
+        return Accepted(made.assets(), None, state, now, explain, brief, made)
     kind = Accepted if made.signed else ReturnsFalse
-    return kind(made.signed, None, state, now, why, partial(brief, made))
+    return kind(made.signed, None, state, now, explain, brief, made)
 
 
 def judge_calldata(

@@ -8,7 +8,7 @@ says what each saw.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -19,7 +19,7 @@ from msgspec import field
 from payloads.abi.fields import Record
 from payloads.errors import Malformed
 from payloads.verdicts.contract_errors import read_revert
-from payloads.verdicts.signers import Signature
+from payloads.verdicts.signers import Asked
 
 # --- what a system describes ----------------------------------------------------------------------
 
@@ -49,7 +49,7 @@ class Step(Record, frozen=True):
     inputs: Callable[[Any], dict[str, Any]]
     needs: tuple[str, ...] = ()
     blames: Callable[[Any], int | None] = lambda subject: None
-    signatures: Callable[[Any], Iterable[Signature]] | None = None
+    signatures: Callable[[Any], Sequence[Asked]] | None = None
 
 
 class Stage(Record, frozen=True):
@@ -62,7 +62,7 @@ class Stage(Record, frozen=True):
     each: bool = True
     hidden_as: bytes | None = None
 
-    def subjects(self, call: Any) -> Iterable[Any]:
+    def subjects(self, call: Any) -> Sequence[Any]:
         """The arguments that each step is run with."""
         return call.items if self.each else (call,)
 
@@ -70,9 +70,7 @@ class Stage(Record, frozen=True):
 # --- the verdict ----------------------------------------------------------------------------------
 
 
-def running(
-    stages: Iterable[Stage], call: Any
-) -> Generator[Iterable[Signature], None, bytes | None]:
+def running(stages: Iterable[Stage], call: Any) -> Generator[Sequence[Asked], None, bytes | None]:
     """The revert data, or None if every check passes: the contract's answer and nothing more.
 
     It pauses before a step that asks for signers, and says of which signatures. Then many calls can
@@ -85,13 +83,42 @@ def running(
                     if step.signatures is not None:
                         yield step.signatures(subject)
                     step.run(subject)
-        except Stop as stop:
-            return stop.data if stage.hidden_as is None else stage.hidden_as
-        except Malformed as error:
-            if error.revert_data is None:
-                raise  # more bytes than any block carries: no chain has an answer to that
-            return error.revert_data if stage.hidden_as is None else stage.hidden_as
+        except (Stop, Malformed) as error:
+            return _revert_data(stage, error)
     return None
+
+
+def running_together(
+    stages: Iterable[Stage], calls: Sequence[Any]
+) -> Generator[Sequence[Asked], None, list[bytes | None]]:
+    """The same for calls that have these stages, and one item each where a stage is for items.
+
+    Each step is made for all calls that go on before the next step is: one pause is for all.
+    """
+    answers: list[bytes | None] = [None] * len(calls)
+    going = dict(enumerate(calls))
+    for stage in stages:
+        subjects = {at: stage.subjects(call)[0] for at, call in going.items()}
+        for step in stage.steps:
+            if (asks := step.signatures) is not None:
+                yield [each for subject in subjects.values() for each in asks(subject)]
+            run, stopped = step.run, []
+            for at, subject in subjects.items():
+                try:
+                    run(subject)
+                except (Stop, Malformed) as error:
+                    answers[at] = _revert_data(stage, error)
+                    stopped.append(at)
+            for at in stopped:
+                del subjects[at], going[at]
+    return answers
+
+
+def _revert_data(stage: Stage, error: Stop | Malformed) -> bytes:
+    data = error.data if isinstance(error, Stop) else error.revert_data
+    if data is None:
+        raise error  # more bytes than any block carries: no chain has an answer to that
+    return data if stage.hidden_as is None else stage.hidden_as
 
 
 # --- the explanation ------------------------------------------------------------------------------

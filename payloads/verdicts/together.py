@@ -1,45 +1,49 @@
 """Judgements side by side: what they ask for is recovered in one call, then each looks it up.
 
 A `Judgement` is a verdict in the making. It pauses with the signatures that it needs next, and ends
-with its verdict. `finish` makes one verdict, `judge_together` many. Where no batches are recovered,
-threads do the work: nearly all the time is then spent in libsecp256k1, which runs without the
-interpreter's lock.
+with its verdict. `finish` makes one verdict, `judge_together` many. Where batches are recovered,
+threads do that, without the interpreter's lock, while this one begins and ends the judgements of
+other batches. Elsewhere threads make the judgements one by one: nearly all the time is then spent
+in libsecp256k1, which runs without the lock, too.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from payloads.crypto import recovers_in_batches
-from payloads.verdicts.signers import Signature, Signers
+from payloads.verdicts.signers import Asked, Signers
 from payloads.verdicts.verdict import Verdict
 
 T = TypeVar("T", bound=Hashable)
 V = TypeVar("V")
 
-Judgement = Generator[Iterable[Signature], None, Verdict]
-Asking = Generator[Iterable[Signature], None, V]
+Asking = Generator[Sequence[Asked], None, V]
+Judgement = Asking[Verdict]
 
 # Payloads whose signatures are recovered in one call: batches hardly gain beyond their size.
 _TOGETHER = 256
 # Below this many payloads a thread, starting it costs more than it saves.
 _WORTH_A_THREAD = 16
+# One thread that does all else keeps as many busy that recover.
+_KEPT_BUSY = 4
 
 
-def finish(judgement: Asking[V], signers: Signers) -> V:
+def finish(judgement: Asking[V], signers: Signers, workers: int | None = None) -> V:
     """The verdict, with the signers of each pause recovered together."""
     try:
         while True:
-            signers.learn(next(judgement))
+            signers.learn(next(judgement), workers)
     except StopIteration as end:
         verdict: V = end.value
         return verdict
 
 
-def begun(judgement: Asking[V]) -> tuple[Iterable[Signature], Asking[V]]:
+def begun(judgement: Asking[V]) -> tuple[Sequence[Asked], Asking[V]]:
     """The signatures that a judgement asks for first, and the judgement from there on."""
     try:
         return next(judgement), judgement
@@ -52,12 +56,28 @@ def _ended(verdict: V) -> Asking[V]:
     return verdict
 
 
+def side_by_side(judgements: Sequence[Asking[V]]) -> Asking[list[V]]:
+    """All of these as one, which asks for what any of them asks for."""
+    going = dict(enumerate(judgements))
+    verdicts: dict[int, V] = {}
+    while going:
+        asked: list[Asked] = []
+        for number, judgement in list(going.items()):
+            try:
+                asked += next(judgement)
+            except StopIteration as end:
+                verdicts[number] = end.value
+                del going[number]
+        yield asked
+    return [verdicts[number] for number in range(len(verdicts))]
+
+
 def judge_together(
     start: Callable[[T], Asking[V]],
     given: Sequence[T],
     signers: Signers,
     workers: int | None = None,
-    start_all: Callable[[Sequence[T]], Sequence[Asking[V]]] | None = None,
+    start_all: Callable[[Sequence[T]], Asking[Sequence[V]]] | None = None,
 ) -> list[V]:
     """The verdicts, in order; what is equal is judged once.
 
@@ -65,45 +85,55 @@ def judge_together(
     where a system has a faster way to do that.
     """
     distinct = list(dict.fromkeys(given))
+    workers = min(workers or os.cpu_count() or 1, max(1, len(distinct) // _WORTH_A_THREAD))
     if recovers_in_batches():
-        started = start_all or (lambda batch: [start(each) for each in batch])
-        found = list(_in_batches(started, distinct, signers, workers))
+        started = start_all or (lambda batch: side_by_side([start(each) for each in batch]))
+        found = list(_in_batches(started, distinct, signers, min(workers, _KEPT_BUSY)))
     else:
         found = _in_threads(lambda each: finish(start(each), signers), distinct, workers)
+    if len(distinct) == len(given):
+        return found
     verdict_of = dict(zip(distinct, found, strict=True))
     return [verdict_of[each] for each in given]
 
 
 def _in_batches(
-    start_all: Callable[[Sequence[T]], Sequence[Asking[V]]],
+    start_all: Callable[[Sequence[T]], Asking[Sequence[V]]],
     given: Sequence[T],
     signers: Signers,
-    workers: int | None,
+    workers: int,
 ) -> Iterator[V]:
-    for at in range(0, len(given), _TOGETHER):
-        going = dict(enumerate(start_all(given[at : at + _TOGETHER])))
-        verdicts: dict[int, V] = {}
-        while going:
-            asked: list[Signature] = []
-            for number, judgement in going.items():
-                try:
-                    asked += next(judgement)
-                except StopIteration as end:
-                    verdicts[number] = end.value
-            signers.learn(asked, workers)
-            going = {
-                number: judgement for number, judgement in going.items() if number not in verdicts
-            }
-        yield from (verdicts[number] for number in range(len(verdicts)))
+    if workers == 1:
+        for batch in _pieces(given, _TOGETHER):
+            yield from finish(start_all(batch), signers, workers)
+        return
+    going: deque[Asking[Sequence[V]]] = deque()
+    with ThreadPoolExecutor(workers) as executor:
+        for batch in _pieces(given, min(_TOGETHER, _share(given, workers))):
+            asked, judgement = begun(start_all(batch))
+            signers.learn(asked, 1, executor)
+            going.append(judgement)
+            # One more than threads, so that none of them waits for its next batch.
+            if len(going) > workers + 1:
+                yield from finish(going.popleft(), signers, 1)
+        for judgement in going:
+            yield from finish(judgement, signers, 1)
 
 
-def _in_threads(judge: Callable[[T], V], given: Sequence[T], workers: int | None) -> list[V]:
-    workers = min(workers or os.cpu_count() or 1, max(1, len(given) // _WORTH_A_THREAD))
+def _in_threads(judge: Callable[[T], V], given: Sequence[T], workers: int) -> list[V]:
     if workers == 1:
         return [judge(each) for each in given]
-    # Several pieces a thread, so that one slow piece does not leave the others waiting.
-    size = -(-len(given) // (4 * workers))
-    pieces = [given[at : at + size] for at in range(0, len(given), size)]
     with ThreadPoolExecutor(workers) as pool:
+        pieces = _pieces(given, _share(given, workers))
         judged = pool.map(lambda piece: [judge(each) for each in piece], pieces)
         return [verdict for piece in judged for verdict in piece]
+
+
+def _share(given: Sequence[T], workers: int) -> int:
+    """The size of several pieces a thread, so that a slow one does not leave the others waiting."""
+    return -(-len(given) // (4 * workers))
+
+
+def _pieces(given: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for at in range(0, len(given), size):
+        yield given[at : at + size]

@@ -36,8 +36,8 @@ class Verdict:
     """
 
     __slots__ = (
-        "_brief", "_explain", "_explanation", "_find", "_read", "now", "returned", "revert_data",
-        "state",
+        "_brief", "_call", "_explain", "_explanation", "_find", "_read", "now", "returned",
+        "revert_data", "state",
     )  # fmt: skip
 
     accepted = False
@@ -48,15 +48,17 @@ class Verdict:
         revert_data: bytes | None,
         state: State,
         now: int | None,
-        explain: Callable[[], Explanation],
-        find: Callable[[], Explanation] | None = None,
+        explain: Callable[..., Explanation],
+        find: Callable[..., Explanation] | None = None,
+        call: Any = None,
     ) -> None:
         self.returned = returned
         self.revert_data = revert_data
         self.state = state
         self.now = now
-        # `find` gives findings and bills without the checks, where that is cheaper.
-        self._explain, self._find = explain, find
+        # `find` gives findings and bills without the checks, where that is cheaper. Both are asked
+        # about `call`, if there is one.
+        self._explain, self._find, self._call = explain, find, call
         self._explanation: Explanation | None = None
         self._brief: Explanation | None = None
         self._read: Revert | None = None
@@ -104,8 +106,11 @@ class Verdict:
     def why(self) -> Explanation:
         """Checks and findings, computed once."""
         if self._explanation is None:
-            self._explanation = self._explain()
+            self._explanation = self._asked(self._explain)
         return self._explanation
+
+    def _asked(self, explain: Callable[..., Explanation]) -> Explanation:
+        return explain() if self._call is None else explain(self._call)
 
     @property
     def _found(self) -> Explanation:
@@ -113,7 +118,7 @@ class Verdict:
         if self._explanation is not None or self._find is None:
             return self.why
         if self._brief is None:
-            self._brief = self._find()
+            self._brief = self._asked(self._find)
         return self._brief
 
     @property

@@ -67,6 +67,10 @@ def test_the_output_is_that_of_one_process(tmp_path: Path) -> None:
         ["others", "decode", "--json", "--others", capture, str(several)],
         ["verify", "verify", "--json", "--state", STATE, str(several)],
         ["brief", "verify", "--brief", "--only-refused", "--state", STATE, str(several)],
+        ["who", "recover", "--json", str(several)],
+        ["expected", "recover", "--expect", "0x" + "11" * 20, str(several)],
+        ["bytes", "inspect", "--json", str(several)],
+        ["views", "inspect", str(several)],
         ["misuse", "decode", "--json", "--schema", "nothing", str(several)],
     ]
     listed = tmp_path / "calls.json"

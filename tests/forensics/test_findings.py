@@ -654,7 +654,10 @@ def test_the_command_prints_sarif_and_nothing_that_drives_a_terminal(tmp_path: P
 def test_many_findings_of_a_code_are_summed_on_the_terminal(tmp_path: Path) -> None:
     prices = [price(number, -1, feed=f"1/{number}") for number in range(9)]
     result = run(tiny(tmp_path, prices=prices))
-    assert "         and 4 more of price-not-positive: 4 in all" in result.stdout.splitlines()
+    assert (
+        "         and 4 more findings of price-not-positive, with a count of 4"
+        in result.stdout.splitlines()
+    )
 
 
 def test_the_rules_are_in_the_package() -> None:

@@ -28,8 +28,8 @@ from payloads import forensics
 from payloads.capture.writer import CaptureWriter
 from payloads.cli.main import main
 from payloads.errors import Misuse, Refused
-from payloads.forensics.scanning import copies, parts, run, workers
-from payloads.forensics.scanning.work import work
+from payloads.forensics.scanning import copies, parts, run, team, workers
+from payloads.forensics.scanning.work import Done, work
 from payloads.forensics.tables import MAPPED, TABLES
 from tests.docs_code import ROOT
 from tests.forensics import kit
@@ -264,7 +264,7 @@ from payloads.cli.main import main
 from payloads.forensics.scanning import run
 run.scan.__kwdefaults__["part_bytes"], run._EVERY, run._READ = 5_000, 0, 4_096
 told = run._Running._finished
-run._Running._finished = lambda self, done: (time.sleep(0.05), told(self, done))
+run._Running._finished = lambda self, done: (time.sleep(0.2), told(self, done))
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 main()
 """
@@ -307,36 +307,113 @@ def test_the_progress_on_a_terminal_and_ctrl_c(
     _same_but_for_names_of_states(found, whole)
 
 
-def test_a_worker_that_dies_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    capture = kit.write(tmp_path / "c.jsonl", kit.mixed(60))
-    began: list[workers.Worker] = []
+@pytest.fixture
+def used(monkeypatch: pytest.MonkeyPatch) -> list[workers.Worker]:
+    """The worker of each task that was given to one; a worker is given the first task."""
+    given: list[workers.Worker] = []
+    begun = threading.Event()
 
-    class Mortal(workers.Worker):
+    class Seen(workers.Worker):
         def do(self, task: Any) -> Any:
-            began.append(self)
-            if len(began) == 2:
-                os.kill(self.pid, signal.SIGKILL)
+            given.append(self)
+            begun.set()
             return super().do(task)
 
-    monkeypatch.setattr(run, "Worker", Mortal)
+    takes = team.Team.takes
+
+    def waits(self: team.Team, task: Any) -> bool:
+        deadline = time.monotonic() + 60
+        while not (took := takes(self, task)) and self._most and not begun.is_set():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert not took or begun.wait(60)
+        return took
+
+    monkeypatch.setattr(run, "_WORTH_A_WORKER", 1e-9)
+    monkeypatch.setattr(run, "_BYTES_OF_A_WORKER", 1)
+    monkeypatch.setattr(team.Team, "takes", waits)
+    monkeypatch.setattr(team, "Worker", Seen)
+    return given
+
+
+def test_workers_share_the_parts(tmp_path: Path, used: list[workers.Worker]) -> None:
+    """The files are the same, byte for byte, whatever the number of processes."""
+    capture = kit.write(tmp_path / "c.jsonl", kit.mixed(60))
+    one, two = (
+        forensics.scan(capture, out=tmp_path / str(jobs), jobs=jobs, part_bytes=10_000)
+        for jobs in (1, 2)
+    )
+    assert used
+    for file in one.folder.glob("*/*.parquet"):
+        assert file.read_bytes() == (two.folder / file.relative_to(one.folder)).read_bytes()
+    kit.same_tables(one, two)
+
+
+def test_a_worker_that_dies_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, used: list[workers.Worker]
+) -> None:
+    capture = kit.write(tmp_path / "c.jsonl", kit.mixed(60))
+
+    do = workers.Worker.do
+
+    def mortal(self: workers.Worker, task: Any) -> Any:
+        if len(used) == 1:
+            os.kill(self.pid, signal.SIGKILL)
+        return do(self, task)
+
+    monkeypatch.setattr(workers.Worker, "do", mortal)
     found = forensics.scan(capture, out=tmp_path / "two", jobs=2, part_bytes=10_000)
-    assert len({each.pid for each in began}) >= 2
+    assert len({each.pid for each in used}) >= 2
     kit.same_tables(found, forensics.scan(capture, out=tmp_path / "one", jobs=1))
 
 
+@pytest.mark.usefixtures("used")
 def test_workers_that_always_die_end_the_scan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     capture = kit.write(tmp_path / "c.jsonl", kit.mixed(5))
 
-    class Dead(workers.Worker):
-        def do(self, task: Any) -> Any:
-            os.kill(self.pid, signal.SIGKILL)
-            return super().do(task)
+    do = workers.Worker.do
 
-    monkeypatch.setattr(run, "Worker", Dead)
+    def dead(self: workers.Worker, task: Any) -> Any:
+        os.kill(self.pid, signal.SIGKILL)
+        return do(self, task)
+
+    monkeypatch.setattr(workers.Worker, "do", dead)
     with pytest.raises(Refused, match="ends each time"):
         forensics.scan(capture, out=tmp_path / "out", jobs=2)
+
+
+def test_no_part_waits_for_a_worker_that_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This process works on all parts meanwhile, and ends what has not started."""
+    capture = kit.write(tmp_path / "c.jsonl", kit.mixed(60))
+    begun: list[workers.Worker] = []
+
+    class Slow(workers.Worker):
+        def __init__(self, *settings: Any) -> None:
+            super().__init__(*settings)
+            os.kill(self.pid, signal.SIGSTOP)
+            begun.append(self)
+
+    monkeypatch.setattr(run, "_WORTH_A_WORKER", 1e-9)
+    monkeypatch.setattr(run, "_BYTES_OF_A_WORKER", 1)
+    monkeypatch.setattr(team, "Worker", Slow)
+    # It has begun before the first part is done.
+    finished = run._Running._finished
+
+    def waits(self: run._Running, done: Done) -> None:
+        while not begun:
+            time.sleep(0.01)
+        finished(self, done)
+
+    monkeypatch.setattr(run._Running, "_finished", waits)
+    found = forensics.scan(capture, out=tmp_path / "two", jobs=2, part_bytes=10_000)
+    assert found.complete
+    assert len(begun) == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(begun[0].pid, 0)
 
 
 def test_other_options_and_inputs_are_refused(tmp_path: Path) -> None:
@@ -551,8 +628,38 @@ def test_the_command(capture: Path, whole: forensics.Scan, tmp_path: Path) -> No
     assert pa.concat_tables([found.table("frames")]).num_rows == whole.counts["frames"]
 
 
+def test_parts_are_smaller_towards_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no worker has a large part left when the others are done. A file that has grown since
+    does not change the parts of the others."""
+    monkeypatch.setattr(parts, "_LEAST_RECOVERED", 5_000)
+    paths = [kit.write(tmp_path / f"{n}.jsonl", kit.mixed(60, n)) for n in range(2)]
+    out = tmp_path / "out"
+    forensics.scan(paths, out=out, jobs=1, part_bytes=30_000)
+    sizes = [json.loads(each.read_bytes())["size"] for each in sorted(out.glob("parts/*.json"))]
+    assert sum(sizes) == sum(each.stat().st_size for each in paths)
+    assert sizes[0] >= 30_000
+    assert sizes[-1] < 10_000
+    first = {name: at for name, at in _ledger(out).items() if name.startswith("00000")}
+    with paths[1].open("ab") as stream:
+        stream.write(paths[0].read_bytes().split(b"\n", 1)[1] * 3)
+    found = forensics.scan(paths, out=out, jobs=1, part_bytes=30_000)
+    assert first.items() <= _ledger(out).items()
+    kit.same_tables(found, forensics.scan(paths, out=tmp_path / "anew", jobs=1))
+
+
+def test_a_worker_does_without_pandas() -> None:
+    """pyarrow would import it, which takes as long as everything else of a start."""
+    code = (
+        "import sys; from payloads.forensics.scanning.workers import _leave_out; "
+        "_leave_out('pandas'); "
+        "import payloads.forensics.scanning.work; sys.exit('pandas' in sys.modules)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
 def test_few_bytes_start_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several small files are read here; from some size on, processes share the rest."""
+    """Several small files are read here, also where more processes are allowed."""
     began: list[Any] = []
 
     class Counted(workers.Worker):
@@ -560,15 +667,10 @@ def test_few_bytes_start_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             began.append(self)
             super().__init__(*settings)
 
-    monkeypatch.setattr(run, "Worker", Counted)
-    monkeypatch.setattr(run, "_cores", lambda: 2)
+    monkeypatch.setattr(team, "Worker", Counted)
     paths = [kit.write(tmp_path / f"{n}.jsonl", kit.mixed(40, n)) for n in range(3)]
-    here = forensics.scan(paths, out=tmp_path / "here")
+    forensics.scan(paths, out=tmp_path / "here", jobs=4)
     assert not began
-    monkeypatch.setattr(run, "_FEW_BYTES", paths[0].stat().st_size)
-    shared = forensics.scan(paths, out=tmp_path / "shared")
-    assert began
-    kit.same_tables(here, shared)
 
 
 def test_workers_that_end_before_the_others_are_counted(

@@ -170,9 +170,11 @@ impl<L: Lanes> Phase<Work<L>> for Functions {
     #[inline(always)]
     fn run(work: &mut Work<L>) {
         let ([a, b, c], [e, f]) = (work.numbers, work.factors);
-        let point = Jacobian { x: a, y: b, z: e };
-        let double = point.minus_double();
-        let sum = point.minus_sum(&c, &f);
+        let point = Jacobian { x: a.loose(), y: b.loose(), z: e };
+        let other = Jacobian { x: e, y: f, z: a.loose() };
+        let doubles = Jacobian::minus_doubles(&[point, other]);
+        let ones = Jacobian::minus_sums::<1, 1>(&[point], &[c], &[f]);
+        let sums = Jacobian::minus_sums::<2, 2>(&[point, other], &[c, b], &[f, c.loose()]);
         work.fields = vec![
             a.times(&b),
             a.square(),
@@ -189,16 +191,14 @@ impl<L: Lanes> Phase<Work<L>> for Functions {
             Wide::of(c.opposite()).twice_and_square(&e).reduce::<1>(),
             Wide::of(c.opposite()).twice_and_square(&e).plus_limbs(&a.0).reduce::<1>(),
             e.wide_square().plus_limbs(&a.opposite()).plus_limbs(&b.opposite()).reduce::<1>(),
-            e.wide_square().eightfold().plus(&e, &f).reduce::<1>(),
+            e.wide(&f).twice_and_square(&e).reduce::<1>(),
+            Wide::of(a.0).plus(&c, &e).plus_folded(&e.wide(&f).fold::<1>()).reduce::<1>(),
+            e.wide(&f).fold::<1>().tight(),
             a.wide(&e).plus(&f, &b).reduce::<1>(),
             Field::pick(CHOSEN, &a, &b),
             Field::from_words(work.words),
             Field::constant(P),
             Field::one(),
-            double.x,
-            double.y,
-            sum.x,
-            sum.y,
         ];
         work.looses = vec![
             e.times_loosely(&f),
@@ -212,9 +212,11 @@ impl<L: Lanes> Phase<Work<L>> for Functions {
             e.swap::<1>(),
             e.swap::<2>(),
             e.swap::<4>(),
-            double.z,
-            sum.z,
+            e.wide(&f).fold::<1>().loose(),
+            a.wide(&e).fold::<4>().plus(&e.wide(&f).fold::<1>().opposite()),
         ];
+        let points = doubles.iter().chain(&ones).chain(&sums);
+        work.looses.extend(points.flat_map(|point| [point.x, point.y, point.z]));
         work.opposite = a.opposite();
         work.canonical = a.canonical();
         work.below = a.below_2_256();
@@ -248,21 +250,37 @@ pub fn check<L: Lanes>(inputs: &Inputs) {
     out.extend(work.looses.iter().map(loose));
     let (canonical, below) = (work.canonical.map(L::store), work.below.map(L::store));
     let signed = BigInt::from(p.clone());
+    let half = (&signed + 1) / 2;
     for lane in 0..8 {
         let [a, b, c] = [0, 1, 2].map(|i| BigInt::from(value(&numbers[i][lane])));
         let factor =
             |i: usize, lane: usize| BigInt::from(value(&cleared(factors[i][lane]))) % &signed;
         let [e, f] = [factor(0, lane), factor(1, lane)];
         let chosen = CHOSEN >> lane & 1 == 1;
-        // The double of (a, b, e), and its sum with (-c, -f): the formulas of `points.rs`.
-        let (m, s) = (3 * &a * &a % &signed, 4 * &a * &b * &b % &signed);
-        let double_x = &m * &m - 2 * &s;
-        let double_y = &m * (&double_x - &s) + 8 * &b * &b * &b * &b;
-        let (h, r) = (&a + &c * &e * &e, &b + &f * &e * &e * &e);
-        let (h, r) = (h % &signed, r % &signed);
-        let v = &a * &h * &h % &signed;
-        let sum_x = &r * &r + &h * &h * &h - 2 * &v;
-        let sum_y = &r * (&sum_x - &v) + &b * &h * &h * &h;
+        // The textbook's formulas, of which those of `points.rs` give twice the Y of the opposite.
+        let double = |x: &BigInt, two_y: &BigInt, z: &BigInt| {
+            let y = two_y * &half;
+            let (m, s) = (3 * x * x % &signed, 4 * x * &y * &y % &signed);
+            let double = &m * &m - 2 * &s;
+            let minus_y = &m * (&double - &s) + 8 * &y * &y * &y * &y;
+            [double, 2 * minus_y, two_y * z]
+        };
+        // With (-minus_x, -minus_two_y / 2), Z = 2 Z H, and Y TIMES.
+        let sum =
+            |[x, two_y, z]: [&BigInt; 3], [minus_x, minus_two_y]: [&BigInt; 2], times: i32| {
+                let (h, r) = (x + minus_x * z * z, (two_y + minus_two_y * z * z * z) * &half);
+                let v = x * &h * &h % &signed;
+                let sum = &r * &r + &h * &h * &h - 2 * &v;
+                let minus_y = &r * (&sum - &v) + two_y * &half * &h * &h * &h;
+                [4 * sum, times * 8 * minus_y, 2 * z * h]
+            };
+        let points = [
+            double(&a, &b, &e),
+            double(&e, &f, &a),
+            sum([&a, &b, &e], [&c, &f], 1),
+            sum([&a, &b, &e], [&c, &f], 2),
+            sum([&e, &f, &a], [&b, &c], 2),
+        ];
         let wanted = [
             &a * &b,
             &a * &a,
@@ -279,16 +297,14 @@ pub fn check<L: Lanes>(inputs: &Inputs) {
             &e * &e - 2 * &c,
             &e * &e - 2 * &c + &a,
             &e * &e - &a - &b,
-            8 * &e * &e + &e * &f,
+            2 * &e * &f + &e * &e,
+            &a + &c * &e + &e * &f,
+            &e * &f,
             &a * &e + &f * &b,
             if chosen { a.clone() } else { b.clone() },
             BigInt::from(from_words(words[lane])),
             BigInt::ZERO,
             BigInt::from(1),
-            double_x,
-            double_y,
-            sum_x,
-            sum_y,
             &e * &f,
             &e * &e,
             2 * &e * &f,
@@ -300,9 +316,10 @@ pub fn check<L: Lanes>(inputs: &Inputs) {
             factor(0, lane ^ 1),
             factor(0, lane ^ 2),
             factor(0, lane ^ 4),
-            2 * &b * &e,
-            &e * &h,
+            &e * &f,
+            4 * &a * &e - &e * &f,
         ];
+        let wanted: Vec<BigInt> = wanted.into_iter().chain(points.into_iter().flatten()).collect();
         assert_eq!(wanted.len(), out.len());
         for (i, wanted) in wanted.iter().enumerate() {
             let difference = BigInt::from(value(&out[i][lane])) - wanted;

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from payloads.errors import Misuse, elide
 from payloads.forensics.examining.policy import Policy
 from payloads.forensics.examining.records import Finding, Place
 from payloads.forensics.examining.rules import SHARED, Rule
+from payloads.forensics.examining.sentences import sentence
 from payloads.forensics.quoting import name, text
 from payloads.forensics.tables import OFFSET_BITS
 
@@ -232,8 +233,8 @@ class Search:
             began=record["began"],
             ended=record["ended"],
             count=count,
-            sentence=_sentence(
-                rule, {**evidence, **about, "count": f"{count:,}", "code": rule.code}
+            sentence=sentence(
+                rule.sentence, {**evidence, **about, "count": f"{count:,}", "code": rule.code}
             ),
             rows=tuple(Place(frame, index) for frame, index in record["places"]),
             evidence=evidence,
@@ -248,16 +249,6 @@ def _key(columns: list[str]) -> str:
         return "coalesce(key::VARCHAR, '')"
     telling = [name(column) for column in columns if column not in _OF_FILES]
     return f"concat_ws(' ', {', '.join(telling)})" if telling else "''"
-
-
-def _sentence(rule: Rule, values: Mapping[str, Any]) -> str:
-    """The rule's sentence with the values of a finding in it."""
-
-    def value(found: re.Match[str]) -> str:
-        known = values.get(found[1])
-        return "unknown" if known is None else elide(str(known), 120)
-
-    return re.sub(r"\{(\w+)\}", value, rule.sentence)
 
 
 def _hash(parts: list[Any]) -> str:

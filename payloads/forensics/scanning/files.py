@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from payloads.errors import Misuse, not_installed
 
@@ -85,6 +86,25 @@ def in_doubt(sealed: Sequence[Sealed]) -> bool:
     )
     whole = sealed[0].part != 1 or not sealed[-1].next
     return not (follow and whole and all(each.sound for each in sealed))
+
+
+class Counted(NamedTuple):
+    """What was read of a file: all lines, and frames."""
+
+    lines: int
+    frames: int
+
+
+def miscounted(sealed: Sequence[Sealed], counted: Sequence[Counted]) -> bool:
+    """Whether an end record counts otherwise than what was read: no hash covers that record."""
+    # The frames of the parts before: those of a first part that is not here are not known.
+    before = 0 if sealed[0].part == 1 else None
+    for each, found in zip(sealed, counted, strict=True):
+        more = None if before is None or each.frames is None else each.frames - before
+        if each.lines not in (None, found.lines - 1) or more not in (None, found.frames):
+            return True
+        before = each.frames
+    return False
 
 
 def wrong_with(group: Sequence[Input]) -> list[list[str]]:

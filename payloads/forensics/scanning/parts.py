@@ -1,12 +1,13 @@
 """An input is cut into parts, each of which is read, decoded and written by itself.
 
-The lines of a capture are cut at line ends, by the content alone: a part does not depend on the
-machine, nor on how the content came. Other kinds of files are one part.
+The lines of a capture are cut at line ends, by the content and the sizes of the inputs alone: a
+part does not depend on the machine, nor on the number of processes. Other kinds of files are one
+part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from payloads.abi.fields import Record
@@ -15,6 +16,15 @@ from payloads.forensics.scanning.native import count_lines
 
 # A worker has a part's lines in memory, and then its tables.
 PART_BYTES = 32 * 2**20
+# Where signers are recovered, what is left is cut into smaller and smaller parts, so that all
+# workers end at about the same time: each is a third of it, but no less than this. A part costs ten
+# milliseconds by itself, which is little beside recoveries, and much beside all else.
+_SHARE, _LEAST_RECOVERED = 3, 2 * 2**20
+
+
+def size_of_next(left: int, most: int, recovers: bool) -> int:
+    """The size of a part, if so many bytes of all inputs are left, its own included."""
+    return min(most, max(_LEAST_RECOVERED, left // _SHARE)) if recovers else most
 
 
 class Part(Record, frozen=True):
@@ -36,21 +46,32 @@ class Part(Record, frozen=True):
 
 
 class Cut(NamedTuple):
-    """A part with its content, if that was kept, and what is wrong behind it."""
+    """A part with its content, if that was kept, and what is wrong behind it.
+
+    `lines` are those that end in the input up to the end of the part.
+    """
 
     part: Part
     content: bytes | None
     error: Malformed | None
+    lines: int
 
 
-def cut(number: int, pieces: Iterable[bytes], keeps: bool, size: int = PART_BYTES) -> Iterator[Cut]:
+def cut(
+    number: int,
+    pieces: Iterable[bytes],
+    keeps: bool,
+    size: int | Callable[[int], int] = PART_BYTES,
+) -> Iterator[Cut]:
     """The parts of an input whose content comes in pieces; at least one.
 
-    Where the content breaks off with an error, the line that is cut off there belongs to no part.
+    `size` may depend on the byte at which a part begins. Where the content breaks off with an
+    error, the line that is cut off there belongs to no part.
     """
     first = at = lines = 0  # of the part that is open
     line, parts = 1, 0
     kept = bytearray()
+    most = size if isinstance(size, int) else size(0)
     end = 0  # behind the last whole line
     error: Malformed | None = None
     source = iter(pieces)
@@ -65,8 +86,8 @@ def cut(number: int, pieces: Iterable[bytes], keeps: bool, size: int = PART_BYTE
         while piece:
             stop = len(piece)
             closes = False
-            if at + len(piece) - first >= size:
-                newline = piece.find(b"\n", max(0, size - (at - first) - 1))
+            if at + len(piece) - first >= most:
+                newline = piece.find(b"\n", max(0, most - (at - first) - 1))
                 if newline >= 0:
                     stop, closes = newline + 1, True
             taken = piece[:stop]
@@ -79,12 +100,13 @@ def cut(number: int, pieces: Iterable[bytes], keeps: bool, size: int = PART_BYTE
             at += stop
             piece = piece[stop:]
             if closes:
-                yield Cut(
-                    Part(number, parts, first, at, line), bytes(kept) if keeps else None, None
-                )
+                content = bytes(kept) if keeps else None
+                part = Part(number, parts, first, at, line)
+                yield Cut(part, content, None, line + lines - 1)
                 first, parts, line, lines = at, parts + 1, line + lines, 0
                 kept.clear()
+                most = size if isinstance(size, int) else size(first)
     last = at if error is None else max(end, first)
     if last > first or not parts or error is not None:
         content = bytes(kept[: last - first]) if keeps else None
-        yield Cut(Part(number, parts, first, last, line), content, error)
+        yield Cut(Part(number, parts, first, last, line), content, error, line + lines - 1)

@@ -89,8 +89,9 @@ class Read(NamedTuple):
     frames: pa.RecordBatch
     items: pa.RecordBatch
     events: pa.RecordBatch
-    # The records that were read, those that were not wanted included.
+    # The records that were read and the frames among them, with those that were not wanted.
     records: int
+    sent: int
 
 
 # --- the lines of a capture -----------------------------------------------------------------------
@@ -252,7 +253,7 @@ def _of_shape(placed: _InFile, origin: Origin, wanted: Selection) -> Read:
         "form": shape.found.form, "raw": _binary(payloads), **_claimed(shape.found.system, claims),
     }  # fmt: skip
     kept = len(offsets)
-    return Read(batch(FRAMES, frames, kept), batch(ITEMS, items, kept), _NO_EVENTS, count)
+    return Read(batch(FRAMES, frames, kept), batch(ITEMS, items, kept), _NO_EVENTS, count, count)
 
 
 def _binary(rows: NDArray[np.uint8]) -> pa.Array:
@@ -303,13 +304,14 @@ class _Rows:
         self._frames: list[dict[str, Any]] = []
         self._items: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
-        self._count = 0
+        self._count = self._sent = 0
 
     def add(
         self, record: CaptureRecord, line: int | None, offset: int | None, place: int = 0
     ) -> None:
         """A record; `place` is its ordinal, where the kind of file has no offsets."""
         self._count += 1
+        self._sent += isinstance(record, Frame)
         place = place if offset is None else offset
         row = {
             "frame": self._origin.input << OFFSET_BITS | place,
@@ -334,6 +336,7 @@ class _Rows:
             batch_of_rows(self._items, ITEMS),
             batch_of_rows(self._events, EVENTS),
             self._count,
+            self._sent,
         )
 
     def _is_wanted(self, record: Frame | Incident) -> bool:
@@ -462,12 +465,13 @@ def _leaf(leaf: Decoded, frame: Frame) -> dict[str, Any]:
 
 def _joined(reads: list[Read]) -> Read:
     """The rows of several reads, in the order of the frames."""
-    frames, items, events, counts = zip(*reads, strict=True)
+    frames, items, events, counts, sent = zip(*reads, strict=True)
     return Read(
         _sorted(concat(FRAMES, [each for each in frames if len(each)])),
         _sorted(concat(ITEMS, [each for each in items if len(each)])),
         _sorted(concat(EVENTS, [each for each in events if len(each)])),
         sum(counts),
+        sum(sent),
     )
 
 

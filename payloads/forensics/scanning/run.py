@@ -13,14 +13,12 @@ import contextlib
 import hashlib
 import json
 import os
-import queue
 import shutil
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, groupby, repeat
+from itertools import groupby
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -35,13 +33,14 @@ from payloads.capture.compression import decompressed, is_compressed
 from payloads.capture.importers.messages import ReadOptions
 from payloads.capture.inputs import Input, open_inputs
 from payloads.capture.seals import Sealed, Seals
-from payloads.errors import Misuse, Refused, shown
+from payloads.crypto import has_simd
+from payloads.errors import Misuse, shown
 from payloads.forensics.scanning import parts
-from payloads.forensics.scanning.files import in_doubt, wrong_with
+from payloads.forensics.scanning.files import Counted, in_doubt, miscounted, wrong_with
 from payloads.forensics.scanning.reading import Origin, Selection
 from payloads.forensics.scanning.states import StateBook
+from payloads.forensics.scanning.team import Team
 from payloads.forensics.scanning.work import Done, Filters, Settings, Task, work
-from payloads.forensics.scanning.workers import Worker, WorkerEnded
 from payloads.forensics.tables import (
     INPUTS,
     MAPPED,
@@ -59,10 +58,11 @@ if TYPE_CHECKING:
     from payloads.forensics.cluster import Cluster
 
 _READ = 2**20
-# A part at which so many workers ended is not tried again.
-_MOST_ENDS = 3
-# So many bytes are read here sooner than a worker has started.
-_FEW_BYTES = 2**20
+# A worker is worth its start where one process takes so many seconds more, for so many bytes.
+_WORTH_A_WORKER, _BYTES_OF_A_WORKER = 0.5, 2**20
+# Bytes a second before any part has shown how many it is: without signers, and with them, by
+# payloads-simd and without it.
+_PACE, _PACE_OF_SIMD, _PACE_OF_RECOVERY = 10**8, 4 * 10**7, 8 * 10**6
 _EVERY = 0.5
 _BY_CONTENT = ReadOptions()
 
@@ -170,8 +170,8 @@ def scan(
     `state` is a state, several, or the path of a file or of a folder of them; without it there are
     no verdicts. A payload is judged at the time of its frame, in the state that held then, or at
     `now` (unix seconds). `since` and `until` are nanoseconds. `recovers=False` leaves the signers
-    out. `jobs` processes work at a time: all cores, if it is not given and there is enough to do.
-    With a `cluster`, its workers do that, to the same tables.
+    out. At most `jobs` processes work at a time, this one among them, where there is enough to do;
+    as many as cores, if it is not given. With a `cluster`, its workers do that, to the same tables.
 
     A folder with a scan of the same inputs and options is finished, and nothing is done twice.
     `anew` begins again. `report` is called with the progress, and `say` with what a person should
@@ -224,6 +224,8 @@ class _Known(msgspec.Struct):
     # What its hashes say, if it is a capture, and what is wrong where they do not hold.
     sealed: Sealed | None = None
     integrity: list[str] = []
+    # The lines that end in it, if it is a capture.
+    lines: int = 0
 
 
 class _Running:
@@ -240,6 +242,11 @@ class _Running:
         self.out, self.settings, self.book = Path(settings.out), settings, book
         self.inputs, self.part_bytes, self.say = inputs, part_bytes, say
         self.known = [_known(each) for each in inputs]
+        # The bytes of the inputs when the scan was begun, by which they are cut.
+        self._planned = [each.bytes or 0 for each in self.known]
+        self._recovers = settings.recovers or bool(book)
+        recovery = _PACE_OF_SIMD if has_simd() else _PACE_OF_RECOVERY
+        self._pace: float = recovery if self._recovers else _PACE
         # The first input of each capture.
         self._groups: dict[int, int] = {}
         for number, each in enumerate(inputs):
@@ -334,6 +341,7 @@ class _Running:
 
     def _take_up(self, earlier: dict[str, Any]) -> None:
         """Take what is finished, but for inputs that have changed."""
+        self._planned = list(earlier["planned"])
         for file in sorted((self.out / "parts").glob("*.json")):
             done = msgspec.json.decode(file.read_bytes(), type=Done)
             self.done[done.part.name] = done
@@ -343,6 +351,7 @@ class _Running:
                 now.sha256, now.parts = before.get("sha256"), before.get("parts")
                 now.problems = list(before.get("problems", ()))
                 now.sealed = msgspec.convert(before.get("sealed"), Sealed | None)
+                now.lines = before.get("lines", 0)
                 continue
             mine = [name for name, done in self.done.items() if done.part.input == number]
             if mine:
@@ -367,6 +376,7 @@ class _Running:
             "started": self.began,
             "ended": time.time() if complete else None,
             "options": self._described,
+            "planned": self._planned,
             "states": self.book.texts(),
             "inputs": [
                 msgspec.to_builtins(each) | {"problems": self._problems(number)}
@@ -445,7 +455,13 @@ class _Running:
             taken, seals = 0, Seals()
             pieces = decompressed(cast(IO[bytes], stream)) if packed else stream.pieces()
             pieces = seals.watched(pieces)
-            for part, kept, error in parts.cut(number, pieces, packed, self.part_bytes):
+            later = sum(self._planned[number + 1 :])
+
+            def most(first: int) -> int:
+                left = stream.size - (stream.taken if packed else first) + later
+                return parts.size_of_next(left, self.part_bytes, self._recovers)
+
+            for part, kept, error, known.lines in parts.cut(number, pieces, packed, most):
                 size, taken = stream.taken - taken, stream.taken
                 if error is not None:
                     known.problems.append(str(error))
@@ -482,29 +498,56 @@ class _Running:
             )
         self._report, self._started = report, time.monotonic()
         self._had = self._so_far()
+        self._bytes = self._had[0]
         self._shown = 0.0
         try:
-            tasks, few = self.tasks(), _FEW_BYTES if jobs is None else -1
-            jobs = jobs or _cores()
+            tasks = self.tasks()
             if cluster is not None:
                 self._run_on(cluster, tasks)
-            for task in tasks:
-                few -= task.bytes
-                if jobs > 1 and few < 0:
-                    self._run_together(jobs, chain([task], tasks))
-                    break
-                self._finished(work(task, self.settings, self.book))
+            else:
+                self._run_here(jobs or _cores(), tasks)
         except OSError as error:
             raise Misuse(
                 f"cannot go on: {error.strerror}", field=error.filename or str(self.out)
             ) from None
         self._tell(True)
 
+    def _run_here(self, jobs: int, tasks: Iterator[Task]) -> None:
+        """This process, and workers beside it where they are worth their start."""
+        with Team(jobs - 1, self.settings, self.book) as team:
+            for task in tasks:
+                team.grow(self._worth())
+                if not team.takes(task):
+                    self._work(task)
+                self._take(team)
+            while (left := team.given_back()) is not None:
+                self._work(left)
+                self._take(team)
+            while team.works:
+                self._take(team, _EVERY)
+
+    def _worth(self) -> int:
+        """How many workers are worth their start, for what is left."""
+        left = sum(each.bytes or 0 for each in self.known) - self._bytes
+        return int(min(left / self._pace / _WORTH_A_WORKER, left / _BYTES_OF_A_WORKER))
+
+    def _work(self, task: Task) -> None:
+        began = time.monotonic()
+        self._finished(work(task, self.settings, self.book))
+        self._pace = max(1.0, task.bytes) / max(1e-6, time.monotonic() - began)
+
+    def _take(self, team: Team, wait: float = 0) -> None:
+        """Take the results that are there."""
+        for done in team.results(wait):
+            self._finished(done)
+        self._tell(False)
+
     def _finished(self, done: Done) -> None:
         write_text(
             msgspec.json.encode(done).decode(), self.out / "parts" / f"{done.part.name}.json"
         )
         self.done[done.part.name] = done
+        self._bytes += done.size
         self._tell(False)
 
     def _tell(self, last: bool) -> None:
@@ -532,52 +575,6 @@ class _Running:
             else:
                 self._finished(done)
 
-    def _run_together(self, jobs: int, to_do: Iterator[Task]) -> None:
-        """Several workers, each led by a thread; tasks are made no faster than they are done."""
-        tasks: queue.Queue[Task | None] = queue.Queue(jobs)
-        results: queue.Queue[Done | BaseException | None] = queue.Queue()
-        led = [_Lead(tasks, results, (self.settings, self.book)) for _ in range(jobs)]
-        threads = [threading.Thread(target=each.run, daemon=True) for each in led]
-        try:
-            for thread in threads:
-                thread.start()
-            # A worker may end while another is still told that there is nothing more to do.
-            ended = 0
-            for task in chain(to_do, repeat(None, len(led))):
-                ended += self._put(tasks, task, results)
-            while ended < len(led):
-                ended += self._take(results, _EVERY)
-        finally:
-            for each in led:
-                each.stop()
-
-    def _put(self, tasks: queue.Queue[Any], task: Any, results: queue.Queue[Any]) -> int:
-        """Hand a task to the workers; returns how many have ended meanwhile."""
-        ended = 0
-        while True:
-            try:
-                tasks.put(task, timeout=0.05)
-                return ended + self._take(results, 0)
-            except queue.Full:
-                ended += self._take(results, 0)
-
-    def _take(self, results: queue.Queue[Any], wait: float) -> int:
-        """Take the results that are there; returns how many workers have nothing more to do."""
-        ended = 0
-        while True:
-            try:
-                found = results.get(timeout=wait) if wait else results.get_nowait()
-            except queue.Empty:
-                self._tell(False)
-                return ended
-            wait = 0
-            if isinstance(found, BaseException):
-                raise found
-            if found is None:
-                ended += 1
-            else:
-                self._finished(found)
-
     # --- the end ----------------------------------------------------------------------------------
 
     def finish(self) -> Scan:
@@ -595,12 +592,17 @@ class _Running:
         for _, found in groupby(numbers, key=lambda each: self.inputs[each].group):
             members = [each for each in found if self.known[each].kind == "capture"]
             sealed = [each for number in members if (each := self.known[number].sealed)]
-            if not sealed or not in_doubt(sealed):
+            counted = [self._counted(number) for number in members if self.known[number].sealed]
+            if not sealed or not (in_doubt(sealed) or miscounted(sealed, counted)):
                 continue
             self.say(f"{self.known[members[0]].path}: its lines are compared with their hashes")
             group = [self.copies.get(number, self.inputs[number]) for number in members]
             for number, problems in zip(members, wrong_with(group), strict=True):
                 self.known[number].integrity = problems
+
+    def _counted(self, number: int) -> Counted:
+        sent = (done.sent for done in self.done.values() if done.part.input == number)
+        return Counted(self.known[number].lines, sum(sent))
 
     def close(self) -> None:
         """Let others write to the folder."""
@@ -683,7 +685,7 @@ class _Hashed:
 
     def __init__(self, path: str) -> None:
         self._stream = open(path, "rb", buffering=0)  # noqa: SIM115
-        self._size = os.fstat(self._stream.fileno()).st_size
+        self.size = os.fstat(self._stream.fileno()).st_size
         self._hash = hashlib.sha256()
         self._left, self._at = b"", 0
         self._read = self.taken = 0
@@ -714,7 +716,7 @@ class _Hashed:
             yield piece
 
     def _more(self) -> bytes:
-        found = self._stream.read(min(_READ, self._size - self._read)) or b""
+        found = self._stream.read(min(_READ, self.size - self._read)) or b""
         self._read += len(found)
         self._hash.update(found)
         return found
@@ -726,48 +728,4 @@ class _Hashed:
         return self._hash.hexdigest()
 
     def grew(self) -> bool:
-        return os.fstat(self._stream.fileno()).st_size > self._size
-
-
-class _Lead:
-    """Leads a worker through tasks; begins another worker if it ends."""
-
-    def __init__(self, tasks: queue.Queue[Any], results: queue.Queue[Any], begun: Any) -> None:
-        self._tasks, self._results, self._begun = tasks, results, begun
-        self._worker: Worker | None = None
-        self._stopped = False
-
-    def run(self) -> None:
-        try:
-            while (task := self._tasks.get()) is not None:
-                self._results.put(self._do(task))
-        except BaseException as error:
-            if not self._stopped:
-                self._results.put(error)
-            return
-        finally:
-            if self._worker is not None:
-                self._worker.end()
-        self._results.put(None)
-
-    def _do(self, task: Task) -> Any:
-        for _ in range(_MOST_ENDS):
-            if self._worker is None:
-                self._worker = Worker(*self._begun)
-            try:
-                return self._worker.do(task)
-            except WorkerEnded as error:
-                self._worker, why = None, str(error)
-                if self._stopped:
-                    raise
-        raise Refused(
-            "the process that works on a part ends each time",
-            field=f"{task.path}, part {task.part.number}",
-            expected="more memory, or fewer jobs", found=why,
-        )  # fmt: skip
-
-    def stop(self) -> None:
-        """End the worker, also in the middle of a part."""
-        self._stopped = True
-        if self._worker is not None:
-            self._worker.end()
+        return os.fstat(self._stream.fileno()).st_size > self.size

@@ -80,19 +80,23 @@ class Task(Record, frozen=True):
 
 
 class Done(Record, frozen=True):
-    """A part that is finished, its rows by table, and whether a capture ended in it."""
+    """A part that is finished, its rows by table, and whether a capture ended in it.
+
+    `sent` counts the frames in it, also those that were not wanted.
+    """
 
     part: Part
     size: int
     records: int
     counts: dict[str, int]
+    sent: int = 0
     ended: bool = False
     problems: tuple[str, ...] = ()
 
 
 def work(task: Task, settings: Settings, book: StateBook) -> Done:
     """Write the tables of a part."""
-    records, ended = 0, False
+    records, sent, ended = 0, 0, False
     problems: list[str] = []
     out = Path(settings.out)
     with PartWriter(out, task.part.name) as writer:
@@ -101,9 +105,11 @@ def work(task: Task, settings: Settings, book: StateBook) -> Done:
             found |= {"frames": read.frames, "events": read.events}
             writer.add(filtered(found, settings.filters))
             records += read.records
+            sent += read.sent
             ended |= bool(pc.any(pc.equal(read.frames["what"], "end")).as_py())
         writer.close()
-    return Done(task.part, task.size, records, dict(writer.counts), ended, tuple(problems))
+    counts = dict(writer.counts)
+    return Done(task.part, task.size, records, counts, sent, ended, tuple(problems))
 
 
 def _reads(task: Task, selection: Selection, problems: list[str]) -> Iterator[Read]:

@@ -15,6 +15,7 @@ import signal
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,28 +46,42 @@ class Worker:
         assert self._process.stdout is not None
         self._in, self._out = self._process.stdin, self._process.stdout
         self._begun = settings
+        self._started = self.ended = False
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
+    def wait(self) -> None:
+        """Wait until it can take a task at once."""
+        with self._alive():
+            if not self._started:
+                _send(self._in, self._begun)
+                _receive(self._out)
+                self._started = True
+
     def do(self, task: Any) -> Any:
         """The result of a task; an error of it is raised here."""
-        try:
-            if self._begun:
-                _send(self._in, self._begun)
-                self._begun = ()
+        self.wait()
+        with self._alive():
             _send(self._in, task)
             kind, result = _receive(self._out)
-        except (OSError, EOFError):
-            self.end()
-            raise WorkerEnded(f"status {self._process.returncode}") from None
         if kind == "error":
             raise result
         return result
 
+    @contextlib.contextmanager
+    def _alive(self) -> Iterator[None]:
+        """`WorkerEnded` if the process ends meanwhile."""
+        try:
+            yield
+        except (OSError, EOFError, ValueError):  # of a pipe that `end` has closed, too
+            self.end()
+            raise WorkerEnded(f"status {self._process.returncode}") from None
+
     def end(self) -> None:
         """End the process, also in the middle of a task."""
+        self.ended = True
         self._process.kill()
         self._process.wait()
         for stream in (self._in, self._out):
@@ -92,11 +107,24 @@ def _receive(stream: IO[bytes]) -> Any:
     return pickle.loads(data)
 
 
+def _leave_out(name: str) -> None:
+    """Have a package not found: pyarrow looks for pandas, whose import takes half of the start."""
+
+    class Finder:
+        @staticmethod
+        def find_spec(wanted: str, *_: Any) -> None:
+            if wanted == name:
+                raise ModuleNotFoundError(f"not of use here: {name}", name=name)
+
+    sys.meta_path.insert(0, Finder())
+
+
 def main() -> None:
     """Work on tasks until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that began this one is told
     tasks, results = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed must not get among the results
+    _leave_out("pandas")
     import pyarrow as pa
 
     from payloads.forensics.scanning.work import work
@@ -105,6 +133,7 @@ def main() -> None:
     pa.set_io_thread_count(1)
     try:
         settings = _receive(tasks)
+        _send(results, ("started", None))
         while True:
             task = _receive(tasks)
             try:

@@ -3,7 +3,7 @@
 -- group: stream
 -- revision: 1
 -- within: frame
--- sentence: {count} times {what} at {venue}: {reason}
+-- sentence: {what} {count} {count:time|times}[ at {venue}]: {reason}
 -- by: venue, what
 SELECT f.frame, NULL::SMALLINT AS index, f.at, f.venue, f.what,
        json_extract_string(f.detail, '$.code') AS code,

@@ -3,7 +3,8 @@
 -- group: price
 -- revision: 1
 -- within: frame
--- sentence: the bid is above the ask in {count} payloads of feed {feed}: {bid} above {ask}
+-- sentence: the bid is above the ask in {count} {count:payload|payloads}[ of feed {feed}]: {bid}
+--   above {ask}
 WITH books AS (
     SELECT r.frame, r.index, r.system, r.feed, min(r.at) AS "at", min(r.observed) AS observed,
            min(r.value) FILTER (r.field IN ('bid', 'best_bid', 'bid_price')) AS bid,

@@ -4,7 +4,8 @@
 -- group: payload
 -- revision: 1
 -- within: frame
--- sentence: {count} payloads of feed {feed} have padding that is not zero
+-- sentence: {count} {count:payload|payloads}[ of feed {feed}] {count:has|have} padding that is not
+--   zero
 SELECT p.frame, p.index, p.at, p.system, p.feed, p.payload_hash AS key
 FROM payloads p
 WHERE contains(p.departures, 'dirty-padding')

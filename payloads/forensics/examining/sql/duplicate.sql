@@ -4,7 +4,8 @@
 -- group: stream
 -- revision: 1
 -- within: feed
--- sentence: {count} receipts of feed {feed} repeat an earlier one, the first on {where}
+-- sentence: {count} {count:receipt|receipts}[ of feed {feed}] {count:repeats|repeat} an earlier
+--   one, the first on {where}
 WITH feeds AS (
     SELECT system, feed, row_number() OVER () AS number
     FROM (SELECT DISTINCT system, feed FROM payloads)

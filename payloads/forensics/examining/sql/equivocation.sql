@@ -3,8 +3,8 @@
 -- group: signature
 -- revision: 1
 -- within: feed
--- sentence: {count} payloads of feed {feed} say two things about one time, signed by the same signer:
---   {field} {low} and {high}
+-- sentence: {count} {count:payload|payloads}[ of feed {feed}] {count:says|say} two things about one
+--   time, signed by the same signer: {field} {low} and {high}
 WITH several AS (
     SELECT r.system, r.feed, r.field, r.observed
     FROM prices r

@@ -4,7 +4,8 @@
 -- group: time
 -- revision: 1
 -- within: frame
--- sentence: {count} reports of feed {feed} had expired on arrival, the first for {seconds} s
+-- sentence: {count} {count:report|reports}[ of feed {feed}] had expired on arrival, the first for
+--   {seconds} s
 SELECT p.frame, p.index, p.at, p.system, p.feed,
        round((epoch_ns(p.at) - epoch_ns(p.expires)) / 1e9, 3) AS seconds, p.signed_hash AS key
 FROM payloads p

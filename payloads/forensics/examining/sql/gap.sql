@@ -5,7 +5,7 @@
 -- group: stream
 -- revision: 1
 -- within: feed
--- sentence: {count} gaps in feed {feed}, the first of {seconds} s
+-- sentence: {count} {count:gap|gaps} in feed {feed}, the first of {seconds} s
 -- bound tolerance: 1 s - time between a report and the beginning of the next
 WITH feeds AS (
     SELECT system, feed, row_number() OVER () AS number

@@ -4,7 +4,8 @@
 -- group: payload
 -- revision: 1
 -- within: frame
--- sentence: {count} frames contradict their payload of feed {feed}: {contradiction}
+-- sentence: {count} {count:frame contradicts its|frames contradict their} payload[ of feed {feed}]:
+--   {contradiction}
 SELECT p.frame, p.index, p.at, p.system, p.feed, p.contradiction, p.payload_hash AS key
 FROM payloads p
 WHERE p.contradiction IS NOT NULL

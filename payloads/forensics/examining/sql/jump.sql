@@ -3,7 +3,7 @@
 -- group: price
 -- revision: 1
 -- within: feed
--- sentence: feed {feed} jumped {count} times, first {field} from {earlier} to {value}
+-- sentence: feed {feed} jumped {count} {count:time|times}, first {field} from {earlier} to {value}
 -- bound ratio: 0.2 - change, as a part of the earlier price
 WITH series AS (
     SELECT s.*, coalesce(b.ratio, $ratio) AS ratio, row_number() OVER () AS number

@@ -3,7 +3,7 @@
 -- group: payload
 -- revision: 1
 -- within: frame
--- sentence: {count} malformed on {venue}, such as: {error}
+-- sentence: {count} {count:message|messages}[ of {venue}] cannot be decoded, such as: {error}
 -- by: venue
 SELECT p.frame, p.index, p.at, p.system, p.feed, p.venue, p.error,
        coalesce(p.payload_hash, p.error) AS key

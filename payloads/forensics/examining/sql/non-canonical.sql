@@ -5,7 +5,8 @@
 -- group: payload
 -- revision: 1
 -- within: frame
--- sentence: {count} payloads of feed {feed} are not canonical: {departures}
+-- sentence: {count} {count:payload|payloads}[ of feed {feed}] {count:is|are} not canonical:
+--   {departures}
 SELECT p.frame, p.index, p.at, p.system, p.feed, p.departures, p.payload_hash AS key
 FROM payloads p
 WHERE NOT p.canonical

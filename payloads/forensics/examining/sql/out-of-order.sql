@@ -4,7 +4,8 @@
 -- group: stream
 -- revision: 1
 -- within: feed
--- sentence: {count} payloads of feed {feed} came after newer ones, the first {seconds_behind} s behind
+-- sentence: {count} {count:payload|payloads}[ of feed {feed}] came after newer ones, the first
+--   {seconds_behind} s behind
 WITH found AS (
     SELECT p.frame, p.index, p.at, p.system, p.feed, p.signed_hash, l.received,
            round((l.newest - l.observed) / 1e9, 3) AS seconds_behind

@@ -4,7 +4,8 @@
 -- group: price
 -- revision: 1
 -- within: frame
--- sentence: {count} prices of feed {feed} are not positive: {field} is {value}
+-- sentence: {count} {count:price|prices} of feed {feed} {count:is|are} not positive: {field} is
+--   {value}
 SELECT r.frame, r.index, r.at, r.system, r.feed, r.field, coalesce(r.wide, r.value::VARCHAR) AS value,
        concat_ws(' ', r.feed, r.field, epoch_ns(r.observed), r.value, r.wide) AS key
 FROM prices r

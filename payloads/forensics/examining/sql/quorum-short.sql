@@ -3,7 +3,8 @@
 -- severity: danger
 -- group: signature
 -- revision: 1
--- sentence: {count} reports of feed {feed} have {signers} signers, where {usual} are usual
+-- sentence: {count} {count:report|reports}[ of feed {feed}] {count:has|have} {signers}
+--   {signers:signer|signers}, where {usual} are usual
 -- bound share: 0.9 - share of a network's reports that have the usual number of signatures; below it
 --   no number is usual
 WITH numbers AS (

@@ -3,7 +3,7 @@
 -- group: signature
 -- revision: 1
 -- within: frame
--- sentence: {count} payloads of feed {feed} are refused: {error}
+-- sentence: {count} {count:payload|payloads}[ of feed {feed}] {count:is|are} refused: {error}
 -- by: error
 SELECT v.frame, v.index, p.at, p.system, p.feed, coalesce(v.error, v.verdict) AS error, v.state,
        p.payload_hash AS key

@@ -5,7 +5,8 @@
 -- group: stream
 -- revision: 1
 -- within: feed
--- sentence: {count} payloads of feed {feed} came again after newer ones, the first {seconds_late} s later
+-- sentence: {count} {count:payload|payloads}[ of feed {feed}] came again after newer ones, the
+--   first {seconds_late} s later
 -- bound after: 10 s - a connection may be so far behind another
 WITH receipts AS (
     SELECT p.frame, p.index, p.system, p.feed, epoch_ns(p.at) AS received,

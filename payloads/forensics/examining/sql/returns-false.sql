@@ -4,7 +4,7 @@
 -- group: signature
 -- revision: 1
 -- within: frame
--- sentence: for {count} payloads of {system} the contract returns false
+-- sentence: the contract returns false for {count} {count:payload|payloads} of {system}
 SELECT v.frame, v.index, p.at, p.system, p.feed, v.state, p.payload_hash AS key
 FROM verdicts v
 JOIN payloads p USING (frame, index)

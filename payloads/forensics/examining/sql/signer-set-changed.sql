@@ -3,7 +3,8 @@
 -- severity: warning
 -- group: signature
 -- revision: 1
--- sentence: {count} feeds of {system} go on under {later} instead of {earlier}
+-- sentence: {count} {count:feed|feeds} of {system} {count:goes|go} on under {later} instead of
+--   {earlier}
 -- by: earlier, later
 WITH configs AS (
     SELECT p.system, p.feed, p.network AS signed_by, min(p.at) AS since

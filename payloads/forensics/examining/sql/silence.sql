@@ -3,7 +3,7 @@
 -- group: stream
 -- revision: 1
 -- within: connection
--- sentence: {count} times nothing came from {venue}, the first time for {seconds} s
+-- sentence: nothing came[ from {venue}] {count} {count:time|times}, the first time for {seconds} s
 -- by: venue
 -- bound after: 60 s - time without a frame
 WITH signs AS (

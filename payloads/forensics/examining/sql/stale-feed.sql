@@ -4,7 +4,8 @@
 -- group: time
 -- revision: 1
 -- within: connection
--- sentence: feed {feed} was stale {count} times, the first time its newest value became {seconds} s old
+-- sentence: feed {feed} was stale {count} {count:time|times}, the first time its newest value
+--   became {seconds} s old
 -- bound after: 60 s - age of the newest observation
 WITH receipts AS (
     SELECT p.frame, p.index, p.at, p.connection, p.system, p.feed, p.observed

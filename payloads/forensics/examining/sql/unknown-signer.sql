@@ -4,7 +4,8 @@
 -- severity: danger
 -- group: signature
 -- revision: 1
--- sentence: {count} signatures by {signer}, whom the state does not know (feed {feed})
+-- sentence: {count} {count:signature is|signatures are} of no signer that the state knows[:
+--   {signer}][, feed {feed}]
 WITH strangers AS (
     SELECT s.frame, s.index, s.at, s.system, s.feed, s.signer, s.why, s.signed_hash
     FROM signatures s

@@ -4,7 +4,8 @@
 -- group: payload
 -- revision: 1
 -- within: frame
--- sentence: {count} payloads of feed {feed} have {unsigned_bytes} bytes that no signature covers
+-- sentence: {count} {count:payload|payloads}[ of feed {feed}] {count:has|have} {unsigned_bytes}
+--   {unsigned_bytes:byte|bytes} that no signature covers
 SELECT p.frame, p.index, p.at, p.system, p.feed, p.unsigned_bytes, p.departures,
        p.payload_hash AS key
 FROM payloads p

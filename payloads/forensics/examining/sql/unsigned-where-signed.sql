@@ -3,7 +3,7 @@
 -- group: signature
 -- revision: 1
 -- within: connection
--- sentence: {count} payloads without a signature came between signed ones
+-- sentence: {count} {count:payload|payloads} without a signature came between signed ones
 WITH unsigned AS (
     SELECT p.frame, p.index, p.at, p.system, p.connection, p.form,
            concat_ws(' ', p.feed, epoch_ns(p.observed), epoch_ns(p.at)) AS key
