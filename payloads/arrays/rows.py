@@ -140,7 +140,7 @@ class Rows:
 
 
 def column_of(payloads: Any, column: str) -> Any:
-    """The column with the payloads, if they are in a batch or table; an Arrow array in one piece."""
+    """The payloads, also those in a column of a batch or table; an Arrow array in one piece."""
     if isinstance(payloads, pa.RecordBatch | pa.Table):
         if column not in payloads.schema.names:
             found = shown(payloads.schema.names, 200)

@@ -150,7 +150,7 @@ def _batch(
     batches = [_filled(wanted, places, columns) for places, columns in pieces]
     if singles:
         batches.append(pa.RecordBatch.from_pylist(singles, schema=wanted))
-    return batches[0] if len(batches) == 1 else _in_order(wanted, batches)
+    return _in_order(wanted, batches)
 
 
 @cache
@@ -208,7 +208,7 @@ def facts(tables: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
     """
     _check_complete(tables)
     found = [
-        _filled(FACTS, batch["row"], _facts(system, reader, batch))
+        _filled(FACTS, batch["row"].to_numpy(), _facts(system, reader, batch))
         for name, batch in tables.items()
         for system, reader in readers().items()
         if name in reader.tables()
