@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from payloads.crypto import recover, recover_many, recovers_in_batches
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
 
 # The signatures of a digest: the digest, each r, each s, and in a byte for each a recovery id.
 Asked = tuple[bytes, Sequence[bytes], Sequence[bytes], bytes]
@@ -30,18 +27,18 @@ _IDS = frozenset((0, 1))
 
 
 class _Answers:
-    """The answers of one `recover_many`, which may still run in another thread."""
+    """The answers of one `recover_many`. The first look-up makes the call."""
 
-    __slots__ = ("_found", "wait")
+    __slots__ = ("_find", "_found")
 
-    def __init__(self, wait: Callable[[], Sequence[Found]]) -> None:
-        self.wait = wait
+    def __init__(self, find: Callable[[], Sequence[Found]]) -> None:
+        self._find = find
         self._found: Sequence[Found] | None = None
 
     def get(self) -> Sequence[Found]:
         if self._found is None:
-            self._found = found = self.wait()
-            self.wait = lambda: found  # and not what was needed to find them
+            self._found = found = self._find()
+            self._find = lambda: found  # and not what was needed to find them
         return self._found
 
 
@@ -110,13 +107,8 @@ class Signers:
             places = [each.get(signature, False) for signature in zip(rs, ss, vs, strict=True)]
         return list(map(_settled, places))
 
-    def learn(
-        self, asked: Sequence[Asked], workers: int | None = None, executor: Executor | None = None
-    ) -> None:
-        """Recover the unknown ones in one call, if that is faster than one by one when asked.
-
-        With an executor, one of its threads does that, and a look-up waits for it.
-        """
+    def learn(self, asked: Sequence[Asked], workers: int | None = None) -> None:
+        """Recover the unknown ones in one call, if that is faster than one by one when asked."""
         if not recovers_in_batches():
             return
         columns = _columns(asked)
@@ -131,12 +123,8 @@ class Signers:
         answers = _Answers(recovered)
         with self._lock:
             columns = self._take(asked, columns, answers)
-        if not columns.vs:
-            return
-        if executor is None:
+        if columns.vs:
             answers.get()
-        else:
-            answers.wait = executor.submit(recovered).result
 
     def _take(self, asked: Sequence[Asked], columns: _Columns, answers: _Answers) -> _Columns:
         """The columns of the unknown ones, whose answers will be these."""
@@ -216,7 +204,7 @@ def _columns(asked: Sequence[Asked]) -> _Columns:
 
 
 def _settled(place: Found | _Place) -> Found:
-    """The answer in a place, which may have to be waited for."""
+    """The answer in a place."""
     if not isinstance(place, tuple):
         return place
     answers, at = place

@@ -2,15 +2,13 @@
 
 A `Judgement` is a verdict in the making. It pauses with the signatures that it needs next, and ends
 with its verdict. `finish` makes one verdict, `judge_together` many. Where batches are recovered,
-threads do that, without the interpreter's lock, while this one begins and ends the judgements of
-other batches. Elsewhere threads make the judgements one by one: nearly all the time is then spent
-in libsecp256k1, which runs without the lock, too.
+threads of payloads-simd do that. Elsewhere threads make the judgements one by one: nearly all the
+time is then spent in libsecp256k1, which runs without the interpreter's lock, too.
 """
 
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -29,8 +27,6 @@ Judgement = Asking[Verdict]
 _TOGETHER = 256
 # Below this many payloads a thread, starting it costs more than it saves.
 _WORTH_A_THREAD = 16
-# One thread that does all else keeps as many busy that recover.
-_KEPT_BUSY = 4
 
 
 def finish(judgement: Asking[V], signers: Signers, workers: int | None = None) -> V:
@@ -88,7 +84,7 @@ def judge_together(
     workers = min(workers or os.cpu_count() or 1, max(1, len(distinct) // _WORTH_A_THREAD))
     if recovers_in_batches():
         started = start_all or (lambda batch: side_by_side([start(each) for each in batch]))
-        found = list(_in_batches(started, distinct, signers, min(workers, _KEPT_BUSY)))
+        found = list(_in_batches(started, distinct, signers, workers))
     else:
         found = _in_threads(lambda each: finish(start(each), signers), distinct, workers)
     if len(distinct) == len(given):
@@ -103,21 +99,8 @@ def _in_batches(
     signers: Signers,
     workers: int,
 ) -> Iterator[V]:
-    if workers == 1:
-        for batch in _pieces(given, _TOGETHER):
-            yield from finish(start_all(batch), signers, workers)
-        return
-    going: deque[Asking[Sequence[V]]] = deque()
-    with ThreadPoolExecutor(workers) as executor:
-        for batch in _pieces(given, min(_TOGETHER, _share(given, workers))):
-            asked, judgement = begun(start_all(batch))
-            signers.learn(asked, 1, executor)
-            going.append(judgement)
-            # One more than threads, so that none of them waits for its next batch.
-            if len(going) > workers + 1:
-                yield from finish(going.popleft(), signers, 1)
-        for judgement in going:
-            yield from finish(judgement, signers, 1)
+    for batch in _pieces(given, _TOGETHER):
+        yield from finish(start_all(batch), signers, workers)
 
 
 def _in_threads(judge: Callable[[T], V], given: Sequence[T], workers: int) -> list[V]:
