@@ -121,6 +121,31 @@ def test_a_list_of_one_layout_is_taken_apart_where_it_is(
     assert_equal_tables(columns.decode(items, form="full_report"), wanted)
 
 
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(len(MANY[0]))])
+def test_an_array_of_one_layout_is_taken_apart_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, by_numpy: Any, kind: Any
+) -> None:
+    array = pa.array(MANY[:30], kind)
+    wanted = [by_numpy(lambda a=part: columns.decode(a)) for part in (array, array.slice(4, 26))]
+    monkeypatch.delattr(inputs, "read")  # which looks at every size
+    assert_equal_tables(columns.decode(array), wanted[0])
+    assert_equal_tables(columns.decode(array.slice(4, 26)), wanted[1])
+    assert_equal_tables(columns.decode(pa.record_batch([array], ["payload"])), wanted[0])
+
+
+@pytest.mark.parametrize("place", [0, 1, 17, 29])
+@pytest.mark.parametrize("start", [b"\x01", b"{", b"0", VERIFY.selector])
+def test_reports_of_several_networks(by_numpy: Any, place: int, start: bytes) -> None:
+    """They differ in their first bytes, which only one of them may have."""
+    items = list(MANY[:30])
+    items[place] = start + items[place][len(start) :]
+    for batch in (items, pa.array(items, pa.binary())):
+        for form in (None, "full_report"):
+            found = columns.decode(batch, form=form)
+            slow = by_numpy(lambda g=batch, f=form: columns.decode(g, form=f))
+            assert_equal_tables(found, slow)
+
+
 def test_a_list_of_updates_is_taken_apart_where_it_is(
     monkeypatch: pytest.MonkeyPatch, by_numpy: Any
 ) -> None:

@@ -27,6 +27,7 @@ from payloads.abi.fields import field
 from payloads.abi.units import MILLISECONDS, NANOSECONDS, PRICE, SECONDS
 from payloads.arrays import rows as inputs
 from payloads.arrays.apart import Alike
+from payloads.arrays.records import nulls
 from payloads.chainlink import calldata as chainlink_calls
 from payloads.chainlink.compressed import decompress
 from payloads.chainlink.schemas import PUBLISHED_TABLES, SCHEMAS, ReportHead, schema
@@ -830,3 +831,27 @@ def test_text_is_told_from_bytes_as_each_alone_is(size: int) -> None:
     ]
     found = inputs.no_text(Alike(np.frombuffer(b"".join(raws), np.uint8).reshape(-1, size)))
     assert found.tolist() == [json_text(raw) is None and hex_text(raw) is raw for raw in raws]
+
+
+@pytest.mark.parametrize("sizes", [[], [3], [3, 3], [3, 0], [0, 0], [2, 4, 3], [3, 3, 4]])
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.string()])
+def test_payloads_are_found_where_they_are_in_an_array(sizes: list[int], kind: Any) -> None:
+    raws = [bytes([65 + index]) * size for index, size in enumerate(sizes)]
+    array = pa.array([b"before", *raws, b"after"], pa.binary()).cast(kind)
+    found = inputs.in_place(array.slice(1, len(raws)))
+    if kind == pa.string() or len({*sizes}) != 1 or 0 in sizes:
+        assert found is None
+    else:
+        assert found is not None
+        assert list(map(bytes, found)) == raws
+    assert inputs.in_place(pa.array([None, b"abc"], pa.binary())) is None
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_binary(), pa.int64(), pa.binary(32)])
+@pytest.mark.parametrize("count", [0, 1, 9, 131_071, 131_072, 262_144])
+def test_nulls_are_those_of_arrow(kind: Any, count: int) -> None:
+    found = nulls(count, kind)
+    found.validate(full=True)
+    assert found.null_count == count
+    assert found.equals(pa.nulls(count, kind))
+    assert found.nbytes == pa.nulls(count, kind).nbytes

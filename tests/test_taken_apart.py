@@ -102,6 +102,20 @@ def test_reports_of_every_schema(asked: list[bool], known: Any, sign: int, count
     assert asked == [True]
 
 
+def test_reports_that_begin_alike_and_others(asked: list[bool]) -> None:
+    """Only where their first bytes differ are they looked at twice."""
+    raws = reports_of(SCHEMAS[b"\x00\x03"], 1, 2)
+    other = raws[1][:100] + bytes([raws[1][100] ^ 1]) + raws[1][101:]  # no report as encoders write
+    for changed, answers in (
+        (raws, [True]),
+        ([raws[0], b"\xee" + raws[1][1:], raws[2]], [False, True]),
+        ([raws[0], other, raws[2]], [False]),
+    ):
+        asked.clear()
+        assert pieces(of_reports, changed) == by_numpy(of_reports, changed)
+        assert asked == answers
+
+
 def test_every_byte_that_must_not_change_is_looked_at(asked: list[bool]) -> None:
     raw = reports_of(SCHEMAS[b"\x00\x03"], -1, 2)[0]
     for at in range(len(raw)):
