@@ -259,9 +259,10 @@ def test_a_scan_that_is_killed_goes_on(
 
 # The command in small parts, each of which takes a moment, with this terminal as its own.
 SLOW_COMMAND = """
-import fcntl, termios, time
+import fcntl, signal, termios, time
 from payloads.cli.main import main
 from payloads.forensics.scanning import run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 run.scan.__kwdefaults__["part_bytes"], run._EVERY, run._READ = 5_000, 0, 4_096
 told = run._Running._finished
 run._Running._finished = lambda self, done: (time.sleep(0.2), told(self, done))
