@@ -106,6 +106,10 @@ def checked_text(text: str, name: str) -> str:
     return text
 
 
+# JSON and hex in bytes begin with these: white space may be before them.
+STARTS_OF_TEXT = b"{[0 \t\n\r\v\f"
+
+
 def json_text(value: Any) -> str | bytes | None:
     """The input if it may be JSON text, which hex cannot be mistaken for; else None."""
     if isinstance(value, str):

@@ -18,7 +18,7 @@ import msgspec.structs
 from payloads import systems
 from payloads.abi.fields import Record
 from payloads.errors import Malformed, Misuse, PayloadError, shown
-from payloads.inputs import hex_text, json_text
+from payloads.inputs import STARTS_OF_TEXT, hex_text, json_text
 from payloads.recognise import find
 from payloads.system import Found, Options, Several, System, Terms, undecoded
 
@@ -43,9 +43,7 @@ class Given(Record, frozen=True):
     perhaps: str = ""
 
 
-# Bytes that begin otherwise are no JSON and no hex; these are, or are empty.
-_BEGINS_TEXT = frozenset((b"", b"{", b"[", b"0", b" ", b"\t", b"\n", b"\r", b"\v", b"\f"))
-# No bound is near.
+# Bytes up to this size are within all bounds of an input.
 _SMALL = 2**16
 
 
@@ -149,7 +147,7 @@ def _state_then(state: State, now: int | None, at: int | None) -> tuple[State, i
 
 
 def _one(payload: Any) -> Given:
-    if type(payload) is bytes and payload[:1] not in _BEGINS_TEXT and len(payload) < _SMALL:
+    if type(payload) is bytes and payload[:1] not in STARTS_OF_TEXT and len(payload) < _SMALL:
         return _of_bytes(payload)
     found = list(given(payload))
     if len(found) != 1:

@@ -1,8 +1,9 @@
 //! Many inverses modulo p for the price of one: Montgomery's trick, in four chains and eight lanes.
 //!
 //! Numbers are pushed, up to four at once, all are inverted together, and the inverses are popped in
-//! reverse order. The four chains do not wait for each other's products. A zero would spoil the product of all, so
-//! then (and only then) each number is looked at: zeros become ones, and their lanes are reported.
+//! reverse order. The four chains do not wait for each other's products. A zero would spoil the
+//! product of all, so then (and only then) each number is looked at: zeros become ones, and their
+//! lanes are reported.
 
 use crate::each;
 use crate::field::{Factor, Field, Loose};

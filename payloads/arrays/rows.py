@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from payloads.arrays.apart import Alike, Payloads, joined
 from payloads.arrays.records import Mask, Matrix, every
 from payloads.errors import Misuse, shown
-from payloads.inputs import MAX_PAYLOAD_BYTES, hex_text, json_text, unhex
+from payloads.inputs import MAX_PAYLOAD_BYTES, STARTS_OF_TEXT, hex_text, json_text, unhex
 
 Positions = NDArray[np.int64]
 # Fewer payloads of one size than this are faster one by one.
@@ -27,8 +27,7 @@ WORTH_AN_ARRAY = 24
 _GO = 2**28
 # First bytes of text: JSON, hex, and white space in front of them.
 _OPENS_JSON = np.isin(np.arange(256), list(b"{["))
-_STARTS_OF_TEXT = b"{[0 \t\n\r\v\f"
-_MAY_BE_TEXT = np.isin(np.arange(256), list(_STARTS_OF_TEXT))
+_MAY_BE_TEXT = np.isin(np.arange(256), list(STARTS_OF_TEXT))
 # What follows white space or a zero there.
 _SECOND = np.isin(np.arange(256), list(b"{[0 \t\n\r\v\fxX"))
 # So many bytes show nearly always that they are no UTF-8.
@@ -67,7 +66,7 @@ def no_text(alike: Alike) -> Mask:
 
 def is_no_text(start: bytes) -> bool:
     """Whether payloads with these first bytes are no text for certain."""
-    return bool(start) and start[0] not in _STARTS_OF_TEXT
+    return bool(start) and start[0] not in STARTS_OF_TEXT
 
 
 def _begin_so_by_chance(begins: Matrix) -> Mask:

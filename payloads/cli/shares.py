@@ -13,9 +13,9 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from itertools import groupby
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from payloads.cli import terminal
 from payloads.cli.sources import Item
@@ -60,7 +60,7 @@ def cores() -> int:
     return len(known(0)) if known is not None else os.cpu_count() or 1
 
 
-class Shares:
+class Shares(AbstractContextManager["Shares"]):
     """Items that wait, and processes that work on others. `do` works on some items."""
 
     def __init__(self, do: Callable[[Sequence[Item]], None], counts: Counting, jobs: int) -> None:
@@ -72,15 +72,7 @@ class Shares:
         self._asked: list[_Fork] = []
         self._answering = False
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for fork in self._team:
             fork.end()
 

@@ -97,12 +97,8 @@ def _plain(alike: Alike, form: str | None) -> Mask:
 
 def _all_plain(alike: Alike, form: str | None) -> bool:
     if inputs.is_no_text(alike.start):
-        return form is not None or alike.start[:_SELECTOR] not in _selectors()
+        return form is not None or systems.called(alike.start) is None
     return bool(_plain(alike, form).all())
-
-
-def _selectors() -> list[bytes]:
-    return [function.selector for function in systems.functions()]
 
 
 def _calls(alike: Alike) -> Mask:
@@ -110,9 +106,10 @@ def _calls(alike: Alike) -> Mask:
     if (begins := alike.begins) is None or alike.size < _SELECTOR:
         return ~every(len(alike))
     if alike.start:
-        return np.full(len(alike), alike.start[:_SELECTOR] in _selectors())
+        return np.full(len(alike), systems.called(alike.start) is not None)
     first = np.ascontiguousarray(begins[:, :_SELECTOR]).view(np.uint32)[:, 0]
-    return np.isin(first, np.frombuffer(b"".join(_selectors()), np.uint32))
+    selectors = b"".join(function.selector for function in systems.functions())
+    return np.isin(first, np.frombuffer(selectors, np.uint32))
 
 
 def _certain(good: Mask, alike: Alike, name: str, known: dict[str, Columns]) -> Mask:

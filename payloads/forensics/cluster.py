@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from payloads._version import __version__
 from payloads.errors import Misuse, PayloadError, Refused, elide, not_installed
@@ -26,7 +26,7 @@ _MOST_RETRIES = 3
 _AHEAD = 2
 
 
-class Cluster:
+class Cluster(AbstractContextManager["Cluster"]):
     """A connection to a cluster; Ray finds its address as `ray.init` says.
 
     `local` begins a cluster on this machine with `jobs` workers, which ends with the connection.
@@ -61,15 +61,7 @@ class Cluster:
         if self._connected:
             self._ray.shutdown()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +23,7 @@ _UNIQUE = frozenset({"signed_hash", "payload_hash", "data", "wide"})
 _LEVEL, _LEVEL_OF_PAYLOADS = 1, -5
 
 
-class PartWriter:
+class PartWriter(AbstractContextManager["PartWriter"]):
     """Writes the tables of a part. Without `close`, nothing of it is left but unfinished files."""
 
     def __init__(self, out: Path, name: str) -> None:
@@ -33,15 +33,7 @@ class PartWriter:
         self._size = 0
         self.counts: Counter[str] = Counter(dict.fromkeys(MAPPED, 0))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for writer in self._writers.values():
             writer.close()
 

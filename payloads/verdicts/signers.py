@@ -8,7 +8,7 @@ are judged together. `learn` recovers many signatures in one `crypto.recover_man
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from payloads.crypto import recover, recover_many, recovers_in_batches
@@ -26,36 +26,19 @@ MOST_KEPT = 1 << 14
 _IDS = frozenset((0, 1))
 
 
-class _Answers:
-    """The answers of one `recover_many`. The first look-up makes the call."""
-
-    __slots__ = ("_find", "_found")
-
-    def __init__(self, find: Callable[[], Sequence[Found]]) -> None:
-        self._find = find
-        self._found: Sequence[Found] | None = None
-
-    def get(self) -> Sequence[Found]:
-        if self._found is None:
-            self._found = found = self._find()
-            self._find = lambda: found  # and not what was needed to find them
-        return self._found
-
-
-# What is known of a digest. Nearly always it is asked for once: that, and where its answers begin.
-# Otherwise the answer for each signature, or the place of it.
-_Once = tuple[Asked, _Answers, int]
-_Place = tuple[_Answers, int]
-_Each = dict[Signature, Found | _Place]
+# What is known of a digest. Nearly always it is asked for once: that, with the answers of the batch
+# and where those of this digest begin. Otherwise the answer for each signature.
+_Once = tuple[Asked, Sequence[Found], int]
+_Each = dict[Signature, Found]
 
 
 class _Columns(NamedTuple):
     """Signatures as `recover_many` takes them."""
 
-    digests: list[bytes]
-    rs: list[bytes]
-    ss: list[bytes]
-    vs: list[int]
+    digests: Sequence[bytes]
+    rs: Sequence[bytes]
+    ss: Sequence[bytes]
+    vs: Sequence[int]
 
 
 class Signers:
@@ -74,21 +57,15 @@ class Signers:
 
     def recover(self, digest: bytes, r: bytes, s: bytes, v: int) -> bytes | None:
         """What `crypto.recover` answers, looked up where it is known."""
-        known = self._known.get(digest)
-        if not isinstance(known, dict):
-            if v not in _IDS:
-                return recover(digest, r, s, v)
-            with self._lock:
-                known = self._each(digest)
+        if v not in _IDS:
+            return recover(digest, r, s, v)
         signature = (r, s, v)
-        found = known.get(signature, False)
-        if isinstance(found, tuple):
-            found = _settled(found)
+        with self._lock:
+            found = self._each(digest).get(signature, False)
         if found is False:
             found = recover(digest, r, s, v)
-            if v in _IDS:
-                self._keep(known, signature, found)
-        return found or None
+            self.keep(digest, signature, found)
+        return found
 
     def known(self, asked: Asked) -> Sequence[Found]:
         """The signers of these signatures; False for one that is not known yet.
@@ -101,11 +78,10 @@ class Signers:
             return (False,)
         if isinstance(known, tuple) and known[0] == asked:
             _, answers, at = known
-            return answers.get()[at : at + len(vs)]
+            return answers[at : at + len(vs)]
         with self._lock:
             each = self._each(digest)
-            places = [each.get(signature, False) for signature in zip(rs, ss, vs, strict=True)]
-        return list(map(_settled, places))
+            return [each.get(signature, False) for signature in zip(rs, ss, vs, strict=True)]
 
     def learn(self, asked: Sequence[Asked], workers: int | None = None) -> None:
         """Recover the unknown ones in one call, if that is faster than one by one when asked."""
@@ -114,63 +90,59 @@ class Signers:
         columns = _columns(asked)
         if len(columns.vs) < 2:
             return
-
-        def recovered() -> Sequence[Found]:
-            # A verdict ends at the first bad signature: flagged ones wait until it asks for them.
-            digests, rs, ss, vs = columns
-            return recover_many(digests, rs, ss, bytes(vs), workers=workers, leave_flagged=True)
-
-        answers = _Answers(recovered)
         with self._lock:
-            columns = self._take(asked, columns, answers)
-        if columns.vs:
-            answers.get()
+            all_new = self._all_new(columns, len(asked))
+            columns = columns if all_new else self._unknown(asked)
+        if not columns.vs:
+            return
+        digests, rs, ss, vs = columns
+        # A verdict ends at the first bad signature: flagged ones wait until it asks for them.
+        found = recover_many(digests, rs, ss, bytes(vs), workers=workers, leave_flagged=True)
+        with self._lock:
+            if all_new:
+                self._put_all(asked, found)
+            else:
+                for digest, r, s, v, signer in zip(*columns, found, strict=True):
+                    self._put(digest, (r, s, v), signer)
+            self._forget()
 
-    def _take(self, asked: Sequence[Asked], columns: _Columns, answers: _Answers) -> _Columns:
-        """The columns of the unknown ones, whose answers will be these."""
-        known, digests = self._known, [each[0] for each in asked]
+    def _all_new(self, columns: _Columns, count: int) -> bool:
+        """Whether none of so many digests is known or comes twice, and no signature twice."""
+        digests = set(columns.digests)
         # What is the same signature has the same r.
-        differ = len(set(digests)) == len(digests) and len(set(columns.rs)) == len(columns.rs)
-        if differ and known.keys().isdisjoint(digests) and _IDS.issuperset(columns.vs):
-            at = 0
-            for each in asked:
-                known[each[0]] = (each, answers, at)
-                at += len(each[3])
-        else:
-            columns = self._take_new(asked, answers)
-        self._count += len(columns.vs)
-        self._forget()
-        return columns
+        differ = len(digests) == count and len(set(columns.rs)) == len(columns.rs)
+        return differ and self._known.keys().isdisjoint(digests) and _IDS.issuperset(columns.vs)
 
-    def _take_new(self, asked: Sequence[Asked], answers: _Answers) -> _Columns:
-        """The same, where some are known, or come twice, or have no recovery id."""
-        digests, rs, ss, vs = columns = _Columns([], [], [], [])
-        for digest, *signatures in asked:
-            if _IDS.isdisjoint(signatures[-1]):
-                continue
-            each = self._each(digest)
-            for r, s, v in zip(*signatures, strict=True):
-                if (r, s, v) not in each and v in _IDS:
-                    each[r, s, v] = (answers, len(digests))
-                    digests.append(digest)
-                    rs.append(r)
-                    ss.append(s)
-                    vs.append(v)
-        return columns
+    def _unknown(self, asked: Sequence[Asked]) -> _Columns:
+        """Those that are not known and may have a signer, each once."""
+        found = dict.fromkeys(
+            (digest, *signature)
+            for digest, *signatures in asked
+            for signature in zip(*signatures, strict=True)
+            if signature[-1] in _IDS and signature not in self._each(digest)
+        )
+        return _Columns(*zip(*found, strict=True)) if found else _Columns((), (), (), ())
 
     def keep(self, digest: bytes, signature: Signature, found: bytes | None) -> None:
         """Remember a signer that was recovered elsewhere."""
         if signature[2] in _IDS:
             with self._lock:
-                each = self._each(digest)
-            self._keep(each, signature, found)
-
-    def _keep(self, each: _Each, signature: Signature, found: bytes | None) -> None:
-        with self._lock:
-            self._count += signature not in each
-            each[signature] = found
-            if self._count > self._most:
+                self._put(digest, signature, found)
                 self._forget()
+
+    def _put(self, digest: bytes, signature: Signature, found: Found) -> None:
+        each = self._each(digest)
+        self._count += signature not in each
+        each[signature] = found
+
+    def _put_all(self, asked: Sequence[Asked], found: Sequence[Found]) -> None:
+        """Keep the answers for all signatures of these digests."""
+        at = 0
+        for each in asked:
+            self._drop(each[0])  # another thread may have been faster
+            self._known[each[0]] = (each, found, at)
+            at += len(each[3])
+        self._count += at
 
     def _each(self, digest: bytes) -> _Each:
         """What is known of a digest, signature by signature."""
@@ -179,33 +151,29 @@ class Signers:
             return known
         each: _Each = {}
         if known is not None:
-            (_, rs, ss, vs), answers, begin = known
-            for at, signature in enumerate(zip(rs, ss, vs, strict=True), begin):
-                each[signature] = (answers, at)
+            (_, *signatures), answers, begin = known
+            each.update(zip(zip(*signatures, strict=True), answers[begin:], strict=False))
         self._known[digest] = each
         return each
 
     def _forget(self) -> None:
         """Drop the oldest beyond the bound. What is asked again is recovered again."""
-        known = self._known
         while self._count > self._most:
-            oldest = known.pop(next(iter(known)))
-            self._count -= len(oldest) if isinstance(oldest, dict) else len(oldest[0][3])
+            self._drop(next(iter(self._known)))
+
+    def _drop(self, digest: bytes) -> None:
+        known = self._known.pop(digest, {})
+        self._count -= len(known) if isinstance(known, dict) else len(known[0][3])
 
 
 def _columns(asked: Sequence[Asked]) -> _Columns:
-    digests, rs, ss, vs = columns = _Columns([], [], [], [])
+    digests: list[bytes] = []
+    rs: list[bytes] = []
+    ss: list[bytes] = []
+    vs: list[int] = []
     for digest, own_rs, own_ss, own_vs in asked:
         digests += [digest] * len(own_vs)
         rs += own_rs
         ss += own_ss
         vs += own_vs
-    return columns
-
-
-def _settled(place: Found | _Place) -> Found:
-    """The answer in a place."""
-    if not isinstance(place, tuple):
-        return place
-    answers, at = place
-    return answers.get()[at]
+    return _Columns(digests, rs, ss, vs)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -164,16 +164,13 @@ def run(task: Deal | Look, place: Place) -> list[tuple[str, str]]:
     return task.run(place)
 
 
-class Shuffle:
+class Shuffle(AbstractContextManager["Shuffle"]):
     """A search on a cluster. Use it as a context manager: what it passes on is deleted."""
 
     def __init__(self, cluster: Cluster, folder: Path, policy: Policy, memory: str) -> None:
         self._cluster, self._folder = cluster, folder.resolve()
         self._scratch = tempfile.TemporaryDirectory(prefix=".findings-", dir=self._folder)
         self._place = Place(str(self._folder), self._scratch.name, memory, policy)
-
-    def __enter__(self) -> Shuffle:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._scratch.cleanup()

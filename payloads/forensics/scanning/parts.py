@@ -71,7 +71,8 @@ def cut(
     first = at = lines = 0  # of the part that is open
     line, parts = 1, 0
     kept = bytearray()
-    most = size if isinstance(size, int) else size(0)
+    size_at = (lambda _: size) if isinstance(size, int) else size
+    most = size_at(0)
     end = 0  # behind the last whole line
     error: Malformed | None = None
     source = iter(pieces)
@@ -105,7 +106,7 @@ def cut(
                 yield Cut(part, content, None, line + lines - 1)
                 first, parts, line, lines = at, parts + 1, line + lines, 0
                 kept.clear()
-                most = size if isinstance(size, int) else size(first)
+                most = size_at(first)
     last = at if error is None else max(end, first)
     if last > first or not parts or error is not None:
         content = bytes(kept[: last - first]) if keeps else None

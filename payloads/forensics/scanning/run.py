@@ -461,7 +461,8 @@ class _Running:
                 left = stream.size - (stream.taken if packed else first) + later
                 return parts.size_of_next(left, self.part_bytes, self._recovers)
 
-            for part, kept, error, known.lines in parts.cut(number, pieces, packed, most):
+            for part, kept, error, lines in parts.cut(number, pieces, packed, most):
+                known.lines = lines
                 size, taken = stream.taken - taken, stream.taken
                 if error is not None:
                     known.problems.append(str(error))
@@ -498,7 +499,6 @@ class _Running:
             )
         self._report, self._started = report, time.monotonic()
         self._had = self._so_far()
-        self._bytes = self._had[0]
         self._shown = 0.0
         try:
             tasks = self.tasks()
@@ -528,7 +528,7 @@ class _Running:
 
     def _worth(self) -> int:
         """How many workers are worth their start, for what is left."""
-        left = sum(each.bytes or 0 for each in self.known) - self._bytes
+        left = sum(each.bytes or 0 for each in self.known) - self._so_far()[0]
         return int(min(left / self._pace / _WORTH_A_WORKER, left / _BYTES_OF_A_WORKER))
 
     def _work(self, task: Task) -> None:
@@ -547,7 +547,6 @@ class _Running:
             msgspec.json.encode(done).decode(), self.out / "parts" / f"{done.part.name}.json"
         )
         self.done[done.part.name] = done
-        self._bytes += done.size
         self._tell(False)
 
     def _tell(self, last: bool) -> None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from contextlib import AbstractContextManager, suppress
+from typing import Any
 
 from payloads.errors import Refused
 from payloads.forensics.scanning.work import Done, Task
@@ -21,7 +20,7 @@ from payloads.forensics.scanning.workers import Worker, WorkerEnded
 _MOST_ENDS = 3
 
 
-class Team:
+class Team(AbstractContextManager["Team"]):
     """Workers, `most` at a time; `begun` is what each is told at first. The scan may go on without
     them."""
 
@@ -33,15 +32,7 @@ class Team:
         # Tasks that were handed over, and whose results were not taken yet.
         self._open = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """End all workers, also in the middle of a part."""
         for each in self._leads:
             each.stop()

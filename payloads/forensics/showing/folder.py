@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import tempfile
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 
@@ -25,7 +25,7 @@ _MEMORY = "1GB"
 _MOST_RECORD = 256 * 2**20
 
 
-class Folder:
+class Folder(AbstractContextManager["Folder"]):
     """The tables of a scan, and what the scan is called. Use it as a context manager."""
 
     def __init__(self, path: str | Path, name: str = "") -> None:
@@ -65,15 +65,7 @@ class Folder:
         self.database.close()
         self._spilled.cleanup()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
