@@ -1,4 +1,4 @@
-"""keccak-256 and ecrecover, each with a fast implementation and a second one.
+"""keccak-256 and ecrecover, each in a fast and in a second implementation.
 
 `keccak256(data)` takes any bytes. `recover(digest, r, s, recovery_id)` has the semantics of the
 EVM's precompile and answers the 20-byte address, or None where the precompile would return nothing:

@@ -197,10 +197,10 @@ def test_several_payloads_in_one_input_are_misuse() -> None:
 
 def test_what_nobody_signed() -> None:
     message = {"type": "unsigned", "tax": 1, "ts": 2, "a": []}
-    with pytest.raises(Malformed, match="not signed by anybody"):
+    with pytest.raises(Malformed, match="not signed"):
         payloads.judge(message, STORK)
     for value in (message, corpus.entry("cl-blob-v03").raw):
-        with pytest.raises(Misuse, match="not signed by anybody"):
+        with pytest.raises(Misuse, match="not signed"):
             payloads.recover(value)
     with pytest.raises(Misuse):
         payloads.inspect(message)

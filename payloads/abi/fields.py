@@ -188,7 +188,7 @@ def json_object(pairs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def json_fields(record: Record) -> dict[str, Any]:
-    """The fields of a record that a table describes, absent ones among them, in their JSON form."""
+    """The fields of a record of a table, absent fields among them, in their JSON form."""
     wide = _wide_names(type(record))
     pairs = zip(record.__struct_fields__, record.values, strict=True)
     return {

@@ -365,7 +365,7 @@ def _schema_of(batch: pa.RecordBatch) -> Schema | None:
 
 
 def prices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """A row for each price: the fields whose unit is one, except those of 256 bits."""
+    """A row for each price: the fields with the unit of a price, except those of 256 bits."""
     if (schema := _schema_of(batch)) is None:
         return
     names, total = _names(schema.table), len(batch)

@@ -1,7 +1,7 @@
 """What a contract would do with many payloads, each as a call of its own.
 
 Rows that the contract accepts for certain are found on arrays: its configs, the signers, their
-number, and the time. All others, refused ones among them, are judged by the single engine.
+number, and the time. All other rows are judged by the single engine, refused payloads among them.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class Signers:
         return found
 
     def known(self, asked: Asked) -> Sequence[Found]:
-        """The signers of these signatures; False for one that is not known yet.
+        """The signers of these signatures; False for a signature that is not known yet.
 
         Where there is no recovery id that recovers, it is never known.
         """
@@ -84,7 +84,7 @@ class Signers:
             return [each.get(signature, False) for signature in zip(rs, ss, vs, strict=True)]
 
     def learn(self, asked: Sequence[Asked], workers: int | None = None) -> None:
-        """Recover the unknown ones in one call, if that is faster than one by one when asked."""
+        """Recover the unknown signatures in one call, if that is faster than one by one."""
         if not recovers_in_batches():
             return
         columns = _columns(asked)

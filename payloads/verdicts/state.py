@@ -109,7 +109,7 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
         return state
 
     def _check_history(self) -> None:
-        """Read each part of the past, so that a wrong one is found now, not when it is needed.
+        """Read each part of the past, so that a mistake is found now, not when the past is needed.
 
         Each on its own: what a key may hold depends on the contract, and on no other key.
         """

@@ -53,7 +53,7 @@ def _ended(verdict: V) -> Asking[V]:
 
 
 def side_by_side(judgements: Sequence[Asking[V]]) -> Asking[list[V]]:
-    """All of these as one, which asks for what any of them asks for."""
+    """A judgement of all of these, which asks for what any of them asks for."""
     going = dict(enumerate(judgements))
     verdicts: dict[int, V] = {}
     while going:

@@ -195,7 +195,7 @@ class DeployedContract:
         return made
 
     def send(self, calldata: str | bytes, *, to: str, sender: str | bytes | None = None) -> None:
-        """A call whose effects stay, such as one that sets up a contract that was deployed."""
+        """A call whose effects stay, such as the set-up of a deployed contract."""
         caller = self._account(sender)
         self.fund(caller)
         self._contracts.chain.transact(self._account(to, "to"), to_bytes(calldata), sender=caller)
