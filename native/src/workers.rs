@@ -208,10 +208,11 @@ impl Queue {
         let (job, taken) = self.jobs.front_mut()?;
         let most = match self.threads {
             0 => CHUNK,
-            others => (self.left / (2 * others + 2)).next_multiple_of(8).clamp(FEWEST, CHUNK),
+            others => (self.left / (others + 1)).next_multiple_of(8).clamp(FEWEST, CHUNK),
         };
         let (begin, total) = (*taken, job.columns.vs.len());
-        let end = total.min(begin + most);
+        // A rest that is too small goes with them, if that is still a run of the engine.
+        let end = if total - begin <= CHUNK.min(most + FEWEST) { total } else { begin + most };
         *taken = end;
         let part = (Arc::clone(job), begin..end);
         if end == total {

@@ -27,7 +27,7 @@ Judgement = Asking[Verdict]
 # Payloads whose signatures are recovered in one call: batches hardly gain beyond their size.
 _TOGETHER = 256
 # With several threads: so many batches, and so many payloads in each at least.
-_BATCHES, _FEWEST = 16, 32
+_BATCHES, _FEWEST = 16, 64
 # Below this many payloads a thread, starting it costs more than it saves.
 _WORTH_A_THREAD = 16
 
