@@ -212,6 +212,21 @@ def test_text_that_holds_no_payload_is_malformed(value: Any) -> None:
         payloads.judge(value, CHAINLINK)
 
 
+@pytest.mark.parametrize("hex_", ["", "0x"])
+def test_a_frame_without_bytes_says_where_they_are_missing(hex_: str) -> None:
+    """A frame with nothing beside them is read in one pass, and refused as any other."""
+    times = {"validFromTimestamp": 1, "observationsTimestamp": 1}
+    usual = {"report": {"feedID": "0x00", "fullReport": hex_, **times}}
+    for frame, field, known in (
+        (usual, "report.fullReport", CHAINLINK),
+        ({"type": "signed_ecdsa", "p": hex_}, "p", STORK),
+    ):
+        for value in (frame, json.dumps(frame)):
+            with pytest.raises(Malformed, match="empty input") as refused:
+                payloads.judge(value, known)
+            assert refused.value.field == field
+
+
 @pytest.mark.parametrize("value", [None, 1, 1.5, object()])
 def test_what_cannot_be_a_payload_is_misuse(value: Any) -> None:
     for door in (payloads.decode, payloads.inspect, payloads.recover):

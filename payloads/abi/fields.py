@@ -372,7 +372,7 @@ class Table:
         values = dict.fromkeys(self.absent)
         for row, begin in zip(self.fields, self.offsets, strict=True):
             value = self._check(row, data, at + begin, path + row.name)
-            values[row.name] = None if row.none is not None and value == row.none else value
+            values[row.name] = None if value == row.none else value
         return self.make(**values) if self.make else tuple(values.values())
 
     def _check(self, row: Field, data: bytes, at: int, path: str) -> Any:
