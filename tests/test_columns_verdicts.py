@@ -348,13 +348,15 @@ def test_signers_that_were_recovered_are_not_recovered_again(
 ) -> None:
     recovered: list[int] = []
 
-    def packed(*words: Any, **how: Any) -> Any:
-        recovered.append(len(words[3]))
-        return crypto.recover_packed(*words, **how)
+    begin = crypto.Workers.recover_packed
 
-    monkeypatch.setattr("payloads.columns.recovery.recover_packed", packed)
+    def packed(workers: crypto.Workers, *words: Any) -> Any:
+        recovered.append(len(words[3]))
+        return begin(workers, *words)
+
+    monkeypatch.setattr(crypto.Workers, "recover_packed", packed)
+    monkeypatch.setattr(crypto.Workers, "recover_many", None)
     monkeypatch.setattr("payloads.verdicts.signers.recover", None)
-    monkeypatch.setattr("payloads.verdicts.signers.recover_many", None)
     items = [signed(by=(0, 0, 1), price=price) for price in range(30)]
     found = columns.judge(items, state_of("v0.5.0"))
     assert recovered == [90]
@@ -445,7 +447,7 @@ def test_signatures_that_are_given_are_not_recovered_again(
     def none(*_: Any, **__: Any) -> Any:
         raise AssertionError("a signature was recovered again")
 
-    monkeypatch.setattr("payloads.columns.recovery.recover_packed", none)
+    monkeypatch.setattr(crypto.Workers, "recover_packed", none)
     with worth(1):
         found = columns.judge(items, state, now=1, signatures=signatures)
     assert found.drop_columns(["signers"]).equals(want.drop_columns(["signers"]))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from payloads.crypto import Workers
 from payloads.verdicts import signers
 from payloads.verdicts.signers import Asked, Signers
 
@@ -37,13 +38,13 @@ def recovered(monkeypatch: pytest.MonkeyPatch) -> Counter[Any]:
     """How often `recover_many`, which is taken to be faster, is asked for each signature."""
     seen: Counter[Any] = Counter()
 
-    def many(*columns: Any, workers: Any, leave_flagged: bool) -> list[bytes | None]:
+    def many(_: Workers, *columns: Any, leave_flagged: bool) -> Any:
         seen.update(zip(*columns, strict=True))
-        return [signer_of(*one) for one in zip(*columns, strict=True)]
+        return lambda: [signer_of(*one) for one in zip(*columns, strict=True)]
 
     monkeypatch.setattr(signers, "recovers_in_batches", lambda: True)
     monkeypatch.setattr(signers, "recover", signer_of)
-    monkeypatch.setattr(signers, "recover_many", many)
+    monkeypatch.setattr(Workers, "recover_many", many)
     return seen
 
 
@@ -107,21 +108,27 @@ def test_a_signature_alone_is_recovered_when_it_is_asked_for(recovered: Counter[
     assert recovered.total() == 2
 
 
-def test_what_another_thread_learnt_meanwhile_is_counted_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_another_thread_learnt_meanwhile_is_counted_once() -> None:
     kept, batch = Signers(), [asked(A, 1, 2), asked(B, 3)]
-    many: Any = vars(signers)["recover_many"]
-
-    def other_thread_first(*columns: Any, **how: Any) -> Any:
-        monkeypatch.setattr(signers, "recover_many", many)
-        kept.learn(batch)
-        return many(*columns, **how)
-
-    monkeypatch.setattr(signers, "recover_many", other_thread_first)
+    learning = kept.begin(batch)
     kept.learn(batch)
+    learning.end()
     assert known(kept, *batch) == answers(*batch)
     assert len(kept) == 3
+
+
+def test_what_is_being_recovered_is_known_in_the_end(recovered: Counter[Any]) -> None:
+    kept, batch = Signers(), [asked(A, 1, 2), asked(B, 3)]
+    learning = kept.begin(batch)
+    assert learning.of_any([asked(C, 1), asked(B, 9)])
+    assert not learning.of_any([asked(C, 1)])
+    assert len(kept) == 0
+    for _ in range(2):
+        learning.end()
+        assert not learning.of_any(batch)
+        assert known(kept, *batch) == answers(*batch)
+        assert len(kept) == recovered.total() == 3
+    assert not kept.begin(batch).of_any(batch)
 
 
 def test_the_oldest_digests_are_forgotten_with_all_their_signatures() -> None:
