@@ -48,7 +48,7 @@ class Batch:
         """Go on with all items that wait."""
         begun, asked = self._begun, self._asked
         self._begun, self._asked, self._size = [], [], 0
-        self._signers.learn(asked)
+        self._signers.learn(asked, workers=1)  # the cores are for processes (--jobs)
         # Recoveries drive all else out of the processor's caches, so they come one after the other.
         asked_all = [self._gone_on(item, rest) for item, rest in begun]
         for item, rest in asked_all:
