@@ -179,7 +179,7 @@ class KeeperMachine(RuleBasedStateMachine):
 
     @rule(overlap=st.booleans())
     def rotate(self, overlap: bool) -> None:
-        """New signers; with an overlap, the old ones are trusted a while."""
+        """New signers; with an overlap, the old signers are trusted a while."""
         self.world.rotate(overlap)
 
     @rule(terms=st.sampled_from(TERMS))
@@ -252,7 +252,7 @@ class KeeperMachine(RuleBasedStateMachine):
                 self._newest[feed] = max(each.time, self._newest.get(feed, 0))
 
     def _honest(self, arrival: Arrival) -> list[Submitted]:
-        """An honest call in this block and in the latest next one; empty where there is none."""
+        """A call that is honest in this block and the latest next block; empty if there is none."""
         try:
             call = arrival.transaction()
             times = (arrival.now, arrival.now + self.blocks[1])

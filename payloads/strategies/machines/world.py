@@ -147,7 +147,7 @@ class World(ABC):
         return Published(found.payload, found.frame, parts, damage.name)
 
     def rotate(self, overlap: bool) -> None:
-        """New signers; with an `overlap` the contract goes on to take what the old ones sign."""
+        """New signers; with an `overlap` the contract goes on to take what the old signers sign."""
         self.rotations += 1
         self.networks = [*self.networks, self.successor()][-MOST_CONFIGS:]
         self.rotated(overlap)
