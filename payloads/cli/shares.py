@@ -93,7 +93,7 @@ class Shares(AbstractContextManager["Shares"]):
         self._do, self._counts, self._jobs = do, counts, jobs
         self._items: list[Item] = []
         self._size = 0
-        # Pieces that are not printed, and those among them that nobody works on.
+        # Pieces that are not printed, and those among them that wait for a process.
         self._pieces: deque[_Piece] = deque()
         self._ready: deque[_Piece] = deque()
         self._forks: list[_Fork] = []

@@ -309,10 +309,10 @@ def test_verify_recovers_the_signers_of_many_lines_together_and_keeps_their_orde
     together: list[int] = []
     learn = Signers.learn
 
-    def counted(self: Signers, signatures: Any, **how: Any) -> None:
+    def counted(self: Signers, signatures: Any, *how: Any) -> None:
         signatures = list(signatures)
         together.append(len(signatures))
-        learn(self, signatures, **how)
+        learn(self, signatures, *how)
 
     monkeypatch.setattr(Signers, "learn", counted)
     lines = ["00" * 80, UPDATE, "0xzz", json.dumps([FRAME, "0xzz"]), UPDATE, json.dumps({"a": 1})]
