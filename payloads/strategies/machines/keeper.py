@@ -5,7 +5,8 @@
 
     TestKeeper = keeper_machine(Keeper, generation="v0.5.0").TestCase
 
-Frames arrive late, twice and out of order, good and damaged; signers rotate; fees change; access is
+Frames arrive late, twice and out of order, good and damaged; a report arrives again in other bytes;
+signers rotate; fees change; access is
 granted and withdrawn; the clock jumps; blocks take 1 to 12 seconds. The keeper is shown each frame
 with the contract's state as of the newest block, and answers with a transaction, or None. The next
 block takes what it sends.
@@ -18,7 +19,7 @@ from importlib import import_module
 from typing import Any, ClassVar, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, precondition, rule
 
 from payloads import systems
 from payloads.abi.calldata import decode_call
@@ -171,6 +172,20 @@ class KeeperMachine(RuleBasedStateMachine):
     ) -> Published:
         """A damaged copy of a frame is on its way, too."""
         return self._on_its_way(self.world.damaged(frame, Damage(label, at, amount)), late, block)
+
+    @precondition(lambda machine: machine.world.disguises)
+    @rule(
+        target=frames,
+        frame=frames,
+        label=_own(lambda machine: st.sampled_from(machine.world.disguises)),
+        at=NUMBER,
+        amount=NUMBER,
+        block=BLOCK,
+    )
+    def disguise(self, frame: Published, label: str, at: int, amount: int, block: int) -> Published:
+        """The same report reaches the keeper in other bytes, which the contract takes, too."""
+        disguised = self.world.damaged(frame, Damage(label, at, amount))
+        return self._on_its_way(disguised, False, block)
 
     @rule(frame=frames, block=BLOCK)
     def arrive(self, frame: Published, block: int) -> None:

@@ -92,6 +92,8 @@ class World(ABC):
     """A contract of one generation and the signers that it trusts, while time passes."""
 
     labels: Labels
+    # The labels that change the bytes, and neither the report nor what the contract answers.
+    disguises: tuple[str, ...] = ()
     # What the contract charges by, at first.
     terms = "none"
     # Who may call it, at first.
