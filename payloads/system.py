@@ -134,7 +134,8 @@ class System:
     signed: tuple[type, ...]
 
     decode: Callable[[bytes, str, Options], Any]
-    # The payloads inside other bytes, left to right; packed ones perhaps only of these signers.
+    # The payloads inside other bytes, left to right. Of packed payloads, perhaps only those of
+    # these signers are found.
     places: Callable[[bytes, Collection[bytes]], Iterable[Place]] = lambda data, signers: ()
     # The error that revert data of the system's contracts spells, in words; "" for other bytes.
     revert: Callable[[bytes], str] = lambda data: ""

@@ -1,6 +1,6 @@
 """The Arrow type of a field, and what all tables of columns share.
 
-Integers keep their value. Those of up to 64 bits are Arrow integers, wider ones decimals without a
+Integers keep their value. Those of up to 64 bits are Arrow integers, the wider decimals without a
 fraction: a decimal256 holds 76 digits, which is enough for 252 bits. A wider integer (`uint256`,
 `int256`) stays the 32 bytes that it is.
 

@@ -22,7 +22,7 @@ from payloads.capture.format import Header, LaterFormat, record_of
 from payloads.capture.frames import Incident
 from payloads.crypto import has_simd
 
-# As the writer has it. A hash that stands otherwise is missed, so that the next one does not hold.
+# As the writer has it. A hash that stands otherwise is missed, so that the next hash does not hold.
 _MARK = b',"conn":0,"what":"'
 # It begins within so much of its line: of long lines, no more is looked at.
 _BEGINS_WITHIN, _LONG_LINE = 128, 1024

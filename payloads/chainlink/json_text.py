@@ -86,7 +86,7 @@ def write(raw, claims, signers):
 
 
 def _members(table: Table, source: Source, prefix: str) -> dict[str, str]:
-    """The members of the JSON object that a table's fields are, absent ones among them."""
+    """The members of the JSON object that a table's fields are, absent fields among them."""
     found = dict.fromkeys(table.absent, "null")
     for index, row in enumerate(table.fields):
         found[row.name] = _value(row, f"{prefix}{index}", source.results[row.name])

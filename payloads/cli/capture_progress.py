@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _SHOWN_EVERY = 0.5
 _LOGGED_EVERY = 60.0
-# An unknown message may be a refusal. Further ones are only counted.
+# An unknown message may be a refusal. Further messages are only counted.
 _UNKNOWN_SHOWN = 3
 # A capture that has its --frames or is stopped in less time has not waited for what is missing.
 _WAITED_FOR = 10 * 10**9

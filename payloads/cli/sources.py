@@ -3,7 +3,7 @@
 A source becomes items, each with its origin. What kind of file it is follows from its content:
 payloads or frames a line, a JSON document, bytes, a capture, or a file of another tool; each plain
 or compressed. Text is read a line at a time, as it comes: a file of hours of frames takes no more
-memory than its longest line, and a line that was piped in is answered before the next one comes.
+memory than its longest line, and a line that was piped in is answered before the next line comes.
 """
 
 from __future__ import annotations

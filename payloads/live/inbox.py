@@ -4,7 +4,7 @@ The queue is full when it holds so many deliveries, or so many bytes of messages
 
 * `block`: while the queue is full, the socket is not read. Nothing is lost here (the server may
   give up on a client so slow). `blocked` counts how often, `blocked_ns` how long.
-* `drop-oldest`: the oldest frames make room for new ones. `dropped` counts them, and the reader
+* `drop-oldest`: the oldest frames make room for new frames. `dropped` counts them, and the reader
   finds a `Dropped` event in their place. Events of the connection itself (opened, closed, refused)
   are never dropped.
 
@@ -52,7 +52,7 @@ class Inbox:
         self._sizes: deque[int] = deque()
         self.dropped = self.blocked = self.blocked_ns = self.most = 0
         self._waiting: deque[Delivery] = deque()
-        # Deliveries that must not be dropped, and marks of dropped ones: all older than `_waiting`.
+        # Deliveries that must not be dropped, and marks of the dropped: all older than `_waiting`.
         self._kept: deque[Delivery] = deque()
         # Called when there is room again.
         self._resumes: list[Callable[[], None]] = []

@@ -47,7 +47,7 @@ def _change(value: Any) -> Change:
 
 
 class Undated(Record, frozen=True):
-    """The past of the signers without times: the first ones, and the changes in order."""
+    """The past of the signers without times: the first signers, and the changes in order."""
 
     initial_signers: tuple[Address, ...] = ()
     then: tuple[Annotated[Change, _change], ...] = ()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from payloads.testing.damage import NONE, Damage
 
-# Block times. Later ones are no time of an update for who looks for payloads in other bytes.
+# Block times. A search for payloads in other bytes takes no later time for that of an update.
 _FIRST, _LAST = 1_600_000_000, 4_102_444_800 - 1
 # The block's time, its distance to the payload's, the payment beyond the fee, and the numbers of a
 # damage.

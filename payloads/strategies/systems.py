@@ -1,4 +1,4 @@
-"""What the strategies know of each system, in one table: a third system is one line here."""
+"""What the strategies know of each system, in a table: a third system is one line here."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class Signers:
         if not columns.vs:
             return Learning()
         digests, rs, ss, vs = columns
-        # A verdict ends at the first bad signature: flagged ones wait until it asks for them.
+        # A verdict ends at the first bad signature: flagged signatures wait until it asks for them.
         begun = (workers or Workers()).recover_many(digests, rs, ss, bytes(vs), leave_flagged=True)
 
         def keep() -> None:

@@ -192,7 +192,7 @@ class _Inspection:
 
     def _nonce(self, account: bytes) -> None:
         nonce = self._numbers["nonce"]
-        if nonce is None:  # the node takes the next one
+        if nonce is None:  # the node takes the next nonce
             return
         problems, node = self.problems, self._node
         used = problems.asked("the account's nonce", lambda: node.nonce(account, "latest"))

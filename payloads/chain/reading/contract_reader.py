@@ -80,7 +80,7 @@ class ContractReader:
         return found
 
     def block(self, number: int) -> Block:
-        """A block by number, asked once in a reading: the next one may find it replaced."""
+        """A block by number, asked once in a reading: the next reading may find it replaced."""
         if number not in self._blocks:
             self._blocks[number] = self.node.block_again(number)
         return self._blocks[number]

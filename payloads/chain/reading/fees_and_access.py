@@ -1,4 +1,4 @@
-"""Fee managers and access controllers: those in use, their settings, and the earlier ones.
+"""Fee managers and access controllers: those in use and the earlier contracts, with settings.
 
 A proxy may have had several of either. Each is followed through its own events; what holds at the
 block is compared with getters.

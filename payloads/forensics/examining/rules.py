@@ -54,7 +54,7 @@ class Bound(Record, frozen=True):
 
 
 class Rule(Record, frozen=True):
-    """A kind of finding. `by` are the columns that group its occurrences, beside the usual ones.
+    """A kind of finding. `by` are the columns that group its occurrences, beside the usual columns.
 
     `within`: no occurrence needs rows of two frames, connections or feeds; empty: it may.
     """

@@ -55,7 +55,7 @@ class Contract(Record, frozen=True, dict=True):
     snapshots: tuple[Snapshot, ...]
 
     def snapshot_at(self, time: int | None) -> Snapshot:
-        """The snapshot that says most about a time: the next one, if it knows its past, else the
+        """The snapshot that says most about a time: the next, if it knows its past, else the
         one before."""
         if time is None:
             return self.snapshots[-1]

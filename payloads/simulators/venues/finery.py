@@ -307,7 +307,7 @@ class FinerySimulator(Simulator):
         return [[name, 10**6 * E8, 10**6 * E8, 0, 0, 0] for name in CURRENCIES]
 
     def _settlement_requests(self) -> list[list[list[Any]]]:
-        """An incoming request and an outgoing one."""
+        """An incoming and an outgoing request."""
         now = self.now() // MILLISECOND
         row = [1, "USD", 0, 100 * E8, "synthetic", now + 86_400_000, "", 1, now]
         return [[row], [[*row[:7], 2, now]]]

@@ -70,7 +70,7 @@ _NO_ID = st.just(0)
 
 @cache
 def _row(kind: type[Record]) -> st.SearchStrategy[Written]:
-    """Rows of a record: with all of its fields, without its last ones, or with more behind them."""
+    """Rows of a record: with all fields, without the last fields, or with more behind them."""
     hints = get_type_hints(kind)
     names = [name for name in kind.__struct_fields__ if name not in ("rest", "incoming")]
     needed = len(kind.__struct_fields__) - len(kind.__struct_defaults__)

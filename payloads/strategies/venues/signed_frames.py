@@ -52,7 +52,7 @@ def _of_update(update: SignedUpdate) -> VenueFrame:
 
 
 def _tells_its_layout(update: SignedUpdate) -> bool:
-    """A frame cannot name the layout, and such a plain update is taken for a versioned one."""
+    """A frame cannot name the layout, and such a plain update is taken for a versioned update."""
     return update.layout != PLAIN or update.taxonomy_id < 0xFF00
 
 

@@ -4,7 +4,7 @@
     outcome = contract.verify(payload, pay="link")
     assert outcome.agrees(payloads.judge(payload, state, pay="link"))
 
-The terms of a call are those of `payloads.judge`. A call leaves no trace: the next one finds the
+The terms of a call are those of `payloads.judge`. A call leaves no trace: the next call finds the
 contract as the state says. The caller has the ether, the tokens and the allowances that fees take.
 """
 

@@ -159,7 +159,7 @@ def _hex(value: Any, path: str) -> bytes:
 
 
 def _hex_number(value: Any, path: str) -> int:
-    """An address; short ones are taken as numbers, because the venue writes `0x0`."""
+    """An address. Short text is taken as a number, because the venue writes `0x0`."""
     if isinstance(value, str) and re.fullmatch(r"0x[0-9a-fA-F]{1,40}", value):
         return int(value, 16)
     raise not_typed_data(path, "an address", value)

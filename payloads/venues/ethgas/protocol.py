@@ -34,7 +34,8 @@ PRIVATE: dict[str, tuple[str, ...]] = {
     "accountPositionUpdate": (_MARKET, _PRICER),
     "preconfBundleUpdate": (),
 }
-# The public channels that are silent as long as nothing is bought or sold; so are all private ones.
+# The public channels that are silent as long as nothing is bought or sold. So are all that are
+# private.
 OF_TRADES = frozenset({"recentTradeUpdate", "inclusionPreconfSaleUpdate"})
 PRIVATE_QUERIES = frozenset({"openOrders", "accountPositions", "preconfBundles"})
 

@@ -2,7 +2,7 @@
 
 `CHANNELS` has the payloads of updates and `QUERIES` those of replies: one record, or a tuple of
 them where the venue may send several. Prices and quantities are `Decimal`, times milliseconds since
-1970. Keys that the venue does not describe, and new ones, are in `rest` as they came.
+1970. Keys that are new or that the venue does not describe are in `rest` as they came.
 """
 
 from __future__ import annotations

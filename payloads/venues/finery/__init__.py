@@ -36,7 +36,7 @@ VENUE = Venue(
     "finery", "Finery Markets", "FEED or FEED:ID, as B:BTC-USD",
     ("mainnet", "test"), ("key", "secret"),
     {
-        "nonce_start": "NUMBER that all nonces are larger than, where the key has used larger ones",
+        "nonce_start": "NUMBER below all nonces, where the key has used larger nonces",
         "status_within": "SECONDS in which the gateway has to say whether it is up",
     },
     _session,
