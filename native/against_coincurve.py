@@ -51,7 +51,7 @@ def compare(rows: list[bytes]) -> tuple[int, int, list[str]]:
     differ = set()
     for lanes, share in shares.items():
         first = [column[:share] for column in columns]
-        found = payloads_simd.recover_many(*first, vs[:share], 1, lanes)
+        found = payloads_simd.Workers(1).recover_many(*first, vs[:share], lanes).get()
         pairs = zip(rows, found, wanted, strict=False)
         differ |= {row.hex() for row, ours, theirs in pairs if ours != theirs}
     return len(rows), len(rows) - wanted.count(None), sorted(differ)

@@ -15,7 +15,7 @@ family, documented in `payloads.errors`; nothing here touches a network or a dat
 
 from typing import TYPE_CHECKING
 
-from payloads._late import late
+from payloads._late import hand_down, late
 from payloads.errors import Malformed, Misuse, PayloadError, Refused
 
 if TYPE_CHECKING:
@@ -49,5 +49,8 @@ _LATER = {
     "State": "verdicts.state",
     "Verdict": "verdicts.verdict",
 }
+
+# A description of a state names its contract, and only the list of the systems knows all contracts.
+hand_down("state_class", "payloads.systems")
 
 __getattr__, __dir__ = late(__name__, _LATER, packages=("chainlink", "stork"))

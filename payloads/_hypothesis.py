@@ -31,7 +31,7 @@ def register() -> None:
 
 
 def _strategy_of(kind: Any) -> Any:
-    """The strategy for a type of this library or a subclass of one; None for any other type."""
+    """The strategy for a type of this library, or for a subclass; None for any other type."""
     bases = kind.__mro__ if isinstance(kind, type) else ()
     if not any(base.__module__.startswith("payloads.") for base in bases):
         return None

@@ -1,4 +1,7 @@
-"""Names that a package exports and imports when they are first asked for."""
+"""Names that a package exports and imports when they are first asked for.
+
+And names that the root hands down: a lower floor needs what only a higher one knows.
+"""
 
 from __future__ import annotations
 
@@ -30,3 +33,16 @@ def late(
         return sorted({*vars(sys.modules[package]), *modules, *packages})
 
     return load, names
+
+
+_handed_down: dict[str, str] = {}
+
+
+def hand_down(name: str, module: str) -> None:
+    """Let lower floors have a function of this module, which is imported when they ask for it."""
+    _handed_down[name] = module
+
+
+def handed_down(name: str) -> Any:
+    """The function that the root hands down under its name."""
+    return getattr(import_module(_handed_down[name]), name)

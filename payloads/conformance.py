@@ -166,7 +166,7 @@ def folder() -> Path:
 
 
 def corpus(path: Path | str | None = None) -> Corpus:
-    """The corpus of this version, or the one in a folder."""
+    """The corpus of this version, or the corpus in a folder."""
     where = folder() if path is None else Path(path)
     if not (where / "corpus.json").is_file():
         raise Misuse("no corpus there", field="path", expected="a folder with corpus.json",

@@ -1,4 +1,4 @@
-"""keccak-256 and ecrecover, each with a fast implementation and a second one.
+"""keccak-256 and ecrecover, each in a fast and in a second implementation.
 
 `keccak256(data)` takes any bytes. `recover(digest, r, s, recovery_id)` has the semantics of the
 EVM's precompile and answers the 20-byte address, or None where the precompile would return nothing:
@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
@@ -33,8 +33,6 @@ from payloads.errors import Misuse, shown
 CURVE_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 _UNCOMPRESSED = 2
 
-# payloads-simd starts a thread for this many signatures, so fewer than twice as many need only one.
-_WORTH_THREADS = 128
 # The implementations of `recover_many`. Each gives the same answers.
 IMPLEMENTATIONS = ("simd", "libsecp256k1", "reference")
 
@@ -270,21 +268,8 @@ def recover_many(
     eight others do. With `leave_flagged` they are False instead, for a caller that may not need
     them.
     """
-    _check_counts(len(digests), rs=len(rs), ss=len(ss), vs=len(vs))
-    one = _one_by_one(implementation)
-    if one:
-        return list(map(one, digests, rs, ss, vs))
-    if len(vs) < _WORTH_THREADS:  # and to ask how many cores there are takes as long as a recovery
-        workers = 1
-    try:
-        found: list[bytes | Literal[False] | None] = _simd().recover_many(
-            digests, rs, ss, vs, workers or 0, leave_flagged=leave_flagged
-        )
-    except ValueError:
-        for digest, r, s in zip(digests, rs, ss, strict=True):
-            _check_lengths(digest=digest, r=r, s=s)
-        raise
-    return found
+    threads = Workers(workers, implementation=implementation)
+    return threads.recover_many(digests, rs, ss, vs, leave_flagged=leave_flagged)()
 
 
 def recover_packed(
@@ -301,16 +286,67 @@ def recover_packed(
     Returned are n addresses of 20 bytes, and n bytes that are 1 where there is an address and 0
     where ecrecover returns nothing (the address is zeros then).
     """
-    sizes = {"digests": digests, "rs": rs, "ss": ss}
-    count = memoryview(vs).nbytes
-    for name, buffer in sizes.items():
-        if (size := memoryview(buffer).nbytes) != 32 * count:
-            raise Misuse("wrong length", field=name, expected=str(32 * count), found=str(size))
-    one = _one_by_one(implementation)
-    if not one:
-        addresses, found = _simd().recover_packed(digests, rs, ss, vs, workers or 0)
-        return addresses, found
-    signers = list(map(one, _words(digests), _words(rs), _words(ss), bytes(vs)))
+    return Workers(workers, implementation=implementation).recover_packed(digests, rs, ss, vs)()
+
+
+class Workers:
+    """Threads that recover signatures while their caller goes on.
+
+        workers = Workers()
+        found = workers.recover_many(digests, rs, ss, vs)
+        …                                  # meanwhile, threads of payloads-simd work
+        signers = found()                  # the caller works, too, until all are there
+
+    `count` includes the caller, and is the number of cores if not given. Threads begin when there
+    is enough to do, and end with this object. They never wait for the interpreter's lock, as
+    Python's own threads do. Without payloads-simd there are none: all is done when the result is
+    asked for.
+    """
+
+    def __init__(self, count: int | None = None, *, implementation: str | None = None) -> None:
+        self._one = _one_by_one(implementation)
+        self._threads: Any = None if self._one else _simd().Workers(count or 0)
+
+    def recover_many(
+        self,
+        digests: Sequence[bytes],
+        rs: Sequence[bytes],
+        ss: Sequence[bytes],
+        vs: Sequence[int],
+        *,
+        leave_flagged: bool = False,
+    ) -> Callable[[], list[bytes | Literal[False] | None]]:
+        """Begin what `crypto.recover_many` does. The result waits for the list and returns it."""
+        _check_counts(len(digests), rs=len(rs), ss=len(ss), vs=len(vs))
+        one = self._one
+        if one:
+            return lambda: list(map(one, digests, rs, ss, vs))
+        try:
+            begun = self._threads.recover_many(digests, rs, ss, vs, leave_flagged=leave_flagged)
+        except ValueError:
+            for digest, r, s in zip(digests, rs, ss, strict=True):
+                _check_lengths(digest=digest, r=r, s=s)
+            raise
+        found: Callable[[], list[bytes | Literal[False] | None]] = begun.get
+        return found
+
+    def recover_packed(
+        self, digests: Bytes, rs: Bytes, ss: Bytes, vs: Bytes
+    ) -> Callable[[], tuple[bytes, bytes]]:
+        """Begin what `crypto.recover_packed` does. The result waits for both and returns them."""
+        count = memoryview(vs).nbytes
+        for name, buffer in {"digests": digests, "rs": rs, "ss": ss}.items():
+            if (size := memoryview(buffer).nbytes) != 32 * count:
+                raise Misuse("wrong length", field=name, expected=str(32 * count), found=str(size))
+        if self._one:
+            return partial(_packed, self._one, *map(_words, (digests, rs, ss)), bytes(vs))
+        found: Callable[[], tuple[bytes, bytes]]
+        found = self._threads.recover_packed(digests, rs, ss, vs).get
+        return found
+
+
+def _packed(one: Recover, *columns: Iterable[Any]) -> tuple[bytes, bytes]:
+    signers = list(map(one, *columns))
     return b"".join([signer or _NO_SIGNER for signer in signers]), bytes(map(bool, signers))
 
 

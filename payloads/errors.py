@@ -52,7 +52,7 @@ def shown(value: object, limit: int = _SHOWN) -> str:
 
 
 def _unprintable(value: object) -> str:
-    """The reason for which a container has no repr; "" if it has one.
+    """The reason for which a container has no repr; "" if a repr can be made.
 
     A container in several places is looked into once, and counted as often as it stands there.
     """

@@ -89,7 +89,7 @@ def _bytes(value: str | bytes | bytearray | memoryview) -> bytes:
 def _each(found: Found | Several) -> Iterator[Given]:
     if isinstance(found, Found):
         if not found.raw:
-            raise Malformed("not signed by anybody", field="frame", expected="a signed payload")
+            raise Malformed("not signed", field="frame", expected="a signed payload")
         yield Given(found.raw, found.system, found.form == "call")
         return
     for item in found.items:

@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("payloads")
     group.addoption(
         "--payloads-seed", dest=SEED, metavar="TEXT",
-        help="the seed of the test keys and of the simulators; `random` for a new one (test)",
+        help="the seed of the test keys and of the simulators; `random` for a new seed (test)",
     )  # fmt: skip
 
 

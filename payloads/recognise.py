@@ -380,7 +380,7 @@ def recover(
     if leaf.error is not None:
         raise leaf.error
     if not is_signed(leaf.value):
-        raise Misuse("not signed by anybody", field="payload", expected="a signed payload")
+        raise Misuse("not signed", field="payload", expected="a signed payload")
     return tuple(systems.named(leaf.system).recover(leaf.value))
 
 

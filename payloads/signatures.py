@@ -123,5 +123,5 @@ def expect(
                 offset=offset_of(signature.index),
                 field=path.format(index=signature.index),
                 expected=" or ".join(sorted(checksum(address) for address in wanted)),
-                found=signature.address or f"nobody ({signature.why})",
+                found=signature.address or f"no signer ({signature.why})",
             )

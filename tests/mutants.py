@@ -137,6 +137,8 @@ def _without_effect(tree: ast.Module) -> Iterator[ast.AST]:
         match node:
             case ast.AnnAssign():
                 yield node.annotation
+            case ast.Subscript(value=ast.Name(id="Literal")):
+                yield node.slice
             case ast.If() if "TYPE_CHECKING" in ast.unparse(node.test):
                 yield node
             case ast.Expr(value=ast.Constant()) | ast.JoinedStr() | ast.Assert():

@@ -100,7 +100,6 @@ NO_BOUNDS = {
     "payloads.stork.frames._MOST_HEX": "chooses the faster of two ways",
     "payloads.strategies.registration._BYTES": "what strategies draw",
     "payloads.cli.findings._MOST_SHOWN": "how many are shown; all are counted",
-    "payloads.cli.shares._FEW_SIZE": "chooses the faster of two ways",
     "payloads.forensics.showing.bins.ANNOTATED_BYTES": "how much is shown; forensics/test_page.py",
     "payloads.forensics.showing.bins.MOST_BYTES": "the size of the page; forensics/test_page.py",
     "payloads.forensics.showing.bins.MOST_LISTED": "how many are shown; all are counted",

@@ -287,6 +287,9 @@ def test_updates_without_assets_are_read_the_fast_way_if_they_are_named(
     found = columns.decode(made, form="signed_ecdsa")
     assert columns.encode(found["stork_updates"]).to_pylist() == made
     assert len(singles) == 0
+    # The versioned head is long enough to have its time in it.
+    assert_equal_tables(columns.decode(made), found)
+    assert len(singles) == (30 if mask is None else 0)
 
 
 @pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 66, 67, 74, 75, 78, 79])
@@ -482,18 +485,21 @@ def test_updates_that_begin_like_snappy() -> None:
     assert_equal_tables(*both_ways(lambda: columns.decode(batch)))
 
 
-@pytest.mark.parametrize("assets_", [4, 40])
+@pytest.mark.parametrize("assets_", [1, 4, 40])
 def test_updates_that_are_snappy_are_taken_for_snappy(assets_: int) -> None:
     """The evidence of a time where Stork has it is weaker, so the fast way must leave them."""
     listed = [Asset(0x1234, -5)] * assets_
     raws = [SIGNER.sign(listed, timestamp_ns=10**18 + n).encode() for n in range(30)]
+    # No element of 61 bytes ends before a far copy: this literal's length is in its next bytes.
+    raws = [raw[:62] + b"\2" * 5 + raw[67:] for raw in raws]
     size = len(raws[0])
     # One literal: its size, its tag, and its length less one.
-    content = size - (4 if size < 260 else 5)
+    content = size - (3 if size < 128 else 4 if size < 260 else 5)
     length = bytes([60 << 2, content - 1]) if size < 260 else (
         bytes([61 << 2]) + (content - 1).to_bytes(2, "little")
     )  # fmt: skip
-    head = bytes([content & 0x7F | 0x80, content >> 7]) + length
+    head = bytes([content]) if size < 128 else bytes([content & 0x7F | 0x80, content >> 7])
+    head += length
     batch = [head + raw[len(head) :] for raw in raws]
     assert all(decompress(raw) == raw[len(head) :] for raw in batch)
     fast, slow = both_ways(lambda: columns.decode(batch))
@@ -526,6 +532,41 @@ def test_updates_that_are_snappy_of_many_elements(copy: bytes) -> None:
     found, slow = both_ways(lambda: columns.decode(made))
     assert_equal_tables(found, slow)
     assert "stork_updates" not in found
+
+
+def test_updates_that_are_snappy_of_very_many_bytes() -> None:
+    """A size of three bytes, which only copies can reach from so few."""
+    raw = SIGNER.sign([Asset(0x1234, -5)] * 46, timestamp_ns=10**18).encode()
+    literal = raw[5 : 5 + 80]
+    copies = (len(raw) - 5 - len(literal)) // 3
+    spare = len(raw) - 5 - len(literal) - 3 * copies
+    literal += bytes(spare)
+    size = len(literal) + 64 * copies
+    assert size >= 128**2
+    begin = bytes([size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14])
+    data = begin + bytes([60 << 2, len(literal) - 1]) + literal + b"\xfe\x40\x00" * copies
+    assert len(data) == len(raw)
+    assert len(decompress(data)) == size
+    found, slow = both_ways(lambda: columns.decode([data] * 30))
+    assert_equal_tables(found, slow)
+    assert "stork_updates" not in found
+
+
+@pytest.mark.parametrize(
+    ("size", "low"),
+    [(75 + 18 * 8, [0, 0, 0]), (75 + 18 * 40, [2**32 - 1, 2**31, 2**24]), (165, [128, 5, 0])],
+    ids=["zero", "large", "without signatures"],
+)
+@pytest.mark.parametrize("begin", [b"", b"\xdb\1\0\0\0"], ids=["any bytes", "like snappy"])
+def test_updates_that_may_be_reports(size: int, low: list[int], begin: bytes) -> None:
+    """Three small words where a report has its offsets are stronger evidence than a time."""
+    update = SIGNER.sign([Asset(0x1234, -5)] * 40, timestamp_ns=10**18).encode()
+    plain = begin + update[len(begin) : size]
+    words = b"".join(number.to_bytes(32, "big") for number in low)
+    report = (plain[:96] + words + plain[192:])[:size]
+    found, slow = both_ways(lambda: columns.decode([report, plain] * 15))
+    assert_equal_tables(found, slow)
+    assert found["stork_updates"]["row"].to_pylist() == list(range(1, 30, 2))
 
 
 # --- schemas from the field tables ----------------------------------------------------------------

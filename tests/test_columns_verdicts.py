@@ -190,8 +190,7 @@ def test_each_generation(contract: str, fees: Any, single: list[Any]) -> None:
     proven = 2 * len(PAYLOADS) - len(single)
     # The report with bytes after it is accepted, but not in an encoder's layout.
     assert proven == sum(accepted) - accepted[10]
-    if contract == "v0.5.1":
-        assert_judged(PAYLOADS, state, 1_800, function="verifyView")
+    assert_judged(PAYLOADS, state, 1_800, function="verifyView")  # which only v0.5.1 has
     assert_judged(PAYLOADS, state, 1_800, pay=PARAMETER, value=5)
     for pay in ("link", "native", "wrapped"):
         assert assert_judged(PAYLOADS, state, 1_800, pay=pay)["accepted"].to_pylist() == accepted
@@ -349,13 +348,15 @@ def test_signers_that_were_recovered_are_not_recovered_again(
 ) -> None:
     recovered: list[int] = []
 
-    def packed(*words: Any, **how: Any) -> Any:
-        recovered.append(len(words[3]))
-        return crypto.recover_packed(*words, **how)
+    begin = crypto.Workers.recover_packed
 
-    monkeypatch.setattr("payloads.columns.recovery.recover_packed", packed)
+    def packed(workers: crypto.Workers, *words: Any) -> Any:
+        recovered.append(len(words[3]))
+        return begin(workers, *words)
+
+    monkeypatch.setattr(crypto.Workers, "recover_packed", packed)
+    monkeypatch.setattr(crypto.Workers, "recover_many", None)
     monkeypatch.setattr("payloads.verdicts.signers.recover", None)
-    monkeypatch.setattr("payloads.verdicts.signers.recover_many", None)
     items = [signed(by=(0, 0, 1), price=price) for price in range(30)]
     found = columns.judge(items, state_of("v0.5.0"))
     assert recovered == [90]
@@ -446,7 +447,7 @@ def test_signatures_that_are_given_are_not_recovered_again(
     def none(*_: Any, **__: Any) -> Any:
         raise AssertionError("a signature was recovered again")
 
-    monkeypatch.setattr("payloads.columns.recovery.recover_packed", none)
+    monkeypatch.setattr(crypto.Workers, "recover_packed", none)
     with worth(1):
         found = columns.judge(items, state, now=1, signatures=signatures)
     assert found.drop_columns(["signers"]).equals(want.drop_columns(["signers"]))
@@ -504,6 +505,9 @@ def test_the_contract_or_the_config_that_lists_a_signer_is_named() -> None:
         first, second, first,
     ]  # fmt: skip
     assert member(state, OTHER, first) is None
+    nameless = state_of("v0.4.0")
+    assert member(nameless, NETWORK.signers[0], first) == "0x"
+    assert member(nameless, OTHER, first) is None
 
     proxy = "0x" + "cc" * 20
     mine: Any = {"contract": "stork-fast-1.0.0", "signer": SIGNER.address}
@@ -549,6 +553,46 @@ def test_native_with_a_value_that_is_given_goes_to_the_single_engine(single: lis
     assert len(single) == 4
     with worth(1), pytest.raises(Misuse, match="without value the fee is taken in wrapped native"):
         columns.judge([signed()], state, now=1_500, pay="native", value=0)
+
+
+def test_reports_of_the_first_schema_never_expire(single: list[Any]) -> None:
+    """Where others have their time of expiry, these have the number of a block."""
+    state = state_of("v0.5.0", fee_manager=FEES)
+    words = b"".join(number.to_bytes(32, "big") for number in (1_000, 1, 1, 1, 5, 6, 4, 7))
+    first = [NETWORK.sign(b"\x00\x01" + bytes(30) + words, by=(0, 1, n)).encode() for n in (2, 3)]
+    other = [NETWORK.sign(b"\x00\x02" + bytes(30) + words, by=(0, 1, n)).encode() for n in (2, 3)]
+    fast = assert_judged(first + other, state, 1_800, pay=PARAMETER)
+    assert fast["accepted"].to_pylist() == [True, True, False, False]
+    assert single == [*other, *first, *other]
+
+
+@pytest.mark.parametrize(
+    ("contract", "words", "accepted"),
+    [("v0.3.0", 1, True), ("v0.4.0", 2, False), ("v0.4.0", 3, True), ("v0.5.0", 0, True)],
+)
+def test_a_report_is_judged_in_columns_from_what_finds_its_config_on(
+    contract: str, words: int, accepted: bool, single: list[Any]
+) -> None:
+    """Behind two words stands the number of signatures, which is no time of v0.4.0's."""
+    state = state_of(contract)
+    if contract == "v0.4.0":
+        config = {"activation_time": 1, "signers": list(NETWORK.signers), "f": 2}
+        state = state_of(contract, configs=[config])
+    blob = (FEED + b"".join(number.to_bytes(32, "big") for number in (5, 6)))[: 32 * words]
+    raw = NETWORK.sign(blob, by=(0, 1, 2)).encode()
+    with worth(1):
+        assert columns.judge([raw], state)["accepted"].to_pylist() == [accepted]
+    assert len(single) == (not accepted)
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_times_that_v040_does_not_read_go_to_the_single_engine(at: int, single: list[Any]) -> None:
+    words = [FEED, bytes(28) + b"\0\0\7\0", bytes(28) + b"\0\0\7\0"]
+    words[at] = b"\1" + words[at][1:]
+    raw = NETWORK.sign(b"".join(words), by=(0, 1, 2)).encode()
+    fast = assert_judged([raw], state_of("v0.4.0"))
+    assert fast["accepted"].to_pylist() == [False]
+    assert len(single) == 2
 
 
 @pytest.mark.parametrize(("words", "accepted"), [(5, False), (6, True)])

@@ -66,10 +66,14 @@ def test_what_networks_sign(payload: FullReport, given_as: str) -> None:
     assert found or not usual(payload) or payload.departures
 
 
+def update_frame(raw: bytes) -> str:
+    return json.dumps({"type": "signed_ecdsa", "p": "0x" + raw.hex()})
+
+
 @given(stork_updates())
 def test_updates(update: Any) -> None:
     raw = update.encode()
-    found = agree(json.dumps({"type": "signed_ecdsa", "p": "0x" + raw.hex()}))
+    found = agree(update_frame(raw))
     # Bytes that both layouts fit do not say which it is.
     assert found or update.guess or (raw[65] == 0xFF and fits_plain(raw))
     agree(raw)
@@ -88,6 +92,16 @@ def test_bytes_that_no_layout_fits_have_no_text() -> None:
     assert not agree(signature + b"\xff\x03\x00\x01" + rest)
     assert 0x4000 not in ASSETS
     assert not agree(signature + b"\xff\x02\x40\x00" + rest)
+
+
+def test_updates_of_another_version_or_of_both_layouts_have_no_text_in_a_frame() -> None:
+    """A frame says that its bytes are an update, whatever they look like."""
+    head, rest = bytes(65) + b"\xff", bytes(12)
+    ids = bytes(14)  # with them the size is one of the plain layout, too
+    assert fits_plain(head + b"\x02" + rest + ids)
+    assert agree(update_frame(head + b"\x02" + rest))
+    for raw in (head + b"\x01" + rest, head + b"\x03" + rest, head + b"\x02" + rest + ids):
+        assert not agree(update_frame(raw))
 
 
 @pytest.mark.parametrize("version", sorted(PUBLISHED_TABLES), ids=bytes.hex)

@@ -197,10 +197,10 @@ def test_several_payloads_in_one_input_are_misuse() -> None:
 
 def test_what_nobody_signed() -> None:
     message = {"type": "unsigned", "tax": 1, "ts": 2, "a": []}
-    with pytest.raises(Malformed, match="not signed by anybody"):
+    with pytest.raises(Malformed, match="not signed"):
         payloads.judge(message, STORK)
     for value in (message, corpus.entry("cl-blob-v03").raw):
-        with pytest.raises(Misuse, match="not signed by anybody"):
+        with pytest.raises(Misuse, match="not signed"):
             payloads.recover(value)
     with pytest.raises(Misuse):
         payloads.inspect(message)
@@ -210,6 +210,21 @@ def test_what_nobody_signed() -> None:
 def test_text_that_holds_no_payload_is_malformed(value: Any) -> None:
     with pytest.raises(Malformed):
         payloads.judge(value, CHAINLINK)
+
+
+@pytest.mark.parametrize("hex_", ["", "0x"])
+def test_a_frame_without_bytes_says_where_they_are_missing(hex_: str) -> None:
+    """A frame with nothing beside them is read in one pass, and refused as any other."""
+    times = {"validFromTimestamp": 1, "observationsTimestamp": 1}
+    usual = {"report": {"feedID": "0x00", "fullReport": hex_, **times}}
+    for frame, field, known in (
+        (usual, "report.fullReport", CHAINLINK),
+        ({"type": "signed_ecdsa", "p": hex_}, "p", STORK),
+    ):
+        for value in (frame, json.dumps(frame)):
+            with pytest.raises(Malformed, match="empty input") as refused:
+                payloads.judge(value, known)
+            assert refused.value.field == field
 
 
 @pytest.mark.parametrize("value", [None, 1, 1.5, object()])

@@ -111,7 +111,7 @@ def test_bytes_for_no_signature_are_pointed_out_in_the_view() -> None:
     assert quiet.said == ""
     payload = changed(raw_vs=SIGNED.raw_vs[:-1] + b"\x01")
     (loud,) = [one for one in payloads.inspect(payload.raw).spans if one.path == "raw_vs.rest"]
-    assert loud.said == "not zero: anyone can change these bytes"
+    assert loud.said == "not zero: no signature protects these bytes"
 
 
 # Every word that the quick way of reading has to look at, spoilt one at a time.
@@ -195,7 +195,7 @@ def test_a_signature_by_nobody_is_refused_and_says_why() -> None:
     payload = changed(raw_vs=b"\x1b" + SIGNED.raw_vs[1:])
     with pytest.raises(Refused) as refused:
         chainlink.expect_signers(payload, *NETWORK.signers)
-    assert "nobody (v is 27" in str(refused.value.found)
+    assert "no signer (v is 27" in str(refused.value.found)
 
 
 def test_signatures_without_an_s_or_a_v_recover_nothing_and_raise_nothing() -> None:

@@ -40,6 +40,7 @@ def _made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> set[t
         ("f(a)", {("f(a)", "pass")}),
         ("x = a or b", {("a or b", "a and b"), ("a or b", "a"), ("a or b", "b")}),
         ("x: Annotated[int, 7] = a", set()),
+        ("X = Literal[7, False]", set()),
         ("x = f'{7}'", set()),
         ("assert x < 7", set()),
         ("def __repr__(self): return 7", set()),

@@ -163,6 +163,8 @@ def test_a_quote_of_one_way() -> None:
     assert quotes.quote(raw, known).charge("wrapped") == quotes.quote(raw, known).native
     with pytest.raises(Misuse, match="takes LINK and wrapped native only"):
         quotes.quote(raw, known, pay="0x" + "99" * 20)
+    with pytest.raises(Misuse, match="no fee manager charges"):
+        quotes.quote(raw, state(), pay=b"")
     with pytest.raises(Misuse, match="link or native or wrapped"):
         quotes.quote(raw, known).charge("ether")
 

@@ -6,10 +6,13 @@ payloads-simd takes part where it is installed (`make native`); its tests are sk
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
 import subprocess
 import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any
 
@@ -155,6 +158,68 @@ def test_a_part_of_a_message_is_misuse(size: int) -> None:
         crypto.keccak_many(bytes(4), size)
 
 
+# --- while the caller goes on ---------------------------------------------------------------------
+
+
+@fast_implementations
+@pytest.mark.parametrize("count", [None, 1, 3])
+def test_what_was_begun_is_there_when_it_is_asked_for(
+    implementation: str, count: int | None
+) -> None:
+    """In any order, more than once, and after the object that began it is gone."""
+    workers = crypto.Workers(count, implementation=implementation)
+    pieces = [signatures(size, seed=size) for size in (300, 1, 0, 129, 700)]
+    begun = [workers.recover_many(*columns(many)) for many in pieces]
+    packed = [
+        workers.recover_packed(b"".join(digests), b"".join(rs), b"".join(ss), bytes(vs))
+        for digests, rs, ss, vs in map(columns, pieces)
+    ]
+    workers.recover_many(*columns(pieces[0]))  # is never asked for
+    del workers
+    for many, found, both in [*zip(pieces, begun, packed, strict=True)][::-1]:
+        assert found() == found() == wanted(many)
+        addresses, valid = both()
+        assert addresses == b"".join(signer or bytes(20) for signer in wanted(many))
+        assert valid == bytes(signer is not None for signer in wanted(many))
+
+
+@fast_implementations
+def test_threads_share_workers(implementation: str) -> None:
+    workers = crypto.Workers(3, implementation=implementation)
+    pieces = [signatures(200, seed=seed) for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda many: workers.recover_many(*columns(many))(), pieces)
+        assert list(found) == [wanted(many) for many in pieces]
+
+
+def test_workers_refuse_what_recover_many_refuses() -> None:
+    words, short = [b"\x01" * 32] * 2, [b"\x01" * 32, b"\x01" * 31]
+    with pytest.raises(Misuse, match="wrong number"):
+        crypto.Workers().recover_many(words, words, words, [0])
+    with pytest.raises(Misuse, match="s: wrong length, expected 32 bytes, found 31"):
+        crypto.Workers().recover_many(words, words, short, [0, 0])()
+    with pytest.raises(Misuse, match="rs: wrong length, expected 64, found 63"):
+        crypto.Workers().recover_packed(bytes(64), bytes(63), bytes(64), bytes(2))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_recovers_without_the_threads_of_its_parent() -> None:
+    many = signatures(1_000, seed=11)
+    workers = crypto.Workers(3)
+    assert workers.recover_many(*columns(many))() == wanted(many)
+    context = multiprocessing.get_context("fork")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons know of the threads
+        child = context.Process(target=_recovers, args=(workers, many))
+        child.start()
+    child.join(60)
+    assert child.exitcode == 0
+
+
+def _recovers(workers: crypto.Workers, many: list[Signature]) -> None:
+    assert workers.recover_many(*columns(many))() == wanted(many)
+
+
 # --- the choice -----------------------------------------------------------------------------------
 
 
@@ -236,7 +301,7 @@ def test_ecrecover_vectors_by_both_kinds_of_lanes(lanes: str) -> None:
     # In every lane: with a row of others in front.
     for shift in range(8):
         shifted = [many[0]] * shift + many
-        found = module.recover_many(*columns(shifted), 1, lanes)
+        found = module.Workers(1).recover_many(*columns(shifted), lanes).get()
         assert found[shift:] == _addresses()
 
 

@@ -322,10 +322,8 @@ def test_the_chain_knows_no_venue_and_no_connection() -> None:
             assert not others & {"venues", "live", "capture", "simulators"}, name
 
 
-# Loaded by name while the program runs, from a floor above: the only two, and why.
+# Loaded by name while the program runs, from a floor above: only these, and why.
 BY_NAME = {
-    # A state file names its contract, and only the systems know theirs.
-    "payloads.verdicts.state": {"payloads.systems"},
     # A venue names its simulator, which is not loaded unless it is started.
     **{
         f"payloads.venues.{name}": {f"payloads.simulators.venues.{name}"}

@@ -116,6 +116,16 @@ def test_reports_that_begin_alike_and_others(asked: list[bool]) -> None:
         assert asked == answers
 
 
+def test_reports_of_no_encoder_are_not_taken_apart(asked: list[bool]) -> None:
+    """A word more than their signatures need, or no signature at all."""
+    known = SCHEMAS[b"\x00\x03"]
+    longer = [raw + bytes(32) for raw in reports_of(known, 1, 2)]
+    assert pieces(of_reports, longer) == by_numpy(of_reports, longer) == []
+    unsigned = reports_of(known, 1, 0)
+    assert pieces(of_reports, unsigned) == by_numpy(of_reports, unsigned)
+    assert asked == []
+
+
 def test_every_byte_that_must_not_change_is_looked_at(asked: list[bool]) -> None:
     raw = reports_of(SCHEMAS[b"\x00\x03"], -1, 2)[0]
     for at in range(len(raw)):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+from hexbytes import HexBytes
 
 import payloads
 from payloads import chain, chainlink, judge, stork
+from payloads.chainlink.errors import BAD_VERIFICATION
 from payloads.chainlink.state import GENERATIONS
 from payloads.errors import Misuse, Refused
 from payloads.stork.state import STORK, STORK_MULTISIGNER
 from payloads.testing import (
     SUBSCRIBER,
+    CallOutcome,
     InsecureTestNetwork,
     InsecureTestStorkSigner,
     SettableClock,
@@ -224,3 +228,21 @@ import payloads.testing as testing
 for name in testing.__all__: getattr(testing, name)
 sys.exit("hypothesis" in sys.modules)"""
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_an_outcome_has_the_words_of_a_verdict() -> None:
+    data = BAD_VERIFICATION.data()
+    common: dict[str, Any] = {"returned": None, "gas_used": 5}
+    for accepted, revert_data, name in (
+        (True, None, "accepted"),
+        (False, None, "returns false"),
+        (False, HexBytes(data), "BadVerification"),
+    ):
+        outcome = CallOutcome(accepted=accepted, revert_data=revert_data, **common)
+        assert bool(outcome) == outcome.accepted == accepted
+        assert outcome.name == name
+        assert outcome.error == (None if revert_data is None else name)
+        assert outcome.selector == (None if revert_data is None else data[:4])
+        assert outcome.args == ()
+        assert outcome == pickle.loads(pickle.dumps(outcome))
+        assert "gas_used=5" in repr(outcome)

@@ -19,7 +19,7 @@ import payloads
 from payloads import chainlink, crypto, stork, systems
 from payloads.chainlink import call
 from payloads.chainlink.call import Item, hash_together
-from payloads.crypto import CURVE_ORDER, recover, recover_many
+from payloads.crypto import CURVE_ORDER, Workers, recover
 from payloads.errors import Malformed, Misuse
 from payloads.stork import call as stork_call
 from payloads.system import Terms
@@ -53,13 +53,20 @@ def recovered(monkeypatch: pytest.MonkeyPatch) -> Counter[Any]:
         seen[signature] += 1
         return recover(*signature)
 
-    def many(*columns: Any, **how: Any) -> list[bytes | None]:
-        seen.update(zip(*columns, strict=True))
-        return recover_many(*columns, **how)
-
     monkeypatch.setattr(signers, "recover", one)
-    monkeypatch.setattr(signers, "recover_many", many)
+    _watch(monkeypatch, lambda *columns: seen.update(zip(*columns, strict=True)))
     return seen
+
+
+def _watch(monkeypatch: pytest.MonkeyPatch, see: Callable[..., None]) -> None:
+    """Show the columns of each batch that is recovered."""
+    begin = Workers.recover_many
+
+    def many(workers: Workers, *columns: Any, **how: Any) -> Any:
+        see(*columns)
+        return begin(workers, *columns, **how)
+
+    monkeypatch.setattr(Workers, "recover_many", many)
 
 
 # --- labelled damage ------------------------------------------------------------------------------
@@ -176,6 +183,25 @@ def test_a_signature_under_several_subsets_is_recovered_once(
     assert len(recovered) == NETWORK.size
 
 
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_the_next_batch_asks_for_no_signature_that_is_being_recovered(
+    recovered: Counter[Any], monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    for module in (signers, together):
+        monkeypatch.setattr(module, "recovers_in_batches", lambda: True)
+    monkeypatch.setattr(together, "_FEWEST", 4)
+    batches: list[int] = []
+    _watch(monkeypatch, lambda digests, *_: batches.append(len(digests)))
+    many = [_subset(first) for first in range(NETWORK.size)] + [full_report(9)] * 3
+    many = many + [payload + b"\0" for payload in many]  # other payloads, the same signatures
+    wanted = [chainlink.judge(payload, STATES["v0.5.0"]) for payload in many]
+    recovered.clear()
+    monkeypatch.setattr(together, "_WORTH_A_THREAD", 1)
+    assert chainlink.judge_many(many, STATES["v0.5.0"], workers=workers) == wanted
+    assert set(recovered.values()) == {1}
+    assert workers == 1 or len(batches) > 1
+
+
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_a_bulk_call_that_repeats_a_payload_recovers_once(
     recovering: str, recovered: Counter[Any], generation: str
@@ -199,12 +225,12 @@ def test_flagged_signatures_are_recovered_only_as_far_as_a_verdict_asks(
         asked.append(signature)
         return recover(*signature)
 
-    def none(digests: Any, *columns: Any, leave_flagged: bool, workers: int | None) -> list[Any]:
+    def none(_: Workers, digests: Any, *columns: Any, leave_flagged: bool) -> Any:
         assert leave_flagged
-        return [False] * len(digests)
+        return lambda: [False] * len(digests)
 
     monkeypatch.setattr(signers, "recover", one)
-    monkeypatch.setattr(signers, "recover_many", none)
+    monkeypatch.setattr(Workers, "recover_many", none)
     good, bad = full_report(1), REPORTS[1]["v is flipped"]
     verdicts = chainlink.judge_many([good, bad], STATES["v0.5.0"])
     assert [verdict.accepted for verdict in verdicts] == [True, False]
@@ -303,12 +329,7 @@ def test_a_bulk_call_asks_for_some_payloads_at_a_time(monkeypatch: pytest.Monkey
     for module in (signers, together):
         monkeypatch.setattr(module, "recovers_in_batches", lambda: True)
     sizes: list[int] = []
-
-    def many(*columns: Any, **how: Any) -> list[bytes | None]:
-        sizes.append(len(columns[0]))
-        return recover_many(*columns, **how)
-
-    monkeypatch.setattr(signers, "recover_many", many)
+    _watch(monkeypatch, lambda digests, *_: sizes.append(len(digests)))
     good = [full_report(native) for native in range(40)]
     assert chainlink.judge_bulk(good, STATES["v0.5.0"]).accepted
     assert sizes == [32 * 6, 8 * 6]

@@ -10,12 +10,13 @@
 use std::io::{BufRead, stdin};
 use std::time::Instant;
 
-use payloads_simd::dispatch::{Implementation, fastest, has_vectors, recover};
+use payloads_simd::dispatch::{Implementation, fastest, has_vectors};
 use payloads_simd::engine::{Answer, CHUNK, Engine, STEPS, Signatures};
 #[cfg(target_arch = "x86_64")]
 use payloads_simd::lanes::Avx512 as Vector;
 #[cfg(not(target_arch = "x86_64"))]
 use payloads_simd::lanes::Portable as Vector;
+use payloads_simd::workers::recover;
 use secp256k1::{Message, Secp256k1, SecretKey};
 
 const MOST: usize = 4096;

@@ -1,4 +1,4 @@
-//! Which implementation recovers and hashes, and on how many threads.
+//! Which implementation recovers and hashes.
 
 use std::sync::{Mutex, OnceLock};
 
@@ -14,9 +14,6 @@ use crate::lanes::{Lanes, Portable};
 use crate::lanes::Avx512 as Vector;
 #[cfg(not(target_arch = "x86_64"))]
 use crate::lanes::Portable as Vector;
-
-/// A thread is worth starting for this many signatures.
-const WORTH_A_THREAD: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Implementation {
@@ -38,16 +35,6 @@ pub fn fastest(count: usize) -> Implementation {
     if count > 1 && has_vectors() { Implementation::Vector } else { Implementation::Libsecp256k1 }
 }
 
-/// The answers, by ecrecover's rules: addresses, or None. `threads` of 0: as many as cores.
-pub fn recover(
-    signatures: Signatures<'_>,
-    implementation: Implementation,
-    threads: usize,
-) -> Vec<Option<Address>> {
-    let answers = answers(signatures, implementation, threads, Flagged::Recovered);
-    answers.into_iter().map(Answer::address).collect()
-}
-
 /// What becomes of the few signatures that the vectors cannot recover.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flagged {
@@ -57,42 +44,8 @@ pub enum Flagged {
     Left,
 }
 
-/// As `recover`, and the caller says what becomes of flagged signatures.
-pub fn answers(
-    signatures: Signatures<'_>,
-    implementation: Implementation,
-    threads: usize,
-    flagged: Flagged,
-) -> Vec<Answer> {
-    let mut answers = vec![Answer::Nothing; signatures.len()];
-    let wanted = match threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        _ => threads,
-    };
-    let threads = wanted.min(signatures.len() / WORTH_A_THREAD).max(1);
-    // Whole chunks, as evenly as they go; fewer chunks than two a thread are cut smaller.
-    let share = signatures.len().div_ceil(threads);
-    let share =
-        if share > 2 * CHUNK { share.next_multiple_of(CHUNK) } else { share.next_multiple_of(8) };
-    if threads == 1 {
-        recover_here(signatures, implementation, flagged, &mut answers);
-        return answers;
-    }
-    std::thread::scope(|scope| {
-        let mut pieces = answers.chunks_mut(share).enumerate();
-        let first = pieces.next();
-        for (i, piece) in pieces {
-            let part = signatures.slice(i * share, i * share + piece.len());
-            scope.spawn(move || recover_here(part, implementation, flagged, piece));
-        }
-        if let Some((_, piece)) = first {
-            recover_here(signatures.slice(0, piece.len()), implementation, flagged, piece);
-        }
-    });
-    answers
-}
-
-fn recover_here(
+/// Recovers on this thread.
+pub fn recover_here(
     signatures: Signatures<'_>,
     implementation: Implementation,
     flagged: Flagged,

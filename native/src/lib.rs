@@ -2,8 +2,8 @@
 //!
 //! Each file is a layer, and uses those before it: `lanes` (eight words at once), `limbs` (numbers in
 //! limbs), `field` (modulo p), `inverse`, `inversions`, `scalar` (modulo n), `digits`, `points`,
-//! `tables` (of G), `keccak`, `engine` (up to 128 signatures), `dispatch` (implementations and
-//! threads), and `python`. Two stand alone: `records` takes payloads apart into columns, and `lines`
+//! `tables` (of G), `keccak`, `engine` (up to 128 signatures), `dispatch` (implementations), `workers`
+//! (threads), and `python`. Two stand alone: `records` takes payloads apart into columns, and `lines`
 //! reads lines of text that differ in digits.
 //!
 //! All inputs are public, so nothing here tries to take the same time for different values.
@@ -27,6 +27,7 @@ pub mod points;
 pub mod records;
 pub mod scalar;
 pub mod tables;
+pub mod workers;
 
 #[cfg(feature = "python")]
 mod python;

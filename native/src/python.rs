@@ -3,12 +3,13 @@
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyList, PySequence};
+use pyo3::types::{PyBool, PyBytes, PyIterator, PyList};
 
-use crate::dispatch::{Flagged, Implementation, answers, fastest, has_vectors, hashes, recover};
-use crate::engine::{Address, Answer, Signatures};
+use crate::dispatch::{Flagged, Implementation, fastest, has_vectors, hashes};
+use crate::engine::{Address, Answer, CHUNK};
 use crate::python_lines::{count_lines, find, hex_words, line_ends, read_lines, sha256_many};
 use crate::python_records::{take_apart, unhex_many};
+use crate::workers::{Columns, Pending, Workers};
 
 /// "portable" is for tests.
 fn chosen(name: Option<&str>, count: usize) -> PyResult<Implementation> {
@@ -22,30 +23,25 @@ fn chosen(name: Option<&str>, count: usize) -> PyResult<Implementation> {
     }
 }
 
-/// The words of a sequence, one after the other.
-fn joined(words: &Bound<'_, PyAny>, count: usize) -> PyResult<Vec<u8>> {
+/// The next words of a sequence, one after the other.
+fn joined(words: &mut Bound<'_, PyIterator>, count: usize) -> PyResult<Vec<u8>> {
     let mut out = Vec::with_capacity(32 * count);
-    let mut push = |word: &Bound<'_, PyAny>| -> PyResult<()> {
+    for word in words.take(count) {
+        let word = word?;
         let bytes: &[u8] = word.extract()?;
         if bytes.len() != 32 {
             return Err(PyValueError::new_err("a word must have 32 bytes"));
         }
         out.extend_from_slice(bytes);
-        Ok(())
-    };
-    if let Ok(list) = words.cast::<PyList>() {
-        for word in list.iter() {
-            push(&word)?;
-        }
-    } else {
-        for word in words.cast::<PySequence>()?.try_iter()? {
-            push(&word?)?;
-        }
     }
     if out.len() != 32 * count {
-        return Err(PyValueError::new_err("columns of different lengths"));
+        return Err(different_lengths());
     }
     Ok(out)
+}
+
+fn different_lengths() -> PyErr {
+    PyValueError::new_err("columns of different lengths")
 }
 
 /// Recovery ids; what does not fit a byte becomes one that never recovers.
@@ -56,31 +52,93 @@ fn ids(vs: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     vs.try_iter()?.map(|v| Ok(v?.extract::<u8>().unwrap_or(u8::MAX))).collect()
 }
 
-/// A list of addresses, each 20 bytes or None; with `leave_flagged`, False where only libsecp256k1
-/// can say, which was not asked.
-#[pyfunction]
-#[pyo3(signature = (digests, rs, ss, vs, threads = 0, implementation = None, leave_flagged = false))]
-#[allow(clippy::too_many_arguments)]
-fn recover_many<'py>(
-    py: Python<'py>,
-    digests: &Bound<'py, PyAny>,
-    rs: &Bound<'py, PyAny>,
-    ss: &Bound<'py, PyAny>,
-    vs: &Bound<'py, PyAny>,
-    threads: usize,
-    implementation: Option<&str>,
-    leave_flagged: bool,
-) -> PyResult<Bound<'py, PyList>> {
-    let vs = ids(vs)?;
-    let count = vs.len();
-    let (digests, rs, ss) = (joined(digests, count)?, joined(rs, count)?, joined(ss, count)?);
-    let implementation = chosen(implementation, count)?;
-    let flagged = if leave_flagged { Flagged::Left } else { Flagged::Recovered };
-    let found = py.detach(|| {
-        let signatures = Signatures { digests: &digests, rs: &rs, ss: &ss, vs: &vs };
-        answers(signatures, implementation, threads, flagged)
-    });
-    PyList::new(py, found.iter().map(|answer| shown(py, answer)))
+/// Threads that recover signatures while Python goes on. `threads` counts the caller, who works when
+/// answers are asked for; 0 stands for as many as cores.
+#[pyclass(name = "Workers", frozen)]
+struct PyWorkers(Workers);
+
+#[pymethods]
+impl PyWorkers {
+    #[new]
+    fn new(threads: usize) -> Self {
+        Self(Workers::new(threads))
+    }
+
+    /// A list of addresses is what `get()` of the result returns, each 20 bytes or None; with
+    /// `leave_flagged`, False where only libsecp256k1 can say, which was not asked.
+    #[pyo3(signature = (digests, rs, ss, vs, implementation = None, leave_flagged = false))]
+    fn recover_many<'py>(
+        &self,
+        digests: &Bound<'py, PyAny>,
+        rs: &Bound<'py, PyAny>,
+        ss: &Bound<'py, PyAny>,
+        vs: &Bound<'py, PyAny>,
+        implementation: Option<&str>,
+        leave_flagged: bool,
+    ) -> PyResult<PendingList> {
+        let vs = ids(vs)?;
+        let implementation = chosen(implementation, vs.len())?;
+        let flagged = if leave_flagged { Flagged::Left } else { Flagged::Recovered };
+        let (mut digests, mut rs, mut ss) = (digests.try_iter()?, rs.try_iter()?, ss.try_iter()?);
+        // Piece by piece: the first is recovered while the next is read.
+        let pieces = vs.chunks(CHUNK).map(|vs| {
+            let columns = Columns {
+                digests: joined(&mut digests, vs.len())?,
+                rs: joined(&mut rs, vs.len())?,
+                ss: joined(&mut ss, vs.len())?,
+                vs: vs.to_vec(),
+            };
+            Ok(self.0.begin(columns, implementation, flagged))
+        });
+        let pieces = pieces.collect::<PyResult<_>>()?;
+        if [digests, rs, ss].iter_mut().any(|column| column.next().is_some()) {
+            return Err(different_lengths());
+        }
+        Ok(PendingList(pieces))
+    }
+
+    /// Addresses (20 bytes each) and a byte for each are what `get()` of the result returns: 1 for
+    /// an address, 0 for none.
+    #[pyo3(signature = (digests, rs, ss, vs, implementation = None))]
+    fn recover_packed(
+        &self,
+        py: Python<'_>,
+        digests: PyBuffer<u8>,
+        rs: PyBuffer<u8>,
+        ss: PyBuffer<u8>,
+        vs: PyBuffer<u8>,
+        implementation: Option<&str>,
+    ) -> PyResult<PendingBytes> {
+        // Copied: another thread may write to a buffer while signatures are recovered.
+        let columns = Columns {
+            digests: digests.to_vec(py)?,
+            rs: rs.to_vec(py)?,
+            ss: ss.to_vec(py)?,
+            vs: vs.to_vec(py)?,
+        };
+        let count = columns.vs.len();
+        if [&columns.digests, &columns.rs, &columns.ss].iter().any(|each| each.len() != 32 * count)
+        {
+            return Err(different_lengths());
+        }
+        let implementation = chosen(implementation, count)?;
+        Ok(PendingBytes(self.0.begin(columns, implementation, Flagged::Recovered)))
+    }
+}
+
+/// The list of `recover_many`, as soon as it is complete.
+#[pyclass(frozen)]
+struct PendingList(Vec<Pending>);
+
+#[pymethods]
+impl PendingList {
+    fn get<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let mut found = Vec::new();
+        for piece in &self.0 {
+            found.extend(py.detach(|| piece.get()).iter().map(|answer| shown(py, answer)));
+        }
+        PyList::new(py, found)
+    }
 }
 
 fn shown<'py>(py: Python<'py>, answer: &Answer) -> Bound<'py, PyAny> {
@@ -91,33 +149,22 @@ fn shown<'py>(py: Python<'py>, answer: &Answer) -> Bound<'py, PyAny> {
     }
 }
 
-/// The addresses (20 bytes each) and a byte for each: 1 for an address, 0 for none.
-#[pyfunction]
-#[pyo3(signature = (digests, rs, ss, vs, threads = 0, implementation = None))]
-fn recover_packed<'py>(
-    py: Python<'py>,
-    digests: PyBuffer<u8>,
-    rs: PyBuffer<u8>,
-    ss: PyBuffer<u8>,
-    vs: PyBuffer<u8>,
-    threads: usize,
-    implementation: Option<&str>,
-) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
-    // Copied: another thread may write to a buffer while the lock is released.
-    let columns = [digests.to_vec(py)?, rs.to_vec(py)?, ss.to_vec(py)?];
-    let vs = vs.to_vec(py)?;
-    if columns.iter().any(|column| column.len() != 32 * vs.len()) {
-        return Err(PyValueError::new_err("columns of different lengths"));
+/// The addresses of `recover_packed`, as soon as all are there.
+#[pyclass(frozen)]
+struct PendingBytes(Pending);
+
+#[pymethods]
+impl PendingBytes {
+    fn get<'py>(&self, py: Python<'py>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {
+        let (addresses, found) = py.detach(|| {
+            let none: Address = [0; 20];
+            let answers: Vec<_> = self.0.get().into_iter().map(Answer::address).collect();
+            let addresses = answers.iter().flat_map(|answer| answer.unwrap_or(none));
+            let found = answers.iter().map(|answer| answer.is_some().into());
+            (addresses.collect::<Vec<u8>>(), found.collect::<Vec<u8>>())
+        });
+        (PyBytes::new(py, &addresses), PyBytes::new(py, &found))
     }
-    let implementation = chosen(implementation, vs.len())?;
-    let answers = py.detach(|| {
-        let [digests, rs, ss] = &columns;
-        recover(Signatures { digests, rs, ss, vs: &vs }, implementation, threads)
-    });
-    let none: Address = [0; 20];
-    let addresses: Vec<u8> = answers.iter().flat_map(|answer| answer.unwrap_or(none)).collect();
-    let found: Vec<u8> = answers.iter().map(|answer| answer.is_some().into()).collect();
-    Ok((PyBytes::new(py, &addresses), PyBytes::new(py, &found)))
 }
 
 /// The bytes of hex, with or without 0x; an error for any other text.
@@ -148,8 +195,7 @@ fn instructions() -> &'static str {
 #[pymodule]
 fn payloads_simd(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add_function(wrap_pyfunction!(recover_many, module)?)?;
-    module.add_function(wrap_pyfunction!(recover_packed, module)?)?;
+    module.add_class::<PyWorkers>()?;
     module.add_function(wrap_pyfunction!(keccak_many, module)?)?;
     module.add_function(wrap_pyfunction!(unhex, module)?)?;
     module.add_function(wrap_pyfunction!(take_apart, module)?)?;

@@ -9,10 +9,9 @@ mod damage;
 use std::sync::Mutex;
 
 use damage::{Columns, Maker, Tally, compare};
-use payloads_simd::dispatch::{
-    Flagged, Implementation, answers, has_vectors, recover, recover_one,
-};
+use payloads_simd::dispatch::{Flagged, Implementation, has_vectors, recover_one};
 use payloads_simd::engine::Answer;
+use payloads_simd::workers::{answers, recover};
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))

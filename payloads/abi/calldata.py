@@ -45,7 +45,7 @@ class Function(Record, frozen=True):
 
 
 class Call(Record, frozen=True):
-    """A decoded call: which function, the payloads given to it, and the parameter if it has one."""
+    """A decoded call: its function, the payloads given to it, and its parameter, if any."""
 
     function: Function
     payloads: tuple[bytes, ...]

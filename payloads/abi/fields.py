@@ -188,7 +188,7 @@ def json_object(pairs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def json_fields(record: Record) -> dict[str, Any]:
-    """The fields of a record that a table describes, absent ones among them, in their JSON form."""
+    """The fields of a record of a table, absent fields among them, in their JSON form."""
     wide = _wide_names(type(record))
     pairs = zip(record.__struct_fields__, record.values, strict=True)
     return {
@@ -372,7 +372,7 @@ class Table:
         values = dict.fromkeys(self.absent)
         for row, begin in zip(self.fields, self.offsets, strict=True):
             value = self._check(row, data, at + begin, path + row.name)
-            values[row.name] = None if row.none is not None and value == row.none else value
+            values[row.name] = None if value == row.none else value
         return self.make(**values) if self.make else tuple(values.values())
 
     def _check(self, row: Field, data: bytes, at: int, path: str) -> Any:

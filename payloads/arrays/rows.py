@@ -72,7 +72,7 @@ def is_no_text(start: bytes) -> bool:
 def _begin_so_by_chance(begins: Matrix) -> Mask:
     """Which bytes are no text for certain, as most that begin like text.
 
-    In UTF-8, no byte below 0x80 has one from 0x80 to 0xbf behind it.
+    In UTF-8, no byte from 0x80 to 0xbf stands behind a byte below 0x80.
     """
     opens_json = _OPENS_JSON[begins[:, 0]]
     is_continued = (begins[:, 1:] & 0xC0) == 0x80

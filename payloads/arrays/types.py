@@ -64,7 +64,7 @@ def nanoseconds(times: pa.Array) -> pa.Array:
 
 
 def hex_texts(array: pa.Array) -> pa.Array:
-    """Byte strings as 0x-hex: each different one is spelled once."""
+    """Byte strings as 0x-hex. Each different string is spelled once."""
     if not len(array):
         return pa.array([], pa.string())
     encoded = array.dictionary_encode()

@@ -1,4 +1,4 @@
-"""The hashes in a capture, each over what was written since the one before it.
+"""The hashes in a capture, each over what was written since the hash before it.
 
 A hash is the SHA-256 of the hash before it and of all lines since, the line of that hash included.
 The first begins with the last hash of the part before. So a line that is changed, moved, added or

@@ -36,7 +36,7 @@ from payloads.capture.format import BrokenLine, Header, LaterFormat, Placed, rec
 from payloads.capture.frames import Frame, Incident
 from payloads.capture.importers import any_file
 from payloads.capture.importers.messages import ReadOptions
-from payloads.capture.importers.pieces import head_of
+from payloads.capture.importers.pieces import head_of, must_wait
 from payloads.capture.importers.single import WHOLE
 from payloads.capture.parts import Continuity, grouped
 from payloads.errors import Malformed, Misuse
@@ -236,8 +236,9 @@ class _Content:
 class _Stream:
     """Bytes of a file up to the size that it had, or of a pipe as they come.
 
-    A read returns what there is. `waiting` is called before a read that may have to wait, but not
-    in a thread that feeds another program: what it does is for the thread that opened the stream.
+    A read returns what there is. `waiting` is called before a read of a pipe that has nothing yet,
+    but not in a thread that feeds another program: what it does is for the thread that opened the
+    stream.
     """
 
     def __init__(self, raw: Any, size: int | None, waiting: Waiting | None) -> None:
@@ -253,7 +254,7 @@ class _Stream:
         return self._left[self._at - size : self._at]
 
     def _more(self) -> bytes:
-        if self._waiting is not None and get_ident() == self._thread:
+        if self._must_wait() and self._waiting is not None:
             self._waiting()  # its errors are those of the output
         most = _READ if self._size is None else min(_READ, self._size - self._taken)
         try:
@@ -263,6 +264,9 @@ class _Stream:
             raise Malformed(reason, offset=self._taken, field="file") from None
         self._taken += len(found)
         return found or b""
+
+    def _must_wait(self) -> bool:
+        return self._size is None and get_ident() == self._thread and must_wait(self._raw)
 
     def grew(self) -> Malformed | None:
         """The error for a file that has become longer since it was opened."""
@@ -287,7 +291,7 @@ def open_inputs(
     """The inputs of files, folders, globs and `-`; `Misuse` for a name that is not there.
 
     A folder stands for the files in it and in its folders, without those whose names begin with a
-    dot. `waiting` is called before a read that may have to wait, as of a pipe.
+    dot. `waiting` is called before a read that has to wait, as of a pipe.
     """
     any_file.checked(options)
     found: dict[str, list[Input]] = {}

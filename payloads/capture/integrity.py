@@ -1,9 +1,9 @@
 """What can be said of a capture's file: whether it is whole, and whether anything was changed.
 
 The writer puts hashes and counts into a capture (`chain`). `check` reads the files of one capture
-and compares. The hashes show an accident, or a change by someone who did not make them anew; they
-are no signature. Of files without hashes, and of other tools' files, less can be said, and a note
-says so.
+and compares. The hashes show an accident, or a change by a program that did not make them anew.
+They are no signature. Of files without hashes, and of other tools' files, less can be said, and a
+note says so.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class _Asked(Record, frozen=True):
 
 
 def session_of(header: Header, **credentials: str) -> Session:
-    """A session like the one that a capture was made with, for `rerun`.
+    """A session like that of the capture, for `rerun`.
 
     A rerun does not log in, so any text in the right form will do for a credential.
     """

@@ -106,13 +106,13 @@ class UnsignedReader:
         return session
 
     def _session(self, venue: str) -> Session:
-        """A session as the capture's own, if there can be one; else one of no subscriptions."""
+        """A session like the capture's own, if possible; else a session without subscriptions."""
         # No session checks a credential before the venue does. It is found in no message.
         any_secret = secrets.token_hex(32)
         named = dict.fromkeys(venues.VENUES[venue].credentials, any_secret)
         if self._header is not None and self._header.venue == venue:
             for credentials in ({}, named):
-                with suppress(Malformed, Misuse):  # the header may be anybody's text
+                with suppress(Malformed, Misuse):  # the header may be any text
                     return session_of(self._header, **credentials)
         for credentials in ({}, named):
             with suppress(Misuse):

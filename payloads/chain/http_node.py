@@ -37,7 +37,7 @@ _PIECE = 2**16
 
 
 class HttpFailure(Exception):
-    """No answer, or not one that can be read. `why` holds no part of the URL."""
+    """No answer, or an answer that cannot be read. `why` holds no part of the URL."""
 
     def __init__(self, why: str, *, transient: bool, status: int = 0, words: str = "") -> None:
         super().__init__(why)

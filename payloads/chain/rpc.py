@@ -384,7 +384,7 @@ class Node:
         return self._bytes(found.get("from")), self._integer(found.get("nonce"), "nonce")
 
     def nonce(self, address: bytes, number: int | str) -> int:
-        """How many transactions an account had sent after a block, or with the `pending` ones."""
+        """How many transactions an account had sent after a block, or after `pending`."""
         method, block = "eth_getTransactionCount", _block(number)
         return self._integer(self.request(method, [checksum(address), block]), method)
 

@@ -52,7 +52,7 @@ from payloads.arrays.types import (
 )
 from payloads.chainlink.call import QUOTE
 from payloads.chainlink.calldata import FUNCTIONS, VERIFY, VERIFY_VIEW
-from payloads.chainlink.checks import TIMES
+from payloads.chainlink.checks import TIMES, VERSION_1
 from payloads.chainlink.frames import EVIDENCE, NAME, snappy_evidence
 from payloads.chainlink.payment import parameter
 from payloads.chainlink.report import (
@@ -366,7 +366,7 @@ def _schema_of(batch: pa.RecordBatch) -> Schema | None:
 
 
 def prices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """A row for each price: the fields whose unit is one, except those of 256 bits."""
+    """A row for each price: the fields with the unit of a price, except those of 256 bits."""
     if (schema := _schema_of(batch)) is None:
         return
     names, total = _names(schema.table), len(batch)
@@ -513,7 +513,8 @@ def _call_passes(function: Function, state: ChainlinkState, terms: Any) -> bool:
 def _pays(signed: Signed, state: ChainlinkState, terms: Any, now: Any) -> Mask:
     """Which rows the fee manager lets pass: a known token, not expired, and nothing to give back.
 
-    Without value there is no deposit to check, and `native` sends the fee itself.
+    Without value there is no deposit to check, and `native` sends the fee itself. A report of the
+    first schema pays nothing and never expires.
     """
     envelope: Envelope = signed.facts
     fees, nothing = state.charges, ~every(len(signed.rows))
@@ -527,11 +528,10 @@ def _pays(signed: Signed, state: ChainlinkState, terms: Any, now: Any) -> Mask:
         return nothing
     if token not in (fees.link, fees.native):
         return nothing
-    good = clean(envelope.matrix, _BLOB, COMMON_HEAD)
-    good &= numbers(envelope.matrix, _BLOB, 2) != 1  # the first schema has no such fields
     at = _BLOB + COMMON_HEAD.offsets[-1] + WORD - 4
+    good = clean(envelope.matrix, _BLOB, COMMON_HEAD)
     good &= numbers(envelope.matrix, at, 4).astype(np.int64) >= now
-    return good
+    return good | equal(envelope.matrix, _BLOB, VERSION_1)
 
 
 def _configs_pass(signed: Signed, signers: Signers, state: ChainlinkState) -> Mask:
@@ -559,9 +559,7 @@ def _keys(envelope: Envelope, state: ChainlinkState) -> list[bytes]:
     if contract == V04:
         if envelope.blob < 3 * WORD:
             return [b""] * len(matrix)
-        words = matrix[:, _BLOB : _BLOB + 3 * WORD]
-        plain = clean(words, 0, TIMES)
-        times = _each(words, 3 * WORD - 4, 4)
+        plain, times = clean(matrix, _BLOB, TIMES), _each(matrix, _BLOB + 3 * WORD - 4, 4)
         return [time if good else b"" for time, good in zip(times, plain, strict=True)]
     digests = _each(matrix, 0, WORD)
     if contract != V03:

@@ -89,7 +89,7 @@ def _with_each_signature(item: Item, check: Check) -> Iterator[Check]:
             if not words:
                 found = recovered_as(index, item.hash(), r, s, v, signer)
                 words = found.why or "not a known signer"
-            detail = f"{address or 'nobody'}: {words}"
+            detail = f"{address or 'no signer'}: {words}"
         if twice and (first := signers.index(signer)) < index:
             detail += f"; signed already as signature {first}"
         if not passed:

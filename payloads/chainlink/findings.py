@@ -352,8 +352,8 @@ def _of_encoding(item: Item) -> Iterator[tuple[str, str]]:
     if max(item.ss, default=b"") > _HALF_ORDER:
         high = [str(at) for at, s in enumerate(item.ss) if s > _HALF_ORDER]
         yield "high-s", f"signatures {', '.join(high)}"
-    if len(item.rs) == len(item.ss) <= len(item.vs) and canonical_parts(item.raw) is not None:
-        return  # as nearly always
+    if canonical_parts(item.raw) is not None:  # as nearly always
+        return
     covered = ("report-trailing", "unsigned-bytes")  # by findings of their own
     found = [
         departure

@@ -125,7 +125,7 @@ Payload = FullReport | BareReport | Input | dict[str, Any]
 
 
 def raw_of(payload: Payload, name: str = "payload") -> bytes:
-    """The bytes of a payload in any form. No bytes at all are a payload, too: a bad one."""
+    """The bytes of a payload in any form. No bytes at all are a bad payload."""
     if type(payload) is bytes and 0 < len(payload) < 2**16:
         return payload
     if isinstance(payload, FullReport | BareReport):

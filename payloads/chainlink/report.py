@@ -99,7 +99,7 @@ AnyReport = Report | UnknownReport
 class FullReport(Record, frozen=True, gc=False):
     """A decoded `fullReport`. Not verified: see `recover` and `judge`.
 
-    `raw_vs` past the number of signatures is neither signed nor checked by anyone.
+    `raw_vs` past the number of signatures is neither signed nor checked.
     """
 
     config_digest: HexBytes
@@ -288,7 +288,7 @@ Fields = tuple[HexBytes, bytes, int, int, bytes, bytes, Words, Words, bytes]
 
 @lru_cache(maxsize=1024)
 def _shape(size: int, length: bytes) -> Shape | None:
-    """The canonical encoding of this size with a report of this length, if there is one."""
+    """The canonical encoding of this size with a report of this length, if any."""
     blob = int.from_bytes(length, "big")
     padding = -blob % WORD
     count, rest = divmod(size - _FIRST_TAIL - blob - padding - 2 * WORD, 2 * WORD)

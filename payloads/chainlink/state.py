@@ -435,10 +435,10 @@ class ChainlinkState(State, frozen=True, kw_only=True, dict=True, gc=True):
                 yield key.replace("_", " ")[:-1], f"0x{ended.id.hex()}{since}"
         if self.access_controller is not None:
             listed = self.access_controller.allowed
-            users = ["anybody"] if listed is None else [checksum(user) for user in listed]
+            users = ["any address"] if listed is None else [checksum(user) for user in listed]
             if listed is not None and self.access_controller.admits_origins:
                 users.append("accounts that sign the transaction themselves")
-            yield "may call", ", ".join(users) or "nobody"
+            yield "may call", ", ".join(users) or "no address"
         if self.fee_manager is None:
             yield "fee manager", "none: verification is free, and expiry is not checked"
         else:

@@ -35,7 +35,7 @@ def view(
     schema: str | int | None = None,
     why: str = "",
 ) -> View:
-    """Every byte of a `fullReport`, or of a `report`, up to the first bad one."""
+    """Every byte of a `fullReport`, or of a `report`, up to the first bad byte."""
     raw = to_bytes(payload)
     return _view_report(raw, schema, why) if form == "report" else _view_full(raw, schema, why)
 
@@ -67,7 +67,7 @@ def _signers(
 ) -> dict[int, str]:
     digest = keccak256(keccak256(blob) + context)
     return {
-        found.index: found.address or f"nobody: {found.why}"
+        found.index: found.address or f"no signer: {found.why}"
         for found in recovered_all(digest, rs, ss, raw_vs)
     }
 
@@ -101,7 +101,7 @@ def _recovery_ids(data: bytes, part: Part, count: int) -> Iterator[Span]:
         yield Span(at, f"raw_vs[{index}]", "uint8", raw, raw[0], "", "", meaning)
     if count < WORD:
         raw = hexed(data[part.offset + count : part.end])
-        said = "not zero: anyone can change these bytes" if any(raw) else ""
+        said = "not zero: no signature protects these bytes" if any(raw) else ""
         meaning = "neither signed nor checked"
         yield Span(part.offset + count, "raw_vs.rest", "bytes", raw, None, "", said, meaning)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec.structs import replace
 
 from payloads.cli.sources import Item
+from payloads.crypto import Workers
 from payloads.errors import PayloadError
 from payloads.verdicts.signers import Asked, Signers
 
@@ -26,6 +27,7 @@ class Batch:
         self, act: Act, one: Callable[[Item, Callable[[Item], None]], None], signers: Signers
     ) -> None:
         self._act, self._one, self._signers = act, one, signers
+        self._workers = Workers(1)  # the cores are for processes (--jobs)
         self._begun: list[Begun] = []
         self._asked: list[Asked] = []
         self._size = 0
@@ -48,7 +50,7 @@ class Batch:
         """Go on with all items that wait."""
         begun, asked = self._begun, self._asked
         self._begun, self._asked, self._size = [], [], 0
-        self._signers.learn(asked)
+        self._signers.learn(asked, self._workers)
         # Recoveries drive all else out of the processor's caches, so they come one after the other.
         asked_all = [self._gone_on(item, rest) for item, rest in begun]
         for item, rest in asked_all:

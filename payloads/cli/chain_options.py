@@ -27,7 +27,7 @@ def load_state_then(path: str, at: str | None, now: str | None) -> tuple[State, 
 def load_states_then(
     path: str, at: str | None, now: str | None
 ) -> tuple[State | States, int | None]:
-    """As `load_state_then`; the states in a folder, if the path is one."""
+    """As `load_state_then`; the states in a folder, if the path is a folder."""
     if not os.path.isdir(path):
         return load_state_then(path, at, now)
     states, then, time_ = States.load(path), instant(at, "at"), instant(now, "now")

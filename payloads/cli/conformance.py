@@ -1,4 +1,4 @@
-"""`payloads conformance`: the corpus for decoders in any language, and the score of one."""
+"""`payloads conformance`: the corpus for decoders in any language, and a decoder's score."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--corpus", "folder", metavar="DIR", type=click.Path(file_okay=False),
-    help="Another corpus than the one that comes with this version.",
+    help="Another corpus than that of this version.",
 )  # fmt: skip
 @output_options
 @guarded

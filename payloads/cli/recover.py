@@ -23,7 +23,7 @@ from payloads.signatures import address_bytes
     "expected",
     multiple=True,
     metavar="ADDRESS",
-    help="Refuse payloads with a signature by anybody else. May be repeated.",
+    help="Refuse payloads with a signature by any other signer. May be repeated.",
 )
 @jobs_option
 @guarded
@@ -64,7 +64,7 @@ def recover(
 def _recover(run: Run, leaf: Decoded, item: Item, expected: tuple[str, ...]) -> None:
     system = systems.of_value(leaf.value)
     if system is None or not is_signed(leaf.value):
-        raise Malformed("not signed by anybody", field="signatures", expected="a signed payload")
+        raise Malformed("not signed", field="signatures", expected="a signed payload")
     signatures = system.recover(leaf.value)
     facts = {name: getattr(leaf.value, name) for name in system.signing_facts}
     if run.as_json:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="A loopback address to serve on."
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0: a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0: a free port.")
 @input_options
 @click.option("--connection", type=int, help="Only the frames of this connection.")
 @click.option(

@@ -53,7 +53,7 @@ def payload_lines(
         for row in system.rows(decoded.value, decimals):
             yield _row(*row)
         if not is_signed(decoded.value):
-            yield _row("signatures", "none: nobody signed this")
+            yield _row("signatures", "none: the payload is not signed")
         elif signers:
             yield from _signers(system.recover(decoded.value))
     for note in decoded.notes:
@@ -71,7 +71,7 @@ def _title(decoded: Decoded) -> str:
 def _signers(signatures: Sequence[Recovered]) -> Iterator[str]:
     for found in signatures:
         high = "high s" if found.high_s else ""
-        yield _row(f"signer {found.index}", found.address or _note(f"nobody: {found.why}"), high)
+        yield _row(f"signer {found.index}", found.address or _note(f"no signer: {found.why}"), high)
     if not signatures:
         yield _row("signers", "none")
 
@@ -105,7 +105,7 @@ def recovered_lines(
     for found in signatures:
         if found.index == 0:
             yield _row("digest", "0x" + found.digest.hex())
-        yield _row(f"signer {found.index}", found.address or _note(f"nobody: {found.why}"))
+        yield _row(f"signer {found.index}", found.address or _note(f"no signer: {found.why}"))
         yield _row("", _dim(f"r 0x{found.r.hex()}"))
         yield _row("", _dim(f"s 0x{found.s.hex()}") + (_note(" high") if found.high_s else ""))
         yield _row("", _dim(f"v {found.v}"))
@@ -116,7 +116,7 @@ def recovered_lines(
 
 
 def view_lines(view: View, where: str, full_hex: bool) -> Iterator[str]:
-    """An annotated view: a line for each byte range, and the error if there is one."""
+    """An annotated view: a line for each byte range, and the error, if any."""
     yield f"{terminal.style(f'{view.form}, {view.size} bytes', bold=True)}  {_dim(where)}"
     if view.why:
         yield _dim(f"recognised by {view.why}")

@@ -70,14 +70,14 @@ def _option_lines(options: Mapping[str, TextOption]) -> Iterator[str]:
 @click.argument("venue", type=LateChoice(_venues), metavar="VENUE")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--allow-remote", is_flag=True, help="Let --host be reached by other machines.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0: a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0: a free port.")
 @click.option(
     "--rate", type=float, help="Messages a second for each stream (default: the venue's)."
 )
 @click.option(
     "--feeds",
     metavar="NAME,…",
-    help="Feed IDs, assets, instruments or symbols; NAME=NUMBER for a new one.",
+    help="Feed IDs, assets, instruments or symbols; NAME=NUMBER for a new asset.",
 )
 @click.option(
     "--misbehave", default="", metavar="RULE,…", help="Faults and their times; see below."

@@ -179,7 +179,7 @@ _LINES, _WHOLE = ("lines", "hex"), ("payload", "document")
 
 
 def _several(groups: list[list[Input]]) -> Connections | None:
-    """The numbers of connections, where more than one input may have them."""
+    """The numbers of connections, where several inputs may have them."""
     if len(groups) < 2:
         return None
     from payloads.capture.inputs import Connections

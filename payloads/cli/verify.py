@@ -206,13 +206,13 @@ class _Call:
 
     @cached_property
     def each(self) -> Callable[[bytes], Judgement] | None:
-        """A function that makes judgements of one payload each, where the system has one."""
+        """A function that makes the judgement of a payload, if the system has such a function."""
         start = self.system.judging_each
         return None if start is None else start(self.state, self.terms, self._signers)
 
 
 def _state_of(found: Given, states: State | States) -> State:
-    """The state, or of several the only one whose contract may know the payload."""
+    """The state. Of several, the only state whose contract may know the payload."""
     if isinstance(states, State):
         return states
     if not found.is_call:

@@ -225,7 +225,7 @@ def _check_complete(tables: Mapping[str, pa.RecordBatch]) -> None:
 
 
 def _in_order(wanted: pa.Schema, batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """The rows of batches as one, in the order of the payloads."""
+    """A batch of the rows of several batches, in the order of the payloads."""
     if not batches:
         return _filled(wanted, np.zeros(0, np.int64), {})
     whole = batches[0] if len(batches) == 1 else pa.concat_batches(batches)

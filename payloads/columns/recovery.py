@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,13 +16,13 @@ from payloads.arrays.records import Mask, Matrix, bytes_of, fixed, numbers
 from payloads.columns.decoding import leaves
 from payloads.columns.fast import Positions, offer
 from payloads.columns.schemas import SIGNATURES
-from payloads.crypto import CURVE_ORDER, recover_packed
+from payloads.crypto import CURVE_ORDER, Workers
 from payloads.recognise import checked_form, is_signed
 from payloads.signatures import Recovered, recovered
 
 _HALF_ORDER = CURVE_ORDER // 2
-# So many signatures are worth a thread of their own.
-WORTH_A_THREAD = 256
+# So many signatures are recovered together: batches hardly gain beyond their size.
+_TOGETHER = 512
 
 
 def recover(
@@ -37,23 +35,23 @@ def recover(
     """Every signature of many payloads, with the signer as ecrecover returns it.
 
     The rows are those of `payloads.recover`. A payload that does not decode has none here: `decode`
-    says why. All signatures are recovered in one call, `workers` threads at a time.
+    says why. As many as `workers` threads recover signatures, as many as cores if not given.
     """
     rows = inputs.read(payloads, column)
     form = checked_form(form)
     found: list[tuple[Positions, Signed]] = []
+    recovering = Recovering(workers)
 
     def take(_: str, reader: Columns, positions: Positions, matrix: Matrix) -> Iterator[Positions]:
         for signed in reader.signed(matrix, True):
             found.append((positions[signed.rows], signed))
+            recovering.add(signed)
             yield signed.rows
 
     left = offer(rows, take, form=form)
     batches = [
         _batch(places, signed, signers)
-        for (places, signed), signers in zip(
-            found, recover_all([signed for _, signed in found], workers), strict=True
-        )
+        for (places, signed), signers in zip(found, recovering.signers(), strict=True)
     ]
     singles = [
         row
@@ -99,18 +97,58 @@ def _digest(item: Any, form: str | None) -> bytes | None:
     return bytes(found[0].value.signing_digest)
 
 
-def recover_all(found: list[Signed], workers: int | None) -> list[Signers]:
-    """The signers of all signatures, recovered in one call."""
-    if not found:
-        return []
+class Recovering:
+    """The signers of one group of payloads after the other, recovered while the caller goes on.
+
+    Small groups are recovered together, because few signatures at once cost more each.
+    """
+
+    def __init__(self, workers: int | None) -> None:
+        self._workers = Workers(workers)
+        self._waiting: list[Signed] = []
+        self._begun: list[Callable[[], Iterator[Signers]]] = []
+
+    def add(self, signed: Signed) -> None:
+        """Begin to recover these, if they are many."""
+        self._waiting.append(signed)
+        if sum(map(_size, self._waiting)) >= _TOGETHER:
+            self._begin()
+
+    def add_known(self, signers: Signers) -> None:
+        """Have these in their place."""
+        self._begin()
+        self._begun.append(lambda: iter([signers]))
+
+    def signers(self) -> Iterator[Signers]:
+        """The signers of each group in turn."""
+        self._begin()
+        for found in self._begun:
+            yield from found()
+
+    def _begin(self) -> None:
+        if self._waiting:
+            found, self._waiting = self._waiting, []
+            self._begun.append(_recover(found, self._workers))
+
+
+def _size(signed: Signed) -> int:
+    return len(signed.rows) * signed.count
+
+
+def _recover(found: Sequence[Signed], workers: Workers) -> Callable[[], Iterator[Signers]]:
+    """Begin to recover all signatures of these groups. The result waits for their signers."""
     digests = _joined([np.repeat(each.digests, each.count, axis=0) for each in found])
     rs, ss, vs = (_joined([getattr(each, name) for each in found]) for name in ("rs", "ss", "vs"))
-    addresses, valid = recover_packed(digests, rs, ss, vs, workers=workers)
-    whole = np.frombuffer(addresses, np.uint8).reshape(-1, 20)
-    is_valid = np.frombuffer(valid, np.uint8) == 1
+    begun = workers.recover_packed(digests, rs, ss, vs)
     ends = np.cumsum([len(each.vs) for each in found])[:-1]
-    pairs = zip(np.split(whole, ends), np.split(is_valid, ends), strict=True)
-    return [Signers(*pair) for pair in pairs]
+
+    def signers() -> Iterator[Signers]:
+        addresses, valid = begun()
+        whole = np.frombuffer(addresses, np.uint8).reshape(-1, 20)
+        is_valid = np.frombuffer(valid, np.uint8) == 1
+        return map(Signers, np.split(whole, ends), np.split(is_valid, ends))
+
+    return signers
 
 
 def _joined(columns: list[NDArray[np.uint8]]) -> memoryview:
@@ -154,37 +192,6 @@ class KnownSignatures:
     def _have_digests(self, index: Positions, signed: Signed) -> bool:
         digests = np.repeat(signed.digests, signed.count, axis=0)
         return bool((self._digests[index] == digests).all())
-
-
-def recovered_with(
-    given: KnownSignatures | None, found: list[tuple[Positions, Signed]], workers: int
-) -> Iterator[Signers]:
-    """The signers of all signatures in turn: those that are given, and the others recovered."""
-    known = [None if given is None else given.of(*each) for each in found]
-    missing = [signed for (_, signed), signers in zip(found, known, strict=True) if signers is None]
-    recovered = _recovered(missing, workers)
-    for signers in known:
-        yield next(recovered) if signers is None else signers
-
-
-def _recovered(found: list[Signed], workers: int) -> Iterator[Signers]:
-    """The signers of all signatures. Threads recover some while those of others are used."""
-    total = sum(map(_size, found))
-    if workers == 1 or total < workers * WORTH_A_THREAD:
-        yield from recover_all(found, 1)
-        return
-    shares: list[list[Signed]] = [[]]
-    for signed in found:
-        if sum(map(_size, shares[-1])) >= total / workers:
-            shares.append([])
-        shares[-1].append(signed)
-    with ThreadPoolExecutor(workers) as executor:
-        for signers in executor.map(partial(recover_all, workers=1), shares):
-            yield from signers
-
-
-def _size(signed: Signed) -> int:
-    return len(signed.rows) * signed.count
 
 
 def addresses_of(signers: Signers) -> pa.Array:

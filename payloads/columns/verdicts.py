@@ -1,12 +1,11 @@
 """What a contract would do with many payloads, each as a call of its own.
 
 Rows that the contract accepts for certain are found on arrays: its configs, the signers, their
-number, and the time. All others, refused ones among them, are judged by the single engine.
+number, and the time. All other rows are judged by the single engine, refused payloads among them.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +20,9 @@ from payloads.arrays.records import Mask, Matrix, lists
 from payloads.arrays.rows import Rows
 from payloads.columns.fast import Positions, offer
 from payloads.columns.recovery import (
-    WORTH_A_THREAD,
     KnownSignatures,
+    Recovering,
     addresses_of,
-    recovered_with,
 )
 from payloads.columns.schemas import VERDICTS
 from payloads.errors import Misuse, PayloadError, shown
@@ -38,6 +36,8 @@ if TYPE_CHECKING:
     from payloads.verdicts.verdict import Verdict
 
 Times = NDArray[np.int64]
+# Payloads are read and judged in so many pieces, and so many at once at least.
+_PIECES, _PIECE = 16, 512
 
 
 def judge(
@@ -125,23 +125,25 @@ class _Verdicts:
         """Find the rows that are accepted for certain, and the signers of all that can be read."""
         states = {system.name: state for system, state in self.states.pairs}
         found: list[tuple[State, Columns, Positions, Signed]] = []
-        workers = workers or os.cpu_count() or 1
+        recovering = Recovering(workers)
 
         def take(
             name: str, reader: Columns, positions: Positions, matrix: Matrix
         ) -> Iterator[Positions]:
-            # A piece for each thread: while one is judged, another is recovered.
-            step = max(WORTH_A_THREAD, -(-len(matrix) // workers))
+            # Piece by piece: while one is read or judged, others are recovered.
+            step = max(_PIECE, -(-len(matrix) // _PIECES))
             for at in range(0, len(matrix), step):
                 for signed in reader.signed(matrix[at : at + step], False):
-                    found.append((states[name], reader, positions[at:][signed.rows], signed))
+                    places = positions[at:][signed.rows]
+                    found.append((states[name], reader, places, signed))
+                    known = None if given is None else given.of(places, signed)
+                    recovering.add(signed) if known is None else recovering.add_known(known)
                     yield signed.rows + at
 
         offer(self.rows, take, of=states)
-        recovered = recovered_with(
-            given, [(places, signed) for *_, places, signed in found], workers
-        )
-        for (state, reader, places, signed), signers in zip(found, recovered, strict=True):
+        for (state, reader, places, signed), signers in zip(
+            found, recovering.signers(), strict=True
+        ):
             times = self._times_under(state, places)
             good = reader.accepted(signed, signers, state, self.terms, times)
             self.accepted[places[good]] = True

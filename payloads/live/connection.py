@@ -163,7 +163,7 @@ class Connection(Readable):
         return (self,)
 
     async def ready(self) -> None:
-        """Returns when the sessions are known: at once, where there is one."""
+        """Returns when the sessions are known: at once, where a session is given."""
 
     def _after_calls(self) -> None:
         """The session's own methods were called: do what it wants now."""
@@ -337,7 +337,7 @@ async def _open_websocket(
 
 @contextlib.asynccontextmanager
 async def merged(*connections: Connection) -> AsyncIterator[Inbox]:
-    """Several connections read as one; they must have been made with the same `inbox`."""
+    """Several connections that share a reader. They must have been made with the same `inbox`."""
     inbox = connections[0].inbox
     if any(connection.inbox is not inbox for connection in connections):
         raise Misuse("connections to be merged share one inbox", field="inbox")

@@ -44,7 +44,7 @@ class ProxyRefused(OSError):
 
 
 def proxy_for(url: str, proxy: str | bool) -> str | None:
-    """The URL of the proxy to use, None for none; `proxy` is one, or True to ask the environment.
+    """The URL of the proxy to use, or None. `proxy` is a URL, or True to ask the environment.
 
     Raises `Misuse` for what cannot be a proxy.
     """
@@ -198,7 +198,7 @@ def _of_environment(parts: SplitResult) -> str | None:
 
 
 def _checked(proxy: str) -> str:
-    """A proxy's URL, with the usual port where it has none; `Misuse` if it is not one."""
+    """A proxy's URL, with the usual port where it has none; `Misuse` for another URL."""
     try:
         parts = urlsplit(proxy)
         host, port = parts.hostname, parts.port

@@ -4,7 +4,7 @@
 `OpenSocket`, or raises `UpgradeRefused` or `DialFailed`. `http` makes one `Request`, and returns
 the `Reply`; no answer is a `Reply` with status 0.
 
-The real ones are `websocket.open_websocket` and `http.perform`.
+The real functions are `websocket.open_websocket` and `http.perform`.
 """
 
 from __future__ import annotations

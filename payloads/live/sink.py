@@ -35,7 +35,7 @@ _LONGEST = 500
 
 
 class Recorder(Protocol):
-    """Keeps what went over the wire. `CaptureWriter` is one."""
+    """Keeps what went over the wire, as `CaptureWriter` does."""
 
     def connection(self) -> int:
         """The number of the next websocket."""

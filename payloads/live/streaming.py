@@ -33,7 +33,7 @@ def connect(session: SessionGroup, **options: Any) -> GroupConnection: ...
 def connect(session: Session | SessionGroup, **options: Any) -> Connection | GroupConnection:
     """A connection for `async with`; the options are those of `Connection`.
 
-    All sessions of a group run at once, and are read as one.
+    All sessions of a group run at once, and have one reader.
     """
     if isinstance(session, SessionGroup):
         return GroupConnection(session, **options)

@@ -68,7 +68,7 @@ class Kind:
 KINDS = {
     "drop": Kind("the message is never sent"),
     "duplicate": Kind("the message is sent twice"),
-    "reorder": Kind("the message is sent after the one that follows it"),
+    "reorder": Kind("the message is sent after the message that follows it"),
     "corrupt": Kind("the message is damaged", " or ".join(CORRUPTIONS), "flip"),
     "stall": Kind("silence, pongs included; messages come late", "seconds", "5", "connection"),
     "cut": Kind("the connection is gone without a close frame", about="connection"),

@@ -79,7 +79,7 @@ class Endpoint(Record, frozen=True):
 
 
 class Made(Record, frozen=True):
-    """A message of a stream; `bad` is the kind of its bad payload, "" for a good one."""
+    """A message of a stream; `bad` is the kind of its bad payload, "" if the payload is good."""
 
     message: str | bytes
     bad: str = ""

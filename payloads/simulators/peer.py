@@ -213,7 +213,7 @@ class Peer:
             self._write(data)
 
     def send_swapped(self, message: Message) -> None:
-        """Send this message after the next one."""
+        """Send this message after the next message."""
         self._swapped, before = message, self._swapped
         if before is not None:
             self.send(before)

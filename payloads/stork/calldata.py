@@ -55,7 +55,7 @@ def decode_call(value: Input, *, profile: Profile = AS_CONTRACT) -> Call:
 
 
 def check_pay(pay: object) -> None:
-    """Refuse all ways of paying but the one that Stork has."""
+    """Refuse every way of paying that Stork does not have."""
     if pay not in (None, "native"):
         raise Misuse("Stork is paid in native only", field="pay", expected="native",
                      found=shown(pay))  # fmt: skip

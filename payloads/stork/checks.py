@@ -74,8 +74,8 @@ def _count(call: Call) -> None:
 
 def signed_by(call: Call) -> str:
     """The signer that was found and who is expected, in words."""
-    found = "nobody" if call.signer == ZERO else checksum(call.signer)
-    return f"signed by {found}, and {call.state.named()}"
+    found = "no signer is found" if call.signer == ZERO else f"signed by {checksum(call.signer)}"
+    return f"{found}, and {call.state.named()}"
 
 
 def _signers(call: Call) -> dict[str, Any]:

@@ -269,7 +269,7 @@ def prices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _feeds(taxonomies: pa.Array, assets: pa.Array) -> pa.Array:
-    """The names of feeds: each different one is spelled once."""
+    """The names of feeds. Each different name is spelled once."""
     taxonomies, assets = (each.cast(pa.uint64()) for each in (taxonomies, assets))
     encoded = pc.add(pc.multiply(taxonomies, _ASSETS), assets).dictionary_encode()
     numbers = encoded.dictionary.to_pylist()

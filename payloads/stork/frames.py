@@ -95,7 +95,7 @@ Payload = SignedUpdate | Input | dict[str, Any]
 
 
 def raw_of(payload: Payload, name: str = "payload") -> bytes:
-    """The bytes of a payload in any form. No bytes at all are a payload, too: a bad one."""
+    """The bytes of a payload in any form. No bytes at all are a bad payload."""
     if type(payload) is bytes and 0 < len(payload) < 2**16:
         return payload
     if isinstance(payload, SignedUpdate):
@@ -106,7 +106,7 @@ def raw_of(payload: Payload, name: str = "payload") -> bytes:
             return frame.raw
         found = frame.value
     if found is not None:
-        raise Misuse("not signed by anybody", field=name, expected="a signed payload")
+        raise Misuse("not signed", field=name, expected="a signed payload")
     return undecoded(payload, name)
 
 

@@ -148,7 +148,7 @@ def _layout(raw: bytes, named: str | None) -> tuple[str, str]:
 
 
 def fits_plain(raw: bytes) -> bool:
-    """Whether the size is one that the contract accepts."""
+    """Whether the contract accepts this size as the plain layout."""
     head = SIGNATURE.size + BODIES[PLAIN].size
     return len(raw) >= head and (len(raw) - head) % ASSETS[VALUE_BIT].size == 0
 

@@ -24,12 +24,12 @@ from payloads.stork.update import (
 
 
 def view(payload: str | bytes, *, layout: str | None = None, why: str = "") -> View:
-    """Every byte of a `signed_ecdsa` payload, up to the first bad one."""
+    """Every byte of a `signed_ecdsa` payload, up to the first bad byte."""
     raw = to_bytes(payload)
     error, said = None, ""
     try:
         signer = recover(decode(raw, layout=layout))[0]
-        said = f"signed by {signer.address}" if signer.address else f"nobody: {signer.why}"
+        said = f"signed by {signer.address}" if signer.address else f"no signer: {signer.why}"
     except Malformed as malformed:
         error = malformed
     spans = complete(_spans(raw, layout or _likely(raw), said), raw, error)

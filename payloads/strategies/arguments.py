@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def wrong(function: str, name: str, found: Any, expected: str) -> InvalidArgument:
-    """The error for an argument: which one, what it is, and what it may be."""
+    """The error for an argument: its name, its value, and what it may be."""
     return InvalidArgument(f"{function}: {name}={shown(found)} cannot be used; expected {expected}")
 
 

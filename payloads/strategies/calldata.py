@@ -74,7 +74,7 @@ def consumer_calldata(
     generation: str | None = None,
     max_payloads: int = 2,
 ) -> st.SearchStrategy[ConsumerCall]:
-    """Calldata of a contract of one's own with good payloads in its arguments.
+    """Calldata of a contract of your own with good payloads in its arguments.
 
     They stand among other arguments, in a `bytes[]`, or in bytes inside bytes.
     """

@@ -88,7 +88,7 @@ def _reports_alone() -> Strategy:
 
 
 def _unknown_reports() -> Strategy:
-    """Reports of a schema that does not exist; some would have the shape of an old one."""
+    """Reports of a schema that does not exist; some would have the shape of an old schema."""
     made = reports().map(lambda report: decode_report(b"\xff\xfe" + report.encode()[2:]).report)
     return made.filter(lambda report: hasattr(report, "words"))
 

@@ -1,4 +1,4 @@
-"""Oracles for tests: keys that anyone can derive, signing real payload formats.
+"""Oracles for tests: keys that are no secret, signing real payload formats.
 
 INSECURE BY DESIGN. Every private key here follows from a public seed, so nothing that these sign is
 worth anything. They exist for tests, simulators and strategies; they cannot hold a real key.

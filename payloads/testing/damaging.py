@@ -39,7 +39,7 @@ def damaged(
 ) -> Submission:
     """The call that brings a payload, damaged, to a contract; with the verdict that it must get.
 
-    The payload is one that `by` signed, decoded or as bytes. `damage` is a label
+    The payload is signed by `by`, and given decoded or as bytes. `damage` is a label
     (`payloads.strategies.labels_of` lists them, docs/fuzzing.md has their table); `at` and `amount`
     say where and how much, as each label reads them. The state is one that accepts the payload: by
     default one with fees and an access list. `now` is the block's time, by default the payload's

@@ -1,4 +1,4 @@
-"""Networks and signers whose keys anyone can derive, signing real payload formats.
+"""Networks and signers whose keys are no secret, signing real payload formats.
 
 INSECURE BY DESIGN. Every private key here follows from a public seed, so nothing that these sign is
 worth anything. They exist for tests, simulators and strategies; they cannot hold a real key.

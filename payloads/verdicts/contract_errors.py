@@ -102,3 +102,41 @@ def read_revert(data: bytes) -> Revert:
     if error is None or args is None:
         return Revert(hexed(data), None, hexed(data[:4]) if len(data) >= 4 else None)
     return Revert(hexed(data), error.name, error.selector, args, error.note)
+
+
+class Answer:
+    """The answer of a contract to a call. It is true where the call is `accepted`."""
+
+    __slots__ = ()
+
+    accepted: bool
+
+    @property
+    def revert(self) -> Revert | None:
+        """The contract's error, read; None where the call returns."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """`accepted`, `returns false`, or the contract's error in a few words."""
+        if self.revert is not None:
+            return self.revert.name
+        return "accepted" if self.accepted else "returns false"
+
+    @property
+    def error(self) -> str | None:
+        """The contract's name for its error: `BadVerification`, `Panic`, …"""
+        return None if self.revert is None else self.revert.error
+
+    @property
+    def selector(self) -> HexBytes | None:
+        """The first four bytes of the revert data."""
+        return None if self.revert is None else self.revert.selector
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The arguments of the error."""
+        return () if self.revert is None else self.revert.args
+
+    def __bool__(self) -> bool:
+        return self.accepted

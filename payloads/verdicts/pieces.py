@@ -46,7 +46,7 @@ class _Reader(Generic[T]):
         threading.Thread(target=self._read, name="payloads-pieces", daemon=True).start()
 
     def take(self, max_wait: float) -> list[T]:
-        """The items that came; an empty list after the last one."""
+        """The items that came; an empty list after the last item."""
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._ended)
             # From when the first of them came.

@@ -8,10 +8,10 @@ are judged together. `learn` recovers many signatures in one `crypto.recover_man
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from payloads.crypto import recover, recover_many, recovers_in_batches
+from payloads.crypto import Workers, recover, recovers_in_batches
 
 # The signatures of a digest: the digest, each r, each s, and in a byte for each a recovery id.
 Asked = tuple[bytes, Sequence[bytes], Sequence[bytes], bytes]
@@ -41,6 +41,27 @@ class _Columns(NamedTuple):
     vs: Sequence[int]
 
 
+class Learning:
+    """Signatures that are being recovered, to be kept in the end."""
+
+    __slots__ = ("_digests", "_keep")
+
+    def __init__(
+        self, digests: Iterable[bytes] = (), keep: Callable[[], None] | None = None
+    ) -> None:
+        self._digests, self._keep = frozenset(digests), keep
+
+    def of_any(self, asked: Sequence[Asked]) -> bool:
+        """Whether any of these digests is among those that are being recovered."""
+        return self._keep is not None and not self._digests.isdisjoint(each[0] for each in asked)
+
+    def end(self) -> None:
+        """Wait for the signers, and keep them."""
+        keep, self._keep = self._keep, None
+        if keep is not None:
+            keep()
+
+
 class Signers:
     """Signers by signature. It may be shared between threads."""
 
@@ -68,7 +89,7 @@ class Signers:
         return found
 
     def known(self, asked: Asked) -> Sequence[Found]:
-        """The signers of these signatures; False for one that is not known yet.
+        """The signers of these signatures; False for a signature that is not known yet.
 
         Where there is no recovery id that recovers, it is never known.
         """
@@ -83,28 +104,34 @@ class Signers:
             each = self._each(digest)
             return [each.get(signature, False) for signature in zip(rs, ss, vs, strict=True)]
 
-    def learn(self, asked: Sequence[Asked], workers: int | None = None) -> None:
-        """Recover the unknown ones in one call, if that is faster than one by one when asked."""
-        if not recovers_in_batches():
-            return
+    def learn(self, asked: Sequence[Asked], workers: Workers | None = None) -> None:
+        """Recover the unknown signatures in one call, if that is faster than one by one."""
+        self.begin(asked, workers).end()
+
+    def begin(self, asked: Sequence[Asked], workers: Workers | None = None) -> Learning:
+        """Begin to learn. These workers recover while the caller goes on, until it calls `end`."""
         columns = _columns(asked)
-        if len(columns.vs) < 2:
-            return
+        if len(columns.vs) < 2 or not recovers_in_batches():
+            return Learning()
         with self._lock:
             all_new = self._all_new(columns, len(asked))
             columns = columns if all_new else self._unknown(asked)
         if not columns.vs:
-            return
+            return Learning()
         digests, rs, ss, vs = columns
         # A verdict ends at the first bad signature: flagged ones wait until it asks for them.
-        found = recover_many(digests, rs, ss, bytes(vs), workers=workers, leave_flagged=True)
-        with self._lock:
-            if all_new:
-                self._put_all(asked, found)
-            else:
-                for digest, r, s, v, signer in zip(*columns, found, strict=True):
-                    self._put(digest, (r, s, v), signer)
-            self._forget()
+        begun = (workers or Workers()).recover_many(digests, rs, ss, bytes(vs), leave_flagged=True)
+
+        def keep() -> None:
+            with self._lock:
+                if all_new:
+                    self._put_all(asked, begun())
+                else:
+                    for digest, r, s, v, signer in zip(*columns, begun(), strict=True):
+                        self._put(digest, (r, s, v), signer)
+                self._forget()
+
+        return Learning(digests, keep)
 
     def _all_new(self, columns: _Columns, count: int) -> bool:
         """Whether none of so many digests is known or comes twice, and no signature twice."""

@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -26,6 +25,7 @@ from hexbytes import HexBytes
 from msgspec import field
 from msgspec.structs import fields, replace
 
+from payloads._late import handed_down
 from payloads.abi.fields import Record, hexed
 from payloads.errors import Malformed, Misuse, shown
 from payloads.inputs import MAX_VALUES, check_depth, check_values, read_bounded
@@ -99,7 +99,7 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Self:
         """The state of the contract that `contract` names."""
-        kind = _type_of(record)
+        kind: type[State] = handed_down("state_class")(record)
         if not issubclass(kind, cls):
             known = ", ".join(cls.CONTRACTS)
             found = shown(record["contract"])
@@ -109,7 +109,7 @@ class State(Record, frozen=True, kw_only=True, dict=True, gc=True):
         return state
 
     def _check_history(self) -> None:
-        """Read each part of the past, so that a wrong one is found now, not when it is needed.
+        """Read each part of the past, so that a mistake is found now, not when the past is needed.
 
         Each on its own: what a key may hold depends on the contract, and on no other key.
         """
@@ -253,10 +253,3 @@ def _check_dots(text: bytes) -> None:
     if max(line.count(b".") for line in text.split(b"\n")) > MAX_TOML_DOTS:
         expected = f"at most {MAX_TOML_DOTS} on a line"
         raise Malformed("too many dots", field="line", expected=expected, found="more")
-
-
-def _type_of(record: Any) -> type[State]:
-    """The class of the state that a description is of."""
-    # The list of systems stands on a floor above: it is loaded when a state is read.
-    kind: type[State] = import_module("payloads.systems").state_class(record)
-    return kind

@@ -9,12 +9,13 @@ time is then spent in libsecp256k1, which runs without the interpreter's lock, t
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from payloads.crypto import recovers_in_batches
-from payloads.verdicts.signers import Asked, Signers
+from payloads.crypto import Workers, recovers_in_batches
+from payloads.verdicts.signers import Asked, Learning, Signers
 from payloads.verdicts.verdict import Verdict
 
 T = TypeVar("T", bound=Hashable)
@@ -25,11 +26,13 @@ Judgement = Asking[Verdict]
 
 # Payloads whose signatures are recovered in one call: batches hardly gain beyond their size.
 _TOGETHER = 256
+# With several threads: so many batches, and so many payloads in each at least.
+_BATCHES, _FEWEST = 16, 64
 # Below this many payloads a thread, starting it costs more than it saves.
 _WORTH_A_THREAD = 16
 
 
-def finish(judgement: Asking[V], signers: Signers, workers: int | None = None) -> V:
+def finish(judgement: Asking[V], signers: Signers, workers: Workers | None = None) -> V:
     """The verdict, with the signers of each pause recovered together."""
     try:
         while True:
@@ -44,16 +47,16 @@ def begun(judgement: Asking[V]) -> tuple[Sequence[Asked], Asking[V]]:
     try:
         return next(judgement), judgement
     except StopIteration as end:
-        return (), _ended(end.value)
+        return (), _nothing(end.value)
 
 
-def _ended(verdict: V) -> Asking[V]:
+def _nothing(verdict: V) -> Asking[V]:
     yield from ()
     return verdict
 
 
 def side_by_side(judgements: Sequence[Asking[V]]) -> Asking[list[V]]:
-    """All of these as one, which asks for what any of them asks for."""
+    """A judgement of all of these, which asks for what any of them asks for."""
     going = dict(enumerate(judgements))
     verdicts: dict[int, V] = {}
     while going:
@@ -99,8 +102,31 @@ def _in_batches(
     signers: Signers,
     workers: int,
 ) -> Iterator[V]:
-    for batch in _pieces(given, _TOGETHER):
-        yield from finish(start_all(batch), signers, workers)
+    """The verdicts of batch after batch. Other threads recover for the next batch meanwhile."""
+    crew = Workers(workers)
+    waiting: deque[tuple[Learning, Asking[Sequence[V]]]] = deque()
+    for batch in _pieces(given, _together(len(given), workers)):
+        asked, judgement = begun(start_all(batch))
+        for learning, _ in waiting:
+            if learning.of_any(asked):
+                learning.end()  # to look them up instead of recovering them twice
+        waiting.append((signers.begin(asked, crew), judgement))
+        if workers == 1 or len(waiting) > 1:
+            yield from _ended(*waiting.popleft(), signers, crew)
+    for learning, judgement in waiting:
+        yield from _ended(learning, judgement, signers, crew)
+
+
+def _ended(learning: Learning, judgement: Asking[V], signers: Signers, crew: Workers) -> V:
+    learning.end()
+    return finish(judgement, signers, crew)
+
+
+def _together(count: int, workers: int) -> int:
+    """So many payloads in a batch. Nothing is recovered beside the first and the last batch."""
+    if workers == 1:
+        return _TOGETHER
+    return min(max(count // _BATCHES, _FEWEST), _TOGETHER)
 
 
 def _in_threads(judge: Callable[[T], V], given: Sequence[T], workers: int) -> list[V]:

@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec.structs
-from hexbytes import HexBytes
 
 from payloads.abi.fields import jsonable
 from payloads.errors import Refused
 from payloads.verdicts.checks import Bill, Check, Explanation, Finding
-from payloads.verdicts.contract_errors import Revert, read_revert
+from payloads.verdicts.contract_errors import Answer, Revert, read_revert
 from payloads.verdicts.state import State
 
 
@@ -29,7 +28,7 @@ class StateTime(int):
     """The time that a state was read at, judged at because no other time was given."""
 
 
-class Verdict:
+class Verdict(Answer):
     """What a contract would do with a call: `Accepted`, `ReturnsFalse` or `Reverted`.
 
     A verdict is true where the call does what its caller wants: where it is `accepted`.
@@ -69,28 +68,6 @@ class Verdict:
         if self._read is None and self.revert_data is not None:
             self._read = read_revert(self.revert_data)
         return self._read
-
-    @property
-    def name(self) -> str:
-        """`accepted`, `returns false`, or the contract's error in a few words."""
-        if self.revert is not None:
-            return self.revert.name
-        return "accepted" if self.accepted else "returns false"
-
-    @property
-    def error(self) -> str | None:
-        """The contract's name for its error: `BadVerification`, `Panic`, …"""
-        return None if self.revert is None else self.revert.error
-
-    @property
-    def selector(self) -> HexBytes | None:
-        """The first four bytes of the revert data."""
-        return None if self.revert is None else self.revert.selector
-
-    @property
-    def args(self) -> tuple[Any, ...]:
-        """The arguments of the error."""
-        return () if self.revert is None else self.revert.args
 
     @property
     def age(self) -> int | None:
@@ -183,9 +160,6 @@ class Verdict:
     @property
     def passed(self) -> bool:
         """The same as `accepted`."""
-        return self.accepted
-
-    def __bool__(self) -> bool:
         return self.accepted
 
     def raise_if_refused(self) -> Verdict:

@@ -164,6 +164,31 @@ def test_a_pipe_is_read_once_and_as_it_comes(tmp_path: Path) -> None:
         list(each.records())
 
 
+def test_only_a_read_that_has_to_wait_is_told(tmp_path: Path) -> None:
+    """What is done before it costs time: neither a file nor a pipe that is full needs it."""
+    told: list[int] = []
+    path = tmp_path / "file"
+    path.write_text(f"{UPDATE}\n" * 10_000)
+    (each,) = open_inputs([path], waiting=lambda: told.append(0))
+    assert len(frames(each.records())) == 10_000
+    assert told == []
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)  # so that the writer need not wait
+    with fifo.open("wb", buffering=0) as stream:
+        stream.write(f"{UPDATE}\n".encode() * 10)
+
+        def waiting() -> None:
+            told.append(0)
+            stream.close()
+
+        (each,) = open_inputs([fifo], waiting=waiting)
+        os.set_blocking(reader, True)
+        assert len(frames(each.records())) == 10
+    os.close(reader)
+    assert len(told) == 1
+
+
 def test_every_place_leads_back_to_the_bytes(tmp_path: Path) -> None:
     capture(tmp_path / "c.jsonl", [5, 6, 7])
     (tmp_path / "l.log").write_text(f"\ufeff{UPDATE}\n\n{UPDATE}")

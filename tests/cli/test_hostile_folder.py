@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from payloads.capture import compression
+from payloads.capture import compression, inputs
 from payloads.capture.format import MAX_LINE_BYTES
 from payloads.capture.frames import Frame
 from payloads.capture.writer import CaptureWriter
-from payloads.cli import terminal
 from payloads.cli.main import main
 from tests import corpus
 
@@ -50,15 +49,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> Pat
     growing = tmp_path / "growing.jsonl"
     growing.write_bytes(HEADER + line(7))
 
-    flush = terminal.flush
+    more = inputs._Stream._more
 
-    def flushed() -> None:
-        """What runs before each read: meanwhile another process writes."""
-        with growing.open("ab") as stream:
-            stream.write(line(8))
-        flush()
+    def grown(stream: Any) -> bytes:
+        """What reads: meanwhile another process writes."""
+        with growing.open("ab") as growth:
+            growth.write(line(8))
+        return more(stream)
 
-    monkeypatch.setattr(terminal, "flush", flushed)
+    monkeypatch.setattr(inputs._Stream, "_more", grown)
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "secret.jsonl").write_bytes(HEADER)
     opened = Path.open

@@ -159,7 +159,7 @@ class _Input:
             passed = self._verdict(place, system, raw)
         elif self.states:
             row = {key: place[key] for key in ("frame", "index")}
-            self.rows["verdicts"].append(row | {"problem": "not signed by anybody"})
+            self.rows["verdicts"].append(row | {"problem": "not signed"})
         self.rows["payloads"].append(place | facts)
         if leaf.error is None:
             self._prices(place, facts, value, passed)

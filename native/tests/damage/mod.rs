@@ -14,8 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{available_parallelism, scope};
 
 use num_bigint::BigUint;
-use payloads_simd::dispatch::{Flagged, Implementation, answers, recover_one};
+use payloads_simd::dispatch::{Flagged, Implementation, recover_one};
 use payloads_simd::engine::{Answer, Signatures};
+use payloads_simd::workers::answers;
 use secp256k1::{All, Message, PublicKey, Secp256k1, SecretKey};
 
 type Word = [u8; 32];

@@ -2,7 +2,7 @@
 
 #![allow(dead_code)]
 
-use payloads_simd::dispatch::{Flagged, Implementation, answers, has_vectors, recover_one};
+use payloads_simd::dispatch::{Flagged, Implementation, has_vectors, recover_one};
 use payloads_simd::engine::{Answer, CHUNK, Signatures};
 use payloads_simd::lanes::{Lanes, Portable};
 
@@ -10,6 +10,7 @@ use payloads_simd::lanes::{Lanes, Portable};
 use payloads_simd::lanes::Avx512 as Vector;
 #[cfg(not(target_arch = "x86_64"))]
 use payloads_simd::lanes::Portable as Vector;
+use payloads_simd::workers::answers;
 
 use crate::edges::{Inputs, check};
 

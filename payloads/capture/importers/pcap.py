@@ -16,7 +16,6 @@ from binascii import unhexlify
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from ipaddress import ip_address
-from select import select
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -31,6 +30,7 @@ from payloads.capture.importers.messages import (
     opcode_of,
     text_or_bytes,
 )
+from payloads.capture.importers.pieces import must_wait
 from payloads.capture.reader import split_lines
 from payloads.errors import Malformed, PayloadError, elide, shown
 from payloads.venues.common.json_text import MAX_MESSAGE_BYTES
@@ -129,7 +129,7 @@ def _packets(process: subprocess.Popen[bytes], options: ReadOptions) -> Iterator
     output: Any = process.stdout  # which is buffered
 
     def printed_next() -> bytes:
-        if options.waiting is not None and not select([output], [], [], 0)[0]:
+        if options.waiting is not None and must_wait(output):
             options.waiting()
         found: bytes = output.read1(_READ)
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import select
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from io import BytesIO
@@ -33,6 +34,14 @@ def head_of(
 def _raising(error: Malformed) -> Iterator[bytes]:
     raise error
     yield b""
+
+
+def must_wait(stream: Any) -> bool:
+    """Whether a read may have to wait for what a pipe brings. Where that is not known, it may."""
+    try:
+        return not select.select([stream], [], [], 0)[0]
+    except (OSError, ValueError):  # no descriptor, a high one, or a pipe on Windows
+        return True
 
 
 def whole(pieces: Iterable[bytes], most: int = MAX_WHOLE_BYTES) -> bytes:

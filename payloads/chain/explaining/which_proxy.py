@@ -1,4 +1,4 @@
-"""The verifier proxy that a contract of one's own asks, found by what is published and known.
+"""The verifier proxy that a contract of your own asks, found by what is published and known.
 
 A receipt names the verifier at most, and never the proxy in front of it. So the published proxies
 are looked at: first those whose address stands in the calldata, then those that say that they know

@@ -1,4 +1,4 @@
-"""A transaction through a contract of one's own, which hands signed payloads on to the verifier.
+"""A transaction through a contract of your own, which hands signed payloads on to the verifier.
 
 Every payload in its calldata is judged as if the consumer handed it on alone and paid for it. What
 the consumer really does with a payload is not in the calldata, so each verdict carries the finding

@@ -105,7 +105,7 @@ class Way(Record, frozen=True):
 
 
 class Judged(Record, frozen=True):
-    """The verdict on a transaction, and the one at the time of the newest block."""
+    """The verdict to go by, and the verdict at the time of the newest block."""
 
     verdict: Verdict
     at_newest: Verdict
@@ -176,7 +176,7 @@ def _judged(
 
 
 def judge_twice(way: Way, clock: Clock) -> Judged:
-    """The verdicts now and at the latest time: the later one, if the call is worse then."""
+    """The verdict at the latest time if the call is worse then, else the verdict now."""
     signers = Signers()  # each signature is recovered once
     verdict = newest = way.judge(clock.now, signers)
     ends = newest.good_until if newest.accepted else None

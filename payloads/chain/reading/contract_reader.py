@@ -142,7 +142,7 @@ class ContractReader:
         if self.known(question, bool, lambda: self._code_before(address, since)):
             raise Misuse(
                 "the contract was deployed before this block",
-                field="since", expected="the block of its deployment, or an earlier one",
+                field="since", expected="the block of its deployment, or an earlier block",
                 found=f"{since}, where {checksum(address)} has code already",
             )  # fmt: skip
         return since

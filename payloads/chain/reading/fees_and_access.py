@@ -169,7 +169,7 @@ def _check_fees(reader: ContractReader, manager: FeeHistory, generation: str) ->
 def _ask_discounts(
     reader: ContractReader, manager: FeeHistory, subscriber: bytes, feed: bytes | None, token: bytes
 ) -> tuple[int, int]:
-    """The discount for a feed, and 0; or the one for all feeds, and the one for feed zero."""
+    """The discount for a feed, and 0; or the discounts for all feeds and for feed zero."""
     if feed is not None:
         return _of_feed(reader, manager, subscriber, feed, token), 0
     getter = "s_globalDiscounts(address,address)"
@@ -278,7 +278,7 @@ def _admits_origins(reader: ContractReader, address: bytes, first: int | None) -
 def _check_replaced(reader: ContractReader, address: bytes, uses: Uses) -> None:
     """`Misuse` for a controller in use that can only be asked about an address, if none is given.
 
-    That it admits one address says nothing about others. Only the past lacks an earlier one.
+    That it admits one address says nothing about others. Only the past lacks an earlier address.
     """
     if address == uses[-1][1]:
         raise Misuse(

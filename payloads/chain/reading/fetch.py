@@ -392,7 +392,7 @@ def _read_activation_times(
 ) -> None:
     """Add the activation times, which no event says, to the configs in the list.
 
-    The list that the events give is compared with the one in storage, after so many `events`.
+    The list that the events give is compared with the list in storage, after so many `events`.
     """
     right = partial(_is_length, reader, verifier, len(listed))
     if not reader.known(("list", verifier, events, len(listed)), bool, right):

@@ -89,7 +89,7 @@ class Memory(Record, frozen=True, kw_only=True):
         events: dict[str, list[Row]],
         answers: dict[str, tuple[Answer, int]],
     ) -> Memory:
-        """The memory for the reading after this one. Of the events, the settled ones are kept."""
+        """The memory for the reading after this one. The settled events are kept."""
         last = -1 if settled is None else settled.number
         earlier = [mark for mark in self.marks if mark.number < last]
         marks = [*_thinned(earlier), *filter(None, [settled]), head]

@@ -31,7 +31,7 @@ _OF_SUPPRESSION = ("code", "feed", "fingerprint", "reason", "until")
 
 
 class Suppression(Record, frozen=True):
-    """Findings that are not shown, and the reason; until the end of a day, where it has one."""
+    """Findings that are not shown, and the reason; perhaps until the end of a day."""
 
     reason: str
     code: str = ""
@@ -71,7 +71,7 @@ class Policy(Record, frozen=True):
 
     @classmethod
     def load(cls, path: str | Path | None, rules: Sequence[Rule]) -> Policy:
-        """The policy in a TOML file; without a file the default one."""
+        """The policy in a TOML file; without a file the default policy."""
         today = datetime.datetime.now(datetime.UTC).date()
         if path is None:
             return cls(today=today)
@@ -237,7 +237,7 @@ def _choice(given: Any, known: Sequence[str], where: str) -> str:
 
 
 def _check_keys(given: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Refuse a key that does not exist, with the one that was likely meant."""
+    """Refuse a key that does not exist, with the key that was likely meant."""
     names = list(known)
     for key in given:
         if key not in names:

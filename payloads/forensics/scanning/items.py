@@ -79,7 +79,7 @@ def _column(value: Any, kind: pa.DataType, count: int) -> pa.Array:
 
 
 def concat(schema: pa.Schema, batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """Batches of one schema as one, perhaps without rows."""
+    """A batch of the rows of batches of one schema. It may have no rows."""
     if len(batches) == 1:
         return batches[0]
     return pa.concat_batches(batches) if batches else pa.RecordBatch.from_pylist([], schema=schema)

@@ -55,7 +55,7 @@ def judged(
     if len(alone):
         missing = items["raw"].is_null().take(pa.array(alone))
         broken = payloads["error"].is_valid().take(pa.array(alone))
-        why = pc.if_else(broken, "there is no payload to judge", "not signed by anybody")
+        why = pc.if_else(broken, "there is no payload to judge", "not signed")
         problem = pc.if_else(missing, why, "no state knows the payload")
         found.append(batch(VERDICTS, {"row": alone, "problem": problem}, len(alone)))
     whole = concat(VERDICTS, found)

@@ -261,7 +261,7 @@ _FOLLOWS = _SPACE | np.isin(np.arange(256), list(b"0xX"))
 
 
 def _renumbered(found: list[tuple[Rows, pa.RecordBatch]], schema: pa.Schema) -> pa.RecordBatch:
-    """Batches whose `row` is a place among some rows, as one whose `row` is the item's."""
+    """A batch whose `row` is the item's, of batches whose `row` is a place among some rows."""
     batches = []
     for rows, each in found:
         if len(found) > 1 or (len(rows) and rows[-1] != len(rows) - 1):

@@ -31,7 +31,7 @@ def signs(venue: str) -> bool:
 
 
 def system_of(venue: str) -> str | None:
-    """The system whose payloads the venue sends, if it is the venue of one."""
+    """The system whose payloads the venue sends, if the venue sends any."""
     return venue if venue in _SYSTEMS else None
 
 
@@ -78,7 +78,7 @@ def facts_claimed(system: str) -> dict[str, str]:
 
 
 def stated(system: str, claims: Claims) -> dict[str, Any]:
-    """The statements of a frame: plain ones by the fact, and all of them if one is not plain."""
+    """The plain statements of a frame by the fact; all of them if a statement is not plain."""
     names = facts_claimed(system)
     found: dict[str, Any] = {}
     for name, value in claims:

@@ -320,7 +320,7 @@ class _Running:
             raise Misuse("another scan is writing to the folder", field=str(self.out)) from None
 
     def _earlier(self, anew: bool) -> dict[str, Any] | None:
-        """The scan that the folder has; `Misuse` if it is another one."""
+        """The scan that the folder has; `Misuse` if that is another scan."""
         file = self.out / "scan.json"
         if not file.exists():
             if self.out.exists() and any(each.name != ".lock" for each in self.out.iterdir()):

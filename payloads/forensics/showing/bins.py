@@ -344,7 +344,7 @@ def _make_windows(folder: Folder, span: tuple[int, int]) -> None:
 
 
 def _merged(rows: Iterable[Data], coarse: int) -> Iterator[tuple[int, int, int]]:
-    """Ranges around the first of the rows, overlapping ones of a feed as one."""
+    """Ranges around the first of the rows. Ranges of a feed that overlap are joined."""
     kept: list[tuple[int, int, int]] = []
     for row in rows:
         began, ended = row["began_ns"] - 2 * coarse, row["ended_ns"] + 2 * coarse

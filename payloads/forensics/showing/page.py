@@ -26,7 +26,7 @@ MOST_BYTES = 3 * 10**6
 
 
 def write_page(folder: Folder, target: str | Path) -> Path:
-    """Write the page of a scan. An older page is replaced when the new one is whole."""
+    """Write the page of a scan. An older page is replaced when the new page is whole."""
     target = Path(target)
     text = page(page_data(folder))
     part = target.with_name(f"{target.name}.part")

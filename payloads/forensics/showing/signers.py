@@ -96,7 +96,7 @@ class Inferred(Record, frozen=True):
     source: str
 
     def states(self) -> dict[str, State]:
-        """A state for each system that has one, by the system's name."""
+        """The states of the systems that have a state, by the system's name."""
         found: dict[str, State] = {}
         chainlink = [group for group in self.groups if group.digest and not group.problem]
         if chainlink:

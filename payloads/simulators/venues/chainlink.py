@@ -105,7 +105,7 @@ class ChainlinkSimulator(Simulator):
         "key": KEY,
         "network": TextOption(_network, "COUNT", "oracles, 4 to 31; a third of them signs (16)"),
         "origins": names("what HEAD / answers; nothing: no high availability (001,002)"),
-        "rising": yes_or_no("each report a second later than the one before (no)"),
+        "rising": yes_or_no("each report a second later than the report before (no)"),
         "secret": SECRET,
         **COMMON,
     }

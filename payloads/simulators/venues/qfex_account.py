@@ -44,7 +44,7 @@ _EXITS = {"take_profit": "TAKE_PROFIT", "stop_loss": "STOP_LOSS"}
 
 
 class Account:
-    """`mark` returns the price of a symbol, None for an unknown symbol; `symbol` is a known one."""
+    """`mark` returns the price of a symbol, None for an unknown symbol. `symbol` is known."""
 
     def __init__(self, name: str, symbol: str, mark: Callable[[str], Decimal | None]) -> None:
         self._name, self._symbol, self._mark = name, symbol, mark

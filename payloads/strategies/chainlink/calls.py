@@ -81,7 +81,7 @@ _SCHEMAS = (*SCHEMAS.values(), *[SCHEMAS[b"\x00\x03"]] * 4)
 
 
 def _feeds(state: ChainlinkState, name: str) -> st.SearchStrategy[Any]:
-    """The feeds of reports that the contract accepts; or the one that was deactivated."""
+    """The feeds of reports that the contract accepts; or the feed that was deactivated."""
     if state.contract == V04:
         # It reads times where reports of the first schema have a price.
         return feed_ids(schema=[one for one in _SCHEMAS if one.prefix != VERSION_1])

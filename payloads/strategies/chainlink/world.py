@@ -27,6 +27,7 @@ class ChainlinkWorld(World):
     """A verifier proxy of any generation. A rotation brings a network with a digest of its own."""
 
     labels = LABELS
+    disguises = ("reordered-signatures", "high-s", "spare-vs", "gap", "trailing-bytes")
 
     def __init__(self, generation: str, network: InsecureTestNetwork | None, max_fee: int) -> None:
         super().__init__(generation, network or network_of("test", 4, 1, 1), max_fee)

@@ -32,7 +32,7 @@ from payloads.venues.common.session import Closed, Data, Event, Opened, Session
 
 CHECKS: dict[str, str] = {
     "frames": "no frame is lost, and none is doubled, on the way to the handler and the capture",
-    "events": "a message of a stream is one `Data`, or one `Duplicate` if it came before",
+    "events": "a message of a stream is a single `Data`, or a single `Duplicate` if it came before",
     "secrets": "no credential is in the log, an error, a repr or the capture",
     "alive": "it is connected, or will dial again, or has stopped with a reason",
 }

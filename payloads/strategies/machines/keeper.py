@@ -5,7 +5,8 @@
 
     TestKeeper = keeper_machine(Keeper, generation="v0.5.0").TestCase
 
-Frames arrive late, twice and out of order, good and damaged; signers rotate; fees change; access is
+Frames arrive late, twice and out of order, good and damaged; a report arrives again in other bytes;
+signers rotate; fees change; access is
 granted and withdrawn; the clock jumps; blocks take 1 to 12 seconds. The keeper is shown each frame
 with the contract's state as of the newest block, and answers with a transaction, or None. The next
 block takes what it sends.
@@ -18,7 +19,7 @@ from importlib import import_module
 from typing import Any, ClassVar, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, precondition, rule
 
 from payloads import systems
 from payloads.abi.calldata import decode_call
@@ -172,6 +173,20 @@ class KeeperMachine(RuleBasedStateMachine):
         """A damaged copy of a frame is on its way, too."""
         return self._on_its_way(self.world.damaged(frame, Damage(label, at, amount)), late, block)
 
+    @precondition(lambda machine: machine.world.disguises)
+    @rule(
+        target=frames,
+        frame=frames,
+        label=_own(lambda machine: st.sampled_from(machine.world.disguises)),
+        at=NUMBER,
+        amount=NUMBER,
+        block=BLOCK,
+    )
+    def disguise(self, frame: Published, label: str, at: int, amount: int, block: int) -> Published:
+        """The same report reaches the keeper in other bytes, which the contract takes, too."""
+        disguised = self.world.damaged(frame, Damage(label, at, amount))
+        return self._on_its_way(disguised, False, block)
+
     @rule(frame=frames, block=BLOCK)
     def arrive(self, frame: Published, block: int) -> None:
         """A frame reaches the keeper, be it the first time or again."""
@@ -179,7 +194,7 @@ class KeeperMachine(RuleBasedStateMachine):
 
     @rule(overlap=st.booleans())
     def rotate(self, overlap: bool) -> None:
-        """New signers; with an overlap, the old ones are trusted a while."""
+        """New signers; with an overlap, the old signers are trusted a while."""
         self.world.rotate(overlap)
 
     @rule(terms=st.sampled_from(TERMS))
@@ -252,7 +267,7 @@ class KeeperMachine(RuleBasedStateMachine):
                 self._newest[feed] = max(each.time, self._newest.get(feed, 0))
 
     def _honest(self, arrival: Arrival) -> list[Submitted]:
-        """An honest call in this block and in the latest next one; empty where there is none."""
+        """A call that is honest in this block and the latest next block; empty if there is none."""
         try:
             call = arrival.transaction()
             times = (arrival.now, arrival.now + self.blocks[1])

@@ -92,6 +92,8 @@ class World(ABC):
     """A contract of one generation and the signers that it trusts, while time passes."""
 
     labels: Labels
+    # The labels that change the bytes, and neither the report nor what the contract answers.
+    disguises: tuple[str, ...] = ()
     # What the contract charges by, at first.
     terms = "none"
     # Who may call it, at first.
@@ -147,7 +149,7 @@ class World(ABC):
         return Published(found.payload, found.frame, parts, damage.name)
 
     def rotate(self, overlap: bool) -> None:
-        """New signers; with an `overlap` the contract goes on to take what the old ones sign."""
+        """New signers; with an `overlap` the contract goes on to take what the old signers sign."""
         self.rotations += 1
         self.networks = [*self.networks, self.successor()][-MOST_CONFIGS:]
         self.rotated(overlap)

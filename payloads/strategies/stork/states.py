@@ -22,7 +22,7 @@ def stork_state(
     fees: str | None,
     need: str,
 ) -> StorkState:
-    """A state of a generation. `need` is `fee` where there must be one."""
+    """A state of a generation. `need` is `fee` where the state must have a fee."""
     signs = signer or draw(stork_signers())
     keys: dict[str, Any] = {"fee": draw(choice(_FEES[need == "fee" :]))}
     if generation == STORK_MULTISIGNER:

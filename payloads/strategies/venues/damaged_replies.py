@@ -60,6 +60,6 @@ def damaged(good: RestReply, damage: str, at: int, other: Any) -> RestReply:
 
 
 def damaged_replies(good: st.SearchStrategy[RestReply]) -> st.SearchStrategy[RestReply]:
-    """Damaged answers, of a strategy of good ones."""
+    """Damaged answers, from a strategy of good answers."""
     others = st.sampled_from(_OTHERS)
     return st.builds(damaged, good, st.sampled_from(DAMAGES), st.integers(0, 2**16), others)

@@ -65,7 +65,7 @@ def cache_folder() -> Path:
 def artifacts(sources: Path = CONTRACTS) -> dict[str, Artifact]:
     """Artifacts by name: `Token` for `Token.sol`, `v0.5.0/Verifier` for a published contract.
 
-    `sources` is a folder of contracts, perhaps with a `published.json` that names published ones.
+    `sources` is a folder of contracts, perhaps with a `published.json` that names contracts.
     `MissingTool` where Node.js or npm is needed and missing, `BuildError` where a step fails.
     """
     folder = cache_folder()

@@ -241,7 +241,7 @@ class ChainlinkContracts:
     # --- calls ------------------------------------------------------------------------------------
 
     def _proxy(self, name: str, types: tuple[str, ...] = (), *args: object) -> str:
-        """A proxy, at the state's address for it where there is one."""
+        """A proxy, at the state's address for it, if the state has an address."""
         made = self.deploy(name, types, *args)
         if self.state.proxy is None:
             return made

@@ -25,7 +25,7 @@ from payloads.signatures import address_bytes
 from payloads.systems import of_state
 from payloads.testing.onchain.building import Artifact, BuildError, MissingTool, artifacts
 from payloads.verdicts.calls import check_time, check_value
-from payloads.verdicts.contract_errors import Revert, read_revert
+from payloads.verdicts.contract_errors import Answer, Revert, read_revert
 from payloads.verdicts.state import State
 from payloads.verdicts.verdict import Verdict
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from payloads.testing.submission import Submission
 
 
-class CallOutcome(Record, frozen=True, kw_only=True):
+class CallOutcome(Answer, Record, frozen=True, kw_only=True):
     """The answer of a contract to a call, in the words of a verdict.
 
     `returned` is the report (bytes), a tuple of reports for a bulk call; for Stork true or false,
@@ -48,30 +48,10 @@ class CallOutcome(Record, frozen=True, kw_only=True):
     revert_data: HexBytes | None
     gas_used: int
 
-    def __bool__(self) -> bool:
-        return self.accepted
-
     @property
     def revert(self) -> Revert | None:
         """The contract's error, read; None where the call returns."""
         return None if self.revert_data is None else read_revert(self.revert_data)
-
-    @property
-    def name(self) -> str:
-        """`accepted`, `returns false`, or the contract's error in a few words."""
-        if self.revert is not None:
-            return self.revert.name
-        return "accepted" if self.accepted else "returns false"
-
-    @property
-    def error(self) -> str | None:
-        """The contract's name for its error: `BadVerification`, `Panic`, …"""
-        return None if self.revert is None else self.revert.error
-
-    @property
-    def args(self) -> tuple[Any, ...]:
-        """The arguments of the error."""
-        return () if self.revert is None else self.revert.args
 
     def agrees(self, expected: Verdict | Submission) -> bool:
         """Whether a verdict, or what a submission promises, says the same of the call.
@@ -215,7 +195,7 @@ class DeployedContract:
         return made
 
     def send(self, calldata: str | bytes, *, to: str, sender: str | bytes | None = None) -> None:
-        """A call whose effects stay, such as one that sets up a contract that was deployed."""
+        """A call whose effects stay, such as the set-up of a deployed contract."""
         caller = self._account(sender)
         self.fund(caller)
         self._contracts.chain.transact(self._account(to, "to"), to_bytes(calldata), sender=caller)

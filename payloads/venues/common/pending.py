@@ -243,7 +243,7 @@ class UnnumberedRequests(Waiting[Sent]):
         """A reply or an error came: it belongs to the oldest request that it fits, or to `every`.
 
         "" fits every name and every answer: an error may name no message, and a reply names none.
-        Late requests come after the pending ones.
+        Late requests come after the pending requests.
         """
         fitting = [
             sent

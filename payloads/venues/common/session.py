@@ -224,7 +224,7 @@ class Driver(Protocol):
 
 
 def by_caller(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Mark a method that is for the session's owner: the driver makes the call, if there is one."""
+    """Mark a method that is for the session's owner. A driver, if any, makes the call."""
 
     def made(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         result = method(self, *args, **kwargs)

@@ -51,7 +51,7 @@ class Subscriptions(Generic[K]):
     """The wanted subscriptions by key, in the order in which they were added.
 
     `timeouts` has those that are ASKED; it is for the session's list of timers. What the venue
-    refused for good is in `refused`, with the reason, and not among the wanted ones.
+    refused for good is in `refused`, with the reason, and not among the wanted subscriptions.
     """
 
     def __init__(self, answer_within: int, wanted: Iterable[K] = ()) -> None:

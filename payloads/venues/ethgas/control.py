@@ -39,7 +39,7 @@ class TokenExpired(Record, frozen=True):
 
 
 class Acknowledged(Record, frozen=True):
-    """A subscription is in force, or over (`verb`); for each channel there is one."""
+    """A subscription is in force, or over (`verb`). Each channel has its own."""
 
     verb: str
     channel: Channel

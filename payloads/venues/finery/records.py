@@ -296,7 +296,7 @@ def _named(kind: type[Record], values: dict[str, Any]) -> Record:
 
 
 def _with_networks(values: list[Any]) -> list[Any]:
-    """A settlement's row with places for its networks, which older ones do not have."""
+    """A settlement's row with places for its networks, which older settlements do not have."""
     older = len(values) >= 9 and type(values[7]) is type(values[8]) is int
     return [*values[:7], None, None, *values[7:]] if older else values
 

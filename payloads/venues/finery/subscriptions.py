@@ -173,7 +173,7 @@ class FeedSubscriptions:
         self._names.learn(rows)
 
     def again_the_same(self, binding: Binding, frame: Frame, raw: Message) -> bool:
-        """Whether an update only repeats the one before it, which then changes nothing."""
+        """Whether an update only repeats the update before it, and changes nothing."""
         if frame.snapshot:
             self.repeats.forget(binding.label)
         return self.repeats.again(raw, binding.label)

@@ -169,7 +169,7 @@ class QfexTradeSession(QfexSession):
         self._login.renew(credentials)
 
     def _remember(self, request: Subscribe | CancelOnDisconnect) -> None:
-        """Note a request for every later connection, and make it on this one."""
+        """Note a request for every later connection, and make it on this connection."""
         encode(request)  # which checks it
         match request:
             case Unsubscribe(channels):

@@ -1,4 +1,4 @@
--- what: Reports are missing: a report is valid from the time of the one before it, and here it is
+-- what: Reports are missing: a report is valid from the time of the report before it, and here it is
 --   valid from a later time. Reports that came over HTTP to fill a gap count. Each capture is looked
 --   at for itself, all its connections together.
 -- severity: warning

@@ -1,4 +1,4 @@
--- what: A price differs much from the one before it in the same feed and field.
+-- what: A price differs much from the price before it in the same feed and field.
 -- severity: warning
 -- group: price
 -- revision: 1

@@ -1,4 +1,4 @@
--- what: A payload came for the first time after a newer one of its feed on the same connection.
+-- what: A payload came for the first time after a newer payload of its feed on the same connection.
 --   Answers over HTTP, which fill gaps with older reports, are left out.
 -- severity: warning
 -- group: stream

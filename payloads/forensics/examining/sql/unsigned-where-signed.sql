@@ -1,4 +1,4 @@
--- what: A value without a signature came on a connection that carries signed ones.
+-- what: A value without a signature came on a connection that carries signed values.
 -- severity: danger
 -- group: signature
 -- revision: 1
