@@ -51,6 +51,8 @@ class Sealed(Record, frozen=True):
     frames: int | None = None
 
 
+# Where marks begin in some bytes, between two places at which lines begin or end: the first of each
+# line, and perhaps more.
 Marks = Callable[[bytes, int, int], Iterable[int]]
 
 

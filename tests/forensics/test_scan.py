@@ -609,6 +609,15 @@ def test_a_file_is_read_once(
         assert found.table(name).equals(wanted.table(name))
 
 
+def test_a_file_of_another_kind_counts_with_all_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "payloads.txt"
+    path.write_text("0x" + kit.report(1).hex() + "\n")
+    seen: list[run.Progress] = []
+    found = forensics.scan(path, out=tmp_path / "out", jobs=1, report=seen.append)
+    assert (seen[-1].bytes, seen[-1].total) == (path.stat().st_size, path.stat().st_size)
+    assert found.facts["inputs"][0]["sha256"] == sha256(path.read_bytes()).hexdigest()
+
+
 def test_a_file_is_hashed_to_its_end_whatever_of_it_was_asked_for(tmp_path: Path) -> None:
     content = b"".join(b"%d" % number * 50 + b"\n" for number in range(1000))
     path = tmp_path / "lines"

@@ -265,6 +265,7 @@ def test_marks_are_found_together_wherever_lines_begin(monkeypatch: pytest.Monke
 def test_line_ends_are_those_of_the_bytes_that_were_asked_about(way: str) -> None:
     first, second = b"a\nbb\n", b"cc\ndddd\n"
     for _ in range(2):
+        assert native.line_ends(b"").tolist() == []
         for data in (first, second):
             assert native.line_ends(data).tolist() == [len(data) - len(data.split()[1]) - 2,
                                                        len(data) - 1]  # fmt: skip

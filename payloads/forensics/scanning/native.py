@@ -72,7 +72,10 @@ def count_lines(data: bytes) -> int:
 
 
 def marks(data: bytes, begin: int, end: int) -> Iterator[int]:
-    """As `seals.marks`: the beginnings of all lines are looked at together."""
+    """As `seals.marks`, in the first bytes of lines, which are looked at together.
+
+    A mark behind another in the same line may be among them.
+    """
     if simd() is not None or len(data) < seals.BEGINS_WITHIN:
         yield from seals.marks(data, begin, end)
         return

@@ -707,7 +707,7 @@ def _hash(path: str, known: _Known) -> int:
     try:
         with Hashed(path) as stream:
             known.sha256 = stream.digest()
-            return stream.taken
+            return stream.size
     except OSError as error:
         known.problems.append(f"cannot be read: {error.strerror}")
         return 0
