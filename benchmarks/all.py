@@ -1,8 +1,9 @@
 """`python -m benchmarks.all --save`: all benchmarks, one after the other, and the page from them.
 
 Each runs in a process of its own, and its output goes to a file in .cache/bench/all/. A line says
-when it begins and how long it took. A failure ends none of the others; the last line names what
-failed, and the status is then 1. It takes about 25 minutes, of which the soaks take eight.
+when it begins and how long it took. A failure ends none of the others, nor does a benchmark without
+an end: it is ended after half an hour. The last line names what failed, and the status is then 1.
+It takes about 25 minutes, of which the soaks take eight.
 
 The groups of `python -m benchmarks` are measured without payloads-simd, where it is installed, and
 the guards once more with it. `--python NAME=PYTHON` runs one of them by another Python, as the
@@ -24,6 +25,7 @@ from benchmarks import page
 from benchmarks.kits import CACHE, ROOT, WITHOUT
 
 OUTPUT = CACHE / "all"
+MOST_MINUTES = 30
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,15 @@ def run(step: Step, python: str, save: bool) -> str:
         return f"not run: {' and '.join(step.needs)} not in the environment"
     path = OUTPUT / f"{step.name}.txt"
     command = [python, "-m", *step.arguments, *(["--save"] if save and step.saves else [])]
-    with path.open("wb") as output:
-        done = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **step.environment}, check=False,
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+    try:
+        with path.open("wb") as output:
+            done = subprocess.run(
+                command, cwd=ROOT, env={**os.environ, **step.environment}, check=False,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                timeout=MOST_MINUTES * 60,
+            )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"ended after {MOST_MINUTES} minutes: see {path}"
     return f"failed with status {done.returncode}: see {path}" if done.returncode else ""
 
 

@@ -85,6 +85,17 @@ def test_a_failure_ends_no_other_benchmark(
         all_of_them.main(["--python", "other=python"])
 
 
+def test_a_benchmark_without_an_end_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(all_of_them, "OUTPUT", tmp_path)
+    monkeypatch.setattr(all_of_them, "MOST_MINUTES", 0.01)
+    endless = ("timeit", "-n1", "-r1", "-s", "import time", "while True: time.sleep(1)")
+    monkeypatch.setattr(all_of_them, "STEPS", (all_of_them.Step("x", endless, saves=False),))
+    assert all_of_them.main([]) == 1
+    assert f"ended after 0.01 minutes: see {tmp_path / 'x.txt'}" in capsys.readouterr().out
+
+
 def test_a_process_may_do_without_payloads_simd() -> None:
     code = "from payloads.crypto import has_simd; print(has_simd())"
     done = subprocess.run(

@@ -12,6 +12,7 @@ says what goes over the network. It needs the extra `ray`.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,6 +25,9 @@ from payloads.errors import Misuse, PayloadError, Refused, elide, not_installed
 _MOST_RETRIES = 3
 # Tasks that are handed to the cluster before a result is there: a worker never waits for its next.
 _AHEAD = 2
+# Seconds without a result after which the cluster is asked whether it starts a worker at all, and
+# seconds for its answer.
+_PATIENCE = 60
 
 
 class Cluster(AbstractContextManager["Cluster"]):
@@ -44,6 +48,10 @@ class Cluster(AbstractContextManager["Cluster"]):
 
     def _connect(self, address: str) -> None:
         options: dict[str, Any] = {"num_cpus": self._jobs} if address == "local" else {}
+        if address == "local":
+            # Otherwise Ray waits here for its first workers, without end where none can start, and
+            # holds the interpreter's lock: not even Ctrl-C ends that. `results` has a bound.
+            os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
         try:
             self._ray.init(
                 address, include_dashboard=False if address == "local" else None,
@@ -83,8 +91,10 @@ class Cluster(AbstractContextManager["Cluster"]):
         """The results of `function(task, *shared)`, each when it is there.
 
         Tasks are made no faster than they are done. None stands for a while without a result.
+        `Refused` if the cluster has no result for long, and starts no worker either.
         """
         ray = self._ray
+        self._check_answers()
         remote = ray.remote(_answer).options(
             num_cpus=1, max_retries=_MOST_RETRIES, name=f"payloads.{function.__name__}"
         )
@@ -92,7 +102,7 @@ class Cluster(AbstractContextManager["Cluster"]):
         common = ray.put((__version__, str(folder), function, shared))
         waiting: list[Any] = []
         source = iter(tasks)
-        more, most = True, self._most
+        more, most, answered = True, self._most, time.monotonic()
         try:
             while more or waiting:
                 while more and len(waiting) < most:
@@ -102,13 +112,34 @@ class Cluster(AbstractContextManager["Cluster"]):
                     else:
                         waiting.append(remote.remote(common, task))
                 ready, waiting = ray.wait(waiting, timeout=0.5) if waiting else ([], waiting)
-                if not ready:
+                if ready:
+                    answered = time.monotonic()
+                elif time.monotonic() - answered > _PATIENCE:
+                    self._check_answers()
+                    answered = time.monotonic()
+                else:
                     yield None
                 for each in ready:
                     yield self._result(each)
         finally:
             for each in waiting:
                 ray.cancel(each, force=True)
+
+    def _check_answers(self) -> None:
+        """Refuse a cluster that starts no worker: Ray would wait for it without end.
+
+        The question takes no core of the cluster, so it need not wait for other work.
+        """
+        asked = self._ray.remote(_here).options(num_cpus=0, name="payloads.here").remote()
+        ready, _ = self._ray.wait([asked], timeout=_PATIENCE)
+        if not ready:
+            self._ray.cancel(asked, force=True)
+            raise Refused(
+                "the cluster does not answer", field="ray",
+                expected=f"a worker that begins within {_PATIENCE} seconds",
+                found="none; the logs of its machines say why (/tmp/ray/session_latest/logs)",
+            )  # fmt: skip
+        self._result(asked)
 
     def _result(self, reference: Any) -> Any:
         try:
@@ -133,6 +164,11 @@ def _ray() -> Any:
     except ImportError:
         raise not_installed("ray", "ray") from None
     return ray
+
+
+def _here() -> tuple[str, None]:
+    """The answer of a worker that has begun."""
+    return "done", None
 
 
 def _answer(common: tuple[str, str, Callable[..., Any], tuple[Any, ...]], task: Any) -> Any:

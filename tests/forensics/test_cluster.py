@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from hashlib import sha256
@@ -25,6 +27,7 @@ from payloads.errors import Misuse, Refused
 from payloads.forensics.cluster import Cluster
 from payloads.forensics.examining.findings import find
 from payloads.forensics.scanning import run
+from tests.docs_code import ROOT
 from tests.forensics import kit, planted
 from tests.forensics.planted import FAULTS, Stage
 
@@ -223,6 +226,36 @@ def test_the_command_works_on_a_cluster(
     )
     assert ran.exit_code == 1, ran.output  # findings of severity danger
     assert forensics.Scan(out).counts["frames"] == plain.counts["frames"]
+
+
+NO_WORKER = """
+import sys
+from pathlib import Path
+from payloads.errors import Refused
+from payloads.forensics import cluster
+
+def never(task):
+    raise AssertionError
+
+cluster._PATIENCE = 10
+with cluster.Cluster("local", jobs=2) as begun:
+    try:
+        list(begun.results(never, range(5), Path(sys.argv[1])))
+    except Refused as error:
+        print(error)
+"""
+
+
+def test_a_cluster_that_starts_no_worker_is_told(tmp_path: Path) -> None:
+    """Ray itself waits without end, and can then not be interrupted."""
+    ends = "import os, sys\nif 'default_worker' in ' '.join(sys.orig_argv): os._exit(3)\n"
+    (tmp_path / "sitecustomize.py").write_text(ends)
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    ended = subprocess.run(
+        [sys.executable, "-c", NO_WORKER, str(tmp_path)], env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert "the cluster does not answer, expected a worker that begins" in ended.stdout, ended
 
 
 def test_an_address_that_is_none() -> None:
