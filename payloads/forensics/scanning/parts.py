@@ -46,13 +46,13 @@ class Part(Record, frozen=True):
 
 
 class Cut(NamedTuple):
-    """A part with its content, if that was kept, and what is wrong behind it.
+    """A part with its content, and what is wrong behind it.
 
     `lines` are those that end in the input up to the end of the part.
     """
 
     part: Part
-    content: bytes | None
+    content: bytes
     error: Malformed | None
     lines: int
 
@@ -60,7 +60,6 @@ class Cut(NamedTuple):
 def cut(
     number: int,
     pieces: Iterable[bytes],
-    keeps: bool,
     size: int | Callable[[int], int] = PART_BYTES,
 ) -> Iterator[Cut]:
     """The parts of an input whose content comes in pieces; at least one.
@@ -92,8 +91,7 @@ def cut(
                 if newline >= 0:
                     stop, closes = newline + 1, True
             taken = piece[:stop]
-            if keeps:
-                kept += taken
+            kept += taken
             lines += count_lines(taken)
             newline = taken.rfind(b"\n")
             if newline >= 0:
@@ -101,13 +99,12 @@ def cut(
             at += stop
             piece = piece[stop:]
             if closes:
-                content = bytes(kept) if keeps else None
                 part = Part(number, parts, first, at, line)
-                yield Cut(part, content, None, line + lines - 1)
+                yield Cut(part, bytes(kept), None, line + lines - 1)
                 first, parts, line, lines = at, parts + 1, line + lines, 0
                 kept.clear()
                 most = size_at(first)
     last = at if error is None else max(end, first)
     if last > first or not parts or error is not None:
-        content = bytes(kept[: last - first]) if keeps else None
+        content = bytes(kept[: last - first])
         yield Cut(Part(number, parts, first, last, line), content, error, line + lines - 1)
