@@ -832,6 +832,15 @@ def test_narrow_tables_are_read_by_duckdb() -> None:
 # --- facts and digests ----------------------------------------------------------------------------
 
 
+def test_the_first_byte_behind_the_recovery_ids_is_unsigned() -> None:
+    payload = NETWORK.sign(SCHEMAS[b"\x00\x03"].prefix + bytes(286), by=(0, 1))
+    spare = payload.raw_vs[:2] + b"\5" + bytes(29)
+    raws = [msgspec.structs.replace(payload, raw_vs=each, raw=b"").encode()
+            for each in (payload.raw_vs, spare)]  # fmt: skip
+    found = columns.facts(columns.decode(raws))
+    assert found["unsigned"].to_pylist() == [0, 1]
+
+
 def test_facts_and_digests_are_those_of_the_single_decoder() -> None:
     items: list[Any] = [entry.raw for entry in corpus.entries() if entry.kind != "invalid"] * 2
     fast, slow = both_ways(lambda: columns.facts(columns.decode(items)))
