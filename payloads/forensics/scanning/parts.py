@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from payloads.abi.fields import Record
+from payloads.capture.format import MAX_LINE_BYTES
 from payloads.errors import Malformed
 from payloads.forensics.scanning.native import count_lines
 
@@ -48,13 +49,15 @@ class Part(Record, frozen=True):
 class Cut(NamedTuple):
     """A part with its content, if that was kept, and what is wrong behind it.
 
-    `lines` are those that end in the input up to the end of the part.
+    `lines` are those that end in the input up to the end of the part. `left_out` are the bytes at
+    the end of the content that were not kept: of a line that is too long to be read.
     """
 
     part: Part
     content: bytes | None
     error: Malformed | None
     lines: int
+    left_out: int = 0
 
 
 def cut(
@@ -92,7 +95,8 @@ def cut(
                 if newline >= 0:
                     stop, closes = newline + 1, True
             taken = piece[:stop]
-            if keeps:
+            # A line that is too long, and that the part ends with, may be the whole of a bomb.
+            if keeps and not (len(kept) >= most and at - max(end, first) > MAX_LINE_BYTES):
                 kept += taken
             lines += count_lines(taken)
             newline = taken.rfind(b"\n")
@@ -101,13 +105,19 @@ def cut(
             at += stop
             piece = piece[stop:]
             if closes:
-                content = bytes(kept) if keeps else None
+                content, left_out = _content(kept, at - first) if keeps else (None, 0)
                 part = Part(number, parts, first, at, line)
-                yield Cut(part, content, None, line + lines - 1)
+                yield Cut(part, content, None, line + lines - 1, left_out)
                 first, parts, line, lines = at, parts + 1, line + lines, 0
                 kept.clear()
                 most = size_at(first)
     last = at if error is None else max(end, first)
     if last > first or not parts or error is not None:
-        content = bytes(kept[: last - first]) if keeps else None
-        yield Cut(Part(number, parts, first, last, line), content, error, line + lines - 1)
+        content, left_out = _content(kept, last - first) if keeps else (None, 0)
+        part = Part(number, parts, first, last, line)
+        yield Cut(part, content, error, line + lines - 1, left_out)
+
+
+def _content(kept: bytearray, size: int) -> tuple[bytes, int]:
+    """The content of a part of this size, and how many bytes at its end were not kept."""
+    return bytes(memoryview(kept)[:size]), max(0, size - len(kept))

@@ -441,7 +441,7 @@ class _Running:
             if each.is_file:
                 _hash(each.path, known)
             nothing = parts.Part(number, 0, 0, 0)
-            yield Task(nothing, origin, each.path, each.options, False, b"", problem)
+            yield Task(nothing, origin, each.path, each.options, False, b"", 0, problem)
         elif each.kind != "capture":
             size = _hash(each.path, known)
             yield Task(parts.Part(number, 0), origin, each.path, each.options, True, size=size)
@@ -461,12 +461,12 @@ class _Running:
                 left = stream.size - (stream.taken if packed else first) + later
                 return parts.size_of_next(left, self.part_bytes, self._recovers)
 
-            for part, kept, error, lines in parts.cut(number, pieces, packed, most):
+            for part, kept, error, lines, out in parts.cut(number, pieces, packed, most):
                 known.lines = lines
                 size, taken = stream.taken - taken, stream.taken
                 if error is not None:
                     known.problems.append(str(error))
-                yield Task(part, origin, path, each.options, False, kept, error, size)
+                yield Task(part, origin, path, each.options, False, kept, out, error, size)
             known.sha256, known.sealed = stream.digest(), seals.found
             if stream.grew():
                 known.problems.append("it grew while it was read; what came later is not read")

@@ -59,7 +59,8 @@ class Settings(Record, frozen=True):
 class Task(Record, frozen=True):
     """A part to be worked on.
 
-    `content` is given where it cannot be read from `path` by its offsets. `error` is what is wrong
+    `content` is given where it cannot be read from `path` by its offsets, but for the bytes of a
+    line that is too long, which are `left_out` at its end. `error` is what is wrong
     behind the part. `whole` says that the kind of file is read by an importer.
     """
 
@@ -69,6 +70,7 @@ class Task(Record, frozen=True):
     options: ReadOptions
     whole: bool
     content: bytes | None = None
+    left_out: int = 0
     error: Malformed | None = None
     # The bytes of the file that this part stands for, for the progress.
     size: int = 0
@@ -122,6 +124,7 @@ def _reads(task: Task, selection: Selection, problems: list[str]) -> Iterator[Re
     reader = LineReader(task.origin, selection)
     for block in blocks(_content(task), BLOCK_BYTES):
         if isinstance(block, int):
+            block += task.left_out
             yield reader.read()
             limit = Malformed("longer than any line", field="line", found=f"{block} bytes")
             yield from _unread(limit, line, offset, task.origin)
