@@ -85,6 +85,7 @@ NO_BOUNDS = {
     "payloads.stork.state.MAX_SIGNERS": "a rule of the contract",
     "payloads.chainlink.report._MOST_SHAPED": "chooses the faster of two ways",
     "payloads.crypto._AT_ONCE": "how many are hashed in the same memory",
+    "payloads.arrays.records._AT_ONCE": "how many are hashed in the same memory",
     "payloads.forensics.scanning.native._AT_ONCE": "how many are hashed in the same memory",
     "payloads.chainlink.columns._MOST_SIGNATURES": "chooses the faster of two ways",
     "payloads.arrays.types._MOST_DIGITS": "a fact about decimal256",

@@ -27,11 +27,12 @@ from payloads.abi.fields import field
 from payloads.abi.units import MILLISECONDS, NANOSECONDS, PRICE, SECONDS
 from payloads.arrays import rows as inputs
 from payloads.arrays.apart import Alike
-from payloads.arrays.records import nulls
+from payloads.arrays.records import keccak_rows, nulls
 from payloads.chainlink import calldata as chainlink_calls
 from payloads.chainlink.compressed import decompress
 from payloads.chainlink.schemas import PUBLISHED_TABLES, SCHEMAS, ReportHead, schema
 from payloads.columns import decoding
+from payloads.crypto import keccak256
 from payloads.errors import Misuse, PayloadError
 from payloads.inputs import hex_text, json_text
 from payloads.stork import calldata as stork_calls
@@ -896,3 +897,11 @@ def test_nulls_are_those_of_arrow(kind: Any, count: int) -> None:
     assert found.null_count == count
     assert found.equals(pa.nulls(count, kind))
     assert found.nbytes == pa.nulls(count, kind).nbytes
+
+
+@pytest.mark.parametrize("size", [0, 1, 28, 136, 288])
+def test_rows_are_hashed_wherever_they_stand(size: int) -> None:
+    whole = np.frombuffer(Random(size).randbytes(2500 * 300), np.uint8).reshape(2500, 300)
+    found = keccak_rows(whole[:, 7 : 7 + size])
+    assert found.tobytes() == b"".join(keccak256(bytes(row[7 : 7 + size])) for row in whole)
+    assert keccak_rows(whole[:0, :size]).shape == (0, 32)

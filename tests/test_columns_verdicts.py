@@ -480,8 +480,8 @@ def test_digests_that_are_known_are_not_made_again(
     def none(*_: Any) -> Any:
         raise AssertionError("a digest was made again")
 
-    monkeypatch.setattr(chainlink_columns, "keccak_many", none)
-    monkeypatch.setattr(stork_columns, "keccak_many", none)
+    monkeypatch.setattr(chainlink_columns, "keccak_rows", none)
+    monkeypatch.setattr(stork_columns, "keccak_rows", none)
     with worth(1):
         known = KnownSignatures(signatures, certain=True)
         found = columns.judge(items, state, now=10**9, signatures=known)

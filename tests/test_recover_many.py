@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
 import warnings
@@ -200,6 +201,30 @@ def test_workers_refuse_what_recover_many_refuses() -> None:
         crypto.Workers().recover_many(words, words, short, [0, 0])()
     with pytest.raises(Misuse, match="rs: wrong length, expected 64, found 63"):
         crypto.Workers().recover_packed(bytes(64), bytes(63), bytes(64), bytes(2))
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("way", ["many", "packed"])
+def test_signals_are_heard_while_many_are_recovered(way: str, workers: int) -> None:
+    """Ctrl-C ends a long call soon. Without this, signals wait, and many are heard as one."""
+    pytest.importorskip("payloads_simd", reason="not installed (make native)")
+    (digest, r, s, v), count = signatures(40, seed=1)[0], 100_000
+    begin = crypto.Workers(workers)
+    if way == "many":
+        found: Any = begin.recover_many([digest] * count, [r] * count, [s] * count, [v] * count)
+    else:
+        found = begin.recover_packed(digest * count, r * count, s * count, bytes([v]) * count)
+    heard: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, _: heard.append(number))
+    signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)
+    try:
+        found()
+        calls = len(heard)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert calls > 3
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

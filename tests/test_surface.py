@@ -209,7 +209,7 @@ def python(code: str) -> str:
     command = [sys.executable, "-c", code]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    return run.stdout.strip()
+    return run.stdout.removesuffix("\n")
 
 
 def test_importing_alone_imports_next_to_nothing() -> None:
@@ -232,6 +232,25 @@ def test_decoding_and_recovering_pull_in_nothing_heavy_either() -> None:
     code = f"import sys, payloads; d = payloads.decode('{update}'); payloads.stork.recover(d.value)"
     loaded = python(code + "; print(' '.join(sys.modules))").split()
     assert HEAVY & set(loaded) == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "commands"),
+    [
+        ("--version", set()),
+        ("decode --help", {"decode"}),
+        ("verify --help", {"verify"}),
+        ("scan --help", {"scan", "findings"}),  # whose options it has, too
+    ],
+)
+def test_a_command_pulls_in_no_other_and_nothing_heavy(words: str, commands: set[str]) -> None:
+    code = "import sys; from payloads.cli.main import COMMANDS, main; "
+    code += f"main({words.split()}, standalone_mode=False); "
+    code += "print(' '.join(name for name in COMMANDS if 'payloads.cli.' + name in sys.modules)); "
+    code += "print(' '.join(sys.modules))"
+    *_, used, loaded = python(code).split("\n")
+    assert set(used.split()) == commands
+    assert set(loaded.split()) & HEAVY <= {"click", "concurrent.futures"}
 
 
 def test_the_catalogue_of_the_venues_pulls_in_no_session() -> None:

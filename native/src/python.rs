@@ -6,10 +6,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyIterator, PyList};
 
 use crate::dispatch::{Flagged, Implementation, fastest, has_vectors, hashes};
-use crate::engine::{Address, Answer, CHUNK};
+use crate::engine::{Answer, CHUNK};
 use crate::python_lines::{count_lines, find, hex_words, line_ends, read_lines, sha256_many};
 use crate::python_records::{take_apart, unhex_many};
 use crate::workers::{Columns, Pending, Workers};
+
+/// As many pieces are waited for while the interpreter's lock is released.
+const AT_ONCE: usize = 8;
 
 /// "portable" is for tests.
 fn chosen(name: Option<&str>, count: usize) -> PyResult<Implementation> {
@@ -116,14 +119,27 @@ impl PyWorkers {
             ss: ss.to_vec(py)?,
             vs: vs.to_vec(py)?,
         };
-        let count = columns.vs.len();
-        if [&columns.digests, &columns.rs, &columns.ss].iter().any(|each| each.len() != 32 * count)
-        {
+        let all = columns.signatures();
+        if [all.digests, all.rs, all.ss].iter().any(|each| each.len() != 32 * all.len()) {
             return Err(different_lengths());
         }
-        let implementation = chosen(implementation, count)?;
-        Ok(PendingBytes(self.0.begin(columns, implementation, Flagged::Recovered)))
+        let implementation = chosen(implementation, all.len())?;
+        let pieces = (0..all.len()).step_by(CHUNK).map(|at| {
+            let piece = all.slice(at, all.len().min(at + CHUNK));
+            self.0.begin(piece.into(), implementation, Flagged::Recovered)
+        });
+        Ok(PendingBytes(pieces.collect()))
     }
+}
+
+/// The answers of all pieces, as soon as they are there. Ctrl-C is heard between some and others.
+fn wait(py: Python<'_>, pieces: &[Pending], mut take: impl FnMut(Answer)) -> PyResult<()> {
+    for some in pieces.chunks(AT_ONCE) {
+        let answers = py.detach(|| some.iter().flat_map(Pending::get).collect::<Vec<_>>());
+        answers.into_iter().for_each(&mut take);
+        py.check_signals()?;
+    }
+    Ok(())
 }
 
 /// The list of `recover_many`, as soon as it is complete.
@@ -134,16 +150,14 @@ struct PendingList(Vec<Pending>);
 impl PendingList {
     fn get<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let mut found = Vec::new();
-        for piece in &self.0 {
-            found.extend(py.detach(|| piece.get()).iter().map(|answer| shown(py, answer)));
-        }
+        wait(py, &self.0, |answer| found.push(shown(py, answer)))?;
         PyList::new(py, found)
     }
 }
 
-fn shown<'py>(py: Python<'py>, answer: &Answer) -> Bound<'py, PyAny> {
+fn shown(py: Python<'_>, answer: Answer) -> Bound<'_, PyAny> {
     match answer {
-        Answer::Address(address) => PyBytes::new(py, address).into_any(),
+        Answer::Address(address) => PyBytes::new(py, &address).into_any(),
         Answer::Nothing => py.None().into_bound(py),
         Answer::Flagged => PyBool::new(py, false).to_owned().into_any(),
     }
@@ -151,19 +165,18 @@ fn shown<'py>(py: Python<'py>, answer: &Answer) -> Bound<'py, PyAny> {
 
 /// The addresses of `recover_packed`, as soon as all are there.
 #[pyclass(frozen)]
-struct PendingBytes(Pending);
+struct PendingBytes(Vec<Pending>);
 
 #[pymethods]
 impl PendingBytes {
-    fn get<'py>(&self, py: Python<'py>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {
-        let (addresses, found) = py.detach(|| {
-            let none: Address = [0; 20];
-            let answers: Vec<_> = self.0.get().into_iter().map(Answer::address).collect();
-            let addresses = answers.iter().flat_map(|answer| answer.unwrap_or(none));
-            let found = answers.iter().map(|answer| answer.is_some().into());
-            (addresses.collect::<Vec<u8>>(), found.collect::<Vec<u8>>())
-        });
-        (PyBytes::new(py, &addresses), PyBytes::new(py, &found))
+    fn get<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+        let (mut addresses, mut found) = (Vec::new(), Vec::new());
+        wait(py, &self.0, |answer| {
+            let address = answer.address();
+            addresses.extend_from_slice(&address.unwrap_or_default());
+            found.push(address.is_some().into());
+        })?;
+        Ok((PyBytes::new(py, &addresses), PyBytes::new(py, &found)))
     }
 }
 

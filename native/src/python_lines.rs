@@ -146,6 +146,7 @@ fn place(begin: *const u8, size: usize) -> (usize, usize) {
 }
 
 /// Memory for a number of cells: not read-only, of that size, and in no other's.
+#[allow(clippy::mut_from_ref)] // it is Python's memory, which the buffer only keeps alive
 fn filled<'a>(
     memory: &'a PyBuffer<u8>,
     count: usize,

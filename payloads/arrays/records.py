@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from payloads.abi.fields import WORD, WORDS, Field, Table
 from payloads.arrays.types import arrow_type, first_without_timestamp, is_decimal
+from payloads.crypto import has_simd, keccak256, keccak_many
 
 # Rows of bytes, one payload or record each.
 Matrix = NDArray[np.uint8]
@@ -163,6 +164,22 @@ def memory(dtype: Any, count: int, width: int) -> NDArray[Any]:
     where the memory of a large array goes back to the system, page by page."""
     size = count * width * np.dtype(dtype).itemsize
     return np.frombuffer(pa.allocate_buffer(size), dtype).reshape(count, width)
+
+
+# Rows that are hashed before their memory is used again.
+_AT_ONCE = 1024
+
+
+def keccak_rows(cells: Matrix) -> Matrix:
+    """keccak-256 of each row."""
+    count, size = cells.shape
+    if has_simd() and size:
+        digests = keccak_many(cells.tobytes(), size)
+    else:
+        rows = cells.view(f"V{size}")[:, 0] if size else np.full(count, b"")
+        parts = (rows[at : at + _AT_ONCE].tolist() for at in range(0, count, _AT_ONCE))
+        digests = b"".join([b"".join(map(keccak256, part)) for part in parts])
+    return np.frombuffer(digests, np.uint8).reshape(-1, WORD)
 
 
 def array_of(values: NDArray[Any], kind: pa.DataType) -> pa.Array:

@@ -11,7 +11,7 @@ Where the hashes hold, nothing was changed. Where they do not, or not as the wri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -23,9 +23,9 @@ from payloads.capture.frames import Incident
 from payloads.crypto import has_simd
 
 # As the writer has it. A hash that stands otherwise is missed, so that the next one does not hold.
-_MARK = b',"conn":0,"what":"'
+MARK = b',"conn":0,"what":"'
 # It begins within so much of its line: of long lines, no more is looked at.
-_BEGINS_WITHIN, _LONG_LINE = 128, 1024
+BEGINS_WITHIN, _LONG_LINE = 128, 1024
 # The writer puts a hash after each second. Without one in so many bytes, there are none.
 _FIRST_WITHIN = 16 * 2**20
 # A line with a hash is shorter.
@@ -51,11 +51,44 @@ class Sealed(Record, frozen=True):
     frames: int | None = None
 
 
+# Where marks begin in some bytes, between two places at which lines begin or end: the first of each
+# line, and perhaps more.
+Marks = Callable[[bytes, int, int], Iterable[int]]
+
+
+def marks(data: bytes, begin: int, end: int) -> Iterator[int]:
+    """Where marks begin between these places: the first of each line."""
+    place = _marked(data, begin, end)
+    while place >= 0:
+        yield place
+        behind = data.find(b"\n", place, end) + 1
+        place = _marked(data, behind, end) if behind else -1
+
+
+def _marked(data: bytes, begin: int, end: int) -> int:
+    """Where the first mark begins between these places; -1 where none is."""
+    if has_simd():
+        return int(_simd().find(data, MARK, begin, end))
+    if data.find(b"\n", begin, begin + _LONG_LINE) >= 0:
+        return data.find(MARK, begin, end)
+    while 0 <= begin < end:
+        place = data.find(MARK, begin, min(end, begin + BEGINS_WITHIN))
+        if place >= 0:
+            return place
+        begin = data.find(b"\n", begin, end) + 1 or end
+    return -1
+
+
+@cache
+def _simd() -> Any:
+    return import_module("payloads_simd")
+
+
 class Seals:
     """Compares the hashes of a capture while its content goes by."""
 
-    def __init__(self) -> None:
-        self._chain = Chain()
+    def __init__(self, marks: Marks = marks) -> None:
+        self._marks, self._chain = marks, Chain()
         self._header: Header | None = None
         self._end: Incident | None = None
         # The bytes behind the last whole line, or whether they are of a line too long for a hash.
@@ -70,7 +103,7 @@ class Seals:
         for piece in pieces:
             if self._watches:
                 self._see(piece)
-            elif _marked(piece, 0, len(piece)) >= 0:
+            elif any(True for _ in self._marks(piece, 0, len(piece))):
                 self._hashes, self._holds = self._hashes + 1, False
             yield piece
 
@@ -93,8 +126,10 @@ class Seals:
         self._size += len(piece)
         data = self._behind_the_line(self._kept + piece if self._kept else piece)
         at, end = self._begin(data), data.rfind(b"\n") + 1
-        place = _marked(data, at, end)
-        while place >= 0:
+        stop = at
+        for place in self._marks(data, at, end):
+            if place < stop:  # in the same line as the one before
+                continue
             start = data.rfind(b"\n", at, place) + 1 or at
             stop = data.index(b"\n", place) + 1
             record = record_of(data[start : stop - 1], 1, True) if stop - start < _LONGEST else None
@@ -102,7 +137,6 @@ class Seals:
                 self._pass(data[at:start])
                 self._stated(record, data[start:stop])
                 at = stop
-            place = _marked(data, stop, end)
         self._pass(memoryview(data)[at:end])
         self._kept = data[end:]
         if self._header is not None and len(self._kept) > _LONGEST:
@@ -162,22 +196,3 @@ class Seals:
         self._chain.add(line)
         self._last = stated
         self._end = record if record.what == "end" else None
-
-
-def _marked(data: bytes, begin: int, end: int) -> int:
-    """Where the first mark begins between these places; -1 where none is."""
-    if has_simd():
-        return int(_simd().find(data, _MARK, begin, end))
-    if data.find(b"\n", begin, begin + _LONG_LINE) >= 0:
-        return data.find(_MARK, begin, end)
-    while 0 <= begin < end:
-        place = data.find(_MARK, begin, min(end, begin + _BEGINS_WITHIN))
-        if place >= 0:
-            return place
-        begin = data.find(b"\n", begin, end) + 1 or end
-    return -1
-
-
-@cache
-def _simd() -> Any:
-    return import_module("payloads_simd")

@@ -31,6 +31,7 @@ from payloads.arrays.records import (
     equal,
     every,
     fixed,
+    keccak_rows,
     lists,
     numbers,
     packed,
@@ -64,7 +65,7 @@ from payloads.chainlink.report import (
 )
 from payloads.chainlink.schemas import COMMON_HEAD, SCHEMAS, Schema
 from payloads.chainlink.state import V03, V04, V051, ChainlinkState, Config
-from payloads.crypto import keccak256, keccak_many, recover
+from payloads.crypto import recover
 from payloads.errors import Malformed
 from payloads.inputs import MAX_PAYLOAD_BYTES
 from payloads.signatures import address_bytes
@@ -434,6 +435,8 @@ def _spare_bytes(batch: pa.RecordBatch) -> pa.Array:
     """How many bytes of `raw_vs` are for no signature, and are not zero."""
     vs = bytes_of(batch["raw_vs"], WORD)
     counts = pc.list_value_length(batch["rs"]).fill_null(0).to_numpy(zero_copy_only=False)
+    if not vs[:, counts.min(initial=WORD) :].any():  # as nearly always
+        return pa.repeat(pa.scalar(0, pa.int32()), len(batch))
     spare = np.arange(WORD)[None, :] >= counts[:, None]
     return pa.array(((vs != 0) & spare).sum(axis=1))
 
@@ -458,15 +461,8 @@ def _signed(envelope: Envelope) -> Signed:
 
 def _digests(envelope: Envelope) -> Matrix:
     matrix = envelope.matrix
-    hashes = _hashes(matrix[:, _BLOB : _BLOB + envelope.blob])
-    return _hashes(np.hstack([hashes, matrix[:, :_CONTEXT]]))
-
-
-def _hashes(matrix: Matrix) -> Matrix:
-    """keccak-256 of each row."""
-    rows, size = matrix.shape
-    digests = keccak_many(matrix.tobytes(), size) if size else keccak256(b"") * rows
-    return np.frombuffer(digests, np.uint8).reshape(-1, WORD)
+    hashes = keccak_rows(matrix[:, _BLOB : _BLOB + envelope.blob])
+    return keccak_rows(np.hstack([hashes, matrix[:, :_CONTEXT]]))
 
 
 def signers(raw: bytes) -> list[bytes | None] | None:

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import cast
+
 import click
 
 from payloads._version import __version__
 from payloads.cli import terminal
-from payloads.cli.capture import capture
-from payloads.cli.check import check
-from payloads.cli.conformance import conformance
-from payloads.cli.decode import decode
-from payloads.cli.diff import diff
-from payloads.cli.encode import encode
-from payloads.cli.explain import explain
-from payloads.cli.findings import findings
-from payloads.cli.generate import generate
-from payloads.cli.inspect import inspect
-from payloads.cli.quote import quote
-from payloads.cli.recover import recover
-from payloads.cli.replay import replay
-from payloads.cli.report import report
-from payloads.cli.scan import scan
-from payloads.cli.signers import signers
-from payloads.cli.simulate import simulate
-from payloads.cli.state import state
-from payloads.cli.verify import verify
-from payloads.crypto import BACKENDS, recover_many_by
 from payloads.errors import Misuse
+
+COMMANDS = (
+    "capture", "check", "conformance", "decode", "diff", "encode", "explain", "findings",
+    "generate", "inspect", "quote", "recover", "replay", "report", "scan", "signers", "simulate",
+    "state", "verify",
+)  # fmt: skip
+
+
+class Commands(terminal.PrintableGroup):
+    """The commands. Each stands in the module of its name, which is imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"payloads.cli.{cmd_name}")
+        return cast(click.Command, getattr(module, cmd_name))
 
 
 def _print_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if not wanted or context.resilient_parsing:
         return
+    from payloads.crypto import BACKENDS, recover_many_by
+
     try:
         backends = {**BACKENDS, "recover_many": recover_many_by()}
     except Misuse as error:
@@ -42,7 +46,7 @@ def _print_version(context: click.Context, _parameter: click.Parameter, wanted: 
 
 
 @click.group(
-    cls=terminal.PrintableGroup,
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 all is well, 1 a payload was malformed or refused, 2 wrong usage.",
 )
@@ -86,11 +90,3 @@ def main() -> None:
       payloads findings DIR                    what is odd in the tables of a scan
       payloads report DIR                      the figures and the page of a scan
     """
-
-
-for command in (
-    *(decode, inspect, recover, encode, verify, quote, state, explain),
-    *(capture, check, replay, scan, generate, conformance, simulate, findings, report),
-    *(signers, diff),
-):
-    main.add_command(command)

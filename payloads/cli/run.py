@@ -203,7 +203,10 @@ def guarded(function: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(function)
     def inner(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            function(*args, **kwargs)
+            try:
+                function(*args, **kwargs)
+            finally:
+                terminal.flush()  # a disk may be full only now
         except PayloadError as error:
             if kwargs.get("as_json"):
                 terminal.json_line({"error": error.to_dict(), "where": ""}, err=True)

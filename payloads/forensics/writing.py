@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from payloads.forensics.tables import MAPPED
 
 # So much of a part's tables is in memory before it is written.
 _MOST_BYTES = 32 * 2**20
+# A file is written in many small pieces, which are gathered.
+_BUFFER = 2**16
 # Columns whose bounds a reader can skip rows by.
 _BOUNDED = frozenset({"frame", "at"})
 # Texts of which hardly any comes twice.
@@ -23,19 +26,26 @@ _UNIQUE = frozenset({"signed_hash", "payload_hash", "data", "wide"})
 _LEVEL, _LEVEL_OF_PAYLOADS = 1, -5
 
 
+class _Writer(pq.ParquetWriter):  # type: ignore[misc]
+    """As pyarrow's, which is closed here in any case. Its destructor is Python code: a Ctrl-C that
+    came while memory was freed would be raised there, and lost."""
+
+    __del__ = object.__repr__  # code in C, and without an effect
+
+
 class PartWriter(AbstractContextManager["PartWriter"]):
     """Writes the tables of a part. Without `close`, nothing of it is left but unfinished files."""
 
     def __init__(self, out: Path, name: str) -> None:
         self._out, self._name = out, name
         self._waiting: dict[str, list[pa.RecordBatch]] = {table: [] for table in MAPPED}
-        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._writers: dict[str, _Writer] = {}
+        self._opened = ExitStack()
         self._size = 0
         self.counts: Counter[str] = Counter(dict.fromkeys(MAPPED, 0))
 
     def __exit__(self, *_: object) -> None:
-        for writer in self._writers.values():
-            writer.close()
+        self._opened.close()
 
     def add(self, tables: dict[str, pa.RecordBatch]) -> None:
         """Rows of several tables."""
@@ -50,8 +60,10 @@ class PartWriter(AbstractContextManager["PartWriter"]):
     def close(self) -> None:
         """Write what waits, and rename the files of all tables into place."""
         self._flush()
+        self._opened.close()
         for table in MAPPED:
-            self._writer(table).close()
+            if table not in self._writers:
+                self._scratch(table).write_bytes(_without_rows(table))
             os.replace(self._scratch(table), self._out / table / f"{self._name}.parquet")
 
     def _flush(self) -> None:
@@ -65,11 +77,22 @@ class PartWriter(AbstractContextManager["PartWriter"]):
         # Named after the process: a worker may outlive the scan that began it for a moment.
         return self._out / table / f".{self._name}.{os.getpid()}.unfinished"
 
-    def _writer(self, table: str) -> pq.ParquetWriter:
+    def _writer(self, table: str) -> _Writer:
         if table not in self._writers:
-            schema = MAPPED[table]
-            self._writers[table] = pq.ParquetWriter(self._scratch(table), schema, **options(schema))
+            schema, path = MAPPED[table], self._scratch(table)
+            stream = pa.output_stream(path, compression=None, buffer_size=_BUFFER)
+            writer = _Writer(self._opened.enter_context(stream), schema, **options(schema))
+            self._writers[table] = self._opened.enter_context(writer)
         return self._writers[table]
+
+
+@cache
+def _without_rows(table: str) -> bytes:
+    """The file of a table that has no rows, as most parts have one."""
+    sink = pa.BufferOutputStream()
+    schema = MAPPED[table]
+    _Writer(sink, schema, **options(schema)).close()
+    return bytes(sink.getvalue())
 
 
 def options(schema: pa.Schema) -> dict[str, Any]:

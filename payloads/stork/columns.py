@@ -23,6 +23,7 @@ from payloads.arrays.records import (
     Matrix,
     columns_of,
     every,
+    keccak_rows,
     lists,
     numbers,
     packed,
@@ -37,7 +38,7 @@ from payloads.arrays.types import (
     spread,
     table_schema,
 )
-from payloads.crypto import keccak256, keccak_many, recover
+from payloads.crypto import keccak256, recover
 from payloads.stork.call import ASSET_SIZE, BODY, HEAD_SIZE
 from payloads.stork.calldata import FUNCTIONS
 from payloads.stork.checks import HALF_ORDER, MOST_ASSETS
@@ -301,12 +302,7 @@ def signed(matrix: Matrix, decodes: bool) -> Iterator[Signed]:
         return
     for rows in groups:
         part = matrix if len(rows) == len(matrix) else matrix[rows]
-        yield Signed(rows, 1, partial(_digests, part), part, (0, 32, 64))
-
-
-def _digests(matrix: Matrix) -> Matrix:
-    digests = keccak_many(matrix[:, BODY:].tobytes(), matrix.shape[1] - BODY)
-    return np.frombuffer(digests, np.uint8).reshape(-1, 32)
+        yield Signed(rows, 1, partial(keccak_rows, part[:, BODY:]), part, (0, 32, 64))
 
 
 def signers(raw: bytes) -> list[bytes | None] | None:

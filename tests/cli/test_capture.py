@@ -396,10 +396,19 @@ def test_a_part_that_cannot_be_begun_ends_the_capture_with_a_word(tmp_path: Path
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
-def test_a_result_that_cannot_be_written_is_told() -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("decode", "fixtures/examples/report.hex"),
+        ("verify", "--state", "fixtures/examples/state.json", "0x00"),  # which is refused
+        ("state", "show", "fixtures/examples/state.json"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_result_that_cannot_be_written_is_told(words: tuple[str, ...]) -> None:
     with open("/dev/full", "w") as full:
         ran = subprocess.run(
-            [sys.executable, "-m", "payloads", "decode", "fixtures/examples/report.hex"],
+            [sys.executable, "-m", "payloads", *words],
             stdout=full, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
     assert (ran.returncode, ran.stderr) == (2, "error: standard output: No space left on device\n")

@@ -48,7 +48,10 @@ def leaves(
     if not isinstance(command, click.Group):
         yield path, command
         return
-    for name, child in command.commands.items():
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        child = command.get_command(context, name)
+        assert child is not None
         yield from leaves(child, (*path, name))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from payloads.forensics import writing
-from payloads.forensics.scanning import run, work
+from payloads.forensics.scanning import passing, run, work
 from tests.forensics import kit
 from tests.memory_limit import needs_measure, run_limited
 
@@ -19,6 +19,7 @@ SMALL = 125
 
 def scan_in_small_blocks(path: str, out: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passing, "BLOCK_BYTES", 2**18)
         patch.setattr(work, "BLOCK_BYTES", 2**18)
         patch.setattr(work, "MOST_BYTES", 2**18)
         patch.setattr(writing, "_MOST_BYTES", 2**20)

@@ -224,29 +224,58 @@ def test_simd_refuses_memory_that_does_not_fit() -> None:
 MARKED = b'{"at":1700000000000000000,"venue":"stork","conn":0,"what":"hash"}\n'
 
 
-@pytest.mark.parametrize("size", [10, 3000])
-@pytest.mark.parametrize("with_simd", [False, True])
-def test_marks_of_hashes_are_found(
-    size: int, with_simd: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if with_simd:
+@pytest.mark.parametrize("size", [0, 10, 3000])
+@pytest.mark.parametrize("marks", ["simd", "line by line", "together"])
+def test_marks_of_hashes_are_found(size: int, marks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if marks == "simd":
         pytest.importorskip("payloads_simd")
-    monkeypatch.setattr(seals, "has_simd", lambda: with_simd)
+    monkeypatch.setattr(seals, "has_simd", lambda: marks == "simd")
+    monkeypatch.setattr(native, "simd", lambda: None)
+    found = native.marks if marks == "together" else seals.marks
     frame = b'{"at":1,"venue":"stork","conn":1,"text":"' + b"0" * size + b'"}\n'
     data = frame * 3 + MARKED + frame + MARKED
-    first = 3 * len(frame) + MARKED.index(b',"conn":0')
+    first = 3 * len(frame) + MARKED.index(seals.MARK)
     second = first + len(MARKED) + len(frame)
-    assert seals._marked(data, 0, len(data)) == first
-    assert seals._marked(data, first, len(data)) == first
-    assert seals._marked(data, 3 * len(frame) + len(MARKED), len(data)) == second
-    assert seals._marked(data, 0, first + 5) == -1
-    assert seals._marked(data, len(data), len(data)) == -1
+    assert list(found(data, 0, len(data))) == [first, second]
+    assert list(found(data, 3 * len(frame), len(data))) == [first, second]
+    assert list(found(data, 3 * len(frame) + len(MARKED), len(data))) == [second]
+    assert list(found(data, 0, first + 5)) == []
+    assert list(found(data, len(data), len(data))) == []
+    assert list(found(MARKED, 0, len(MARKED))) == [MARKED.index(seals.MARK)]
+
+
+def test_marks_are_found_together_wherever_lines_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "simd", lambda: None)
+    source, within = random.Random(3), seals.BEGINS_WITHIN - len(seals.MARK)
+    for _ in range(500):
+        fronts = source.choices((0, 1, 20, 90, within, within + 1, 300), k=source.randrange(1, 9))
+        marks = (b"", seals.MARK, seals.MARK * 2, seals.MARK[:-1])
+        data = b"".join(b"x" * size + source.choice(marks) + b"yy\n" for size in fronts)
+        starts = [0, *(at + 1 for at, byte in enumerate(data) if byte == 10)][:-1]
+        begin, end = source.choice(starts), source.choice((*starts, len(data)))
+        found = list(native.marks(data, begin, end))
+        assert found == sorted(set(found))
+        assert all(data.startswith(seals.MARK, at) for at in found)
+        assert all(begin <= at <= end - len(seals.MARK) for at in found)
+        for start, size in zip(starts, fronts, strict=True):
+            has_mark = data.startswith(seals.MARK, start + size) and begin <= start < end
+            assert start + size in found or not has_mark or size > within
+
+
+def test_line_ends_are_those_of_the_bytes_that_were_asked_about(way: str) -> None:
+    first, second = b"a\nbb\n", b"cc\ndddd\n"
+    for _ in range(2):
+        assert native.line_ends(b"").tolist() == []
+        for data in (first, second):
+            assert native.line_ends(data).tolist() == [len(data) - len(data.split()[1]) - 2,
+                                                       len(data) - 1]  # fmt: skip
+            assert native.count_lines(data) == 2
 
 
 def test_parts_count_their_lines(way: str) -> None:
     content = BASE * 3
     pieces = [content[at : at + 1000] for at in range(0, len(content), 1000)]
-    found = [each.part for each in parts.cut(0, pieces, False, 8_000)]
+    found = [each.part for each in parts.cut(0, pieces, 8_000)]
     assert len(found) > 5
     for part in found:
         assert part.line == content.count(b"\n", 0, part.first) + 1

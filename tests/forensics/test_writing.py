@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -10,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from payloads.forensics.tables import TABLES
-from payloads.forensics.writing import options, write_whole
+from payloads.forensics.tables import MAPPED, TABLES
+from payloads.forensics.writing import PartWriter, options, prepare, write_whole
 
 _LARGEST = 2**63 - 1
 
@@ -43,3 +45,37 @@ def test_numbers_come_back_as_they_were_whatever_they_are(tmp_path: Path) -> Non
     assert pq.read_table(path).equals(table)
     found = duckdb.sql(f"select sequence, position, nothing from '{path}'").fetchall()
     assert found == list(zip(numbers, small, [None] * len(numbers), strict=True))
+
+
+def test_no_ctrl_c_is_lost_when_the_writers_of_a_part_are_freed(tmp_path: Path) -> None:
+    """It is raised where the next function of Python begins: in a destructor, it is ignored."""
+    prepare(tmp_path)
+    writer = PartWriter(tmp_path, "00000-00000")
+    rows = pa.RecordBatch.from_pylist(
+        [{"frame": 1, "index": 0, "type": "Trade", "connection": 0}], schema=TABLES["events"]
+    )
+    with writer:
+        writer.add({"events": rows})
+        writer.close()
+    called = []
+
+    def see(frame: Any, event: str, _: Any) -> None:
+        if event == "call":
+            called.append(frame.f_code.co_name)
+
+    sys.setprofile(see)
+    del writer
+    sys.setprofile(None)
+    assert called == []
+    assert pq.read_table(tmp_path / "events" / "00000-00000.parquet").num_rows == 1
+
+
+def test_a_table_without_rows_is_a_file_as_any_other(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    for name in ("00000-00000", "00000-00001"):
+        with PartWriter(tmp_path, name) as writer:
+            writer.close()
+        for table, schema in MAPPED.items():
+            found = pq.read_table(tmp_path / table / f"{name}.parquet", partitioning=None)
+            assert found.schema.equals(schema, check_metadata=True)
+            assert found.num_rows == 0

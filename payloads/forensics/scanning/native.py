@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from payloads.arrays.records import Matrix
+from payloads.arrays.records import Matrix, memory
+from payloads.capture import seals
 from payloads.crypto import has_simd
 
-# From this length on, lines are looked for one by one.
-_LONG_LINE = 512
 # Pieces that are hashed before their memory is used again.
 _AT_ONCE = 1024
 
@@ -35,27 +34,65 @@ def line_ends(data: bytes) -> NDArray[np.int64]:
     """Where lines end."""
     if (module := simd()) is not None:
         return np.frombuffer(module.line_ends(data), np.int64)
-    if data.find(b"\n", 0, _LONG_LINE) < 0:
-        return np.fromiter(_found(data), np.int64)
-    return np.flatnonzero(np.frombuffer(data, np.uint8) == 10)
+    return _ends.of(data)
+
+
+class _Ends:
+    """Where lines end in the bytes that were asked about last: several steps ask, one after the
+    other."""
+
+    def __init__(self) -> None:
+        self._found: tuple[bytes, NDArray[np.int64]] = b"", np.zeros(0, np.int64)
+
+    def of(self, data: bytes) -> NDArray[np.int64]:
+        known, ends = self._found
+        if data is not known:
+            ends = _ends_in(data)
+            self._found = data, ends
+        return ends
+
+
+_ends = _Ends()
+
+
+def _ends_in(data: bytes) -> NDArray[np.int64]:
+    # Most groups of eight bytes have no end in them, and are not looked at one by one.
+    is_end = memory(np.bool_, 1, len(data))[0]
+    groups = np.packbits(np.equal(np.frombuffer(data, np.uint8), ord("\n"), out=is_end))
+    some = np.flatnonzero(groups != 0)
+    bits = np.flatnonzero(np.unpackbits(groups[some]))
+    return np.asarray(some[bits >> 3] * 8 + (bits & 7))
 
 
 def count_lines(data: bytes) -> int:
-    """How many lines end in this: `bytes.count` takes several times as long."""
+    """How many lines end in this."""
     if (module := simd()) is not None:
         return int(module.count_lines(data))
-    if data.find(b"\n", 0, _LONG_LINE) < 0:
-        return sum(1 for _ in _found(data))
-    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == 10))
+    return len(line_ends(data))
 
 
-def _found(data: bytes) -> Iterator[int]:
-    """The ends of lines, one after the other: of long lines, that is faster than a whole mask."""
-    find = data.find
-    at = find(b"\n")
+def marks(data: bytes, begin: int, end: int) -> Iterator[int]:
+    """As `seals.marks`, in the first bytes of lines, which are looked at together.
+
+    A mark behind another in the same line may be among them.
+    """
+    if simd() is not None or len(data) < seals.BEGINS_WITHIN:
+        yield from seals.marks(data, begin, end)
+        return
+    width, size = seals.BEGINS_WITHIN, len(seals.MARK)
+    starts = np.concatenate((np.zeros(1, np.int64), line_ends(data) + 1))
+    starts = np.minimum(starts[(starts >= begin) & (starts < end)], len(data) - width)
+    windows = np.ndarray((len(data) - width + 1,), f"V{width}", data, 0, (1,))
+    heads = windows[starts].tobytes()
+    last, at = begin - 1, heads.find(seals.MARK)
     while at >= 0:
-        yield at
-        at = find(b"\n", at + 1)
+        line, inside = divmod(at, width)
+        place = int(starts[line]) + inside
+        # Short lines stand in the windows of those before them, too.
+        if last < place <= end - size and inside <= width - size:
+            yield place
+            last = place
+        at = heads.find(seals.MARK, at + 1)
 
 
 def sha256_many(data: Any, ends: NDArray[np.int64]) -> bytes:

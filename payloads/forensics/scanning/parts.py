@@ -47,14 +47,14 @@ class Part(Record, frozen=True):
 
 
 class Cut(NamedTuple):
-    """A part with its content, if that was kept, and what is wrong behind it.
+    """A part with its content, and what is wrong behind it.
 
     `lines` are those that end in the input up to the end of the part. `left_out` are the bytes at
     the end of the content that were not kept: of a line that is too long to be read.
     """
 
     part: Part
-    content: bytes | None
+    content: bytes
     error: Malformed | None
     lines: int
     left_out: int = 0
@@ -63,7 +63,6 @@ class Cut(NamedTuple):
 def cut(
     number: int,
     pieces: Iterable[bytes],
-    keeps: bool,
     size: int | Callable[[int], int] = PART_BYTES,
 ) -> Iterator[Cut]:
     """The parts of an input whose content comes in pieces; at least one.
@@ -96,7 +95,7 @@ def cut(
                     stop, closes = newline + 1, True
             taken = piece[:stop]
             # A line that is too long, and that the part ends with, may be the whole of a bomb.
-            if keeps and not (len(kept) >= most and at - max(end, first) > MAX_LINE_BYTES):
+            if len(kept) < most or at - max(end, first) <= MAX_LINE_BYTES:
                 kept += taken
             lines += count_lines(taken)
             newline = taken.rfind(b"\n")
@@ -105,19 +104,13 @@ def cut(
             at += stop
             piece = piece[stop:]
             if closes:
-                content, left_out = _content(kept, at - first) if keeps else (None, 0)
                 part = Part(number, parts, first, at, line)
-                yield Cut(part, content, None, line + lines - 1, left_out)
+                yield Cut(part, bytes(kept), None, line + lines - 1, at - first - len(kept))
                 first, parts, line, lines = at, parts + 1, line + lines, 0
                 kept.clear()
                 most = size_at(first)
     last = at if error is None else max(end, first)
     if last > first or not parts or error is not None:
-        content, left_out = _content(kept, last - first) if keeps else (None, 0)
-        part = Part(number, parts, first, last, line)
+        content = bytes(memoryview(kept)[: last - first])
+        part, left_out = Part(number, parts, first, last, line), last - first - len(content)
         yield Cut(part, content, error, line + lines - 1, left_out)
-
-
-def _content(kept: bytearray, size: int) -> tuple[bytes, int]:
-    """The content of a part of this size, and how many bytes at its end were not kept."""
-    return bytes(memoryview(kept)[:size]), max(0, size - len(kept))

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from payloads.abi.fields import Record
+from payloads.arrays.records import fixed
 from payloads.capture.format import (
     MAX_LINE_BYTES,
     BrokenLine,
@@ -274,7 +275,7 @@ def _claimed(system: str, claims: dict[str, NDArray[Any]]) -> dict[str, Any]:
 
 
 def _hex_of_digits(digits: NDArray[np.uint8]) -> pa.Array:
-    encoded = pa.array(digits.view(f"S{digits.shape[1]}")[:, 0]).dictionary_encode()
+    encoded = fixed(digits).dictionary_encode()
     words = ["0x" + word.decode() for word in encoded.dictionary.to_pylist()]
     return pa.array(words, pa.string()).take(encoded.indices)
 

@@ -18,9 +18,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 import pyarrow as pa
@@ -34,9 +34,12 @@ from payloads.capture.importers.messages import ReadOptions
 from payloads.capture.inputs import Input, open_inputs
 from payloads.capture.seals import Sealed, Seals
 from payloads.crypto import has_simd
-from payloads.errors import Misuse, shown
+from payloads.errors import Malformed, Misuse, shown
 from payloads.forensics.scanning import parts
 from payloads.forensics.scanning.files import Counted, in_doubt, miscounted, wrong_with
+from payloads.forensics.scanning.native import marks
+from payloads.forensics.scanning.parts import Part
+from payloads.forensics.scanning.passing import Hashed, Passing
 from payloads.forensics.scanning.reading import Origin, Selection
 from payloads.forensics.scanning.states import StateBook
 from payloads.forensics.scanning.team import Team
@@ -228,6 +231,16 @@ class _Known(msgspec.Struct):
     lines: int = 0
 
 
+class _Cut(NamedTuple):
+    """A part of a capture, its content, what is wrong behind it, and its bytes in the file."""
+
+    part: Part
+    content: Passing | tuple[bytes, ...]
+    error: Malformed | None
+    size: int
+    left_out: int = 0
+
+
 class _Running:
     """A scan under way."""
 
@@ -384,9 +397,10 @@ class _Running:
             ],
             "counts": self._counts() if complete else {},
         }
-        write_text(
-            json.dumps(facts, indent=1, ensure_ascii=True, default=str), self.out / "scan.json"
-        )
+        # People read it when it is complete; before, it is written often.
+        indent = 1 if complete else None
+        text = json.dumps(facts, indent=indent, ensure_ascii=True, default=str)
+        write_text(text, self.out / "scan.json")
 
     def _problems(self, number: int) -> list[str]:
         """What is wrong with an input, seen by this process and by the workers."""
@@ -440,36 +454,60 @@ class _Running:
             known.problems.append(str(problem))
             if each.is_file:
                 _hash(each.path, known)
-            nothing = parts.Part(number, 0, 0, 0)
-            yield Task(nothing, origin, each.path, each.options, False, b"", 0, problem)
+            nothing = Part(number, 0, 0, 0)
+            yield Task(nothing, origin, each.path, each.options, False, (), problem)
         elif each.kind != "capture":
             size = _hash(each.path, known)
-            yield Task(parts.Part(number, 0), origin, each.path, each.options, True, size=size)
+            yield Task(Part(number, 0), origin, each.path, each.options, True, size=size)
         else:
             yield from self._of_capture(number, each, origin)
 
     def _of_capture(self, number: int, each: Input, origin: Origin) -> Iterator[Task]:
-        known, path = self.known[number], each.path
-        with _Hashed(path) as stream:
-            packed = is_compressed(stream.peek())
-            taken, seals = 0, Seals()
-            pieces = decompressed(cast(IO[bytes], stream)) if packed else stream.pieces()
-            pieces = seals.watched(pieces)
-            later = sum(self._planned[number + 1 :])
-
-            def most(first: int) -> int:
-                left = stream.size - (stream.taken if packed else first) + later
-                return parts.size_of_next(left, self.part_bytes, self._recovers)
-
-            for part, kept, error, lines, out in parts.cut(number, pieces, packed, most):
-                known.lines = lines
-                size, taken = stream.taken - taken, stream.taken
+        known, seals = self.known[number], Seals(marks)
+        with Hashed(each.path) as stream:
+            cuts = self._packed if is_compressed(stream.peek()) else self._in_place
+            for part, content, error, size, left_out in cuts(number, stream, seals):
                 if error is not None:
                     known.problems.append(str(error))
-                yield Task(part, origin, path, each.options, False, kept, out, error, size)
+                how = origin, each.path, each.options, False
+                yield Task(part, *how, content, error, left_out, size)
             known.sha256, known.sealed = stream.digest(), seals.found
             if stream.grew():
                 known.problems.append("it grew while it was read; what came later is not read")
+
+    def _in_place(self, number: int, stream: Hashed, seals: Seals) -> Iterator[_Cut]:
+        """The parts of a file: each passes once, for the work on it and for the hashes."""
+        known, later = self.known[number], self._later(number)
+        first, known.lines = 0, 0
+        for place in count():
+            most = self._size_of_next(stream.size - first + later)
+            last = stream.end_of_line(first + most - 1)
+            part = Part(number, place, first, last, known.lines + 1)
+            passing = Passing(seals.watched(stream.blocks(last)))
+            yield _Cut(part, passing, None, last - first)
+            known.lines += passing.lines()
+            if last == stream.size:
+                return
+            first = last
+
+    def _packed(self, number: int, stream: Hashed, seals: Seals) -> Iterator[_Cut]:
+        """The parts of a compressed file, each with its content."""
+        known, later, taken = self.known[number], self._later(number), 0
+
+        def most(first: int) -> int:
+            return self._size_of_next(stream.size - stream.taken + later)
+
+        pieces = seals.watched(decompressed(cast(IO[bytes], stream)))
+        for part, content, error, known.lines, left_out in parts.cut(number, pieces, most):
+            size, taken = stream.taken - taken, stream.taken
+            yield _Cut(part, (content,), error, size, left_out)
+
+    def _later(self, number: int) -> int:
+        """The bytes of the inputs behind this one."""
+        return sum(self._planned[number + 1 :])
+
+    def _size_of_next(self, left: int) -> int:
+        return parts.size_of_next(left, self.part_bytes, self._recovers)
 
     def _copied(self, number: int, each: Input) -> Input:
         """A copy of an input that can be read only once."""
@@ -517,7 +555,7 @@ class _Running:
         with Team(jobs - 1, self.settings, self.book) as team:
             for task in tasks:
                 team.grow(self._worth())
-                if not team.takes(task):
+                if not team.takes(task.alone):
                     self._work(task)
                 self._take(team)
             while (left := team.given_back()) is not None:
@@ -567,7 +605,7 @@ class _Running:
         """Workers of a cluster, which have other working folders."""
         out = self.out.resolve()
         settings = replace(self.settings, out=str(out))
-        to_do = map(_from_anywhere, tasks)
+        to_do = (_from_anywhere(each.alone) for each in tasks)
         for done in cluster.results(work, to_do, out, settings, self.book):
             if done is None:
                 self._tell(False)
@@ -669,62 +707,9 @@ def _clear(out: Path) -> None:
 
 def _hash(path: str, known: _Known) -> int:
     try:
-        with _Hashed(path) as stream:
-            for _ in stream.pieces():
-                pass
+        with Hashed(path) as stream:
             known.sha256 = stream.digest()
-            return stream.taken
+            return stream.size
     except OSError as error:
         known.problems.append(f"cannot be read: {error.strerror}")
         return 0
-
-
-class _Hashed:
-    """A file up to the size that it has now, hashed as it is read."""
-
-    def __init__(self, path: str) -> None:
-        self._stream = open(path, "rb", buffering=0)  # noqa: SIM115
-        self.size = os.fstat(self._stream.fileno()).st_size
-        self._hash = hashlib.sha256()
-        self._left, self._at = b"", 0
-        self._read = self.taken = 0
-
-    def __enter__(self) -> _Hashed:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-
-    def peek(self) -> bytes:
-        """The first bytes, which are read again."""
-        return os.pread(self._stream.fileno(), 16, 0)
-
-    def read(self, size: int) -> bytes:
-        """At most so many bytes."""
-        if self._at >= len(self._left):
-            self._left, self._at = self._more(), 0
-        found = self._left[self._at : self._at + size]
-        self._at += len(found)
-        self.taken += len(found)
-        return found
-
-    def pieces(self) -> Iterator[bytes]:
-        """All of it."""
-        while piece := self._more():
-            self.taken += len(piece)
-            yield piece
-
-    def _more(self) -> bytes:
-        found = self._stream.read(min(_READ, self.size - self._read)) or b""
-        self._read += len(found)
-        self._hash.update(found)
-        return found
-
-    def digest(self) -> str:
-        """The hash of the whole file, what a decompressor did not read included."""
-        while self._more():
-            pass
-        return self._hash.hexdigest()
-
-    def grew(self) -> bool:
-        return os.fstat(self._stream.fileno()).st_size > self.size

@@ -14,6 +14,7 @@ from binascii import unhexlify
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,8 @@ _MOST_LENGTHS, _LONGEST = 1024, 2**16
 _AT = re.compile(rb'\{"at":([1-9][0-9]{0,18}),')
 # The members of the message, which stands in the line as a JSON text: quotes have a backslash.
 _MEMBER = re.compile(rb'\\"(\w+)\\":(?:\\"0x([0-9a-fA-F]+)\\"|([1-9][0-9]{0,17})(?=[,}]))')
+# Bytes that are compared as one number. A payload is at least as long.
+_WORD = 8
 _POWERS = 10 ** np.arange(18, -1, -1)
 _NOT_HEX = 0x100
 _HEX = np.full(65536, _NOT_HEX, np.uint16)
@@ -69,6 +72,34 @@ class Shape:
     payload: Span
     claims: Mapping[str, Span]
     spans: tuple[Span, ...]
+
+    @cached_property
+    def fixed(self) -> tuple[Fixed, Fixed]:
+        """What is the same in every line, before the payload and behind it."""
+        mask = bytearray(b"\xff" * len(self.line))
+        for span in self.spans:
+            mask[span.begin : span.end] = bytes(span.end - span.begin)
+        # Whole words: what is left over of them is the payload's.
+        head = self.payload.begin + -self.payload.begin % _WORD
+        tail = len(self.line) - self.payload.end
+        begin = self.payload.end - -tail % _WORD
+        return Fixed.of(self.line, mask, 0, head), Fixed.of(self.line, mask, begin, len(self.line))
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """Bytes of a line from one on, as words of eight: the exemplar's, and ones where lines have the
+    same."""
+
+    begin: int
+    end: int
+    template: NDArray[np.uint64]
+    mask: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, line: bytes, mask: bytes | bytearray, begin: int, end: int) -> Fixed:
+        words = (np.frombuffer(each[begin:end], np.uint64) for each in (line, mask))
+        return cls(begin, end, *words)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +210,7 @@ def _shape(line: bytes) -> Shape | None:
         found = found_in(frame)
     except PayloadError:
         return None
-    if not isinstance(found, Found) or not found.raw or not is_plain(found):
+    if not isinstance(found, Found) or len(found.raw) < _WORD or not is_plain(found):
         return None
     if "claims" in stated(found.system, found.claims):
         return None  # of another type, or a feed of another length
@@ -261,26 +292,24 @@ def _only(good: Mask, values: Values) -> Values:
 
 def _same(matrix: Matrix, shape: Shape) -> Mask:
     """Which lines have the exemplar's bytes outside of its spans."""
-    good, begin = every(len(matrix)), 0
-    for span in (*shape.spans, None):
-        end = len(shape.line) if span is None else span.begin
-        good &= _equal(matrix[:, begin:end], shape.line[begin:end])
-        begin = end if span is None else span.end
+    good = every(len(matrix))
+    for fixed in shape.fixed:
+        words = packed(matrix[:, fixed.begin : fixed.end]).view(np.uint64)
+        differ = words ^ fixed.template
+        differ &= fixed.mask
+        if differ.any():
+            good &= ~differ.any(axis=1)
     return good
-
-
-def _equal(cells: Matrix, wanted: bytes) -> Mask:
-    kind = f"V{len(wanted)}"
-    return np.asarray(cells.view(kind)[:, 0] == np.frombuffer(wanted, kind)[0])
 
 
 def _numbers(cells: Matrix, good: Mask) -> NDArray[np.int64]:
     """The numbers that digits spell; `good` becomes false where they spell none."""
     digits = cells - np.uint8(48)
-    bad = (digits > 9).any(axis=1)
-    bad |= digits[:, 0] == 0
     found = digits.astype(np.int64) @ _POWERS[-digits.shape[1] :]
-    good &= ~bad & (found > 0)  # negative beyond 63 bits
+    good &= (digits[:, 0] != 0) & (found > 0)  # negative beyond 63 bits
+    # A result for each row takes several times as long as one for all.
+    if (no_digit := digits > 9).any():
+        good &= ~no_digit.any(axis=1)
     return found
 
 
@@ -301,5 +330,9 @@ def _are_hex(cells: Matrix) -> Mask:
         last = cells[:, -1:]
         ends = np.isin(last[:, 0], np.frombuffer(b"0123456789abcdefABCDEF", np.uint8))
         return np.asarray(ends & _are_hex(cells[:, :-1])) if cells.shape[1] > 1 else ends
-    pairs = np.ascontiguousarray(cells).view("<u2")
-    return np.asarray((_HEX[pairs] < _NOT_HEX).all(axis=1))
+    cells = np.ascontiguousarray(cells)
+    try:
+        unhexlify(cells.data)
+        return every(len(cells))
+    except ValueError:
+        return np.asarray((_HEX[cells.view("<u2")] < _NOT_HEX).all(axis=1))

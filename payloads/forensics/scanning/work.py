@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import replace
 
 from payloads.abi.fields import Record
 from payloads.capture.format import BrokenLine, CaptureRecord
@@ -18,6 +19,7 @@ from payloads.capture.inputs import Input
 from payloads.errors import Malformed
 from payloads.forensics.scanning import mapping
 from payloads.forensics.scanning.parts import Part
+from payloads.forensics.scanning.passing import Passing, blocks_of
 from payloads.forensics.scanning.reading import (
     BLOCK_BYTES,
     LineReader,
@@ -30,7 +32,6 @@ from payloads.forensics.scanning.reading import (
 from payloads.forensics.scanning.states import StateBook
 from payloads.forensics.writing import PartWriter
 
-_PIECE = 2**20
 # Lines whose rows are made together. Each time costs some milliseconds.
 MOST_BYTES = 32 * 2**20
 
@@ -59,9 +60,10 @@ class Settings(Record, frozen=True):
 class Task(Record, frozen=True):
     """A part to be worked on.
 
-    `content` is given where it cannot be read from `path` by its offsets, but for the bytes of a
-    line that is too long, which are `left_out` at its end. `error` is what is wrong
-    behind the part. `whole` says that the kind of file is read by an importer.
+    `content` is given where it cannot be read from `path` by its offsets, or passes through this
+    process anyway; the last `left_out` bytes, of a line that is too long, are not among it.
+    `error` is what is wrong behind the part. `whole` says that the kind of file is
+    read by an importer.
     """
 
     part: Part
@@ -69,11 +71,16 @@ class Task(Record, frozen=True):
     path: str
     options: ReadOptions
     whole: bool
-    content: bytes | None = None
-    left_out: int = 0
+    content: Passing | tuple[bytes, ...] | None = None
     error: Malformed | None = None
+    left_out: int = 0
     # The bytes of the file that this part stands for, for the progress.
     size: int = 0
+
+    @property
+    def alone(self) -> Task:
+        """The same for another process, through which nothing passes."""
+        return replace(self, content=None) if isinstance(self.content, Passing) else self
 
     @property
     def bytes(self) -> int:
@@ -155,27 +162,10 @@ def _unread(error: Malformed, line: int, offset: int, origin: Origin) -> Iterato
 
 def _content(task: Task) -> Iterator[bytes]:
     if task.content is not None:
-        yield task.content
+        yield from task.content
         return
     part = task.part
-    with open(task.path, "rb") as stream:
-        at, last = part.first, part.last or 0
-        while at < last:
-            size = _to_a_line_end(stream, at, last)
-            stream.seek(at)
-            if not (piece := stream.read(size)):
-                return
-            at += len(piece)
-            yield piece
-
-
-def _to_a_line_end(stream: IO[bytes], at: int, last: int) -> int:
-    """The bytes of a block that ends with a line: whole lines need not be put together."""
-    if last - at <= BLOCK_BYTES:
-        return last - at
-    stream.seek(at + BLOCK_BYTES - 1)
-    rest = stream.readline(min(_PIECE, last - at - BLOCK_BYTES + 1))
-    return BLOCK_BYTES - 1 + len(rest)
+    yield from blocks_of(task.path, part.first, part.last or 0)
 
 
 # --- filters --------------------------------------------------------------------------------------
