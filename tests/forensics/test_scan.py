@@ -28,7 +28,7 @@ from payloads import forensics
 from payloads.capture.writer import CaptureWriter
 from payloads.cli.main import main
 from payloads.errors import Misuse, Refused
-from payloads.forensics.scanning import copies, parts, passing, run, team, workers
+from payloads.forensics.scanning import copies, parts, passing, reading, run, team, workers
 from payloads.forensics.scanning import work as working
 from payloads.forensics.scanning.work import Done, work
 from payloads.forensics.tables import MAPPED, TABLES
@@ -656,6 +656,41 @@ def test_blocks_are_whole_lines_unless_those_are_too_long(
         assert all(each.endswith(b"\n") and len(each) >= 100 for each in found[:-1])
     with passing.Hashed(str(path)) as stream:
         assert list(stream.blocks(len(content))) == found
+
+
+def test_a_line_that_is_too_long_is_not_kept_out_of_a_compressed_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its length is told all the same, as of a plain file."""
+    most, size, step = 10_000, 20_000, 1_000
+    for module in (parts, reading):
+        monkeypatch.setattr(module, "MAX_LINE_BYTES", most)
+    for module in (passing, working):
+        monkeypatch.setattr(module, "BLOCK_BYTES", step)
+    monkeypatch.setattr(passing, "_AHEAD", step)
+    long = b"x" * 500_000 + b"\n"
+    short = kit.content(kit.mixed(20))
+    head, rest = short[: short.index(b"\n") + 1], short[short.index(b"\n") + 1 :]
+    for name, content in {
+        "between": head + long + rest + long + rest,
+        "at the end": short + long[:-1],
+        "twice": head + long + long,
+    }.items():
+        pieces = [content[at : at + step] for at in range(0, len(content), step)]
+        for each in parts.cut(0, pieces, size):
+            assert len(each.content) <= size + most + 2 * step
+            whole = len(each.content) + each.left_out
+            assert whole == (each.part.last or 0) - each.part.first
+        found = []
+        for suffix, pack in (("jsonl", bytes), ("jsonl.gz", gzip.compress)):
+            path = tmp_path / f"{name}.{suffix}"
+            path.write_bytes(pack(content))
+            out = tmp_path / f"{name} {suffix}"
+            tables = forensics.scan(path, out=out, jobs=1, part_bytes=size)
+            found.append({each: kit.rows(tables.table(each)) for each in ("frames", "payloads")})
+        assert found[0] == found[1], name
+        errors = [row["error"] for row in found[0]["frames"] if row["error"]]
+        assert "longer than any line, found 50000" in " ".join(errors)
 
 
 def test_copies_as_csv_and_json_lines(whole: forensics.Scan) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from payloads.abi.fields import Record
+from payloads.capture.format import MAX_LINE_BYTES
 from payloads.errors import Malformed
 from payloads.forensics.scanning.native import count_lines
 
@@ -48,13 +49,15 @@ class Part(Record, frozen=True):
 class Cut(NamedTuple):
     """A part with its content, and what is wrong behind it.
 
-    `lines` are those that end in the input up to the end of the part.
+    `lines` are those that end in the input up to the end of the part. `left_out` are the bytes at
+    the end of the content that were not kept: of a line that is too long to be read.
     """
 
     part: Part
     content: bytes
     error: Malformed | None
     lines: int
+    left_out: int = 0
 
 
 def cut(
@@ -91,7 +94,9 @@ def cut(
                 if newline >= 0:
                     stop, closes = newline + 1, True
             taken = piece[:stop]
-            kept += taken
+            # A line that is too long, and that the part ends with, may be the whole of a bomb.
+            if len(kept) < most or at - max(end, first) <= MAX_LINE_BYTES:
+                kept += taken
             lines += count_lines(taken)
             newline = taken.rfind(b"\n")
             if newline >= 0:
@@ -100,11 +105,12 @@ def cut(
             piece = piece[stop:]
             if closes:
                 part = Part(number, parts, first, at, line)
-                yield Cut(part, bytes(kept), None, line + lines - 1)
+                yield Cut(part, bytes(kept), None, line + lines - 1, at - first - len(kept))
                 first, parts, line, lines = at, parts + 1, line + lines, 0
                 kept.clear()
                 most = size_at(first)
     last = at if error is None else max(end, first)
     if last > first or not parts or error is not None:
-        content = bytes(kept[: last - first])
-        yield Cut(Part(number, parts, first, last, line), content, error, line + lines - 1)
+        content = bytes(memoryview(kept)[: last - first])
+        part, left_out = Part(number, parts, first, last, line), last - first - len(content)
+        yield Cut(part, content, error, line + lines - 1, left_out)

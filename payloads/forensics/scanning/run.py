@@ -238,6 +238,7 @@ class _Cut(NamedTuple):
     content: Passing | tuple[bytes, ...]
     error: Malformed | None
     size: int
+    left_out: int = 0
 
 
 class _Running:
@@ -465,10 +466,11 @@ class _Running:
         known, seals = self.known[number], Seals(marks)
         with Hashed(each.path) as stream:
             cuts = self._packed if is_compressed(stream.peek()) else self._in_place
-            for part, content, error, size in cuts(number, stream, seals):
+            for part, content, error, size, left_out in cuts(number, stream, seals):
                 if error is not None:
                     known.problems.append(str(error))
-                yield Task(part, origin, each.path, each.options, False, content, error, size)
+                how = origin, each.path, each.options, False
+                yield Task(part, *how, content, error, left_out, size)
             known.sha256, known.sealed = stream.digest(), seals.found
             if stream.grew():
                 known.problems.append("it grew while it was read; what came later is not read")
@@ -496,9 +498,9 @@ class _Running:
             return self._size_of_next(stream.size - stream.taken + later)
 
         pieces = seals.watched(decompressed(cast(IO[bytes], stream)))
-        for part, content, error, known.lines in parts.cut(number, pieces, most):
+        for part, content, error, known.lines, left_out in parts.cut(number, pieces, most):
             size, taken = stream.taken - taken, stream.taken
-            yield _Cut(part, (content,), error, size)
+            yield _Cut(part, (content,), error, size, left_out)
 
     def _later(self, number: int) -> int:
         """The bytes of the inputs behind this one."""

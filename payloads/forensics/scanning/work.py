@@ -61,7 +61,8 @@ class Task(Record, frozen=True):
     """A part to be worked on.
 
     `content` is given where it cannot be read from `path` by its offsets, or passes through this
-    process anyway. `error` is what is wrong behind the part. `whole` says that the kind of file is
+    process anyway; the last `left_out` bytes, of a line that is too long, are not among it.
+    `error` is what is wrong behind the part. `whole` says that the kind of file is
     read by an importer.
     """
 
@@ -72,6 +73,7 @@ class Task(Record, frozen=True):
     whole: bool
     content: Passing | tuple[bytes, ...] | None = None
     error: Malformed | None = None
+    left_out: int = 0
     # The bytes of the file that this part stands for, for the progress.
     size: int = 0
 
@@ -129,6 +131,7 @@ def _reads(task: Task, selection: Selection, problems: list[str]) -> Iterator[Re
     reader = LineReader(task.origin, selection)
     for block in blocks(_content(task), BLOCK_BYTES):
         if isinstance(block, int):
+            block += task.left_out
             yield reader.read()
             limit = Malformed("longer than any line", field="line", found=f"{block} bytes")
             yield from _unread(limit, line, offset, task.origin)
