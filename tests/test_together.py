@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections import Counter
@@ -201,33 +200,6 @@ def test_the_next_batch_asks_for_no_signature_that_is_being_recovered(
     assert chainlink.judge_many(many, STATES["v0.5.0"], workers=workers) == wanted
     assert set(recovered.values()) == {1}
     assert workers == 1 or len(batches) > 1
-
-
-@pytest.mark.parametrize("enabled", [True, False])
-def test_no_garbage_is_looked_for_within_a_batch(
-    monkeypatch: pytest.MonkeyPatch, enabled: bool
-) -> None:
-    """And between batches, and after an error, it is as it was before."""
-    for module in (signers, together):
-        monkeypatch.setattr(module, "recovers_in_batches", lambda: True)
-    seen: list[bool] = []
-    _watch(monkeypatch, lambda *_: seen.append(gc.isenabled()))
-    was = gc.isenabled()
-    try:
-        (gc.enable if enabled else gc.disable)()
-        chainlink.judge_many([full_report(1), full_report(2)], STATES["v0.5.0"])
-        assert gc.isenabled() is enabled
-        _watch(monkeypatch, _raises)
-        with pytest.raises(ZeroDivisionError):
-            chainlink.judge_many([full_report(1), full_report(2)], STATES["v0.5.0"])
-        assert gc.isenabled() is enabled
-    finally:
-        (gc.enable if was else gc.disable)()
-    assert set(seen) == {False}
-
-
-def _raises(*_: Any) -> None:
-    raise ZeroDivisionError
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)

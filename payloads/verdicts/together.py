@@ -8,12 +8,10 @@ time is then spent in libsecp256k1, which runs without the interpreter's lock, t
 
 from __future__ import annotations
 
-import gc
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TypeVar
 
 from payloads.crypto import Workers, recovers_in_batches
@@ -108,12 +106,11 @@ def _in_batches(
     crew = Workers(workers)
     waiting: deque[tuple[Learning, Asking[Sequence[V]]]] = deque()
     for batch in _pieces(given, _together(len(given), workers)):
-        with _no_collection():
-            asked, judgement = begun(start_all(batch))
-            for learning, _ in waiting:
-                if learning.of_any(asked):
-                    learning.end()  # to look them up instead of recovering them twice
-            waiting.append((signers.begin(asked, crew), judgement))
+        asked, judgement = begun(start_all(batch))
+        for learning, _ in waiting:
+            if learning.of_any(asked):
+                learning.end()  # to look them up instead of recovering them twice
+        waiting.append((signers.begin(asked, crew), judgement))
         if workers == 1 or len(waiting) > 1:
             yield from _ended(*waiting.popleft(), signers, crew)
     for learning, judgement in waiting:
@@ -121,22 +118,8 @@ def _in_batches(
 
 
 def _ended(learning: Learning, judgement: Asking[V], signers: Signers, crew: Workers) -> V:
-    with _no_collection():
-        learning.end()
-        return finish(judgement, signers, crew)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """What a batch makes is no garbage: to look for some in it would take a tenth of the time."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+    learning.end()
+    return finish(judgement, signers, crew)
 
 
 def _together(count: int, workers: int) -> int:
