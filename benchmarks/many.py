@@ -174,7 +174,7 @@ def pythons_table(found: Mapping[int, Best], how: str, two: Sequence[str]) -> pa
     def row(batch: int, best: Best) -> list[str]:
         return [str(batch), *(f"{best['loop'] / best[key]:.1f}" for key in ("lists", "packed"))]
 
-    return page.Table(head, list(starmap(row, found.items())), how, two)
+    return page.Table(head, list(starmap(row, found.items())), how, [*two])
 
 
 def on_two_cores() -> list[str]:
