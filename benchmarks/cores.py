@@ -20,8 +20,9 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 from time import perf_counter
 from typing import Generic, TypeVar
@@ -122,6 +123,17 @@ def gain(
     found = Gain()
     _fill(found, measure, wanted, most)
     return found
+
+
+def goals(
+    work: Callable[[int, int], object], sizes: Sequence[int], least: float, of: str
+) -> list[str]:
+    """A line for each size of the work, which takes a size and a number of cores."""
+    return [
+        f"{size:,} {of} on two cores at least {least:g} times as fast as on one: "
+        + gain(partial(work, size, 1), partial(work, size, 2)).goal(least)
+        for size in sizes
+    ]
 
 
 def _fill(found: Windows[T], measure: Callable[[], T], wanted: int, most: int) -> Windows[T]:

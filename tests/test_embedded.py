@@ -17,7 +17,7 @@ from payloads.crypto import CURVE_ORDER
 from payloads.errors import Malformed, Misuse
 from payloads.stork import encode_calldata as stork_calldata
 from payloads.stork.update import Asset
-from payloads.testing import InsecureTestStorkSigner
+from payloads.testing import InsecureTestNetwork, InsecureTestStorkSigner
 from tests import corpus
 
 REPORTS = [
@@ -252,6 +252,14 @@ def test_bytes_full_of_near_misses_cost_little(name: str) -> None:
 
 def _word(number: int) -> bytes:
     return number.to_bytes(32, "big")
+
+
+def test_a_report_that_holds_a_report_is_one_payload() -> None:
+    """The outer one; what is signed within it is its content."""
+    network = InsecureTestNetwork("outer", 4, 1)
+    for inner in REPORTS[:3]:
+        outer = bytes(network.sign(bytes(192) + inner).encode())
+        assert found_in(SELECTOR + outer) == [(4, outer)]
 
 
 def test_a_report_may_begin_behind_the_first_word() -> None:

@@ -202,6 +202,36 @@ def test_the_next_batch_asks_for_no_signature_that_is_being_recovered(
     assert workers == 1 or len(batches) > 1
 
 
+@pytest.mark.parametrize(
+    ("workers", "order"),
+    [(1, ["begin", "end"] * 3), (2, ["begin", "begin", "end", "begin", "end", "end"])],
+)
+def test_several_workers_recover_for_the_next_batch_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, workers: int, order: list[str]
+) -> None:
+    for module in (signers, together):
+        monkeypatch.setattr(module, "recovers_in_batches", lambda: True)
+    monkeypatch.setattr(together, "_together", lambda *_: 2)
+    monkeypatch.setattr(together, "_WORTH_A_THREAD", 1)
+    seen: list[str] = []
+    begin = Workers.recover_many
+
+    def many(workers: Workers, *columns: Any, **how: Any) -> Any:
+        seen.append("begin")
+        begun = begin(workers, *columns, **how)
+
+        def end() -> Any:
+            seen.append("end")
+            return begun()
+
+        return end
+
+    monkeypatch.setattr(Workers, "recover_many", many)
+    reports = [full_report(native) for native in range(6)]
+    assert all(chainlink.judge_many(reports, STATES["v0.5.0"], workers=workers))
+    assert seen == order
+
+
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_a_bulk_call_that_repeats_a_payload_recovers_once(
     recovering: str, recovered: Counter[Any], generation: str

@@ -27,12 +27,9 @@ _MOST_SIGNATURES = 64
 
 
 def places(data: bytes, signers: Collection[bytes] = ()) -> Iterator[Place]:
-    """Every full report in `data`, from left to right; none overlaps another."""
-    resume = 0
+    """Every full report in `data`, from left to right, those within another included."""
     for match in _HEAD.finditer(data):
-        start = match.start()
-        if start >= resume and (place := _place(data, start)) is not None:
-            resume = place.end
+        if (place := _place(data, match.start())) is not None:
             yield place
 
 
