@@ -29,6 +29,14 @@ pub struct Columns {
 }
 
 impl Columns {
+    /// Adds digest, r, s and v.
+    pub fn push(&mut self, (digest, r, s, v): ([u8; 32], [u8; 32], [u8; 32], u8)) {
+        self.digests.extend(digest);
+        self.rs.extend(r);
+        self.ss.extend(s);
+        self.vs.push(v);
+    }
+
     pub fn signatures(&self) -> Signatures<'_> {
         Signatures { digests: &self.digests, rs: &self.rs, ss: &self.ss, vs: &self.vs }
     }

@@ -15,7 +15,8 @@ use std::thread::{available_parallelism, scope};
 
 use num_bigint::BigUint;
 use payloads_simd::dispatch::{Flagged, Implementation, recover_one};
-use payloads_simd::engine::{Answer, Signatures};
+use payloads_simd::engine::Answer;
+pub use payloads_simd::workers::Columns;
 use payloads_simd::workers::answers;
 use secp256k1::{All, Message, PublicKey, Secp256k1, SecretKey};
 
@@ -48,27 +49,6 @@ impl Random {
 
     fn of<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
-    }
-}
-
-#[derive(Default)]
-pub struct Columns {
-    pub digests: Vec<u8>,
-    pub rs: Vec<u8>,
-    pub ss: Vec<u8>,
-    pub vs: Vec<u8>,
-}
-
-impl Columns {
-    pub fn push(&mut self, (digest, r, s, v): Made) {
-        self.digests.extend(digest);
-        self.rs.extend(r);
-        self.ss.extend(s);
-        self.vs.push(v);
-    }
-
-    pub fn signatures(&self) -> Signatures<'_> {
-        Signatures { digests: &self.digests, rs: &self.rs, ss: &self.ss, vs: &self.vs }
     }
 }
 
