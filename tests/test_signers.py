@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -115,6 +116,31 @@ def test_what_another_thread_learnt_meanwhile_is_counted_once() -> None:
     learning.end()
     assert known(kept, *batch) == answers(*batch)
     assert len(kept) == 3
+
+
+def test_others_look_up_while_signatures_are_being_recovered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept, first = Signers(), asked(A, 1, 2)
+    kept.learn([first, asked(B, 3)])
+    seen: list[Any] = []
+
+    def look() -> None:
+        seen.extend(known(kept, asked(A, 2, 1)))  # in another order: that takes the lock
+
+    def many(_: Workers, *columns: Any, leave_flagged: bool) -> Any:
+        def found() -> list[bytes | None]:
+            thread = threading.Thread(target=look, daemon=True)
+            thread.start()
+            thread.join(10)
+            return [signer_of(*one) for one in zip(*columns, strict=True)]
+
+        return found
+
+    monkeypatch.setattr(Workers, "recover_many", many)
+    learning = kept.begin([asked(C, 4, 5)])
+    learning.end()
+    assert seen == [answers(first)[0][::-1]]
 
 
 def test_what_is_being_recovered_is_known_in_the_end(recovered: Counter[Any]) -> None:

@@ -8,7 +8,7 @@ are judged together. `learn` recovers many signatures in one `crypto.recover_man
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from payloads.crypto import Workers, recover, recovers_in_batches
@@ -47,13 +47,13 @@ class Learning:
     __slots__ = ("_digests", "_keep")
 
     def __init__(
-        self, digests: Iterable[bytes] = (), keep: Callable[[], None] | None = None
+        self, digests: Sequence[bytes] = (), keep: Callable[[], None] | None = None
     ) -> None:
-        self._digests, self._keep = frozenset(digests), keep
+        self._digests, self._keep = digests, keep
 
     def of_any(self, asked: Sequence[Asked]) -> bool:
         """Whether any of these digests is among those that are being recovered."""
-        return self._keep is not None and not self._digests.isdisjoint(each[0] for each in asked)
+        return self._keep is not None and not {each[0] for each in asked}.isdisjoint(self._digests)
 
     def end(self) -> None:
         """Wait for the signers, and keep them."""
@@ -110,8 +110,10 @@ class Signers:
 
     def begin(self, asked: Sequence[Asked], workers: Workers | None = None) -> Learning:
         """Begin to learn. These workers recover while the caller goes on, until it calls `end`."""
+        if not recovers_in_batches():
+            return Learning()
         columns = _columns(asked)
-        if len(columns.vs) < 2 or not recovers_in_batches():
+        if len(columns.vs) < 2:
             return Learning()
         with self._lock:
             all_new = self._all_new(columns, len(asked))
@@ -123,11 +125,12 @@ class Signers:
         begun = (workers or Workers()).recover_many(digests, rs, ss, bytes(vs), leave_flagged=True)
 
         def keep() -> None:
+            found = begun()  # without the lock: others look up what is known meanwhile
             with self._lock:
                 if all_new:
-                    self._put_all(asked, begun())
+                    self._put_all(asked, found)
                 else:
-                    for digest, r, s, v, signer in zip(*columns, begun(), strict=True):
+                    for digest, r, s, v, signer in zip(*columns, found, strict=True):
                         self._put(digest, (r, s, v), signer)
                 self._forget()
 

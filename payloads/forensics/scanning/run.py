@@ -554,7 +554,7 @@ class _Running:
         """This process, and workers beside it where they are worth their start."""
         with Team(jobs - 1, self.settings, self.book) as team:
             for task in tasks:
-                team.grow(self._worth())
+                team.grow(self._worth)
                 if not team.takes(task.alone):
                     self._work(task)
                 self._take(team)

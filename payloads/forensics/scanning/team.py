@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
@@ -44,9 +44,12 @@ class Team(AbstractContextManager["Team"]):
         """Whether there is a result to come."""
         return self._open > 0
 
-    def grow(self, count: int) -> None:
-        """Begin workers, until there are so many or as many as may be."""
-        while len(self._leads) < min(count, self._most):
+    def grow(self, worth: Callable[[], int]) -> None:
+        """Begin workers, as many as are worth it or as many as may be."""
+        if len(self._leads) >= self._most:
+            return  # what they are worth takes a look at all parts that are done
+        count = min(worth(), self._most)
+        while len(self._leads) < count:
             lead = _Lead(self._tasks, self._results, self._begun)
             self._leads.append(lead)
             threading.Thread(target=lead.run, daemon=True).start()
